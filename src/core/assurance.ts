@@ -1,0 +1,46 @@
+import type { RefusalCode } from './refusals.js'
+
+/** What the guard knows of a session. Fixed when the session starts; only `otpTime` moves, and only forward. */
+export interface Standing {
+  userId: string
+  sessionId: string
+  /** True if the user had a confirmed device when the session started. Confirming one ends the others. */
+  otpRequired: boolean
+  /** The device that verified the session, `recovery` for a recovery code, null if none did. */
+  otpDeviceId: string | null
+  /** Unix seconds of the last accepted code; null if none was. */
+  otpTime: number | null
+  /** Unix seconds of the password (OIDC `auth_time`). */
+  authTime: number
+  /** Unix seconds. Nothing of a session outlives this. */
+  expiresAt: number
+}
+
+/** What a guarded place asks for. `{}` is the plain guard. */
+export interface Demand {
+  /** True: only with a second factor, also for a user who has none. */
+  required?: boolean
+  /** Verified at most so many seconds ago; the password that recently for a user without a device. */
+  maxAge?: number
+}
+
+export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE'>
+
+/** Null if the session may pass; otherwise what it lacks. */
+export function shortfall (standing: Standing, { required = false, maxAge }: Demand, nowSeconds: number): Shortfall | null {
+  const verified = standing.otpDeviceId !== null
+  if (!verified && (required || standing.otpRequired)) return 'OTP_REQUIRED'
+  if (maxAge === undefined) return null
+  const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0
+  return nowSeconds - provenAt > maxAge ? 'OTP_STALE' : null
+}
+
+/** RFC 8176 values for how a session was authenticated; `recovery` is ours, since the registry has none. */
+export const amr = {
+  password: ['pwd'],
+  totp: ['pwd', 'otp', 'mfa'],
+  recovery: ['pwd', 'recovery', 'mfa']
+} as const
+
+/** What stands in `otp_device_id` of a session that a recovery code verified. */
+export const RECOVERY = 'recovery'

@@ -1,0 +1,16 @@
+/** Wrong codes in a row that cost nothing but the try (RFC 4226 §7.3: throttle early). */
+export const FREE_FAILURES = 5
+export const FIRST_LOCK_SECONDS = 60
+export const LONGEST_LOCK_SECONDS = 3600
+/** Wrong codes in a row after which only a recovery code or staff helps (NIST SP 800-63B §3.2.2). */
+export const HARD_STOP_FAILURES = 100
+/** Wrong codes that end a verified session: its own budget, so that strangers cannot spend it. */
+export const SESSION_FAILURES = 5
+/** Wrong codes that delete a pending device. They count against nothing else. */
+export const PENDING_FAILURES = 10
+
+/** How long the door stays shut after so many wrong codes in a row. */
+export function lockSeconds (failures: number): number {
+  if (failures < FREE_FAILURES) return 0
+  return Math.min(FIRST_LOCK_SECONDS * 2 ** (failures - FREE_FAILURES), LONGEST_LOCK_SECONDS)
+}

@@ -1,0 +1,81 @@
+/**
+ * Every reason to refuse. Codes are API: never renamed, only added; sentences may change.
+ * Wrong, expired and already used are one code on purpose: the answer must not say which.
+ */
+export const refusals = {
+  REQUEST_INVALID: [400, 'The request is not what this operation takes.'],
+  OTP_INVALID: [400, 'The code is wrong, expired or already used.'],
+  OTP_NOT_SET_UP: [400, 'There is no second factor to do this with.'],
+  RECOVERY_CODE_INVALID: [400, 'The recovery code is wrong or already used.'],
+  PASSWORD_UNACCEPTABLE: [400, 'Choose another password: not too short, not a common one, not the username.'],
+  CREDENTIALS_INVALID: [401, 'Username or password is wrong.'],
+  TOKEN_INVALID: [401, 'A valid access token is needed.'],
+  SESSION_ENDED: [401, 'This session has ended. Log in again.'],
+  OTP_REQUIRED: [403, 'Verify your second factor first.'],
+  OTP_STALE: [403, 'Prove once more that it is you: the last proof is too old for this.'],
+  REAUTH_REQUIRED: [403, 'Give your password once more.'],
+  SIGN_UP_CLOSED: [403, 'Nobody can sign up here.'],
+  NOT_FOUND: [404, 'There is nothing here.'],
+  METHOD_NOT_ALLOWED: [405, 'This path does not take that method.'],
+  REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
+  USERNAME_TAKEN: [409, 'This username is taken.'],
+  OTP_ALREADY_ENABLED: [409, 'The second factor is on already.'],
+  OTP_DEVICE_LIMIT: [409, 'There are as many devices as one user may have.'],
+  CONFLICT: [409, 'The account was changed meanwhile. Look again, then retry.'],
+  BODY_TOO_LARGE: [413, 'The body is larger than 16 KiB.'],
+  MEDIA_TYPE_UNSUPPORTED: [415, 'Bodies are JSON: send Content-Type: application/json.'],
+  OTP_LOCKED: [429, 'Too many wrong codes. Try again later, or use a recovery code.'],
+  RATE_LIMITED: [429, 'Too many requests. Try again later.'],
+  HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
+  INTERNAL_ERROR: [500, 'Something went wrong on our side.'],
+  UNAVAILABLE: [503, 'Not available right now. Try again in a moment.'],
+  BUSY: [503, 'Too many people are logging in at this moment. Try again shortly.']
+} as const satisfies Record<string, readonly [status: number, message: string]>
+
+export type RefusalCode = keyof typeof refusals
+
+export interface RefusalDetails {
+  /** On 429 and 503: after how many seconds trying again makes sense. */
+  retryAfterSeconds?: number
+  /** On OTP_STALE: how old, in seconds, the proof may be (RFC 9470 `max_age`). */
+  maxAgeSeconds?: number
+  /** What to mend, in words; never anything of the inside. */
+  hint?: string
+}
+
+/**
+ * Thrown by guards and flows. Fastify's own error handler turns it into `{ statusCode, code, error, message }`
+ * and sends `headers`, so that a host app needs no handler of ours.
+ */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly code: RefusalCode
+  readonly statusCode: number
+  readonly details: RefusalDetails
+  readonly headers: Record<string, string>
+
+  constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
+    super(details.hint ?? refusals[code][1], options)
+    this.code = code
+    this.statusCode = refusals[code][0]
+    this.details = details
+    this.headers = headersOf(code, details)
+  }
+}
+
+/**
+ * 401 says `Bearer` (RFC 6750 §3). OTP_REQUIRED and OTP_STALE carry RFC 9470's challenge, but as 403: clients read
+ * 401 as "refresh the token", which would not help. 429 and 503 say when to come back.
+ */
+function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: RefusalDetails): Record<string, string> {
+  const status = refusals[code][0]
+  if (code === 'OTP_REQUIRED' || code === 'OTP_STALE') {
+    const maxAge = maxAgeSeconds === undefined ? '' : `, max_age="${maxAgeSeconds}"`
+    return { 'www-authenticate': `Bearer error="insufficient_user_authentication"${maxAge}` }
+  }
+  if (status === 401) {
+    return { 'www-authenticate': code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"' }
+  }
+  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds ?? 1) }
+  return {}
+}

@@ -1,0 +1,25 @@
+import type { Standing } from './assurance.js'
+
+/** Where a request came from, for the owner's list of sessions and events. Never used to decide. */
+export interface Origin { ip: string, agent: string }
+
+/** Who asks, as a flow needs it. */
+export interface Asking extends Origin {
+  standing: Standing
+}
+
+/** A session as its row has it. What it has proven was fixed when it started; a step-up renews `otpTime` alone. */
+export interface SessionFacts extends Standing {
+  /** RFC 8176. */
+  amr: string[]
+  /** How often its refresh token was rotated, and when last (Unix seconds, whole). */
+  generation: number
+  rotatedAt: number
+}
+
+/** How long things last, in seconds; DESIGN §3 and the settings of the same names. */
+export interface Lifetimes {
+  sessionSeconds: number
+  /** A session that has yet to verify its second factor. */
+  pendingSeconds: number
+}

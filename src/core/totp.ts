@@ -1,0 +1,105 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+
+/** What a device computes codes from. New devices take `standardTotp`: what every authenticator app does. */
+export interface TotpParameters {
+  digits: number
+  periodSeconds: number
+  /** Unix time at which step 0 begins (RFC 6238 `T0`). */
+  t0Seconds: number
+}
+
+/** SHA-1, 6 digits, 30 s from the epoch (RFC 6238): apps ignore or refuse anything else. */
+export const standardTotp: TotpParameters = { digits: 6, periodSeconds: 30, t0Seconds: 0 }
+
+/** 160 bits: the length RFC 4226 R6 recommends, and the block of SHA-1 that apps expect. */
+const SECRET_BYTES = 20
+
+export function newTotpSecret (): Buffer {
+  return randomBytes(SECRET_BYTES)
+}
+
+/** RFC 4226 §5.3. */
+export function hotp (secret: Uint8Array, counter: number, digits: number): string {
+  const message = Buffer.alloc(8)
+  message.writeBigUInt64BE(BigInt(counter))
+  const mac = createHmac('sha1', secret).update(message).digest()
+  const offset = mac.readUInt8(mac.length - 1) & 0x0f
+  const number = (mac.readUInt32BE(offset) & 0x7fff_ffff) % 10 ** digits
+  return String(number).padStart(digits, '0')
+}
+
+export function totpStep ({ periodSeconds, t0Seconds }: TotpParameters, nowSeconds: number): number {
+  return Math.floor((nowSeconds - t0Seconds) / periodSeconds)
+}
+
+/**
+ * The digits that somebody typed, without the spaces and hyphens that apps show; null if they are not a code at all.
+ * ASCII digits only: `Number()` would take "+21639", "121639.7" and full-width digits too.
+ */
+export function normaliseTotp (text: string): string | null {
+  const digits = text.replace(/[\s-]/g, '')
+  return /^[0-9]{6,8}$/.test(digits) ? digits : null
+}
+
+export interface TotpJudgement extends TotpParameters {
+  /** The last step that was accepted; nothing up to it is accepted again. -1 if none was. */
+  lastStep: number
+  /** How many steps on each side of now are accepted. */
+  window: number
+}
+
+export type TotpCheck = { accepted: true, step: number } | { accepted: false }
+
+/**
+ * Says which time step matched, because whoever accepts the code must store that step, and refuse it and all
+ * before it from then on (RFC 6238 §5.2: a code is used once).
+ *
+ * Every step of the window is computed and compared, matched or not, so that right, wrong and used take the same time.
+ * Bad input is wrong, not an exception.
+ *
+ * @param code digits as `normaliseTotp` gives them
+ * @param nowSeconds Unix time in seconds, read once; the caller owns the clock
+ */
+export function checkTotp (secret: Uint8Array, code: string, nowSeconds: number, judgement: TotpJudgement): TotpCheck {
+  const now = totpStep(judgement, nowSeconds)
+  let matched = -1
+  for (let step = now - judgement.window; step <= now + judgement.window; step++) {
+    if (step < 0) continue
+    const equal = sameDigits(hotp(secret, step, judgement.digits), code)
+    if (equal && step > judgement.lastStep) matched = step
+  }
+  return matched < 0 ? { accepted: false } : { accepted: true, step: matched }
+}
+
+function sameDigits (expected: string, given: string): boolean {
+  return expected.length === given.length && timingSafeEqual(Buffer.from(expected), Buffer.from(given))
+}
+
+const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
+
+/** RFC 4648 base32 without padding: what authenticator apps take. */
+export function base32 (bytes: Uint8Array): string {
+  let bits = 0
+  let value = 0
+  let text = ''
+  for (const byte of bytes) {
+    value = (value << 8) | byte
+    bits += 8
+    while (bits >= 5) {
+      bits -= 5
+      text += BASE32[(value >>> bits) & 31]
+    }
+    value &= (1 << bits) - 1
+  }
+  return bits > 0 ? text + BASE32[(value << (5 - bits)) & 31] : text
+}
+
+/**
+ * The URI behind the QR code (Key URI format). Its parameters are those that `checkTotp` is called with.
+ * A colon separates issuer and label, so it is replaced in the label; the issuer's is refused at start.
+ */
+export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, { digits, periodSeconds }: TotpParameters): string {
+  const text = (part: string) => encodeURIComponent(part.replace(/\p{Surrogate}/gu, '\uFFFD'))
+  return `otpauth://totp/${text(issuer)}:${text(label.replaceAll(':', '-'))}` +
+    `?secret=${base32(secret)}&issuer=${text(issuer)}&algorithm=SHA1&digits=${digits}&period=${periodSeconds}`
+}
