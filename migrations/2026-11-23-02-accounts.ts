@@ -1,0 +1,41 @@
+import type { Kysely } from 'kysely'
+
+export async function up (db: Kysely<unknown>): Promise<void> {
+  await db.schema.createTable('account')
+    .addColumn('id', 'uuid', (c) => c.primaryKey())
+    .addColumn('username', 'text', (c) => c.notNull())
+    .addColumn('username_key', 'text', (c) => c.notNull().unique())
+    .addColumn('password_hash', 'text', (c) => c.notNull())
+    .addColumn('is_active', 'boolean', (c) => c.notNull())
+    .addColumn('is_staff', 'boolean', (c) => c.notNull())
+    .addColumn('email', 'text', (c) => c.notNull())
+    .addColumn('phone', 'text', (c) => c.notNull())
+    .addColumn('first_name', 'text', (c) => c.notNull())
+    .addColumn('last_name', 'text', (c) => c.notNull())
+    .addColumn('power_account_id', 'integer')
+    .addColumn('power_contact_id', 'integer')
+    .addColumn('created_at', 'timestamptz', (c) => c.notNull())
+    .addColumn('updated_at', 'timestamptz', (c) => c.notNull())
+    .execute()
+
+  await db.schema.createTable('account_network')
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('network', 'text', (c) => c.notNull())
+    .addColumn('last_login_at', 'timestamptz', (c) => c.notNull())
+    .addPrimaryKeyConstraint('account_network_pk', ['user_id', 'network'])
+    .execute()
+
+  await db.schema.createTable('password_budget')
+    .addColumn('name_digest', 'text', (c) => c.notNull())
+    .addColumn('network', 'text', (c) => c.notNull())
+    .addColumn('window_started_at', 'timestamptz', (c) => c.notNull())
+    .addColumn('spent', 'integer', (c) => c.notNull())
+    .addPrimaryKeyConstraint('password_budget_pk', ['name_digest', 'network'])
+    .execute()
+}
+
+export async function down (db: Kysely<unknown>): Promise<void> {
+  for (const table of ['password_budget', 'account_network', 'account']) {
+    await db.schema.dropTable(table).execute()
+  }
+}

@@ -1,0 +1,14 @@
+import type { Migration } from 'kysely'
+import * as secondFactor from './2026-11-23-01-second-factor.js'
+import * as accounts from './2026-11-23-02-accounts.js'
+
+/** What an attached host needs. In order, by name; once released, a migration is frozen. */
+export const secondFactorMigrations: Record<string, Migration> = {
+  '2026-11-23-01-second-factor': secondFactor
+}
+
+/** What the service needs: the same, and its users. */
+export const serviceMigrations: Record<string, Migration> = {
+  ...secondFactorMigrations,
+  '2026-11-23-02-accounts': accounts
+}

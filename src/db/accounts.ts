@@ -1,0 +1,134 @@
+import { sql } from 'kysely'
+import type { Origin, SessionFacts, Lifetimes } from '../core/session.js'
+import { amr } from '../core/assurance.js'
+import { isUniqueViolation } from './errors.js'
+import { epochMs, eventColumns, eventValues, now, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { startedColumns } from './attempts.js'
+import { row, type Db } from './tables.js'
+
+export interface NewAccount {
+  id: string
+  username: string
+  usernameKey: string
+  passwordHash: string
+  email: string
+  phone: string
+  firstName: string
+  lastName: string
+}
+
+export interface Account {
+  id: string
+  username: string
+  email: string
+  phone: string
+  firstName: string
+  lastName: string
+  powerAccountId: number | null
+  powerContactId: number | null
+  isOtpEnabled: boolean
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** Null if the username is taken. */
+export async function insertAccount (db: Db, account: NewAccount, origin: Origin): Promise<{ createdAt: Date } | null> {
+  const { table } = db
+  try {
+    const made = await row<{ createdAt: Date }>(db, sql`
+      with ${now},
+      made as (
+        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
+        select ${account.id}::uuid, ${account.username}, ${account.usernameKey}, ${account.passwordHash}, true, false,
+          ${account.email}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
+        returning created_at
+      ),
+      standing as (insert into ${table.otp_user} (user_id) values (${account.id})),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(sql`${account.id}`, 'signed_up', null, origin)} from now
+      )
+      select created_at as "createdAt" from made`)
+    return made!
+  } catch (error) {
+    if (isUniqueViolation(error)) return null
+    throw error
+  }
+}
+
+export async function readAccount ({ kysely, table }: Db, id: string): Promise<Account | undefined> {
+  return await row<Account>({ kysely, table }, sql`
+    select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
+      a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
+      a.created_at as "createdAt", a.updated_at as "updatedAt",
+      exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
+    from ${table.account} a where a.id = ${id}::uuid`)
+}
+
+/** What an authenticator app shows beside the issuer. */
+export async function readUsername ({ kysely, table }: Db, id: string): Promise<string | undefined> {
+  return (await row<{ username: string }>({ kysely, table }, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
+}
+
+export interface Login {
+  userId: string
+  /** `otp_user.version` as it was when the password was asked: if it has moved since, the login gives nothing. */
+  version: number
+  sessionId: string
+  nameDigest: string
+  network: string
+  /** Whether this guess was counted for the whole world too. */
+  spentEverywhere: boolean
+  /** The password under today's parameters, if its hash was made under others. */
+  rehash: string | null
+}
+
+/**
+ * A right password starts a session, if the user is still as judged: not deactivated, no other password, no other
+ * factors. Clears what this network spent on the account, gives the world's budget back the one guess, and remembers
+ * the network.
+ */
+export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<SessionReading | null> {
+  const { table } = db
+  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+    with ${now},
+    locked as (
+      select u.user_id from ${table.otp_user} u join ${table.account} a on a.id = ${login.userId}::uuid
+      where u.user_id = ${login.userId} and u.version = ${login.version} and a.is_active
+      for no key update of u
+    ),
+    person as (
+      select user_id, exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
+      from locked
+    ),
+    started as (
+      insert into ${table.otp_session} ${startedColumns}
+      select user_id, ${login.sessionId}, now.at,
+        now.at + make_interval(secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
+        now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent}
+      from person, now
+      returning *
+    ),
+    rehashed as (
+      update ${table.account} a set password_hash = ${login.rehash} from started
+      where a.id = ${login.userId}::uuid and ${login.rehash}::text is not null
+    ),
+    remembered as (
+      insert into ${table.account_network} as n (user_id, network, last_login_at)
+      select user_id, ${login.network}, now.at from started, now
+      on conflict (user_id, network) do update set last_login_at = excluded.last_login_at
+    ),
+    cleared as (
+      delete from ${table.password_budget} b using started where b.name_digest = ${login.nameDigest} and b.network = ${login.network}
+    ),
+    given_back as (
+      update ${table.password_budget} b set spent = greatest(b.spent - 1, 0) from started
+      where ${login.spentEverywhere} and b.name_digest = ${login.nameDigest} and b.network = '*'
+    ),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(sql`started.user_id`, 'logged_in', login.sessionId, origin)} from started, now
+    )
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from started, now`)
+  return found === undefined ? null : reading(found)
+}

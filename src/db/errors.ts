@@ -1,0 +1,53 @@
+import { Refusal } from '../core/refusals.js'
+
+/** SQLSTATE classes and states that say "not now", never "this statement is wrong". */
+const UNAVAILABLE_STATES = [
+  /^08/, // connection exceptions
+  /^53/, // out of connections, memory, disk
+  /^57/, // shutting down, starting up, cancelled by a timeout
+  /^25006$/, // read-only: a failover is under way, this is not the primary any more
+  /^55P03$/, // lock not available in time
+  /^40/, // serialization failure or deadlock that outlived its retries
+  /^42P01$/, // tables are not there yet: the first migration is still to come
+  /^3D000$/ // the database is not there yet
+]
+
+/** What pg, its pool and sockets throw without a SQLSTATE. */
+const UNAVAILABLE_TEXTS = /timeout|timed out|Connection terminated|connection error|not queryable|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|pool after calling end|PGlite is clos/i
+
+const RETRIED_STATES = /^(40001|40P01)$/
+
+interface PgError { code?: unknown, message?: unknown }
+
+function sqlState (error: unknown): string | null {
+  const code = (error as PgError | null)?.code
+  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null
+}
+
+/** Lost to another transaction; the same statement may succeed when it is tried again as a whole. */
+export function isRetriable (error: unknown): boolean {
+  return RETRIED_STATES.test(sqlState(error) ?? '')
+}
+
+export function isUnavailable (error: unknown): boolean {
+  const state = sqlState(error)
+  if (state !== null) return UNAVAILABLE_STATES.some((pattern) => pattern.test(state))
+  const { code, message } = (error ?? {}) as PgError
+  return UNAVAILABLE_TEXTS.test(`${String(code)} ${String(message)}`)
+}
+
+/** True if the connection must not serve anybody else: a statement may still be running on it. */
+export function breaksConnection (error: unknown): boolean {
+  const state = sqlState(error)
+  return state === null || /^(08|57P)/.test(state)
+}
+
+/** A fault of the infrastructure becomes one refusal, whose text says nothing of the inside; `cause` is for the log. */
+export function asRefusal (error: unknown): unknown {
+  return isUnavailable(error) ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error }) : error
+}
+
+/** Two rows wanted one unique key. */
+export function isUniqueViolation (error: unknown): boolean {
+  return sqlState(error) === '23505'
+}

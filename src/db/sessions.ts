@@ -1,0 +1,104 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { EventKind } from '../core/events.js'
+import type { Origin, SessionFacts } from '../core/session.js'
+import { row, type Db } from './tables.js'
+
+/** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
+export const sessionFacts = sql`
+  user_id as "userId", id as "sessionId", amr, otp_required as "otpRequired", otp_device_id as "otpDeviceId",
+  floor(extract(epoch from otp_at))::float8 as "otpTime", floor(extract(epoch from auth_at))::float8 as "authTime",
+  floor(extract(epoch from expires_at))::float8 as "expiresAt", generation,
+  floor(extract(epoch from rotated_at))::float8 as "rotatedAt"`
+
+/** Postgres' clock in Unix milliseconds, as an expression over `now.at`. */
+export const epochMs = (at: RawBuilder<unknown>) => sql`(extract(epoch from ${at}) * 1000)::float8`
+
+/** Statement-wide: the clock is read once. */
+export const now = sql`now as materialized (select clock_timestamp() as at)`
+
+/** What ends a session: three columns that always go together. The transaction's id is what replicas follow. */
+export const ending = (reason: string) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
+
+/** The columns of an event, in the order in which `eventValues` gives them. */
+export const eventColumns = sql`(user_id, at, id, kind, session_id, ip, agent, device_name)`
+export function eventValues (userId: RawBuilder<unknown>, kind: EventKind | RawBuilder<unknown>, sessionId: string | null, { ip, agent }: Origin, deviceName: RawBuilder<unknown> = sql`null`) {
+  return sql`${userId}::text, now.at, gen_random_uuid(), ${kind}::text, ${sessionId}::text, ${ip}::text, ${agent}::text, ${deviceName}`
+}
+
+/** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
+export interface SessionReading { standing: SessionFacts, readAtMs: number }
+
+/** Null if the session has ended, has expired or never was. */
+export async function readStanding (db: Db, userId: string, sessionId: string): Promise<SessionReading | null> {
+  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+    with ${now}
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs"
+    from ${db.table.otp_session}, now
+    where user_id = ${userId} and id = ${sessionId} and ended_at is null and expires_at > now.at`)
+  return found === undefined ? null : reading(found)
+}
+
+export function reading ({ readAtMs, ...standing }: SessionFacts & { readAtMs: number }): SessionReading {
+  return { standing, readAtMs }
+}
+
+/** Ends one session. False if it had ended before. */
+export async function endSession (db: Db, userId: string, sessionId: string, reason: EventKind, origin: Origin): Promise<boolean> {
+  const { table } = db
+  const ended = await row(db, sql`
+    with ${now},
+    ended as (
+      update ${table.otp_session} s set ${ending(reason)} from now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
+      returning s.user_id
+    ),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(sql`ended.user_id`, reason, sessionId, origin)} from ended, now
+    )
+    select user_id from ended`)
+  return ended !== undefined
+}
+
+export interface Rotation {
+  facts: SessionFacts
+  /** False if the token was not the newest one, nor its parent within the grace: the session has just ended for it. */
+  rotated: boolean
+}
+
+/**
+ * Rotates the refresh token: compare-and-set on the generation, in one statement, re-evaluated by Postgres on the
+ * newest row when fifty do it at once. The parent, shown again, answers the same generation until that has been used,
+ * `graceSeconds` at most; any older one ends the session (RFC 9700 §4.14.2).
+ *
+ * @param generation what the presented token carries
+ * @returns null if the session had ended, expired or idled out
+ */
+export async function rotateSession (db: Db, userId: string, sessionId: string, generation: number, idleSeconds: number, graceSeconds: number, origin: Origin): Promise<Rotation | null> {
+  const { table } = db
+  const current = sql`s.generation = ${generation}`
+  const repeated = sql`(s.generation = ${generation + 1} and s.rotated_at > now.at - make_interval(secs => ${graceSeconds}))`
+  const found = await row<SessionFacts & { reused: boolean }>(db, sql`
+    with ${now},
+    rotated as (
+      update ${table.otp_session} s set
+        generation = case when ${current} then s.generation + 1 else s.generation end,
+        rotated_at = case when ${current} then now.at else s.rotated_at end,
+        ended_at = case when ${current} or ${repeated} then null else now.at end,
+        ended_xid = case when ${current} or ${repeated} then null else pg_current_xact_id() end,
+        end_reason = case when ${current} or ${repeated} then null else 'refresh_reused' end
+      from now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and s.rotated_at > now.at - make_interval(secs => ${idleSeconds})
+      returning s.*
+    ),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(sql`rotated.user_id`, 'refresh_reused', sessionId, origin)} from rotated, now
+      where rotated.ended_at is not null
+    )
+    select ${sessionFacts}, ended_at is not null as reused from rotated`)
+  if (found === undefined) return null
+  const { reused, ...facts } = found
+  return { facts, rotated: !reused }
+}
