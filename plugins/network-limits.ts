@@ -1,0 +1,133 @@
+import rateLimit from '@fastify/rate-limit'
+import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
+import type { FastifyInstance, FastifyRequest, onRequestHookHandler, preHandlerHookHandler, RouteOptions } from 'fastify'
+import fp from 'fastify-plugin'
+import { networkOf } from '../src/core/network.js'
+import { Refusal } from '../src/core/refusals.js'
+import { redisKey } from '../src/redis/keys.js'
+import { countHits } from '../src/redis/limit-store.js'
+import type { CountHit } from '../src/redis/limit-store.js'
+import type { RedisLink } from '../src/redis/link.js'
+import { LocalWindows } from '../src/redis/local-windows.js'
+
+interface Limit {
+  max: number
+  windowSeconds: number
+  /** Whose budget: a network's, asked first of all; or a user's, asked once the request is authenticated. */
+  of: 'network' | 'user'
+  /** `all`: exact over all replicas, one Redis command per request. `each`: every replica on its own, none. */
+  replicas: 'all' | 'each'
+}
+
+/** Every budget. Routes that name the same one share it, whatever their method, path and spelling. */
+export const limits = {
+  token: { max: 30, windowSeconds: 60, of: 'network', replicas: 'all' },
+  signUp: { max: 10, windowSeconds: 3600, of: 'network', replicas: 'all' },
+  enrol: { max: 20, windowSeconds: 3600, of: 'user', replicas: 'all' },
+  code: { max: 60, windowSeconds: 60, of: 'network', replicas: 'all' },
+  /** For routes that name none, and for paths that do not exist. */
+  other: { max: 600, windowSeconds: 60, of: 'network', replicas: 'all' },
+  /** For the guard asked by a gateway on each request: it has one Redis command at most, and that is not this one. */
+  reads: { max: 600, windowSeconds: 60, of: 'network', replicas: 'each' }
+} as const satisfies Record<string, Limit>
+
+export type LimitName = keyof typeof limits
+
+export interface NetworkLimitsOptions {
+  redis: RedisLink
+  /** First part of every key. */
+  namespace: string
+  /** False where a gateway in front does this: then nothing is counted here. */
+  enabled: boolean
+  /** The authenticated user, for limits of a user. Undefined counts by network. */
+  userIdOf (request: FastifyRequest): string | undefined
+}
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** The budget this route draws on; `other` if it names none. Without the plugin it means nothing. */
+    limit?: LimitName | 'none'
+  }
+  interface FastifyInstance {
+    /** The same as a value for a route's `config`: `{ config: app.limit('token') }`. */
+    limit (name: LimitName | 'none'): { limit: LimitName | 'none' }
+  }
+}
+
+/**
+ * The service's budgets per network. Register it before the routes; a refusal is thrown, the app's error handler answers it.
+ * Counts live in Redis under `namespace:{network or user}:limit:name`, in the process while Redis is away.
+ */
+async function networkLimits (app: FastifyInstance, { redis, namespace, enabled, userIdOf }: NetworkLimitsOptions): Promise<void> {
+  app.decorate('limit', (name) => ({ limit: name }))
+  if (!enabled) return
+
+  await app.register(rateLimit, { global: false, store: storeOf(countHits(redis)) })
+  const local = new LocalWindows()
+  const hooks = Object.fromEntries(Object.entries(limits).map(([name, limit]) =>
+    [name, limit.replicas === 'each' ? countHere(local, name, limit) : countEverywhere(name, limit)]
+  )) as Record<LimitName, onRequestHookHandler>
+
+  function countEverywhere (name: string, { max, windowSeconds, of }: Limit): onRequestHookHandler {
+    const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOf(request.ip)
+    const count = app.createRateLimit({
+      max,
+      timeWindow: windowSeconds * 1000,
+      keyGenerator: (request) => redisKey(namespace, whose(request), 'limit', name)
+    })
+    return async (request) => {
+      const hit = await count(request)
+      if (!hit.isAllowed && hit.isExceeded) throw refusal(hit.ttl)
+    }
+  }
+
+  app.addHook('onRoute', (route) => {
+    const name = route.config?.limit ?? 'other'
+    if (name === 'none') return
+    if (limits[name].of === 'user') addLast(route, hooks[name] as preHandlerHookHandler)
+    else addFirst(route, hooks[name])
+  })
+  app.addHook('onRequest', function (request, reply, done) {
+    if (request.is404) return hooks.other.call(this, request, reply, done)
+    done()
+  })
+}
+
+/** Without a promise and without a word to Redis: this stands in front of the fastest route there is. */
+function countHere (local: LocalWindows, name: string, { max, windowSeconds }: Limit): onRequestHookHandler {
+  const windowMs = windowSeconds * 1000
+  return (request, _reply, done) => {
+    const hit = local.hit(`${name} ${networkOf(request.ip)}`, windowMs, performance.now())
+    done(hit.count > max ? refusal(hit.ttlMs) : undefined)
+  }
+}
+
+function refusal (ttlMs: number): Refusal {
+  return new Refusal('RATE_LIMITED', { retryAfterSeconds: Math.max(1, Math.ceil(ttlMs / 1000)) })
+}
+
+/** @fastify/rate-limit's idea of a store: a class, a callback, a child per route. Ours is one function. */
+function storeOf (countHit: CountHit): FastifyRateLimitStoreCtor {
+  return class Store implements FastifyRateLimitStore {
+    incr (key: string, answer: (error: Error | null, result?: { current: number, ttl: number }) => void, windowMs: number): void {
+      countHit(key, windowMs).then(({ count, ttlMs }) => answer(null, { current: count, ttl: ttlMs }), answer)
+    }
+
+    child (): FastifyRateLimitStore {
+      return this
+    }
+  }
+}
+
+/** A HEAD route made from a GET route comes with the GET's hooks: one counts, two would count twice. */
+function addFirst (route: RouteOptions, hook: onRequestHookHandler): void {
+  const hooks = [route.onRequest ?? []].flat()
+  if (!hooks.includes(hook)) route.onRequest = [hook, ...hooks]
+}
+
+function addLast (route: RouteOptions, hook: preHandlerHookHandler): void {
+  const hooks = [route.preHandler ?? []].flat()
+  if (!hooks.includes(hook)) route.preHandler = [...hooks, hook]
+}
+
+export default fp(networkLimits, { name: 'network-limits', fastify: '5.x' })

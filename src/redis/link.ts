@@ -1,0 +1,250 @@
+import { Cluster, Redis } from 'ioredis'
+import type { ClusterOptions, RedisOptions } from 'ioredis'
+import { once } from 'node:events'
+import type { EventEmitter } from 'node:events'
+import { parseRedisAddress } from './address.js'
+import { isMistake, opensBreaker, plainMessage, replyCode } from './faults.js'
+import { answerInTime, COMMAND_TIMEOUT_MS, MUTE } from './in-time.js'
+import { subscriptions } from './subscriptions.js'
+
+/** A connection that owes an answer for this long is torn down: half-open TCP would hold it for a quarter of an hour. */
+const SOCKET_TIMEOUT_MS = 500
+const CONNECT_TIMEOUT_MS = 1000
+const NOT_CONNECTED = 'not connected'
+/** How often Redis is asked while it is down, and while it is up: an idle replica notices too. A tenth more or less, by chance. */
+const PROBE_DOWN_MS = 250
+const PROBE_UP_MS = 1000
+
+/**
+ * A write, because a PING is answered by a read-only replica and by a server that has paused its writers;
+ * of a key that is not there, because DEL takes no memory and leaves no trace. Sixteen of them reach every master of a cluster.
+ */
+const PROBE_KEYS = Array.from({ length: 16 }, (_, i) => `countersign:probe:${i}`)
+
+/** Reconnects forever, with jitter so that replicas don't arrive in step, and soon enough to be back within 2 s. */
+const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 350) + Math.random() * 150
+
+/** `maxRetriesPerRequest: 0`: what was in flight when a connection closed is refused at once, never sent twice. */
+const CONNECTION_LIMITS = {
+  enableAutoPipelining: true,
+  autoResendUnfulfilledCommands: false,
+  autoResubscribe: false,
+  maxRetriesPerRequest: 0,
+  maxLoadingRetryTime: PROBE_DOWN_MS,
+  connectTimeout: CONNECT_TIMEOUT_MS,
+  disconnectTimeout: COMMAND_TIMEOUT_MS,
+  socketTimeout: SOCKET_TIMEOUT_MS,
+  lazyConnect: false
+} satisfies RedisOptions
+
+const SERVER_LIMITS = {
+  ...CONNECTION_LIMITS,
+  enableOfflineQueue: false,
+  retryStrategy: retryDelayMs,
+  sentinelRetryStrategy: retryDelayMs,
+  sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+  /** After a failover: leave the demoted master, ask the Sentinels anew. */
+  reconnectOnError: (error: Error) => replyCode(error) === 'READONLY'
+} satisfies RedisOptions
+
+/** No delayed retries inside ioredis: nobody waits that long. The slots are read anew each second and after each MOVED. */
+const CLUSTER_LIMITS = {
+  enableOfflineQueue: false,
+  enableAutoPipelining: true,
+  lazyConnect: false,
+  maxRedirections: 4,
+  retryDelayOnFailover: 0,
+  retryDelayOnClusterDown: 0,
+  slotsRefreshInterval: PROBE_UP_MS,
+  slotsRefreshTimeout: SOCKET_TIMEOUT_MS,
+  clusterRetryStrategy: retryDelayMs
+} satisfies ClusterOptions
+
+/** `'none'`: not configured; everything that reads it treats it as `'down'`. */
+export type RedisState = 'none' | 'up' | 'down'
+export type RedisClient = Redis | Cluster
+
+/** The part of pino's interface that is used here. */
+export interface RedisLog {
+  info (details: object, message: string): void
+  warn (details: object, message: string): void
+  error (details: object, message: string): void
+}
+
+export interface RedisLink {
+  readonly state: RedisState
+  /**
+   * Runs one command, or several with `Promise.all` (they travel together; an explicit pipeline would hide its errors).
+   * Answers undefined at once while Redis is known to be down, never throws, never takes longer than
+   * COMMAND_TIMEOUT_MS. Undefined does not mean "not done": a command that timed out may still be executed.
+   */
+  run<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined>
+  /** Delivers messages of a channel; subscribes by itself whenever the connection comes (back). Messages in between are missed. */
+  subscribe (channel: string, onMessage: (message: string) => void): void
+  close (): Promise<void>
+}
+
+/** No REDIS_URL: the same as "down", for ever. */
+export const noRedis: RedisLink = {
+  state: 'none',
+  run: async () => undefined,
+  subscribe () {},
+  async close () {}
+}
+
+/**
+ * Our own connection. An absent server is no error: the state is `'down'` until it comes.
+ *
+ * @throws RedisAddressError if the address cannot be read.
+ */
+export function connectRedis (url: string, log: RedisLog): RedisLink {
+  const address = parseRedisAddress(url)
+  if (address.kind === 'server') return watch(new Redis({ ...address.options, ...SERVER_LIMITS }), log, true)
+  /** Over TLS a name must stay a name, or no certificate fits it. */
+  const lookup: ClusterOptions = address.options.tls ? { dnsLookup: (name, found) => found(null, name) } : {}
+  return watch(new Cluster(address.nodes, { ...CLUSTER_LIMITS, ...lookup, redisOptions: { ...address.options, ...CONNECTION_LIMITS } }), log, true)
+}
+
+/** A host's client, with the host's own options: never closed here. Subscriptions get a connection of their own. */
+export function adoptRedis (client: RedisClient, log: RedisLog): RedisLink {
+  return watch(client, log, false)
+}
+
+/** The connection that listens: the client's address and credentials, our limits. By its own word what it is: a host may bring another copy of ioredis. */
+function listenerOf (client: RedisClient): RedisClient {
+  return client.isCluster
+    ? (client as Cluster).duplicate([], { ...CLUSTER_LIMITS, redisOptions: CONNECTION_LIMITS })
+    : (client as Redis).duplicate(SERVER_LIMITS)
+}
+
+/**
+ * The breaker. It opens when a command gets no answer in time, when the connection is lost, and on replies that say
+ * "not now"; from then on nobody waits, and one probe in the background closes it.
+ */
+function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink {
+  let state: RedisState = 'down'
+  /** Counts outages: a command sent before one must not open the breaker after it. */
+  let outages = 0
+  let isClosed = false
+  let isAsking = false
+  let lastError = NOT_CONNECTED
+  let timer: NodeJS.Timeout | undefined
+  const complaints = new Set<string>()
+  const listening = subscriptions(() => listenerOf(client), log)
+
+  function rise (): void {
+    if (isClosed || state === 'up') return
+    state = 'up'
+    complaints.clear()
+    log.info({}, 'Redis is up')
+    if (isOurs) void warnOfEviction(client, log)
+  }
+
+  function fall (reason: string): void {
+    if (isClosed || (state === 'down' && outages > 0)) return
+    state = 'down'
+    outages += 1
+    log.warn({ reason }, 'Redis is down: working without it')
+    schedule()
+  }
+
+  /** Tries a command; `fault` says why the breaker should open. */
+  async function attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<{ value?: T, fault?: string }> {
+    try {
+      const value = await answerInTime(command(client))
+      return value === MUTE ? { fault: `no answer within ${COMMAND_TIMEOUT_MS} ms` } : { value }
+    } catch (error) {
+      if (!isMistake(error) && opensBreaker(error, client.isCluster)) return { fault: plainMessage(error) }
+      complain(error)
+      return {}
+    }
+  }
+
+  /** Says what is wrong with a command, each kind of it once between two outages. */
+  function complain (error: unknown): void {
+    const kind = replyCode(error) ?? plainMessage(error).split('.', 1)[0] ?? ''
+    if (complaints.has(kind)) return
+    complaints.add(kind)
+    if (isMistake(error)) log.error({ err: error }, 'A Redis command is written wrong')
+    else log.warn({ reason: plainMessage(error) }, 'Redis did not do a command')
+  }
+
+  /** One round of the probe: asks, decides, sets the time of the next one. */
+  async function ask (): Promise<void> {
+    if (isAsking) return
+    isAsking = true
+    const fault = client.status === 'ready' ? await faultOf() : lastError
+    isAsking = false
+    if (fault === undefined) rise()
+    else fall(fault)
+    listening.keepAlive()
+    schedule()
+  }
+
+  async function faultOf (): Promise<string | undefined> {
+    const keys = client.isCluster ? PROBE_KEYS : PROBE_KEYS.slice(0, 1)
+    const answers = await Promise.all(keys.map((key) => attempt((to) => to.del(key))))
+    return answers.find((answer) => answer.fault !== undefined)?.fault
+  }
+
+  function schedule (): void {
+    clearTimeout(timer)
+    if (isClosed) return
+    const everyMs = state === 'up' ? PROBE_UP_MS : PROBE_DOWN_MS
+    timer = setTimeout(ask, everyMs * (0.9 + 0.2 * Math.random())).unref()
+  }
+
+  const listeners = {
+    ready () {
+      lastError = 'connection closed'
+      void ask()
+    },
+    error (error: Error) { lastError = plainMessage(error) },
+    close () { fall(lastError) }
+  }
+  const events: EventEmitter = client
+  for (const [event, listener] of Object.entries(listeners)) events.on(event, listener)
+  if (client.status === 'wait') client.connect().catch(() => {})
+  if (client.status === 'ready') void ask()
+  else schedule()
+
+  return {
+    get state () { return state },
+    async run (command) {
+      if (state !== 'up') return undefined
+      const sentDuring = outages
+      const { value, fault } = await attempt(command)
+      if (fault !== undefined && sentDuring === outages) fall(fault)
+      return value
+    },
+    subscribe: listening.add,
+    async close () {
+      isClosed = true
+      state = 'down'
+      clearTimeout(timer)
+      listening.close()
+      for (const [event, listener] of Object.entries(listeners)) events.off(event, listener)
+      if (isOurs) await disconnect(client)
+    }
+  }
+}
+
+/** Lets go of our connection; waits for its end, but no longer than for a command. */
+async function disconnect (client: RedisClient): Promise<void> {
+  if (client.status === 'end') return
+  const events: EventEmitter = client
+  events.on('error', () => {})
+  const ended = once(events, 'end').catch(() => {})
+  client.disconnect()
+  await answerInTime(ended)
+}
+
+/** An evicted counter or lock is a forgotten one. Servers that forbid CONFIG are left alone. */
+async function warnOfEviction (client: RedisClient, log: RedisLog): Promise<void> {
+  try {
+    const [, policy] = await client.config('GET', 'maxmemory-policy') as string[]
+    if (policy !== undefined && policy !== 'noeviction') {
+      log.warn({ policy }, 'Redis may evict keys: set maxmemory-policy to noeviction')
+    }
+  } catch {}
+}

@@ -1,0 +1,60 @@
+import { plainMessage } from './faults.js'
+import type { RedisClient, RedisLog } from './link.js'
+
+export interface Subscriptions {
+  add (channel: string, onMessage: (message: string) => void): void
+  /** Asks the connection for a sign of life; one that gives none is torn down by its socket's time-out and comes anew. */
+  keepAlive (): void
+  close (): void
+}
+
+/**
+ * Channels on a connection of their own, opened with the first one: a subscriber may do nothing else under RESP2.
+ * Each connection subscribes anew when it is ready, so it makes no difference whether it is the first one.
+ *
+ * @param connect opens that connection; it must reconnect for ever.
+ */
+export function subscriptions (connect: () => RedisClient, log: RedisLog): Subscriptions {
+  const listeners = new Map<string, Array<(message: string) => void>>()
+  let connection: RedisClient | undefined
+
+  function open (): RedisClient {
+    const opened = connect()
+    opened.on('error', () => {})
+    opened.on('ready', () => send([...listeners.keys()]))
+    opened.on('message', (channel: string, message: string) => {
+      for (const listener of listeners.get(channel) ?? []) deliver(listener, message)
+    })
+    return opened
+  }
+
+  function send (channels: string[]): void {
+    connection?.subscribe(...channels).catch((error: unknown) => {
+      log.warn({ reason: plainMessage(error) }, 'Redis refused a subscription')
+    })
+  }
+
+  function deliver (listener: (message: string) => void, message: string): void {
+    try {
+      listener(message)
+    } catch (error) {
+      log.error({ err: error }, 'A listener for messages failed')
+    }
+  }
+
+  return {
+    add (channel, onMessage) {
+      const known = listeners.get(channel)
+      if (known) known.push(onMessage)
+      else listeners.set(channel, [onMessage])
+      if (!connection) connection = open()
+      else if (!known && connection.status === 'ready') send([channel])
+    },
+    keepAlive () {
+      if (connection?.status === 'ready' && !connection.isCluster) connection.ping().catch(() => {})
+    },
+    close () {
+      connection?.disconnect()
+    }
+  }
+}
