@@ -1,0 +1,44 @@
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { Standing } from '../core/assurance.js'
+import { redisKey } from '../redis/keys.js'
+import type { RedisLink } from '../redis/link.js'
+import { TRUST_MS } from './memo.js'
+
+/** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
+export interface Reading { standing: Standing, readAtMs: number }
+
+/** Redis' copies of what replicas read in Postgres, each with its reading time and a MAC: who can write to Redis cannot make one up. */
+export interface Copies {
+  get (userId: string, sessionId: string): Promise<Reading | undefined>
+  put (reading: Reading): void
+}
+
+/** 128 bits: nobody can try a MAC offline, and the copy lives a minute. */
+const MAC_BYTES = 16
+
+/** @param macKeys the first one makes MACs, all check them */
+export function createCopies (redis: RedisLink, namespace: string, macKeys: readonly Buffer[]): Copies {
+  const mac = (key: Buffer, body: string) => createHmac('sha256', key).update(body).digest().subarray(0, MAC_BYTES)
+  const keyOf = (userId: string, sessionId: string) => redisKey(namespace, userId, 'session', sessionId)
+
+  return {
+    async get (userId, sessionId) {
+      const text = await redis.run((client) => client.get(keyOf(userId, sessionId)))
+      if (typeof text !== 'string') return undefined
+      const dot = text.indexOf('.')
+      const given = Buffer.from(text.slice(0, dot), 'base64url')
+      const body = text.slice(dot + 1)
+      if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return undefined
+      const reading = JSON.parse(body) as Reading
+      // The MAC says that we wrote it, not that it was written under this key.
+      const { standing } = reading
+      return standing.userId === userId && standing.sessionId === sessionId ? reading : undefined
+    },
+
+    put (reading) {
+      const body = JSON.stringify(reading)
+      const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
+      void redis.run((client) => client.set(keyOf(reading.standing.userId, reading.standing.sessionId), text, 'PX', TRUST_MS))
+    }
+  }
+}

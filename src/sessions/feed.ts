@@ -1,0 +1,93 @@
+import { readEnds } from '../db/ends.js'
+import type { Db } from '../db/tables.js'
+
+/** How often the feed is read within the time in which every replica must know of an end. */
+const POLLS_PER_BOUND = 4
+/** "Poll now" messages closer together than this are one. */
+const NUDGE_MS = 20
+
+export interface FeedEvents {
+  onEnded (userId: string, sessionId: string): void
+  /** Postgres went back in time (another server, a restored one): nothing that was read before holds. */
+  onReset (): void
+}
+
+/**
+ * Follows the ends of sessions in Postgres. What was read before an end stays trusted for at most `revocationSeconds`
+ * after the end was committed, since `isFresh` says no as soon as the last answered question is older than that.
+ * See docs/consistency.md.
+ */
+export interface Feed {
+  isFresh (): boolean
+  /** Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock. */
+  nowMs (): number
+  /** Since when, by Postgres' clock, every end is known here; null before the first reading. */
+  coveredSinceMs (): number | null
+  /** Asks now. Resolves when a reading that began after this call has been taken in; rejects if it could not be had. */
+  poll (): Promise<void>
+  /** Asks soon: somebody said that there is news. */
+  nudge (): void
+  ageMs (): number
+  start (): void
+  stop (): Promise<void>
+}
+
+export function createFeed (db: Db, revocationSeconds: number, { onEnded, onReset }: FeedEvents, report: (error: unknown) => void): Feed {
+  const boundMs = revocationSeconds * 1000
+  let cursor: string | null = null
+  let coveredSinceMs: number | null = null
+  /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one. */
+  let askedAtMs = -Infinity
+  let aheadMs = Date.now() - performance.now()
+  let timer: NodeJS.Timeout | undefined
+  let stopped = false
+  let running: Promise<void> | undefined
+  let queued: Promise<void> | undefined
+
+  async function read (): Promise<void> {
+    const startedAtMs = performance.now()
+    const reading = await readEnds(db, cursor)
+    if (cursor !== null && BigInt(reading.cursor) < BigInt(cursor)) {
+      coveredSinceMs = null
+      onReset()
+    }
+    for (const { userId, sessionId } of reading.ended) onEnded(userId, sessionId)
+    cursor = reading.cursor
+    aheadMs = reading.nowMs - performance.now()
+    coveredSinceMs ??= reading.nowMs
+    askedAtMs = startedAtMs
+  }
+
+  /** One reading at a time. Who asks during one gets the next, since the current one may have missed the news. */
+  function poll (): Promise<void> {
+    if (running === undefined) {
+      running = read().finally(() => { running = undefined })
+      return running
+    }
+    queued ??= running.catch(() => {}).then(() => { queued = undefined; return poll() })
+    return queued
+  }
+
+  function schedule (ms: number): void {
+    if (stopped) return
+    clearTimeout(timer)
+    timer = setTimeout(() => {
+      poll().catch(report).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
+    }, ms).unref()
+  }
+
+  return {
+    isFresh: () => performance.now() - askedAtMs <= boundMs,
+    nowMs: () => performance.now() + aheadMs,
+    coveredSinceMs: () => coveredSinceMs,
+    poll,
+    nudge: () => schedule(NUDGE_MS),
+    ageMs: () => performance.now() - askedAtMs,
+    start: () => schedule(0),
+    async stop () {
+      stopped = true
+      clearTimeout(timer)
+      await Promise.allSettled([running, queued])
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import type { Standing } from '../core/assurance.js'
+import { readStanding } from '../db/sessions.js'
+import type { Db } from '../db/tables.js'
+import type { RedisLink } from '../redis/link.js'
+import { createCopies, type Reading } from './copy.js'
+import { createFeed } from './feed.js'
+import { Memo, TRUST_MS } from './memo.js'
+
+/**
+ * A copy read shortly before this replica began to follow the feed may miss an end that the feed will not name any
+ * more. A statement is given up well within this.
+ */
+const SLOWEST_READ_MS = 2_000
+/** Postgres' clock may step a little; a copy from further ahead is not used. */
+const AHEAD_MS = 5_000
+
+export interface SessionsOptions {
+  db: Db
+  /** The feed's own connection, so that it does not wait behind anybody's statements. */
+  feedDb: Db
+  redis: RedisLink
+  namespace: string
+  macKeys: readonly Buffer[]
+  revocationSeconds: number
+  report: (error: unknown) => void
+}
+
+export interface SessionCounters { memo: number, copy: number, postgres: number }
+
+/**
+ * Is this session alive? From the process's memo if the feed is fresh, else from Redis' copy, else from Postgres.
+ * An end reaches this replica at once if it happened here, within `revocationSeconds` if elsewhere.
+ * The argument, fact by fact, is docs/consistency.md.
+ */
+export type Sessions = ReturnType<typeof createSessions>
+
+export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocationSeconds, report }: SessionsOptions) {
+  const memo = new Memo()
+  const copies = createCopies(redis, namespace, macKeys)
+  const channel = `${namespace}:ends`
+  const reads = new Map<string, Promise<Standing | null>>()
+  const counters: SessionCounters = { memo: 0, copy: 0, postgres: 0 }
+  const feed = createFeed(feedDb, revocationSeconds, {
+    onEnded: (userId, sessionId) => memo.end(userId, sessionId),
+    onReset: () => memo.forgetAlive()
+  }, report)
+
+  /** Redis' copy, if the feed covers the time since it was read. */
+  async function fromCopy (userId: string, sessionId: string): Promise<Standing | undefined> {
+    const coveredSinceMs = feed.coveredSinceMs()
+    if (!feed.isFresh() || coveredSinceMs === null) return undefined
+    const reading = await copies.get(userId, sessionId)
+    if (reading === undefined || !feed.isFresh()) return undefined
+    const ageMs = feed.nowMs() - reading.readAtMs
+    if (ageMs > TRUST_MS || ageMs < -AHEAD_MS || reading.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    counters.copy++
+    memo.fill(reading.standing, Math.max(ageMs, 0))
+    return reading.standing
+  }
+
+  async function fromPostgres (userId: string, sessionId: string): Promise<Standing | null> {
+    const askedAtMs = performance.now()
+    const reading = await readStanding(db, userId, sessionId)
+    counters.postgres++
+    if (reading === null) return null
+    memo.fill(reading.standing, performance.now() - askedAtMs)
+    copies.put(reading)
+    return reading.standing
+  }
+
+  async function read (userId: string, sessionId: string): Promise<Standing | null> {
+    return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId)
+  }
+
+  return {
+    /**
+     * What can be said without asking anybody: the standing, null for one that ended, undefined for "ask".
+     * Synchronous, since this is what most requests need.
+     */
+    known (userId: string, sessionId: string): Standing | null | undefined {
+      if (memo.hasEnded(userId, sessionId)) return null
+      if (!feed.isFresh()) return undefined
+      const standing = memo.alive(userId, sessionId)
+      if (standing === undefined) return undefined
+      counters.memo++
+      return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
+    },
+
+    /** Asks Redis' copy, then Postgres; requests for the same session share one question. Null: it has ended or never was. */
+    async find (userId: string, sessionId: string): Promise<Standing | null> {
+      const key = `${userId}\0${sessionId}`
+      let reading = reads.get(key)
+      if (reading === undefined) {
+        reading = read(userId, sessionId).finally(() => reads.delete(key))
+        reads.set(key, reading)
+      }
+      const standing = await reading
+      if (standing === null || memo.hasEnded(userId, sessionId)) return null
+      return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
+    },
+
+    /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
+    started (reading: Reading): void {
+      memo.fill(reading.standing, 0)
+      copies.put(reading)
+    },
+
+    /** Sessions ended here, and it is committed: known here at once; the others are told to look. */
+    ended (userId: string, sessionIds: readonly string[]): void {
+      if (sessionIds.length === 0) return
+      for (const sessionId of sessionIds) memo.end(userId, sessionId)
+      void redis.run((client) => client.publish(channel, ''))
+    },
+
+    nowSeconds: (): number => feed.nowMs() / 1000,
+    poll: (): Promise<void> => feed.poll(),
+    state: () => ({ feedAgeSeconds: feed.ageMs() / 1000, isFeedFresh: feed.isFresh(), remembered: memo.size, ...counters }),
+
+    start (): void {
+      redis.subscribe(channel, () => feed.nudge())
+      feed.start()
+    },
+    stop: (): Promise<void> => feed.stop()
+  }
+}
