@@ -1,0 +1,171 @@
+import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import fp from 'fastify-plugin'
+import totpRoutes from '../routes/totp/index.js'
+import { shortfall, type Demand, type Standing } from '../src/core/assurance.js'
+import { Refusal } from '../src/core/refusals.js'
+import { createSeal } from '../src/core/seal.js'
+import type { SessionFacts } from '../src/core/session.js'
+import { createDigestKey } from '../src/db/digest-key.js'
+import type { Db } from '../src/db/tables.js'
+import type { OtpDeps, OtpSettings } from '../src/flows/deps.js'
+import { createLocks } from '../src/flows/locks.js'
+import type { Key } from '../src/key-ring.js'
+import { createJudgedCodes } from '../src/redis/judged-codes.js'
+import { noRedis, type RedisLink } from '../src/redis/link.js'
+import { createSessions, type Sessions } from '../src/sessions/sessions.js'
+import jsonOnly from './json-only.js'
+import schemas from './schemas.js'
+
+/** Who asks, in the host's words. */
+export interface Identity {
+  userId: string
+  sessionId: string
+  /**
+   * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
+   * then stays as old as it is.
+   */
+  proven?: { otpDeviceId: string | null, otpTime: number | null }
+}
+
+export interface CountersignOptions {
+  /** Shown in authenticator apps; no colon. */
+  issuer: string
+  /** The first one seals, all open. */
+  sealKeys: readonly Key[]
+  /** In Redis keys and in what is sealed: two apps on one Redis, or with one key, do not meet. */
+  namespace: string
+  db: Db
+  /** A connection of the feed's own; the same as `db` if there is none. */
+  feedDb?: Db
+  redis?: RedisLink
+  /** Where the routes are; `/totp` by default. */
+  prefix?: string
+  settings: Omit<OtpSettings, 'issuer'>
+  revocationSeconds: number
+  /** Null, or a Refusal of the host's own choice, for nobody. */
+  identify: (request: FastifyRequest) => Identity | null | Promise<Identity | null>
+  /** What the authenticator app shows beside the issuer. */
+  label: (userId: string) => Promise<string>
+  /** Whether the password that came with `create` is right; throws if not. Without it, `create` takes none. */
+  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
+  /** What the client gets for a session that began or went on: its tokens, say. */
+  complete: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts) => Promise<object>
+  /** GET twins of what changes something, for the clients of the reference system. Off for anybody new. */
+  deprecatedGets?: boolean
+  /** Budget names for the host's limiter, by `config.limit`. */
+  limit?: (name: 'code' | 'enrol') => object
+}
+
+type GuardHook = onRequestHookHandler
+
+/**
+ * A preHandler as it stands, or a maker of one:
+ * `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
+ */
+export interface OtpVerified extends GuardHook {
+  (demand: Demand): GuardHook
+}
+
+export interface Countersign {
+  sessions: Sessions
+  digestKey: () => Promise<Buffer>
+  /** A hook that lets live sessions in, verified or not. */
+  session: GuardHook
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    otpVerified: OtpVerified
+    countersign: Countersign
+  }
+  interface FastifyRequest {
+    /** The session that asks, once a guard has let it in. */
+    countersign: Standing | null
+  }
+}
+
+async function countersign (app: FastifyInstance, options: CountersignOptions): Promise<void> {
+  const { db, namespace, redis = noRedis, identify } = options
+  const seal = createSeal(options.sealKeys, namespace)
+  const sessions = createSessions({
+    db,
+    feedDb: options.feedDb ?? db,
+    redis,
+    namespace,
+    macKeys: seal.derive('session copy'),
+    revocationSeconds: options.revocationSeconds,
+    report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
+  })
+  const deps: OtpDeps = {
+    db,
+    seal,
+    sessions,
+    judgedCodes: createJudgedCodes(redis, namespace, seal.derive('judged codes')[0]!),
+    locks: createLocks(),
+    digestKey: createDigestKey(db, seal),
+    settings: { ...options.settings, issuer: options.issuer }
+  }
+
+  function admit (request: FastifyRequest, { userId, sessionId, proven }: Identity, standing: Standing | null): Standing {
+    if (standing === null) throw new Refusal('SESSION_ENDED')
+    // A host's token is at most as new as the session; it never adds what the session has not proven.
+    request.countersign = proven === undefined || standing.otpDeviceId === null
+      ? standing
+      : { ...standing, userId, sessionId, otpTime: proven.otpTime }
+    return request.countersign
+  }
+
+  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
+    const identity = await pending
+    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    const known = sessions.known(identity.userId, identity.sessionId)
+    return admit(request, identity, known === undefined ? await sessions.find(identity.userId, identity.sessionId) : known)
+  }
+
+  /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
+  function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
+    if (request.countersign !== null) return request.countersign
+    const identity = identify(request)
+    if (identity instanceof Promise) return admitLater(request, identity)
+    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    const known = sessions.known(identity.userId, identity.sessionId)
+    return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
+  }
+
+  function hook (check: (standing: Standing) => void): GuardHook {
+    return (request, _reply, done) => {
+      const standing = authenticate(request)
+      if (!(standing instanceof Promise)) {
+        check(standing)
+        return done()
+      }
+      standing.then((found) => { check(found); done() }).catch(done)
+    }
+  }
+
+  function guard (demand: Demand): GuardHook {
+    return hook((standing) => {
+      const lack = shortfall(standing, demand, sessions.nowSeconds())
+      if (lack !== null) throw new Refusal(lack, demand.maxAge === undefined ? {} : { maxAgeSeconds: demand.maxAge })
+    })
+  }
+
+  const plain = guard({})
+  const session = hook(() => {})
+  app.decorateRequest('countersign', null)
+  app.decorate('otpVerified', function (...args: [Demand] | Parameters<GuardHook>) {
+    return args.length === 1 ? guard(args[0]) : plain.apply(app, args)
+  } as OtpVerified)
+  app.decorate('countersign', { sessions, digestKey: deps.digestKey, session })
+
+  await app.register(async (scope) => {
+    await scope.register(schemas)
+    await scope.register(jsonOnly)
+    await scope.register(totpRoutes, { deps, ...options, session, fresh: guard({ maxAge: options.settings.freshSeconds }) })
+  }, { prefix: options.prefix ?? '/totp' })
+
+  app.addHook('onReady', async () => { sessions.start() })
+  app.addHook('onClose', async () => { await sessions.stop() })
+}
+
+export default fp(countersign, { name: 'countersign', fastify: '5.x' })

@@ -1,0 +1,33 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Refusal } from '../src/core/refusals.js'
+
+const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/**
+ * Bodies are JSON in UTF-8 and nothing else: no form (so that a host on cookies is not open to forged requests), no
+ * byte order mark, no `__proto__`. No body at all reads as `{}`: clients send the header without one.
+ */
+async function jsonOnly (scope: FastifyInstance): Promise<void> {
+  scope.removeAllContentTypeParsers()
+  const parse = scope.getDefaultJsonParser('error', 'error')
+  scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
+    if (body.length === 0) return done(null, undefined)
+    let text: string
+    try {
+      text = utf8.decode(body as Buffer)
+    } catch {
+      return done(new Refusal('REQUEST_INVALID', { hint: 'The body is not UTF-8.' }))
+    }
+    parse(request, text, (error, value) => {
+      if (error === null) done(null, value)
+      else done(new Refusal('REQUEST_INVALID', { hint: 'The body is not JSON.' }, { cause: error }))
+    })
+  })
+  scope.addHook('preValidation', (request, _reply, done) => {
+    if (request.body === undefined) request.body = {}
+    done()
+  })
+}
+
+export default fp(jsonOnly, { name: 'json-only', fastify: '5.x' })

@@ -1,0 +1,47 @@
+import swagger from '@fastify/swagger'
+import swaggerUi from '@fastify/swagger-ui'
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+
+const DESCRIPTION = `An optional second factor for REST APIs.
+
+**Try it here.** \`POST /users\`, then \`POST /token\`; put \`access\` into *Authorize*. \`POST /totp/create\` answers a QR
+code; send a code to \`POST /totp/login\` and authorize with the new \`access\`.
+
+**The guard's plain name promises less than it sounds:** 2FA is optional, so \`otpVerified\` lets a user through who has no
+device. \`required\` asks for a second factor of everybody, \`maxAge\` for a recent one.
+
+**Errors** have one shape: \`{ statusCode, code, error, message }\`. \`code\` is API; the sentence may change.`
+
+/** `GET /openapi.json` and the page at `/docs`. Register it before the routes: it collects them. */
+async function openapi (app: FastifyInstance, { version }: { version: string }): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Countersign', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
+      servers: [{ url: '/' }],
+      tags: [
+        { name: 'Tokens', description: 'Log in, refresh, log out' },
+        { name: 'Second factor', description: 'Set up, verify, recover, switch off' },
+        { name: 'Session', description: 'The guard as an endpoint' },
+        { name: 'Account', description: 'Users of the service' },
+        { name: 'Operations', description: 'Probes and metrics' }
+      ],
+      components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }
+    }
+  })
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    staticCSP: true,
+    // The page asks nobody but us, and works where there is no TLS yet.
+    transformStaticCSP: (header) => header.replace(' validator.swagger.io', '').replace(/ *upgrade-insecure-requests;?/, ''),
+    uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true },
+    theme: { title: 'Countersign' }
+  })
+  app.get('/openapi.json', { schema: { hide: true } }, async (_request, reply) => {
+    reply.header('cache-control', 'no-cache')
+    return app.swagger()
+  })
+}
+
+export default fp(openapi, { name: 'openapi', fastify: '5.x' })

@@ -1,0 +1,137 @@
+import { createPrivateKey, createPublicKey, type JsonWebKey } from 'node:crypto'
+import fastifyJwt from '@fastify/jwt'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import fp from 'fastify-plugin'
+import { claimsOf, isClaims, isTimely, tokenTypes, type Claims, type TokenKind, type TokenSettings } from '../src/core/claims.js'
+import { Refusal } from '../src/core/refusals.js'
+import type { SessionFacts } from '../src/core/session.js'
+import type { Key } from '../src/key-ring.js'
+
+export interface TokensOptions {
+  algorithm: 'HS256' | 'EdDSA'
+  /** The first one signs, all verify. */
+  keys: readonly Key[]
+  settings: TokenSettings
+  /** Unix seconds by the judge's clock. */
+  nowSeconds: () => number
+}
+
+export interface TokenPair { access: string, refresh: string }
+
+export interface Tokens {
+  /** The pair of a session's current generation: asked twice, the same pair. */
+  issue (session: SessionFacts): TokenPair
+  /** @throws Refusal TOKEN_INVALID, whatever is wrong with it */
+  verify<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind>
+  /** RFC 7517. Empty under HS256: that key must not leave the house. */
+  jwks: { keys: JsonWebKey[] }
+}
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    tokens: Tokens
+  }
+}
+
+const REQUIRED_CLAIMS = ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp']
+
+/** A signer and verifier of @fastify/jwt, one for each key and kind of token. */
+interface Jwt { sign (payload: object): string, verify (token: string): unknown }
+
+/**
+ * Access and refresh tokens of the service, over @fastify/jwt. A verifier takes one kind, one algorithm and one key,
+ * and is found by the token's header as a whole: only headers that we write ourselves name one, so that `none`, another
+ * algorithm, an unknown `kid`, a `crit` or a key in the header are refused before any of it is read (RFC 8725).
+ */
+async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSeconds }: TokensOptions): Promise<void> {
+  const signers: Partial<Record<TokenKind, Jwt>> = {}
+  const verifiers = { access: new Map<string, Jwt>(), refresh: new Map<string, Jwt>() }
+
+  for (const { kid, bytes } of keys) {
+    for (const kind of ['access', 'refresh'] as const) {
+      const namespace = `${kind}_${kid}`
+      await app.register(fastifyJwt, {
+        namespace,
+        secret: algorithm === 'HS256' ? bytes : pemPair(bytes),
+        sign: { algorithm, kid, header: { typ: tokenTypes[kind] } },
+        verify: {
+          algorithms: [algorithm],
+          allowedIss: settings.issuer,
+          allowedAud: settings.audience,
+          requiredClaims: REQUIRED_CLAIMS,
+          ignoreExpiration: true, // isTimely, by the judge's clock
+          cache: false
+        }
+      } as Parameters<typeof fastifyJwt>[1])
+      const jwt = (app.jwt as unknown as Record<string, Jwt>)[namespace]!
+      signers[kind] ??= jwt
+      verifiers[kind].set(headerOf(jwt.sign({})), jwt)
+    }
+  }
+
+  const sign = (kind: TokenKind, session: SessionFacts) => signers[kind]!.sign(claimsOf(kind, session, settings))
+
+  app.decorate('tokens', {
+    issue: (session) => ({ access: sign('access', session), refresh: sign('refresh', session) }),
+    verify (kind, token) {
+      const claims = read(verifiers[kind].get(headerOf(token)), token)
+      if (!isClaims(kind, claims) || !isTimely(claims, nowSeconds())) throw new Refusal('TOKEN_INVALID')
+      return claims
+    },
+    jwks: { keys: algorithm === 'EdDSA' ? keys.map(publicJwk) : [] }
+  } satisfies Tokens)
+}
+
+function read (jwt: Jwt | undefined, token: string): unknown {
+  try {
+    return jwt?.verify(token)
+  } catch (error) {
+    throw new Refusal('TOKEN_INVALID', {}, { cause: error })
+  }
+}
+
+function headerOf (token: string): string {
+  return token.slice(0, token.indexOf('.'))
+}
+
+function pemPair (der: Buffer): { private: string, public: string } {
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })
+  return {
+    private: key.export({ format: 'pem', type: 'pkcs8' }) as string,
+    public: createPublicKey(key).export({ format: 'pem', type: 'spki' }) as string
+  }
+}
+
+function publicJwk ({ kid, bytes }: Key): JsonWebKey {
+  const jwk = createPublicKey(createPrivateKey({ key: bytes, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' })
+  return { ...jwk, kid, alg: 'EdDSA', use: 'sig' }
+}
+
+const BEARER = /^Bearer +([A-Za-z0-9._-]+)$/i
+
+/** RFC 6750 §2: one token, in one Authorization header, and nowhere else. */
+export function bearerToken (request: FastifyRequest): string {
+  if ((request.query as Record<string, unknown> | undefined)?.['access_token'] !== undefined) {
+    throw new Refusal('REQUEST_INVALID', { hint: 'A token in the query ends up in logs: send it in the Authorization header.' })
+  }
+  const header = request.headers.authorization
+  if (header === undefined) throw new Refusal('TOKEN_INVALID')
+  // Node keeps the first of two and drops the other, which a proxy in front may have believed.
+  if (countHeader(request.raw.rawHeaders, 'authorization') > 1) {
+    throw new Refusal('REQUEST_INVALID', { hint: 'There is more than one Authorization header.' })
+  }
+  const token = BEARER.exec(header)?.[1]
+  if (token === undefined) throw new Refusal('TOKEN_INVALID')
+  return token
+}
+
+function countHeader (rawHeaders: readonly string[], name: string): number {
+  let count = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const header = rawHeaders[i]!
+    if (header.length === name.length && header.toLowerCase() === name) count++
+  }
+  return count
+}
+
+export default fp(tokens, { name: 'tokens', fastify: '5.x' })

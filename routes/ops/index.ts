@@ -1,0 +1,57 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { refused } from '../schemas.js'
+
+export interface Readiness { postgres: 'up' | 'down', redis: 'up' | 'down' | 'none' }
+
+export interface OpsRoutesOptions {
+  readiness: () => Readiness
+  /** Prometheus text; null where it is served on a port of its own. */
+  metrics: (() => Promise<{ type: string, text: string }>) | null
+}
+
+const Answer = Type.Object({ status: Type.String() }, { examples: [{ status: 'ok' }] })
+const Ready = Type.Object({
+  status: Type.String(),
+  postgres: Type.Union([Type.Literal('up'), Type.Literal('down')]),
+  redis: Type.Union([Type.Literal('up'), Type.Literal('down'), Type.Literal('none')])
+}, { examples: [{ status: 'ready', postgres: 'up', redis: 'none' }] })
+
+const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { readiness, metrics }) => {
+  const common = { config: { limit: 'none' as const } }
+  const tags = ['Operations']
+
+  app.get('/livez', {
+    ...common,
+    schema: { operationId: 'live', tags, summary: 'Whether the process answers', response: { 200: Answer } },
+    handler: async () => ({ status: 'ok' })
+  })
+
+  app.get('/readyz', {
+    ...common,
+    schema: {
+      operationId: 'ready',
+      tags,
+      summary: 'Whether it can serve: Postgres is needed, Redis is not',
+      response: { 200: Ready, 503: Type.Composite([refused([])[503]! as typeof Ready, Ready]) }
+    },
+    handler: async (_request, reply) => {
+      const states = readiness()
+      if (states.postgres === 'up') return { status: 'ready', ...states }
+      return await reply.code(503).header('retry-after', '1').send({
+        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message: 'PostgreSQL does not answer.', retryAfterSeconds: 1, status: 'unavailable', ...states
+      } as never)
+    }
+  })
+
+  if (metrics === null) return
+  app.get('/metrics', {
+    ...common,
+    schema: { operationId: 'metrics', tags, summary: 'Metrics in Prometheus\' text format', produces: ['text/plain'], response: { 200: Type.String() } },
+    handler: async (_request, reply) => {
+      const { type, text } = await metrics()
+      return await reply.type(type).send(text)
+    }
+  })
+}
+
+export default opsRoutes

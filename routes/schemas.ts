@@ -1,0 +1,53 @@
+import { STATUS_CODES } from 'node:http'
+import { Type, type TSchema } from '@sinclair/typebox'
+import { refusals, type RefusalCode } from '../src/core/refusals.js'
+
+/** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
+export const strict = { additionalProperties: false } as const
+
+export const TokenPair = Type.Object({
+  access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
+  refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' })
+}, { examples: [{ access: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9…', refresh: 'eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9…' }] })
+
+export const Message = Type.Object({ message: Type.String() })
+
+/** A date and time as `2026-11-23T09:00:00.000Z`. */
+export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
+export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'null'], format: 'date-time' })
+
+/** What every operation may answer besides its own refusals. */
+const always: RefusalCode[] = ['REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE']
+const withBody: RefusalCode[] = ['BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT']
+export const needsSession: RefusalCode[] = ['TOKEN_INVALID', 'SESSION_ENDED']
+export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED']
+export const needsFresh: RefusalCode[] = [...needsVerified, 'OTP_STALE']
+
+/** The error responses of an operation, by status, from the codes it refuses with. */
+export function refused (codes: RefusalCode[], { body = false } = {}): Record<number, TSchema> {
+  const all = [...new Set([...codes, ...always, ...(body ? withBody : [])])]
+  const byStatus = new Map<number, RefusalCode[]>()
+  for (const code of all) {
+    const status = refusals[code][0]
+    byStatus.set(status, [...byStatus.get(status) ?? [], code])
+  }
+  return Object.fromEntries([...byStatus].map(([status, of]) => [status, errorSchema(status, of)]))
+}
+
+function errorSchema (status: number, codes: RefusalCode[]): TSchema {
+  const [first] = codes
+  return Type.Object({
+    statusCode: Type.Integer(),
+    code: Type.Unsafe<RefusalCode>({ type: 'string', enum: codes }),
+    error: Type.String(),
+    message: Type.String(),
+    ...(status === 429 || status === 503 ? { retryAfterSeconds: Type.Optional(Type.Integer()) } : {}),
+    ...(status === 403 ? { maxAgeSeconds: Type.Optional(Type.Integer()) } : {})
+  }, {
+    description: codes.map((code) => `\`${code}\`: ${refusals[code][1]}`).join(' '),
+    examples: [{ statusCode: status, code: first, error: STATUS_CODES[status], message: refusals[first!][1] }]
+  })
+}
+
+/** Operations behind an access token. */
+export const bearer = [{ bearer: [] as string[] }]

@@ -1,0 +1,77 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type { Demand } from '../../src/core/assurance.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { bearer, DateTime, needsFresh, refused } from '../schemas.js'
+
+const SessionAnswer = Type.Object({
+  userId: Type.String(),
+  sessionId: Type.String(),
+  otpDeviceId: Type.Union([Type.String(), Type.Null()], { description: 'The device that verified the session, `recovery`, or null.' }),
+  otpTime: Type.Union([Type.Integer(), Type.Null()], { description: 'Unix seconds of the last accepted code.' }),
+  expiresAt: DateTime
+}, { examples: [{ userId: '0f8fad5b-d9cb-469f-a165-70867728950e', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da', otpTime: 1795424400, expiresAt: '2026-12-23T09:00:00.000Z' }] })
+
+/** Everything that a proxy may pass on; OPTIONS too, since it asks about a request like any other. */
+const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+
+/**
+ * The guard as an endpoint, for gateways that ask about every request to a back end in any language. Whatever method,
+ * path and body the asked-about request has: only the token counts, and the body is not read.
+ */
+const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', (_request, payload, done) => {
+    payload.resume()
+    done(null)
+  })
+
+  const handler = (request: FastifyRequest, reply: FastifyReply) => {
+    const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = request.countersign!
+    // Always sent, empty if null: a client's own header of that name never survives a gateway that copies ours.
+    reply.headers({
+      'x-user-id': encodeURIComponent(userId),
+      'x-session-id': encodeURIComponent(sessionId),
+      'x-otp-device-id': encodeURIComponent(otpDeviceId ?? '')
+    })
+    return reply.send({ userId, sessionId, otpDeviceId, otpTime, expiresAt: new Date(expiresAt * 1000) })
+  }
+
+  const guard: typeof app.countersign.session = function (request, reply, done) {
+    const demand = demandOf(request.query as Query)
+    const hook = demand === null ? app.otpVerified : app.otpVerified(demand)
+    return hook.call(this, request, reply, done)
+  }
+
+  const schema = {
+    operationId: 'session',
+    tags: ['Session'],
+    security: bearer,
+    summary: 'Whether this session may pass the guard, and whose it is',
+    description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy `ext_authz` can ask about every request. ' +
+      'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null. ' +
+      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent.',
+    response: { 200: SessionAnswer, ...refused(needsFresh) }
+  }
+  const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false }
+  const querystring = Type.Object({
+    required: Type.Optional(Type.String({ description: 'Present: only with a second factor.' })),
+    maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' }))
+  })
+  app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring } as object })
+  app.route({ ...common, method: METHODS.filter((method) => method !== 'GET'), url: '', schema: { response: schema.response, hide: true } as object })
+  app.route({ ...common, method: METHODS, url: '/*', schema: { response: schema.response, hide: true } as object })
+}
+
+type Query = Record<string, string | string[] | undefined>
+
+/** What the query asks for; it can only ask for more than the plain guard. Null for the plain guard. */
+function demandOf ({ required, maxAge }: Query): Demand | null {
+  if (required === undefined && maxAge === undefined) return null
+  if (maxAge !== undefined && (typeof maxAge !== 'string' || !/^[0-9]{1,9}$/.test(maxAge))) {
+    throw new Refusal('REQUEST_INVALID', { hint: 'maxAge is a whole number of seconds, once.' })
+  }
+  return { required: required !== undefined, ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }) }
+}
+
+export default sessionRoutes

@@ -1,0 +1,217 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import { toDataURL } from 'qrcode'
+import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
+import type { SessionFacts } from '../../src/core/session.js'
+import { readStatus } from '../../src/db/enrolments.js'
+import type { OtpDeps } from '../../src/flows/deps.js'
+import { enrol, rollBack } from '../../src/flows/enrol.js'
+import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
+import { removeTotp } from '../../src/flows/remove.js'
+import { verifyTotp } from '../../src/flows/verify.js'
+import { askingOf } from '../asking.js'
+import { bearer, DateTime, Message, needsFresh, needsSession, refused, strict, TokenPair } from '../schemas.js'
+
+export interface TotpRoutesOptions {
+  deps: OtpDeps
+  /** Lets live sessions in. */
+  session: onRequestHookHandler
+  /** Lets sessions in that may pass `otpVerified` and proved it lately. */
+  fresh: onRequestHookHandler
+  label: (userId: string) => Promise<string>
+  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
+  complete: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts) => Promise<object>
+  deprecatedGets?: boolean
+  limit?: (name: 'code' | 'enrol') => object
+}
+
+const tags = ['Second factor']
+const Code = (description: string, example: string) => Type.Object({ token: Type.String({ maxLength: 64, description }) }, { ...strict, examples: [{ token: example }] })
+const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
+
+const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { deps, session, fresh, label, checkPassword, complete, deprecatedGets = false, limit = () => ({}) }) => {
+  // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.header('cache-control', 'no-store')
+    done()
+  })
+
+  app.get('/status', {
+    onRequest: session,
+    schema: {
+      operationId: 'totpStatus',
+      tags,
+      security: bearer,
+      summary: 'Whether the second factor is on',
+      response: {
+        200: Type.Object({
+          isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
+          isPending: Type.Boolean({ description: 'Whether a device of this session waits for its first code.' }),
+          recoveryCodesLeft: Type.Integer()
+        }, { examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5 }] }),
+        ...refused(needsSession)
+      }
+    },
+    handler: async ({ countersign }) => {
+      const { confirmedDevices, isPending, recoveryCodesLeft } = await readStatus(deps.db, countersign!.userId, countersign!.sessionId)
+      return { isOtpEnabled: confirmedDevices > 0, isPending, recoveryCodesLeft }
+    }
+  })
+
+  const create = {
+    config: limit('enrol'),
+    onRequest: session,
+    schema: {
+      operationId: 'createTotp',
+      tags,
+      security: bearer,
+      summary: 'Begin a set-up: one pending device, and recovery codes for the first',
+      description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and fresh codes. ' +
+        'The first device asks for a password given within `OTP_REAUTH_SECONDS`, or in the body; a further one for a fresh code.',
+      response: {
+        201: Type.Object({
+          message: Type.String(),
+          deviceId: Type.String({ format: 'uuid' }),
+          otpUrl: Type.String({ description: 'otpauth:// URI.' }),
+          otpQr: Type.String({ description: 'The same as a QR code: a PNG as `data:` URL.' }),
+          recoveryCodes: RecoveryCodes,
+          expiresAt: DateTime
+        }, {
+          examples: [{
+            message: 'Scan the QR code, then send the first code to /totp/login.',
+            deviceId: '0f8fad5b-d9cb-469f-a165-70867728950e',
+            otpUrl: 'otpauth://totp/Countersign:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Countersign&algorithm=SHA1&digits=6&period=30',
+            otpQr: 'data:image/png;base64,iVBORw0KGgo…',
+            recoveryCodes: ['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…'],
+            expiresAt: '2026-11-23T09:10:00.000Z'
+          }]
+        }),
+        ...refused([...needsSession, 'CREDENTIALS_INVALID', 'REAUTH_REQUIRED', 'OTP_REQUIRED', 'OTP_STALE', 'OTP_DEVICE_LIMIT', 'BUSY'], { body: true })
+      }
+    }
+  }
+  const createHandler = async (request: FastifyRequest, reply: FastifyReply, body: { name?: string, password?: string }) => {
+    const { userId } = request.countersign!
+    const { password } = body
+    const { expiresAt, ...enrolment } = await enrol(deps, askingOf(request), {
+      name: body.name ?? 'Authenticator',
+      label: await label(userId),
+      checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
+    })
+    return await reply.code(201).send({
+      message: 'Scan the QR code, then send the first code to /totp/login.',
+      ...enrolment,
+      otpQr: await toDataURL(enrolment.otpUrl, { errorCorrectionLevel: 'M' }),
+      expiresAt
+    })
+  }
+
+  app.post('/create', {
+    ...create,
+    schema: {
+      ...create.schema,
+      body: Type.Object({
+        name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: '^[^\\p{Cc}]*$', description: 'What you call the device.' })),
+        ...(checkPassword === undefined ? {} : { password: Type.Optional(Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH })) })
+      }, { ...strict, examples: [{ name: 'Pixel 9' }] })
+    },
+    handler: (request, reply) => createHandler(request, reply, request.body)
+  })
+
+  app.delete('/rollback', {
+    onRequest: session,
+    schema: {
+      operationId: 'rollBackTotp',
+      tags,
+      security: bearer,
+      summary: 'Take back the pending device of this session, and its codes',
+      response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED']) }
+    },
+    handler: async (request) => {
+      await rollBack(deps, askingOf(request))
+      return { message: 'The set-up was taken back.' }
+    }
+  })
+
+  app.post('/login', {
+    config: limit('code'),
+    onRequest: session,
+    schema: {
+      operationId: 'verifyTotp',
+      tags,
+      security: bearer,
+      summary: 'Give a code: confirms a pending device, or verifies this session',
+      description: 'An accepted code is used up. On an unverified session it ends that session and answers the tokens of a new one; on a verified one it renews the proof.',
+      body: Code('The digits that the app shows; spaces and hyphens do not matter.', '492039'),
+      response: { 200: TokenPair, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
+    },
+    handler: async (request, reply) => await complete(request, reply, await verifyTotp(deps, askingOf(request), request.body.token)) as never
+  })
+
+  const regenerate = {
+    onRequest: fresh,
+    schema: {
+      operationId: 'createRecoveryCodes',
+      tags,
+      security: bearer,
+      summary: 'Make new recovery codes; the old ones are dead',
+      description: 'The user\'s other sessions end.',
+      response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP']) }
+    }
+  }
+  const regenerateHandler = async (request: FastifyRequest, reply: FastifyReply) =>
+    await reply.code(201).send(await regenerateRecoveryCodes(deps, askingOf(request)))
+  app.post('/recovery_code/create', { ...regenerate, handler: regenerateHandler })
+
+  app.post('/recovery_code/login', {
+    config: limit('code'),
+    onRequest: session,
+    schema: {
+      operationId: 'recover',
+      tags,
+      security: bearer,
+      summary: 'Use a recovery code in place of the device',
+      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one.',
+      body: Code('One recovery code; case, spaces and hyphens do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
+      response: {
+        200: Type.Composite([TokenPair, Type.Object({ recoveryCodesLeft: Type.Integer() })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', recoveryCodesLeft: 4 }] }),
+        ...refused([...needsSession, 'RECOVERY_CODE_INVALID'], { body: true })
+      }
+    },
+    handler: async (request, reply) => {
+      const { session: recovered, recoveryCodesLeft } = await recover(deps, askingOf(request), request.body.token)
+      return { ...await complete(request, reply, recovered), recoveryCodesLeft } as never
+    }
+  })
+
+  app.delete('/delete', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'deleteTotp',
+      tags,
+      security: bearer,
+      summary: 'Switch the second factor off',
+      description: 'Every device and recovery code is gone, every session ends; the answer has the tokens of a new one.',
+      response: { 200: TokenPair, ...refused([...needsFresh, 'OTP_NOT_SET_UP']) }
+    },
+    handler: async (request, reply) => await complete(request, reply, await removeTotp(deps, askingOf(request))) as never
+  })
+
+  if (!deprecatedGets) return
+  // The first clients call these by GET. HEAD must change nothing, so there is none.
+  const get = { exposeHeadRoute: false, deprecated: true }
+  app.get('/create', {
+    ...create,
+    ...get,
+    schema: { ...create.schema, deprecated: true, operationId: 'createTotpByGet', summary: 'As POST /totp/create; for the first clients' },
+    handler: (request, reply) => createHandler(request, reply, {})
+  })
+  app.get('/recovery_code/create', {
+    ...regenerate,
+    ...get,
+    schema: { ...regenerate.schema, deprecated: true, operationId: 'createRecoveryCodesByGet', summary: 'As POST /totp/recovery_code/create; for the first clients' },
+    handler: regenerateHandler
+  })
+}
+
+export default totpRoutes

@@ -1,0 +1,42 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'
+import { originOf } from '../asking.js'
+import { DateTime, refused, strict } from '../schemas.js'
+
+export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
+
+/** Printable text on one line. */
+const Line = (maxLength: number) => Type.String({ maxLength, pattern: '^[^\\p{Cc}]*$' })
+
+const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { isOpen, ...deps }) => {
+  app.post('', {
+    config: app.limit('signUp'),
+    schema: {
+      operationId: 'signUp',
+      tags: ['Account'],
+      summary: 'Sign up',
+      body: Type.Object({
+        username: Type.String({ minLength: 1, maxLength: 150, pattern: '^[\\p{L}\\p{N}@.+_-]+$', description: 'Letters, digits and @ . + - _; found whatever its case.' }),
+        email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s@]+@[^\\s@]+$' }),
+        password: Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH, description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
+        firstName: Type.Optional(Line(128)),
+        lastName: Type.Optional(Line(128)),
+        phone: Type.Optional(Line(64))
+      }, { ...strict, examples: [{ username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }] }),
+      response: {
+        201: Type.Object({ id: Type.String({ format: 'uuid' }), username: Type.String(), createdAt: DateTime },
+          { examples: [{ id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', createdAt: '2026-11-23T09:00:00.000Z' }] }),
+        ...refused(['PASSWORD_UNACCEPTABLE', 'SIGN_UP_CLOSED', 'USERNAME_TAKEN', 'BUSY'], { body: true })
+      }
+    },
+    handler: async (request, reply) => {
+      if (!isOpen) throw new Refusal('SIGN_UP_CLOSED')
+      const { firstName = '', lastName = '', phone = '', ...person } = request.body
+      return await reply.code(201).send(await signUp(deps, { ...person, firstName, lastName, phone }, originOf(request)))
+    }
+  })
+}
+
+export default userRoutes

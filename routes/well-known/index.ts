@@ -1,0 +1,27 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { refused } from '../schemas.js'
+
+/** How long others may keep our public keys: a new key is announced this long before it signs. */
+const KEYS_SECONDS = 300
+
+const wellKnownRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  app.get('/jwks.json', {
+    schema: {
+      operationId: 'jwks',
+      tags: ['Tokens'],
+      summary: 'Public keys of the tokens (RFC 7517); empty under HS256',
+      description: 'For services that verify by themselves: with `otp_required` true and `otp_device_id` null, refuse. They learn of an ended session only when its access token expires.',
+      response: {
+        200: Type.Object({ keys: Type.Array(Type.Object({ kid: Type.String(), kty: Type.String(), crv: Type.String(), x: Type.String(), alg: Type.String(), use: Type.String() })) },
+          { examples: [{ keys: [{ kid: '2026', kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', alg: 'EdDSA', use: 'sig' }] }] }),
+        ...refused([])
+      }
+    },
+    handler: async (_request, reply) => {
+      reply.header('cache-control', `public, max-age=${KEYS_SECONDS}`)
+      return app.tokens.jwks as never
+    }
+  })
+}
+
+export default wellKnownRoutes

@@ -1,0 +1,91 @@
+import { randomUUID } from 'node:crypto'
+import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
+import { Refusal } from '../core/refusals.js'
+import { shortfall } from '../core/assurance.js'
+import type { Asking } from '../core/session.js'
+import { newTotpSecret, otpauthUrl, standardTotp } from '../core/totp.js'
+import { dropPendingDevice, putPendingDevice } from '../db/enrolments.js'
+import type { OtpDeps } from './deps.js'
+import { devicePlace } from './verify.js'
+
+export interface Enrolment {
+  deviceId: string
+  otpUrl: string
+  /** Shown now and never again; dead until the device is confirmed. Empty for a further device: the set in force stays. */
+  recoveryCodes: string[]
+  expiresAt: Date
+}
+
+export interface EnrolmentRequest {
+  /** What the owner calls the device. */
+  name: string
+  /** What the authenticator app shows beside the issuer. */
+  label: string
+  /** Checks the password that came with the request, if one did; throws a Refusal if it is wrong. */
+  checkPassword: (() => Promise<void>) | null
+}
+
+/**
+ * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. Called again
+ * it answers the same secret and fresh codes; another session of the user gets a secret of its own.
+ *
+ * The first device asks for a fresh password, a further one for a fresh code.
+ */
+export async function enrol (deps: OtpDeps, asking: Asking, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
+  const { db, seal, sessions, settings } = deps
+  const { standing } = asking
+  const { userId } = standing
+  const isVerified = standing.otpDeviceId !== null
+  if (isVerified || standing.otpRequired) {
+    const lack = shortfall(standing, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
+    if (lack !== null) throw new Refusal(lack, lack === 'OTP_STALE' ? { maxAgeSeconds: settings.freshSeconds } : {})
+  } else if (checkPassword !== null) {
+    await checkPassword()
+  } else if (sessions.nowSeconds() - standing.authTime > settings.reauthSeconds) {
+    throw new Refusal('REAUTH_REQUIRED')
+  }
+
+  const digestKey = await deps.digestKey()
+  const secret = newTotpSecret()
+  const id = randomUUID()
+  let recoveryCodes: string[] = []
+  const put = await putPendingDevice(db, asking, {
+    id,
+    name,
+    sealedSecret: seal.seal(secret, devicePlace(userId, { id })),
+    ...standardTotp,
+    setupSeconds: settings.setupSeconds,
+    digests (isFirst) {
+      recoveryCodes = isFirst ? newCodes(settings.recoveryCodes) : []
+      return digestsOf(digestKey, userId, recoveryCodes)
+    }
+  })
+  switch (put.outcome) {
+    case 'session_ended':
+      sessions.ended(userId, [standing.sessionId])
+      throw new Refusal('SESSION_ENDED')
+    case 'otp_required': throw new Refusal('OTP_REQUIRED')
+    case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
+    case 'pending': {
+      const { plain } = seal.open(put.sealedSecret, devicePlace(userId, put))
+      return { deviceId: put.id, otpUrl: otpauthUrl(settings.issuer, label, plain, standardTotp), recoveryCodes, expiresAt: put.expiresAt }
+    }
+  }
+}
+
+export function newCodes (count: number): string[] {
+  return Array.from({ length: count }, newRecoveryCode)
+}
+
+export function digestsOf (digestKey: Buffer, userId: string, codes: readonly string[]): string[] {
+  return codes.map((code) => recoveryDigest(digestKey, userId, normaliseRecoveryCode(code)!))
+}
+
+/** Takes back this session's pending device and its codes. */
+export async function rollBack ({ db }: OtpDeps, { standing: { userId, sessionId } }: Asking): Promise<void> {
+  switch (await dropPendingDevice(db, userId, sessionId)) {
+    case 'rolled_back': return
+    case 'confirmed': throw new Refusal('OTP_ALREADY_ENABLED')
+    case 'nothing_pending': throw new Refusal('OTP_NOT_SET_UP')
+  }
+}

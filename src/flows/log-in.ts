@@ -1,0 +1,68 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { networkOf } from '../core/network.js'
+import { normalisePassword } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import type { Lifetimes, Origin, SessionFacts } from '../core/session.js'
+import { usernameKey } from '../core/usernames.js'
+import { commitLogin, readUsername } from '../db/accounts.js'
+import { noteWrongPassword, returnGuess, spendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
+import type { Db } from '../db/tables.js'
+import type { Hasher } from '../hasher.js'
+import type { Sessions } from '../sessions/sessions.js'
+
+export interface LoginDeps {
+  db: Db
+  hasher: Hasher
+  sessions: Sessions
+  digestKey: () => Promise<Buffer>
+  lifetimes: Lifetimes
+}
+
+/** Checks the password alone, and starts a session that has proven nothing else. */
+export async function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
+  const { db, hasher, sessions, lifetimes } = deps
+  const guess = await guessAt(deps, username, origin)
+  const { person, spentEverywhere } = await judge(deps, guess, password, origin)
+  const started = await commitLogin(db, {
+    userId: person.id,
+    version: person.version,
+    sessionId: randomUUID(),
+    nameDigest: guess.nameDigest,
+    network: guess.network,
+    spentEverywhere,
+    rehash: hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null
+  }, origin, lifetimes)
+  // The password was right when it was asked; whatever changed while it was being hashed goes before it.
+  if (started === null) throw new Refusal('CREDENTIALS_INVALID')
+  sessions.started(started)
+  return started.standing
+}
+
+/** Asks for the password at another door, under the same budget. Throws unless it is right. */
+export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+  const username = await readUsername(deps.db, userId)
+  if (username === undefined) throw new Refusal('CREDENTIALS_INVALID')
+  const guess = await guessAt(deps, username, origin)
+  const { spentEverywhere } = await judge(deps, guess, password, origin)
+  await returnGuess(deps.db, guess, spentEverywhere)
+}
+
+async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Origin): Promise<Guess> {
+  const key = usernameKey(username)
+  return {
+    nameDigest: createHmac('sha256', await digestKey()).update(`username\0${key}`).digest('base64url'),
+    usernameKey: key,
+    network: networkOf(ip)
+  }
+}
+
+/** Spends a guess, then hashes: for a name that nobody has just as long. */
+async function judge ({ db, hasher }: LoginDeps, guess: Guess, password: string, origin: Origin) {
+  const spent: SpentGuess = await spendGuess(db, guess)
+  if (spent.waitSeconds > 0) throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
+  const { person, spentEverywhere } = spent
+  const isRight = await hasher.verify(person?.passwordHash ?? null, normalisePassword(password))
+  if (isRight && person?.isActive === true) return { person, spentEverywhere }
+  await noteWrongPassword(db, person?.id ?? null, guess, origin)
+  throw new Refusal('CREDENTIALS_INVALID')
+}

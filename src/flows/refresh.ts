@@ -1,0 +1,32 @@
+import { Refusal } from '../core/refusals.js'
+import type { Origin, SessionFacts } from '../core/session.js'
+import type { RefreshClaims } from '../core/claims.js'
+import { endSession, rotateSession } from '../db/sessions.js'
+import type { Db } from '../db/tables.js'
+import type { Sessions } from '../sessions/sessions.js'
+
+/** How long a refresh token that was just rotated answers the same child: a lost answer, two tabs. */
+export const GRACE_SECONDS = 60
+
+export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number }
+
+/**
+ * Rotates a refresh token. What the session has proven is carried from the token, never renewed: the tokens of a tab
+ * that did not take part in a step-up stay as old as they were.
+ */
+export async function refresh ({ db, sessions, refreshSeconds }: RefreshDeps, claims: RefreshClaims, origin: Origin): Promise<SessionFacts> {
+  const { sub, sid, gen } = claims
+  if (sessions.known(sub, sid) === null) throw new Refusal('SESSION_ENDED')
+  const rotation = await rotateSession(db, sub, sid, gen, refreshSeconds, GRACE_SECONDS, origin)
+  if (rotation === null || !rotation.rotated) {
+    sessions.ended(sub, [sid])
+    throw new Refusal('SESSION_ENDED')
+  }
+  return { ...rotation.facts, otpDeviceId: claims.otp_device_id, otpTime: claims.otp_time, amr: claims.amr }
+}
+
+/** Ends a session, for everybody, within a second. */
+export async function revoke ({ db, sessions }: Omit<RefreshDeps, 'refreshSeconds'>, userId: string, sessionId: string, origin: Origin): Promise<void> {
+  await endSession(db, userId, sessionId, 'logged_out', origin)
+  sessions.ended(userId, [sessionId])
+}

@@ -1,0 +1,36 @@
+import { randomUUID } from 'node:crypto'
+import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import type { Origin } from '../core/session.js'
+import { usernameKey } from '../core/usernames.js'
+import { insertAccount } from '../db/accounts.js'
+import type { Db } from '../db/tables.js'
+import type { Hasher } from '../hasher.js'
+
+export interface SignUp {
+  username: string
+  email: string
+  password: string
+  firstName: string
+  lastName: string
+  phone: string
+}
+
+export interface SignUpDeps { db: Db, hasher: Hasher, passwordMinLength: number }
+
+export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, person: SignUp, origin: Origin) {
+  const password = normalisePassword(person.password)
+  const fault = passwordFault(password, person.username, passwordMinLength)
+  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  const id = randomUUID()
+  const username = person.username.normalize('NFKC')
+  const made = await insertAccount(db, {
+    ...person,
+    id,
+    username,
+    usernameKey: usernameKey(username),
+    passwordHash: await hasher.hash(password)
+  }, origin)
+  if (made === null) throw new Refusal('USERNAME_TAKEN')
+  return { id, username, createdAt: made.createdAt }
+}

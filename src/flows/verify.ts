@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto'
+import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
+import { Refusal } from '../core/refusals.js'
+import type { Asking, SessionFacts } from '../core/session.js'
+import { checkTotp, normaliseTotp } from '../core/totp.js'
+import { commitVerified, refuseAttempt, spendAttempt, type JudgedDevice, type SpentAttempt } from '../db/attempts.js'
+import { commitConfirmed } from '../db/enrolments.js'
+import { announce, type OtpDeps } from './deps.js'
+
+/**
+ * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
+ * came of it; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
+ */
+export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<SessionFacts> {
+  const { db, settings, judgedCodes, locks } = deps
+  const { userId, sessionId, otpDeviceId } = asking.standing
+  const code = normaliseTotp(text)
+  if (code === null) throw new Refusal('OTP_INVALID')
+  const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
+  if (knownLock > 0) throw new Refusal('OTP_LOCKED', { retryAfterSeconds: knownLock })
+  if (await judgedCodes.has(userId, sessionId, code)) throw new Refusal('OTP_INVALID')
+
+  const spent = await spendAttempt(db, asking)
+  if (!spent.alive) throw ended(deps, asking)
+  if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
+  if (spent.lockedSeconds > 0) {
+    locks.locked(userId, spent.lockedSeconds)
+    throw new Refusal('OTP_LOCKED', { retryAfterSeconds: spent.lockedSeconds })
+  }
+
+  const match = firstMatch(deps, asking, code, spent)
+  const newSessionId = randomUUID()
+  const committed = match === null
+    ? null
+    : match.pending
+      ? await commitConfirmed(db, asking, match, newSessionId, settings)
+      : await commitVerified(db, asking, match, spent.version, newSessionId, settings)
+  if (committed !== null) {
+    judgedCodes.add(userId, committed.standing.sessionId, code)
+    locks.freed(userId)
+    return announce(deps, committed)
+  }
+
+  const refused = await refuseAttempt(db, asking, spent.failures)
+  if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
+  judgedCodes.add(userId, sessionId, code)
+  if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
+    locks.locked(userId, lockSeconds(spent.failures))
+  }
+  throw new Refusal('OTP_INVALID')
+}
+
+/** Every device is tried, and every step of the window of each, so that the time does not tell which one matched. */
+function firstMatch ({ seal, settings: { window } }: OtpDeps, { standing: { userId } }: Asking, code: string, { devices, nowSeconds }: SpentAttempt) {
+  let match: { deviceId: string, step: number, resealed: string | null, pending: boolean } | null = null
+  for (const device of devices) {
+    const place = devicePlace(userId, device)
+    const { plain, stale } = seal.open(device.secret, place)
+    const check = checkTotp(plain, code, nowSeconds, { ...device, window })
+    if (check.accepted) {
+      match ??= { deviceId: device.id, step: check.step, resealed: stale ? seal.seal(plain, place) : null, pending: device.pending }
+    }
+  }
+  return match
+}
+
+export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
+  return { table: 'otp_device', row: id, userId }
+}
+
+function ended ({ sessions }: OtpDeps, { standing: { userId, sessionId } }: Asking): Refusal {
+  sessions.ended(userId, [sessionId])
+  return new Refusal('SESSION_ENDED')
+}
