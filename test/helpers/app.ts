@@ -1,0 +1,115 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CompiledQuery } from 'kysely'
+import type { Test } from 'tap'
+import type { buildApp } from '../../src/app.js'
+import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
+import { freshDatabase, type TestDatabase } from './database.js'
+import { stores } from './stores.js'
+
+export type App = Awaited<ReturnType<typeof buildApp>>
+
+export interface Fresh {
+  app: App
+  db: TestDatabase
+  clock: TestClock
+  /** Environment variables, as `readConfig` took them. */
+  settings: Record<string, string>
+  /** A second instance on the same database, Redis and keys: a replica. */
+  another (settings?: Record<string, string>): Promise<App>
+}
+
+export interface FreshOptions {
+  /** A database that is already there; a proxy before it goes into the setting `DATABASE_URL`. */
+  db?: TestDatabase
+  /** Redis keys of this app; its own by default, so that test files do not meet. */
+  namespace?: string
+}
+
+const clocks = new WeakMap<object, TestClock>()
+
+/** The clock that an app of `freshApp` goes by. */
+export function clockOf (app: object): TestClock {
+  const clock = clocks.get(app)
+  if (clock === undefined) throw new Error('Not an app of freshApp')
+  return clock
+}
+
+/**
+ * The service, not listening, on a database and a Redis namespace of its own. On the real stores where there are any,
+ * else embedded, and always embedded with the setting `DATABASE_URL: ''`. Network limits are off unless set.
+ */
+export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}, options: FreshOptions = {}): Promise<Fresh> {
+  const { databaseUrl, redisUrl } = await stores()
+  const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
+  const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
+  const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
+  const all: Record<string, string> = {
+    PORT: '0',
+    LOG_LEVEL: 'silent',
+    NETWORK_LIMITS: 'off',
+    JWT_KEYS: `test-jwt:${newJwtKey(settings['JWT_ALG'])}`,
+    SEAL_KEYS: `test-seal:${randomBytes(32).toString('base64url')}`,
+    DATA_DIR: await temporaryFolder(t),
+    ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+    ...settings
+  }
+
+  const app = await start(t, all, namespace)
+  const db = served ?? await embeddedDatabase(app)
+  adopt(t, app, db.clock)
+  return {
+    app,
+    db,
+    clock: db.clock,
+    settings: all,
+    async another (more = {}) {
+      if (isEmbedded) throw new Error("An embedded database has one process: put await need('postgres') at the top of the file")
+      const replica = await start(t, { ...all, ...more }, namespace)
+      adopt(t, replica, db.clock)
+      return replica
+    }
+  }
+}
+
+async function start (t: Pick<Test, 'teardown'>, settings: Record<string, string>, namespace: string): Promise<App> {
+  const { buildApp } = await import('../../src/app.js')
+  const { readConfig } = await import('../../src/config.js')
+  const app = await buildApp(readConfig(settings), { namespace })
+  t.teardown(() => app.close())
+  await app.ready()
+  return app
+}
+
+/** Between polls a replica keeps the database's clock by itself: tell it when a test moves that. */
+function adopt (t: Pick<Test, 'teardown'>, app: App, clock: TestClock): void {
+  clocks.set(app, clock)
+  t.teardown(clock.follow(() => app.countersign.sessions.poll()))
+}
+
+/** PGlite lives in the app's process, so its clock is put there through the app's own, single connection. */
+async function embeddedDatabase (app: App): Promise<TestDatabase> {
+  const query = (async (text, values = []) => {
+    const { rows } = await app.database.kysely.executeQuery(CompiledQuery.raw(text, [...values]))
+    return rows
+  }) as Query
+  const clock = await installClock(query)
+  await query(`set search_path = ${SEARCH_PATH}`)
+  return { query, clock }
+}
+
+function newJwtKey (algorithm = 'HS256'): string {
+  const bytes = algorithm === 'EdDSA'
+    ? generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' })
+    : randomBytes(32)
+  return bytes.toString('base64url')
+}
+
+async function temporaryFolder (t: Pick<Test, 'teardown'>): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}

@@ -1,0 +1,59 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import type { Test } from 'tap'
+import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
+import { stores } from './stores.js'
+
+export interface TestDatabase {
+  /** Absent when embedded: then the app alone can open it. */
+  url?: string
+  clock: TestClock
+  query: Query
+}
+
+/** `npm test` names its run, so that it can drop what a killed file left behind. */
+const PREFIX = `countersign_test_${process.env['COUNTERSIGN_TEST_RUN'] ?? 'single'}_`
+
+/**
+ * An empty database with a test clock on the real Postgres, dropped at the end.
+ *
+ * @param server a server of the test's own instead; nothing is dropped there, since it may well be dead by then
+ */
+export async function freshDatabase (t: Pick<Test, 'teardown'>, server?: string): Promise<TestDatabase & { url: string }> {
+  const at = server ?? (await stores()).databaseUrl
+  if (at === undefined) throw new Error("No PostgreSQL here: put await need('postgres') at the top of the file")
+  const name = `${PREFIX}${randomBytes(6).toString('hex')}`
+  await onServer(at, `create database ${name} template template0 encoding 'UTF8'`)
+  if (server === undefined) t.teardown(() => onServer(at, `drop database if exists ${name} with (force)`))
+
+  const address = new URL(at)
+  address.pathname = `/${name}`
+  const url = address.toString()
+  await onServer(at, `alter database ${name} set search_path = ${SEARCH_PATH}`)
+  const pool = new pg.Pool({ connectionString: url, max: 4, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 1_000, allowExitOnIdle: true })
+  // Tests end connections and stop servers: that is no reason to die.
+  pool.on('error', () => {})
+  t.teardown(() => pool.end())
+
+  const query = (async (text, values = []) => (await pool.query(text, [...values])).rows) as Query
+  return { url, query, clock: await installClock(query) }
+}
+
+/** For the runner, at the end: what this run's files should have dropped themselves. @returns how many there were */
+export async function dropLeftovers (server: string, run: string): Promise<number> {
+  const left = await onServer(server,
+    "select datname as name from pg_database where starts_with(datname, 'countersign_test_' || $1 || '_')", [run])
+  for (const { name } of left) await onServer(server, `drop database if exists ${pg.escapeIdentifier(String(name))} with (force)`)
+  return left.length
+}
+
+async function onServer (url: string, text: string, values: string[] = []): Promise<Record<string, unknown>[]> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
+  client.on('error', () => {})
+  await client.connect()
+  try {
+    return (await client.query(text, values)).rows
+  } finally {
+    await client.end()
+  }
+}

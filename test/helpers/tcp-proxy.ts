@@ -1,0 +1,165 @@
+import { once } from 'node:events'
+import { connect, createServer } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
+import type { Test } from 'tap'
+import { messageCounter } from './postgres-messages.js'
+import type { MessageCounts } from './postgres-messages.js'
+
+/** Bytes from the server that a test keeps back, with all that follow them on that connection. */
+export interface Hold {
+  /** Resolves when there is something held. */
+  readonly held: Promise<Buffer>
+  /** Lets them go on. */
+  release (): void
+}
+
+/** A network between a client and one server, to be cut, frozen and slowed. */
+export interface TcpProxy {
+  readonly port: number
+  /** The same address, through the proxy. */
+  url (original: string): string
+  /** Closes every connection and refuses new ones. */
+  cut (): Promise<void>
+  restore (): Promise<void>
+  /** Half-open: connections stay, new ones are accepted, nothing is forwarded. */
+  pause (): void
+  /** Forwards what was kept back, and everything from then on. */
+  resume (): void
+  /** How late the server's bytes arrive, in milliseconds. */
+  delayMs: number
+  /** Keeps back the next bytes from the server that match (by default: any), for example an answer that must get lost. */
+  holdNext (matches?: (bytes: Buffer) => boolean): Hold
+  /** What clients have sent, if they speak to Postgres without TLS: `counts.Q`, `.P`, `.B`, `.E`, `.startup` … */
+  readonly postgresMessages: MessageCounts
+  resetCounts (): void
+}
+
+interface Direction {
+  from: Socket
+  to: Socket
+  queue: Array<{ bytes: Buffer | null, dueAtMs: number }>
+  hold: Hold | undefined
+  timer: NodeJS.Timeout | undefined
+}
+
+export async function tcpProxy (t: Test, target: { host: string, port: number }): Promise<TcpProxy> {
+  const directions = new Set<Direction>()
+  const counts: MessageCounts = {}
+  let isPaused = false
+  let awaited: { matches: (bytes: Buffer) => boolean, take: (direction: Direction, bytes: Buffer) => void } | undefined
+
+  const server = createServer((client) => {
+    const upstream = connect(target)
+    const count = messageCounter(counts)
+    client.on('data', count)
+    forward(client, upstream, () => 0)
+    const answers = forward(upstream, client, () => proxy.delayMs)
+    upstream.prependListener('data', (bytes) => {
+      if (awaited?.matches(bytes)) awaited.take(answers, bytes)
+    })
+  })
+
+  function forward (from: Socket, to: Socket, delayMs: () => number): Direction {
+    const direction: Direction = { from, to, queue: [], hold: undefined, timer: undefined }
+    directions.add(direction)
+    from.setNoDelay(true)
+    const push = (bytes: Buffer | null) => {
+      direction.queue.push({ bytes, dueAtMs: performance.now() + delayMs() })
+      drain(direction)
+    }
+    from.on('data', push)
+    from.on('end', () => push(null))
+    from.on('error', () => {})
+    from.on('close', () => {
+      if (!from.readableEnded) close(direction)
+    })
+    return direction
+  }
+
+  /** At once, and what is still in the queue is lost. */
+  function close (direction: Direction): void {
+    directions.delete(direction)
+    clearTimeout(direction.timer)
+    direction.to.destroy()
+  }
+
+  function drain (direction: Direction): void {
+    clearTimeout(direction.timer)
+    if (isPaused) return
+    for (let next = direction.queue[0]; next && !direction.hold; next = direction.queue[0]) {
+      const waitMs = next.dueAtMs - performance.now()
+      if (waitMs > 0) {
+        direction.timer = setTimeout(drain, waitMs, direction)
+        return
+      }
+      direction.queue.shift()
+      if (next.bytes !== null) direction.to.write(next.bytes)
+      else {
+        directions.delete(direction)
+        direction.to.end()
+      }
+    }
+  }
+
+  async function cut (): Promise<void> {
+    for (const direction of [...directions]) {
+      direction.from.destroy()
+      close(direction)
+    }
+    if (!server.listening) return
+    server.close()
+    await once(server, 'close')
+  }
+
+  async function listen (port: number): Promise<number> {
+    server.listen(port, '127.0.0.1')
+    await once(server, 'listening')
+    return (server.address() as AddressInfo).port
+  }
+
+  const port = await listen(0)
+  const proxy: TcpProxy = {
+    port,
+    url (original) {
+      const address = new URL(original)
+      address.hostname = '127.0.0.1'
+      address.port = String(port)
+      return address.href
+    },
+    cut,
+    async restore () {
+      if (!server.listening) await listen(port)
+    },
+    pause () { isPaused = true },
+    resume () {
+      isPaused = false
+      for (const direction of directions) drain(direction)
+    },
+    delayMs: 0,
+    holdNext (matches = () => true) {
+      let release = () => { awaited = undefined }
+      const held = new Promise<Buffer>((resolve) => {
+        awaited = {
+          matches,
+          take (direction, bytes) {
+            awaited = undefined
+            direction.hold = hold
+            release = () => {
+              direction.hold = undefined
+              drain(direction)
+            }
+            resolve(bytes)
+          }
+        }
+      })
+      const hold: Hold = { held, release: () => release() }
+      return hold
+    },
+    postgresMessages: counts,
+    resetCounts () {
+      for (const kind of Object.keys(counts)) delete counts[kind]
+    }
+  }
+  t.teardown(cut)
+  return proxy
+}
