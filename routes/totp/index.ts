@@ -86,7 +86,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
             expiresAt: '2026-11-23T09:10:00.000Z'
           }]
         }),
-        ...refused([...needsSession, 'CREDENTIALS_INVALID', 'REAUTH_REQUIRED', 'OTP_REQUIRED', 'OTP_STALE', 'OTP_DEVICE_LIMIT', 'BUSY'], { body: true })
+        ...refused([...needsSession, 'REAUTH_REQUIRED', 'OTP_REQUIRED', 'OTP_STALE', 'OTP_DEVICE_LIMIT', 'BUSY'], { body: true })
       }
     }
   }

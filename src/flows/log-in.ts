@@ -22,7 +22,9 @@ export interface LoginDeps {
 export async function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes } = deps
   const guess = await guessAt(deps, username, origin)
-  const { person, spentEverywhere } = await judge(deps, guess, password, origin)
+  const judged = await judge(deps, guess, password, origin)
+  if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
+  const { person, spentEverywhere } = judged
   const started = await commitLogin(db, {
     userId: person.id,
     version: person.version,
@@ -38,13 +40,17 @@ export async function logIn (deps: LoginDeps, username: string, password: string
   return started.standing
 }
 
-/** Asks for the password at another door, under the same budget. Throws unless it is right. */
+/**
+ * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
+ * would tell the client that its token is bad.
+ */
 export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
   const username = await readUsername(deps.db, userId)
-  if (username === undefined) throw new Refusal('CREDENTIALS_INVALID')
+  if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
   const guess = await guessAt(deps, username, origin)
-  const { spentEverywhere } = await judge(deps, guess, password, origin)
-  await returnGuess(deps.db, guess, spentEverywhere)
+  const judged = await judge(deps, guess, password, origin)
+  if (judged === null) throw new Refusal('REAUTH_REQUIRED')
+  await returnGuess(deps.db, guess, judged.spentEverywhere)
 }
 
 async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Origin): Promise<Guess> {
@@ -56,7 +62,7 @@ async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Orig
   }
 }
 
-/** Spends a guess, then hashes: for a name that nobody has just as long. */
+/** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
 async function judge ({ db, hasher }: LoginDeps, guess: Guess, password: string, origin: Origin) {
   const spent: SpentGuess = await spendGuess(db, guess)
   if (spent.waitSeconds > 0) throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
@@ -64,5 +70,5 @@ async function judge ({ db, hasher }: LoginDeps, guess: Guess, password: string,
   const isRight = await hasher.verify(person?.passwordHash ?? null, normalisePassword(password))
   if (isRight && person?.isActive === true) return { person, spentEverywhere }
   await noteWrongPassword(db, person?.id ?? null, guess, origin)
-  throw new Refusal('CREDENTIALS_INVALID')
+  return null
 }

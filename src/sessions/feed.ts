@@ -32,7 +32,7 @@ export interface Feed {
   stop (): Promise<void>
 }
 
-export function createFeed (db: Db, revocationSeconds: number, { onEnded, onReset }: FeedEvents, report: (error: unknown) => void): Feed {
+export function createFeed (db: Db, revocationSeconds: number, { onEnded, onReset }: FeedEvents, report: (fault: unknown) => void): Feed {
   const boundMs = revocationSeconds * 1000
   let cursor: string | null = null
   let coveredSinceMs: number | null = null
@@ -41,6 +41,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onRese
   let aheadMs = Date.now() - performance.now()
   let timer: NodeJS.Timeout | undefined
   let stopped = false
+  let isFailing = false
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
 
@@ -68,11 +69,21 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onRese
     return queued
   }
 
+  /** One line for an outage, not four a second. */
+  function fail (fault: unknown): void {
+    if (!isFailing) report(fault)
+    isFailing = true
+  }
+
+  function heal (): void {
+    isFailing = false
+  }
+
   function schedule (ms: number): void {
     if (stopped) return
     clearTimeout(timer)
     timer = setTimeout(() => {
-      poll().catch(report).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
+      poll().then(heal, fail).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
     }, ms).unref()
   }
 
