@@ -29,6 +29,9 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('otp_device_pending').unique().on('otp_device')
     .columns(['user_id', 'session_id']).where(sql.ref('confirmed_at'), 'is', null).execute()
 
+  await db.schema.createIndex('otp_device_abandoned').on('otp_device')
+    .column('expires_at').where(sql.ref('confirmed_at'), 'is', null).execute()
+
   await db.schema.createTable('otp_recovery_code')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('digest', 'text', (c) => c.notNull())
@@ -62,6 +65,9 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('otp_session_ends').on('otp_session')
     .column('ended_xid').where(sql.ref('ended_xid'), 'is not', null).execute()
 
+  await db.schema.createIndex('otp_session_over').on('otp_session')
+    .expression(sql`coalesce(ended_at, expires_at)`).execute()
+
   await db.schema.createTable('otp_event')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('at', 'timestamptz', (c) => c.notNull())
@@ -73,6 +79,9 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('device_name', 'text')
     .addPrimaryKeyConstraint('otp_event_pk', ['user_id', 'at', 'id'])
     .execute()
+
+  // Events come in order of time: a few pages of summary find the old ones.
+  await db.schema.createIndex('otp_event_at').on('otp_event').using('brin').column('at').execute()
 
   await db.schema.createTable('otp_key')
     .addColumn('name', 'text', (c) => c.primaryKey())

@@ -32,6 +32,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('spent', 'integer', (c) => c.notNull())
     .addPrimaryKeyConstraint('password_budget_pk', ['name_digest', 'network'])
     .execute()
+  await db.schema.createIndex('password_budget_window').on('password_budget').column('window_started_at').execute()
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {

@@ -13,6 +13,7 @@ import type { Key } from '../src/key-ring.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { noRedis, type RedisLink } from '../src/redis/link.js'
 import { createSessions, type Sessions } from '../src/sessions/sessions.js'
+import { createTally, type Tally } from '../src/tally.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
 
@@ -69,6 +70,7 @@ export interface OtpVerified extends GuardHook {
 export interface Countersign {
   sessions: Sessions
   digestKey: () => Promise<Buffer>
+  tally: Tally
   /** A hook that lets live sessions in, verified or not. */
   session: GuardHook
 }
@@ -102,6 +104,7 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
     sessions,
     judgedCodes: createJudgedCodes(redis, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
+    tally: createTally(),
     digestKey: createDigestKey(db, seal),
     settings: { ...options.settings, issuer: options.issuer }
   }
@@ -156,7 +159,7 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
   app.decorate('otpVerified', function (...args: [Demand] | Parameters<GuardHook>) {
     return args.length === 1 ? guard(args[0]) : plain.apply(app, args)
   } as OtpVerified)
-  app.decorate('countersign', { sessions, digestKey: deps.digestKey, session })
+  app.decorate('countersign', { sessions, digestKey: deps.digestKey, tally: deps.tally, session })
 
   await app.register(async (scope) => {
     await scope.register(schemas)

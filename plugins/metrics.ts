@@ -1,5 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { counters, type CounterName, type Tally } from '../src/tally.js'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 
 declare module 'fastify' {
@@ -9,6 +10,8 @@ declare module 'fastify' {
 }
 
 export interface Metrics {
+  /** Everything of a tally. */
+  tally (tally: Tally): void
   /** A number that is read when somebody scrapes. */
   gauge (name: string, help: string, read: () => number): void
   /** The same for one that only grows. */
@@ -45,6 +48,21 @@ async function metrics (app: FastifyInstance): Promise<void> {
   })
 
   app.decorate('metrics', {
+    tally (tally) {
+      for (const name of Object.keys(counters) as CounterName[]) {
+        const { help, labels } = counters[name]
+        const counter: Counter = new Counter({
+          name: `countersign_${name}`,
+          help,
+          labelNames: labels,
+          registers: [registry],
+          collect () {
+            counter.reset()
+            for (const { labels: values, value } of tally.read(name)) counter.inc(values, value)
+          }
+        })
+      }
+    },
     gauge (name, help, read) {
       const gauge: Gauge = new Gauge({ name: `countersign_${name}`, help, registers: [registry], collect: () => { gauge.set(read()) } })
     },

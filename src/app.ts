@@ -11,6 +11,7 @@ import metrics from '../plugins/metrics.js'
 import networkLimits from '../plugins/network-limits.js'
 import openapi from '../plugins/openapi.js'
 import schemas from '../plugins/schemas.js'
+import sweeper from '../plugins/sweeper.js'
 import tokens, { bearerToken } from '../plugins/tokens.js'
 import accountRoutes from '../routes/account/index.js'
 import { originOf } from '../routes/asking.js'
@@ -112,8 +113,9 @@ export async function buildApp (config: Config, { namespace = 'countersign' }: O
     deprecatedGets: true,
     limit: app.limit
   })
-  const { sessions, digestKey } = app.countersign
-  const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes }
+  await app.register(sweeper, { eventsDays: config.eventsDays })
+  const { sessions, digestKey, tally } = app.countersign
+  const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 
   await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
@@ -158,7 +160,8 @@ async function keysOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config) {
 /** What the process knows of itself, read at scrape. */
 function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Awaited<ReturnType<typeof createHasher>>, redis: () => string }): void {
   const { metrics, database } = app
-  const { sessions } = app.countersign
+  const { sessions, tally } = app.countersign
+  metrics.tally(tally)
   metrics.gauge('feed_age_seconds', 'Since the feed of ended sessions was last read', () => sessions.state().feedAgeSeconds)
   metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)
   metrics.counter('session_reads_memo_total', 'Sessions found in the process', () => sessions.state().memo)

@@ -59,6 +59,7 @@ export const settings = Type.Object({
   OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: 300 }),
   OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: 300 }),
   OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: 300 }),
+  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: 400 }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: 5 }),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
   TRUSTED_PROXIES: list(/^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),

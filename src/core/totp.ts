@@ -48,7 +48,8 @@ export interface TotpJudgement extends TotpParameters {
   window: number
 }
 
-export type TotpCheck = { accepted: true, step: number } | { accepted: false }
+/** `used`: the digits are those of a step that was accepted before. For counting; the answer must not tell. */
+export type TotpCheck = { accepted: true, step: number } | { accepted: false, used: boolean }
 
 /**
  * Says which time step matched, because whoever accepts the code must store that step, and refuse it and all
@@ -63,12 +64,14 @@ export type TotpCheck = { accepted: true, step: number } | { accepted: false }
 export function checkTotp (secret: Uint8Array, code: string, nowSeconds: number, judgement: TotpJudgement): TotpCheck {
   const now = totpStep(judgement, nowSeconds)
   let matched = -1
+  let used = false
   for (let step = now - judgement.window; step <= now + judgement.window; step++) {
     if (step < 0) continue
     const equal = sameDigits(hotp(secret, step, judgement.digits), code)
     if (equal && step > judgement.lastStep) matched = step
+    else if (equal) used = true
   }
-  return matched < 0 ? { accepted: false } : { accepted: true, step: matched }
+  return matched < 0 ? { accepted: false, used } : { accepted: true, step: matched }
 }
 
 function sameDigits (expected: string, given: string): boolean {

@@ -4,6 +4,7 @@ import type { CommittedSession } from '../db/attempts.js'
 import type { Db } from '../db/tables.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
+import type { Tally } from '../tally.js'
 import type { Locks } from './locks.js'
 
 export interface OtpSettings extends Lifetimes {
@@ -25,14 +26,18 @@ export interface OtpDeps {
   sessions: Sessions
   judgedCodes: JudgedCodes
   locks: Locks
+  tally: Tally
   /** Under which recovery codes are digested. */
   digestKey: () => Promise<Buffer>
   settings: OtpSettings
 }
 
 /** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ sessions }: Pick<OtpDeps, 'sessions'>, committed: CommittedSession): SessionFacts {
-  sessions.ended(committed.standing.userId, committed.endedIds)
+export function announce ({ sessions, tally }: OtpDeps, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled'): SessionFacts {
+  const { standing, endedIds } = committed
+  sessions.ended(standing.userId, endedIds)
   sessions.started(committed)
-  return committed.standing
+  if (standing.generation === 0) tally.count('sessions_started_total', [reason])
+  tally.count('sessions_ended_total', [reason], endedIds.length)
+  return standing
 }

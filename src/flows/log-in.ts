@@ -9,6 +9,7 @@ import { noteWrongPassword, returnGuess, spendGuess, type Guess, type SpentGuess
 import type { Db } from '../db/tables.js'
 import type { Hasher } from '../hasher.js'
 import type { Sessions } from '../sessions/sessions.js'
+import type { Tally } from '../tally.js'
 
 export interface LoginDeps {
   db: Db
@@ -16,11 +17,12 @@ export interface LoginDeps {
   sessions: Sessions
   digestKey: () => Promise<Buffer>
   lifetimes: Lifetimes
+  tally: Tally
 }
 
 /** Checks the password alone, and starts a session that has proven nothing else. */
 export async function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
-  const { db, hasher, sessions, lifetimes } = deps
+  const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
@@ -37,6 +39,7 @@ export async function logIn (deps: LoginDeps, username: string, password: string
   // The password was right when it was asked; whatever changed while it was being hashed goes before it.
   if (started === null) throw new Refusal('CREDENTIALS_INVALID')
   sessions.started(started)
+  tally.count('sessions_started_total', ['password'])
   return started.standing
 }
 
@@ -63,12 +66,17 @@ async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Orig
 }
 
 /** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
-async function judge ({ db, hasher }: LoginDeps, guess: Guess, password: string, origin: Origin) {
+async function judge ({ db, hasher, tally }: LoginDeps, guess: Guess, password: string, origin: Origin) {
   const spent: SpentGuess = await spendGuess(db, guess)
-  if (spent.waitSeconds > 0) throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
+  if (spent.waitSeconds > 0) {
+    tally.count('passwords_total', ['limited'])
+    throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
+  }
   const { person, spentEverywhere } = spent
   const isRight = await hasher.verify(person?.passwordHash ?? null, normalisePassword(password))
-  if (isRight && person?.isActive === true) return { person, spentEverywhere }
+  const isAccepted = isRight && person?.isActive === true
+  tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
+  if (isAccepted) return { person, spentEverywhere }
   await noteWrongPassword(db, person?.id ?? null, guess, origin)
   return null
 }

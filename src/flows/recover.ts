@@ -9,7 +9,7 @@ import { digestsOf, newCodes } from './enrol.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, sessions, locks, settings } = deps
+  const { db, sessions, locks, settings, tally } = deps
   const { userId, sessionId } = asking.standing
   const code = normaliseRecoveryCode(text)
   const committed = code === null
@@ -17,8 +17,11 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
     : await burnRecoveryCode(db, asking, recoveryDigest(await deps.digestKey(), userId, code), randomUUID(), settings)
   if (committed !== null) {
     locks.freed(userId)
-    return { session: announce(deps, committed), recoveryCodesLeft: committed.codesLeft }
+    tally.count('codes_total', ['recovery', 'accepted'])
+    tally.count('recovery_codes_left_total', [String(committed.codesLeft)])
+    return { session: announce(deps, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
   }
+  tally.count('codes_total', ['recovery', 'refused'])
   if (await refuseRecovery(db, asking)) throw new Refusal('RECOVERY_CODE_INVALID')
   sessions.ended(userId, [sessionId])
   throw new Refusal('SESSION_ENDED')

@@ -12,23 +12,34 @@ import { announce, type OtpDeps } from './deps.js'
  * came of it; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
  */
 export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<SessionFacts> {
-  const { db, settings, judgedCodes, locks } = deps
+  const { db, settings, judgedCodes, locks, tally } = deps
   const { userId, sessionId, otpDeviceId } = asking.standing
   const code = normaliseTotp(text)
-  if (code === null) throw new Refusal('OTP_INVALID')
+  const count = (outcome: Outcome) => tally.count('codes_total', ['totp', outcome])
+  if (code === null) {
+    count('malformed')
+    throw new Refusal('OTP_INVALID')
+  }
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
-  if (knownLock > 0) throw new Refusal('OTP_LOCKED', { retryAfterSeconds: knownLock })
-  if (await judgedCodes.has(userId, sessionId, code)) throw new Refusal('OTP_INVALID')
+  if (knownLock > 0) {
+    count('locked')
+    throw new Refusal('OTP_LOCKED', { retryAfterSeconds: knownLock })
+  }
+  if (await judgedCodes.has(userId, sessionId, code)) {
+    count('repeated')
+    throw new Refusal('OTP_INVALID')
+  }
 
   const spent = await spendAttempt(db, asking)
   if (!spent.alive) throw ended(deps, asking)
   if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
   if (spent.lockedSeconds > 0) {
     locks.locked(userId, spent.lockedSeconds)
+    count('locked')
     throw new Refusal('OTP_LOCKED', { retryAfterSeconds: spent.lockedSeconds })
   }
 
-  const match = firstMatch(deps, asking, code, spent)
+  const { match, used } = judge(deps, asking, code, spent)
   const newSessionId = randomUUID()
   const committed = match === null
     ? null
@@ -38,9 +49,11 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   if (committed !== null) {
     judgedCodes.add(userId, committed.standing.sessionId, code)
     locks.freed(userId)
-    return announce(deps, committed)
+    count('accepted')
+    return announce(deps, committed, match?.pending === true ? 'enabled' : 'verified')
   }
 
+  count(used || match !== null ? 'replayed' : 'refused')
   const refused = await refuseAttempt(db, asking, spent.failures)
   if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
   judgedCodes.add(userId, sessionId, code)
@@ -51,22 +64,28 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
 }
 
 /** Every device is tried, and every step of the window of each, so that the time does not tell which one matched. */
-function firstMatch ({ seal, settings: { window } }: OtpDeps, { standing: { userId } }: Asking, code: string, { devices, nowSeconds }: SpentAttempt) {
+function judge ({ seal, settings: { window } }: OtpDeps, { standing: { userId } }: Asking, code: string, { devices, nowSeconds }: SpentAttempt) {
   let match: { deviceId: string, step: number, resealed: string | null, pending: boolean } | null = null
+  let used = false
   for (const device of devices) {
     const place = devicePlace(userId, device)
     const { plain, stale } = seal.open(device.secret, place)
     const check = checkTotp(plain, code, nowSeconds, { ...device, window })
     if (check.accepted) {
       match ??= { deviceId: device.id, step: check.step, resealed: stale ? seal.seal(plain, place) : null, pending: device.pending }
+    } else {
+      used ||= check.used
     }
   }
-  return match
+  return { match, used }
 }
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
 }
+
+/** What became of a code, for counting. */
+type Outcome = 'accepted' | 'refused' | 'replayed' | 'repeated' | 'locked' | 'malformed'
 
 function ended ({ sessions }: OtpDeps, { standing: { userId, sessionId } }: Asking): Refusal {
   sessions.ended(userId, [sessionId])

@@ -1,0 +1,50 @@
+import { sql, type RawBuilder } from 'kysely'
+import { row, type Db } from './tables.js'
+import { inTransaction, type Tx } from './transaction.js'
+
+/** Rows taken away at once: few enough that nobody waits for them. */
+const BATCH_ROWS = 500
+/** How long an ended session is kept: for its owner's list, and well past any cached copy of it. */
+const ENDED_SESSION_DAYS = 7
+/** The longest window of a budget is an hour. */
+const BUDGET_HOURS = 2
+
+const days = (count: number) => sql`clock_timestamp() - make_interval(days => ${count})`
+
+/** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
+function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
+  const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
+    delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
+  return {
+    sessions: batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`),
+    // A pending device takes its recovery codes along.
+    devices: sql`
+      with gone as (
+        ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < clock_timestamp()`)} returning user_id, id
+      ),
+      codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
+      select user_id from gone`,
+    events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${days(eventsDays)}`),
+    budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`)
+  }
+}
+
+export interface Swept {
+  rowsByKind: Record<string, number>
+  /** Whether a batch was full: there may be more. */
+  isMore: boolean
+}
+
+/** Takes away what is of no use any more, a batch of each kind. Null if another replica is doing so right now. */
+export async function sweep (db: Db, eventsDays: number): Promise<Swept | null> {
+  return await inTransaction(db, async (tx) => {
+    const broom = await row<{ isMine: boolean }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine"`)
+    if (!broom!.isMine) return null
+    const rowsByKind: Record<string, number> = {}
+    for (const [kind, statement] of Object.entries(batches(tx, eventsDays))) {
+      const { numAffectedRows, rows } = await statement.execute(tx.kysely)
+      rowsByKind[kind] = Number(numAffectedRows ?? rows.length)
+    }
+    return { rowsByKind, isMore: Object.values(rowsByKind).includes(BATCH_ROWS) }
+  })
+}

@@ -1,0 +1,39 @@
+/**
+ * What is counted, for /metrics. A closed table: every label has few values, and none of them says who.
+ * Counting is an addition in a Map, so that it may stand on the hot path; a client library reads it at scrape.
+ */
+export const counters = {
+  passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
+  codes_total: { help: 'Second-factor codes judged or turned away', labels: ['kind', 'outcome'] },
+  recovery_codes_left_total: { help: 'Recovery codes that were left when one was used', labels: ['left'] },
+  sessions_started_total: { help: 'Sessions that began', labels: ['by'] },
+  sessions_ended_total: { help: 'Sessions that ended', labels: ['reason'] },
+  refreshes_total: { help: 'Refresh tokens shown', labels: ['outcome'] },
+  swept_rows_total: { help: 'Rows that were of no use any more', labels: ['kind'] }
+} as const
+
+export type CounterName = keyof typeof counters
+
+/** One value for each label of a counter, in the order of the table. */
+type ValuesOf<Labels extends readonly string[]> = { [Index in keyof Labels]: string }
+
+export interface Tally {
+  count<Name extends CounterName> (name: Name, labels: ValuesOf<typeof counters[Name]['labels']>, by?: number): void
+  read (name: CounterName): Array<{ labels: Record<string, string>, value: number }>
+}
+
+export function createTally (): Tally {
+  const values = new Map<CounterName, Map<string, number>>()
+  return {
+    count (name, labels, by = 1) {
+      const series = values.get(name) ?? new Map<string, number>()
+      values.set(name, series)
+      const key = (labels as readonly string[]).join(' ')
+      series.set(key, (series.get(key) ?? 0) + by)
+    },
+    read: (name) => [...values.get(name) ?? []].map(([key, value]) => {
+      const given = key.split(' ')
+      return { labels: Object.fromEntries(counters[name].labels.map((label, i) => [label, given[i] ?? ''])), value }
+    })
+  }
+}
