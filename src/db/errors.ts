@@ -19,9 +19,10 @@ const RETRIED_STATES = /^(40001|40P01)$/
 
 interface PgError { code?: unknown, message?: unknown }
 
+/** Every state has a digit in it; EPIPE, five letters too, is none. */
 function sqlState (error: unknown): string | null {
   const code = (error as PgError | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null
+  return typeof code === 'string' && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(code) ? code : null
 }
 
 /** Lost to another transaction; the same statement may succeed when it is tried again as a whole. */

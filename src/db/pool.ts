@@ -56,6 +56,9 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
     const client = await pool.connect().catch((error: unknown) => { throw asRefusal(error) })
     let broken = false
     let inTransaction = false
+    // While a connection is lent out the pool does not listen to it: one lost in the middle of a statement would end the process.
+    const lost = (): void => { broken = true }
+    client.on('error', lost)
 
     const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
       const config = statementMs > 0
@@ -76,7 +79,10 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
         return await retrying(inTransaction ? 0 : RETRIES, () => query(text, values)).catch((error: unknown) => { throw asRefusal(error) })
       },
       // A connection whose statement timed out is still busy with it: the pool must not hand it on.
-      release: () => client.release(broken)
+      release () {
+        if (!broken) client.off('error', lost)
+        client.release(broken)
+      }
     } as PostgresPoolClient
   }
   return {
