@@ -193,22 +193,25 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
 
 /**
  * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
- * session that used up its budget ends, a pending device that used up its own is gone with its codes.
+ * session that used up its budget ends, a pending device that used up its own is gone with its codes. Only an attempt
+ * that was paid for has them: one that came too late to be judged must not end what an earlier one is about to prove.
  */
-export async function refuseAttempt (db: Db, asking: Asking, failures: number): Promise<RefusedAttempt> {
+export async function refuseAttempt (db: Db, asking: Asking, { failures, verified, devices }: SpentAttempt): Promise<RefusedAttempt> {
   const { table } = db
   const { userId, sessionId } = asking.standing
+  const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
+  const paidByPending = devices.some(({ pending }) => pending)
   const found = await row<RefusedAttempt & { kind: string }>(db, sql`
     with ${now},
     spent as (
       update ${table.otp_session} s set ${ending('otp_session_spent')} from now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
+      where ${paidBySession} and s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
         and s.otp_device_id is not null and s.failures >= ${SESSION_FAILURES}
       returning s.id
     ),
     dropped as (
       delete from ${table.otp_device} d
-      where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
+      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
       returning d.id
     ),
     dropped_codes as (

@@ -134,7 +134,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ),
       burnt as (
         update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
-          session_id = null, expires_at = null, failures = 0
+          secret = coalesce(${match.resealed}, d.secret), session_id = null, expires_at = null, failures = 0
         from asking, now
         where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
           and d.session_id = asking.id and d.expires_at > now.at and asking.confirmed < ${MOST_DEVICES}

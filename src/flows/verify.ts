@@ -54,7 +54,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   count(used || match !== null ? 'replayed' : 'refused')
-  const refused = await refuseAttempt(db, asking, spent.failures)
+  const refused = await refuseAttempt(db, asking, spent)
   if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
   judgedCodes.add(userId, sessionId, code)
   if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
