@@ -21,7 +21,11 @@ export interface LoginDeps {
 }
 
 /** Checks the password alone, and starts a session that has proven nothing else. */
-export async function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
+export function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
+  return deps.hasher.inTurn(() => logInNow(deps, username, password, origin))
+}
+
+async function logInNow (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
@@ -47,7 +51,11 @@ export async function logIn (deps: LoginDeps, username: string, password: string
  * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
  * would tell the client that its token is bad.
  */
-export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+export function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+  return deps.hasher.inTurn(() => checkPasswordNow(deps, userId, password, origin))
+}
+
+async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
   const username = await readUsername(deps.db, userId)
   if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
   const guess = await guessAt(deps, username, origin)

@@ -29,7 +29,7 @@ export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, per
     id,
     username,
     usernameKey: usernameKey(username),
-    passwordHash: await hasher.hash(password)
+    passwordHash: await hasher.inTurn(() => hasher.hash(password))
   }, origin)
   if (made === null) throw new Refusal('USERNAME_TAKEN')
   return { id, username, createdAt: made.createdAt }
