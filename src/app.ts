@@ -21,12 +21,13 @@ import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
 import type { Config } from './config.js'
-import type { RefusalCode } from './core/refusals.js'
+import { Refusal, type RefusalCode } from './core/refusals.js'
 import { readUsername } from './db/accounts.js'
 import { prepareDataDir } from './embedded/data-dir.js'
 import { loadOrCreateKeys } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
-import { createHasher } from './hasher.js'
+import { createHasher, type Hasher } from './hasher.js'
+import { describeError } from './log.js'
 import { connectRedis, noRedis } from './redis/link.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
@@ -36,25 +37,31 @@ const BODY_BYTES = 16 * 1024
 /** A request has arrived and is answered within this, or is cut off. The sockets are looked at once a second. */
 const REQUEST_MS = 9_000
 const CHECK_MS = 1_000
+const IDLE_CHECK_MS = 100
+
+/** On every answer; what may be kept says so itself. */
+const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
 export interface Overrides {
   /** First part of every Redis key, and of what is sealed. Two deployments on one Redis need two. */
   namespace?: string
+  /** For tests: one that waits when it is told to. */
+  hasher?: Hasher
 }
 
 /** Builds the service without listening. Read top to bottom: that is the order in which things exist. */
-export async function buildApp (config: Config, { namespace = 'countersign' }: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { namespace = 'countersign', hasher: given }: Overrides = {}): Promise<FastifyInstance> {
   const app = Fastify({
-    logger: { level: config.logLevel, redact: ['req.headers.authorization', 'req.headers.cookie'] },
+    logger: { level: config.logLevel, redact: ['req.headers.authorization', 'req.headers.cookie'], serializers: { err: describeError } },
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
     handlerTimeout: REQUEST_MS,
-    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS },
+    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     return503OnClosing: false,
-    frameworkErrors: (_error, _request, reply: FastifyReply) => { void reply.code(400).send(errorBody('REQUEST_INVALID', { hint: 'The address cannot be read.' })) },
+    frameworkErrors: (_error, _request, reply: FastifyReply) => { void reply.code(400).headers(ALWAYS).send(errorBody('REQUEST_INVALID', { hint: 'The address cannot be read.' })) },
     clientErrorHandler: answerUnreadable
   })
   await app.register(errors)
@@ -62,10 +69,14 @@ export async function buildApp (config: Config, { namespace = 'countersign' }: O
   await app.register(metrics)
   await app.register(schemas)
   await app.register(jsonOnly)
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
-    done()
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    reply.headers(ALWAYS)
+    // Node would refuse this itself, without a body.
+    done(raw.headers.host === undefined && raw.httpVersion !== '1.0' ? new Refusal('REQUEST_INVALID', { hint: 'There is no Host header.' }) : undefined)
   })
+  // An expectation that Node does not know may be ignored (RFC 9110 §10.1.1); Node would answer 417 without a body.
+  app.server.on('checkExpectation', app.routing)
+  closeWhatFallsIdle(app)
   if (config.corsOrigins.length > 0) {
     await app.register(cors, { origin: [...config.corsOrigins], exposedHeaders: ['WWW-Authenticate', 'Retry-After'], methods: ['GET', 'POST', 'PATCH', 'DELETE'], maxAge: 600 })
   }
@@ -84,7 +95,7 @@ export async function buildApp (config: Config, { namespace = 'countersign' }: O
   })
 
   const { database: db } = app
-  const hasher = await createHasher()
+  const hasher = given ?? await createHasher()
   const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
   await app.register(openapi, { version })
   await app.register(countersign, {
@@ -149,6 +160,16 @@ export function buildOps (app: FastifyInstance): FastifyInstance {
   return ops
 }
 
+/**
+ * Node closes the connections that are idle when closing begins. One that was in use then, and is kept alive after its
+ * answer, would hold the process until it is killed.
+ */
+function closeWhatFallsIdle (app: FastifyInstance): void {
+  let timer: NodeJS.Timeout | undefined
+  app.addHook('preClose', async () => { timer = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS) })
+  app.addHook('onClose', async () => { clearInterval(timer) })
+}
+
 /** Given keys, or those under DATA_DIR: made on the first start. */
 async function keysOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config) {
   if (jwtKeys !== undefined && sealKeys !== undefined) return { jwtKeys, sealKeys }
@@ -158,7 +179,7 @@ async function keysOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config) {
 }
 
 /** What the process knows of itself, read at scrape. */
-function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Awaited<ReturnType<typeof createHasher>>, redis: () => string }): void {
+function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
   const { metrics, database } = app
   const { sessions, tally } = app.countersign
   metrics.tally(tally)

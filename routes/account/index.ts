@@ -7,9 +7,9 @@ import { bearer, DateTime, needsVerified, refused } from '../schemas.js'
 const Reference = Type.Union([Type.Integer(), Type.Null()])
 
 const accountRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
-  app.addHook('onRequest', app.otpVerified)
-
   app.get('', {
+    // On the route, not on the scope: a scope's hooks run before the route's limit, which must count strangers too.
+    onRequest: app.otpVerified,
     schema: {
       operationId: 'readAccount',
       tags: ['Account'],

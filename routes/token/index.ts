@@ -1,9 +1,8 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 import { logIn, type LoginDeps } from '../../src/flows/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/flows/refresh.js'
 import { originOf } from '../asking.js'
-import { bearer, needsSession, NullableDateTime, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, Line, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
@@ -18,8 +17,8 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       summary: 'Log in with username and password',
       description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`.',
       body: Type.Object({
-        username: Type.String({ minLength: 1, maxLength: 150 }),
-        password: Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH })
+        username: Line(150, { minLength: 1 }),
+        password: Password()
       }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
       response: {
         200: Type.Composite([TokenPair, Type.Object({
@@ -62,7 +61,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'End this session',
-      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession) }
+      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession, { body: true }) }
     },
     handler: async (request, reply) => {
       const { userId, sessionId } = request.countersign!
