@@ -47,6 +47,7 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     otpReauthSeconds: 300,
     otpPendingSeconds: 300,
     otpFreshSeconds: 300,
+    eventsDays: 400,
     otpRecoveryCodes: 5,
     networkLimits: 'on',
     trustedProxies: [],
