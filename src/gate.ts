@@ -10,8 +10,9 @@ export interface Gate {
 /** When who was turned away may come again. */
 const BUSY_SECONDS = 2
 
-export function createGate (places: number, mostWaiting: number): Gate {
-  const queue: Array<{ come: () => void, turnAway: (reason: Refusal) => void }> = []
+/** @param isHopeless whether what one failed with is what all behind it would fail with */
+export function createGate (places: number, mostWaiting: number, isHopeless: (error: unknown) => boolean = () => false): Gate {
+  const queue: Array<{ come: () => void, turnAway: (reason: unknown) => void }> = []
   let running = 0
 
   function wait (): Promise<void> {
@@ -26,8 +27,8 @@ export function createGate (places: number, mostWaiting: number): Gate {
       try {
         return await work()
       } catch (error) {
-        // What those behind would wait for is not to be had: they need not find out one by one.
-        if (error instanceof Refusal && error.code === 'UNAVAILABLE') for (const { turnAway } of queue.splice(0)) turnAway(error)
+        // They need not find out one by one.
+        if (isHopeless(error)) for (const { turnAway } of queue.splice(0)) turnAway(error)
         throw error
       } finally {
         // The place is handed on, not given back: nobody can slip in between.

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
+import { isOutage } from './db/errors.js'
 import { createGate } from './gate.js'
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
@@ -35,7 +36,7 @@ export interface Hasher {
  * a reconnect to Postgres must not wait behind two hundred hashes.
  */
 export async function createHasher (slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1))): Promise<Hasher> {
-  const turns = createGate(slots * ADMITTED_PER_SLOT, slots * WAITING_PER_SLOT)
+  const turns = createGate(slots * ADMITTED_PER_SLOT, slots * WAITING_PER_SLOT, isOutage)
   const hashing = createGate(slots, Infinity)
   const nobodys = await hash(randomBytes(32), PARAMETERS)
   return {

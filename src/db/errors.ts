@@ -43,6 +43,11 @@ export function breaksConnection (error: unknown): boolean {
   return state === null || /^(08|57P)/.test(state)
 }
 
+/** Postgres itself is away, rather than one statement late: what the next one would find too. */
+export function isOutage (error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'UNAVAILABLE' && error.cause !== undefined && breaksConnection(error.cause)
+}
+
 /** A fault of the infrastructure becomes one refusal, whose text says nothing of the inside; `cause` is for the log. */
 export function asRefusal (error: unknown): unknown {
   return isUnavailable(error) ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error }) : error

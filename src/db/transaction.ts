@@ -1,21 +1,13 @@
 import { sql } from 'kysely'
-import { isRetriable } from './errors.js'
+import { retrying } from './retry.js'
 import { row, type Db } from './tables.js'
 
 /** A `Db` inside a transaction: what a lock function takes. */
 export interface Tx extends Db { readonly inTransaction: true }
 
-const RETRIES = 3
-
 /** Runs `work` in a transaction, again from the start (three times at most) if another one got in its way. */
 export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
-  for (let tried = 0; ; tried++) {
-    try {
-      return await db.kysely.transaction().execute((kysely) => work({ kysely, table: db.table, inTransaction: true }))
-    } catch (error) {
-      if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
-    }
-  }
+  return await retrying(() => db.kysely.transaction().execute((kysely) => work({ kysely, table: db.table, inTransaction: true })))
 }
 
 /**
