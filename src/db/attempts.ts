@@ -95,7 +95,7 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
       case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
         when u.failures >= ${HARD_STOP_FAILURES} then ${LONGEST_LOCK_SECONDS}
-        else greatest(1, ceil(coalesce(extract(epoch from u.locked_until - now.at), ${FIRST_LOCK_SECONDS})))
+        else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end::float8 as "lockedSeconds",
       coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
         'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json) as devices
@@ -167,11 +167,14 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
 /** What a new session's row takes; the rest has defaults. */
 export const startedColumns = sql`(user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)`
 
-/** A verified session that proved itself once more: it stays, so that parallel requests do, with a new proof and the next refresh generation. */
+/**
+ * A verified session that proved itself once more: it stays, with a new proof. Its refresh generation stays too: a tab
+ * that took no part, or lost the answer, goes on with the token it has.
+ */
 export const keptSession = ({ table }: Db) => sql`
     kept as (
       update ${table.otp_session} s set otp_at = now.at, otp_device_id = burnt.id::text, amr = ${[...amr.totp]}::text[],
-        failures = 0, generation = s.generation + 1, rotated_at = now.at
+        failures = 0
       from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and asking.verified
       returning s.*
     )`

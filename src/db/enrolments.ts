@@ -95,8 +95,15 @@ async function insertCodes ({ kysely, table }: Tx, userId: string, digests: stri
 export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
 
 /** Takes back this session's pending device and its codes. */
-export async function dropPendingDevice ({ kysely, table }: Db, userId: string, sessionId: string): Promise<RolledBack> {
-  const found = await row<{ outcome: RolledBack }>({ kysely, table }, sql`
+export async function dropPendingDevice (db: Db, userId: string, sessionId: string): Promise<RolledBack> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    return await dropPending(tx, userId, sessionId)
+  })
+}
+
+async function dropPending ({ table, ...tx }: Tx, userId: string, sessionId: string): Promise<RolledBack> {
+  const found = await row<{ outcome: RolledBack }>({ table, ...tx }, sql`
     with ${now},
     dropped as (
       delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null

@@ -1,5 +1,5 @@
 import type { Seal } from '../core/seal.js'
-import type { Lifetimes, SessionFacts } from '../core/session.js'
+import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../db/attempts.js'
 import type { Db } from '../db/tables.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
@@ -33,11 +33,11 @@ export interface OtpDeps {
 }
 
 /** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ sessions, tally }: OtpDeps, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled'): SessionFacts {
+export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled'): SessionFacts {
   const { standing, endedIds } = committed
   sessions.ended(standing.userId, endedIds)
   sessions.started(committed)
-  if (standing.generation === 0) tally.count('sessions_started_total', [reason])
+  if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
   tally.count('sessions_ended_total', [reason], endedIds.length)
   return standing
 }

@@ -9,7 +9,7 @@ import { digestsOf, newCodes } from './enrol.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, sessions, locks, settings, tally } = deps
+  const { db, sessions, locks, judgedCodes, settings, tally } = deps
   const { userId, sessionId } = asking.standing
   const code = normaliseRecoveryCode(text)
   const committed = code === null
@@ -17,9 +17,10 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
     : await burnRecoveryCode(db, asking, recoveryDigest(await deps.digestKey(), userId, code), randomUUID(), settings)
   if (committed !== null) {
     locks.freed(userId)
+    judgedCodes.freed(userId)
     tally.count('codes_total', ['recovery', 'accepted'])
     tally.count('recovery_codes_left_total', [String(committed.codesLeft)])
-    return { session: announce(deps, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
+    return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
   }
   tally.count('codes_total', ['recovery', 'refused'])
   if (await refuseRecovery(db, asking)) throw new Refusal('RECOVERY_CODE_INVALID')
@@ -29,7 +30,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
 
 /** Makes a new set and kills the old one, also against a use that races it. The caller has a fresh, verified session. */
 export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): Promise<string[]> {
-  const { db, sessions, settings } = deps
+  const { db, sessions, settings, tally } = deps
   const { userId, sessionId } = asking.standing
   const codes = newCodes(settings.recoveryCodes)
   const replaced = await replaceRecoveryCodes(db, asking, digestsOf(await deps.digestKey(), userId, codes))
@@ -38,5 +39,6 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): P
     throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')
   }
   sessions.ended(userId, replaced.endedIds)
+  tally.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)
   return codes
 }

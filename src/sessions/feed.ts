@@ -39,6 +39,7 @@ export interface Feed {
 
 export function createFeed (db: Db, revocationSeconds: number, { onEnded, onGap }: FeedEvents, report: (fault: unknown) => void): Feed {
   const boundMs = revocationSeconds * 1000
+  const createdAtMs = performance.now()
   let cursor: string | null = null
   let server: string | undefined
   let coveredSinceMs: number | null = null
@@ -109,7 +110,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onGap 
     coveredSinceMs: () => coveredSinceMs,
     poll,
     nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
-    ageMs: () => performance.now() - askedAtMs,
+    ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
     start: () => schedule(0),
     async stop () {
       stopped = true

@@ -13,7 +13,7 @@ const session: SessionFacts = {
   authTime: 1_800_000_000,
   expiresAt: 1_802_592_000,
   generation: 3,
-  rotatedAt: 1_800_000_200
+  issuedAt: 1_800_000_200
 }
 
 /** [session's end after the rotation, life of its access token, of its refresh token] */
@@ -21,11 +21,11 @@ const lifetimes = [[2_591_800, 300, 86_400], [86_400, 300, 86_400], [86_399, 300
 
 t.test('J3 a token lives as long as the setting says, or ends with the session where that is sooner', async (t) => {
   for (const [left, access, refresh] of lifetimes) {
-    const ending = { ...session, expiresAt: session.rotatedAt + left }
+    const ending = { ...session, expiresAt: session.issuedAt + left }
     for (const [kind, seconds] of [['access', access], ['refresh', refresh]] as const) {
       const { iat, exp } = claimsOf(kind, ending, settings)
       t.equal(exp - iat, seconds, `${kind} with ${left} s left`)
-      t.equal(iat, session.rotatedAt)
+      t.equal(iat, session.issuedAt)
     }
   }
 })
