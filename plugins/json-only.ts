@@ -29,8 +29,15 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
   })
   scope.addHook('preValidation', (request, _reply, done) => {
     if (request.body === undefined) request.body = {}
+    // Whoever sends something to an operation that takes nothing means something else than will happen.
+    const takesNone = request.routeOptions.schema?.body === undefined
+    if (takesNone && !request.is404 && !isEmpty(request.body)) return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
     done()
   })
+}
+
+function isEmpty (body: unknown): boolean {
+  return typeof body === 'object' && body !== null && !Array.isArray(body) && Object.keys(body).length === 0
 }
 
 export default fp(jsonOnly, { name: 'json-only', fastify: '5.x' })

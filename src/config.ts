@@ -1,6 +1,7 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
+import { parseRedisAddress } from './redis/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
 export type { Key } from './key-ring.js'
@@ -84,6 +85,7 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['TRUSTED_PROXIES', NETWORKS, ({ trustedProxies }) => trustedProxies.every(isNetwork)],
   ['CORS_ORIGINS', ORIGINS, ({ corsOrigins }) => corsOrigins.every(isOrigin)],
   ['DATABASE_URL', DATABASE_ADDRESS, ({ databaseUrl }) => databaseUrl === undefined || URL.canParse(databaseUrl)],
+  ['REDIS_URL', 'be an address of Redis, as docs/operations.md spells them', ({ redisUrl }) => redisUrl === undefined || isRedisAddress(redisUrl)],
   ['JWT_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, jwtKeys }) => databaseUrl === undefined || jwtKeys !== undefined],
   ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
   ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])]
@@ -135,6 +137,15 @@ function isNetwork (text: string): boolean {
   const [address = ''] = text.split('/')
   const known = ipaddr.IPv4.isValidFourPartDecimal(address) || (ipaddr.IPv6.isValid(address) && !ipaddr.IPv6.parse(address).isIPv4MappedAddress())
   return known && (address === text || ipaddr.isValidCIDR(text))
+}
+
+function isRedisAddress (text: string): boolean {
+  try {
+    parseRedisAddress(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isOrigin (text: string): boolean {

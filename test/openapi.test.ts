@@ -136,7 +136,7 @@ t.test('every answer is one that the document knows', async (t) => {
 function routesOf (drawing: string): string[] {
   const above: string[] = []
   return drawing.split('\n').flatMap((line) => {
-    const [, indent, segment = '', methods] = /^([│├└─ ]*)(\S+) \(([A-Z, ]+)\)$/.exec(line) ?? []
+    const [, indent, segment = '', methods] = /^([│├└─ ]*)(\S+) \(([A-Z, -]+)\)$/.exec(line) ?? []
     if (indent === undefined || methods === undefined) return []
     const depth = indent.length / 4
     above[depth] = segment.startsWith('/') ? segment : `/${segment}`

@@ -2,14 +2,15 @@ import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typ
 import { Refusal } from '../../src/core/refusals.js'
 import { readAccount } from '../../src/db/accounts.js'
 import type { Db } from '../../src/db/tables.js'
+import { guarded } from '../guarded.js'
 import { bearer, DateTime, needsVerified, refused } from '../schemas.js'
 
 const Reference = Type.Union([Type.Integer(), Type.Null()])
 
 const accountRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
+  guarded(app, app.otpVerified)
+
   app.get('', {
-    // On the route, not on the scope: a scope's hooks run before the route's limit, which must count strangers too.
-    onRequest: app.otpVerified,
     schema: {
       operationId: 'readAccount',
       tags: ['Account'],

@@ -21,7 +21,6 @@ export const refusals = {
   USERNAME_TAKEN: [409, 'This username is taken.'],
   OTP_ALREADY_ENABLED: [409, 'The second factor is on already.'],
   OTP_DEVICE_LIMIT: [409, 'There are as many devices as one user may have.'],
-  CONFLICT: [409, 'The account was changed meanwhile. Look again, then retry.'],
   BODY_TOO_LARGE: [413, 'The body is larger than 16 KiB.'],
   MEDIA_TYPE_UNSUPPORTED: [415, 'Bodies are JSON: send Content-Type: application/json.'],
   OTP_LOCKED: [429, 'Too many wrong codes. Try again later, or use a recovery code.'],
@@ -58,8 +57,9 @@ export class Refusal extends Error {
     super(details.hint ?? refusals[code][1], options)
     this.code = code
     this.statusCode = refusals[code][0]
-    this.details = details
-    this.headers = headersOf(code, details)
+    const status = refusals[code][0]
+    this.details = status === 429 || status === 503 ? { retryAfterSeconds: 1, ...details } : details
+    this.headers = headersOf(code, this.details)
   }
 }
 
@@ -76,6 +76,6 @@ function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: Ref
   if (status === 401) {
     return { 'www-authenticate': code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"' }
   }
-  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds ?? 1) }
+  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds) }
   return {}
 }
