@@ -18,6 +18,22 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('updated_at', 'timestamptz', (c) => c.notNull())
     .execute()
 
+  await db.schema.createTable('account_oauth_profile')
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('id', 'uuid', (c) => c.notNull())
+    .addColumn('service_name', 'text', (c) => c.notNull())
+    .addColumn('url', 'text', (c) => c.notNull())
+    .addColumn('credentials', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'timestamptz', (c) => c.notNull())
+    .addPrimaryKeyConstraint('account_oauth_profile_pk', ['user_id', 'id'])
+    .execute()
+
+  await db.schema.createTable('account_policy')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .addColumn('since', 'timestamptz', (c) => c.notNull())
+    .execute()
+
   await db.schema.createTable('account_network')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('network', 'text', (c) => c.notNull())
@@ -36,7 +52,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {
-  for (const table of ['password_budget', 'account_network', 'account']) {
+  for (const table of ['password_budget', 'account_network', 'account_policy', 'account_oauth_profile', 'account']) {
     await db.schema.dropTable(table).execute()
   }
 }

@@ -61,6 +61,11 @@ export const settings = Type.Object({
   OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: 300 }),
   EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: 400 }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: 5 }),
+  OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
+  OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
+  WEBHOOK_URL: Type.Optional(text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.')),
+  WEBHOOK_KEYS: Type.Optional(ring('Keys that sign what is sent there, spelled as SEAL_KEYS; the first signs. Required with WEBHOOK_URL.')),
+  WEBHOOK_PRIVATE: choice(['off', 'on'], 'off', 'Whether the receiver may be at a private address, and at http://.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
   TRUSTED_PROXIES: list(/^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')

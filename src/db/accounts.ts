@@ -46,7 +46,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
       standing as (insert into ${table.otp_user} (user_id) values (${account.id})),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`${account.id}`, 'signed_up', null, origin)} from now
+        select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
       )
       select created_at as "createdAt" from made`)
     return made!
@@ -56,8 +56,9 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
   }
 }
 
-export async function readAccount ({ kysely, table }: Db, id: string): Promise<Account | undefined> {
-  return await row<Account>({ kysely, table }, sql`
+export async function readAccount (db: Db, id: string): Promise<Account | undefined> {
+  const { table } = db
+  return await row<Account>(db, sql`
     select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
       a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
       a.created_at as "createdAt", a.updated_at as "updatedAt",
@@ -66,8 +67,9 @@ export async function readAccount ({ kysely, table }: Db, id: string): Promise<A
 }
 
 /** What an authenticator app shows beside the issuer. */
-export async function readUsername ({ kysely, table }: Db, id: string): Promise<string | undefined> {
-  return (await row<{ username: string }>({ kysely, table }, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
+export async function readUsername (db: Db, id: string): Promise<string | undefined> {
+  const { table } = db
+  return (await row<{ username: string }>(db, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
 }
 
 export interface Login {
@@ -127,7 +129,7 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`started.user_id`, 'logged_in', login.sessionId, origin)} from started, now
+      select ${eventValues(db, { userId: sql`started.user_id`, kind: 'logged_in', sessionId: login.sessionId, origin })} from started, now
     )
     select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from started, now`)
   return found === undefined ? null : reading(found)

@@ -159,7 +159,7 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ${keptSession(db)},
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`burnt.user_id`, 'otp_verified', sessionId, asking, sql`burnt.name`)} from burnt, now
+      select ${eventValues(db, { userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name` })} from burnt, now
     )
     ${answered()}`))
 }
@@ -216,11 +216,16 @@ export async function refuseAttempt (db: Db, asking: Asking, failures: number): 
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`${userId}`, sql`case
+      select ${eventValues(db, {
+ userId: sql`${userId}`,
+kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
           when exists (select from dropped) then 'otp_setup_spent'
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
-          else 'otp_refused' end`, sessionId, asking)}
+          else 'otp_refused' end`,
+sessionId,
+origin: asking
+})}
       from now left join ${table.otp_user} u on u.user_id = ${userId}
     )
     select exists (select from spent) as "sessionSpent",

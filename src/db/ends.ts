@@ -17,8 +17,9 @@ export interface Ends {
  *
  * @param cursor null for the first reading, which names nothing: what is cached before it is not trusted anyway
  */
-export async function readEnds ({ kysely, table }: Db, cursor: string | null): Promise<Ends> {
-  const found = await row<Ends>({ kysely, table }, sql`
+export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
+  const { table } = db
+  const found = await row<Ends>(db, sql`
     select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
            (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs",
            coalesce((

@@ -17,8 +17,9 @@ export interface Status {
   recoveryCodesLeft: number
 }
 
-export async function readStatus ({ kysely, table }: Db, userId: string, sessionId: string): Promise<Status> {
-  const found = await row<Status>({ kysely, table }, sql`
+export async function readStatus (db: Db, userId: string, sessionId: string): Promise<Status> {
+  const { table } = db
+  const found = await row<Status>(db, sql`
     with ${now}
     select
       (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as "confirmedDevices",
@@ -85,9 +86,10 @@ export async function putPendingDevice (db: Db, { standing: { userId, sessionId,
 }
 
 /** @param pendingDeviceId the device whose confirmation will bring them to life; null if they live at once */
-async function insertCodes ({ kysely, table }: Tx, userId: string, digests: string[], pendingDeviceId: string | null): Promise<void> {
+async function insertCodes (tx: Tx, userId: string, digests: string[], pendingDeviceId: string | null): Promise<void> {
+  const { table } = tx
   if (digests.length === 0) return
-  await row({ kysely, table }, sql`
+  await row(tx, sql`
     insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
     select ${userId}, digest, ${pendingDeviceId}::uuid, clock_timestamp() from unnest(${digests}::text[]) digest`)
 }
@@ -95,8 +97,9 @@ async function insertCodes ({ kysely, table }: Tx, userId: string, digests: stri
 export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
 
 /** Takes back this session's pending device and its codes. */
-export async function dropPendingDevice ({ kysely, table }: Db, userId: string, sessionId: string): Promise<RolledBack> {
-  const found = await row<{ outcome: RolledBack }>({ kysely, table }, sql`
+export async function dropPendingDevice (db: Db, userId: string, sessionId: string): Promise<RolledBack> {
+  const { table } = db
+  const found = await row<{ outcome: RolledBack }>(db, sql`
     with ${now},
     dropped as (
       delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
@@ -171,7 +174,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ${keptSession(tx)},
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`burnt.user_id`, sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, asking, sql`burnt.name`)}
+        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, origin: asking, deviceName: sql`burnt.name` })}
         from burnt, asking, now
       )
       ${answered()}`))
@@ -204,7 +207,7 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
       ),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`raised.user_id`, 'recovery_regenerated', sessionId, asking)} from raised, now
+        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking })} from raised, now
       )
       select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
     if (raised === undefined) return null
@@ -251,7 +254,7 @@ export async function removeEverything (db: Db, asking: Asking, newSessionId: st
       kept as (select * from started where false),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`asking.user_id`, 'otp_disabled', sessionId, asking)} from asking, now
+        select ${eventValues(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking })} from asking, now
       )
       ${answered()}`))
   })

@@ -99,7 +99,7 @@ export async function noteWrongPassword (db: Db, userId: string | null, { nameDi
       update ${table.password_budget} b set spent = b.spent where b.name_digest = ${nameDigest} and b.network = ${network}
     )
     insert into ${table.otp_event} ${eventColumns}
-    select ${eventValues(sql`${userId}`, 'login_failed', null, origin)} from now where ${userId}::text is not null`)
+    select ${eventValues(db, { userId: sql`${userId}`, kind: 'login_failed', sessionId: null, origin })} from now where ${userId}::text is not null`)
 }
 
 /** A right password at another door than the log-in: clears what this network spent, gives the world back the one guess. */

@@ -11,7 +11,7 @@ const RETRIES = 3
 export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let tried = 0; ; tried++) {
     try {
-      return await db.kysely.transaction().execute((kysely) => work({ kysely, table: db.table, inTransaction: true }))
+      return await db.kysely.transaction().execute((kysely) => work({ ...db, kysely, inTransaction: true }))
     } catch (error) {
       if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
     }
