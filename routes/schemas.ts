@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
 import { Type, type TSchema } from '@sinclair/typebox'
+import { PASSWORD_MAX_LENGTH } from '../src/core/passwords.js'
 import { refusals, type RefusalCode } from '../src/core/refusals.js'
 
 /** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
@@ -10,7 +11,24 @@ export const TokenPair = Type.Object({
   refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' })
 }, { examples: [{ access: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9…', refresh: 'eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9…' }] })
 
-export const Message = Type.Object({ message: Type.String() })
+export const Message = Type.Object({ message: Type.String() }, { examples: [{ message: 'Done.' }] })
+
+/**
+ * Text that ends up in a row or a log: on one line, without NUL (Postgres knows none) and without halves of surrogate
+ * pairs, which would be stored as something else.
+ */
+export const Line = (maxLength: number, options: { minLength?: number, description?: string } = {}) =>
+  Type.String({ ...options, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })
+
+/** Any character: it is only ever hashed. Halves of surrogate pairs are none, and would all hash alike. */
+export const Password = (options: { description?: string } = {}) =>
+  Type.String({ ...options, minLength: 1, maxLength: PASSWORD_MAX_LENGTH, pattern: '^\\P{Cs}*$' })
+
+/** No more than what a mail server would have to be asked about: something, an @, something. */
+export const Email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$' })
+
+/** A row's id in a path. Another user's is answered as one that is not there. */
+export const Id = Type.Object({ id: Type.String({ format: 'uuid', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }) })
 
 /** A date and time as `2026-11-23T09:00:00.000Z`. */
 export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
@@ -20,7 +38,7 @@ export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'nul
 const always: RefusalCode[] = ['REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE']
 const withBody: RefusalCode[] = ['BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT']
 export const needsSession: RefusalCode[] = ['TOKEN_INVALID', 'SESSION_ENDED']
-export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED']
+export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED', 'OTP_SETUP_REQUIRED']
 export const needsFresh: RefusalCode[] = [...needsVerified, 'OTP_STALE']
 
 /** The error responses of an operation, by status, from the codes it refuses with. */

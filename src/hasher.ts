@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
+import { normalisePassword } from './core/passwords.js'
 import { Refusal } from './core/refusals.js'
+import { isDjangoHash, verifyDjangoHash } from './django/hashes.js'
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
@@ -13,7 +15,10 @@ const WAITING_PER_SLOT = 100
 
 export interface Hasher {
   hash (password: string): Promise<string>
-  /** @param hash null for somebody who does not exist: takes as long, and is false */
+  /**
+   * @param hash null for somebody who does not exist, or what is no hash for somebody without a password: takes as long, and is false
+   * @param password as it was typed: hashes of ours are made of its normal form, those brought over from Django are not
+   */
   verify (hash: string | null, password: string): Promise<boolean>
   /** Whether a hash was made under other parameters than today's. */
   isOutdated (hash: string): boolean
@@ -46,9 +51,16 @@ export async function createHasher (slots = Math.max(1, Math.min(availableParall
   }
 
   const nobodys = await hash(randomBytes(32), PARAMETERS)
+
+  async function isRight (stored: string | null, password: string): Promise<boolean> {
+    if (stored !== null && isDjangoHash(stored)) return await verifyDjangoHash(stored, password)
+    const own = stored?.startsWith('$argon2') ? stored : null
+    return await verify(own ?? nobodys, normalisePassword(password)) && own !== null
+  }
+
   return {
     hash: (password) => inTurn(() => hash(password, PARAMETERS)),
-    verify: (stored, password) => inTurn(async () => await verify(stored ?? nobodys, password) && stored !== null),
+    verify: (stored, password) => inTurn(() => isRight(stored, password)),
     isOutdated: (stored) => !stored.startsWith(PREFIX),
     state: () => ({ running, waiting: queue.length })
   }

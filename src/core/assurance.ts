@@ -32,7 +32,8 @@ export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP
 export function shortfall (standing: Standing, { required = false, maxAge }: Demand, nowSeconds: number): Shortfall | null {
   const verified = standing.otpDeviceId !== null
   if (!verified && standing.otpRequired) return 'OTP_REQUIRED'
-  if (!verified && standing.otpDeadline !== null && nowSeconds >= standing.otpDeadline) return 'OTP_SETUP_REQUIRED'
+  // A deadline that had passed when the password was given needs no clock, which may be a little behind here.
+  if (!verified && standing.otpDeadline !== null && Math.max(nowSeconds, standing.authTime) >= standing.otpDeadline) return 'OTP_SETUP_REQUIRED'
   if (!verified && required) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
   const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0

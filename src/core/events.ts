@@ -31,6 +31,7 @@ export const eventKinds = {
   unlocked: 'Staff cleared the lock',
   deactivated: 'Staff deactivated the account: every session ended',
   reactivated: 'Staff reactivated the account',
+  references_changed: 'Staff changed which accounts elsewhere this one refers to',
   staff_acted: 'You changed somebody\'s account',
   imported: 'The account was brought over from another system'
 } as const

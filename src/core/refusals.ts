@@ -26,6 +26,7 @@ export const refusals = {
   USERNAME_TAKEN: [409, 'This username is taken.'],
   OTP_ALREADY_ENABLED: [409, 'The second factor is on already.'],
   OTP_DEVICE_LIMIT: [409, 'There are as many devices as one user may have.'],
+  OAUTH_PROFILE_LIMIT: [409, 'There are as many linked accounts as one user may have.'],
   CONFLICT: [409, 'The account was changed meanwhile. Look again, then retry.'],
   BODY_TOO_LARGE: [413, 'The body is larger than 16 KiB.'],
   MEDIA_TYPE_UNSUPPORTED: [415, 'Bodies are JSON: send Content-Type: application/json.'],

@@ -165,7 +165,10 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
 }
 
 /** What a new session's row takes; the rest has defaults. */
-export const startedColumns = sql`(user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)`
+const columns = sql`user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent`
+export const startedColumns = sql`(${columns})`
+/** The same for one that has proven the password alone, and may owe a set-up. */
+export const unprovenColumns = sql`(${columns}, otp_deadline)`
 
 /** A verified session that proved itself once more: it stays, so that parallel requests do, with a new proof and the next refresh generation. */
 export const keptSession = ({ table }: Db) => sql`
@@ -194,8 +197,10 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
 /**
  * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
  * session that used up its budget ends, a pending device that used up its own is gone with its codes.
+ *
+ * @param kind of the event, where there are no such consequences
  */
-export async function refuseAttempt (db: Db, asking: Asking, failures: number): Promise<RefusedAttempt> {
+export async function refuseAttempt (db: Db, asking: Asking, failures: number, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<RefusedAttempt> {
   const { table } = db
   const { userId, sessionId } = asking.standing
   const found = await row<RefusedAttempt & { kind: string }>(db, sql`
@@ -222,7 +227,7 @@ kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
           when exists (select from dropped) then 'otp_setup_spent'
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
-          else 'otp_refused' end`,
+          else ${kind} end`,
 sessionId,
 origin: asking
 })}

@@ -31,6 +31,12 @@ export async function migrateDown (dialect: Dialect, migrations: Record<string, 
   return report(await migrator(dialect, migrations, schema).migrateDown())
 }
 
+/** The names of those that are still to come. */
+export async function pendingMigrations (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<string[]> {
+  const all = await migrator(dialect, migrations, schema).getMigrations()
+  return all.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
+}
+
 function report ({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): MigrationReport[] {
   if (error !== undefined) throw error
   return results.map(({ migrationName, direction }) => ({ name: migrationName, direction }))

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
-import type { Origin, SessionFacts } from '../core/session.js'
+import type { Asking, Origin, SessionFacts } from '../core/session.js'
 import { row, type Db } from './tables.js'
 
 /** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
@@ -31,14 +31,20 @@ export interface EventValues {
   deviceName?: RawBuilder<unknown>
   /** Who did it, if not the user. */
   actorId?: string
-  detail?: string
+  detail?: string | RawBuilder<unknown>
 }
 
 /** Beside `now` in the statement: the event is of the decision's own transaction, and so is its place in the outbox. */
 export function eventValues (db: Db, { userId, kind, sessionId, origin, deviceName = sql`null`, actorId, detail }: EventValues) {
-  return sql`${userId}::text, now.at, gen_random_uuid(), ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
+  const id = db.watch === null ? sql`gen_random_uuid()` : sql`${db.watch.newId()}::uuid`
+  return sql`${userId}::text, now.at, ${id}, ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
     ${actorId ?? null}::text, ${detail ?? null}::text, ${db.notifies ? sql`now.at` : sql`null::timestamptz`}`
 }
+
+/** The asking session's row if it lives, as `user_id` and `id`; beside `now`. What a guard remembers may be a second old. */
+export const livingSession = ({ table }: Db, { standing: { userId, sessionId } }: Asking) => sql`
+  select s.user_id, s.id from ${table.otp_session} s, now
+  where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
 /** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
 export interface SessionReading { standing: SessionFacts, readAtMs: number }

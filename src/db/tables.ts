@@ -135,6 +135,15 @@ export interface AccountPolicyTable {
   since: Date
 }
 
+/** Who was brought over from Django. Outlives the account, so that nobody who deleted theirs is brought over again. */
+export interface AccountImportTable {
+  django_id: string
+  user_id: string
+  /** Keyed digest of what Django had: tells what changed there since. */
+  fingerprint: string
+  imported_at: Date
+}
+
 /** Networks from which somebody logged in to the account: they have a budget of guesses of their own. */
 export interface AccountNetworkTable {
   user_id: string
@@ -160,13 +169,14 @@ export interface Tables {
   account: AccountTable
   account_oauth_profile: AccountOauthProfileTable
   account_policy: AccountPolicyTable
+  account_import: AccountImportTable
   account_network: AccountNetworkTable
   password_budget: PasswordBudgetTable
 }
 
 const tableNames = [
   'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_key',
-  'account', 'account_oauth_profile', 'account_policy', 'account_network', 'password_budget'
+  'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 
 /** Where statements go, and what our tables are called there. */
@@ -176,26 +186,50 @@ export interface Db {
   readonly table: { readonly [Name in keyof Tables]: RawBuilder<unknown> }
   /** Whether somebody outside is to be told of events: they are put into the outbox as they are written. */
   readonly notifies: boolean
+  /** Whether the users are the service's own, in `account`; a host's are elsewhere. */
+  readonly hasAccounts: boolean
+  /** Whom to tell of events once they are committed; null if nobody listens. */
+  readonly watch: Watch | null
+}
+
+/** Learns which events statements wrote, and when that is committed. */
+export interface Watch {
+  /** An id for an event that a statement may write. */
+  newId (): string
+  /** The statement with these parameters is over: its events stand, if its condition held and it did not fail. */
+  ran (parameters: readonly unknown[], succeeded: boolean): void
 }
 
 export interface DbOptions {
   /** Where the tables live; the connection's search path by default. */
   schema?: string
   notifies?: boolean
+  hasAccounts?: boolean
 }
 
-export function createDb (dialect: Dialect, { schema, notifies = false }: DbOptions = {}): Db {
+export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false }: DbOptions = {}): Db {
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
     kysely: new Kysely<Tables>({ dialect }),
     table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table'],
-    notifies
+    notifies,
+    hasAccounts,
+    watch: null
   }
 }
 
 /** The rows of a statement. */
 export async function rows<Row> (db: Db, statement: RawBuilder<Row>): Promise<Row[]> {
-  return (await statement.execute(db.kysely)).rows
+  if (db.watch === null) return (await statement.execute(db.kysely)).rows
+  const compiled = statement.compile(db.kysely)
+  let succeeded = false
+  try {
+    const result = await db.kysely.executeQuery(compiled)
+    succeeded = true
+    return result.rows
+  } finally {
+    db.watch.ran(compiled.parameters, succeeded)
+  }
 }
 
 /** The only row of a statement that has at most one. */

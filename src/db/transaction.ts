@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { isRetriable } from './errors.js'
-import { row, type Db } from './tables.js'
+import { row, type Db, type Watch } from './tables.js'
 
 /** A `Db` inside a transaction: what a lock function takes. */
 export interface Tx extends Db { readonly inTransaction: true }
@@ -10,11 +10,25 @@ const RETRIES = 3
 /** Runs `work` in a transaction, again from the start (three times at most) if another one got in its way. */
 export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   for (let tried = 0; ; tried++) {
+    const watch = db.watch === null ? null : untilCommit(db.watch)
     try {
-      return await db.kysely.transaction().execute((kysely) => work({ ...db, kysely, inTransaction: true }))
+      const result = await db.kysely.transaction().execute((kysely) => work({ ...db, kysely, watch, inTransaction: true }))
+      watch?.over(true)
+      return result
     } catch (error) {
+      watch?.over(false)
       if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
     }
+  }
+}
+
+/** What was written within a transaction is told of when that is committed, and never if it is not. */
+function untilCommit (watch: Watch): Watch & { over (isCommitted: boolean): void } {
+  const written: unknown[] = []
+  return {
+    newId: () => watch.newId(),
+    ran: (parameters) => { written.push(...parameters) },
+    over: (isCommitted) => watch.ran(written, isCommitted)
   }
 }
 

@@ -5,6 +5,8 @@ import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
 
 type Method = NonNullable<InjectOptions['method']>
 
+const LOGINS_AT_ONCE = 4
+
 /** A phone with one device on it. Shared by all sessions of a person, since a step is used up for all of them. */
 interface Phone { secret?: Buffer, lastStep: number }
 
@@ -139,6 +141,22 @@ export async function signUp (app: App, name = 'ada'): Promise<Person> {
   const { username, password } = person
   expect(201, await person.request('POST', '/users', { username, email: `${name}@example.org`, password }, null))
   return person
+}
+
+/**
+ * That many more sessions of a person, unverified, on these apps by turns. A few at once, since more would use up the
+ * budget of guesses.
+ */
+export async function sessionsOf (person: Person, count: number, apps: readonly App[] = [person.app]): Promise<Person[]> {
+  const sessions = Array.from({ length: count }, (_, i) => person.elsewhere(apps[i % apps.length]))
+  for (let i = 0; i < count; i += LOGINS_AT_ONCE) {
+    for (const answer of await Promise.all(sessions.slice(i, i + LOGINS_AT_ONCE).map((session) => session.login()))) expect(200, answer)
+  }
+  return sessions
+}
+
+export function userId (person: Person): string {
+  return String(person.claims()['sub'])
 }
 
 /** For steps on the way to what a test is about. */

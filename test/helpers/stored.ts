@@ -1,0 +1,14 @@
+import type { TestDatabase } from './database.js'
+import { userId, type Person } from './person.js'
+
+/** How many events of these kinds a user has. */
+export async function countEvents ({ query }: TestDatabase, person: Person, ...kinds: string[]): Promise<number> {
+  const [found] = await query<{ count: number }>('select count(*)::int as count from otp_event where user_id = $1 and kind = any($2)', [userId(person), kinds])
+  return found?.count ?? 0
+}
+
+/** The user's own counter, as it stands in the table. */
+export async function failuresOf ({ query }: TestDatabase, person: Person): Promise<number> {
+  const [found] = await query<{ failures: number }>('select failures from otp_user where user_id = $1', [userId(person)])
+  return found?.failures ?? 0
+}
