@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import totpRoutes from '../routes/totp/index.js'
@@ -65,6 +66,9 @@ export interface CountersignOptions {
   onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
 }
 
+/** Between two tries while Postgres does not answer. */
+const KEY_RETRY_MS = 250
+
 type GuardHook = onRequestHookHandler
 
 /**
@@ -78,6 +82,8 @@ export interface OtpVerified extends GuardHook {
 export interface Countersign {
   /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
   db: Db
+  /** Whether Postgres answers, and what the keys of this process open is opened. */
+  isReady (): boolean
   sessions: Sessions
   /** For other secrets of the host's users: one ring of keys for all that is sealed. */
   seal: Seal
@@ -132,12 +138,12 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
     settings: { ...options.settings, issuer: options.issuer }
   }
 
-  function admit (request: FastifyRequest, { userId, sessionId, proven }: Identity, standing: Standing | null): Standing {
+  function admit (request: FastifyRequest, { proven }: Identity, standing: Standing | null): Standing {
     if (standing === null) throw new Refusal('SESSION_ENDED')
     // A host's token is at most as new as the session; it never adds what the session has not proven.
     request.countersign = proven === undefined || standing.otpDeviceId === null
       ? standing
-      : { ...standing, userId, sessionId, otpTime: proven.otpTime }
+      : { ...standing, ...proven }
     return request.countersign
   }
 
@@ -165,7 +171,7 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
         check(standing)
         return done()
       }
-      standing.then((found) => { check(found); done() }).catch(done)
+      standing.then((found) => check(found)).then(() => done(), done)
     }
   }
 
@@ -182,16 +188,51 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
   app.decorate('otpVerified', function (...args: [Demand] | Parameters<GuardHook>) {
     return args.length === 1 ? guard(args[0]) : plain.apply(app, args)
   } as OtpVerified)
-  app.decorate('countersign', { db, sessions, seal, digestKey: deps.digestKey, tally: deps.tally, locks, session })
+  app.decorate('countersign', { isReady: () => hasKey && sessions.state().isFeedFresh, db, sessions, seal, digestKey: deps.digestKey, tally: deps.tally, locks, session })
 
   await app.register(async (scope) => {
     await scope.register(schemas)
     await scope.register(jsonOnly)
-    await scope.register(totpRoutes, { deps, ...options, session, verified: plain, fresh: guard({ maxAge: options.settings.freshSeconds }) })
+    await scope.register(totpRoutes, {
+      deps,
+      session,
+      verified: plain,
+      fresh: guard({ maxAge: options.settings.freshSeconds }),
+      label: options.label,
+      complete: options.complete,
+      ...(options.checkPassword === undefined ? {} : { checkPassword: options.checkPassword }),
+      ...(options.limit === undefined ? {} : { limit: options.limit }),
+      deprecatedGets: options.deprecatedGets ?? false
+    })
   }, { prefix: options.prefix ?? '/totp' })
 
-  app.addHook('onReady', async () => { sessions.start() })
-  app.addHook('onClose', async () => { await sessions.stop() })
+  const closing = new AbortController()
+  let hasKey = false
+
+  /**
+   * Makes the digest key, or re-seals it, before anybody needs it: an old key of SEAL_KEYS may go as soon as a process
+   * with the new one has been ready. Postgres may come up after us.
+   */
+  async function fetchKey (): Promise<void> {
+    while (!hasKey && !closing.signal.aborted) {
+      try {
+        await deps.digestKey()
+        hasKey = true
+      } catch (error) {
+        if (!(error instanceof Refusal)) throw error
+        await delay(KEY_RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false })
+      }
+    }
+  }
+
+  app.addHook('onReady', async () => {
+    sessions.start()
+    void fetchKey().catch((error: unknown) => { app.log.fatal({ err: error }, 'SEAL_KEYS do not open what this database holds') })
+  })
+  app.addHook('onClose', async () => {
+    closing.abort()
+    await sessions.stop()
+  })
 }
 
 export default fp(countersign, { name: 'countersign', fastify: '5.x' })

@@ -3,9 +3,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { serviceMigrations } from '../migrations/index.js'
+import { ConfigError } from '../src/config.js'
 import { Refusal } from '../src/core/refusals.js'
-import { migrateUp } from '../src/db/migrate.js'
-import { openEmbedded, openPostgres, type Pool, type PoolStats } from '../src/db/pool.js'
+import { migrateUp, pendingMigrations } from '../src/db/migrate.js'
+import { isPooled, openEmbedded, openPostgres, type Pool, type PoolStats } from '../src/db/pool.js'
 import { createDb, type Db } from '../src/db/tables.js'
 import { prepareDataDir } from '../src/embedded/data-dir.js'
 import { takeLock } from '../src/embedded/lock.js'
@@ -43,8 +44,17 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   const closing = new AbortController()
   let migrated = !migrate
 
+  /** @throws {ConfigError} if there is something to migrate and only a pooler to do it through: several replicas would do it at once */
   async function migrateOnce (): Promise<void> {
-    for (const { name } of await opened.withMigrator(({ dialect }) => migrateUp(dialect, serviceMigrations))) app.log.info({ name }, 'migrated')
+    const isThroughPooler = url !== undefined && await isPooled(url)
+    await opened.withMigrator(async ({ dialect }) => {
+      if (isThroughPooler) {
+        const pending = await pendingMigrations(dialect, serviceMigrations)
+        if (pending.length > 0) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler, while there are tables to migrate (npm run migrate, over a direct address)')
+      } else {
+        for (const { name } of await migrateUp(dialect, serviceMigrations)) app.log.info({ name }, 'migrated')
+      }
+    })
     migrated = true
   }
 

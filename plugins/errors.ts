@@ -40,7 +40,10 @@ export function asRefusal (error: unknown): Refusal {
 /** The service's only place where an error becomes HTTP. */
 async function errors (app: FastifyInstance): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
-    const refusal = asRefusal(error)
+    const isLate = (error as FastifyError).code === 'FST_ERR_HANDLER_TIMEOUT' && !request.raw.complete
+    const refusal = isLate ? new Refusal('REQUEST_TIMEOUT') : asRefusal(error)
+    // What is still on its way is not worth the wait, and must not be read as the next request.
+    if (isLate) void reply.header('connection', 'close')
     if (refusal.statusCode >= 500) request.log.error({ err: refusal.cause ?? refusal, code: refusal.code }, 'request failed')
     void reply.code(refusal.statusCode).headers(refusal.headers).send(errorBody(refusal.code, refusal.details))
   })

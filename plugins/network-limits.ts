@@ -84,8 +84,9 @@ async function networkLimits (app: FastifyInstance, { redis, namespace, enabled,
   app.addHook('onRoute', (route) => {
     const name = route.config?.limit ?? 'other'
     if (name === 'none') return
+    // Who is not let in has no user to be counted for: until then it is the network that pays.
+    addFirst(route, limits[name].of === 'user' ? hooks.other : hooks[name])
     if (limits[name].of === 'user') addLast(route, hooks[name] as preHandlerHookHandler)
-    else addFirst(route, hooks[name])
   })
   app.addHook('onRequest', function (request, reply, done) {
     if (request.is404) return hooks.other.call(this, request, reply, done)

@@ -1,10 +1,8 @@
 import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
-import type { Socket } from 'node:net'
-import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import countersign, { type CountersignOptions } from '../plugins/countersign.js'
 import databasePlugin from '../plugins/database.js'
-import errors, { errorBody } from '../plugins/errors.js'
 import jsonOnly from '../plugins/json-only.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
 import metrics from '../plugins/metrics.js'
@@ -18,61 +16,50 @@ import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import { originOf } from '../routes/asking.js'
-import opsRoutes from '../routes/ops/index.js'
+import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
 import type { Config } from './config.js'
-import type { RefusalCode } from './core/refusals.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './db/accounts.js'
 import { ringsOf } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
-import { createHasher } from './hasher.js'
+import { createHasher, type Hasher } from './hasher.js'
+import { createHttp } from './http.js'
 import { connectRedis, noRedis } from './redis/link.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
-/** 16 KiB: the largest thing anybody sends here is a refresh token. */
-const BODY_BYTES = 16 * 1024
-/** A request has arrived and is answered within this, or is cut off. The sockets are looked at once a second. */
-const REQUEST_MS = 9_000
-const CHECK_MS = 1_000
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** What it can do at this moment; also asked on OPS_PORT. */
+    readiness: () => Readiness
+  }
+}
 
 export interface Overrides {
   /** First part of every Redis key, and of what is sealed. Two deployments on one Redis need two. */
   namespace?: string
   /** Told of each security event of this process, once it is committed. */
   onSecurityEvent?: NonNullable<CountersignOptions['onSecurityEvent']>
+  /** For tests: one that waits when it is told to. */
+  hasher?: Hasher
 }
 
 /** Builds the service without listening. Read top to bottom: that is the order in which things exist. */
-export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent }: Overrides = {}): Promise<FastifyInstance> {
-  const app = Fastify({
-    logger: { level: config.logLevel, redact: ['req.headers.authorization', 'req.headers.cookie'] },
-    logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: config.trustedProxies.length > 0 ? [...config.trustedProxies] : false,
-    bodyLimit: BODY_BYTES,
-    requestTimeout: REQUEST_MS,
-    handlerTimeout: REQUEST_MS,
-    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS },
-    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
-    return503OnClosing: false,
-    frameworkErrors: (_error, _request, reply: FastifyReply) => { void reply.code(400).send(errorBody('REQUEST_INVALID', { hint: 'The address cannot be read.' })) },
-    clientErrorHandler: answerUnreadable
-  })
-  await app.register(errors)
+export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given }: Overrides = {}): Promise<FastifyInstance> {
+  const app = await createHttp(config)
   await app.register(methodNotAllowed)
   await app.register(metrics)
   await app.register(schemas)
   await app.register(jsonOnly)
-  app.addHook('onRequest', (_request, reply, done) => {
-    reply.headers({ 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' })
-    done()
-  })
   if (config.corsOrigins.length > 0) {
-    await app.register(cors, { origin: [...config.corsOrigins], exposedHeaders: ['WWW-Authenticate', 'Retry-After'], methods: ['GET', 'POST', 'PATCH', 'DELETE'], maxAge: 600 })
+    const allowed = { origin: [...config.corsOrigins], exposedHeaders: ['WWW-Authenticate', 'Retry-After'], methods: ['GET', 'POST', 'PATCH', 'DELETE'], maxAge: 600, strictPreflight: false }
+    // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never a preflight's.
+    const none = { ...allowed, origin: false }
+    await app.register(cors, { delegator: (request, done) => done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed) })
   }
 
   await app.register(databasePlugin, {
@@ -95,7 +82,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   })
 
   const { database } = app
-  const hasher = await createHasher()
+  const hasher = given ?? await createHasher()
   const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
   await app.register(openapi, { version })
   await app.register(countersign, {
@@ -156,34 +143,25 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
 
-  const readiness = () => ({
-    postgres: database.isMigrated() && sessions.state().isFeedFresh ? 'up' as const : 'down' as const,
+  app.decorate('readiness', () => ({
+    postgres: database.isMigrated() && app.countersign.isReady() ? 'up' as const : 'down' as const,
     redis: redis.state
-  })
+  }))
   describeState(app, { hasher, redis: () => redis.state })
-  await app.register(opsRoutes, { readiness, metrics: config.opsPort === undefined ? () => app.metrics.text() : null })
+  await app.register(opsRoutes, { readiness: app.readiness, metrics: config.opsPort === undefined ? () => app.metrics.text() : null })
   app.refuseOtherMethods()
   return app
 }
 
 /** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. */
-export function buildOps (app: FastifyInstance): FastifyInstance {
-  const ops = Fastify({ logger: false })
-  ops.get('/metrics', async (_request, reply) => {
-    const { type, text } = await app.metrics.text()
-    return await reply.type(type).send(text)
-  })
-  for (const url of ['/livez', '/readyz']) {
-    ops.get(url, async (_request, reply) => {
-      const { statusCode, body, headers } = await app.inject({ url })
-      return await reply.code(statusCode).type(String(headers['content-type'])).send(body)
-    })
-  }
+export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
+  const ops = await createHttp(config)
+  await ops.register(opsRoutes, { readiness: app.readiness, metrics: () => app.metrics.text() })
   return ops
 }
 
 /** What the process knows of itself, read at scrape. */
-function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Awaited<ReturnType<typeof createHasher>>, redis: () => string }): void {
+function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
   const { metrics, database } = app
   const { sessions, tally } = app.countersign
   metrics.tally(tally)
@@ -195,15 +173,5 @@ function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Await
   metrics.gauge('hashes_waiting', 'Passwords that wait to be hashed', () => hasher.state().waiting)
   metrics.gauge('pool_waiting', 'Statements that wait for a connection', () => database.stats().waiting)
   metrics.gauge('redis_up', '1 if Redis answers', () => redis() === 'up' ? 1 : 0)
-}
-
-/** What Node could not parse never reaches a route: answered here, in the same shape. */
-function answerUnreadable (error: Error & { code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || socket.destroyed) return
-  const codes: Record<string, RefusalCode> = { HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT' }
-  const body = errorBody(codes[error.code ?? ''] ?? 'REQUEST_INVALID')
-  const text = JSON.stringify(body)
-  if (!socket.writable) return
-  socket.end(`HTTP/1.1 ${body.statusCode} ${body.error}\r\ncontent-type: application/json; charset=utf-8\r\n` +
-    `cache-control: no-store\r\nx-content-type-options: nosniff\r\ncontent-length: ${Buffer.byteLength(text)}\r\nconnection: close\r\n\r\n${text}`)
+  metrics.gauge('redis_breaker_open', '1 while Redis is configured and nobody asks it', () => redis() === 'down' ? 1 : 0)
 }

@@ -1,6 +1,7 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
+import { parseRedisAddress } from './redis/address.js'
 import { isPublic, literalAddress } from './webhook/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
@@ -90,6 +91,7 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['TRUSTED_PROXIES', NETWORKS, ({ trustedProxies }) => trustedProxies.every(isNetwork)],
   ['CORS_ORIGINS', ORIGINS, ({ corsOrigins }) => corsOrigins.every(isOrigin)],
   ['DATABASE_URL', DATABASE_ADDRESS, ({ databaseUrl }) => databaseUrl === undefined || URL.canParse(databaseUrl)],
+  ['REDIS_URL', 'be an address of Redis, as docs/operations.md spells them', ({ redisUrl }) => redisUrl === undefined || isRedisAddress(redisUrl)],
   ['JWT_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, jwtKeys }) => databaseUrl === undefined || jwtKeys !== undefined],
   ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
   ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
@@ -154,6 +156,15 @@ function isNetwork (text: string): boolean {
 function isPublicHost (url: string): boolean {
   const address = literalAddress(new URL(url))
   return address === null || isPublic(address)
+}
+
+function isRedisAddress (text: string): boolean {
+  try {
+    parseRedisAddress(text)
+    return true
+  } catch {
+    return false
+  }
 }
 
 function isOrigin (text: string): boolean {

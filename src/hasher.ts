@@ -2,18 +2,28 @@ import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
 import { normalisePassword } from './core/passwords.js'
-import { Refusal } from './core/refusals.js'
+import { isOutage } from './db/errors.js'
 import { isDjangoHash, verifyDjangoHash } from './django/hashes.js'
+import { createGate } from './gate.js'
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`
 /** libuv's default number of threads. One that is set smaller makes hashes slower, not wrong. */
 const POOL_THREADS = 4
-/** About a second's worth of hashes for each core: past that, "try again" is the kinder answer. */
+/** About a second's worth of passwords for each core: past that, "try again" is the kinder answer. */
 const WAITING_PER_SLOT = 100
+/** Who is let in asks Postgres before and after the hash: so many that the cores never wait for that. */
+const ADMITTED_PER_SLOT = 2
 
 export interface Hasher {
+  /**
+   * Where everything that asks for a password waits for its turn, before a guess is spent: turned away here, nothing
+   * was done, and twenty right passwords at once are not twenty open guesses.
+   *
+   * @throws Refusal BUSY where too many wait already
+   */
+  inTurn<T> (work: () => Promise<T>): Promise<T>
   hash (password: string): Promise<string>
   /**
    * @param hash null for somebody who does not exist, or what is no hash for somebody without a password: takes as long, and is false
@@ -22,34 +32,17 @@ export interface Hasher {
   verify (hash: string | null, password: string): Promise<boolean>
   /** Whether a hash was made under other parameters than today's. */
   isOutdated (hash: string): boolean
+  /** Hashes under way, and passwords that wait for their turn. */
   state (): { running: number, waiting: number }
 }
 
 /**
  * argon2id, as many at once as there are cores and fewer than libuv has threads: the others serve DNS and files, and
- * a reconnect to Postgres must not wait behind two hundred hashes. Who comes when the queue is full gets BUSY.
+ * a reconnect to Postgres must not wait behind two hundred hashes.
  */
 export async function createHasher (slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1))): Promise<Hasher> {
-  const queue: Array<() => void> = []
-  let running = 0
-
-  async function inTurn<T> (work: () => Promise<T>): Promise<T> {
-    if (running >= slots) {
-      if (queue.length >= slots * WAITING_PER_SLOT) throw new Refusal('BUSY', { retryAfterSeconds: 2 })
-      await new Promise<void>((resolve) => { queue.push(resolve) })
-    } else {
-      running++
-    }
-    try {
-      return await work()
-    } finally {
-      // The place is handed on, not given back: nobody can slip in between.
-      const next = queue.shift()
-      if (next === undefined) running--
-      else next()
-    }
-  }
-
+  const turns = createGate(slots * ADMITTED_PER_SLOT, slots * WAITING_PER_SLOT, isOutage)
+  const hashing = createGate(slots, Infinity)
   const nobodys = await hash(randomBytes(32), PARAMETERS)
 
   async function isRight (stored: string | null, password: string): Promise<boolean> {
@@ -59,9 +52,10 @@ export async function createHasher (slots = Math.max(1, Math.min(availableParall
   }
 
   return {
-    hash: (password) => inTurn(() => hash(password, PARAMETERS)),
-    verify: (stored, password) => inTurn(() => isRight(stored, password)),
+    inTurn: turns.enter,
+    hash: (password) => hashing.enter(() => hash(password, PARAMETERS)),
+    verify: (stored, password) => hashing.enter(() => isRight(stored, password)),
     isOutdated: (stored) => !stored.startsWith(PREFIX),
-    state: () => ({ running, waiting: queue.length })
+    state: () => ({ running: hashing.state().running, waiting: turns.state().waiting })
   }
 }

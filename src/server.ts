@@ -6,7 +6,6 @@ try {
   await serve(readConfig(process.env))
 } catch (error) {
   // What the operator can mend is one line; anything else shows where it came from.
-  const plain = error instanceof ConfigError || error instanceof DataDirInUseError || (error as { code?: string }).code === 'EADDRINUSE'
-  console.error(plain ? (error as Error).message : error)
+  console.error(error instanceof ConfigError || error instanceof DataDirInUseError ? error.message : error)
   process.exit(1)
 }

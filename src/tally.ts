@@ -5,6 +5,7 @@
 export const counters = {
   passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
   codes_total: { help: 'Second-factor codes judged or turned away', labels: ['kind', 'outcome'] },
+  locks_total: { help: 'Locks that wrong codes began', labels: [] },
   recovery_codes_left_total: { help: 'Recovery codes that were left when one was used', labels: ['left'] },
   sessions_started_total: { help: 'Sessions that began', labels: ['by'] },
   sessions_ended_total: { help: 'Sessions that ended', labels: ['reason'] },

@@ -3,6 +3,7 @@ import { changePassword, changeProfile, removeAccount, showAccount, type Account
 import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
 import type { SessionListDeps } from '../../src/flows/sessions.js'
 import { askingOf } from '../asking.js'
+import { guarded } from '../guarded.js'
 import { bearer, DateTime, Email, Line, needsFresh, needsVerified, Password, refused, strict, TokenPair } from '../schemas.js'
 import oauthProfileRoutes, { OauthProfile, oauthProfileExample } from './oauth-profiles.js'
 import securityEventRoutes from './security-events.js'
@@ -32,12 +33,10 @@ const Account = Type.Object({
 })
 
 const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, deps) => {
-  // On each route, not on the scope: a scope's hooks run before the route's limit, which must count strangers too.
-  const verified = app.otpVerified
+  guarded(app, app.otpVerified)
   const fresh = app.otpVerified({ maxAge: deps.freshSeconds })
 
   app.get('', {
-    onRequest: verified,
     schema: {
       operationId: 'readAccount',
       tags,
@@ -49,7 +48,6 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
   })
 
   app.patch('', {
-    onRequest: verified,
     schema: {
       operationId: 'changeAccount',
       tags,
@@ -104,9 +102,9 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
     }
   })
 
-  await app.register(oauthProfileRoutes, { ...deps, prefix: '/oauth-profiles', verified, fresh })
+  await app.register(oauthProfileRoutes, { ...deps, prefix: '/oauth-profiles', fresh })
   await app.register(sessionListRoutes, { ...deps, prefix: '/sessions', fresh })
-  await app.register(securityEventRoutes, { ...deps, prefix: '/security-events', verified })
+  await app.register(securityEventRoutes, { ...deps, prefix: '/security-events' })
 }
 
 export default accountRoutes

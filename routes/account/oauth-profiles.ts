@@ -16,9 +16,8 @@ export const OauthProfile = Type.Object({
   createdAt: DateTime
 }, { examples: [oauthProfileExample] })
 
-const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { verified: onRequestHookHandler, fresh: onRequestHookHandler }> = async (app, { verified, fresh, ...deps }) => {
+const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: onRequestHookHandler }> = async (app, { fresh, ...deps }) => {
   app.get('', {
-    onRequest: verified,
     schema: {
       operationId: 'listOauthProfiles',
       tags,

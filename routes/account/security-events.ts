@@ -1,5 +1,4 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { onRequestHookHandler } from 'fastify'
 import { shownAgent } from '../../src/core/agents.js'
 import { eventKinds, type EventKind } from '../../src/core/events.js'
 import { Refusal } from '../../src/core/refusals.js'
@@ -49,9 +48,8 @@ export async function eventPage (db: Db, userId: string, { limit, cursor }: { li
   return { ...page, events: page.events.map((event) => ({ ...event, agent: shownAgent(event.agent) })) }
 }
 
-const securityEventRoutes: FastifyPluginAsyncTypebox<{ db: Db, verified: onRequestHookHandler }> = async (app, { db, verified }) => {
+const securityEventRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
   app.get('', {
-    onRequest: verified,
     schema: {
       operationId: 'listSecurityEvents',
       tags: ['Account'],

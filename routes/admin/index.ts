@@ -21,7 +21,7 @@ export interface AdminRoutesOptions extends StaffDeps {
   refreshSeconds: number
 }
 
-const DEFAULT_LIMIT = 20
+const DEFAULT_LIMIT = 50
 const tags = ['Staff']
 const needsStaff = [...needsVerified, 'STAFF_REQUIRED' as const]
 

@@ -32,7 +32,12 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
       operationId: 'ready',
       tags,
       summary: 'Whether it can serve: Postgres is needed, Redis is not',
-      response: { 200: Ready, 503: Type.Composite([refused([])[503]! as typeof Ready, Ready]) }
+      response: {
+        200: Ready,
+        503: Type.Composite([refused([])[503]! as typeof Ready, Ready], {
+          examples: [{ statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message: 'PostgreSQL does not answer.', retryAfterSeconds: 1, status: 'unavailable', postgres: 'down', redis: 'none' }]
+        })
+      }
     },
     handler: async (_request, reply) => {
       const states = readiness()

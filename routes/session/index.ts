@@ -1,3 +1,4 @@
+import { METHODS } from 'node:http'
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Demand } from '../../src/core/assurance.js'
@@ -12,14 +13,16 @@ const SessionAnswer = Type.Object({
   expiresAt: DateTime
 }, { examples: [{ userId: '0f8fad5b-d9cb-469f-a165-70867728950e', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da', otpTime: 1795424400, expiresAt: '2026-12-23T09:00:00.000Z' }] })
 
-/** Everything that a proxy may pass on; OPTIONS too, since it asks about a request like any other. */
-const METHODS: HTTPMethods[] = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
-
 /**
  * The guard as an endpoint, for gateways that ask about every request to a back end in any language. Whatever method,
  * path and body the asked-about request has: only the token counts, and the body is not read.
  */
 const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+  // Everything that a proxy may pass on; OPTIONS too, since it asks about a request like any other.
+  const methods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
+  for (const method of methods) {
+    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  }
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume()
@@ -38,6 +41,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   const guard: typeof app.countersign.session = function (request, reply, done) {
+    // A content type that cannot be read is the back end's affair: Fastify would refuse it before the parser above.
+    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = undefined
     const demand = demandOf(request.query as Query)
     const hook = demand === null ? app.otpVerified : app.otpVerified(demand)
     return hook.call(this, request, reply, done)
@@ -59,8 +64,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' }))
   })
   app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring } as object })
-  app.route({ ...common, method: METHODS.filter((method) => method !== 'GET'), url: '', schema: { response: schema.response, hide: true } as object })
-  app.route({ ...common, method: METHODS, url: '/*', schema: { response: schema.response, hide: true } as object })
+  app.route({ ...common, method: methods.filter((method) => method !== 'GET'), url: '', schema: { response: schema.response, hide: true } as object })
+  app.route({ ...common, method: methods, url: '/*', schema: { response: schema.response, hide: true } as object })
 }
 
 type Query = Record<string, string | string[] | undefined>

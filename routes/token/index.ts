@@ -1,9 +1,8 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 import { logIn, type LoginDeps } from '../../src/flows/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/flows/refresh.js'
 import { originOf } from '../asking.js'
-import { bearer, needsSession, NullableDateTime, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, Line, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
@@ -19,9 +18,9 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`. ' +
         'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set up a device.',
       body: Type.Object({
-        username: Type.String({ minLength: 1, maxLength: 150 }),
-        password: Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH }),
-        setupCode: Type.Optional(Type.String({ minLength: 1, maxLength: 64, description: 'What staff handed you when they reset your second factor. Used once; case, spaces and hyphens do not matter.' }))
+        username: Line(150, { minLength: 1 }),
+        password: Password(),
+        setupCode: Type.Optional(Line(64, { minLength: 1, description: 'What staff handed you when they reset your second factor. Used once; case, spaces and hyphens do not matter.' }))
       }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
       response: {
         200: Type.Composite([TokenPair, Type.Object({
@@ -66,7 +65,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'End this session',
-      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession) }
+      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession, { body: true }) }
     },
     handler: async (request, reply) => {
       const { userId, sessionId } = request.countersign!

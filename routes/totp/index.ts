@@ -1,7 +1,6 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { toDataURL } from 'qrcode'
-import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 import type { SessionFacts } from '../../src/core/session.js'
 import { readStatus } from '../../src/db/enrolments.js'
 import type { OtpDeps } from '../../src/flows/deps.js'
@@ -10,7 +9,7 @@ import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
 import { askingOf } from '../asking.js'
-import { bearer, DateTime, Message, needsFresh, needsSession, NullableDateTime, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
 import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
@@ -116,8 +115,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
     schema: {
       ...create.schema,
       body: Type.Object({
-        name: Type.Optional(Type.String({ minLength: 1, maxLength: 64, pattern: '^[^\\p{Cc}]*$', description: 'What you call the device.' })),
-        ...(checkPassword === undefined ? {} : { password: Type.Optional(Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH })) })
+        name: Type.Optional(Line(64, { minLength: 1, description: 'What you call the device.' })),
+        ...(checkPassword === undefined ? {} : { password: Type.Optional(Password()) })
       }, { ...strict, examples: [{ name: 'Pixel 9' }] })
     },
     handler: (request, reply) => createHandler(request, reply, request.body)
@@ -130,7 +129,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       tags,
       security: bearer,
       summary: 'Take back the pending device of this session, and its codes',
-      response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED']) }
+      response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED'], { body: true }) }
     },
     handler: async (request) => {
       await rollBack(deps, askingOf(request))
@@ -161,7 +160,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       security: bearer,
       summary: 'Make new recovery codes; the old ones are dead',
       description: 'The user\'s other sessions end.',
-      response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP']) }
+      response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     }
   }
   const regenerateHandler = async (request: FastifyRequest, reply: FastifyReply) =>
@@ -198,7 +197,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       security: bearer,
       summary: 'Switch the second factor off',
       description: 'Every device and recovery code is gone, every session ends; the answer has the tokens of a new one.',
-      response: { 200: TokenPair, ...refused([...needsFresh, 'OTP_NOT_SET_UP']) }
+      response: { 200: TokenPair, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     },
     handler: async (request, reply) => await complete(request, reply, await removeTotp(deps, askingOf(request))) as never
   })

@@ -1,14 +1,10 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'
 import { originOf } from '../asking.js'
-import { DateTime, refused, strict } from '../schemas.js'
+import { DateTime, Line, Password, refused, strict } from '../schemas.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
-
-/** Printable text on one line. */
-const Line = (maxLength: number) => Type.String({ maxLength, pattern: '^[^\\p{Cc}]*$' })
 
 const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { isOpen, ...deps }) => {
   app.post('', {
@@ -19,8 +15,8 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
       summary: 'Sign up',
       body: Type.Object({
         username: Type.String({ minLength: 1, maxLength: 150, pattern: '^[\\p{L}\\p{N}@.+_-]+$', description: 'Letters, digits and @ . + - _; found whatever its case.' }),
-        email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s@]+@[^\\s@]+$' }),
-        password: Type.String({ minLength: 1, maxLength: PASSWORD_MAX_LENGTH, description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
+        email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$' }),
+        password: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
         firstName: Type.Optional(Line(128)),
         lastName: Type.Optional(Line(128)),
         phone: Type.Optional(Line(64))

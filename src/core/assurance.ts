@@ -1,6 +1,6 @@
 import type { RefusalCode } from './refusals.js'
 
-/** What the guard knows of a session. Fixed when the session starts; only `otpTime` moves, and only forward. */
+/** What the guard knows of a session. Fixed when it starts; a step-up renews the proof, its device and time, and nothing takes it back. */
 export interface Standing {
   userId: string
   sessionId: string

@@ -64,8 +64,9 @@ export class Refusal extends Error {
     super(details.hint ?? refusals[code][1], options)
     this.code = code
     this.statusCode = refusals[code][0]
-    this.details = details
-    this.headers = headersOf(code, details)
+    const status = refusals[code][0]
+    this.details = status === 429 || status === 503 ? { retryAfterSeconds: 1, ...details } : details
+    this.headers = headersOf(code, this.details)
   }
 }
 
@@ -82,6 +83,6 @@ function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: Ref
   if (status === 401) {
     return { 'www-authenticate': code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"' }
   }
-  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds ?? 1) }
+  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds) }
   return {}
 }

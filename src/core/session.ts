@@ -8,13 +8,14 @@ export interface Asking extends Origin {
   standing: Standing
 }
 
-/** A session as its row has it. What it has proven was fixed when it started; a step-up renews `otpTime` alone. */
+/** A session as its row has it. That it is verified was fixed when it started; a step-up renews the proof, with its device, time and `amr`. */
 export interface SessionFacts extends Standing {
   /** RFC 8176. */
   amr: string[]
-  /** How often its refresh token was rotated, and when last (Unix seconds, whole). */
+  /** How often its refresh token was rotated. */
   generation: number
-  rotatedAt: number
+  /** When its current tokens were issued, by rotation or step-up (Unix seconds, whole). */
+  issuedAt: number
 }
 
 /** How long things last, in seconds; DESIGN §3 and the settings of the same names. */

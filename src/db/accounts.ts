@@ -4,6 +4,7 @@ import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
 import { epochMs, eventColumns, eventValues, now, reading, sessionFacts, type SessionReading } from './sessions.js'
 import { unprovenColumns } from './attempts.js'
+import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
 import { deadlineOf } from './policy.js'
 import { row, type Db } from './tables.js'
 
@@ -133,13 +134,11 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       select user_id, ${login.network}, now.at from started, now
       on conflict (user_id, network) do update set last_login_at = excluded.last_login_at
     ),
-    cleared as (
-      delete from ${table.password_budget} b using started where b.name_digest = ${login.nameDigest} and b.network = ${login.network}
+    forgotten as (
+      delete from ${table.account_network} n using started, now
+      where n.user_id = started.user_id and n.last_login_at < now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
     ),
-    given_back as (
-      update ${table.password_budget} b set spent = greatest(b.spent - 1, 0) from started
-      where ${login.spentEverywhere} and b.name_digest = ${login.nameDigest} and b.network = '*'
-    ),
+    ${returned(db, login, sql`select from started`)},
     event as (
       insert into ${table.otp_event} ${eventColumns}
       select ${eventValues(db, { userId: sql`started.user_id`, kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`, sessionId: login.sessionId, origin })}

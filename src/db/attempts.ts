@@ -95,7 +95,7 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
       case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
         when u.failures >= ${HARD_STOP_FAILURES} then ${LONGEST_LOCK_SECONDS}
-        else greatest(1, ceil(coalesce(extract(epoch from u.locked_until - now.at), ${FIRST_LOCK_SECONDS})))
+        else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end::float8 as "lockedSeconds",
       coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
         'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json) as devices
@@ -170,11 +170,14 @@ export const startedColumns = sql`(${columns})`
 /** The same for one that has proven the password alone, and may owe a set-up. */
 export const unprovenColumns = sql`(${columns}, otp_deadline)`
 
-/** A verified session that proved itself once more: it stays, so that parallel requests do, with a new proof and the next refresh generation. */
+/**
+ * A verified session that proved itself once more: it stays, with a new proof. Its refresh generation stays too: a tab
+ * that took no part, or lost the answer, goes on with the token it has.
+ */
 export const keptSession = ({ table }: Db) => sql`
     kept as (
       update ${table.otp_session} s set otp_at = now.at, otp_device_id = burnt.id::text, amr = ${[...amr.totp]}::text[],
-        failures = 0, generation = s.generation + 1, rotated_at = now.at
+        failures = 0
       from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and asking.verified
       returning s.*
     )`
@@ -196,24 +199,27 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
 
 /**
  * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
- * session that used up its budget ends, a pending device that used up its own is gone with its codes.
+ * session that used up its budget ends, a pending device that used up its own is gone with its codes. Only an attempt
+ * that was paid for has them: one that came too late to be judged must not end what an earlier one is about to prove.
  *
  * @param kind of the event, where there are no such consequences
  */
-export async function refuseAttempt (db: Db, asking: Asking, failures: number, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<RefusedAttempt> {
+export async function refuseAttempt (db: Db, asking: Asking, { failures, verified, devices }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<RefusedAttempt> {
   const { table } = db
   const { userId, sessionId } = asking.standing
+  const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
+  const paidByPending = devices.some(({ pending }) => pending)
   const found = await row<RefusedAttempt & { kind: string }>(db, sql`
     with ${now},
     spent as (
       update ${table.otp_session} s set ${ending('otp_session_spent')} from now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
+      where ${paidBySession} and s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
         and s.otp_device_id is not null and s.failures >= ${SESSION_FAILURES}
       returning s.id
     ),
     dropped as (
       delete from ${table.otp_device} d
-      where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
+      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
       returning d.id
     ),
     dropped_codes as (
@@ -222,15 +228,15 @@ export async function refuseAttempt (db: Db, asking: Asking, failures: number, k
     event as (
       insert into ${table.otp_event} ${eventColumns}
       select ${eventValues(db, {
- userId: sql`${userId}`,
-kind: sql`case
+        userId: sql`${userId}`,
+        kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
           when exists (select from dropped) then 'otp_setup_spent'
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
           else ${kind} end`,
-sessionId,
-origin: asking
-})}
+        sessionId,
+        origin: asking
+      })}
       from now left join ${table.otp_user} u on u.user_id = ${userId}
     )
     select exists (select from spent) as "sessionSpent",

@@ -4,28 +4,39 @@ import { row, type Db } from './tables.js'
 /** A reading of the feed of ends. */
 export interface Ends {
   ended: ReadonlyArray<{ userId: string, sessionId: string }>
+  /** True if there were more than one reading names: then it names none, and what was read before is to be forgotten. */
+  tooMany: boolean
+  /** Which server, and since which start: transactions of another one are of another order. */
+  server: string
   /** Where the next reading starts: every transaction before this one had finished when this was read. */
   cursor: string
   /** Postgres' clock, Unix milliseconds. */
   nowMs: number
 }
 
+/** More than a busy deployment ends between two readings: only somebody's very long transaction, or a very long absence, has more. */
+const MOST_ENDS = 10_000
+
 /**
  * The sessions that ended since an earlier reading, by transaction order, not by clock or sequence: a transaction
  * that was not visible at the earlier snapshot has an id of at least that snapshot's xmin, whenever it commits.
- * What was under way then may be named twice, which does no harm; none is ever missed.
+ * What was under way then may be named twice, which does no harm; none is ever missed. What this server's transactions
+ * have not come to yet (rows of a dump of another server) is not of this order, and is left out.
  *
  * @param cursor null for the first reading, which names nothing: what is cached before it is not trusted anyway
  */
 export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
   const { table } = db
-  const found = await row<Ends>(db, sql`
+  const found = await row<Omit<Ends, 'tooMany'>>(db, sql`
+    with named as materialized (
+      select user_id, id from ${table.otp_session}
+      where ended_xid >= ${cursor}::text::xid8 and ended_xid < pg_snapshot_xmax(pg_current_snapshot())
+      limit ${MOST_ENDS + 1}
+    )
     select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
+           extract(epoch from pg_postmaster_start_time())::text as server,
            (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs",
-           coalesce((
-             select json_agg(json_build_object('userId', user_id, 'sessionId', id))
-             from ${table.otp_session}
-             where ended_xid >= ${cursor}::text::xid8
-           ), '[]'::json) as ended`)
-  return found!
+           coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id)) from named), '[]'::json) as ended`)
+  const { ended, ...rest } = found!
+  return ended.length > MOST_ENDS ? { ...rest, ended: [], tooMany: true } : { ...rest, ended, tooMany: false }
 }

@@ -106,8 +106,15 @@ export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
 
 /** Takes back this session's pending device and its codes. */
 export async function dropPendingDevice (db: Db, userId: string, sessionId: string): Promise<RolledBack> {
-  const { table } = db
-  const found = await row<{ outcome: RolledBack }>(db, sql`
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    return await dropPending(tx, userId, sessionId)
+  })
+}
+
+async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<RolledBack> {
+  const { table } = tx
+  const found = await row<{ outcome: RolledBack }>(tx, sql`
     with ${now},
     dropped as (
       delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
@@ -145,7 +152,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ),
       burnt as (
         update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
-          session_id = null, expires_at = null, failures = 0
+          secret = coalesce(${match.resealed}, d.secret), session_id = null, expires_at = null, failures = 0
         from asking, now
         where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
           and d.session_id = asking.id and d.expires_at > now.at and asking.confirmed < ${MOST_DEVICES}

@@ -19,9 +19,10 @@ const RETRIED_STATES = /^(40001|40P01)$/
 
 interface PgError { code?: unknown, message?: unknown }
 
+/** Every state has a digit in it; EPIPE, five letters too, is none. */
 function sqlState (error: unknown): string | null {
   const code = (error as PgError | null)?.code
-  return typeof code === 'string' && /^[0-9A-Z]{5}$/.test(code) ? code : null
+  return typeof code === 'string' && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(code) ? code : null
 }
 
 /** Lost to another transaction; the same statement may succeed when it is tried again as a whole. */
@@ -40,6 +41,11 @@ export function isUnavailable (error: unknown): boolean {
 export function breaksConnection (error: unknown): boolean {
   const state = sqlState(error)
   return state === null || /^(08|57P)/.test(state)
+}
+
+/** Postgres itself is away, rather than one statement late: what the next one would find too. */
+export function isOutage (error: unknown): boolean {
+  return error instanceof Refusal && error.code === 'UNAVAILABLE' && error.cause !== undefined && breaksConnection(error.cause)
 }
 
 /** A fault of the infrastructure becomes one refusal, whose text says nothing of the inside; `cause` is for the log. */

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { Origin } from '../core/session.js'
 import { eventColumns, eventValues, now } from './sessions.js'
 import { row, type Db } from './tables.js'
@@ -10,7 +10,7 @@ const NETWORK_WINDOW_SECONDS = 15 * 60
 const WORLD_GUESSES = 100
 const WORLD_WINDOW_SECONDS = 60 * 60
 /** How long a network that logged in to the account keeps a budget of its own, out of reach for strangers. */
-const KNOWN_NETWORK_DAYS = 30
+export const KNOWN_NETWORK_DAYS = 30
 
 /** Whose password is asked, and from where. */
 export interface Guess {
@@ -21,7 +21,7 @@ export interface Guess {
 }
 
 export interface SpentGuess {
-  /** How long to wait if the budget is used up, else 0: nothing was spent then. */
+  /** How long to wait if the budget is used up, else 0. */
   waitSeconds: number
   spentEverywhere: boolean
   /** Undefined for a name that nobody has: the caller hashes all the same. */
@@ -54,9 +54,14 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
         where n.network = ${network} and n.last_login_at > now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
       ) as network
     ),
+    world_full as (
+      select from ${table.password_budget} b, known, now
+      where b.name_digest = ${nameDigest} and b.network = '*' and b.spent >= ${WORLD_GUESSES} and not known.network
+        and b.window_started_at > now.at - make_interval(secs => ${WORLD_WINDOW_SECONDS})
+    ),
     by_network as (
       insert into ${table.password_budget} as b (name_digest, network, window_started_at, spent)
-      select ${nameDigest}, ${network}, now.at, 1 from now
+      select ${nameDigest}, ${network}, now.at, 1 from now where not exists (select from world_full)
       on conflict (name_digest, network) do update set
         spent = case when ${here.expired} then 1 else b.spent + 1 end,
         window_started_at = case when ${here.expired} then excluded.window_started_at else b.window_started_at end
@@ -74,7 +79,7 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
     )
     select
       case
-        when not exists (select from by_network) then
+        when not exists (select from by_network) and not exists (select from world_full) then
           greatest(1, ceil(coalesce((select ${here.remaining} from ${table.password_budget} b where b.name_digest = ${nameDigest} and b.network = ${network}), ${NETWORK_WINDOW_SECONDS})))
         when not known.network and not exists (select from by_world) then
           greatest(1, ceil(coalesce((select ${world.remaining} from ${table.password_budget} b where b.name_digest = ${nameDigest} and b.network = '*'), ${WORLD_WINDOW_SECONDS})))
@@ -104,12 +109,24 @@ export async function noteWrongPassword (db: Db, userId: string | null, { nameDi
 }
 
 /** A right password at another door than the log-in: clears what this network spent, gives the world back the one guess. */
-export async function returnGuess (db: Db, { nameDigest, network }: Guess, spentEverywhere: boolean): Promise<void> {
-  const { table } = db
-  await row(db, sql`
-    with cleared as (
-      delete from ${table.password_budget} b where b.name_digest = ${nameDigest} and b.network = ${network}
-    )
-    update ${table.password_budget} b set spent = greatest(b.spent - 1, 0)
-    where ${spentEverywhere} and b.name_digest = ${nameDigest} and b.network = '*'`)
+export async function returnGuess (db: Db, guess: Guess, spentEverywhere: boolean): Promise<void> {
+  await row(db, sql`with ${returned(db, { ...guess, spentEverywhere }, sql`select true`)} select from given_back`)
+}
+
+/**
+ * The parts of a statement that give a guess back, if `condition` has a row: first this network's, then the world's,
+ * in the order in which `spendGuess` takes their locks.
+ */
+export function returned ({ table }: Db, { nameDigest, network, spentEverywhere }: Pick<Guess, 'nameDigest' | 'network'> & { spentEverywhere: boolean }, condition: RawBuilder<unknown>) {
+  return sql`
+    cleared as (
+      delete from ${table.password_budget} b where exists (${condition}) and b.name_digest = ${nameDigest} and b.network = ${network}
+      returning b.network
+    ),
+    given_back as (
+      update ${table.password_budget} b set spent = greatest(b.spent - 1, 0)
+      where (select count(*) from cleared) >= 0 and exists (${condition})
+        and ${spentEverywhere} and b.name_digest = ${nameDigest} and b.network = '*'
+      returning b.network
+    )`
 }

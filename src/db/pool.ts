@@ -1,15 +1,16 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { PGlite } from '@electric-sql/pglite'
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import pg from 'pg'
-import { asRefusal, breaksConnection, isRetriable } from './errors.js'
+import { asRefusal, breaksConnection } from './errors.js'
+import { retrying } from './retry.js'
 
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
 const STATEMENT_MS = 1_400
 /** The server gives up a little earlier, so that a lock that nobody waits for any more is not waited for. */
 const SERVER_STATEMENT_MS = 1_300
 const CONNECT_MS = 1_000
-const RETRIES = 3
+/** Who locked a user and stopped there (a frozen process, a network gone) must not keep that user out. */
+const IDLE_IN_TRANSACTION_MS = 2_000
 
 /** Seen from outside: how many connections there are, and how many statements wait for one. */
 export interface PoolStats { total: number, idle: number, waiting: number }
@@ -42,7 +43,7 @@ export function openPostgres (url: string, max: number, report: Report, statemen
     application_name: 'countersign',
     // Not a start-up parameter: pgbouncer refuses those.
     onConnect: async (client: pg.ClientBase) => {
-      if (statementMs > 0) await client.query({ text: `set statement_timeout = ${SERVER_STATEMENT_MS}`, query_timeout: CONNECT_MS } as pg.QueryConfig)
+      if (statementMs > 0) await client.query({ text: `set statement_timeout = ${SERVER_STATEMENT_MS}; set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`, query_timeout: CONNECT_MS } as pg.QueryConfig)
     }
   } as pg.PoolConfig)
   pool.on('error', report)
@@ -56,6 +57,9 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
     const client = await pool.connect().catch((error: unknown) => { throw asRefusal(error) })
     let broken = false
     let inTransaction = false
+    // While a connection is lent out the pool does not listen to it: one lost in the middle of a statement would end the process.
+    const lost = (): void => { broken = true }
+    client.on('error', lost)
 
     const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
       const config = statementMs > 0
@@ -73,10 +77,13 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
       async query (text: string, values: readonly unknown[] = []) {
         if (/^(begin|start transaction)\b/i.test(text)) inTransaction = true
         // A statement on its own is a whole transaction: losing a race costs another try. Within one, its owner tries again.
-        return await retrying(inTransaction ? 0 : RETRIES, () => query(text, values)).catch((error: unknown) => { throw asRefusal(error) })
+        return await (inTransaction ? query(text, values) : retrying(() => query(text, values))).catch((error: unknown) => { throw asRefusal(error) })
       },
       // A connection whose statement timed out is still busy with it: the pool must not hand it on.
-      release: () => client.release(broken)
+      release () {
+        if (!broken) client.off('error', lost)
+        client.release(broken)
+      }
     } as PostgresPoolClient
   }
   return {
@@ -85,15 +92,21 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
   }
 }
 
-/** Serialization failures and deadlocks: tried again, three times at most, with jitter so that two do not meet again. */
-async function retrying<T> (retries: number, attempt: () => Promise<T>): Promise<T> {
-  for (let tried = 0; ; tried++) {
-    try {
-      return await attempt()
-    } catch (error) {
-      if (tried >= retries || !isRetriable(error)) throw error
-      await delay(5 + Math.random() * 20 * (tried + 1))
-    }
+/**
+ * Whether a pooler (pgbouncer, RDS Proxy) hands out Postgres' connections: then the process that answers is not the one
+ * that introduced itself. There, what belongs to a connection, as the lock of migrations does, belongs to nobody.
+ */
+export async function isPooled (url: string): Promise<boolean> {
+  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, query_timeout: STATEMENT_MS, application_name: 'countersign' })
+  client.on('error', () => {})
+  try {
+    await client.connect()
+    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
+    return rows[0]?.pid !== (client as pg.Client & { processID: number | null }).processID
+  } catch (error) {
+    throw asRefusal(error)
+  } finally {
+    await client.end().catch(() => {})
   }
 }
 

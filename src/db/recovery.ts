@@ -4,62 +4,67 @@ import type { Asking, Lifetimes } from '../core/session.js'
 import { answered, committed, startedColumns, type CommittedSession } from './attempts.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, type Db } from './tables.js'
+import { inTransaction, lockUser } from './transaction.js'
 
 /** The session that came of it, and how many codes are left after this one. */
 export interface UsedCode extends CommittedSession { codesLeft: number }
 
 /**
- * Uses a recovery code: one statement, everything from the burn. It clears the lock, ends the asking session and the
- * user's unverified ones (whoever failed on purpose), and starts a verified one. Codes have no counter to spend: 120
- * bits cannot be guessed, and a lock would shut the emergency door.
+ * Uses a recovery code, behind the user's lock, so that of two used at once the second counts what the first one left:
+ * everything from the burn. It clears the lock, ends the asking session and the user's unverified ones (whoever failed
+ * on purpose), and starts a verified one. Codes have no counter to spend: 120 bits cannot be guessed, and a lock would
+ * shut the emergency door.
  *
  * @returns null if the code is not one of the living, or the session had ended
  */
 export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<UsedCode | null> {
-  const { table } = db
   const { userId, sessionId } = asking.standing
-  const found = await row<{ codesLeft: number }>(db, sql`
-    with ${now},
-    asking as (
-      select u.user_id, s.id, s.auth_at
-      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
-      where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
-      for no key update of u, s
-    ),
-    burnt as (
-      update ${table.otp_recovery_code} c set used_at = now.at
-      from asking, now
-      where c.user_id = asking.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
-        and exists (select from ${table.otp_device} d where d.user_id = c.user_id and d.confirmed_at is not null)
-      returning c.user_id
-    ),
-    freed as (
-      update ${table.otp_user} u set failures = 0, locked_until = null from burnt where u.user_id = burnt.user_id
-    ),
-    ended as (
-      update ${table.otp_session} s set ${ending('recovery_used')}
-      from burnt, asking, now
-      where s.user_id = burnt.user_id and s.ended_at is null and (s.otp_device_id is null or s.id = asking.id)
-      returning s.id
-    ),
-    started as (
-      insert into ${table.otp_session} ${startedColumns}
-      select burnt.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-        ${[...amr.recovery]}::text[], true, ${RECOVERY}, now.at, now.at, ${asking.ip}, ${asking.agent}
-      from burnt, asking, now
-      returning *
-    ),
-    kept as (select * from started where false),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking })} from burnt, now
-    )
-    ${answered(sql`,
-      (select count(*) - 1 from ${table.otp_recovery_code} c
-        where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`)}`)
-  if (found === undefined) return null
-  const { codesLeft, ...session } = found
-  return { ...committed(session)!, codesLeft }
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const found = await row<{ codesLeft: number }>(tx, sql`
+      with ${now},
+      asking as (
+        select u.user_id, s.id, s.auth_at
+        from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
+        where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        for no key update of u, s
+      ),
+      burnt as (
+        update ${table.otp_recovery_code} c set used_at = now.at
+        from asking, now
+        where c.user_id = asking.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
+          and exists (select from ${table.otp_device} d where d.user_id = c.user_id and d.confirmed_at is not null)
+        returning c.user_id
+      ),
+      freed as (
+        update ${table.otp_user} u set failures = 0, locked_until = null from burnt where u.user_id = burnt.user_id
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('recovery_used')}
+        from burnt, asking, now
+        where s.user_id = burnt.user_id and s.ended_at is null and (s.otp_device_id is null or s.id = asking.id)
+        returning s.id
+      ),
+      started as (
+        insert into ${table.otp_session} ${startedColumns}
+        select burnt.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
+          ${[...amr.recovery]}::text[], true, ${RECOVERY}, now.at, now.at, ${asking.ip}, ${asking.agent}
+        from burnt, asking, now
+        returning *
+      ),
+      kept as (select * from started where false),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking })} from burnt, now
+      )
+      ${answered(sql`,
+        (select count(*) - 1 from ${table.otp_recovery_code} c
+          where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`)}`)
+    if (found === undefined) return null
+    const { codesLeft, ...session } = found
+    return { ...committed(session)!, codesLeft }
+  })
 }
 
 /** Writes down that a recovery code was refused. False if the session had ended: that is the better answer then. */

@@ -15,19 +15,22 @@ export interface ListedSession {
   isVerified: boolean
 }
 
+/** When its newest tokens were issued: refreshed, or given for a proof. */
+const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
+
 /** Neither ended, nor expired, nor idled out: its refresh token would still be taken. Beside `now`. */
 const isLiving = (idleSeconds: number) => sql`
-  s.ended_at is null and s.expires_at > now.at and s.rotated_at > now.at - make_interval(secs => ${idleSeconds})`
+  s.ended_at is null and s.expires_at > now.at and ${seenAt} > now.at - make_interval(secs => ${idleSeconds})`
 
 /** A user's living sessions, the one last seen first. */
 export async function listSessions (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> {
   const { table } = db
   return await rows<ListedSession>(db, sql`
     with ${now}
-    select s.id, s.ip, s.agent, s.started_at as "startedAt", s.rotated_at as "lastSeenAt", s.expires_at as "expiresAt",
+    select s.id, s.ip, s.agent, s.started_at as "startedAt", ${seenAt} as "lastSeenAt", s.expires_at as "expiresAt",
       s.otp_device_id is not null as "isVerified"
     from ${table.otp_session} s, now where s.user_id = ${userId} and ${isLiving(idleSeconds)}
-    order by s.rotated_at desc, s.id`)
+    order by ${seenAt} desc, s.id`)
 }
 
 /** Ends one of the user's sessions; the event says which. The asking one may end itself. */

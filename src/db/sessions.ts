@@ -9,7 +9,7 @@ export const sessionFacts = sql`
   floor(extract(epoch from otp_deadline))::float8 as "otpDeadline",
   floor(extract(epoch from otp_at))::float8 as "otpTime", floor(extract(epoch from auth_at))::float8 as "authTime",
   floor(extract(epoch from expires_at))::float8 as "expiresAt", generation,
-  floor(extract(epoch from rotated_at))::float8 as "rotatedAt"`
+  floor(extract(epoch from greatest(rotated_at, otp_at)))::float8 as "issuedAt"`
 
 /** Postgres' clock in Unix milliseconds, as an expression over `now.at`. */
 export const epochMs = (at: RawBuilder<unknown>) => sql`(extract(epoch from ${at}) * 1000)::float8`
@@ -110,7 +110,7 @@ export async function rotateSession (db: Db, userId: string, sessionId: string, 
         end_reason = case when ${current} or ${repeated} then null else 'refresh_reused' end
       from now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
-        and s.rotated_at > now.at - make_interval(secs => ${idleSeconds})
+        and greatest(s.rotated_at, s.otp_at) > now.at - make_interval(secs => ${idleSeconds})
       returning s.*
     ),
     event as (

@@ -1,15 +1,13 @@
 import { sql } from 'kysely'
-import { isRetriable } from './errors.js'
+import { retrying } from './retry.js'
 import { row, type Db, type Watch } from './tables.js'
 
 /** A `Db` inside a transaction: what a lock function takes. */
 export interface Tx extends Db { readonly inTransaction: true }
 
-const RETRIES = 3
-
 /** Runs `work` in a transaction, again from the start (three times at most) if another one got in its way. */
 export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
-  for (let tried = 0; ; tried++) {
+  return await retrying(async () => {
     const watch = db.watch === null ? null : untilCommit(db.watch)
     try {
       const result = await db.kysely.transaction().execute((kysely) => work({ ...db, kysely, watch, inTransaction: true }))
@@ -17,9 +15,9 @@ export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): P
       return result
     } catch (error) {
       watch?.over(false)
-      if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
+      throw error
     }
-  }
+  })
 }
 
 /** What was written within a transaction is told of when that is committed, and never if it is not. */

@@ -53,8 +53,10 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   const password = normalisePassword(next)
   const fault = passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
-  const { version } = await askPassword(deps, username, current, asking)
-  const changed = await commitPassword(db, asking, await hasher.hash(password), version)
+  const changed = await hasher.inTurn(async () => {
+    const { version } = await askPassword(deps, username, current, asking)
+    return await commitPassword(db, asking, await hasher.hash(password), version)
+  })
   if (changed === null) throw new Refusal('CONFLICT')
   sessions.ended(userId, changed.endedIds)
   sessions.started(changed)

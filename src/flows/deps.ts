@@ -34,11 +34,11 @@ export interface OtpDeps {
 }
 
 /** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ sessions, tally }: OtpDeps, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
+export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
   const { standing, endedIds } = committed
   sessions.ended(standing.userId, endedIds)
   sessions.started(committed)
-  if (standing.generation === 0) tally.count('sessions_started_total', [reason])
+  if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
   tally.count('sessions_ended_total', [reason], endedIds.length)
   return standing
 }

@@ -22,6 +22,6 @@ export async function removeDevice (deps: OtpDeps, asking: Asking, id: string): 
   switch (removed.outcome) {
     case 'session_ended': throw gone(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')
-    default: return carried(announce(deps, removed.session, removed.outcome), asking)
+    default: return carried(announce(deps, asking, removed.session, removed.outcome), asking)
   }
 }

@@ -38,7 +38,7 @@ export async function enrol (deps: OtpDeps, asking: Asking, { name, label, check
   const isVerified = standing.otpDeviceId !== null
   if (isVerified || standing.otpRequired) {
     const lack = shortfall(standing, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
-    if (lack !== null) throw new Refusal(lack, lack === 'OTP_STALE' ? { maxAgeSeconds: settings.freshSeconds } : {})
+    if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
   } else if (checkPassword !== null) {
     await checkPassword()
   } else if (sessions.nowSeconds() - standing.authTime > settings.reauthSeconds) {

@@ -1,3 +1,5 @@
+import { BoundedMap } from '../bounded-map.js'
+
 /** How long this process takes a lock for granted without asking Postgres. */
 const REMEMBER_MS = 1_000
 const MOST_USERS = 10_000
@@ -11,7 +13,7 @@ export interface Locks {
 }
 
 export function createLocks (): Locks {
-  const known = new Map<string, { forgetAtMs: number, endsAtMs: number }>()
+  const known = new BoundedMap<string, { forgetAtMs: number, endsAtMs: number }>(MOST_USERS)
   return {
     waitSeconds (userId) {
       const lock = known.get(userId)
@@ -23,9 +25,7 @@ export function createLocks (): Locks {
     },
     locked (userId, seconds) {
       const nowMs = performance.now()
-      known.delete(userId)
       known.set(userId, { forgetAtMs: nowMs + Math.min(REMEMBER_MS, seconds * 1000), endsAtMs: nowMs + seconds * 1000 })
-      if (known.size > MOST_USERS) known.delete(known.keys().next().value!)
     },
     freed: (userId) => { known.delete(userId) }
   }

@@ -27,7 +27,11 @@ export interface LoginDeps {
  *
  * @param setupCode as it was typed, if one was
  */
-export async function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
+export function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
+  return deps.hasher.inTurn(() => logInNow(deps, username, password, setupCode, origin))
+}
+
+async function logInNow (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
@@ -60,13 +64,17 @@ export async function logIn (deps: LoginDeps, username: string, password: string
  * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
  * would tell the client that its token is bad.
  */
-export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+export function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+  return deps.hasher.inTurn(() => checkPasswordNow(deps, userId, password, origin))
+}
+
+async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
   const username = await readUsername(deps.db, userId)
   if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
   await askPassword(deps, username, password, origin)
 }
 
-/** The same for a name, with what it was judged by: what is decided on it goes by that version. */
+/** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
 export async function askPassword (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<{ version: number }> {
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)

@@ -8,26 +8,28 @@ import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
 import { announce, gone, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
+import { lock } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, locks, settings, tally } = deps
+  const { db, locks, judgedCodes, settings, tally } = deps
   const { userId } = asking.standing
   const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
   const digest = await digestOf(deps, userId, text, spent)
   const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, randomUUID(), settings)
   if (committed !== null) {
     locks.freed(userId)
+    judgedCodes.freed(userId)
     tally.count('codes_total', ['recovery', 'accepted'])
     tally.count('recovery_codes_left_total', [String(committed.codesLeft)])
-    return { session: announce(deps, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
+    return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
   }
   tally.count('codes_total', ['recovery', 'refused'])
   if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : gone(deps, asking)
 
-  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent.failures, 'recovery_refused')
+  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, 'recovery_refused')
   if (sessionSpent || !alive) throw gone(deps, asking)
-  if (!spent.verified && isPaid(spent) && spent.failures >= FREE_FAILURES) locks.locked(userId, lockSeconds(spent.failures))
+  if (!spent.verified && isPaid(spent) && spent.failures >= FREE_FAILURES) lock(deps, asking, lockSeconds(spent.failures))
   throw new Refusal('RECOVERY_CODE_INVALID')
 }
 
@@ -35,7 +37,8 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
  * A code of ours has 120 bits and is looked up for nothing. One that was brought over from django-otp has 40 and can
  * be guessed: whatever has that shape is an attempt like the digits of an app, spent before it is looked at.
  */
-async function spendOnWeak ({ db, locks, sessions, tally }: OtpDeps, asking: Asking): Promise<SpentAttempt> {
+async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt> {
+  const { db, locks, sessions, tally } = deps
   const { userId, otpDeviceId } = asking.standing
   const locked = (seconds: number) => {
     tally.count('codes_total', ['recovery', 'locked'])
@@ -46,7 +49,7 @@ async function spendOnWeak ({ db, locks, sessions, tally }: OtpDeps, asking: Ask
   const spent = await spendAttempt(db, asking)
   if (!spent.alive) throw gone({ sessions }, asking)
   if (spent.lockedSeconds === 0) return spent
-  locks.locked(userId, spent.lockedSeconds)
+  lock(deps, asking, spent.lockedSeconds)
   throw locked(spent.lockedSeconds)
 }
 
@@ -64,7 +67,7 @@ async function digestOf (deps: OtpDeps, userId: string, text: string, spent: Spe
 
 /** Makes a new set and kills the old one, also against a use that races it. The caller has a fresh, verified session. */
 export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): Promise<string[]> {
-  const { db, sessions, settings } = deps
+  const { db, sessions, settings, tally } = deps
   const { userId, sessionId } = asking.standing
   const codes = newCodes(settings.recoveryCodes)
   const replaced = await replaceRecoveryCodes(db, asking, digestsOf(await deps.digestKey(), userId, codes))
@@ -73,5 +76,6 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): P
     throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')
   }
   sessions.ended(userId, replaced.endedIds)
+  tally.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)
   return codes
 }

@@ -10,7 +10,7 @@ export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<Sessio
   const { db, settings } = deps
   const { userId, sessionId } = asking.standing
   const committed = await removeEverything(db, asking, randomUUID(), settings)
-  if (committed !== null) return announce(deps, committed, 'disabled')
+  if (committed !== null) return announce(deps, asking, committed, 'disabled')
   const { confirmedDevices } = await readStatus(db, userId, sessionId)
   throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')
 }

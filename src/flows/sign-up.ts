@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { normalisePassword, passwordFault } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
-import { usernameKey } from '../core/usernames.js'
+import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import { insertAccount } from '../db/accounts.js'
 import type { Db } from '../db/tables.js'
 import type { Hasher } from '../hasher.js'
@@ -19,17 +19,18 @@ export interface SignUp {
 export interface SignUpDeps { db: Db, hasher: Hasher, passwordMinLength: number }
 
 export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, person: SignUp, origin: Origin) {
+  const username = normaliseUsername(person.username)
+  if (username === null) throw new Refusal('REQUEST_INVALID', { hint: 'The username is 1 to 150 letters, digits and @ . + - _' })
   const password = normalisePassword(person.password)
-  const fault = passwordFault(password, person.username, passwordMinLength)
+  const fault = passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
   const id = randomUUID()
-  const username = person.username.normalize('NFKC')
   const made = await insertAccount(db, {
     ...person,
     id,
     username,
     usernameKey: usernameKey(username),
-    passwordHash: await hasher.hash(password)
+    passwordHash: await hasher.inTurn(() => hasher.hash(password))
   }, origin)
   if (made === null) throw new Refusal('USERNAME_TAKEN')
   return { id, username, createdAt: made.createdAt }

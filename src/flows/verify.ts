@@ -12,7 +12,7 @@ import { announce, type OtpDeps } from './deps.js'
  * came of it; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
  */
 export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<SessionFacts> {
-  const { db, settings, judgedCodes, locks, tally } = deps
+  const { db, settings, sessions, judgedCodes, locks, tally } = deps
   const { userId, sessionId, otpDeviceId } = asking.standing
   const code = normaliseTotp(text)
   const count = (outcome: Outcome) => tally.count('codes_total', ['totp', outcome])
@@ -25,16 +25,18 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
     count('locked')
     throw new Refusal('OTP_LOCKED', { retryAfterSeconds: knownLock })
   }
-  if (await judgedCodes.has(userId, sessionId, code)) {
+  const judged = await judgedCodes.find(userId, sessionId, code)
+  if (judged !== undefined) {
     count('repeated')
-    throw new Refusal('OTP_INVALID')
+    const waitSeconds = otpDeviceId === null ? Math.ceil(judged.lockedUntil - sessions.nowSeconds()) : 0
+    throw waitSeconds > 0 ? new Refusal('OTP_LOCKED', { retryAfterSeconds: waitSeconds }) : new Refusal('OTP_INVALID')
   }
 
   const spent = await spendAttempt(db, asking)
   if (!spent.alive) throw ended(deps, asking)
   if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
   if (spent.lockedSeconds > 0) {
-    locks.locked(userId, spent.lockedSeconds)
+    lock(deps, asking, spent.lockedSeconds)
     count('locked')
     throw new Refusal('OTP_LOCKED', { retryAfterSeconds: spent.lockedSeconds })
   }
@@ -49,16 +51,19 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   if (committed !== null) {
     judgedCodes.add(userId, committed.standing.sessionId, code)
     locks.freed(userId)
+    judgedCodes.freed(userId)
     count('accepted')
-    return announce(deps, committed, match?.pending === true ? 'enabled' : 'verified')
+    return announce(deps, asking, committed, match?.pending === true ? 'enabled' : 'verified')
   }
 
   count(used || match !== null ? 'replayed' : 'refused')
-  const refused = await refuseAttempt(db, asking, spent.failures)
+  const refused = await refuseAttempt(db, asking, spent)
+  if (refused.sessionSpent) tally.count('sessions_ended_total', ['spent'])
   if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
   judgedCodes.add(userId, sessionId, code)
   if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
-    locks.locked(userId, lockSeconds(spent.failures))
+    lock(deps, asking, lockSeconds(spent.failures))
+    tally.count('locks_total', [])
   }
   throw new Refusal('OTP_INVALID')
 }
@@ -82,6 +87,12 @@ function judge ({ seal, settings: { window } }: OtpDeps, { standing: { userId } 
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
+}
+
+/** What was learnt of a lock, for those who ask without a statement. */
+export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
+  locks.locked(userId, seconds)
+  judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
 }
 
 /** What became of a code, for counting. */

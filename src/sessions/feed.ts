@@ -5,11 +5,16 @@ import type { Db } from '../db/tables.js'
 const POLLS_PER_BOUND = 4
 /** "Poll now" messages closer together than this are one. */
 const NUDGE_MS = 20
+/** However many messages there are, polls begin at least this far apart: a busy deployment sends hundreds a second, and so can whoever writes to Redis. */
+const LEAST_GAP_MS = 100
 
 export interface FeedEvents {
   onEnded (userId: string, sessionId: string): void
-  /** Postgres went back in time (another server, a restored one): nothing that was read before holds. */
-  onReset (): void
+  /**
+   * Ends before now may have gone unnamed: this is the first reading, or there were too many ends to name, or Postgres
+   * is another one, was started anew or went back in time. Nothing that was asked before now may be trusted.
+   */
+  onGap (): void
 }
 
 /**
@@ -21,7 +26,7 @@ export interface Feed {
   isFresh (): boolean
   /** Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock. */
   nowMs (): number
-  /** Since when, by Postgres' clock, every end is known here; null before the first reading. */
+  /** Since when, by Postgres' clock, every end is named here; null before the first reading. */
   coveredSinceMs (): number | null
   /** Asks now. Resolves when a reading that began after this call has been taken in; rejects if it could not be had. */
   poll (): Promise<void>
@@ -32,14 +37,19 @@ export interface Feed {
   stop (): Promise<void>
 }
 
-export function createFeed (db: Db, revocationSeconds: number, { onEnded, onReset }: FeedEvents, report: (fault: unknown) => void): Feed {
+export function createFeed (db: Db, revocationSeconds: number, { onEnded, onGap }: FeedEvents, report: (fault: unknown) => void): Feed {
   const boundMs = revocationSeconds * 1000
+  const createdAtMs = performance.now()
   let cursor: string | null = null
+  let server: string | undefined
   let coveredSinceMs: number | null = null
   /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one. */
   let askedAtMs = -Infinity
   let aheadMs = Date.now() - performance.now()
   let timer: NodeJS.Timeout | undefined
+  /** When the timer rings, and when the last question of its was asked. */
+  let dueAtMs = Infinity
+  let rangAtMs = -Infinity
   let stopped = false
   let isFailing = false
   let running: Promise<void> | undefined
@@ -48,14 +58,14 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onRese
   async function read (): Promise<void> {
     const startedAtMs = performance.now()
     const reading = await readEnds(db, cursor)
-    if (cursor !== null && BigInt(reading.cursor) < BigInt(cursor)) {
-      coveredSinceMs = null
-      onReset()
-    }
     for (const { userId, sessionId } of reading.ended) onEnded(userId, sessionId)
+    if (cursor === null || reading.server !== server || BigInt(reading.cursor) < BigInt(cursor) || reading.tooMany) {
+      coveredSinceMs = reading.nowMs
+      onGap()
+    }
     cursor = reading.cursor
+    server = reading.server
     aheadMs = reading.nowMs - performance.now()
-    coveredSinceMs ??= reading.nowMs
     askedAtMs = startedAtMs
   }
 
@@ -79,12 +89,19 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onRese
     isFailing = false
   }
 
+  /** Only ever sooner than planned, so that a stream of messages cannot put the next poll off. */
   function schedule (ms: number): void {
-    if (stopped) return
+    const wantedAtMs = performance.now() + ms
+    if (stopped || wantedAtMs >= dueAtMs) return
     clearTimeout(timer)
-    timer = setTimeout(() => {
-      poll().then(heal, fail).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
-    }, ms).unref()
+    dueAtMs = wantedAtMs
+    timer = setTimeout(ring, ms).unref()
+  }
+
+  function ring (): void {
+    dueAtMs = Infinity
+    rangAtMs = performance.now()
+    poll().then(heal, fail).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
   }
 
   return {
@@ -92,8 +109,8 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onRese
     nowMs: () => performance.now() + aheadMs,
     coveredSinceMs: () => coveredSinceMs,
     poll,
-    nudge: () => schedule(NUDGE_MS),
-    ageMs: () => performance.now() - askedAtMs,
+    nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
+    ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
     start: () => schedule(0),
     async stop () {
       stopped = true

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.js'
 import type { Standing } from '../core/assurance.js'
 
 /** How long a reading of "alive" may be used, feed or no feed: here and in Redis. */
@@ -11,8 +12,11 @@ interface Remembered { standing: Standing, untilMs: number }
 
 /** What this process knows of sessions: those it read as alive, and those it heard the end of. Times are monotonic. */
 export class Memo {
-  readonly #alive = new Map<string, Remembered>()
-  readonly #ended = new Map<string, { userId: string, atMs: number }>()
+  readonly #alive = new BoundedMap<string, Remembered>(MOST_SESSIONS)
+  /** By user and session, since a host's session ids may be unique for one user only. Value: when it was heard. */
+  readonly #ended = new Map<string, number>()
+  /** Answers to what was asked before this are not remembered: an end meanwhile may never be named. */
+  #coveredSinceMs = Infinity
 
   get size (): number { return this.#alive.size }
 
@@ -25,31 +29,35 @@ export class Memo {
   }
 
   hasEnded (userId: string, sessionId: string): boolean {
-    return this.#ended.get(sessionId)?.userId === userId
+    return this.#ended.has(keyOf(userId, sessionId))
   }
 
-  /** @param ageMs how long ago Postgres said "alive" */
-  fill (standing: Standing, ageMs: number): void {
+  /** @param askedAtMs when Postgres was asked whether it is alive, or later only by what a question takes */
+  fill (standing: Standing, askedAtMs: number): void {
     const { userId, sessionId } = standing
+    if (askedAtMs < this.#coveredSinceMs) return
     // Somebody may have heard of the end between the reading and now.
     if (this.hasEnded(userId, sessionId)) return
-    this.#alive.delete(sessionId)
-    this.#alive.set(sessionId, { standing, untilMs: performance.now() + TRUST_MS - ageMs })
-    if (this.#alive.size > MOST_SESSIONS) this.#alive.delete(this.#alive.keys().next().value!)
+    this.#alive.set(sessionId, { standing, untilMs: askedAtMs + TRUST_MS })
   }
 
   end (userId: string, sessionId: string): void {
     const atMs = performance.now()
+    const key = keyOf(userId, sessionId)
     this.#alive.delete(sessionId)
-    this.#ended.delete(sessionId)
-    this.#ended.set(sessionId, { userId, atMs })
-    for (const [oldest, end] of this.#ended) {
-      if (atMs - end.atMs <= REMEMBER_ENDS_MS) break
+    this.#ended.delete(key)
+    this.#ended.set(key, atMs)
+    for (const [oldest, heardAtMs] of this.#ended) {
+      if (atMs - heardAtMs <= REMEMBER_ENDS_MS) break
       this.#ended.delete(oldest)
     }
   }
 
-  forgetAlive (): void {
+  /** From now on every end is heard of. What was read before, or is being read, is not to be trusted. */
+  coveredFromNow (): void {
     this.#alive.clear()
+    this.#coveredSinceMs = performance.now()
   }
 }
+
+const keyOf = (userId: string, sessionId: string): string => JSON.stringify([userId, sessionId])

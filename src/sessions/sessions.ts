@@ -38,23 +38,24 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   const memo = new Memo()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
-  const reads = new Map<string, Promise<Standing | null>>()
+  const reads = new Map<string, { askedAtMs: number, standing: Promise<Standing | null> }>()
   const counters: SessionCounters = { memo: 0, copy: 0, postgres: 0 }
   const feed = createFeed(feedDb, revocationSeconds, {
     onEnded: (userId, sessionId) => memo.end(userId, sessionId),
-    onReset: () => memo.forgetAlive()
+    onGap: () => memo.coveredFromNow()
   }, report)
 
   /** Redis' copy, if the feed covers the time since it was read. */
   async function fromCopy (userId: string, sessionId: string): Promise<Standing | undefined> {
-    const coveredSinceMs = feed.coveredSinceMs()
-    if (!feed.isFresh() || coveredSinceMs === null) return undefined
+    if (!feed.isFresh()) return undefined
     const reading = await copies.get(userId, sessionId)
-    if (reading === undefined || !feed.isFresh()) return undefined
+    // Only now, since there may have been a gap meanwhile.
+    const coveredSinceMs = feed.coveredSinceMs()
+    if (reading === undefined || !feed.isFresh() || coveredSinceMs === null) return undefined
     const ageMs = feed.nowMs() - reading.readAtMs
     if (ageMs > TRUST_MS || ageMs < -AHEAD_MS || reading.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
     counters.copy++
-    memo.fill(reading.standing, Math.max(ageMs, 0))
+    memo.fill(reading.standing, performance.now() - Math.max(ageMs, 0))
     return reading.standing
   }
 
@@ -63,7 +64,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     const reading = await readStanding(db, userId, sessionId)
     counters.postgres++
     if (reading === null) return null
-    memo.fill(reading.standing, performance.now() - askedAtMs)
+    memo.fill(reading.standing, askedAtMs)
     copies.put(reading)
     return reading.standing
   }
@@ -78,30 +79,35 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
      * Synchronous, since this is what most requests need.
      */
     known (userId: string, sessionId: string): Standing | null | undefined {
-      if (memo.hasEnded(userId, sessionId)) return null
-      if (!feed.isFresh()) return undefined
-      const standing = memo.alive(userId, sessionId)
-      if (standing === undefined) return undefined
+      // What has ended is never remembered as alive as well.
+      const standing = feed.isFresh() ? memo.alive(userId, sessionId) : undefined
+      if (standing === undefined) return memo.hasEnded(userId, sessionId) ? null : undefined
       counters.memo++
       return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
     },
 
-    /** Asks Redis' copy, then Postgres; requests for the same session share one question. Null: it has ended or never was. */
+    /**
+     * Asks Redis' copy, then Postgres; requests for the same session share one question, while it is younger than
+     * an end may take to be known. Null: it has ended or never was.
+     */
     async find (userId: string, sessionId: string): Promise<Standing | null> {
-      const key = `${userId}\0${sessionId}`
+      const key = JSON.stringify([userId, sessionId])
+      const askedAtMs = performance.now()
       let reading = reads.get(key)
-      if (reading === undefined) {
-        reading = read(userId, sessionId).finally(() => reads.delete(key))
-        reads.set(key, reading)
+      if (reading === undefined || askedAtMs - reading.askedAtMs > revocationSeconds * 1000) {
+        const own = { askedAtMs, standing: read(userId, sessionId).finally(() => { if (reads.get(key) === own) reads.delete(key) }) }
+        reads.set(key, own)
+        reading = own
       }
-      const standing = await reading
+      const standing = await reading.standing
       if (standing === null || memo.hasEnded(userId, sessionId)) return null
       return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
     },
 
     /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
     started (reading: Reading): void {
-      memo.fill(reading.standing, 0)
+      const coveredSinceMs = feed.coveredSinceMs()
+      if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now())
       copies.put(reading)
     },
 

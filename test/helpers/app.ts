@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CompiledQuery } from 'kysely'
 import type { Test } from 'tap'
-import type { buildApp } from '../../src/app.js'
+import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { freshDatabase, type TestDatabase } from './database.js'
 import { stores } from './stores.js'
@@ -26,6 +26,8 @@ export interface FreshOptions {
   db?: TestDatabase
   /** Redis keys of this app; its own by default, so that test files do not meet. */
   namespace?: string
+  /** Instead of the service's own: one that waits when it is told to. */
+  hasher?: NonNullable<Overrides['hasher']>
 }
 
 const clocks = new WeakMap<object, TestClock>()
@@ -58,7 +60,8 @@ export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<stri
     ...settings
   }
 
-  const app = await start(t, all, namespace)
+  const overrides: Overrides = { namespace, ...(options.hasher === undefined ? {} : { hasher: options.hasher }) }
+  const app = await start(t, all, overrides)
   const db = served ?? await embeddedDatabase(app)
   adopt(t, app, db.clock)
   return {
@@ -68,17 +71,17 @@ export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<stri
     settings: all,
     async another (more = {}) {
       if (isEmbedded) throw new Error("An embedded database has one process: put await need('postgres') at the top of the file")
-      const replica = await start(t, { ...all, ...more }, namespace)
+      const replica = await start(t, { ...all, ...more }, overrides)
       adopt(t, replica, db.clock)
       return replica
     }
   }
 }
 
-async function start (t: Pick<Test, 'teardown'>, settings: Record<string, string>, namespace: string): Promise<App> {
+async function start (t: Pick<Test, 'teardown'>, settings: Record<string, string>, overrides: Overrides): Promise<App> {
   const { buildApp } = await import('../../src/app.js')
   const { readConfig } = await import('../../src/config.js')
-  const app = await buildApp(readConfig(settings), { namespace })
+  const app = await buildApp(readConfig(settings), overrides)
   t.teardown(() => app.close())
   await app.ready()
   return app

@@ -1,0 +1,72 @@
+import type { Socket } from 'node:net'
+import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
+import errors, { errorBody } from '../plugins/errors.js'
+import type { Config } from './config.js'
+import { Refusal, type RefusalCode } from './core/refusals.js'
+import { describeError } from './log.js'
+
+/** 16 KiB: the largest thing anybody sends here is a refresh token. */
+const BODY_BYTES = 16 * 1024
+/** A request has arrived and is answered within this, or is cut off. The sockets are looked at once a second. */
+const REQUEST_MS = 9_000
+const CHECK_MS = 1_000
+const IDLE_CHECK_MS = 100
+
+/** On every answer; what may be kept says so itself. */
+const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
+
+/** What both ports have in common: limits of time and size, one shape of errors, also for what no route ever sees. */
+export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'logLevel' | 'trustedProxies'>): Promise<FastifyInstance> {
+  const app = Fastify({
+    logger: { level: logLevel, serializers: { err: describeError } },
+    logController: new LogController({ disableRequestLogging: true }),
+    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    bodyLimit: BODY_BYTES,
+    requestTimeout: REQUEST_MS,
+    handlerTimeout: REQUEST_MS,
+    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
+    routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
+    return503OnClosing: false,
+    frameworkErrors: (_error, _request, reply: FastifyReply) => { void reply.code(400).headers(ALWAYS).send(errorBody('REQUEST_INVALID', { hint: 'The address cannot be read.' })) },
+    clientErrorHandler: answerUnreadable
+  })
+  await app.register(errors)
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    reply.headers(ALWAYS)
+    // Node would refuse this itself, without a body.
+    done(raw.headers.host === undefined && raw.httpVersion !== '1.0' ? new Refusal('REQUEST_INVALID', { hint: 'There is no Host header.' }) : undefined)
+  })
+  // An expectation that Node does not know may be ignored (RFC 9110 §10.1.1); Node would answer 417 without a body.
+  app.server.on('checkExpectation', app.routing)
+  closeWhatFallsIdle(app)
+  return app
+}
+
+/**
+ * Node closes the connections that are idle when closing begins. One that was in use then, and is kept alive after its
+ * answer, would hold the process until it is killed. So would one whose request never arrives whole: when closing
+ * begins, Node stops looking for those.
+ */
+function closeWhatFallsIdle (app: FastifyInstance): void {
+  let idle: NodeJS.Timeout | undefined
+  let overdue: NodeJS.Timeout | undefined
+  app.addHook('preClose', async () => {
+    idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
+    overdue = setTimeout(() => app.server.closeAllConnections(), REQUEST_MS)
+  })
+  app.addHook('onClose', async () => {
+    clearInterval(idle)
+    clearTimeout(overdue)
+  })
+}
+
+/** What Node could not parse never reaches a route: answered here, in the same shape. */
+function answerUnreadable (error: Error & { code?: string }, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+  const codes: Record<string, RefusalCode> = { HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT' }
+  const body = errorBody(codes[error.code ?? ''] ?? 'REQUEST_INVALID')
+  const text = JSON.stringify(body)
+  const headers = { ...ALWAYS, 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text), connection: 'close' }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  socket.end(`HTTP/1.1 ${body.statusCode} ${body.error}\r\n${lines}\r\n${text}`)
+}

@@ -1,0 +1,127 @@
+import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir, userInfo } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { freePort } from '../helpers/redis-server.js'
+import { until } from '../helpers/wait.js'
+import type { Undo } from './stage.js'
+
+/** A PostgreSQL of our own, on a free port, to be stopped, killed and frozen. */
+export interface PostgresServer {
+  readonly port: number
+  readonly url: string
+  /** The postmaster. */
+  pid (): number
+  query (text: string, values?: unknown[]): Promise<Array<Record<string, unknown>>>
+  /** `fast` ends sessions cleanly, `immediate` aborts without a checkpoint. */
+  stop (mode: 'fast' | 'immediate'): Promise<void>
+  /** SIGKILL to the postmaster and all its children. */
+  kill (): Promise<void>
+  /** SIGSTOP and SIGCONT to the postmaster and all its children. */
+  freeze (): void
+  thaw (): void
+  start (): Promise<void>
+}
+
+const DEBIAN = '/usr/lib/postgresql'
+const READY_MS = 20_000
+
+/** Where initdb and postgres are. Undefined where there is no server to start. */
+export async function postgresPrograms (): Promise<string | undefined> {
+  const versions = await readdir(DEBIAN).catch(() => [])
+  const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
+  return newest === undefined ? undefined : join(DEBIAN, newest, 'bin')
+}
+
+/** Postgres refuses to run as root. */
+export function asPostgres (program: string, args: string[]): [string, string[]] {
+  return userInfo().uid === 0 ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, args]
+}
+
+export async function startPostgres (undo: Undo, options: string[] = []): Promise<PostgresServer> {
+  const programs = await postgresPrograms()
+  if (programs === undefined) throw new Error('needs the programs of a PostgreSQL server')
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-postgres-'))
+  await chmod(folder, 0o777)
+  undo(() => rm(folder, { recursive: true, force: true }))
+  const data = join(folder, 'data')
+  const made = spawnSync(...asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8']), { encoding: 'utf8' })
+  if (made.status !== 0) throw new Error(made.stderr)
+  return await runPostgres(undo, programs, data, options)
+}
+
+/** Starts one on a data folder that is there already. */
+export async function runPostgres (undo: Undo, programs: string, data: string, options: string[] = []): Promise<PostgresServer> {
+  const port = await freePort()
+  let child: ChildProcess | undefined
+  let postmaster = 0
+
+  const server: PostgresServer = {
+    port,
+    url: `postgres://postgres@127.0.0.1:${port}/postgres`,
+    pid: () => postmaster,
+
+    async query (text, values = []) {
+      const client = new pg.Client({ connectionString: server.url, connectionTimeoutMillis: 2_000 })
+      client.on('error', () => {})
+      await client.connect()
+      try {
+        return (await client.query(text, values)).rows as Array<Record<string, unknown>>
+      } finally {
+        await client.end().catch(() => {})
+      }
+    },
+
+    async start () {
+      const args = ['-D', data, '-p', String(port), '-k', '', '-c', 'listen_addresses=127.0.0.1', ...options.flatMap((option) => ['-c', option])]
+      child = spawn(...asPostgres(join(programs, 'postgres'), args), { stdio: 'ignore' })
+      await until('a PostgreSQL of our own', () => server.query('select 1').then(() => true, () => false), READY_MS)
+      postmaster = child.pid!
+      if (userInfo().uid === 0) postmaster = childrenOf(child.pid!)[0] ?? child.pid!
+    },
+
+    async stop (mode) {
+      const exited = once(child!, 'exit')
+      process.kill(postmaster, mode === 'fast' ? 'SIGINT' : 'SIGQUIT')
+      await exited
+    },
+
+    async kill () {
+      const exited = once(child!, 'exit')
+      const all = family(postmaster)
+      for (const pid of all) signal(pid, 'SIGKILL')
+      await exited
+      await until('all of it to be gone', () => all.every((pid) => !signal(pid, 0)), READY_MS)
+    },
+
+    freeze () { for (const pid of family(postmaster)) signal(pid, 'SIGSTOP') },
+    // Whoever runs it as another user has stopped with it.
+    thaw () { for (const pid of [...family(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
+  }
+  undo(async () => {
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
+    server.thaw()
+    await server.stop('immediate')
+  })
+  await server.start()
+  return server
+}
+
+function family (pid: number): number[] {
+  return [pid, ...childrenOf(pid).flatMap(family)]
+}
+
+function childrenOf (pid: number): number[] {
+  return spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean).map(Number)
+}
+
+/** False if there is no such process. */
+function signal (pid: number, name: NodeJS.Signals | 0): boolean {
+  try {
+    return process.kill(pid, name)
+  } catch {
+    return false
+  }
+}

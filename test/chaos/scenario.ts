@@ -1,0 +1,93 @@
+import type { Answered, Load } from './load.js'
+import { quantile, startLoad } from './load.js'
+import type { Stage, StageOptions } from './stage.js'
+
+/** What was seen of a fault: a row of the table. */
+export interface Seen {
+  requests: number
+  /** Answers that should have been others. Sentences, at most a few. */
+  wrong: string[]
+  p99Ms: number
+  /** From the end of the fault to full service; null if service never stopped. */
+  recoveryMs: number | null
+  /** More that was looked at, for the table's last column. */
+  note?: string
+}
+
+export interface Scenario {
+  name: string
+  /** In the short form, which CI runs. */
+  isQuick?: boolean
+  stage?: StageOptions
+  run (stage: Stage): Promise<Seen>
+}
+
+export interface FaultOptions {
+  perSecond?: number
+  /** How long the fault lasts, and how long is watched before and after. */
+  faultMs?: number
+  calmMs?: number
+  begin (stage: Stage): unknown
+  end (stage: Stage): unknown
+  /** Null if the answer is right during the fault; otherwise what is wrong with it. */
+  judge (answer: Answered): string | null
+  /** The longest that the slowest hundredth may take while the fault lasts. */
+  p99Ms: number
+  /** What must be true when all is well again. */
+  isBack? (stage: Stage): Promise<boolean>
+}
+
+const BACK_MS = 2_000
+
+/**
+ * Load, then a fault, then none, all under load: judged while it lasts by what it allows, and from `BACK_MS` after its
+ * end as if nothing had been.
+ */
+export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_500, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
+  const load = startLoad(stage.replicas.map(({ base }) => base), stage.people, perSecond)
+  await pass(calmMs)
+  const faultAtMs = performance.now()
+  await begin(stage)
+  await pass(faultMs)
+  await end(stage)
+  const endedAtMs = performance.now()
+  await pass(BACK_MS + calmMs)
+  const answers = await finish(load)
+  if (isBack !== undefined && !await isBack(stage)) throw new Error('not back to full service')
+
+  const during = answers.filter(({ atMs }) => atMs >= faultAtMs && atMs < endedAtMs)
+  const lastBad = answers.filter((answer) => answer.atMs >= endedAtMs && unlike(answer) !== null).at(-1)
+  const wrong = [
+    ...answers.filter(({ atMs }) => atMs < faultAtMs).map(unlike),
+    ...during.map((answer) => judge(answer)),
+    // What was asked during the fault may be answered after its end.
+    ...answers.filter(({ atMs, ms }) => atMs >= endedAtMs && atMs - ms < endedAtMs + BACK_MS).map((answer) => unlike(answer) === null ? null : judge(answer)),
+    ...answers.filter(({ atMs, ms }) => atMs - ms >= endedAtMs + BACK_MS).map((answer) => unlike(answer) && `after ${BACK_MS} ms: ${unlike(answer)}`)
+  ].filter((fault) => fault !== null)
+  const p99 = quantile(during.map(({ ms }) => ms), 0.99)
+  if (p99 > p99Ms) wrong.push(`p99 ${Math.round(p99)} ms, ${p99Ms} allowed`)
+  return { requests: answers.length, wrong, p99Ms: p99, recoveryMs: lastBad === undefined ? null : lastBad.atMs - endedAtMs }
+}
+
+/** What is wrong with an answer where nothing is: null for 200, and for the refusals that wrong codes earn. */
+export function unlike ({ action, status, code }: Answered): string | null {
+  const isRight = action === 'wrong' ? ['OTP_INVALID', 'OTP_LOCKED', 'SESSION_ENDED'].includes(code ?? '') : status === 200
+  return isRight ? null : `${action}: ${status} ${code ?? ''}`
+}
+
+/** For faults of Postgres: what cannot be decided is 503 with `Retry-After`, within 1.5 s. */
+export function orUnavailable (answer: Answered): string | null {
+  if (unlike(answer) === null) return null
+  if (answer.status !== 503 || answer.code !== 'UNAVAILABLE') return unlike(answer)
+  if (!(Number(answer.retryAfter) <= 2)) return `${answer.action}: 503 without Retry-After`
+  return null
+}
+
+async function finish (load: Load): Promise<Answered[]> {
+  return await load.stop()
+}
+
+/** Time passes for real here: servers are killed and frozen in it. */
+export function pass (ms: number): Promise<void> {
+  return new Promise((resolve) => { setTimeout(resolve, ms) })
+}

@@ -1,0 +1,51 @@
+import t from 'tap'
+import { amr, RECOVERY, shortfall, type Demand, type Shortfall, type Standing } from '../../src/core/assurance.js'
+
+const NOW = 1_800_000_000
+const session: Standing = { userId: 'ada', sessionId: 's', otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW + 60 }
+
+/** Who asks: [name, what differs from a password alone, given just now]. */
+const password = (secondsAgo: number): Partial<Standing> => ({ authTime: NOW - secondsAgo })
+const owing = (secondsAgo: number): Partial<Standing> => ({ ...password(secondsAgo), otpRequired: true })
+const verified = (secondsAgo: number, otpDeviceId = 'd'): Partial<Standing> => ({ ...owing(10_000), otpDeviceId, otpTime: NOW - secondsAgo })
+
+/** [who, what is asked for, what is lacking]. */
+const cases: ReadonlyArray<readonly [Partial<Standing>, Demand, Shortfall | null]> = [
+  // 2FA is optional: who has none passes the plain guard, and not the strict one.
+  [password(0), {}, null],
+  [password(100_000), {}, null],
+  [password(0), { required: true }, 'OTP_REQUIRED'],
+  [password(300), { maxAge: 300 }, null],
+  [password(301), { maxAge: 300 }, 'OTP_STALE'],
+  [password(0), { required: true, maxAge: 300 }, 'OTP_REQUIRED'],
+  // T9: who has one passes nothing without it, however fresh the password.
+  [owing(0), {}, 'OTP_REQUIRED'],
+  [owing(0), { required: true }, 'OTP_REQUIRED'],
+  [owing(0), { maxAge: 300 }, 'OTP_REQUIRED'],
+  [owing(0), { maxAge: 0 }, 'OTP_REQUIRED'],
+  // Verified: by the age of the code, not of the password.
+  [verified(0), {}, null],
+  [verified(100_000), {}, null],
+  [verified(100_000), { required: true }, null],
+  [verified(300), { maxAge: 300 }, null],
+  [verified(301), { maxAge: 300 }, 'OTP_STALE'],
+  [verified(301), { required: true, maxAge: 300 }, 'OTP_STALE'],
+  [verified(0), { maxAge: 0 }, null],
+  [verified(1), { maxAge: 0 }, 'OTP_STALE'],
+  [{ ...verified(301), authTime: NOW }, { maxAge: 300 }, 'OTP_STALE'],
+  // A recovery code counts as verified.
+  [verified(0, RECOVERY), { required: true, maxAge: 300 }, null],
+  [verified(301, RECOVERY), { maxAge: 300 }, 'OTP_STALE'],
+  // Never seen, but never a pass: verified at no known time.
+  [{ ...verified(0), otpTime: null }, { maxAge: 300 }, 'OTP_STALE']
+]
+
+t.test('T8 T9 R6 what a session lacks for what is asked', async (t) => {
+  for (const [who, demand, lack] of cases) {
+    t.equal(shortfall({ ...session, ...who }, demand, NOW), lack, `${JSON.stringify(who)} asked for ${JSON.stringify(demand)}`)
+  }
+})
+
+t.test('J4 R5 no two ways in look alike', async (t) => {
+  t.same(amr, { password: ['pwd'], totp: ['pwd', 'otp', 'mfa'], recovery: ['pwd', 'recovery', 'mfa'] })
+})

@@ -1,0 +1,26 @@
+import { execFile } from 'node:child_process'
+import { randomBytes, randomInt } from 'node:crypto'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { base32, checkTotp, hotp, standardTotp, totpStep } from '../../src/core/totp.js'
+import { need } from '../helpers/need.js'
+
+const oathtool = await need('oathtool')
+const run = promisify(execFile)
+
+t.test('T1 oathtool shows the code that is accepted, from the text that the QR code holds', async (t) => {
+  for (let i = 0; i < 25; i++) {
+    const secret = randomBytes(20)
+    const seconds = randomInt(2 ** 32)
+    const { stdout } = await run(oathtool, ['--totp', '--base32', `--now=@${seconds}`, base32(secret)])
+    const step = totpStep(standardTotp, seconds)
+    t.equal(hotp(secret, step, 6), stdout.trim())
+    t.same(checkTotp(secret, stdout.trim(), seconds, { ...standardTotp, lastStep: -1, window: 0 }), { accepted: true, step })
+  }
+})
+
+t.test('T1 oathtool agrees on eight digits and other periods', async (t) => {
+  const secret = randomBytes(20)
+  const { stdout } = await run(oathtool, ['--totp', '--base32', '--digits=8', '--time-step-size=60s', '--start-time=1970-01-01 00:01:40 UTC', '--now=@1800000000', base32(secret)])
+  t.equal(hotp(secret, totpStep({ digits: 8, periodSeconds: 60, t0Seconds: 100 }, 1_800_000_000), 8), stdout.trim())
+})

@@ -1,0 +1,104 @@
+import { randomBytes } from 'node:crypto'
+import fc from 'fast-check'
+import { generateSync } from 'otplib'
+import t from 'tap'
+import { base32, checkTotp, hotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep } from '../../src/core/totp.js'
+import { secretOf } from '../helpers/authenticator.js'
+
+const RFC_SECRET = Buffer.from('12345678901234567890')
+const judgement = { ...standardTotp, lastStep: -1, window: 1 }
+
+t.test('T1 RFC 4226 appendix D', async (t) => {
+  const codes = ['755224', '287082', '359152', '969429', '338314', '254676', '287922', '162583', '399871', '520489']
+  codes.forEach((code, counter) => t.equal(hotp(RFC_SECRET, counter, 6), code, `count ${counter}`))
+})
+
+/** [Unix seconds, 8 digits]: the SHA-1 rows; six digits are the last six of them. */
+const appendixB = [
+  [59, '94287082'], [1111111109, '07081804'], [1111111111, '14050471'],
+  [1234567890, '89005924'], [2000000000, '69279037'], [20000000000, '65353130']
+] as const
+
+t.test('T1 RFC 6238 appendix B', async (t) => {
+  for (const [seconds, code] of appendixB) {
+    const eight = { ...judgement, digits: 8 }
+    t.equal(hotp(RFC_SECRET, totpStep(standardTotp, seconds), 8), code)
+    t.same(checkTotp(RFC_SECRET, code, seconds, eight), { accepted: true, step: Math.floor(seconds / 30) })
+    t.same(checkTotp(RFC_SECRET, code.slice(2), seconds, judgement), { accepted: true, step: Math.floor(seconds / 30) })
+    t.same(checkTotp(RFC_SECRET, code, seconds, judgement), { accepted: false, used: false }, 'eight digits are no code of a six-digit device')
+  }
+})
+
+t.test('T1 otplib agrees', async (t) => {
+  fc.assert(fc.property(fc.uint8Array({ minLength: 16, maxLength: 64 }), fc.integer({ min: 0, max: 2 ** 40 }), (secret, epoch) => {
+    return generateSync({ secret, epoch }) === hotp(secret, totpStep(standardTotp, epoch), 6)
+  }), { numRuns: 300 })
+  t.pass()
+})
+
+t.test('T4 drift is one step on each side, and not a second more', async (t) => {
+  const step = 41_152_263
+  const code = hotp(RFC_SECRET, step, 6)
+  /** [seconds after the step began, accepted?] */
+  const drift = [[-31, false], [-30.001, false], [-30, true], [0, true], [29.999, true], [59, true], [59.999, true], [60, false]] as const
+  for (const [seconds, accepted] of drift) {
+    t.equal(checkTotp(RFC_SECRET, code, step * 30 + seconds, judgement).accepted, accepted, `${seconds} s`)
+  }
+  for (const [seconds, accepted] of [[-1, false], [0, true], [29.999, true], [30, false]] as const) {
+    t.equal(checkTotp(RFC_SECRET, code, step * 30 + seconds, { ...judgement, window: 0 }).accepted, accepted, `${seconds} s, no window`)
+  }
+})
+
+t.test('T3 only steps after the last one are accepted', async (t) => {
+  const now = 41_152_263
+  for (const offset of [-1, 0, 1]) {
+    for (const last of [-2, -1, 0, 1]) {
+      const check = checkTotp(RFC_SECRET, hotp(RFC_SECRET, now + offset, 6), now * 30, { ...judgement, lastStep: now + last })
+      t.equal(check.accepted, offset > last, `step ${offset} after ${last}`)
+      if (check.accepted) t.equal(check.step, now + offset)
+      else t.equal(check.used, true)
+    }
+  }
+})
+
+t.test('T4 other periods and another start of time', async (t) => {
+  const other = { digits: 7, periodSeconds: 60, t0Seconds: 1_000, lastStep: -1, window: 1 }
+  t.same(checkTotp(RFC_SECRET, hotp(RFC_SECRET, 5, 7), 1_000 + 5 * 60, other), { accepted: true, step: 5 })
+  t.same(checkTotp(RFC_SECRET, hotp(RFC_SECRET, 0, 7), 1_000, other), { accepted: true, step: 0 }, 'the very first step')
+  t.same(checkTotp(RFC_SECRET, '0000000', 0, other), { accepted: false, used: false }, 'before time began')
+})
+
+t.test('T13 E4 what is no code is wrong, not an exception', async (t) => {
+  for (const code of ['', 'abcdef', '12345', '1234567', '٠١٢٣٤٥', '\u0000\u0000\u0000\u0000\u0000\u0000', '😀😀😀']) {
+    t.same(checkTotp(RFC_SECRET, code, 59, judgement), { accepted: false, used: false })
+  }
+  const accepted = [['123 456', '123456'], ['123-456', '123456'], [' 123456\n', '123456'], ['1 2-3 4 5 6', '123456'], ['012345', '012345'], ['12345678', '12345678']]
+  for (const [typed, code] of accepted) t.equal(normaliseTotp(typed!), code, JSON.stringify(typed))
+  const refused = ['', '12345', '123456789', '+12345', '-', '１２３４５６', '٠١٢٣٤٥', '121639.7', '1e5000', '0x1234', '12345a', '123456\u0000', '123_456', 'null']
+  for (const typed of refused) t.equal(normaliseTotp(typed), null, JSON.stringify(typed))
+})
+
+t.test('T6 a secret has 160 bits and is never the same', async (t) => {
+  const secrets = Array.from({ length: 1_000 }, newTotpSecret)
+  t.ok(secrets.every(({ length }) => length === 20))
+  t.equal(new Set(secrets.map((secret) => secret.toString('hex'))).size, 1_000)
+  const ones = secrets.flatMap((secret) => [...secret]).reduce((sum, byte) => sum + byte.toString(2).replaceAll('0', '').length, 0)
+  t.ok(Math.abs(ones / 160_000 - 0.5) < 0.01, `${ones} of 160 000 bits are set`)
+})
+
+t.test('T16 base32 is RFC 4648, and the URI gives back what went in', async (t) => {
+  for (const [text, encoded] of [['', ''], ['f', 'MY'], ['fo', 'MZXQ'], ['foo', 'MZXW6'], ['foob', 'MZXW6YQ'], ['fooba', 'MZXW6YTB'], ['foobar', 'MZXW6YTBOI']] as const) {
+    t.equal(base32(Buffer.from(text)), encoded)
+  }
+  const text = fc.string({ unit: 'binary', maxLength: 40 })
+  fc.assert(fc.property(text.filter((issuer) => issuer !== ''), text, fc.uint8Array({ minLength: 20, maxLength: 20 }), (issuer, label, secret) => {
+    const url = otpauthUrl(issuer, label, secret, standardTotp)
+    const [, path = ''] = /^otpauth:\/\/totp\/([^?]*)\?/.exec(url) ?? []
+    const parts = path.split(':').map(decodeURIComponent)
+    const query = new Map(url.slice(url.indexOf('?') + 1).split('&').map((pair) => pair.split('=') as [string, string]))
+    const names = path.includes('%3A') || path.includes('%3a')
+    return secretOf(url).equals(Buffer.from(secret)) && parts[0] === issuer && parts.slice(1).join(':') === label.replaceAll(':', '-') &&
+      decodeURIComponent(query.get('issuer') ?? '') === issuer && query.size === 5 && (!names || issuer.includes(':'))
+  }), { numRuns: 300, examples: [['A/B & C?', 'ada%20 😀:x@y#z', randomBytes(20)]] })
+  t.match(otpauthUrl('x', '\uD800', randomBytes(20), standardTotp), '%EF%BF%BD', 'half a surrogate pair is no exception')
+})

@@ -1,0 +1,59 @@
+import type { AddressInfo } from 'node:net'
+import { chromium, type Page } from 'playwright-core'
+import t from 'tap'
+import { freshApp } from './helpers/app.js'
+import { need } from './helpers/need.js'
+
+const executablePath = await need('chromium')
+const { app } = await freshApp(t)
+await app.listen({ port: 0, host: '127.0.0.1' })
+const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
+
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
+t.teardown(() => browser.close())
+const page = await browser.newPage()
+page.setDefaultTimeout(15_000)
+const complaints: string[] = []
+const requests: string[] = []
+page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()) })
+page.on('pageerror', (error) => { complaints.push(error.message) })
+page.on('request', (request) => { requests.push(request.url()) })
+
+t.test('the page at /docs works as its first lines say: sign up, log in, authorize, ask', async (t) => {
+  const opened = await page.goto(`${base}/docs`)
+  t.equal(opened?.status(), 200)
+  t.match(opened?.headers()['content-security-policy'], /default-src 'self'/)
+  await page.waitForSelector('#operations-Account-signUp')
+
+  t.equal((await tryOut(page, 'Account', 'signUp', { username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' })).status, 201)
+  const login = await tryOut(page, 'Tokens', 'logIn', { username: 'ada', password: 'correct horse battery staple' })
+  t.equal(login.status, 200)
+
+  t.equal((await tryOut(page, 'Second factor', 'totpStatus')).status, 401, 'not before it is authorized')
+  complaints.length = 0   // The browser reports that 401, as it should.
+  await page.click('.scheme-container .btn.authorize')
+  await page.fill('.auth-container input', JSON.parse(login.body).access)
+  await page.click('.auth-btn-wrapper .btn.authorize')
+  await page.click('.auth-btn-wrapper .btn-done')
+  const status = await tryOut(page, 'Second factor', 'totpStatus')
+  t.equal(status.status, 200)
+  t.same(JSON.parse(status.body), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 })
+})
+
+t.test('E2 it complains of nothing and asks nobody but us', async (t) => {
+  t.same(complaints, [])
+  t.ok(requests.length > 5)
+  t.same(requests.filter((url) => !url.startsWith(base) && !url.startsWith('data:') && !url.startsWith('blob:')), [])
+})
+
+/** Opens an operation, fills its body in and presses Execute, as anybody would. */
+async function tryOut (page: Page, tag: string, id: string, body?: object): Promise<{ status: number, body: string }> {
+  const block = page.locator(`#operations-${tag.replaceAll(' ', '_')}-${id}`)
+  if (!(await block.getAttribute('class'))?.includes('is-open')) await block.locator('.opblock-summary-control').click()
+  if (body !== undefined) await block.locator('textarea.body-param__text').fill(JSON.stringify(body))
+  const answered = page.waitForResponse((response) => response.url().startsWith(base) && response.request().resourceType() === 'fetch')
+  await block.locator('.btn.execute').click()
+  const answer = await answered
+  await block.locator('.live-responses-table').waitFor()
+  return { status: answer.status(), body: await answer.text() }
+}

@@ -1,0 +1,122 @@
+import { execFile, spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { readdir, readFile } from 'node:fs/promises'
+import { dirname, join, normalize } from 'node:path'
+import { promisify } from 'node:util'
+import t from 'tap'
+import { readConfig } from '../src/config.js'
+import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
+import { makePlace, startService } from './load/place.js'
+
+/** Documents are what is in these folders: run in the top folder, as everything is. */
+const FOLDERS = ['.', 'docs', 'plugins', 'routes']
+const PROMISES = 'test/promises'
+const run = promisify(execFile)
+
+const documents = new Map<string, string>()
+for (const folder of FOLDERS.filter((folder) => existsSync(folder))) {
+  for (const name of await readdir(folder)) {
+    if (name.endsWith('.md')) documents.set(join(folder, name), await readFile(join(folder, name), 'utf8'))
+  }
+}
+const readme = documents.get('README.md') ?? ''
+
+/** A document without its code, whose brackets are no links. */
+const prose = (text: string) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
+const linksOf = (text: string) => [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+/** As forges name a heading's anchor. */
+const anchorsOf = (text: string) => [...prose(text.replaceAll('`', '')).matchAll(/^#+ (.*)$/gm)]
+  .map(([, heading = '']) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
+/** The code blocks that stand right after a comment. */
+const blocksAfter = (comment: string) => [...readme.matchAll(new RegExp(`<!-- ${comment} -->\n\`\`\`\\w+\n([^]*?)\n\`\`\``, 'g'))].map(([, code = '']) => code)
+
+t.test('links lead somewhere', async (t) => {
+  t.ok(documents.size >= 7)
+  for (const [path, text] of documents) {
+    for (const link of linksOf(text)) {
+      if (/^https?:/.test(link)) {
+        t.ok(URL.canParse(link), `${path}: ${link}`)
+        continue
+      }
+      const [file = '', anchor] = link.split('#')
+      const target = file === '' ? path : normalize(join(dirname(path), file))
+      t.ok(existsSync(target), `${path}: ${link}`)
+      if (anchor !== undefined) t.ok(anchorsOf(documents.get(target) ?? '').includes(anchor), `${path}: ${link}`)
+    }
+  }
+})
+
+t.test('every guarantee is a file of tests, and every such file a guarantee', async (t) => {
+  const section = /^## Guarantees$([^]*?)^## /m.exec(readme)?.[1] ?? ''
+  const sentences = section.split(/^- /m).slice(1)
+  const linked = sentences.map((sentence) => {
+    const links = linksOf(sentence)
+    t.equal(links.length, 1, sentence)
+    return links[0]
+  })
+  const files = (await readdir(PROMISES)).filter((name) => name.endsWith('.test.ts')).map((name) => `${PROMISES}/${name}`)
+  t.not(files.length, 0)
+  t.strictSame(linked.toSorted(), files.toSorted())
+})
+
+t.test('each file of plugins and routes has its line', async (t) => {
+  for (const folder of ['plugins', 'routes']) {
+    const lines = [...(documents.get(`${folder}/README.md`) ?? '').matchAll(/^\| \[[^\]]+\]\(([^)]+)\) \|/gm)].map(([, link]) => link)
+    const entries = (await readdir(folder, { recursive: true })).filter((name) => name.endsWith('.ts'))
+    t.strictSame(lines.toSorted(), entries.toSorted(), folder)
+  }
+})
+
+t.test('commands are there', async (t) => {
+  const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
+  for (const [path, text] of documents) {
+    for (const [, named] of text.matchAll(/\bnpm (?:run )?([a-z:]+)/g)) {
+      if (named !== 'ci' && named !== 'run') t.ok(named! in scripts, `${path}: npm run ${named}`)
+    }
+  }
+})
+
+t.test('the registration shown is the one that runs', async (t) => {
+  const source = await readFile('src/app.ts', 'utf8')
+  const excerpts = blocksAfter('from src/app\\.ts')
+  t.not(excerpts.length, 0)
+  for (const excerpt of excerpts) t.ok(source.includes(excerpt), excerpt)
+})
+
+t.test('the settings shown for real stores are a configuration', async (t) => {
+  const [script = ''] = blocksAfter('stores')
+  t.match(script, /\nnpm start$/)
+  const { stdout } = await run('sh', ['-euc', script.replace(/npm start$/, 'env')])
+  const env = Object.fromEntries(stdout.split('\n').map((line) => line.split(/=(.*)/).slice(0, 2)))
+  const { databaseUrl, redisUrl, jwtKeys } = readConfig(env)
+  t.match({ databaseUrl, redisUrl }, { databaseUrl: String, redisUrl: String })
+  t.equal(jwtKeys?.length, 1)
+})
+
+t.test('what the README says, the service does', async (t) => {
+  const undo = (step: () => Promise<unknown>) => t.teardown(step)
+  const { DATA_DIR = '' } = await makePlace({}, undo)
+  const address = await startService({ DATA_DIR, LOG_LEVEL: 'error' }, undo)
+
+  t.test('its tables are those of the schema, the refusals and the OpenAPI document: else npm run docs', async (t) => {
+    const openApi = await (await fetch(`${address}/openapi.json`)).json() as OpenApi
+    const tables = docTables(openApi)
+    t.same(Object.keys(tables), ['operations', 'settings', 'refusals'])
+    t.equal(readme, fillTables(readme, tables))
+  })
+
+  const hasOathtool = spawnSync('oathtool', ['--version']).status === 0
+  t.test('its example runs and answers as shown', hasOathtool ? {} : { skip: 'needs oathtool' }, async (t) => {
+    const [script = ''] = blocksAfter('try')
+    const [answer = '{}'] = blocksAfter('answer')
+    t.match(script, 'http://127.0.0.1:3000')
+    const { stdout } = await run('sh', ['-euc', script.replaceAll('http://127.0.0.1:3000', address)])
+    const answered = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Record<string, unknown>
+    t.strictSame(Object.keys(answered), Object.keys(JSON.parse(answer) as object))
+    t.match(answered, { userId: /^[0-9a-f-]{36}$/, otpDeviceId: /^[0-9a-f-]{36}$/, otpTime: Number })
+  })
+
+  t.test('its own page is where it says', async (t) => {
+    t.equal((await fetch(`${address}/docs`)).status, 200)
+  })
+})

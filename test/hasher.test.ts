@@ -1,0 +1,84 @@
+import { availableParallelism } from 'node:os'
+import { hash } from '@node-rs/argon2'
+import t from 'tap'
+import { Refusal } from '../src/core/refusals.js'
+import { createHasher } from '../src/hasher.js'
+
+t.test('P2 argon2id with the parameters of the README, a salt for each', async (t) => {
+  const hasher = await createHasher()
+  const [one, another] = await Promise.all([hasher.hash('correct horse'), hasher.hash('correct horse')])
+  t.match(one, /^\$argon2id\$v=19\$m=19456,t=2,p=1\$/)
+  t.not(one, another)
+  t.ok(await hasher.verify(one, 'correct horse'))
+  t.notOk(await hasher.verify(one, 'correct horsf'))
+  t.notOk(await hasher.verify(null, 'correct horse'), 'nobody has no password')
+})
+
+t.test('P1 the whole password counts: 1024 characters of four bytes, and a NUL', async (t) => {
+  const hasher = await createHasher()
+  const long = '🦊'.repeat(1024)
+  const stored = await hasher.hash(long)
+  t.ok(await hasher.verify(stored, long))
+  t.notOk(await hasher.verify(stored, '🦊'.repeat(1023) + '🐙'))
+  t.notOk(await hasher.verify(stored, '🦊'.repeat(1023)))
+  t.notOk(await hasher.verify(await hasher.hash('before\0after'), 'before\0elsewhere'))
+})
+
+t.test('P2 a hash under other parameters is outdated, one of today is not', async (t) => {
+  const hasher = await createHasher()
+  t.notOk(hasher.isOutdated(await hasher.hash('x')))
+  for (const other of [{ memoryCost: 8192 }, { timeCost: 3 }, { parallelism: 2 }, { algorithm: 0 }]) {
+    t.ok(hasher.isOutdated(await hash('x', { memoryCost: 19_456, timeCost: 2, parallelism: 1, ...other })), JSON.stringify(other))
+  }
+})
+
+t.test('P2 never more at once than slots; who waits for a turn is bounded; who finds it full is told when to come back', async (t) => {
+  const slots = 2
+  const hasher = await createHasher(slots)
+  let most = 0
+  let longest = 0
+  const look = () => {
+    const { running, waiting } = hasher.state()
+    most = Math.max(most, running)
+    longest = Math.max(longest, waiting)
+  }
+  let begun = 0
+  const work = Array.from({ length: 300 }, async (_, i) => {
+    look()
+    await hasher.inTurn(async () => {
+      begun++
+      await hasher.hash(`password ${i}`).finally(look)
+    })
+  })
+  look()
+  const answers = await Promise.allSettled(work)
+  t.equal(most, slots)
+  t.equal(longest, slots * 100)
+  const refused = answers.filter((answer) => answer.status === 'rejected')
+  t.equal(refused.length, 300 - slots * 102)
+  t.equal(begun, slots * 102, 'nothing was begun for who was turned away')
+  for (const { reason } of refused) t.match(reason, { code: 'BUSY', statusCode: 503, headers: { 'retry-after': '2' } })
+  t.same(hasher.state(), { running: 0, waiting: 0 }, 'and all places are free again')
+})
+
+t.test('O3 when Postgres is away, those who wait are told with the first', async (t) => {
+  const hasher = await createHasher(1)
+  const asked = Array.from({ length: 50 }, () => hasher.inTurn(async () => { throw new Refusal('UNAVAILABLE') }))
+  const answers = await Promise.allSettled(asked)
+  t.ok(answers.every((answer) => answer.status === 'rejected' && answer.reason.code === 'UNAVAILABLE'))
+  t.same(hasher.state(), { running: 0, waiting: 0 })
+})
+
+t.test('P2 a hash that fails gives its place back', async (t) => {
+  const hasher = await createHasher(1)
+  for (let i = 0; i < 3; i++) await t.rejects(hasher.verify('not a hash', 'x'))
+  t.same(hasher.state(), { running: 0, waiting: 0 })
+  t.ok(await hasher.hash('x'))
+})
+
+t.test('P2 as many slots as cores, and fewer than threads: DNS and files wait there too', async (t) => {
+  const hasher = await createHasher()
+  const work = Promise.all(Array.from({ length: 8 }, () => hasher.hash('x')))
+  t.equal(hasher.state().running, Math.min(availableParallelism(), 3))
+  await work
+})

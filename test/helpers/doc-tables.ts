@@ -1,0 +1,71 @@
+import type { TSchema } from '@sinclair/typebox'
+import { settings } from '../../src/config.js'
+import { refusals, type RefusalCode } from '../../src/core/refusals.js'
+
+/** What the README's tables are made from: the parts of an OpenAPI document that they show. */
+export interface OpenApi { paths: Record<string, Record<string, Operation>> }
+
+interface Operation {
+  summary: string
+  deprecated?: boolean
+  security?: object[]
+  responses: Record<string, { content?: Record<string, { schema: { properties?: { code?: { enum?: RefusalCode[] } } } }> }>
+}
+
+/** What any operation may refuse with: not worth a word in each row. */
+const everywhere = new Set<RefusalCode>([
+  'REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT', 'TOKEN_INVALID', 'SESSION_ENDED'
+])
+
+/** The README's tables by the name of their place: `<!-- name -->` to `<!-- /name -->`. */
+export function docTables (openApi: OpenApi): Record<string, string> {
+  return { operations: operations(openApi), settings: settingsTable(), refusals: refusalsTable() }
+}
+
+/** The text with each table in its place. @throws if a place is missing */
+export function fillTables (text: string, tables: Record<string, string>): string {
+  for (const [name, table] of Object.entries(tables)) {
+    const [begin, end] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`]
+    const from = text.indexOf(begin)
+    const to = text.indexOf(end)
+    if (from < 0 || to < from) throw new Error(`There is no place for the table "${name}"`)
+    text = text.slice(0, from) + begin + table + text.slice(to)
+  }
+  return text
+}
+
+function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {
+  return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function operations ({ paths }: OpenApi): string {
+  const rows = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
+    const { summary, security, deprecated } = operation
+    return [
+      `\`${method.toUpperCase()} ${path}\``,
+      security === undefined || security.length === 0 ? '–' : 'access token',
+      deprecated === true ? `${summary} (deprecated)` : summary,
+      codesOf(operation).map((code) => `\`${code}\``).join(', ')
+    ]
+  }))
+  return table(['operation', 'needs', 'what it does', 'its own refusals'], rows)
+}
+
+function codesOf ({ responses }: Operation): RefusalCode[] {
+  return Object.values(responses)
+    .flatMap(({ content = {} }) => Object.values(content))
+    .flatMap(({ schema }) => schema.properties?.code?.enum ?? [])
+    .filter((code) => !everywhere.has(code))
+}
+
+function settingsTable (): string {
+  return table(['setting', 'default', 'what it is'], Object.entries<TSchema>(settings.properties).map(([name, schema]) => {
+    const given = [schema.default ?? []].flat().join(',')
+    const range = schema.type === 'integer' ? ` From ${schema.minimum} to ${schema.maximum}.` : ''
+    return [`\`${name}\``, given === '' ? '' : `\`${given}\``, `${schema.description}${range}`]
+  }))
+}
+
+function refusalsTable (): string {
+  return table(['`code`', 'status', '`message`, today'], Object.entries(refusals).map(([code, [status, message]]) => [`\`${code}\``, String(status), message]))
+}

@@ -1,0 +1,36 @@
+import { STATUS_CODES } from 'node:http'
+import { refusals, type RefusalCode } from '../../src/core/refusals.js'
+
+const FIELDS = ['statusCode', 'code', 'error', 'message', 'retryAfterSeconds', 'maxAgeSeconds']
+/** What must never be told: statements, files, libraries, the store's own words. */
+const INSIDE = /node_modules|\.js\b|FST_|ERR_|ECONN|SQLSTATE|\bselect\b|\binsert\b|postgres:|pglite|kysely|fastify|ajv|127\.0\.0\.1:|byte sequence|HPE_/i
+
+interface Answer { statusCode: number, headers: Record<string, unknown>, body: string }
+
+/** What is wrong with an answer that refuses: not our one shape, not of the closed table, inner text, a missing header. Empty if nothing is. */
+export function faultsOfRefusal ({ statusCode, headers, body }: Answer): string[] {
+  const faults: string[] = []
+  const say = (isFault: boolean, fault: string) => { if (isFault) faults.push(fault) }
+  let parsed: Record<string, unknown>
+  try {
+    parsed = JSON.parse(body)
+  } catch {
+    return [`not JSON: ${statusCode} ${body.slice(0, 200)}`]
+  }
+  const { code } = parsed as { code: RefusalCode }
+  say(statusCode < 400 || statusCode > 599, `status ${statusCode}`)
+  say(parsed['statusCode'] !== statusCode, `statusCode ${String(parsed['statusCode'])} under status ${statusCode}`)
+  say(refusals[code]?.[0] !== statusCode, `code ${code} is not one of ${statusCode}`)
+  say(parsed['error'] !== STATUS_CODES[statusCode], `error ${String(parsed['error'])}`)
+  say(typeof parsed['message'] !== 'string' || parsed['message'] === '', 'no message')
+  for (const field of Object.keys(parsed)) say(!FIELDS.includes(field), `unknown field ${field}`)
+  say(INSIDE.test(body), `tells of the inside: ${body}`)
+  say(!/^application\/json/.test(String(headers['content-type'])), `content-type ${String(headers['content-type'])}`)
+  say(headers['x-content-type-options'] !== 'nosniff', 'no nosniff')
+  say(headers['cache-control'] !== 'no-store', `cache-control ${String(headers['cache-control'])}`)
+  say('server' in headers || 'x-powered-by' in headers, 'names the server')
+  say(statusCode === 401 && !String(headers['www-authenticate']).startsWith('Bearer'), 'no challenge')
+  say((statusCode === 429 || statusCode === 503) && !/^[1-9][0-9]*$/.test(String(headers['retry-after'])), 'no Retry-After')
+  say(statusCode === 405 && String(headers['allow'] ?? '') === '', 'no Allow')
+  return faults
+}

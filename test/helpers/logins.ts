@@ -1,0 +1,23 @@
+import type { LightMyRequestResponse } from 'fastify'
+import type { App } from './app.js'
+
+/** Lets a test say where a request comes from: `app.inject` itself comes from there. */
+export const behindProxy = { TRUSTED_PROXIES: '127.0.0.1' }
+
+/** One log-in from an address, at an app that is `behindProxy`. */
+export async function logInFrom (app: App, from: string, username: string, password: string): Promise<LightMyRequestResponse> {
+  return await app.inject({ method: 'POST', url: '/token', headers: { 'x-forwarded-for': from }, payload: { username, password } })
+}
+
+/** How many answers there were of each code; `ok` for those that have none. */
+export function byCode (answers: readonly LightMyRequestResponse[]): Record<string, number> {
+  const counts: Record<string, number> = {}
+  for (const answer of answers) {
+    const { code = 'ok' } = answer.body === '' ? {} : answer.json<{ code?: string }>()
+    counts[code] = (counts[code] ?? 0) + 1
+  }
+  return counts
+}
+
+/** An address of its own for each number. */
+export const address = (n: number): string => `198.51.${n >> 8}.${n & 255}`

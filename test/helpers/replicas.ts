@@ -1,0 +1,113 @@
+import type { Test } from 'tap'
+import type { App } from './app.js'
+import { freshApp } from './app.js'
+import { freshDatabase, type TestDatabase } from './database.js'
+import { expect, type Person } from './person.js'
+import { startRedisServer, type RedisServer } from './redis-server.js'
+import { tcpProxy, type TcpProxy } from './tcp-proxy.js'
+import { until } from './wait.js'
+
+/** One of several instances on one database and one Redis, with a network of its own to each. */
+export interface Replica { app: App, redis: TcpProxy, postgres: TcpProxy }
+
+export interface Replicas {
+  namespace: string
+  db: TestDatabase & { url: string }
+  redisServer: RedisServer
+  replicas: Replica[]
+  /** One more, started now. */
+  another (settings?: Record<string, string>): Promise<Replica>
+}
+
+/** A test file that calls this needs Postgres and redis-server. Waits until Redis is up everywhere and every feed is fresh. */
+export async function startReplicas (t: Test, count: number, settings: Record<string, string> = {}, namespace = 'replicas'): Promise<Replicas> {
+  const db = await freshDatabase(t)
+  const redisServer = await startRedisServer(t)
+  const { hostname, port } = new URL(db.url)
+
+  async function networks (): Promise<{ redis: TcpProxy, postgres: TcpProxy, settings: Record<string, string> }> {
+    const redis = await tcpProxy(t, { host: '127.0.0.1', port: redisServer.port })
+    const postgres = await tcpProxy(t, { host: hostname, port: Number(port || 5432) })
+    return { redis, postgres, settings: { DATABASE_URL: postgres.url(db.url), REDIS_URL: redis.url(redisServer.url) } }
+  }
+
+  const { settings: first, ...network } = await networks()
+  const fresh = await freshApp(t, { ...settings, ...first }, { db, namespace })
+  const replicas: Replica[] = [{ app: fresh.app, ...network }]
+
+  async function another (more: Record<string, string> = {}): Promise<Replica> {
+    const { settings: addresses, ...network } = await networks()
+    const replica = { app: await fresh.another({ ...more, ...addresses }), ...network }
+    await settled(replica)
+    return replica
+  }
+
+  await settled(replicas[0]!)
+  while (replicas.length < count) replicas.push(await another())
+  return { namespace, db, redisServer, replicas, another }
+}
+
+/** Redis is up, and the feed has been read. */
+export async function settled ({ app }: Replica): Promise<void> {
+  await until('a replica to know its stores', async () => {
+    const { statusCode, body } = await app.inject('/readyz')
+    return statusCode === 200 && body.includes('"redis":"up"')
+  })
+}
+
+/**
+ * What a replica reads within its first two seconds it does not take from Redis' copies. Moves everybody's clock past
+ * that, so that nobody waits.
+ */
+export async function pastFirstSeconds ({ db }: Pick<Replicas, 'db'>): Promise<void> {
+  await db.clock.advance(3)
+}
+
+/** Keeps the answers to a replica's feed back, and nothing else, until released. */
+export function holdFeed ({ postgres }: Replica): () => void {
+  let isHolding = true
+  const holds: Array<{ release (): void }> = []
+  const again = (): void => {
+    if (!isHolding) return
+    const hold = postgres.holdNext((bytes) => bytes.includes('nowMs'))
+    holds.push(hold)
+    void hold.held.then(again)
+  }
+  again()
+  return () => {
+    isHolding = false
+    for (const hold of holds) hold.release()
+  }
+}
+
+/** The guard's answer at a replica to a person's access token. */
+export async function guarded ({ app }: Pick<Replica, 'app'>, { access }: Pick<Person, 'access'>): Promise<number> {
+  return (await app.inject({ url: '/session', headers: { authorization: `Bearer ${access}` } })).statusCode
+}
+
+/**
+ * Ends a person's session where they are, and asks a replica until it refuses.
+ *
+ * @returns for how long after the end was answered the replica still began to let requests in, in milliseconds; 0 if it did not
+ */
+export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
+  expect(204, await person.request('POST', '/token/revoke'))
+  const endedAtMs = performance.now()
+  let lastServedMs = 0
+  await until('the replica to refuse an ended session', async () => {
+    const beganAtMs = performance.now()
+    const status = await guarded(replica, person)
+    if (status === 200) lastServedMs = beganAtMs - endedAtMs
+    return status === 401
+  })
+  return lastServedMs
+}
+
+/** Somebody logs in where this person is registered, with the password alone: several times, a few at once, since more would use the budget up. */
+export async function sessionsOf (person: Person, { app }: Pick<Replica, 'app'>, count: number): Promise<Person[]> {
+  const sessions = Array.from({ length: count }, () => person.elsewhere(app))
+  for (let i = 0; i < count; i += 4) {
+    for (const answer of await Promise.all(sessions.slice(i, i + 4).map((session) => session.login()))) expect(200, answer)
+  }
+  return sessions
+}

@@ -1,0 +1,146 @@
+import { readFile } from 'node:fs/promises'
+import { Validator } from '@seriousme/openapi-schema-validator'
+import { Ajv } from 'ajv'
+import t from 'tap'
+import type { LightMyRequestResponse } from 'fastify'
+import { freshApp } from './helpers/app.js'
+import { openapiText } from './helpers/openapi-text.js'
+import { operationsOf, undocumented } from './helpers/operations.js'
+import { expect, signUp, type Person } from './helpers/person.js'
+
+const { app, clock } = await freshApp(t)
+const operations = operationsOf(app)
+
+t.test('openapi.json is what the app serves: `npm run openapi` writes it anew', async (t) => {
+  t.equal(await readFile('openapi.json', 'utf8'), openapiText(app))
+  const served = await app.inject('/openapi.json')
+  t.equal(served.statusCode, 200)
+  t.same(served.json(), JSON.parse(openapiText(app)))
+})
+
+t.test('it is valid OpenAPI 3.1', async (t) => {
+  const validator = new Validator()
+  const { valid, errors } = await validator.validate(JSON.parse(openapiText(app)))
+  t.ok(valid, JSON.stringify(errors))
+  t.equal(validator.version, '3.1')
+})
+
+t.test('each operation says what it is, and shows it', async (t) => {
+  const ajv = new Ajv({ strict: false, validateFormats: false })
+  t.equal(new Set(operations.map(({ id }) => id)).size, operations.length, 'operationIds are unique')
+  for (const { id, method, path, object, body } of operations) {
+    t.match(id, /^[a-z][A-Za-z]+$/, `${method} ${path} has an operationId`)
+    t.ok(object.summary, `${id} has a summary`)
+    t.equal(object.tags?.length, 1, `${id} has a tag`)
+    if (object.requestBody !== undefined) {
+      const { schema } = object.requestBody.content!['application/json']!
+      t.ok(body, `${id} has an example of its body`)
+      t.ok(ajv.validate(schema!, body), `${id}: its example passes`)
+      t.equal(schema!['additionalProperties'], false, `${id} refuses unknown fields`)
+    }
+    for (const [status, { description, content }] of Object.entries(object.responses)) {
+      t.ok(description, `${id} ${status} is described`)
+      const json = content?.['application/json']
+      if (json === undefined) continue
+      t.not(json.example, undefined, `${id} ${status} has an example`)
+      t.ok(ajv.validate(json.schema!, json.example), `${id} ${status}: its example passes`)
+    }
+  }
+})
+
+t.test('whatever is not in the document is known and harmless', async (t) => {
+  /** Hidden on purpose: the page, the document, what lies below the guard as an endpoint and asks what it asks. */
+  const hidden = /^\/docs(\/.*)?$|^\/openapi\.json$|^\/session(\/\*)?$/
+  const documented = new Set(operations.map(({ method, path }) => `${method} ${path.replace(/\{([^}]+)\}/g, ':$1')}`))
+  const routes = routesOf(app.printRoutes({ commonPrefix: false }))
+  t.ok(routes.includes('POST /token/refresh') && routes.includes('GET /session/*'), 'the tree is read')
+  t.same([...documented].filter((route) => !routes.includes(route)), [], 'the document describes nothing that is not there')
+  for (const route of routes) {
+    const [method = '', url = ''] = route.split(' ')
+    if (documented.has(route) || hidden.test(url)) continue
+    const isTwin = method === 'HEAD' && documented.has(`GET ${url}`)
+    if (isTwin) continue
+    const { statusCode } = await app.inject({ method: method as 'GET', url: url.replaceAll(':', '') })
+    t.equal(statusCode, 405, `${route} is not in the document`)
+  }
+})
+
+t.test('every answer is one that the document knows', async (t) => {
+  const seen = new Set<string>()
+  const check = (id: string, answer: LightMyRequestResponse) => {
+    seen.add(`${id} ${answer.statusCode}`)
+    t.equal(undocumented(operations.find((operation) => operation.id === id)!, answer), null, `${id} ${answer.statusCode}`)
+    return answer
+  }
+  const asked = async (person: Person, id: string, body?: object) => {
+    const { method, url } = operations.find((operation) => operation.id === id)!
+    return check(id, await person.request(method, url, body))
+  }
+
+  const ada = await signUp(app, 'doc')
+  check('signUp', await ada.request('POST', '/users', { username: 'DOC', email: 'd@example.org', password: ada.password }, null))
+  check('signUp', await ada.request('POST', '/users', { username: 'doc2', email: 'd@example.org', password: 'password' }, null))
+  check('signUp', await ada.request('POST', '/users', { username: 'doc3', email: 'd@example.org', password: ada.password }, null))
+  check('logIn', await ada.login('wrong'))
+  check('logIn', await ada.login())
+  for (const id of ['totpStatus', 'rollBackTotp', 'deleteTotp', 'createRecoveryCodes', 'createRecoveryCodesByGet', 'readAccount', 'session']) await asked(ada, id)
+  await asked(ada, 'verifyTotp', { token: '000000' })
+  await asked(ada, 'recover', { token: 'nothing' })
+  await asked(ada, 'createTotpByGet')
+  await asked(ada, 'createTotp', { name: 'Phone', password: 'wrong' })
+  expect(201, check('createTotp', await ada.create()))
+  await asked(ada, 'rollBackTotp')
+  expect(201, await ada.create())
+  check('verifyTotp', await ada.verify(await ada.wrongCode()))
+  expect(200, check('verifyTotp', await ada.verify()))
+  await asked(ada, 'rollBackTotp')
+
+  const other = ada.elsewhere()
+  expect(200, check('logIn', await other.login()))
+  for (const { id, body } of operations.filter(({ isGuarded, id }) => isGuarded && !['logOut', 'verifyTotp', 'recover'].includes(id))) await asked(other, id, body)
+  for (const token of ['900001', '900002', '900003', '900004', '900005', '900006', '900007']) await asked(other, 'verifyTotp', { token })
+  check('recover', await other.recover(ada.recoveryCodes.shift()))
+  check('refresh', await other.refreshTokens())
+  check('refresh', await other.refreshTokens('no token'))
+  await asked(ada, 'createRecoveryCodes')
+  await asked(ada, 'createTotp', { name: 'Second' })
+  await clock.advance(301)
+  check('refresh', await ada.refreshTokens())
+  for (const id of ['createTotp', 'createRecoveryCodes', 'deleteTotp']) await asked(ada, id, id === 'createTotp' ? {} : undefined)
+  await asked(ada, 'session')
+  expect(200, check('verifyTotp', await ada.verify()))
+  expect(200, check('deleteTotp', await asked(ada, 'deleteTotp')))
+  expect(200, await ada.login())
+  check('logOut', await ada.request('POST', '/token/revoke'))
+  check('refresh', await ada.refreshTokens())
+
+  for (const { id, method, url, object } of operations) {
+    check(id, await app.inject({ method, url }))
+    check(id, await app.inject({ method, url, headers: { authorization: `Bearer ${ada.access}` } }))
+    if (method === 'GET') continue
+    const headers = { authorization: `Bearer ${other.access}` }
+    check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'text/plain' }, payload: 'x' }))
+    check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: '{' }))
+    check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: JSON.stringify('x'.repeat(17_000)) }))
+    t.ok(object.responses['413'] && object.responses['415'] && object.responses['408'], `${id}: anything with a body may be too large, too slow, or not JSON`)
+  }
+  for (const wanted of ['logIn 200', 'signUp 201', 'signUp 400', 'signUp 409', 'createTotp 201', 'createTotp 401', 'createTotp 403', 'verifyTotp 200', 'verifyTotp 400', 'verifyTotp 429',
+    'recover 200', 'recover 400', 'refresh 200', 'refresh 401', 'rollBackTotp 200', 'rollBackTotp 400', 'rollBackTotp 409', 'createRecoveryCodes 201',
+    'createRecoveryCodes 403', 'deleteTotp 200', 'deleteTotp 400', 'deleteTotp 403', 'session 200', 'session 403', 'readAccount 200', 'readAccount 403', 'logOut 204']) {
+    t.ok(seen.has(wanted), `${wanted} was seen`)
+  }
+  t.ok(operations.every(({ id }) => [...seen].some((one) => one.startsWith(`${id} `))), 'every operation was asked')
+})
+
+/** `METHOD /path` of each line of Fastify's drawing of its routes. */
+function routesOf (drawing: string): string[] {
+  const above: string[] = []
+  return drawing.split('\n').flatMap((line) => {
+    const [, indent, segment = '', methods] = /^([│├└─ ]*)(\S+) \(([A-Z, -]+)\)$/.exec(line) ?? []
+    if (indent === undefined || methods === undefined) return []
+    const depth = indent.length / 4
+    above[depth] = segment.startsWith('/') ? segment : `/${segment}`
+    const path = above.slice(0, depth + 1).join('')
+    return methods.split(', ').map((method) => `${method} ${path}`)
+  })
+}

@@ -1,0 +1,127 @@
+import t from 'tap'
+import { countEvents, failuresOf, outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
+
+const { app, db, clock } = await freshApp(t)
+
+/** Somebody who has only the password, and uses up the budget. */
+async function lockOut (person: Person): Promise<Person> {
+  const [thief] = await sessionsOf(person, 1)
+  for (let i = 0; i < 5; i++) t.equal(outcome(await thief!.verify(await wrong(person, i))), '400 OTP_INVALID')
+  return thief!
+}
+
+async function wrong (person: Person, i: number): Promise<string> {
+  const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => person.code(offset)))
+  return Array.from({ length: 10 }, (_, k) => String(100_000 + i * 50 + k)).find((code) => !near.includes(code))!
+}
+
+t.test('T11 a wrong password never reaches the counter', async (t) => {
+  const ada = await (await signUp(app, 'ada')).enrol()
+  for (let i = 0; i < 6; i++) t.equal(outcome(await ada.elsewhere().login('wrong password')), '401 CREDENTIALS_INVALID')
+  t.equal(await failuresOf(db, ada), 0)
+})
+
+t.test('T11 during a lock, right, wrong and used codes get one answer; afterwards the right one works', async (t) => {
+  const bob = await (await signUp(app, 'bob')).enrol()
+  const used = await bob.code()
+  await lockOut(bob)
+  const [session, other] = await sessionsOf(bob, 2)
+  const answers = [await session!.verify(await bob.code(1)), await session!.verify(await wrong(bob, 7)), await session!.verify(used), await other!.verify(await wrong(bob, 8))]
+  t.same(answers.map(outcome), Array(4).fill('429 OTP_LOCKED'))
+  const said = (body: string) => body.replace(/"retryAfterSeconds":\d+/, '')
+  t.equal(new Set(answers.map(({ body }) => said(body))).size, 1, 'word for word')
+  t.equal(await failuresOf(db, bob), 5, 'and none is counted: nobody lengthens a lock')
+
+  await clock.advance(61)
+  const code = await bob.nextCode()
+  await until('the lock to be forgotten', async () => (await session!.verify(code)).statusCode === 200)
+  t.equal(await failuresOf(db, bob), 0, 'an accepted code resets')
+  const [again] = await sessionsOf(bob, 1)
+  t.equal(outcome(await again!.verify(await wrong(bob, 9))), '400 OTP_INVALID', 'the whole budget is back')
+})
+
+t.test('T11 open verified sessions go on during a lock, and step up', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  await lockOut(eve)
+  expect(200, await eve.request('GET', '/account'))
+  t.equal(outcome(await eve.verify()), '200')
+})
+
+t.test('T11 a verified session has its own five: they end it and lock nobody', async (t) => {
+  const fay = await (await signUp(app, 'fay')).enrol()
+  const [other] = await sessionsOf(fay, 1)
+  expect(200, await other!.verify())
+  for (let i = 0; i < 4; i++) t.equal(outcome(await other!.verify(await wrong(fay, i))), '400 OTP_INVALID')
+  t.equal(outcome(await other!.verify(await wrong(fay, 4))), '401 SESSION_ENDED')
+  t.equal(outcome(await other!.request('GET', '/account')), '401 SESSION_ENDED')
+  t.equal(outcome(await other!.refreshTokens()), '401 SESSION_ENDED')
+  t.equal(await failuresOf(db, fay), 0)
+  t.equal(await countEvents(db, fay, 'otp_session_spent'), 1)
+  expect(200, await fay.request('GET', '/account'))
+
+  for (let i = 0; i < 4; i++) await fay.verify(await wrong(fay, i + 10))
+  expect(200, await fay.verify())
+  for (let i = 0; i < 4; i++) t.equal(outcome(await fay.verify(await wrong(fay, i + 20))), '400 OTP_INVALID', 'an accepted code gives a session its five again')
+})
+
+t.test('T11 recovery codes are never locked; using one clears the lock and ends the unverified sessions', async (t) => {
+  const guy = await (await signUp(app, 'guy')).enrol()
+  const thief = await lockOut(guy)
+  const [owner] = await sessionsOf(guy, 1)
+  for (let i = 0; i < 20; i++) t.equal(outcome(await owner!.recover(`0000-0000-0000-0000-0000-00${10 + i}`)), '400 RECOVERY_CODE_INVALID')
+  t.equal(await failuresOf(db, guy), 5, 'wrong recovery codes count nowhere')
+  t.equal(outcome(await owner!.recover(guy.recoveryCodes[0]!)), '200')
+  t.equal(await failuresOf(db, guy), 0)
+  t.equal(outcome(await thief.verify(await wrong(guy, 6))), '401 SESSION_ENDED')
+  t.equal(outcome(await guy.request('GET', '/session')), '200', 'verified sessions stay')
+  const [next] = await sessionsOf(guy, 1)
+  t.equal(outcome(await next!.verify()), '200', 'and TOTP works at once')
+})
+
+t.test('T11 a pending device\'s wrong codes lock nothing', async (t) => {
+  const ivy = await signUp(app, 'ivy')
+  expect(200, await ivy.login())
+  expect(201, await ivy.create())
+  for (let i = 0; i < 9; i++) t.equal(outcome(await ivy.verify(await wrong(ivy, i))), '400 OTP_INVALID')
+  t.equal(await failuresOf(db, ivy), 0)
+  t.equal(outcome(await ivy.confirm()), '200', 'the tenth may be right')
+})
+
+/** As if others had failed that often, at other replicas: this process remembers nothing of it. */
+const haveFailed = (person: Person, failures: number, lockedSeconds: number) =>
+  db.query('update otp_user set failures = $2, locked_until = test_clock.clock_timestamp() + make_interval(secs => $3) where user_id = $1', [userId(person), failures, lockedSeconds])
+
+t.test('T11 a lock that this process has not heard of', async (t) => {
+  for (const [i, code] of ['right', 'wrong'].entries()) {
+    const kim = await (await signUp(app, `kim${i}`)).enrol()
+    const [session] = await sessionsOf(kim, 1)
+    await haveFailed(kim, 5, 60)
+    const answer = await session!.verify(code === 'right' ? await kim.nextCode() : await wrong(kim, 0))
+    t.equal(outcome(answer), '429 OTP_LOCKED', code)
+    t.ok(answer.json().retryAfterSeconds <= 60)
+  }
+})
+
+t.test('T14 a hundred failures in a row stop TOTP, whatever time passes, until a recovery code frees it', async (t) => {
+  const joy = await (await signUp(app, 'joy')).enrol()
+  await haveFailed(joy, 99, -1)
+  const [session] = await sessionsOf(joy, 1)
+  t.equal(outcome(await session!.verify(await wrong(joy, 0))), '400 OTP_INVALID', 'the hundredth is judged')
+  t.equal(await failuresOf(db, joy), 100)
+  for (const days of [1, 30, 400]) {
+    const late = await (await signUp(app, `late${days}`)).enrol()
+    await haveFailed(late, 100, 3_600)
+    await clock.advance(days * 86_400)
+    const [later] = await sessionsOf(late, 1)
+    t.equal(outcome(await later!.verify()), '429 OTP_LOCKED', `the right code, ${days} days later`)
+    t.equal(await failuresOf(db, late), 100)
+  }
+  const [owner] = await sessionsOf(joy, 1)
+  expect(200, await owner!.recover(joy.recoveryCodes[0]!))
+  t.equal(await failuresOf(db, joy), 0)
+  const [next] = await sessionsOf(joy, 1)
+  t.equal(outcome(await next!.verify()), '200')
+})

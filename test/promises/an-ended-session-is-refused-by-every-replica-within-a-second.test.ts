@@ -1,0 +1,126 @@
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { need } from '../helpers/need.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, sessionsOf, settled, startReplicas } from '../helpers/replicas.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+await need('redis-server')
+
+/** REVOCATION_SECONDS. */
+const BOUND_MS = 1_000
+const PARALLEL = 50
+
+// J5. Every test: what a replica was asked at a time later than the bound after the end was answered, it refused.
+t.test('J5 ended where Redis cannot be reached, refused everywhere', async (t) => {
+  const { replicas: [a, b, c], db } = await startReplicas(t, 3)
+  const ada = await signUp(a!.app)
+  const all = await sessionsOf(ada, a!, PARALLEL)
+  await pastFirstSeconds({ db })
+  for (const person of all) {
+    t.equal(await guarded(b!, person), 200)
+    t.equal(await guarded(c!, person), 200)
+  }
+
+  await a!.redis.cut()
+  const [viaMessage, ...others] = all
+  const served = await Promise.all(others.map((person) => servedAfterEnd(b!, person)))
+  t.ok(Math.max(...served) <= BOUND_MS, `A cut off from Redis: served for ${Math.max(...served)} ms`)
+  const atHome = await Promise.all(others.map((person) => guarded(a!, person)))
+  t.same(new Set(atHome), new Set([401]), 'the same replica knows')
+  for (const person of others) await until('C to refuse', async () => await guarded(c!, person) === 401, BOUND_MS)
+
+  await a!.redis.restore()
+  await settled(a!)
+  const withMessage = await servedAfterEnd(b!, viaMessage!)
+  t.ok(withMessage <= BOUND_MS, `told by message: served for ${withMessage} ms`)
+})
+
+t.test('J5 the replica that ended it knows at once', async (t) => {
+  const { replicas: [a, b] } = await startReplicas(t, 2)
+  const ada = await signUp(a!.app)
+  const people = await sessionsOf(ada, a!, PARALLEL)
+  for (const person of people) t.equal(await guarded(a!, person), 200)
+  const release = holdFeed(a!)
+  const answers = await Promise.all(people.map(async (person) => {
+    expect(204, await person.request('POST', '/token/revoke'))
+    return await guarded(a!, person)
+  }))
+  t.same(new Set(answers), new Set([401]), 'before its own feed could tell')
+  release()
+  for (const person of people) await until('B to refuse', async () => await guarded(b!, person) === 401, BOUND_MS)
+})
+
+t.test('J5 Redis comes back with old copies, or empty', async (t) => {
+  const { replicas: [a, b, c], db, redisServer, another } = await startReplicas(t, 3)
+  const ada = await signUp(a!.app)
+  await pastFirstSeconds({ db })
+  const people = await sessionsOf(ada, a!, PARALLEL)
+  for (const person of people) t.equal(await guarded(b!, person), 200)
+
+  const redis = new Redis(redisServer.url)
+  t.teardown(() => redis.disconnect())
+  await until('the copies to be there', async () => (await redis.keys('*:session:*')).length === PARALLEL)
+  const keys = await redis.keys('*:session:*')
+  const dumped = await Promise.all(keys.map(async (key) => [key, await redis.dumpBuffer(key)] as const))
+
+  const served = await Promise.all(people.map((person) => servedAfterEnd(b!, person)))
+  t.ok(Math.max(...served) <= BOUND_MS, `served for ${Math.max(...served)} ms`)
+  await redisServer.restart()
+  await Promise.all([a!, b!, c!].map(settled))
+  for (const [key, bytes] of dumped) await redis.restore(key, 60_000, bytes, 'REPLACE')
+  t.equal((await redis.keys('*:session:*')).length, PARALLEL)
+
+  const late = await another()
+  for (const replica of [a!, b!, c!, late]) {
+    t.same(new Set(await Promise.all(people.map((person) => guarded(replica, person)))), new Set([401]),
+      'whether it knew the session, heard of its end only, or started after it')
+  }
+  await redis.flushall()
+  for (const replica of [a!, b!, c!, late]) {
+    t.same(new Set(await Promise.all(people.map((person) => guarded(replica, person)))), new Set([401]), 'after FLUSHALL')
+  }
+})
+
+t.test('J5 a replica that hears of no ends asks Postgres, or answers 503', async (t) => {
+  const { replicas: [a, b] } = await startReplicas(t, 2)
+  const ada = await signUp(a!.app)
+  const [first, second, third] = await sessionsOf(ada, a!, 3) as [Person, Person, Person]
+  for (const person of [first, second, third]) t.equal(await guarded(b!, person), 200)
+  await a!.redis.cut()
+
+  const release = holdFeed(b!)
+  const served = await servedAfterEnd(b!, first)
+  t.ok(served <= BOUND_MS, `its feed held back: served for ${served} ms`)
+  await until('the feed to be stale', () => !b!.app.countersign.sessions.state().isFeedFresh)
+  t.equal(await guarded(b!, second), 200, 'one that is alive is served, from Postgres')
+  const before = b!.app.countersign.sessions.state().postgres
+  t.equal(await guarded(b!, second), 200)
+  t.equal(b!.app.countersign.sessions.state().postgres, before + 1)
+  release()
+  await until('the feed to be fresh', () => b!.app.countersign.sessions.state().isFeedFresh)
+
+  t.equal(await guarded(b!, second), 200)
+  b!.postgres.pause()
+  expect(204, await second.request('POST', '/token/revoke'))
+  const endedAtMs = performance.now()
+  let lastServedMs = 0
+  await until('B to answer 503', async () => {
+    const beganAtMs = performance.now()
+    const status = await guarded(b!, second)
+    if (status === 200) lastServedMs = beganAtMs - endedAtMs
+    return status === 503
+  })
+  t.ok(lastServedMs <= BOUND_MS, `Postgres half-open: served for ${lastServedMs} ms`)
+  t.equal(await guarded(b!, third), 503, 'and what it cannot ask about is not served either')
+  b!.postgres.resume()
+  await until('B to serve again', async () => await guarded(b!, third) === 200)
+  t.equal(await guarded(b!, second), 401)
+
+  await b!.postgres.cut()
+  expect(204, await third.request('POST', '/token/revoke'))
+  await until('B to answer 503', async () => await guarded(b!, third) === 503, 3 * BOUND_MS)
+  await b!.postgres.restore()
+  await until('B to refuse', async () => await guarded(b!, third) === 401)
+})

@@ -1,0 +1,87 @@
+import t from 'tap'
+import { countEvents, failuresOf, outcome, sessionsOf, tally, userId } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { need } from '../helpers/need.js'
+import { signUp } from '../helpers/person.js'
+
+await need('postgres')
+
+const { app, db, clock, another } = await freshApp(t)
+const replica = await another()
+
+/** Guesses that differ, none of them right: what a judge would say no to. */
+async function wrongCodes (near: string[], count: number): Promise<string[]> {
+  return Array.from({ length: count + near.length }, (_, i) => String(100_000 + i * 7919).slice(-6)).filter((code) => !near.includes(code)).slice(0, count)
+}
+
+t.test('T10 sixty guesses at once, twenty sessions, two replicas: five judged', async (t) => {
+  const ada = await (await signUp(app, 'ada')).enrol()
+  const sessions = await sessionsOf(ada, 20, [app, replica])
+  const near = await Promise.all([-1, 0, 1, 2].map((offset) => ada.code(offset)))
+  const guesses = await wrongCodes(near, 60)
+  const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 20]!.verify(guess)))
+  t.same(tally(answers), { '400 OTP_INVALID': 5, '429 OTP_LOCKED': 55 })
+  t.equal(await countEvents(db, ada, 'otp_refused', 'otp_locked'), 5, 'five leave an event')
+  t.equal(await failuresOf(db, ada), 5)
+  for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
+    const { retryAfterSeconds } = answer.json<{ retryAfterSeconds: number }>()
+    if (retryAfterSeconds < 1 || retryAfterSeconds > 60 || answer.headers['retry-after'] !== String(retryAfterSeconds)) t.fail(answer.body)
+  }
+})
+
+t.test('T10 with the right code among fifty: the budget holds, and it is let in once at most', async (t) => {
+  const bob = await (await signUp(app, 'bob')).enrol()
+  const sessions = await sessionsOf(bob, 10, [app, replica])
+  const right = await bob.nextCode()
+  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => bob.code(offset))), 49)
+  guesses.splice(25, 0, right)
+  const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 10]!.verify(guess)))
+  const { 200: accepted = 0 } = tally(answers)
+  const judged = await countEvents(db, bob, 'otp_refused', 'otp_locked')
+  t.ok(accepted <= 1, JSON.stringify(tally(answers)))
+  t.ok(judged <= (accepted === 1 ? 10 : 5), `${judged} judged: five before, and five after a code that was accepted`)
+})
+
+t.test('T10 nor does a verified session judge more than five, then it ends', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  const [twin] = [eve.elsewhere(replica)]
+  twin!.access = eve.access
+  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => eve.code(offset))), 50)
+  const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? eve : twin!).verify(guess)))
+  t.notOk(tally(answers)['200'])
+  const [session] = await db.query<{ failures: number, reason: string }>('select failures, end_reason as reason from otp_session where user_id = $1 and id = $2', [userId(eve), eve.claims()['sid']])
+  t.same(session, { failures: 5, reason: 'otp_session_spent' })
+  t.equal(outcome(await eve.request('GET', '/session')), '401 SESSION_ENDED')
+  t.equal(await failuresOf(db, eve), 0, 'the user\'s own counter is untouched')
+  t.equal(outcome(await (await sessionsOf(eve, 1))[0]!.verify()), '200')
+})
+
+t.test('T10 nor a pending device more than ten, then it is gone with its codes', async (t) => {
+  const fay = await signUp(app, 'fay')
+  await fay.login()
+  await fay.create()
+  const right = await fay.nextCode()
+  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => fay.code(offset))), 50)
+  const answers = await Promise.all(guesses.map((guess) => fay.verify(guess)))
+  t.notOk(tally(answers)['200'])
+  t.equal(outcome(await fay.verify(right)), '400 OTP_NOT_SET_UP', 'the right code comes too late')
+  t.same(await db.query('select from otp_recovery_code where user_id = $1', [userId(fay)]), [])
+  t.equal(await failuresOf(db, fay), 0, 'and it counts against nothing else')
+  t.equal(await countEvents(db, fay, 'otp_setup_spent'), 1)
+})
+
+t.test('T10 the count outlives whoever made it, and goes on from lock to lock', async (t) => {
+  const guy = await (await signUp(app, 'guy')).enrol()
+  await db.query('update otp_user set failures = 4 where user_id = $1', [userId(guy)])
+  for (const [failures, seconds] of [[5, 60], [6, 120], [7, 240], [8, 480], [9, 960], [10, 1920], [11, 3600], [12, 3600]] as const) {
+    const late = await another({ DATABASE_POOL_SIZE: '2' })
+    const [session] = await sessionsOf(guy, 1, [late])
+    const answers = await Promise.all((await wrongCodes([], 50)).map((guess) => session!.verify(guess)))
+    t.same(tally(answers), { '400 OTP_INVALID': 1, '429 OTP_LOCKED': 49 }, `attempt ${failures}: one is judged`)
+    t.equal(await failuresOf(db, guy), failures)
+    const [lock] = await db.query<{ until: Date }>('select locked_until as until from otp_user where user_id = $1', [userId(guy)])
+    const leftSeconds = (lock!.until.getTime() - (await clock.now()).getTime()) / 1000
+    t.ok(leftSeconds > seconds - 10 && leftSeconds <= seconds, `${leftSeconds} s of ${seconds} are left`)
+    await clock.advance(leftSeconds + 0.5)
+  }
+})

@@ -1,0 +1,107 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { failuresOf, outcome, sessionsOf, tally } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { stepAt, totp } from '../helpers/authenticator.js'
+import { childServer } from '../helpers/child-server.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { startRedisServer } from '../helpers/redis-server.js'
+import { stores } from '../helpers/stores.js'
+import { until } from '../helpers/wait.js'
+
+await need('redis-server')
+
+const redis = await startRedisServer(t)
+const { app, db, clock } = await freshApp(t, { REDIS_URL: redis.url })
+const redisIs = (state: string) => until(`Redis to be ${state}`, async () => (await app.inject('/readyz')).json().redis === state)
+await redisIs('up')
+
+async function flush (): Promise<void> {
+  const client = new Redis(redis.url)
+  await client.flushall()
+  client.disconnect()
+}
+
+/** What may happen to Redis between two requests. */
+const losses: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
+  ['flushed', flush],
+  ['killed', () => redis.kill()],
+  ['back, without what it knew', async () => { await redis.restart(); await redisIs('up') }]
+]
+
+for (const [loss, lose] of losses) {
+  t.test(`T5 T2 T3 T10 Redis ${loss}`, async (t) => {
+    const ada = await (await signUp(app, `ada-${loss.length}`)).enrol()
+    await clock.advance(90)
+    const [a, b] = await sessionsOf(ada, 2)
+    const [earlier, code] = await Promise.all([-1, 0].map((offset) => ada.code(offset)))
+    expect(200, await a!.verify(code))
+    for (let i = 0; i < 3; i++) await b!.verify(await wrong(ada, i))
+    await lose()
+    t.equal(outcome(await b!.verify(code)), '400 OTP_INVALID', 'used stays used')
+    t.equal(outcome(await a!.verify(code)), '400 OTP_INVALID', 'for the session that used it, too')
+    t.equal(outcome(await b!.verify(earlier)), '400 OTP_INVALID', 'and so does what lies before it')
+    t.equal(await failuresOf(db, ada), 5, 'the count went on: three before, two after')
+    t.equal(outcome(await b!.verify(await ada.code(1))), '429 OTP_LOCKED', 'a lock is a lock')
+    t.equal(outcome(await a!.request('GET', '/account')), '200', 'and a session is a session')
+  })
+}
+
+async function wrong (person: Person, i: number): Promise<string> {
+  const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => person.code(offset)))
+  return Array.from({ length: 10 }, (_, k) => String(100_000 + i * 50 + k)).find((code) => !near.includes(code))!
+}
+
+t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', async (t) => {
+  await redisIs('up')
+  const bob = await (await signUp(app, 'bob')).enrol()
+  const sessions = await sessionsOf(bob, 10)
+  const code = await bob.nextCode()
+  const racers = Array.from({ length: 50 }, (_, i) => sessions[i % 10]!.verify(code))
+  const killed = redis.kill()
+  const answers = await Promise.all(racers)
+  await killed
+  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.notOk(answers.some(({ statusCode }) => statusCode >= 500), JSON.stringify(tally(answers)))
+})
+
+t.test('T5 the app killed right after its answer: what was used stays used, what was counted stays counted', async (t) => {
+  const { databaseUrl } = await stores()
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-kill-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const settings = {
+    LOG_LEVEL: 'silent',
+    NETWORK_LIMITS: 'off',
+    DATA_DIR: folder,
+    JWT_KEYS: `j:${randomBytes(32).toString('base64url')}`,
+    SEAL_KEYS: `s:${randomBytes(32).toString('base64url')}`,
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url })
+  }
+  const first = await childServer(t, settings)
+  const eve = await signUp(first.app, 'eve')
+  expect(200, await eve.login())
+  expect(201, await eve.create())
+  const step = stepAt(new Date())
+  const confirming = totp(eve.phone.secret!, step - 1)
+  const code = totp(eve.phone.secret!, step)
+  expect(200, await eve.confirm(confirming))
+  const [session, other] = await sessionsOf(eve, 2)
+  expect(200, await session!.verify(code))
+  for (const near of [5, 6, 7]) t.equal(outcome(await other!.verify(totp(eve.phone.secret!, step + near))), '400 OTP_INVALID')
+  await first.kill('SIGKILL')
+
+  const second = await childServer(t, settings)
+  const late = eve.elsewhere(second.app)
+  late.access = other!.access
+  for (const used of [confirming, code]) t.equal(outcome(await late.verify(used)), '400 OTP_INVALID')
+  const kept = eve.elsewhere(second.app)
+  kept.access = session!.access
+  t.equal(outcome(await kept.request('GET', '/account')), '200', 'a session that was answered is there')
+  t.equal(outcome(await late.verify(totp(eve.phone.secret!, stepAt(new Date()) + 1))), '429 OTP_LOCKED', 'three before and two after are five: dying clears no count')
+})

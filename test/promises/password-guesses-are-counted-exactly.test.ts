@@ -1,0 +1,60 @@
+import t from 'tap'
+import { freshApp } from '../helpers/app.js'
+import { address, behindProxy, byCode, logInFrom } from '../helpers/logins.js'
+import { need } from '../helpers/need.js'
+import { expect, signUp } from '../helpers/person.js'
+
+await need('postgres')
+
+const failed = "select count(*)::int as n from otp_event where kind = 'login_failed'"
+
+t.test('P4 sixty guesses at once over two replicas from one network: ten are judged', async (t) => {
+  const { app, another, db } = await freshApp(t, behindProxy)
+  const replicas = [app, await another()] as const
+  const ada = await signUp(app)
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`)))
+  t.same(byCode(answers), { CREDENTIALS_INVALID: 10, RATE_LIMITED: 50 })
+  t.same(await db.query(failed), [{ n: 10 }], 'hashes judged')
+  for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
+    const seconds = Number(answer.headers['retry-after'])
+    if (!(seconds > 880 && seconds <= 900)) t.fail(`seconds to wait: ${seconds}`)
+  }
+  t.equal((await logInFrom(app, '192.0.2.1', 'ada', ada.password)).statusCode, 429, 'the right one too: the answer must not tell')
+  t.equal((await logInFrom(app, '192.0.2.2', 'ada', ada.password)).statusCode, 200, 'another network has its own budget')
+})
+
+t.test('P4 a hundred and thirty networks at once over two replicas: a hundred are judged', async (t) => {
+  const { app, another, db } = await freshApp(t, behindProxy)
+  const replicas = [app, await another()] as const
+  await signUp(app)
+  const answers = await Promise.all(Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`)))
+  t.same(byCode(answers), { CREDENTIALS_INVALID: 100, RATE_LIMITED: 30 })
+  t.same(await db.query(failed), [{ n: 100 }])
+})
+
+t.test('P4 one budget for all doors where the password is asked, also at once', async (t) => {
+  const { app, another, db } = await freshApp(t)
+  const other = await another()
+  const ada = await signUp(app)
+  expect(200, await ada.login())
+  const guesses = Array.from({ length: 60 }, (_, i) => i % 2 === 0
+    ? ada.elsewhere(i % 4 === 0 ? app : other).login(`guess ${i}`)
+    : (i % 4 === 1 ? app : other).inject({ method: 'POST', url: '/totp/create', headers: { authorization: `Bearer ${ada.access}` }, payload: { password: `guess ${i}` } }))
+  const { CREDENTIALS_INVALID: atToken = 0, REAUTH_REQUIRED: atCreate = 0, RATE_LIMITED: refused } = byCode(await Promise.all(guesses))
+  t.same([atToken + atCreate, refused], [10, 50])
+  t.same(await db.query(failed), [{ n: 10 }])
+  t.equal((await ada.create({ password: ada.password })).statusCode, 429)
+  t.equal((await ada.login()).statusCode, 429)
+  t.same(await db.query('select count(*)::int as n from otp_device'), [{ n: 0 }], 'no guess began a device')
+})
+
+t.test('P4 guesses that race the owner: his success makes room once, no more', async (t) => {
+  const { app, another, db } = await freshApp(t, behindProxy)
+  const replicas = [app, await another()] as const
+  const ada = await signUp(app)
+  const answers = await Promise.all(Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`)))
+  const { ok = 0, CREDENTIALS_INVALID: judged = 0 } = byCode(answers)
+  t.ok(ok <= 1)
+  t.ok(judged <= 10 + 10 * ok, `${judged} judged with ${ok} success`)
+  t.same(await db.query(failed), [{ n: judged }])
+})

@@ -1,0 +1,57 @@
+import { randomBytes } from 'node:crypto'
+import pg from 'pg'
+import t, { type Test } from 'tap'
+import { serviceMigrations } from '../../migrations/index.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { call, freshFolder, startServer } from '../helpers/server-process.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+
+const keys = { JWT_KEYS: `a:${randomBytes(32).toString('base64url')}`, SEAL_KEYS: `b:${randomBytes(32).toString('base64url')}` }
+const names = Object.keys(serviceMigrations)
+const migrated = (said: string) => [...said.matchAll(/"name":"([^"]+)","msg":"migrated"/g)].map(([, name]) => name)
+const start = async (t: Pick<Test, 'teardown'>, url: string) => startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshFolder(t) })
+const isReady = async (base: string) => await until('it to be ready', async () => (await call(base, 'GET', '/readyz')).status === 200, 30_000)
+
+t.test('M1 four processes at once on an empty database: each migration ran once, all serve', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const four = await Promise.all(Array.from({ length: 4 }, () => start(t, url)))
+  for (const base of await Promise.all(four.map((one) => one.listening()))) {
+    await isReady(base)
+    t.equal((await call(base, 'POST', '/token', { body: { username: 'x', password: 'y' } })).status, 401)
+  }
+  t.same(four.flatMap((one) => migrated(one.said())), names, 'in order, by one of them')
+  t.same((await query<{ name: string }>('select name from countersign_migration order by name')).map(({ name }) => name), names)
+})
+
+t.test('M1 a migrator killed half-way leaves nothing, and the next one completes', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const blocker = new pg.Client({ connectionString: url })
+  await blocker.connect()
+  t.teardown(() => blocker.end())
+  // The second migration wants to make this table, and waits for us to decide.
+  await blocker.query('begin; create table account_network (x integer)')
+  const first = await start(t, url)
+  await until('the migrator to wait in the second migration', async () =>
+    (await query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%account_network%' and pid <> pg_backend_pid()")).length > 0, 20_000)
+  await first.kill('SIGKILL')
+  await blocker.query('rollback')
+  t.same(await query("select tablename from pg_tables where schemaname = 'public' and tablename not like 'countersign_migration%'"), [], 'nothing of it was kept')
+
+  const next = await start(t, url)
+  await isReady(await next.listening())
+  t.same(migrated(next.said()), names)
+})
+
+t.test('M1 an old replica and a new one: a migration that is there already is not run again', async (t) => {
+  const { url } = await freshDatabase(t)
+  const first = await start(t, url)
+  await isReady(await first.listening())
+  const second = await start(t, url)
+  await isReady(await second.listening())
+  t.same(migrated(second.said()), [])
+  const third = startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshFolder(t), MIGRATE: 'off' })
+  t.equal((await call(await third.listening(), 'POST', '/token', { body: { username: 'x', password: 'y' } })).status, 401)
+})

@@ -1,0 +1,132 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { base32 } from '../../src/core/totp.js'
+import { failuresOf, outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { stepAt, totp } from '../helpers/authenticator.js'
+import { childServer } from '../helpers/child-server.js'
+import { expect, signUp } from '../helpers/person.js'
+import { freshDatabase } from '../helpers/database.js'
+import { stores } from '../helpers/stores.js'
+
+const { databaseUrl, redisUrl } = await stores()
+const namespace = `test_${randomBytes(6).toString('hex')}`
+const { app, db } = await freshApp(t, {}, { namespace })
+
+/** Every spelling of a secret that a program might write down by mistake. */
+const spellings = (secret: Buffer) => [secret.toString('hex'), secret.toString('base64').replace(/=+$/, ''), secret.toString('base64url'), base32(secret), secret.toString('latin1'), `\\x${secret.toString('hex')}`]
+const withoutHyphens = (codes: readonly string[]) => codes.flatMap((code) => [code, code.replaceAll('-', '')])
+/** Six digits of their own, not a part of a longer number. */
+const holdsCode = (text: string, code: string) => new RegExp(`(?<![0-9.])${code}(?![0-9])`).test(text)
+
+async function everythingStored (): Promise<string> {
+  const tables = await db.query<{ name: string }>("select table_name::text as name from information_schema.tables where table_schema = 'public'")
+  t.ok(tables.length >= 9)
+  let text = ''
+  for (const { name } of tables) text += JSON.stringify(await db.query(`select to_jsonb(x)::text as row from "${name}" x`))
+  if (redisUrl === undefined) return text
+  const redis = new Redis(redisUrl)
+  for await (const keys of redis.scanStream({ match: `*${namespace}*`, count: 1000 })) {
+    for (const key of keys as string[]) text += key + (await redis.dumpBuffer(key))?.toString('latin1')
+  }
+  redis.disconnect()
+  return text
+}
+
+t.test('T6 R1 E3 no secret, code or recovery code in any table or Redis key, pending or confirmed', async (t) => {
+  const ada = await signUp(app, 'ada')
+  expect(200, await ada.login())
+  expect(201, await ada.create())
+  const secret = ada.phone.secret!
+  const search = async (when: string) => {
+    const text = await everythingStored()
+    t.ok(text.includes(userId(ada)), 'the search sees what is there')
+    for (const spelling of [...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ada.refresh!]) t.notOk(text.includes(spelling), when)
+    for (const code of codes) t.notOk(holdsCode(text, code), when)
+  }
+  const codes = [await ada.wrongCode()]
+  await ada.verify(codes[0])
+  await search('pending')
+  codes.push(await ada.nextCode())
+  expect(200, await ada.confirm(codes[1]))
+  codes.push(await ada.nextCode())
+  expect(200, await ada.verify(codes[2]))
+  const [session] = await sessionsOf(ada, 1)
+  await session!.verify(codes[2])
+  await session!.recover('0000-0000-0000-0000-0000-0000')
+  expect(200, await session!.recover(ada.recoveryCodes[0]!))
+  expect(201, await session!.request('POST', '/totp/recovery_code/create'))
+  await search('confirmed, used and replaced')
+})
+
+t.test('T6 after confirmation, no answer shows the secret again', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  const [other] = await sessionsOf(eve, 1)
+  const secret = eve.phone.secret!
+  const bodies: string[] = []
+  for (const [method, url] of [['GET', '/totp/status'], ['GET', '/totp/create'], ['POST', '/totp/create'], ['DELETE', '/totp/rollback'], ['GET', '/account'], ['GET', '/session'], ['POST', '/totp/recovery_code/create'], ['GET', '/openapi.json']] as const) {
+    for (const person of [eve, other!]) bodies.push((await person.request(method, url)).body)
+  }
+  bodies.push((await eve.verify(await eve.wrongCode())).body, (await eve.verify()).body)
+  for (const spelling of spellings(secret)) t.notOk(bodies.join('\n').includes(spelling))
+})
+
+t.test('T6 two sealed secrets swapped in the database open for neither, nor do they let anybody in', async (t) => {
+  const people = [await (await signUp(app, 'fay')).enrol(), await (await signUp(app, 'guy')).enrol()]
+  const rows = await Promise.all(people.map(async (person) => (await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)]))[0]!))
+  for (const [i, person] of people.entries()) await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[1 - i]!.secret])
+  for (const [i, person] of people.entries()) {
+    const [session] = await sessionsOf(person, 1)
+    for (const phone of people) {
+      const answer = await session!.verify(await phone.nextCode())
+      t.equal(outcome(answer), '500 INTERNAL_ERROR', 'tampering is not the user\'s fault, and is to be noticed')
+      t.same(Object.keys(answer.json()).sort(), ['code', 'error', 'message', 'statusCode'])
+    }
+    t.equal(session!.claims()['otp_device_id'], null)
+    t.equal(await failuresOf(db, person), 2, 'each try is paid for')
+    await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[i]!.secret])
+    t.equal(outcome(await session!.verify()), '200', 'put back, it opens')
+  }
+})
+
+t.test('T6 E3 nor in a log at its most talkative', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-log-'))
+  t.teardown(() => rm(folder, { recursive: true, force: true }))
+  const server = await childServer(t, {
+    LOG_LEVEL: 'trace',
+    NETWORK_LIMITS: 'off',
+    DATA_DIR: folder,
+    JWT_KEYS: `j:${randomBytes(32).toString('base64url')}`,
+    SEAL_KEYS: `s:${randomBytes(32).toString('base64url')}`,
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url }),
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
+  })
+  const ivy = await signUp(server.app, `ivy${randomBytes(4).toString('hex')}`)
+  expect(200, await ivy.login())
+  await ivy.elsewhere().login('a wrong password 4711')
+  expect(201, await ivy.create())
+  const secret = ivy.phone.secret!
+  const step = stepAt(new Date())
+  const codes = [totp(secret, step - 1), totp(secret, step), totp(secret, step + 9), totp(secret, step + 1)]
+  const tokens: string[] = []
+  for (const code of codes) {
+    await ivy.verify(code)
+    tokens.push(ivy.access!, ivy.refresh!)
+  }
+  expect(200, await ivy.recover(ivy.recoveryCodes[0]!))
+  await ivy.recover('7777-7777-7777-7777-7777-7777')
+  await ivy.request('POST', '/totp/login', { token: 123456, password: ivy.password })
+  await ivy.refreshTokens()
+  await ivy.request('GET', `/session?access_token=${ivy.access}`)
+  await server.kill('SIGTERM')
+  const text = server.said()
+  t.match(text, /"level":30/, 'there is a log')
+  for (const hidden of [...spellings(secret), ...withoutHyphens(ivy.recoveryCodes), ...tokens, ivy.access!, ivy.refresh!, ivy.password, 'a wrong password 4711', '7777-7777']) {
+    t.notOk(text.includes(hidden), hidden.slice(0, 6))
+  }
+  for (const code of codes) t.notOk(holdsCode(text, code))
+})

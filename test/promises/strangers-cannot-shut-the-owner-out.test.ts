@@ -1,0 +1,132 @@
+import t from 'tap'
+import { freshApp, type App, type Fresh } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
+import { address, behindProxy, byCode, logInFrom } from '../helpers/logins.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+
+const HOME = '203.0.113.7'
+
+interface World extends Fresh {
+  ada: Person
+  guess (from: string, name?: string): Promise<string>
+  enter (from: string): Promise<number>
+  /** As if so many strangers had guessed in vain, without the hashing. The real thing: password-guesses-are-counted-exactly. */
+  strangers (spent: number): Promise<unknown>
+}
+
+const app = await freshApp(t, behindProxy)
+
+async function world (): Promise<World> {
+  const fresh = await emptied(app)
+  const ada = await signUp(fresh.app)
+  return {
+    ...fresh,
+    ada,
+    guess: async (from, name = 'ada') => (await logInFrom(fresh.app, from, name, 'a guess')).json<{ code: string }>().code,
+    enter: async (from) => (await logInFrom(fresh.app, from, 'ada', ada.password)).statusCode,
+    async strangers (spent) {
+      await logInFrom(fresh.app, '192.0.2.200', 'ada', 'a guess')
+      await fresh.db.query("update password_budget set spent = $1 where network = '*'", [spent])
+    }
+  }
+}
+
+/** Wrong passwords from everywhere, each from a network of its own. */
+async function storm (app: App, name: string, count: number, first = 0): Promise<Record<string, number>> {
+  return byCode(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
+}
+
+t.test('P4 a network that logged in before has a budget of its own while strangers exhaust theirs', async (t) => {
+  const { app, enter, guess, clock } = await world()
+  t.equal(await enter(HOME), 200)
+  t.same(await storm(app, 'ada', 110), { CREDENTIALS_INVALID: 100, RATE_LIMITED: 10 })
+  t.equal(await enter('192.0.2.99'), 429, 'a new network is a stranger')
+  for (let i = 0; i < 9; i++) t.equal(await guess(HOME), 'CREDENTIALS_INVALID', 'at home one may mistype')
+  t.equal(await enter(HOME), 200)
+  for (let i = 0; i < 10; i++) t.equal(await guess(HOME), 'CREDENTIALS_INVALID', 'and again')
+  t.equal(await enter(HOME), 429, 'but not without end')
+  await clock.advance(15 * 60)
+  t.equal(await enter(HOME), 200)
+})
+
+t.test('P4 a home that was not used for thirty days is strange again', async (t) => {
+  const { enter, strangers, clock } = await world()
+  t.equal(await enter(HOME), 200)
+  await clock.advance(30 * 86_400 - 60)
+  await strangers(100)
+  t.equal(await enter(HOME), 200, 'just before')
+  await clock.advance(30 * 86_400 + 60)
+  await strangers(100)
+  t.equal(await enter(HOME), 429)
+})
+
+t.test('P4 the windows end by the database\'s clock', async (t) => {
+  const { enter, guess, strangers, clock } = await world()
+  await clock.freeze()
+  for (let i = 0; i < 10; i++) await guess('192.0.2.1')
+  await clock.advance(15 * 60 - 1)
+  t.equal(await enter('192.0.2.1'), 429)
+  await clock.advance(1)
+  t.equal(await guess('192.0.2.1'), 'CREDENTIALS_INVALID')
+  t.equal(await enter('192.0.2.1'), 200)
+
+  await clock.advance(3600)
+  await strangers(100)
+  t.equal(await guess('192.0.2.50'), 'RATE_LIMITED')
+  await clock.advance(3599)
+  t.equal(await enter('192.0.2.50'), 429)
+  await clock.advance(1)
+  t.equal(await enter('192.0.2.50'), 200)
+})
+
+t.test('P4 somebody else\'s success clears nothing, the owner\'s clears what his network spent', async (t) => {
+  const { app, ada, enter, guess, strangers } = await world()
+  const mallory = await signUp(app, 'mallory')
+  const asMallory = async (from: string) => expect(200, await logInFrom(app, from, 'mallory', mallory.password))
+
+  for (let i = 0; i < 10; i++) {
+    t.equal(await guess('192.0.2.1'), 'CREDENTIALS_INVALID')
+    await asMallory('192.0.2.1')
+  }
+  t.equal(await guess('192.0.2.1'), 'RATE_LIMITED', 'his own log-ins in between gained him nothing')
+  t.equal(await enter('192.0.2.2'), 200)
+  t.equal(await guess('192.0.2.1'), 'RATE_LIMITED', 'nor did hers elsewhere')
+
+  await ada.login()
+  await strangers(99)
+  t.equal(await enter(HOME), 200)
+  t.equal(await guess(address(500)), 'CREDENTIALS_INVALID', 'her own one was given back')
+  t.equal(await guess(address(501)), 'RATE_LIMITED', 'the 99 of the world stay spent, whoever succeeds')
+})
+
+t.test('P4 a name that nobody has behaves the same', async (t) => {
+  const { app, guess } = await world()
+  const [known, unknown] = [[], []] as string[][]
+  for (let i = 0; i < 12; i++) {
+    known!.push(await guess('192.0.2.1'))
+    unknown!.push(await guess('192.0.2.1', 'nobody'))
+  }
+  t.same(known, unknown)
+  t.same(known!.slice(9), ['CREDENTIALS_INVALID', 'RATE_LIMITED', 'RATE_LIMITED'])
+  t.same(await storm(app, 'nobody', 95, 300), { CREDENTIALS_INVALID: 90, RATE_LIMITED: 5 })
+})
+
+t.test('P4 L1 one person in any spelling, one network in any spelling', async (t) => {
+  const { guess } = await world()
+  const names = ['ada', 'ADA', 'ａｄａ', 'Ada']
+  for (let i = 0; i < 10; i++) t.equal(await guess(i % 2 === 0 ? '192.0.2.1' : '::ffff:192.0.2.1', names[i % 4]), 'CREDENTIALS_INVALID')
+  for (const name of names) t.equal(await guess('192.0.2.1', name), 'RATE_LIMITED', name)
+  for (let i = 0; i < 10; i++) t.equal(await guess(`2001:db8:1:2:${i}::1`), 'CREDENTIALS_INVALID')
+  t.equal(await guess('2001:db8:1:2:ffff::1'), 'RATE_LIMITED')
+  t.equal(await guess('2001:db8:1:3::1'), 'CREDENTIALS_INVALID', 'the neighbour')
+})
+
+t.test('P4 a right password at another door gives back its one guess and clears its own network', async (t) => {
+  const { ada, db } = await world()
+  expect(200, await ada.login())
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 9; i++) t.equal((await ada.create({ password: 'a guess' })).json<{ code: string }>().code, 'REAUTH_REQUIRED')
+    t.equal((await ada.create({ password: ada.password })).statusCode, 201)
+  }
+  t.same(await db.query('select * from password_budget where spent > 0'), [], 'guesses at home were not the world\'s')
+})

@@ -1,0 +1,78 @@
+import t from 'tap'
+import { outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+
+const ROUNDS = 25
+/** Whatever the machine does meanwhile, it does to all kinds: they take turns. */
+const NOISE_MS = 4
+
+const { app, db, clock } = await freshApp(t)
+await clock.freeze()
+
+const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1]!
+/** A code is judged afresh: no counter stands in the way, and the session has not sent it before. */
+const forgive = (person: Person) => db.query('update otp_user set failures = 0, locked_until = null where user_id = $1', [userId(person)])
+
+t.test('T13 wrong, used, passed over, too early and too late: the same status, body, headers and time', async (t) => {
+  const ada = await (await signUp(app, 'ada')).enrol()
+  await clock.advance(600)
+  const [first, ...sessions] = await sessionsOf(ada, ROUNDS + 1)
+  const used = await ada.code(0)
+  expect(200, await first!.verify(used))
+  const kinds = {
+    wrong: await ada.wrongCode(),
+    used,
+    'passed over': await ada.code(-1),
+    'too late': await ada.code(-3),
+    'too early': await ada.code(4)
+  }
+  const times = new Map(Object.keys(kinds).map((kind) => [kind, [] as number[]]))
+  const answers = new Set<string>()
+  for (const [round, session] of sessions.entries()) {
+    const inTurn = Object.entries(kinds)
+    for (let i = 0; i < inTurn.length; i++) {
+      const [kind, code] = inTurn[(i + round) % inTurn.length]!
+      if (i % 3 === 0) await forgive(ada)
+      const beganAtMs = performance.now()
+      const answer = await session.verify(code)
+      times.get(kind)!.push(performance.now() - beganAtMs)
+      const { date, ...headers } = answer.headers
+      answers.add(`${answer.statusCode} ${answer.body} ${JSON.stringify(headers)}`)
+    }
+  }
+  t.equal(answers.size, 1, [...answers].join('\n'))
+  t.match([...answers][0], /^400 .*OTP_INVALID/)
+  const medians = [...times].map(([kind, taken]) => [kind, median(taken)] as const)
+  const all = medians.map(([, ms]) => ms)
+  t.ok(Math.max(...all) - Math.min(...all) < Math.max(NOISE_MS, Math.min(...all) / 2), JSON.stringify(medians))
+})
+
+t.test('T13 a pending device tells no more', async (t) => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  expect(201, await bob.create())
+  const answers = [await bob.verify(await bob.wrongCode()), await bob.verify(await bob.code(-3)), await bob.verify(await bob.code(4))]
+  t.equal(new Set(answers.map(({ statusCode, body }) => `${statusCode} ${body}`)).size, 1)
+  t.equal(outcome(answers[0]!), '400 OTP_INVALID')
+})
+
+t.test('T13 recovery codes: wrong, used, replaced, somebody else\'s and no code at all are one answer', async (t) => {
+  const [eve, fay] = [await (await signUp(app, 'eve')).enrol(), await (await signUp(app, 'fay')).enrol()]
+  const [one, two] = await sessionsOf(eve, 2)
+  const old = [...eve.recoveryCodes]
+  expect(200, await one!.recover(old[0]!))
+  const [session] = await sessionsOf(eve, 1)
+  const bodies = new Set<string>()
+  for (const code of [old[0]!, fay.recoveryCodes[0]!, '0000-0000-0000-0000-0000-0000', 'nonsense', '', '123456']) {
+    const { statusCode, body } = await session!.recover(code)
+    bodies.add(`${statusCode} ${body}`)
+  }
+  expect(201, await one!.request('POST', '/totp/recovery_code/create'))
+  const [later] = await sessionsOf(eve, 1)
+  const replaced = await later!.recover(old[1]!)
+  bodies.add(`${replaced.statusCode} ${replaced.body}`)
+  t.equal(bodies.size, 1, [...bodies].join('\n'))
+  t.match([...bodies][0], /^400 .*RECOVERY_CODE_INVALID/)
+  t.equal(outcome(await two!.request('GET', '/totp/status')), '401 SESSION_ENDED')
+})

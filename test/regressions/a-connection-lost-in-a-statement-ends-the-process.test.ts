@@ -1,0 +1,27 @@
+import { sql } from 'kysely'
+import t from 'tap'
+import { openPostgres } from '../../src/db/pool.js'
+import { createDb, row } from '../../src/db/tables.js'
+import { need } from '../helpers/need.js'
+import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { until } from '../helpers/wait.js'
+
+const SIZE = 20
+const server = new URL(await need('postgres'))
+
+/** O3: pg tells of a lost connection twice, as the statement's failure and as an event, which nobody heard while the connection was lent out. */
+t.test('O3 connections lost in the middle of their statements are refusals, and nothing else', async (t) => {
+  const proxy = await tcpProxy(t, { host: server.hostname, port: Number(server.port || 5432) })
+  const pool = openPostgres(proxy.url(server.href), SIZE, () => {})
+  t.teardown(() => pool.close())
+  const db = createDb(pool.dialect)
+  for (let i = 0; i < 2; i++) {
+    const asked = Promise.allSettled(Array.from({ length: SIZE }, () => row(db, sql`select pg_sleep(${1.2}::float8)`)))
+    await until('all connections to be busy', () => pool.stats().total === SIZE && (proxy.postgresMessages['E'] ?? 0) >= SIZE)
+    await proxy.cut()
+    t.same(new Set((await asked).map(({ status }) => status)), new Set(['rejected']))
+    proxy.resetCounts()
+    await proxy.restore()
+    t.same(await row(db, sql`select 1 as one`), { one: 1 }, 'and the pool serves again')
+  }
+})

@@ -1,0 +1,42 @@
+import t from 'tap'
+import { outcome, userId } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { tcpProxy } from '../helpers/tcp-proxy.js'
+
+/*
+ * A guess over the budget, which is not judged, used to end the session, or delete the pending device, while the
+ * right code of an earlier request was still being judged: of fifty with one right code, none won.
+ */
+
+const server = new URL(await need('postgres'))
+const db = await freshDatabase(t)
+const proxy = await tcpProxy(t, { host: server.hostname, port: Number(server.port || 5432) })
+const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
+
+/** The right code is judged while the budget is used up by others, and one more comes too late. */
+async function race (person: Person, useUp: () => Promise<unknown>): Promise<string[]> {
+  const [code, wrong] = [await person.nextCode(), await person.wrongCode()]
+  const hold = proxy.holdNext((bytes) => bytes.includes('lockedSeconds'))
+  const early = person.verify(code)
+  await hold.held
+  await useUp()
+  const late = await person.verify(wrong)
+  hold.release()
+  return [outcome(await early), outcome(late)]
+}
+
+t.test('T2 T11 step-up', async (t) => {
+  const ada = await (await signUp(app, 'ada')).enrol()
+  t.same(await race(ada, () => db.query('update otp_session set failures = 5 where user_id = $1 and ended_at is null', [userId(ada)])), ['200', '400 OTP_INVALID'])
+  t.equal(outcome(await ada.request('GET', '/session')), '200')
+})
+
+t.test('T2 T7 confirm', async (t) => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  expect(201, await bob.create())
+  t.same(await race(bob, () => db.query('update otp_device set failures = 10 where user_id = $1', [userId(bob)])), ['200', '400 OTP_INVALID'])
+})

@@ -1,0 +1,57 @@
+import pg from 'pg'
+import t from 'tap'
+import { outcome, tally } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { need } from '../helpers/need.js'
+import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
+
+/*
+ * Whoever waited for a turn was turned away when the one in front met a locked row; who locked a user and stopped there
+ * kept that user out for ever; and giving a guess back took its two rows in the other order than spending it.
+ */
+
+await need('postgres')
+const { app, db } = await freshApp(t)
+
+t.test('O3 one user is locked: that user gets 503, all others log in', async (t) => {
+  const ada = await signUp(app)
+  expect(200, await ada.login())
+  const others = await Promise.all(Array.from({ length: 20 }, (_, i) => signUp(app, `other${i}`)))
+  const holder = new pg.Client({ connectionString: db.url })
+  await holder.connect()
+  t.teardown(() => holder.end())
+  await holder.query('begin')
+  await holder.query('select from otp_user where user_id = $1 for update', [userId(ada)])
+  const [hers, theirs] = await Promise.all([
+    Promise.all(Array.from({ length: 4 }, () => ada.elsewhere().login())),
+    Promise.all(others.map((other) => other.login()))
+  ])
+  await holder.query('commit')
+  t.same(tally(hers), { '503 UNAVAILABLE': 4 })
+  t.same(tally(theirs), { 200: 20 })
+})
+
+t.test('O3 who stops in the middle of a change does not keep the user out', async () => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  let isStuck = () => {}
+  const stuck = new Promise<void>((resolve) => { isStuck = resolve })
+  const holding = app.database.kysely.transaction().execute(async (tx) => {
+    await tx.updateTable('otp_user').set({ failures: 0 }).where('user_id', '=', userId(bob)).execute()
+    await stuck
+  }).catch(() => {})
+  await until('bob to be let in', async () => (await bob.elsewhere().login()).statusCode === 200, 15_000)
+  isStuck()
+  await holding
+})
+
+t.test('P4 guesses spent and given back at once: no deadlock', async (t) => {
+  const cy = await signUp(app, 'cy')
+  await sessionsOf(cy, 20)
+  const before = (await db.query<{ deadlocks: string }>('select deadlocks from pg_stat_database where datname = current_database()'))[0]!.deadlocks
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => i % 3 === 0 ? cy.elsewhere().login('wrong') : cy.elsewhere().login()))
+  t.ok(answers.every((answer) => ['200', '401 CREDENTIALS_INVALID', '429 RATE_LIMITED'].includes(outcome(answer))), JSON.stringify(tally(answers)))
+  const after = (await db.query<{ deadlocks: string }>('select deadlocks from pg_stat_database where datname = current_database()'))[0]!.deadlocks
+  t.equal(after, before)
+})

@@ -1,0 +1,93 @@
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { freshApp, type App } from '../helpers/app.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { guarded, pastFirstSeconds, sessionsOf, startReplicas } from '../helpers/replicas.js'
+import { tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+await need('redis-server')
+
+const PARALLEL = 50
+/** The feed is read each quarter of this: not within a test, unless a message says so. */
+const REVOCATION_SECONDS = '60'
+
+/** Statements and transaction commands that went through: one Parse each, or one simple Query. */
+const statements = ({ postgresMessages: { P = 0, Q = 0 } }: TcpProxy) => P + Q
+
+/** Commands that Redis was sent since `config resetstat`, by name, without those of the link itself (its probe is a DEL). */
+async function commands (redis: Redis): Promise<Record<string, number>> {
+  const lines = (await redis.info('commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)
+  const own = new Set(['del', 'ping', 'info', 'config|resetstat', 'config|get', 'subscribe'])
+  return Object.fromEntries(Array.from(lines, ([, name, calls]) => [name!, Number(calls)] as const).filter(([name]) => !own.has(name)))
+}
+
+for (const limits of ['off', 'on']) {
+  t.test(`J5 GET /session, network limits ${limits}: nothing when hot, one Redis command when cold`, async (t) => {
+    const started = await startReplicas(t, 2, { NETWORK_LIMITS: limits, REVOCATION_SECONDS })
+    const { replicas: [a, b], redisServer } = started
+    const redis = new Redis(redisServer.url)
+    t.teardown(() => redis.disconnect())
+    const ada = await signUp(a!.app)
+    await pastFirstSeconds(started)
+    const people = await sessionsOf(ada, a!, limits === 'on' ? 10 : PARALLEL)
+    await until('the copies', async () => (await redis.keys('*:session:*')).length === people.length)
+
+    const ask = async (app: App) => new Set(await Promise.all(people.map((person) => guarded({ app }, person))))
+    async function costs (app: App, cold: boolean): Promise<void> {
+      for (const replica of [a!, b!]) replica.postgres.resetCounts()
+      await redis.config('RESETSTAT')
+      t.same(await ask(app), new Set([200]))
+      t.equal(statements(a!.postgres) + statements(b!.postgres), 0, 'no statement')
+      t.same(await commands(redis), cold ? { get: people.length } : {})
+    }
+    await costs(a!.app, false) // where they began
+    await costs(b!.app, true) // never seen there
+    await costs(b!.app, false) // and now they are
+  })
+}
+
+/** One instance without Redis, so that nobody tells its feed to look: what is counted is what the request did. */
+async function counted (t: Parameters<typeof freshDatabase>[0]) {
+  const db = await freshDatabase(t)
+  const proxy = await tcpProxy(t as Parameters<typeof tcpProxy>[0], { host: new URL(db.url).hostname, port: Number(new URL(db.url).port || 5432) })
+  const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url), REDIS_URL: '', REVOCATION_SECONDS }, { db })
+  await app.countersign.sessions.poll()
+  async function cost (work: () => Promise<unknown>): Promise<number> {
+    proxy.resetCounts()
+    await work()
+    return statements(proxy)
+  }
+  return { app, cost }
+}
+
+t.test('T2, T10 an accepted code is two statements, each a commit of its own', async (t) => {
+  const { app, cost } = await counted(t)
+  const ada = await (await signUp(app)).enrol()
+  const [later] = await sessionsOf(ada, { app }, 1) as [Person]
+  const code = await later.nextCode()
+  t.equal(await cost(async () => expect(200, await later.verify(code))), 2, 'unverified to verified, with a confirmed device')
+  t.equal(later.claims()['otp_device_id'], ada.deviceId)
+
+  const stepUp = await later.nextCode()
+  t.equal(await cost(async () => expect(200, await later.verify(stepUp))), 2, 'a step-up')
+  const [unsure] = await sessionsOf(ada, { app }, 1) as [Person]
+  const wrong = await unsure.wrongCode()
+  t.equal(await cost(async () => expect(400, await unsure.verify(wrong))), 2, 'a refused one: the attempt, and the event')
+})
+
+t.test('J6 a refresh is one statement, accepted or refused; a guarded request is none', async (t) => {
+  const { app, cost } = await counted(t)
+  const [person] = await sessionsOf(await signUp(app), { app }, 1) as [Person]
+  const { refresh } = person
+  t.equal(await cost(async () => expect(200, await person.refreshTokens())), 1)
+  t.equal(await cost(async () => expect(200, await person.refreshTokens(refresh))), 1, 'the parent, within the grace')
+  t.equal(await cost(async () => expect(200, await person.request('GET', '/session'))), 0)
+  expect(200, await person.refreshTokens())
+  t.equal(await cost(async () => expect(401, await person.refreshTokens(refresh))), 1, 'reused: ends the session')
+  t.equal(await cost(async () => expect(401, await person.request('GET', '/session'))), 0, 'known at once')
+  t.equal(await cost(async () => expect(401, await person.refreshTokens())), 0, 'what is known to have ended is not asked about')
+})

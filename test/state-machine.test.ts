@@ -1,0 +1,209 @@
+import fc from 'fast-check'
+import t from 'tap'
+import { outcome } from './helpers/answers.js'
+import { freshApp } from './helpers/app.js'
+import { secretOf, stepAt, totp } from './helpers/authenticator.js'
+import { expect, signUp, type Person } from './helpers/person.js'
+
+/*
+ * Anything, in any order, from three sessions of one person. After each step the world is compared with a model that
+ * knows only what was proven to whom. Never a verified session without an accepted code, never a code accepted twice,
+ * never a user who is locked out by a device that was not confirmed.
+ */
+
+const SLOTS = 3
+const BUDGET_MS = 10_000
+const { app, clock } = await freshApp(t)
+await clock.freeze()
+
+const slot = fc.nat({ max: SLOTS - 1 })
+/** Which code is sent: of whose device, how many steps from now; or one that was accepted before; or a wrong one. */
+const whichCode = fc.oneof(
+  { weight: 5, arbitrary: fc.record({ of: fc.constantFrom('own', 'confirmed', 'other'), offset: fc.constantFrom(-2, -1, 0, 0, 0, 1, 2), pick: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ of: fc.constant('accepted'), offset: fc.constant(0), pick: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ of: fc.constant('wrong'), offset: fc.constant(0), pick: fc.nat() }) }
+)
+const step = fc.oneof(
+  { weight: 4, arbitrary: fc.record({ do: fc.constant('login' as const), slot }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('create' as const), slot }) },
+  { weight: 8, arbitrary: fc.record({ do: fc.constant('verify' as const), slot, code: whichCode }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('recover' as const), slot, pick: fc.nat() }) },
+  { weight: 1, arbitrary: fc.record({ do: fc.constantFrom('regenerate' as const, 'rollback' as const, 'delete' as const), slot }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('refresh' as const), slot, old: fc.boolean() }) },
+  { weight: 3, arbitrary: fc.record({ do: fc.constant('wait' as const), seconds: fc.constantFrom(30, 30, 30, 30, 60, 150, 310, 610) }) }
+)
+type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
+
+/** Half of the runs begin with the second factor on: by chance few get there early. */
+const enrolment: Step[] = [{ do: 'create', slot: 0 }, { do: 'verify', slot: 0, code: { of: 'own', offset: 0, pick: 0 } }]
+
+interface Slot { person: Person, pending: { secret: Buffer, codes: string[] } | null, parents: string[] }
+
+/** What was seen over all runs: a property that never got anywhere shows nothing. */
+const seen: Record<string, number> = {}
+let runs = 0
+
+class World {
+  readonly slots: Slot[]
+  /** Secrets of devices that an accepted code confirmed, each with the steps that were accepted. */
+  confirmed: Array<{ secret: Buffer, steps: number[] }> = []
+  /** Codes in force, and all there ever were. */
+  recovery: string[] = []
+  allRecovery: string[] = []
+  accepted: string[] = []
+  /** Sessions that an accepted code or a recovery code verified. */
+  readonly proven = new Set<unknown>()
+
+  constructor (person: Person) {
+    this.slots = Array.from({ length: SLOTS }, () => ({ person: person.elsewhere(), pending: null, parents: [] }))
+  }
+
+  #check (holds: boolean, promise: string): void {
+    if (!holds) throw new Error(promise)
+  }
+
+  async code (asking: Slot, { of, offset, pick }: { of: string, offset: number, pick: number }): Promise<string> {
+    if (of === 'accepted') return this.accepted[pick % (this.accepted.length || 1)] ?? '000000'
+    const others = this.slots.flatMap(({ pending }) => pending === null ? [] : [pending.secret])
+    const secret = of === 'own' ? asking.pending?.secret : of === 'confirmed' ? this.confirmed[pick % (this.confirmed.length || 1)]?.secret : others[pick % (others.length || 1)]
+    return secret === undefined ? '000000' : totp(secret, stepAt(await clock.now()) + offset)
+  }
+
+  async take (s: Step): Promise<void> {
+    if (s.do === 'wait') return await clock.advance(s.seconds)
+    const asking = this.slots[s.slot]!
+    const { person } = asking
+    if (s.do !== 'login' && person.access === null) return
+    const result = await this.#do(s, asking, person)
+    seen[`${s.do} ${result}`] = (seen[`${s.do} ${result}`] ?? 0) + 1
+  }
+
+  async #do (s: Exclude<Step, { do: 'wait' }>, asking: Slot, person: Person): Promise<string> {
+    switch (s.do) {
+      case 'login': {
+        const answer = expect(200, await person.login())
+        asking.pending = null
+        asking.parents = []
+        this.#check(person.claims()['otp_device_id'] === null, 'a password alone verifies nothing')
+        this.#check(answer.json().otpRequired === (this.confirmed.length > 0), 'login asks for a second factor if and only if one was confirmed')
+        return '200'
+      }
+      case 'create': {
+        const answer = await person.request('POST', '/totp/create')
+        if (answer.statusCode !== 201) return outcome(answer)
+        this.#check(this.confirmed.length === 0 || this.proven.has(person.claims()['sid']), 'only a verified session adds a device to others')
+        const { otpUrl, recoveryCodes } = answer.json<{ otpUrl: string, recoveryCodes: string[] }>()
+        this.#check(recoveryCodes.length === (this.confirmed.length === 0 ? 5 : 0), 'codes come with the first device')
+        asking.pending = { secret: secretOf(otpUrl), codes: recoveryCodes }
+        this.#check(!this.confirmed.some(({ secret }) => secret.equals(asking.pending!.secret)), 'a confirmed secret is not shown again')
+        this.allRecovery.push(...recoveryCodes)
+        return '201'
+      }
+      case 'verify': return await this.#verify(asking, await this.code(asking, s.code))
+      case 'recover': {
+        const printed = s.pick % 2 === 0 ? this.recovery : this.allRecovery
+        const code = printed[s.pick % (printed.length || 1)] ?? '0000-0000-0000-0000-0000-0000'
+        const answer = await person.recover(code)
+        if (answer.statusCode !== 200) return outcome(answer)
+        this.#check(this.recovery.includes(code), 'only a recovery code that lives, and was not used, is accepted')
+        this.recovery = this.recovery.filter((other) => other !== code)
+        this.#check(answer.json().recoveryCodesLeft === this.recovery.length, 'the number left is told')
+        this.proven.add(person.claims()['sid'])
+        asking.pending = null
+        return '200'
+      }
+      case 'regenerate': {
+        const answer = await person.request('POST', '/totp/recovery_code/create')
+        if (answer.statusCode !== 201) return outcome(answer)
+        this.#check(this.proven.has(person.claims()['sid']), 'only a verified session regenerates')
+        this.recovery = answer.json<string[]>()
+        this.allRecovery.push(...this.recovery)
+        return '201'
+      }
+      case 'rollback': {
+        const answer = await person.request('DELETE', '/totp/rollback')
+        if (answer.statusCode === 200) asking.pending = null
+        return outcome(answer)
+      }
+      case 'delete': {
+        const answer = await person.request('DELETE', '/totp/delete')
+        if (answer.statusCode !== 200) return outcome(answer)
+        this.#check(this.proven.has(person.claims()['sid']), 'only a verified session switches off')
+        this.confirmed = []
+        this.recovery = []
+        for (const other of this.slots) other.pending = null
+        Object.assign(person, answer.json())
+        return '200'
+      }
+      case 'refresh': {
+        const before = person.claims()
+        const token = s.old ? asking.parents[0] ?? person.refresh : person.refresh
+        asking.parents.push(person.refresh!)
+        const answer = await person.refreshTokens(token)
+        if (answer.statusCode !== 200) return outcome(answer)
+        const after = person.claims()
+        this.#check(after['otp_device_id'] === null || this.proven.has(after['sid']), 'refreshing verifies nothing')
+        this.#check(s.old || (after['otp_time'] === before['otp_time'] && after['sid'] === before['sid']), 'nor renews a proof')
+        return '200'
+      }
+    }
+  }
+
+  async #verify (asking: Slot, code: string): Promise<string> {
+    const { person } = asking
+    const nowStep = stepAt(await clock.now())
+    const answer = await person.verify(code)
+    if (answer.statusCode !== 200) return outcome(answer)
+    const isNear = (secret: Buffer) => [nowStep - 1, nowStep, nowStep + 1].find((near) => totp(secret, near) === code)
+    const used = this.confirmed.find(({ secret, steps }) => (isNear(secret) ?? -1) > Math.max(-1, ...steps))
+    const confirms = used === undefined && asking.pending !== null && isNear(asking.pending.secret) !== undefined
+    this.#check(used !== undefined || confirms, 'a code is accepted once, within its window, of a device that is the user\'s or the session\'s own')
+    if (used !== undefined) used.steps.push(isNear(used.secret)!)
+    if (confirms) {
+      const { secret, codes } = asking.pending!
+      if (this.confirmed.length === 0) this.recovery = codes
+      this.confirmed.push({ secret, steps: [isNear(secret)!] })
+      for (const other of this.slots) other.pending = null
+    }
+    this.accepted.push(code)
+    this.proven.add(person.claims()['sid'])
+    return confirms ? '200 confirmed' : '200 verified'
+  }
+
+  /** The promises, asked of every session. */
+  async check (): Promise<void> {
+    for (const { person } of this.slots) {
+      if (person.access === null) continue
+      const answer = await person.request('GET', '/account')
+      if (answer.statusCode === 401) continue
+      const { otpDeviceId } = answer.statusCode === 200 ? (await person.request('GET', '/session')).json<{ otpDeviceId: string | null }>() : { otpDeviceId: null }
+      const isProven = this.proven.has(person.claims()['sid'])
+      this.#check(otpDeviceId === null || isProven, 'a verified session has had a code accepted')
+      if (this.confirmed.length === 0) this.#check(answer.statusCode === 200, `nobody is locked out without a confirmed device: ${answer.body}`)
+      else this.#check(answer.statusCode === (isProven ? 200 : 403), `the guard asks whoever has not proven it: ${answer.body}`)
+      const status = (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, recoveryCodesLeft: number }>()
+      this.#check(status.isOtpEnabled === (this.confirmed.length > 0), 'status tells whether it is on')
+      this.#check(status.recoveryCodesLeft === this.recovery.length, 'and how many codes are left')
+    }
+  }
+}
+
+t.test('T2 T7 T9 T11 R2 R4 R6 anything in any order', async (t) => {
+  await fc.assert(fc.asyncProperty(fc.boolean(), fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (isEnrolled, steps) => {
+    const world = new World(await signUp(app, `user${runs++}`))
+    for (const { person } of world.slots) expect(200, await person.login())
+    for (const s of [...(isEnrolled ? enrolment : []), ...steps]) {
+      await world.take(s)
+      await world.check()
+    }
+    // Whoever never confirmed a device gets in with the password, whatever was tried.
+    if (world.confirmed.length > 0) return
+    const last = world.slots[0]!.person.elsewhere()
+    expect(200, await last.login())
+    expect(200, await last.request('GET', '/account'))
+  }), { numRuns: 200, interruptAfterTimeLimit: BUDGET_MS, markInterruptAsFailure: false, endOnFailure: false })
+  t.comment(`${runs} runs: ${JSON.stringify(seen)}`)
+  for (const reached of ['verify 200 confirmed', 'verify 200 verified', 'recover 200', 'create 201', 'refresh 200', 'verify 400 OTP_INVALID']) {
+    t.ok((seen[reached] ?? 0) > 0, `${reached}: ${seen[reached] ?? 0} times`)
+  }
+})
