@@ -1,4 +1,4 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { readdir, readFile } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
@@ -6,7 +6,9 @@ import { promisify } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../src/config.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
-import { makePlace, startService } from './load/place.js'
+import { findProgram } from './helpers/programs.js'
+import { startServer } from './helpers/server-process.js'
+import { freshDataDir } from './helpers/settings.js'
 
 /** Documents are what is in these folders: run in the top folder, as everything is. */
 const FOLDERS = ['.', 'docs', 'plugins', 'routes']
@@ -94,9 +96,7 @@ t.test('the settings shown for real stores are a configuration', async (t) => {
 })
 
 t.test('what the README says, the service does', async (t) => {
-  const undo = (step: () => Promise<unknown>) => t.teardown(step)
-  const { DATA_DIR = '' } = await makePlace({}, undo)
-  const address = await startService({ DATA_DIR, LOG_LEVEL: 'error' }, undo)
+  const address = await startServer(t, { DATA_DIR: await freshDataDir(t) }).ready()
 
   t.test('its tables are those of the schema, the refusals and the OpenAPI document: else npm run docs', async (t) => {
     const openApi = await (await fetch(`${address}/openapi.json`)).json() as OpenApi
@@ -105,8 +105,7 @@ t.test('what the README says, the service does', async (t) => {
     t.equal(readme, fillTables(readme, tables))
   })
 
-  const hasOathtool = spawnSync('oathtool', ['--version']).status === 0
-  t.test('its example runs and answers as shown', hasOathtool ? {} : { skip: 'needs oathtool' }, async (t) => {
+  t.test('its example runs and answers as shown', { skip: findProgram('oathtool') === undefined && 'needs oathtool' }, async (t) => {
     const [script = ''] = blocksAfter('try')
     const [answer = '{}'] = blocksAfter('answer')
     t.match(script, 'http://127.0.0.1:3000')

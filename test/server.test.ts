@@ -1,21 +1,24 @@
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type AddressInfo } from 'node:net'
 import { mkdir, writeFile } from 'node:fs/promises'
 import t from 'tap'
 import { freshDatabase } from './helpers/database.js'
-import { call, freshFolder, startServer } from './helpers/server-process.js'
+import { call } from './helpers/http-client.js'
+import { startServer } from './helpers/server-process.js'
+import { freshDataDir, freshKeys } from './helpers/settings.js'
 import { stores } from './helpers/stores.js'
-import { tcpProxy } from './helpers/tcp-proxy.js'
+import { targetOf, tcpProxy } from './helpers/tcp-proxy.js'
 import { until } from './helpers/wait.js'
 
 const { databaseUrl } = await stores()
 /** Four starts of PGlite, on a machine that others use too. */
 t.setTimeout(100_000)
-const keys = { JWT_KEYS: `a:${randomBytes(32).toString('base64url')}`, SEAL_KEYS: `b:${randomBytes(32).toString('base64url')}` }
+/** Each has servers of its own. */
+t.jobs = 3
+const keys = freshKeys()
 
 t.test('O9 bad configuration exits with 1, and one line that names the variable and not the value', { timeout: 90_000 }, async (t) => {
-  const file = await freshFolder(t)
+  const file = await freshDataDir(t)
   await mkdir(file, { recursive: true })
   await writeFile(`${file}/file`, '')
   const short = `k:${Buffer.from('hunter2-too-short').toString('base64url')}`
@@ -43,7 +46,7 @@ t.test('O9 bad configuration exits with 1, and one line that names the variable 
 })
 
 t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; after kill -9 the next start works at once', { timeout: 90_000 }, async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await freshDataDir(t)
   const first = startServer(t, { DATA_DIR: folder })
   const base = await first.listening()
   t.equal((await call(base, 'GET', '/readyz')).status, 200)
@@ -61,7 +64,7 @@ t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; a
   const third = startServer(t, { DATA_DIR: folder, PORT: String((occupied.address() as AddressInfo).port), LOG_LEVEL: 'warn' })
   t.equal(await third.exited, 1)
   t.equal(third.said().trim().split('\n').length, 1, third.said())
-  t.match(third.said(), /EADDRINUSE/)
+  t.match(third.said(), /^PORT /)
 
   const fourth = startServer(t, { DATA_DIR: folder })
   t.equal((await call(await fourth.listening(), 'GET', '/readyz')).status, 200, 'the killed ones left nothing in the way')
@@ -69,10 +72,9 @@ t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; a
 
 t.test('O9 O3 Postgres absent at the start: 503, then served when it comes; gone and back: the same', { timeout: 60_000, skip: databaseUrl === undefined && 'needs PostgreSQL' }, async (t) => {
   const db = await freshDatabase(t)
-  const { hostname, port } = new URL(db.url)
-  const proxy = await tcpProxy(t, { host: hostname, port: Number(port || 5432) })
+  const proxy = await tcpProxy(t, targetOf(db.url))
   await proxy.cut()
-  const server = startServer(t, { ...keys, DATABASE_URL: proxy.url(db.url), DATA_DIR: await freshFolder(t), NETWORK_LIMITS: 'off' })
+  const server = startServer(t, { ...keys, DATABASE_URL: proxy.url(db.url), DATA_DIR: await freshDataDir(t), NETWORK_LIMITS: 'off' })
   const base = await server.listening()
   const login = () => call(base, 'POST', '/token', { body: { username: 'x', password: 'y' } })
   t.equal((await call(base, 'GET', '/livez')).status, 200)

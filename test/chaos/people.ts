@@ -1,4 +1,4 @@
-import { call } from '../helpers/server-process.js'
+import { call } from '../helpers/http-client.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 
 /** Somebody with a verified session, as a client of the service would keep it. */
@@ -32,16 +32,20 @@ async function enrol (base: string, username: string): Promise<Person> {
   const { access } = await logIn(base, username, PASSWORD)
   const created = (await expect(201, call(base, 'POST', '/totp/create', { access }))).json() as { otpUrl: string, recoveryCodes: string[] }
   const person = { username, password: PASSWORD, secret: secretOf(created.otpUrl), recoveryCodes: created.recoveryCodes, lastStep: 0, access, refresh: '' }
-  return { ...person, ...(await expect(200, call(base, 'POST', '/totp/login', { access, body: { token: nextCode(person) } }))).json() as { access: string, refresh: string } }
+  const pair = (await expect(200, call(base, 'POST', '/totp/login', { access, body: { token: nextCode(person) } }))).json() as { access: string, refresh: string }
+  return { ...person, ...pair }
 }
 
 export async function logIn (base: string, username: string, password: string): Promise<{ access: string, refresh: string }> {
   return (await expect(200, call(base, 'POST', '/token', { body: { username, password } }))).json()
 }
 
-/** A code that has not been given yet: of the oldest step of the window that is still unused. */
+/** What is asked now is judged within this. */
+const JUDGED_MS = 3_000
+
+/** A code that has not been given yet: of the oldest step that is still unused, and in the window when it is judged. */
 export function nextCode (person: Pick<Person, 'secret' | 'lastStep'>): string {
-  const step = Math.max(person.lastStep + 1, stepAt(new Date()) - 1)
+  const step = Math.max(person.lastStep + 1, stepAt(new Date(Date.now() + JUDGED_MS)) - 1)
   person.lastStep = step
   return totp(person.secret, step)
 }

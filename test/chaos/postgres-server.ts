@@ -4,7 +4,7 @@ import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
-import { freePort } from '../helpers/redis-server.js'
+import { freePort } from '../helpers/free-port.js'
 import { until } from '../helpers/wait.js'
 import type { Undo } from './stage.js'
 

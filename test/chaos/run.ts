@@ -6,12 +6,24 @@
  *   npm run chaos -- --only paused    the scenarios whose names contain that
  */
 import { parseArgs } from 'node:util'
+import { appScenarios } from './scenarios/app.js'
+import { clockScenarios } from './scenarios/clocks.js'
+import { pgbouncerScenarios } from './scenarios/pgbouncer.js'
+import { postgresFailoverScenarios } from './scenarios/postgres-failover.js'
+import { postgresPoolScenarios } from './scenarios/postgres-pool.js'
 import { postgresScenarios } from './scenarios/postgres.js'
+import { redisClusterScenarios } from './scenarios/redis-cluster.js'
 import { redisScenarios } from './scenarios/redis.js'
+import { rollingScenarios } from './scenarios/rolling.js'
+import { socketScenarios } from './scenarios/sockets.js'
 import type { Scenario, Seen } from './scenario.js'
 import { setStage } from './stage.js'
 
-const scenarios: Scenario[] = [...redisScenarios, ...postgresScenarios]
+const scenarios: Scenario[] = [
+  ...redisScenarios, ...redisClusterScenarios, ...clockScenarios,
+  ...postgresScenarios, ...postgresPoolScenarios, ...postgresFailoverScenarios, ...pgbouncerScenarios,
+  ...appScenarios, ...rollingScenarios, ...socketScenarios
+]
 
 const { values: { quick, only } } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } })
 const chosen = scenarios.filter(({ name, isQuick }) => (!quick || isQuick === true) && name.toLowerCase().includes(only.toLowerCase()))

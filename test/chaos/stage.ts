@@ -35,11 +35,12 @@ export interface StageOptions {
   people?: number
   settings?: Record<string, string>
   postgresOptions?: string[]
+  redisArgs?: string[]
 }
 
-export async function setStage (undo: Undo, { replicas = 2, people = 40, settings = {}, postgresOptions = [] }: StageOptions = {}): Promise<Stage> {
+export async function setStage (undo: Undo, { replicas = 2, people = 40, settings = {}, postgresOptions = [], redisArgs = [] }: StageOptions = {}): Promise<Stage> {
   const t = { teardown: undo } as Parameters<typeof tcpProxy>[0]
-  const [postgres, redis] = await Promise.all([startPostgres(undo, ['fsync=on', ...postgresOptions]), startRedisServer(t)])
+  const [postgres, redis] = await Promise.all([startPostgres(undo, ['fsync=on', ...postgresOptions]), startRedisServer(t, redisArgs)])
   const all: Record<string, string> = {
     LOG_LEVEL: 'info',
     NETWORK_LIMITS: 'off',
@@ -51,7 +52,7 @@ export async function setStage (undo: Undo, { replicas = 2, people = 40, setting
   async function addReplica (more: Record<string, string> = {}): Promise<Replica> {
     const toPostgres = await tcpProxy(t, { host: '127.0.0.1', port: postgres.port })
     const toRedis = await tcpProxy(t, { host: '127.0.0.1', port: redis.port })
-    const start = (port = '0') => startServer(t, { ...all, ...more, PORT: port, DATABASE_URL: toPostgres.url(postgres.url), REDIS_URL: toRedis.url(redis.url) })
+    const start = (port = '0') => startServer(t, { DATABASE_URL: toPostgres.url(postgres.url), REDIS_URL: toRedis.url(redis.url), ...all, ...more, PORT: port })
     const first = start()
     const replica: Replica = {
       base: await first.listening(),

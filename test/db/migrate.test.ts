@@ -1,19 +1,13 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
 import { migrateDown, migrateUp } from '../../src/db/migrate.js'
 import { openEmbedded } from '../../src/db/pool.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
-const folder = await mkdtemp(join(tmpdir(), 'countersign-migrate-'))
-const pool = await openEmbedded(folder)
+const pool = await openEmbedded(await temporaryFolder(t))
 const db = new Kysely<unknown>({ dialect: pool.dialect })
-t.teardown(async () => {
-  await pool.close()
-  await rm(folder, { recursive: true, force: true })
-})
+t.teardown(() => pool.close())
 
 const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows as Array<Record<string, unknown>>
 const OURS = "not in ('information_schema', 'pg_catalog', 'pg_toast')"

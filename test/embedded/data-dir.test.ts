@@ -1,20 +1,14 @@
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { ConfigError } from '../../src/config.js'
 import { prepareDataDir } from '../../src/embedded/data-dir.js'
-
-async function freshFolder (t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'data-dir-test-'))
-  t.teardown(() => rm(folder, { recursive: true }))
-  return folder
-}
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
 
 t.test('a new folder is its owner\'s alone, and unknown to git', async (t) => {
-  const folder = join(await freshFolder(t), 'a', 'b')
+  const folder = join(await temporaryFolder(t), 'a', 'b')
   await prepareDataDir(folder)
   t.equal(await mode(folder), '700')
   t.equal(await readFile(join(folder, '.gitignore'), 'utf8'), '*\n')
@@ -23,7 +17,7 @@ t.test('a new folder is its owner\'s alone, and unknown to git', async (t) => {
 })
 
 t.test('an empty folder is taken over, as after a kill between the two steps', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await chmod(folder, 0o755)
   await prepareDataDir(folder)
   t.equal(await mode(folder), '700')
@@ -31,7 +25,7 @@ t.test('an empty folder is taken over, as after a kill between the two steps', a
 })
 
 t.test('a folder with files in it keeps its mode and gets no .gitignore', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await mkdir(join(folder, 'home'))
   await chmod(folder, 0o755)
   await prepareDataDir(folder)
@@ -40,13 +34,13 @@ t.test('a folder with files in it keeps its mode and gets no .gitignore', async 
 })
 
 t.test('ten starts at once agree', async (t) => {
-  const folder = join(await freshFolder(t), 'new')
+  const folder = join(await temporaryFolder(t), 'new')
   await Promise.all(Array.from({ length: 10 }, () => prepareDataDir(folder)))
   t.equal(await readFile(join(folder, '.gitignore'), 'utf8'), '*\n')
 })
 
 t.test('O9 a file in the way: one line that names the setting and not the path', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'file'), '')
   for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {
     const error: Error = await prepareDataDir(path).then(() => t.fail('taken'), (error) => error)

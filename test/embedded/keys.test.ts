@@ -1,18 +1,12 @@
 import { createPrivateKey } from 'node:crypto'
-import files, { chmod, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import files, { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import t, { type Test } from 'tap'
 import { ConfigError, readConfig } from '../../src/config.js'
 import { loadOrCreateKeys, newKey } from '../../src/embedded/keys.js'
 import { ringFault } from '../../src/key-ring.js'
-
-async function freshFolder (t: Test): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'keys-test-'))
-  t.teardown(() => rm(folder, { recursive: true }))
-  return folder
-}
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)
 
@@ -27,7 +21,7 @@ t.test('new keys are sound, and each another', async (t) => {
 })
 
 t.test('made once, kept for ever, for the owner alone', async (t) => {   // J9
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   const first = await loadOrCreateKeys(folder, 'HS256')
   t.strictSame(await loadOrCreateKeys(folder, 'HS256'), first)
   t.strictSame((await readdir(folder)).toSorted(), ['jwt-hs256.key', 'seal.key'], 'and no drafts')
@@ -35,7 +29,7 @@ t.test('made once, kept for ever, for the owner alone', async (t) => {   // J9
 })
 
 t.test('switching JWT_ALG and back finds the old keys, and one seal key', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   const hs256 = await loadOrCreateKeys(folder, 'HS256')
   const eddsa = await loadOrCreateKeys(folder, 'EdDSA')
   t.strictSame(eddsa.sealKeys, hs256.sealKeys)
@@ -45,7 +39,7 @@ t.test('switching JWT_ALG and back finds the old keys, and one seal key', async 
 })
 
 t.test('twenty starts at once end with one set', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   const sets = await Promise.all(Array.from({ length: 20 }, () => loadOrCreateKeys(folder, 'EdDSA')))
   for (const set of sets) t.strictSame(set, sets[0])
   t.equal((await readdir(folder)).length, 2, 'no drafts stay')
@@ -70,7 +64,7 @@ function beforeNextDraft (t: Test, meanwhile: () => Promise<void>): void {
 }
 
 t.test('whoever comes second takes the keys of the first', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   let first: Awaited<ReturnType<typeof loadOrCreateKeys>> | undefined
   beforeNextDraft(t, async () => { first = await loadOrCreateKeys(folder, 'HS256') })
   const second = await loadOrCreateKeys(folder, 'HS256')
@@ -80,7 +74,7 @@ t.test('whoever comes second takes the keys of the first', async (t) => {
 })
 
 t.test('the files can be moved into JWT_KEYS and SEAL_KEYS as they are', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   const keys = await loadOrCreateKeys(folder, 'EdDSA')
   const [JWT_KEYS, SEAL_KEYS] = await Promise.all(['jwt-eddsa.key', 'seal.key'].map((file) => readFile(join(folder, file), 'utf8')))
   const config = readConfig({ JWT_ALG: 'EdDSA', JWT_KEYS, SEAL_KEYS })
@@ -88,7 +82,7 @@ t.test('the files can be moved into JWT_KEYS and SEAL_KEYS as they are', async (
 })
 
 t.test('a second key put in front by hand signs, and the old one still verifies', async (t) => {   // J9
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   const { jwtKeys: [old] } = await loadOrCreateKeys(folder, 'HS256')
   const path = join(folder, 'jwt-hs256.key')
   const added = newKey('HS256')
@@ -97,7 +91,7 @@ t.test('a second key put in front by hand signs, and the old one still verifies'
 })
 
 t.test('a file that others may read is closed to them', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await loadOrCreateKeys(folder, 'HS256')
   await chmod(join(folder, 'seal.key'), 0o644)
   await loadOrCreateKeys(folder, 'HS256')
@@ -105,7 +99,7 @@ t.test('a file that others may read is closed to them', async (t) => {
 })
 
 t.test('a damaged file is refused by name, never printed, never replaced', async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await loadOrCreateKeys(folder, 'HS256')
   const path = join(folder, 'seal.key')
   const whole = await readFile(path, 'utf8')
@@ -120,7 +114,7 @@ t.test('a damaged file is refused by name, never printed, never replaced', async
 })
 
 t.test('one key for both uses is refused', async (t) => {   // J9
-  const folder = await freshFolder(t)
+  const folder = await temporaryFolder(t)
   await loadOrCreateKeys(folder, 'HS256')
   await writeFile(join(folder, 'seal.key'), await readFile(join(folder, 'jwt-hs256.key')))
   await t.rejects(loadOrCreateKeys(folder, 'HS256'), ConfigError)

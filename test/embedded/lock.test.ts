@@ -1,9 +1,8 @@
 import { spawn, type ChildProcessByStdio } from 'node:child_process'
 import { once } from 'node:events'
-import files, { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import files, { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { syncBuiltinESMExports } from 'node:module'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
@@ -11,6 +10,7 @@ import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
 import { ConfigError } from '../../src/config.js'
 import { DataDirInUseError, takeLock, type Lock } from '../../src/embedded/lock.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 type Child = ChildProcessByStdio<Writable, Readable, null>
 type Place = { cwd?: string, env?: NodeJS.ProcessEnv }
@@ -18,8 +18,7 @@ type Place = { cwd?: string, env?: NodeJS.ProcessEnv }
 const holder = fileURLToPath(new URL('./holder.js', import.meta.url))
 
 async function freshFolder (t: Test, name = ''): Promise<string> {
-  const root = await mkdtemp(join(tmpdir(), 'lock-test-'))
-  t.teardown(() => rm(root, { recursive: true }))
+  const root = await temporaryFolder(t)
   await mkdir(join(root, name), { recursive: true })
   return join(root, name)
 }

@@ -1,13 +1,12 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { randomBytes } from 'node:crypto'
 import { CompiledQuery } from 'kysely'
-import type { Test } from 'tap'
 import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { freshDatabase, type TestDatabase } from './database.js'
+import { freshKeys, type Settings } from './settings.js'
 import { stores } from './stores.js'
+import type { Owner } from './teardown.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 export type App = Awaited<ReturnType<typeof buildApp>>
 
@@ -16,9 +15,9 @@ export interface Fresh {
   db: TestDatabase
   clock: TestClock
   /** Environment variables, as `readConfig` took them. */
-  settings: Record<string, string>
+  settings: Settings
   /** A second instance on the same database, Redis and keys: a replica. */
-  another (settings?: Record<string, string>): Promise<App>
+  another (settings?: Settings): Promise<App>
 }
 
 export interface FreshOptions {
@@ -31,6 +30,8 @@ export interface FreshOptions {
 }
 
 const clocks = new WeakMap<object, TestClock>()
+/** Ends the following of that clock. */
+const unfollow = new WeakMap<object, () => void>()
 
 /** The clock that an app of `freshApp` goes by. */
 export function clockOf (app: object): TestClock {
@@ -43,17 +44,16 @@ export function clockOf (app: object): TestClock {
  * The service, not listening, on a database and a Redis namespace of its own. On the real stores where there are any,
  * else embedded, and always embedded with the setting `DATABASE_URL: ''`. Network limits are off unless set.
  */
-export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<string, string> = {}, options: FreshOptions = {}): Promise<Fresh> {
+export async function freshApp (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<Fresh> {
   const { databaseUrl, redisUrl } = await stores()
   const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
   const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
-  const all: Record<string, string> = {
+  const all: Settings = {
     PORT: '0',
     LOG_LEVEL: 'silent',
     NETWORK_LIMITS: 'off',
-    JWT_KEYS: `test-jwt:${newJwtKey(settings['JWT_ALG'])}`,
-    SEAL_KEYS: `test-seal:${randomBytes(32).toString('base64url')}`,
+    ...freshKeys(settings['JWT_ALG']),
     DATA_DIR: await temporaryFolder(t),
     ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
@@ -63,7 +63,7 @@ export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<stri
   const overrides: Overrides = { namespace, ...(options.hasher === undefined ? {} : { hasher: options.hasher }) }
   const app = await start(t, all, overrides)
   const db = served ?? await embeddedDatabase(app)
-  adopt(t, app, db.clock)
+  adopt(app, db.clock)
   return {
     app,
     db,
@@ -72,25 +72,26 @@ export async function freshApp (t: Pick<Test, 'teardown'>, settings: Record<stri
     async another (more = {}) {
       if (isEmbedded) throw new Error("An embedded database has one process: put await need('postgres') at the top of the file")
       const replica = await start(t, { ...all, ...more }, overrides)
-      adopt(t, replica, db.clock)
+      adopt(replica, db.clock)
       return replica
     }
   }
 }
 
-async function start (t: Pick<Test, 'teardown'>, settings: Record<string, string>, overrides: Overrides): Promise<App> {
+async function start (t: Owner, settings: Settings, overrides: Overrides): Promise<App> {
   const { buildApp } = await import('../../src/app.js')
   const { readConfig } = await import('../../src/config.js')
   const app = await buildApp(readConfig(settings), overrides)
+  app.addHook('preClose', async () => unfollow.get(app)?.())
   t.teardown(() => app.close())
   await app.ready()
   return app
 }
 
-/** Between polls a replica keeps the database's clock by itself: tell it when a test moves that. */
-function adopt (t: Pick<Test, 'teardown'>, app: App, clock: TestClock): void {
+/** Between polls a replica keeps the database's clock by itself: tell it when a test moves that, until it closes. */
+function adopt (app: App, clock: TestClock): void {
   clocks.set(app, clock)
-  t.teardown(clock.follow(() => app.countersign.sessions.poll()))
+  unfollow.set(app, clock.follow(() => app.countersign.sessions.poll()))
 }
 
 /** PGlite lives in the app's process, so its clock is put there through the app's own, single connection. */
@@ -102,17 +103,4 @@ async function embeddedDatabase (app: App): Promise<TestDatabase> {
   const clock = await installClock(query)
   await query(`set search_path = ${SEARCH_PATH}`)
   return { query, clock }
-}
-
-function newJwtKey (algorithm = 'HS256'): string {
-  const bytes = algorithm === 'EdDSA'
-    ? generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' })
-    : randomBytes(32)
-  return bytes.toString('base64url')
-}
-
-async function temporaryFolder (t: Pick<Test, 'teardown'>): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-test-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  return folder
 }

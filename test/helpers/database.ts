@@ -1,8 +1,11 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
-import type { Test } from 'tap'
+import { serviceMigrations } from '../../migrations/index.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/pool.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { stores } from './stores.js'
+import type { Owner } from './teardown.js'
 
 export interface TestDatabase {
   /** Absent when embedded: then the app alone can open it. */
@@ -14,22 +17,20 @@ export interface TestDatabase {
 /** `npm test` names its run, so that it can drop what a killed file left behind. */
 const PREFIX = `countersign_test_${process.env['COUNTERSIGN_TEST_RUN'] ?? 'single'}_`
 
+/** Where DATABASE_URL leads to a pooler: the server behind it. The service does not migrate through one. */
+const BEHIND_POOLER = process.env['COUNTERSIGN_TEST_BEHIND_POOLER']
+
 /**
  * An empty database with a test clock on the real Postgres, dropped at the end.
  *
  * @param server a server of the test's own instead; nothing is dropped there, since it may well be dead by then
  */
-export async function freshDatabase (t: Pick<Test, 'teardown'>, server?: string): Promise<TestDatabase & { url: string }> {
+export async function freshDatabase (t: Owner, server?: string): Promise<TestDatabase & { url: string }> {
   const at = server ?? (await stores()).databaseUrl
   if (at === undefined) throw new Error("No PostgreSQL here: put await need('postgres') at the top of the file")
-  const name = `${PREFIX}${randomBytes(6).toString('hex')}`
-  await onServer(at, `create database ${name} template template0 encoding 'UTF8'`)
-  if (server === undefined) t.teardown(() => onServer(at, `drop database if exists ${name} with (force)`))
-
-  const address = new URL(at)
-  address.pathname = `/${name}`
-  const url = address.toString()
-  await onServer(at, `alter database ${name} set search_path = ${SEARCH_PATH}`)
+  const url = await emptyDatabase(server === undefined ? t : undefined, at)
+  await onServer(at, `alter database ${new URL(url).pathname.slice(1)} set search_path = ${SEARCH_PATH}`)
+  if (server === undefined && BEHIND_POOLER !== undefined) await migrateDirectly(new URL(new URL(url).pathname, BEHIND_POOLER).href)
   const pool = new pg.Pool({ connectionString: url, max: 4, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 1_000, allowExitOnIdle: true })
   // Tests end connections and stop servers: that is no reason to die.
   pool.on('error', () => {})
@@ -39,12 +40,27 @@ export async function freshDatabase (t: Pick<Test, 'teardown'>, server?: string)
   return { url, query, clock: await installClock(query) }
 }
 
+/** A database without a test clock, whose cost would be measured too. @param t drops it at the end, if given @returns its address */
+export async function emptyDatabase (t: Owner | undefined, server: string): Promise<string> {
+  const name = `${PREFIX}${randomBytes(6).toString('hex')}`
+  await onServer(server, `create database ${name} template template0 encoding 'UTF8'`)
+  t?.teardown(() => onServer(server, `drop database if exists ${name} with (force)`))
+  const address = new URL(server)
+  address.pathname = `/${name}`
+  return address.toString()
+}
+
 /** For the runner, at the end: what this run's files should have dropped themselves. @returns how many there were */
 export async function dropLeftovers (server: string, run: string): Promise<number> {
   const left = await onServer(server,
     "select datname as name from pg_database where starts_with(datname, 'countersign_test_' || $1 || '_')", [run])
   for (const { name } of left) await onServer(server, `drop database if exists ${pg.escapeIdentifier(String(name))} with (force)`)
   return left.length
+}
+
+async function migrateDirectly (url: string): Promise<void> {
+  const pool = openPostgres(url, 2, () => {}, 0)
+  await migrateUp(pool.dialect, serviceMigrations).finally(() => pool.close())
 }
 
 async function onServer (url: string, text: string, values: string[] = []): Promise<Record<string, unknown>[]> {

@@ -9,15 +9,5 @@ export async function logInFrom (app: App, from: string, username: string, passw
   return await app.inject({ method: 'POST', url: '/token', headers: { 'x-forwarded-for': from }, payload: { username, password } })
 }
 
-/** How many answers there were of each code; `ok` for those that have none. */
-export function byCode (answers: readonly LightMyRequestResponse[]): Record<string, number> {
-  const counts: Record<string, number> = {}
-  for (const answer of answers) {
-    const { code = 'ok' } = answer.body === '' ? {} : answer.json<{ code?: string }>()
-    counts[code] = (counts[code] ?? 0) + 1
-  }
-  return counts
-}
-
 /** An address of its own for each number. */
 export const address = (n: number): string => `198.51.${n >> 8}.${n & 255}`

@@ -1,13 +1,12 @@
-import { accessSync, constants, readdirSync } from 'node:fs'
-import { delimiter, join } from 'node:path'
 import t from 'tap'
+import { findProgram } from './programs.js'
 import { stores } from './stores.js'
 
 /** What a test file may need that `npm ci` does not bring: where to find it, and what to say if it is not there. */
 const needs = {
   postgres: { find: async () => (await stores()).databaseUrl, missing: 'needs PostgreSQL: set DATABASE_URL, or let one answer on 127.0.0.1:5432' },
   redis: { find: async () => (await stores()).redisUrl, missing: 'needs Redis: set REDIS_URL, or let one answer on 127.0.0.1:6379' },
-  initdb: { find: async () => findProgram('initdb', postgresFolders()), missing: 'needs the programs of a PostgreSQL server (initdb)' },
+  initdb: { find: async () => findProgram('initdb'), missing: 'needs the programs of a PostgreSQL server (initdb)' },
   pgbouncer: { find: async () => findProgram('pgbouncer'), missing: 'needs pgbouncer' },
   'redis-server': { find: async () => findProgram('redis-server'), missing: 'needs redis-server' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
@@ -27,31 +26,4 @@ export async function need (what: Need): Promise<string> {
   if (found !== undefined) return found
   t.plan(0, needs[what].missing)
   process.exit(0)
-}
-
-/** Administrators' programs are not on everybody's path. */
-function findProgram (name: string, folders: readonly string[] = []): string | undefined {
-  return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', ...folders]
-    .filter(Boolean)
-    .map((folder) => join(folder, name))
-    .find(isExecutable)
-}
-
-function isExecutable (path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK)
-    return true
-  } catch {
-    return false
-  }
-}
-
-/** Debian keeps them apart by version; the newest first. */
-function postgresFolders (): string[] {
-  const root = '/usr/lib/postgresql'
-  try {
-    return readdirSync(root).sort((a, b) => Number(b) - Number(a)).map((version) => join(root, version, 'bin'))
-  } catch {
-    return []
-  }
 }

@@ -1,13 +1,12 @@
 import pg from 'pg'
 import t from 'tap'
 import { need } from './need.js'
-import { tcpProxy } from './tcp-proxy.js'
+import { targetOf, tcpProxy } from './tcp-proxy.js'
 
 const url = await need('postgres')
 
 t.test('it counts what Postgres is asked', async (t) => {
-  const { hostname, port } = new URL(url)
-  const proxy = await tcpProxy(t, { host: hostname, port: Number(port || 5432) })
+  const proxy = await tcpProxy(t, targetOf(url))
   const client = new pg.Client({ connectionString: proxy.url(url) })
   await client.connect()
   t.equal(proxy.postgresMessages['startup'], 1)

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 
 export interface RawAnswer {
   /** 0 where the connection was closed without a word. */
-  status: number
+  statusCode: number
   headers: Record<string, string>
   body: string
   /** From the first byte sent to the end of the connection. */
@@ -36,7 +36,7 @@ export async function rawRequest (port: number, bytes: string | Buffer, { drip, 
   const [head = '', ...rest] = text.split('\r\n\r\n')
   const [line = '', ...lines] = head.split('\r\n')
   return {
-    status: Number(/^HTTP\/1\.[01] (\d{3})/.exec(line)?.[1] ?? 0),
+    statusCode: Number(/^HTTP\/1\.[01] (\d{3})/.exec(line)?.[1] ?? 0),
     headers: Object.fromEntries(lines.map((header) => {
       const colon = header.indexOf(':')
       return [header.slice(0, colon).toLowerCase(), header.slice(colon + 1).trim()]

@@ -1,12 +1,8 @@
-import { spawn, spawnSync } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import type { Test } from 'tap'
+import { freePort } from './free-port.js'
+import type { Owner } from './teardown.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 /** A Redis of the test's own, without persistence: it may be killed, paused and flushed. */
 export interface RedisServer {
@@ -20,8 +16,6 @@ export interface RedisServer {
   /** SIGSTOP: connections stay open and nothing answers. */
   pause (): void
   resume (): void
-  /** Kills it and removes its folder. */
-  stop (): Promise<void>
 }
 
 const running = new Set<ChildProcess>()
@@ -29,24 +23,10 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-export function hasRedisServer (): boolean {
-  return spawnSync('redis-server', ['--version']).status === 0
-}
-
-/** A port that was free a moment ago. */
-export async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
 /** @param extraArgs for example `['--maxmemory', '1']`. */
-export async function startRedisServer (t?: Test, extraArgs: string[] = []): Promise<RedisServer> {
+export async function startRedisServer (t: Owner, extraArgs: string[] = []): Promise<RedisServer> {
   const port = await freePort()
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-redis-'))
+  const folder = await temporaryFolder(t)
   let child = await spawnServer(port, folder, extraArgs)
 
   async function kill (): Promise<void> {
@@ -56,12 +36,7 @@ export async function startRedisServer (t?: Test, extraArgs: string[] = []): Pro
     await exited
   }
 
-  async function stop (): Promise<void> {
-    await kill()
-    await rm(folder, { recursive: true, force: true })
-  }
-
-  t?.teardown(stop)
+  t.teardown(kill)
   return {
     url: `redis://127.0.0.1:${port}/0`,
     port,
@@ -72,8 +47,7 @@ export async function startRedisServer (t?: Test, extraArgs: string[] = []): Pro
       child = await spawnServer(port, folder, extraArgs)
     },
     pause () { child.kill('SIGSTOP') },
-    resume () { child.kill('SIGCONT') },
-    stop
+    resume () { child.kill('SIGCONT') }
   }
 }
 

@@ -1,10 +1,10 @@
-import type { Test } from 'tap'
-import type { App } from './app.js'
-import { freshApp } from './app.js'
+import { freshApp, type App } from './app.js'
 import { freshDatabase, type TestDatabase } from './database.js'
 import { expect, type Person } from './person.js'
 import { startRedisServer, type RedisServer } from './redis-server.js'
-import { tcpProxy, type TcpProxy } from './tcp-proxy.js'
+import type { Settings } from './settings.js'
+import { targetOf, tcpProxy, type TcpProxy } from './tcp-proxy.js'
+import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
 /** One of several instances on one database and one Redis, with a network of its own to each. */
@@ -16,18 +16,17 @@ export interface Replicas {
   redisServer: RedisServer
   replicas: Replica[]
   /** One more, started now. */
-  another (settings?: Record<string, string>): Promise<Replica>
+  another (settings?: Settings): Promise<Replica>
 }
 
 /** A test file that calls this needs Postgres and redis-server. Waits until Redis is up everywhere and every feed is fresh. */
-export async function startReplicas (t: Test, count: number, settings: Record<string, string> = {}, namespace = 'replicas'): Promise<Replicas> {
+export async function startReplicas (t: Owner, count: number, settings: Settings = {}, namespace = 'replicas'): Promise<Replicas> {
   const db = await freshDatabase(t)
   const redisServer = await startRedisServer(t)
-  const { hostname, port } = new URL(db.url)
 
-  async function networks (): Promise<{ redis: TcpProxy, postgres: TcpProxy, settings: Record<string, string> }> {
-    const redis = await tcpProxy(t, { host: '127.0.0.1', port: redisServer.port })
-    const postgres = await tcpProxy(t, { host: hostname, port: Number(port || 5432) })
+  async function networks (): Promise<{ redis: TcpProxy, postgres: TcpProxy, settings: Settings }> {
+    const redis = await tcpProxy(t, targetOf(redisServer.url))
+    const postgres = await tcpProxy(t, targetOf(db.url))
     return { redis, postgres, settings: { DATABASE_URL: postgres.url(db.url), REDIS_URL: redis.url(redisServer.url) } }
   }
 
@@ -35,7 +34,7 @@ export async function startReplicas (t: Test, count: number, settings: Record<st
   const fresh = await freshApp(t, { ...settings, ...first }, { db, namespace })
   const replicas: Replica[] = [{ app: fresh.app, ...network }]
 
-  async function another (more: Record<string, string> = {}): Promise<Replica> {
+  async function another (more: Settings = {}): Promise<Replica> {
     const { settings: addresses, ...network } = await networks()
     const replica = { app: await fresh.another({ ...more, ...addresses }), ...network }
     await settled(replica)
@@ -101,13 +100,4 @@ export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Per
     return status === 401
   })
   return lastServedMs
-}
-
-/** Somebody logs in where this person is registered, with the password alone: several times, a few at once, since more would use the budget up. */
-export async function sessionsOf (person: Person, { app }: Pick<Replica, 'app'>, count: number): Promise<Person[]> {
-  const sessions = Array.from({ length: count }, () => person.elsewhere(app))
-  for (let i = 0; i < count; i += 4) {
-    for (const answer of await Promise.all(sessions.slice(i, i + 4).map((session) => session.login()))) expect(200, answer)
-  }
-  return sessions
 }

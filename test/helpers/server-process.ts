@@ -1,34 +1,42 @@
-import { spawn } from 'node:child_process'
+import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { Test } from 'tap'
+import { call } from './http-client.js'
+import type { Settings } from './settings.js'
+import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
 const SERVER = join(import.meta.dirname, '../../src/server.js')
 /** PGlite needs some seconds to be made, more of them where others test too. */
 const START_MS = 60_000
 
-/** `npm start`, to be started wrongly, read and killed. Where it only has to run, `startService` is simpler. */
+/** The service as `npm start` runs it, in a process of its own: to be started wrongly, asked, read, weighed and killed. */
 export interface ServerProcess {
   readonly pid: number
   /** All that it wrote so far, to both outputs. */
   said (): string
   /** Resolves with its address once it listens. @throws with what it said, if it ends before */
   listening (): Promise<string>
+  /** Resolves with its address once `/readyz` says that it serves. @throws as `listening` */
+  ready (): Promise<string>
+  /** Resident memory in MiB. Needs /proc. */
+  memory (): Promise<number>
   /** The exit code; null after a signal. */
   readonly exited: Promise<number | null>
   kill (signal: NodeJS.Signals): Promise<number | null>
 }
 
-const running = new Set<{ kill (signal: NodeJS.Signals): boolean }>()
+const running = new Set<ChildProcess>()
 process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** With these settings and no others; on any free port unless told. */
-export function startServer (t: Pick<Test, 'teardown'>, settings: Record<string, string>): ServerProcess {
+/**
+ * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
+ * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
+ */
+export function startServer (t: Owner, settings: Settings): ServerProcess {
   const child = spawn(process.execPath, [SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let said = ''
@@ -42,35 +50,30 @@ export function startServer (t: Pick<Test, 'teardown'>, settings: Record<string,
     return await exited
   }
   t.teardown(() => kill('SIGKILL'))
-  const hasEnded = () => child.exitCode !== null || child.signalCode !== null
+
+  function stillRunning (): void {
+    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`It ended: ${said}`)
+  }
+  const listening = async () => await until('the service to listen', () => {
+    const base = /Server listening at (http:\/\/[^"]+)/.exec(said)?.[1]
+    if (base === undefined) stillRunning()
+    return base
+  }, START_MS)
 
   return {
     pid: child.pid as number,
     said: () => said,
+    listening,
+    async ready () {
+      const base = await listening()
+      await until('the service to be ready', async () => {
+        stillRunning()
+        return (await call(base, 'GET', '/readyz')).status === 200
+      }, START_MS)
+      return base
+    },
+    memory: async () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
     exited,
-    kill,
-    async listening () {
-      const address = await until('the service to listen', () => /Server listening at (http:\/\/[^"]+)/.exec(said)?.[1] ?? hasEnded(), START_MS)
-      if (address === true) throw new Error(`It ended: ${said}`)
-      return String(address)
-    }
+    kill
   }
-}
-
-/** A folder that does not exist yet, in one that goes at the end. */
-export async function freshFolder (t: Pick<Test, 'teardown'>): Promise<string> {
-  const parent = await mkdtemp(join(tmpdir(), 'countersign-server-'))
-  t.teardown(() => rm(parent, { recursive: true, force: true, maxRetries: 5 }))
-  return join(parent, 'data')
-}
-
-/** JSON in, status and text out, over a real connection. */
-export async function call (base: string, method: string, path: string, { body, access }: { body?: object, access?: string | null } = {}) {
-  const answer = await fetch(base + path, {
-    method,
-    headers: { ...(body ? { 'content-type': 'application/json' } : {}), ...(access ? { authorization: `Bearer ${access}` } : {}) },
-    ...(body ? { body: JSON.stringify(body) } : {})
-  })
-  const text = await answer.text()
-  return { status: answer.status, headers: answer.headers, text, json: () => JSON.parse(text) }
 }

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import type { Test } from 'tap'
 import { messageCounter } from './postgres-messages.js'
 import type { MessageCounts } from './postgres-messages.js'
+import type { Owner } from './teardown.js'
 
 /** Bytes from the server that a test keeps back, with all that follow them on that connection. */
 export interface Hold {
@@ -42,7 +42,16 @@ interface Direction {
   timer: NodeJS.Timeout | undefined
 }
 
-export async function tcpProxy (t: Test, target: { host: string, port: number }): Promise<TcpProxy> {
+/** Ports of addresses that name none. */
+const PORTS: Record<string, number> = { 'postgres:': 5432, 'postgresql:': 5432, 'redis:': 6379 }
+
+/** Where a server listens, for `tcpProxy`. */
+export function targetOf (url: string): { host: string, port: number } {
+  const { hostname: host, port, protocol } = new URL(url)
+  return { host, port: Number(port || PORTS[protocol]) }
+}
+
+export async function tcpProxy (t: Owner, target: { host: string, port: number }): Promise<TcpProxy> {
   const directions = new Set<Direction>()
   const counts: MessageCounts = {}
   let isPaused = false

@@ -16,8 +16,10 @@ import { readConfig, type Config } from '../../src/config.js'
 import { createSeal } from '../../src/core/seal.js'
 import { createHasher } from '../../src/hasher.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
+import { startServer } from '../helpers/server-process.js'
 import { findStores, type Stores } from '../helpers/stores.js'
-import { makePlace, startService, withDatabase, type Undo } from './place.js'
+import { createOwner, type Owner } from '../helpers/teardown.js'
+import { makePlace, withDatabase } from './place.js'
 import { putStock, type Stock } from './stock.js'
 
 /** Prepared for each second, of what can be used once: who is faster ends sooner. */
@@ -153,10 +155,10 @@ async function signer ({ jwtAlg, jwtKeys = [], jwtIssuer, jwtAudience, accessSec
 }
 
 /** @returns whether every answer was what it should be */
-async function main (options: Options, undo: Undo): Promise<boolean> {
+async function main (owner: Owner, options: Options): Promise<boolean> {
   const { seconds, connections, stores } = options
   console.log(`${stores.databaseUrl ? 'PostgreSQL' : 'embedded Postgres'}, ${stores.redisUrl ? 'Redis' : 'no Redis'}, ${connections} connections, ${seconds} s each`)
-  const settings = await makePlace(stores, undo)
+  const settings = await makePlace(owner, stores)
   const config = readConfig(settings)
   const hasher = await createHasher()
   const passwordHash = await hasher.hash(PASSWORD)
@@ -167,7 +169,8 @@ async function main (options: Options, undo: Undo): Promise<boolean> {
     refreshes: seconds * REFRESHES_PER_SECOND + 2 * connections
   }))
   const issuing = await signer(config)
-  const url = await startService(settings, undo)
+  const service = startServer(owner, settings)
+  const url = await service.ready()
   console.log(line(columns))
   let isClean = true
   for (const scenario of scenarios(stock, issuing)) {
@@ -175,25 +178,21 @@ async function main (options: Options, undo: Undo): Promise<boolean> {
     console.log(row(measured))
     isClean &&= measured.errors === 0 && measured.requests > 0
   }
+  if (!isClean) console.error(service.said())
   return isClean
 }
 
-const steps: Array<() => Promise<unknown>> = []
-async function cleanUp (): Promise<void> {
-  for (let step = steps.pop(); step !== undefined; step = steps.pop()) {
-    await step().catch((error: unknown) => { console.error(error) })
-  }
-}
+const owner = createOwner()
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(signal, () => { void cleanUp().finally(() => process.exit(1)) })
+  process.once(signal, () => { void owner.end().finally(() => process.exit(1)) })
 }
 
 try {
-  const isClean = await main(await readOptions(process.argv.slice(2), process.env), (step) => steps.push(step))
+  const isClean = await main(owner, await readOptions(process.argv.slice(2), process.env))
   if (!isClean) process.exitCode = 1
 } catch (error) {
   console.error(error)
   process.exitCode = 1
 } finally {
-  await cleanUp()
+  await owner.end()
 }

@@ -1,7 +1,24 @@
+import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import metrics from '../../plugins/metrics.js'
-import { freshApp } from '../helpers/app.js'
+import { counters, type CounterName } from '../../src/tally.js'
+import { freshApp, type App } from '../helpers/app.js'
+import { totp } from '../helpers/authenticator.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+
+/** The service's own metrics as a scraper reads them: value by name and labels, without what they all begin with. */
+async function scrape (app: App): Promise<Record<string, number>> {
+  const { body } = await app.inject('/metrics')
+  return Object.fromEntries([...body.matchAll(/^countersign_(\S+) (\S+)$/gm)].map(([, series = '', value]) => [series, Number(value)]))
+}
+
+/** So many well-formed codes, each another one, of which none fits a step of the window. */
+async function wrongCodes (person: Person, count: number): Promise<string[]> {
+  const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => person.code(offset)))
+  return Array.from({ length: count + near.length }, (_, i) => String(i * 111_111 % 1_000_000).padStart(6, '0'))
+    .filter((code) => !near.includes(code)).slice(0, count)
+}
 
 t.test('requests by method, route and status; what a client chose is never a label', async (t) => {
   const app = Fastify()
@@ -18,13 +35,83 @@ t.test('requests by method, route and status; what a client chose is never a lab
   await app.close()
 })
 
-t.test('a service says what it knows of itself, under names that stay', async (t) => {
-  const { app } = await freshApp(t)
-  await app.inject({ url: '/account' })
-  const answer = await app.inject('/metrics')
-  t.equal(answer.statusCode, 200)
-  for (const name of ['feed_age_seconds', 'sessions_remembered', 'session_reads_memo_total', 'session_reads_redis_total', 'session_reads_postgres_total', 'hashes_waiting', 'pool_waiting', 'redis_up', 'requests_total']) {
-    t.match(answer.body, new RegExp(`^countersign_${name}[ {]`, 'm'), name)
+t.test('what people do is counted by kind and reason', async (t) => {
+  const { app, db, clock } = await freshApp(t)
+  await clock.freeze()
+  const ada = await (await signUp(app, 'ada')).enrol()
+  const used = totp(ada.phone.secret!, ada.phone.lastStep)
+  expect(200, await ada.refreshTokens())
+  expect(401, await ada.elsewhere().login('not the password'))
+
+  const thief = ada.elsewhere()
+  expect(200, await thief.login())
+  expect(400, await thief.verify('letters'))
+  expect(400, await thief.verify(used))
+  for (const code of await wrongCodes(ada, 4)) expect(400, await thief.verify(code))
+  expect(429, await thief.verify('000000'))
+  t.match(await scrape(app), {
+    'passwords_total{outcome="accepted"}': 2,
+    'passwords_total{outcome="refused"}': 1,
+    'codes_total{kind="totp",outcome="accepted"}': 1,
+    'codes_total{kind="totp",outcome="malformed"}': 1,
+    'codes_total{kind="totp",outcome="replayed"}': 1,
+    'codes_total{kind="totp",outcome="refused"}': 4,
+    'codes_total{kind="totp",outcome="locked"}': 1,
+    locks_total: 1,
+    'refreshes_total{outcome="rotated"}': 1,
+    'sessions_started_total{by="enabled"}': 1,
+    'sessions_ended_total{reason="enabled"}': 1
+  })
+
+  const elsewhere = ada.elsewhere()
+  expect(200, await elsewhere.login())
+  expect(400, await elsewhere.recover('0'.repeat(24)))
+  expect(200, await elsewhere.recover(ada.recoveryCodes[0]))
+  // Ends the one that recovered; those of the thief ended with the code.
+  expect(201, await ada.request('POST', '/totp/recovery_code/create'))
+  const [last = '', ...wrong] = await wrongCodes(ada, 5)
+  for (const code of wrong) expect(400, await ada.verify(code))
+  expect(401, await ada.verify(last))
+  const leaving = ada.elsewhere()
+  expect(200, await leaving.login())
+  expect(204, await leaving.request('POST', '/token/revoke'))
+  t.match(await scrape(app), {
+    'codes_total{kind="recovery",outcome="refused"}': 1,
+    'codes_total{kind="recovery",outcome="accepted"}': 1,
+    'recovery_codes_left_total{left="4"}': 1,
+    'sessions_started_total{by="password"}': 4,
+    'sessions_started_total{by="recovered"}': 1,
+    'sessions_ended_total{reason="recovered"}': 2,
+    'sessions_ended_total{reason="codes_replaced"}': 1,
+    'sessions_ended_total{reason="spent"}': 1,
+    'sessions_ended_total{reason="logged_out"}': 1,
+    locks_total: 1
+  })
+
+  // E3 and nobody is in it.
+  const { body } = await app.inject('/metrics')
+  for (const [id] of [['ada'], ...(await db.query('select user_id from otp_user union select id from otp_session union select id::text from otp_device')).map(Object.values)]) {
+    t.notMatch(body, String(id))
   }
-  for (const line of answer.body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) t.match(line, /^[a-z0-9_:]+(\{.*\})? -?[0-9.e+NaIinf-]+$/i)
+})
+
+t.test('the document for operators names every metric of ours, its kind and its labels', async (t) => {
+  const { app } = await freshApp(t)
+  await app.inject('/livez')
+  const { body } = await app.inject('/metrics')
+  const samples = new Map([...body.matchAll(/^(countersign_\w+)\{(.*)\} /gm)].map(([, name = '', labels = '']) => [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label)]))
+  const labelsOf = (name: string) => counters[name.replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
+  const served = [...body.matchAll(/^# TYPE (countersign_\w+) (\w+)$/gm)].map(([, name = '', kind]) => [name, kind, labelsOf(name).join(' ')])
+  const documented = [...(await readFile('docs/operations.md', 'utf8')).matchAll(/^\| `(countersign_\w+)` \| (\w+) \| ([^|]*) \|/gm)]
+    .map(([, name, kind, labels = '']) => [name, kind, [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')])
+  t.not(served.length, 0)
+  t.strictSame(documented.map(String).toSorted(), served.map(String).toSorted())
+  for (const line of body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) t.match(line, /^[a-z0-9_:]+(\{.*\})? [+-]?[0-9.e+NaIinf-]+$/i)
+})
+
+t.test('what stands for a dependency', async (t) => {
+  const { app } = await freshApp(t, { REDIS_URL: '' })
+  t.match(await scrape(app), { redis_up: 0, redis_breaker_open: 0, pool_waiting: 0, hashes_waiting: 0, feed_age_seconds: Number }, 'no Redis is none that is down')
+  const { app: cut } = await freshApp(t, { REDIS_URL: 'redis://127.0.0.1:1' })
+  t.match(await scrape(cut), { redis_up: 0, redis_breaker_open: 1 })
 })

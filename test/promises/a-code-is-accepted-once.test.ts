@@ -1,8 +1,9 @@
 import t from 'tap'
+import { tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
-import { countEvents, failuresOf, sessionsOf, tally, userId } from '../helpers/answers.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { countEvents, failuresOf } from '../helpers/stored.js'
 
 await need('postgres')
 

@@ -1,16 +1,17 @@
 import t from 'tap'
-import { failuresOf, outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
-import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { failuresOf } from '../helpers/stored.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
-const server = new URL(await need('postgres'))
+await need('postgres')
 
 const db = await freshDatabase(t)
-const proxy = await tcpProxy(t, { host: server.hostname, port: Number(server.port || 5432) })
+const proxy = await tcpProxy(t, targetOf(db.url))
 const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 
 /** What the answers to the two statements of DESIGN's principle 2 have in them. */

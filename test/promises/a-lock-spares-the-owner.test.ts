@@ -1,7 +1,8 @@
 import t from 'tap'
-import { countEvents, failuresOf, outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { countEvents, failuresOf } from '../helpers/stored.js'
 import { until } from '../helpers/wait.js'
 
 const { app, db, clock } = await freshApp(t)

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { countEvents, outcome, sessionsOf, tally, userId } from '../helpers/answers.js'
+import { outcome, tally } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { countEvents } from '../helpers/stored.js'
 
 await need('postgres')
 

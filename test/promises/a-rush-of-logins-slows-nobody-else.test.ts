@@ -1,6 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
-import { startListening, type ListeningService } from '../helpers/listening-service.js'
+import { call } from '../helpers/http-client.js'
+import { startServer, type ServerProcess } from '../helpers/server-process.js'
+import { freshSettings } from '../helpers/settings.js'
 
 const LOGINS = 500
 /** DESIGN §7 promises 50 ms on a machine of its own; here the client shares the cores with the server and with other tests. */
@@ -13,14 +15,13 @@ const p99 = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[Mat
 
 async function lived (url: string): Promise<number> {
   const startedAtMs = performance.now()
-  const answer = await fetch(`${url}/livez`)
-  await answer.arrayBuffer()
-  if (!answer.ok) throw new Error(`/livez said ${answer.status}`)
+  const { status } = await call(url, 'GET', '/livez')
+  if (status !== 200) throw new Error(`/livez said ${status}`)
   return performance.now() - startedAtMs
 }
 
 /** Asks on and on until told to stop. */
-async function probe ({ url, memory }: ListeningService, until: { done: boolean }): Promise<{ p99Ms: number, peakMib: number, asked: number }> {
+async function probe (url: string, { memory }: ServerProcess, until: { done: boolean }): Promise<{ p99Ms: number, peakMib: number, asked: number }> {
   const times: number[] = []
   let peakMib = 0
   while (!until.done) {
@@ -33,25 +34,22 @@ async function probe ({ url, memory }: ListeningService, until: { done: boolean 
 
 async function rush (url: string, logins = LOGINS): Promise<Array<{ status: number, retryAfter: string | null, code: unknown }>> {
   return await Promise.all(Array.from({ length: logins }, async (_, i) => {
-    const answer = await fetch(`${url}/token`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ username: `nobody${i}`, password: 'wrong' })
-    })
-    return { status: answer.status, retryAfter: answer.headers.get('retry-after'), code: (await answer.json() as { code?: unknown }).code }
+    const { status, headers, json } = await call(url, 'POST', '/token', { body: { username: `nobody${i}`, password: 'wrong' } })
+    return { status, retryAfter: headers.get('retry-after'), code: json().code }
   }))
 }
 
 t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, memory bounded', async (t) => {
-  const service = await startListening(t)
-  for (let i = 0; i < 50; i++) await lived(service.url)
+  const service = startServer(t, await freshSettings(t))
+  const url = await service.ready()
+  for (let i = 0; i < 50; i++) await lived(url)
   const calm = { done: false }
   setTimeout(() => { calm.done = true }, 500)
-  const before = await probe(service, calm)
+  const before = await probe(url, service, calm)
 
   const busy = { done: false }
-  const probing = probe(service, busy)
-  const answers = await rush(service.url).finally(() => { busy.done = true })
+  const probing = probe(url, service, busy)
+  const answers = await rush(url).finally(() => { busy.done = true })
   const during = await probing
 
   const refused = answers.filter(({ status }) => status === 503)
@@ -66,6 +64,6 @@ t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, mem
   t.ok(during.p99Ms < Math.max(PROMISED_MS * 4, before.p99Ms * QUIET_FACTOR), 'p99 of /livez')
   t.ok(during.peakMib - before.peakMib < MOST_GROWTH_MIB, 'memory')
 
-  const again = await rush(service.url, 20)
+  const again = await rush(url, 20)
   t.ok(again.every(({ status }) => status === 401), 'and it goes on working')
 })

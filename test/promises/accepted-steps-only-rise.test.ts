@@ -1,8 +1,8 @@
 import t from 'tap'
-import { outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { totp } from '../helpers/authenticator.js'
-import { expect, signUp } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 
 const { app, db, clock } = await freshApp(t)
 const STEP = 59_850_000

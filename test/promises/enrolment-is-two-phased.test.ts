@@ -1,8 +1,8 @@
 import t from 'tap'
-import { outcome, sessionsOf, tally, userId } from '../helpers/answers.js'
+import { outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { secretOf, totp, stepAt } from '../helpers/authenticator.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 const { app, db, clock } = await freshApp(t)
 

@@ -1,8 +1,9 @@
 import t from 'tap'
-import { countEvents, failuresOf, outcome, sessionsOf, tally, userId } from '../helpers/answers.js'
+import { outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
-import { signUp } from '../helpers/person.js'
+import { sessionsOf, signUp, userId } from '../helpers/person.js'
+import { countEvents, failuresOf } from '../helpers/stored.js'
 
 await need('postgres')
 

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 await need('postgres')
 

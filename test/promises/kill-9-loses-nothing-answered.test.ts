@@ -1,6 +1,8 @@
 import t from 'tap'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
-import { call, freshFolder, startServer } from '../helpers/server-process.js'
+import { call } from '../helpers/http-client.js'
+import { startServer } from '../helpers/server-process.js'
+import { freshDataDir } from '../helpers/settings.js'
 
 const PASSWORD = 'correct horse battery'
 const ROUNDS = 4
@@ -9,7 +11,7 @@ interface Known { username: string, verified?: { access: string }, code?: { toke
 
 /** Embedded, with nothing set, in a process that is killed at a moment nobody chose, while it is at work. */
 t.test('O10 O7 what was answered is there after kill -9, and no set-up is half done', { timeout: 90_000 }, async (t) => {
-  const folder = await freshFolder(t)
+  const folder = await freshDataDir(t)
   const known: Known[] = []
   let count = 0
 

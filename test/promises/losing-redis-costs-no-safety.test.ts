@@ -1,18 +1,15 @@
-import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { failuresOf, outcome, sessionsOf, tally } from '../helpers/answers.js'
+import { outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
-import { childServer } from '../helpers/child-server.js'
-import { freshDatabase } from '../helpers/database.js'
+import { appAt } from '../helpers/http-client.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 import { startRedisServer } from '../helpers/redis-server.js'
-import { stores } from '../helpers/stores.js'
+import { failuresOf } from '../helpers/stored.js'
+import { startServer } from '../helpers/server-process.js'
+import { freshSettings } from '../helpers/settings.js'
 import { until } from '../helpers/wait.js'
 
 await need('redis-server')
@@ -72,19 +69,9 @@ t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', asy
 })
 
 t.test('T5 the app killed right after its answer: what was used stays used, what was counted stays counted', async (t) => {
-  const { databaseUrl } = await stores()
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-kill-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const settings = {
-    LOG_LEVEL: 'silent',
-    NETWORK_LIMITS: 'off',
-    DATA_DIR: folder,
-    JWT_KEYS: `j:${randomBytes(32).toString('base64url')}`,
-    SEAL_KEYS: `s:${randomBytes(32).toString('base64url')}`,
-    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url })
-  }
-  const first = await childServer(t, settings)
-  const eve = await signUp(first.app, 'eve')
+  const settings = { ...await freshSettings(t), REDIS_URL: '' }
+  const first = startServer(t, settings)
+  const eve = await signUp(appAt(await first.ready()), 'eve')
   expect(200, await eve.login())
   expect(201, await eve.create())
   const step = stepAt(new Date())
@@ -96,11 +83,11 @@ t.test('T5 the app killed right after its answer: what was used stays used, what
   for (const near of [5, 6, 7]) t.equal(outcome(await other!.verify(totp(eve.phone.secret!, step + near))), '400 OTP_INVALID')
   await first.kill('SIGKILL')
 
-  const second = await childServer(t, settings)
-  const late = eve.elsewhere(second.app)
+  const second = appAt(await startServer(t, settings).ready())
+  const late = eve.elsewhere(second)
   late.access = other!.access
   for (const used of [confirming, code]) t.equal(outcome(await late.verify(used)), '400 OTP_INVALID')
-  const kept = eve.elsewhere(second.app)
+  const kept = eve.elsewhere(second)
   kept.access = session!.access
   t.equal(outcome(await kept.request('GET', '/account')), '200', 'a session that was answered is there')
   t.equal(outcome(await late.verify(totp(eve.phone.secret!, stepAt(new Date()) + 1))), '429 OTP_LOCKED', 'three before and two after are five: dying clears no count')

@@ -1,25 +1,26 @@
 import t from 'tap'
 import { freshDatabase } from '../helpers/database.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
-import { call, freshFolder, startServer } from '../helpers/server-process.js'
+import { call } from '../helpers/http-client.js'
+import { startServer } from '../helpers/server-process.js'
+import { freshDataDir, freshKeys } from '../helpers/settings.js'
 import { stores } from '../helpers/stores.js'
-import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 import { randomBytes } from 'node:crypto'
 
 /** The service as anybody starts it, at its most talkative; behind a cable that can be cut where there is a database server. */
 const { databaseUrl } = await stores()
 const db = databaseUrl === undefined ? null : await freshDatabase(t)
-const address = new URL(databaseUrl ?? 'postgres://127.0.0.1:5432')
-const proxy = db && await tcpProxy(t, { host: address.hostname, port: Number(address.port || 5432) })
-const keys = { JWT_KEYS: `a:${randomBytes(32).toString('base64url')}`, SEAL_KEYS: `b:${randomBytes(32).toString('base64url')}` }
+const proxy = db && await tcpProxy(t, targetOf(db.url))
+const keys = freshKeys()
 const service = startServer(t, {
   LOG_LEVEL: 'trace',
   NETWORK_LIMITS: 'off',
-  DATA_DIR: await freshFolder(t),
+  DATA_DIR: await freshDataDir(t),
   ...(db === null ? {} : { DATABASE_URL: proxy!.url(db.url), ...keys })
 })
-const base = await service.listening()
+const base = await service.ready()
 
 /** Everything that must not be found anywhere, by what it is. */
 const secrets = new Map<string, string>()
@@ -30,7 +31,6 @@ const keepPair = ({ access, refresh }: { access: string, refresh: string }) => {
 }
 
 t.test('E3 a whole life, with mistakes and faults', async (t) => {
-  await until('it to be ready', async () => (await call(base, 'GET', '/readyz')).status === 200, 20_000)
   const password = `correct-${randomBytes(6).toString('hex')}`
   const wrong = `mistyped-${randomBytes(6).toString('hex')}`
   keep('password', password)

@@ -118,7 +118,7 @@ t.test('J8 the token stands in one Authorization header and nowhere else', async
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   const raw = async (...authorization: string[]) =>
-    (await rawRequest(port, `GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${authorization.map((value) => `Authorization: ${value}\r\n`).join('')}\r\n`)).status
+    (await rawRequest(port, `GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${authorization.map((value) => `Authorization: ${value}\r\n`).join('')}\r\n`)).statusCode
   t.equal(await raw(`Bearer ${token}`), 200)
   t.equal(await raw(`Bearer ${token}`, `Bearer ${token}`), 400, 'twice the same')
   t.equal(await raw(`Bearer ${token}`, 'Bearer other'), 400)

@@ -1,6 +1,7 @@
 import t from 'tap'
+import { tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
-import { address, behindProxy, byCode, logInFrom } from '../helpers/logins.js'
+import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp } from '../helpers/person.js'
 
@@ -13,7 +14,7 @@ t.test('P4 sixty guesses at once over two replicas from one network: ten are jud
   const replicas = [app, await another()] as const
   const ada = await signUp(app)
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`)))
-  t.same(byCode(answers), { CREDENTIALS_INVALID: 10, RATE_LIMITED: 50 })
+  t.same(tally(answers), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 50 })
   t.same(await db.query(failed), [{ n: 10 }], 'hashes judged')
   for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
     const seconds = Number(answer.headers['retry-after'])
@@ -28,7 +29,7 @@ t.test('P4 a hundred and thirty networks at once over two replicas: a hundred ar
   const replicas = [app, await another()] as const
   await signUp(app)
   const answers = await Promise.all(Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`)))
-  t.same(byCode(answers), { CREDENTIALS_INVALID: 100, RATE_LIMITED: 30 })
+  t.same(tally(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
   t.same(await db.query(failed), [{ n: 100 }])
 })
 
@@ -40,7 +41,7 @@ t.test('P4 one budget for all doors where the password is asked, also at once', 
   const guesses = Array.from({ length: 60 }, (_, i) => i % 2 === 0
     ? ada.elsewhere(i % 4 === 0 ? app : other).login(`guess ${i}`)
     : (i % 4 === 1 ? app : other).inject({ method: 'POST', url: '/totp/create', headers: { authorization: `Bearer ${ada.access}` }, payload: { password: `guess ${i}` } }))
-  const { CREDENTIALS_INVALID: atToken = 0, REAUTH_REQUIRED: atCreate = 0, RATE_LIMITED: refused } = byCode(await Promise.all(guesses))
+  const { '401 CREDENTIALS_INVALID': atToken = 0, '403 REAUTH_REQUIRED': atCreate = 0, '429 RATE_LIMITED': refused } = tally(await Promise.all(guesses))
   t.same([atToken + atCreate, refused], [10, 50])
   t.same(await db.query(failed), [{ n: 10 }])
   t.equal((await ada.create({ password: ada.password })).statusCode, 429)
@@ -53,7 +54,7 @@ t.test('P4 guesses that race the owner: his success makes room once, no more', a
   const replicas = [app, await another()] as const
   const ada = await signUp(app)
   const answers = await Promise.all(Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`)))
-  const { ok = 0, CREDENTIALS_INVALID: judged = 0 } = byCode(answers)
+  const { 200: ok = 0, '401 CREDENTIALS_INVALID': judged = 0 } = tally(answers)
   t.ok(ok <= 1)
   t.ok(judged <= 10 + 10 * ok, `${judged} judged with ${ok} success`)
   t.same(await db.query(failed), [{ n: judged }])

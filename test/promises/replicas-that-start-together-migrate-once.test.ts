@@ -1,25 +1,24 @@
-import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import t, { type Test } from 'tap'
 import { serviceMigrations } from '../../migrations/index.js'
 import { freshDatabase } from '../helpers/database.js'
+import { call } from '../helpers/http-client.js'
 import { need } from '../helpers/need.js'
-import { call, freshFolder, startServer } from '../helpers/server-process.js'
+import { startServer } from '../helpers/server-process.js'
+import { freshDataDir, freshKeys } from '../helpers/settings.js'
 import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
-const keys = { JWT_KEYS: `a:${randomBytes(32).toString('base64url')}`, SEAL_KEYS: `b:${randomBytes(32).toString('base64url')}` }
+const keys = freshKeys()
 const names = Object.keys(serviceMigrations)
 const migrated = (said: string) => [...said.matchAll(/"name":"([^"]+)","msg":"migrated"/g)].map(([, name]) => name)
-const start = async (t: Pick<Test, 'teardown'>, url: string) => startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshFolder(t) })
-const isReady = async (base: string) => await until('it to be ready', async () => (await call(base, 'GET', '/readyz')).status === 200, 30_000)
+const start = async (t: Pick<Test, 'teardown'>, url: string) => startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshDataDir(t) })
 
 t.test('M1 four processes at once on an empty database: each migration ran once, all serve', async (t) => {
   const { url, query } = await freshDatabase(t)
   const four = await Promise.all(Array.from({ length: 4 }, () => start(t, url)))
-  for (const base of await Promise.all(four.map((one) => one.listening()))) {
-    await isReady(base)
+  for (const base of await Promise.all(four.map((one) => one.ready()))) {
     t.equal((await call(base, 'POST', '/token', { body: { username: 'x', password: 'y' } })).status, 401)
   }
   t.same(four.flatMap((one) => migrated(one.said())), names, 'in order, by one of them')
@@ -41,17 +40,17 @@ t.test('M1 a migrator killed half-way leaves nothing, and the next one completes
   t.same(await query("select tablename from pg_tables where schemaname = 'public' and tablename not like 'countersign_migration%'"), [], 'nothing of it was kept')
 
   const next = await start(t, url)
-  await isReady(await next.listening())
+  await next.ready()
   t.same(migrated(next.said()), names)
 })
 
 t.test('M1 an old replica and a new one: a migration that is there already is not run again', async (t) => {
   const { url } = await freshDatabase(t)
   const first = await start(t, url)
-  await isReady(await first.listening())
+  await first.ready()
   const second = await start(t, url)
-  await isReady(await second.listening())
+  await second.ready()
   t.same(migrated(second.said()), [])
-  const third = startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshFolder(t), MIGRATE: 'off' })
+  const third = startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshDataDir(t), MIGRATE: 'off' })
   t.equal((await call(await third.listening(), 'POST', '/token', { body: { username: 'x', password: 'y' } })).status, 401)
 })

@@ -1,19 +1,18 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { base32 } from '../../src/core/totp.js'
-import { failuresOf, outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
-import { childServer } from '../helpers/child-server.js'
-import { expect, signUp } from '../helpers/person.js'
-import { freshDatabase } from '../helpers/database.js'
+import { appAt } from '../helpers/http-client.js'
+import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
+import { startServer } from '../helpers/server-process.js'
+import { freshSettings } from '../helpers/settings.js'
+import { failuresOf } from '../helpers/stored.js'
 import { stores } from '../helpers/stores.js'
 
-const { databaseUrl, redisUrl } = await stores()
+const { redisUrl } = await stores()
 const namespace = `test_${randomBytes(6).toString('hex')}`
 const { app, db } = await freshApp(t, {}, { namespace })
 
@@ -94,18 +93,8 @@ t.test('T6 two sealed secrets swapped in the database open for neither, nor do t
 })
 
 t.test('T6 E3 nor in a log at its most talkative', async (t) => {
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-log-'))
-  t.teardown(() => rm(folder, { recursive: true, force: true }))
-  const server = await childServer(t, {
-    LOG_LEVEL: 'trace',
-    NETWORK_LIMITS: 'off',
-    DATA_DIR: folder,
-    JWT_KEYS: `j:${randomBytes(32).toString('base64url')}`,
-    SEAL_KEYS: `s:${randomBytes(32).toString('base64url')}`,
-    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url }),
-    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
-  })
-  const ivy = await signUp(server.app, `ivy${randomBytes(4).toString('hex')}`)
+  const server = startServer(t, { ...await freshSettings(t), LOG_LEVEL: 'trace' })
+  const ivy = await signUp(appAt(await server.ready()), `ivy${randomBytes(4).toString('hex')}`)
   expect(200, await ivy.login())
   await ivy.elsewhere().login('a wrong password 4711')
   expect(201, await ivy.create())

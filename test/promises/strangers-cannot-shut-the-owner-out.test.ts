@@ -1,7 +1,8 @@
 import t from 'tap'
+import { tally } from '../helpers/answers.js'
 import { freshApp, type App, type Fresh } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
-import { address, behindProxy, byCode, logInFrom } from '../helpers/logins.js'
+import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 
 const HOME = '203.0.113.7'
@@ -33,13 +34,13 @@ async function world (): Promise<World> {
 
 /** Wrong passwords from everywhere, each from a network of its own. */
 async function storm (app: App, name: string, count: number, first = 0): Promise<Record<string, number>> {
-  return byCode(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
+  return tally(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
 }
 
 t.test('P4 a network that logged in before has a budget of its own while strangers exhaust theirs', async (t) => {
   const { app, enter, guess, clock } = await world()
   t.equal(await enter(HOME), 200)
-  t.same(await storm(app, 'ada', 110), { CREDENTIALS_INVALID: 100, RATE_LIMITED: 10 })
+  t.same(await storm(app, 'ada', 110), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 10 })
   t.equal(await enter('192.0.2.99'), 429, 'a new network is a stranger')
   for (let i = 0; i < 9; i++) t.equal(await guess(HOME), 'CREDENTIALS_INVALID', 'at home one may mistype')
   t.equal(await enter(HOME), 200)
@@ -108,7 +109,7 @@ t.test('P4 a name that nobody has behaves the same', async (t) => {
   }
   t.same(known, unknown)
   t.same(known!.slice(9), ['CREDENTIALS_INVALID', 'RATE_LIMITED', 'RATE_LIMITED'])
-  t.same(await storm(app, 'nobody', 95, 300), { CREDENTIALS_INVALID: 90, RATE_LIMITED: 5 })
+  t.same(await storm(app, 'nobody', 95, 300), { '401 CREDENTIALS_INVALID': 90, '429 RATE_LIMITED': 5 })
 })
 
 t.test('P4 L1 one person in any spelling, one network in any spelling', async (t) => {

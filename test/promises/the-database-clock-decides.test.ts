@@ -1,7 +1,7 @@
 import t from 'tap'
-import { outcome, sessionsOf } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
-import { expect, signUp } from '../helpers/person.js'
+import { expect, sessionsOf, signUp } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 const realNow = Date.now

@@ -3,10 +3,10 @@ import jsQR from 'jsqr'
 import { PNG } from 'pngjs'
 import t from 'tap'
 import { ConfigError, readConfig } from '../../src/config.js'
-import { outcome, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { secretOf } from '../helpers/authenticator.js'
-import { expect, signUp } from '../helpers/person.js'
+import { expect, signUp, userId } from '../helpers/person.js'
 
 const ISSUER = 'Ünï/Cørp & Sons? 100% 😀+#='
 const { app, db, clock } = await freshApp(t, { OTP_ISSUER: ISSUER })

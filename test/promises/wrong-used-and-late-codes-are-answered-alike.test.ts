@@ -1,7 +1,7 @@
 import t from 'tap'
-import { outcome, sessionsOf, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 const ROUNDS = 25
 /** Whatever the machine does meanwhile, it does to all kinds: they take turns. */

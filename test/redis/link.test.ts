@@ -3,14 +3,16 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { adoptRedis, connectRedis, noRedis } from '../../src/redis/link.js'
 import type { RedisClient, RedisLink } from '../../src/redis/link.js'
+import { freePort } from '../helpers/free-port.js'
 import { need } from '../helpers/need.js'
 import { redisLog } from '../helpers/redis-log.js'
-import { freePort, startRedisServer } from '../helpers/redis-server.js'
-import type { RedisServer } from '../helpers/redis-server.js'
-import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { startRedisServer, type RedisServer } from '../helpers/redis-server.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 await need('redis-server')
+/** Each has a server of its own, and waits most of the time. */
+t.jobs = 4
 
 /** The promise of DESIGN §4. */
 const RECOVERY_MS = 2000
@@ -84,7 +86,7 @@ t.test('O1 a pause is noticed without a request', async (t) => {
 
 t.test('O4 half-open: a connection that gives no answer is given up for a new one', async (t) => {
   const server = await startRedisServer(t)
-  const proxy = await tcpProxy(t, { host: '127.0.0.1', port: server.port })
+  const proxy = await tcpProxy(t, targetOf(server.url))
   const { link } = await linked(t, proxy.url(server.url))
   const hold = proxy.holdNext((bytes) => String(bytes) === ':1\r\n')
   const { answer, tookMs } = await timed(() => link.run(increment))
@@ -97,7 +99,7 @@ t.test('O4 half-open: a connection that gives no answer is given up for a new on
 
 t.test('O4 slow by 500 ms is as good as down, 50 ms is not', async (t) => {
   const server = await startRedisServer(t)
-  const proxy = await tcpProxy(t, { host: '127.0.0.1', port: server.port })
+  const proxy = await tcpProxy(t, targetOf(server.url))
   proxy.delayMs = 50
   const { link } = await linked(t, proxy.url(server.url))
   t.equal(await link.run(increment), 1)

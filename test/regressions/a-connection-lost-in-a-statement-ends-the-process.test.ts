@@ -3,16 +3,16 @@ import t from 'tap'
 import { openPostgres } from '../../src/db/pool.js'
 import { createDb, row } from '../../src/db/tables.js'
 import { need } from '../helpers/need.js'
-import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 const SIZE = 20
-const server = new URL(await need('postgres'))
+const server = await need('postgres')
 
 /** O3: pg tells of a lost connection twice, as the statement's failure and as an event, which nobody heard while the connection was lent out. */
 t.test('O3 connections lost in the middle of their statements are refusals, and nothing else', async (t) => {
-  const proxy = await tcpProxy(t, { host: server.hostname, port: Number(server.port || 5432) })
-  const pool = openPostgres(proxy.url(server.href), SIZE, () => {})
+  const proxy = await tcpProxy(t, targetOf(server))
+  const pool = openPostgres(proxy.url(server), SIZE, () => {})
   t.teardown(() => pool.close())
   const db = createDb(pool.dialect)
   for (let i = 0; i < 2; i++) {

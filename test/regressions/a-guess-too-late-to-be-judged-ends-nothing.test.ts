@@ -1,19 +1,19 @@
 import t from 'tap'
-import { outcome, userId } from '../helpers/answers.js'
+import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
-import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { expect, signUp, userId, type Person } from '../helpers/person.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 
 /*
  * A guess over the budget, which is not judged, used to end the session, or delete the pending device, while the
  * right code of an earlier request was still being judged: of fifty with one right code, none won.
  */
 
-const server = new URL(await need('postgres'))
+await need('postgres')
 const db = await freshDatabase(t)
-const proxy = await tcpProxy(t, { host: server.hostname, port: Number(server.port || 5432) })
+const proxy = await tcpProxy(t, targetOf(db.url))
 const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 
 /** The right code is judged while the budget is used up by others, and one more comes too late. */

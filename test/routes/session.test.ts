@@ -53,9 +53,9 @@ t.test('E4 an announced body that never comes, or a large one, keeps no gateway 
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
   for (const length of ['Content-Length: 5', 'Content-Length: 100000000']) {
-    const { status, elapsedMs } = await rawRequest(port,
+    const { statusCode, elapsedMs } = await rawRequest(port,
       `POST /session/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${owner.access}\r\nContent-Type: application/octet-stream\r\n${length}\r\nConnection: close\r\n\r\n`)
-    t.ok([200, 413].includes(status), `${length}: ${status}`)
+    t.ok([200, 413].includes(statusCode), `${length}: ${statusCode}`)
     t.ok(elapsedMs < 3_000, `${length}: ${Math.round(elapsedMs)} ms`)
   }
 })

@@ -1,14 +1,13 @@
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
-import { expect, signUp, type Person } from '../helpers/person.js'
-import { sessionsOf } from '../helpers/replicas.js'
+import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 
 // J5, on whatever stores there are: each way in which a session ends is known to the replica that ended it with the answer.
 t.test('J5 the replica that ends a session refuses it from then on', async (t) => {
   const { app, clock } = await freshApp(t)
   const ada = await signUp(app)
   const guarded = async (token: string | null) => (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
-  const [loggedOut, reuser, enrolling, bystander] = await sessionsOf(ada, { app }, 4) as [Person, Person, Person, Person]
+  const [loggedOut, reuser, enrolling, bystander] = await sessionsOf(ada, 4) as [Person, Person, Person, Person]
 
   for (const person of [loggedOut, reuser, enrolling, bystander]) t.equal(await guarded(person.access), 200)
   expect(204, await loggedOut.request('POST', '/token/revoke'))
@@ -29,7 +28,7 @@ t.test('J5 the replica that ends a session refuses it from then on', async (t) =
   t.equal(await guarded(bystander.access), 401, 'and the other ones ended')
   t.equal(await guarded(enrolling.access), 200)
 
-  const [later] = await sessionsOf(enrolling, { app }, 1) as [Person]
+  const [later] = await sessionsOf(enrolling, 1) as [Person]
   const pending = later.access
   t.equal(await guarded(pending), 403)
   expect(200, await later.verify())
@@ -43,14 +42,14 @@ t.test('J5 the replica that ends a session refuses it from then on', async (t) =
   t.equal(await guarded(later.access), 401, 'a verified session that guessed too often')
   t.equal(await guarded(enrolling.access), 200, 'alone')
 
-  const [recovering] = await sessionsOf(enrolling, { app }, 1) as [Person]
+  const [recovering] = await sessionsOf(enrolling, 1) as [Person]
   const unrecovered = recovering.access
   recovering.recoveryCodes.push(...enrolling.recoveryCodes)
   expect(200, await recovering.recover())
   t.equal(await guarded(unrecovered), 401, 'recovered: replaced')
 
   await clock.advance(1)
-  const [expiring] = await sessionsOf(enrolling, { app }, 1) as [Person]
+  const [expiring] = await sessionsOf(enrolling, 1) as [Person]
   t.equal(await guarded(expiring.access), 403)
   await clock.advance(301)
   t.equal(await guarded(expiring.access), 401, 'OTP_PENDING_SECONDS are over')

@@ -1,47 +1,78 @@
-import { execFileSync } from 'node:child_process'
-import type { RedisServer } from '../../helpers/redis-server.js'
+import { connect, type Socket } from 'node:net'
+import { freePort } from '../../helpers/free-port.js'
+import { until } from '../../helpers/wait.js'
+import { redisCli } from '../redis-cli.js'
+import type { Scenario } from '../scenario.js'
 import type { Stage } from '../stage.js'
-import { pass, underLoad, unlike, type FaultOptions, type Scenario } from '../scenario.js'
+import { unharmed, type Fault } from '../unharmed.js'
 
-/** Redis is speed: whatever happens to it, every answer is what it would have been. */
-const unharmed = (fault: Pick<FaultOptions, 'begin' | 'end'>) => (stage: Stage) => underLoad(stage, {
-  ...fault,
-  judge: unlike,
-  p99Ms: 500,
-  isBack: allUp
-})
+/** Of which the first only gathers the people: `unharmed` adds those that are looked at. */
+const scenario = (name: string, fault: Fault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}): Scenario =>
+  ({ name, ...more, stage: { replicas: 1, people: 30, ...more.stage }, run: (stage) => unharmed(stage, fault) })
 
-async function allUp ({ replicas }: Stage): Promise<boolean> {
-  const states = await Promise.all(replicas.map(async ({ base }) => ((await (await fetch(`${base}/readyz`)).json()) as { redis: string }).redis))
-  return states.every((state) => state === 'up')
+const QUICK = { isQuick: true }
+
+const tell = (...words: string[]) => ({ redis }: Pick<Stage, 'redis'>) => redisCli(redis.port, ...words)
+
+/** Both replicas' networks to Redis. */
+const networks = (change: (network: Stage['replicas'][number]['toRedis']) => void) => ({ replicas }: Stage) => {
+  for (const { toRedis } of replicas) change(toRedis)
 }
 
-function command ({ port }: RedisServer, ...words: string[]): string {
-  return execFileSync('redis-cli', ['-p', String(port), ...words], { encoding: 'utf8' })
+/** Pauses longer than the fault is looked at, and ends by itself: while all is paused, UNPAUSE waits too. */
+const clientPause = (what: 'ALL' | 'WRITE'): Fault => ({
+  begin: tell('CLIENT', 'PAUSE', '8000', what),
+  end: tell('DEL', 'nothing')
+})
+
+/** Over and over, while requests come in: budgets per network are lost with the rest, and nothing else. */
+function flushing (): Fault {
+  let timer: NodeJS.Timeout | undefined
+  let connection: Socket | undefined
+  let flushes = 0
+  return {
+    limitsHold: false,
+    note: () => `${flushes} times`,
+    begin ({ redis }) {
+      connection = connect(redis.port, '127.0.0.1').on('data', (bytes) => { flushes += bytes.toString().split('+OK').length - 1 })
+      timer = setInterval(() => connection?.write('FLUSHALL\r\n'), 50)
+    },
+    end () {
+      clearInterval(timer)
+      connection?.destroy()
+    }
+  }
+}
+
+/** 2 000 keys at 3 ms each: six seconds of LOADING, and what comes back is as old as the snapshot. */
+const SLOW_TO_LOAD = ['--key-load-delay', '3000', '--loading-process-events-interval-bytes', '1024']
+
+function loading (): Fault {
+  let restarted = Promise.resolve()
+  return {
+    async begin ({ redis }) {
+      await redisCli(redis.port, 'EVAL', "for i = 1, 2000 do redis.call('SET', 'filler:' .. i, string.rep('x', 100), 'EX', 600) end", '0')
+      await redisCli(redis.port, 'SAVE')
+      restarted = redis.restart()
+      await until('LOADING', async () => (await redisCli(redis.port, 'DEL', 'nothing').catch(() => '')).startsWith('LOADING'))
+    },
+    end: () => restarted
+  }
 }
 
 export const redisScenarios: Scenario[] = [
-  {
-    name: 'Redis killed, started again empty',
-    isQuick: true,
-    run: unharmed({ begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() })
-  },
-  {
-    name: 'Redis paused (SIGSTOP)',
-    isQuick: true,
-    run: unharmed({ begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() })
-  },
-  {
-    name: 'Redis flushed, over and over',
-    isQuick: true,
-    run: unharmed({
-      begin: async ({ redis }) => {
-        for (let i = 0; i < 10; i++) {
-          command(redis, 'FLUSHALL')
-          await pass(50)
-        }
-      },
-      end: () => {}
-    })
-  }
+  scenario('Redis killed, started again empty', { begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() }, QUICK),
+  scenario('Redis paused (SIGSTOP)', { begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() }, QUICK),
+  scenario('Redis flushed, over and over', flushing(), QUICK),
+  scenario('Redis out of memory (maxmemory 1)', { begin: tell('CONFIG', 'SET', 'maxmemory', '1'), end: tell('CONFIG', 'SET', 'maxmemory', '0') }),
+  scenario('Redis a read-only replica of a dead master', {
+    begin: async ({ redis }) => await redisCli(redis.port, 'REPLICAOF', '127.0.0.1', String(await freePort())),
+    end: tell('REPLICAOF', 'NO', 'ONE')
+  }),
+  scenario('Redis loading an old snapshot', loading(), { stage: { redisArgs: SLOW_TO_LOAD } }),
+  scenario('Redis CLIENT PAUSE ALL', clientPause('ALL')),
+  scenario('Redis CLIENT PAUSE WRITE', clientPause('WRITE')),
+  scenario('Redis slow by 100 ms', { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario('Redis slow by 500 ms', { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario('Redis half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) })
 ]

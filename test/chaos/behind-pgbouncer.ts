@@ -1,0 +1,40 @@
+/**
+ * The whole test suite with pgbouncer, in transaction mode, between it and a PostgreSQL of its own. Needs pgbouncer and
+ * the programs of a PostgreSQL server; takes as long as `npm test`.
+ *
+ *   npx tsc && node build/test/chaos/behind-pgbouncer.js [test files]
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { startPgbouncer } from './pgbouncer.js'
+import { startPostgres } from './postgres-server.js'
+
+const RUN = join(import.meta.dirname, '../helpers/run.js')
+
+/** What says nothing through a pooler, and why. */
+const needsDirect: Record<string, string> = {
+  'test/db/migrate.test.ts': 'migrates, and the service does so over a direct address only',
+  'test/promises/replicas-that-start-together-migrate-once.test.ts': 'migrates, and the service does so over a direct address only',
+  'test/chaos/invariants.test.ts': 'migrates, and the service does so over a direct address only',
+  'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
+  'test/db/pool.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
+  'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
+}
+
+const all = (await readdir('test', { recursive: true })).filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name)).sort()
+const chosen = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => !(name in needsDirect))
+for (const [name, reason] of Object.entries(needsDirect)) console.log(`left out: ${name}: ${reason}`)
+
+const undos: Array<() => unknown> = []
+const undo = (one: () => unknown) => { undos.push(one) }
+try {
+  const postgres = await startPostgres(undo, ['max_connections=400', 'fsync=off'])
+  const { url } = await startPgbouncer(undo, postgres.url)
+  const env = { ...process.env, DATABASE_URL: url(postgres.url), COUNTERSIGN_TEST_BEHIND_POOLER: postgres.url }
+  const [code] = await once(spawn(process.execPath, [RUN, ...chosen], { stdio: 'inherit', env }), 'exit')
+  process.exitCode = code ?? 1
+} finally {
+  for (const one of undos.reverse()) await one()
+}

@@ -1,0 +1,80 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { freePort } from '../helpers/free-port.js'
+import { findProgram } from '../helpers/programs.js'
+import { until } from '../helpers/wait.js'
+import type { PostgresServer } from './postgres-server.js'
+import type { Undo } from './stage.js'
+
+export interface Haproxy { readonly port: number }
+
+/** One listener on a free port, on 127.0.0.1. @param lines its section, without `bind` */
+export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haproxy> {
+  const port = await freePort()
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-haproxy-'))
+  undo(() => rm(folder, { recursive: true, force: true }))
+  const config = join(folder, 'haproxy.cfg')
+  await writeFile(config, [
+    'global', '  maxconn 4000', '  nbthread 1', `  stats socket ${join(folder, 'socket')} level admin`,
+    'defaults', '  timeout connect 1s', '  timeout client 60s', '  timeout server 60s',
+    'listen front', `  bind 127.0.0.1:${port}`, ...lines.map((line) => `  ${line}`), ''
+  ].join('\n'))
+  const child = spawn(findProgram('haproxy') ?? 'haproxy', ['-db', '-f', config], { stdio: ['ignore', 'pipe', 'pipe'] })
+  let said = ''
+  for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said = (said + bytes.toString()).slice(-4_000) })
+  undo(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    child.kill('SIGKILL')
+    await exited
+  })
+  await until('haproxy to listen', async () => {
+    if (child.exitCode !== null) throw new Error(said)
+    const socket = connect(port, '127.0.0.1')
+    const opened = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false)
+    socket.destroy()
+    return opened
+  })
+  return { port }
+}
+
+/**
+ * In front of several PostgreSQL servers: leads to the one that takes writes, as Patroni's users know it. What is not
+ * the primary any more loses its connections at once.
+ */
+export async function frontPostgres (undo: Undo, servers: PostgresServer[]): Promise<Haproxy> {
+  const lines = await Promise.all(servers.map(async (server, i) => `server pg${i} 127.0.0.1:${server.port} check port ${await answerWhetherPrimary(undo, server)}`))
+  return await startHaproxy(undo, [
+    'mode tcp', 'retries 0', 'option httpchk GET /', 'default-server inter 200ms fastinter 100ms fall 2 rise 1 on-marked-down shutdown-sessions', ...lines
+  ])
+}
+
+/** 200 if the server beside it takes writes, as Patroni's agent answers. @returns the port */
+async function answerWhetherPrimary (undo: Undo, { query }: PostgresServer): Promise<number> {
+  const agent = createServer((_request, response) => {
+    query('select pg_is_in_recovery() as standby').then(([row]) => row?.['standby'] === false, () => false)
+      .then((isPrimary) => { response.writeHead(isPrimary ? 200 : 503).end() }, () => {})
+  })
+  agent.listen(0, '127.0.0.1')
+  await once(agent, 'listening')
+  undo(() => {
+    agent.close()
+    agent.closeAllConnections()
+  })
+  return (agent.address() as AddressInfo).port
+}
+
+/** In front of replicas of the service: asks `/readyz`, and tries another one where a connection is refused. */
+export async function frontService (undo: Undo, bases: string[]): Promise<Haproxy> {
+  return await startHaproxy(undo, [
+    'mode http', 'balance roundrobin', 'option httpchk GET /readyz', 'retries 3', 'option redispatch 1', 'retry-on conn-failure',
+    'default-server inter 250ms fall 2 rise 2',
+    ...bases.map((base, i) => `server app${i} ${new URL(base).host} check`)
+  ])
+}

@@ -1,0 +1,77 @@
+import pg from 'pg'
+import t from 'tap'
+import { serviceMigrations } from '../../migrations/index.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/pool.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { checkInvariants } from './invariants.js'
+
+await need('postgres')
+
+const USER = '11111111-1111-4111-8111-111111111111'
+const DEVICE = '22222222-2222-4222-8222-222222222222'
+const PENDING = '33333333-3333-4333-8333-333333333333'
+
+const event = (kind: string, session = 'first') => `insert into otp_event values ('${USER}', clock_timestamp(), gen_random_uuid(), '${kind}', '${session}', '', '');`
+const session = (id: string, columns = '', values = '') =>
+  `insert into otp_session (user_id, id, started_at, expires_at, auth_at, rotated_at, ip, agent, amr, otp_required${columns})
+     values ('${USER}', '${id}', now(), now() + interval '1 day', now(), now(), '', ''${values});`
+const device = (id: string, columns = '', values = '') =>
+  `insert into otp_device (user_id, id, name, secret, digits, period_seconds, t0_seconds, created_at, last_step${columns})
+     values ('${USER}', '${id}', '', '', 6, 30, 0, now()${values});`
+
+/** Somebody who signed up, logged in and confirmed a device. */
+const sound = `
+  insert into account values ('${USER}', 'ada', 'ada', '', true, false, '', '', '', '', null, null, now(), now());
+  insert into otp_user values ('${USER}', 1, 0, null);
+  ${event('signed_up')} ${event('logged_in')} ${event('otp_enabled')}
+  ${session('first', ', ended_at, ended_xid, end_reason', ", '{pwd}', false, now(), pg_current_xact_id(), 'otp_enabled'")}
+  ${session('second', ', otp_device_id, otp_at', `, '{pwd,otp,mfa}', true, '${DEVICE}', now()`)}
+  ${device(DEVICE, ', confirmed_at', ', 5, now()')}
+  insert into otp_recovery_code values ('${USER}', 'digest', null, now(), null);`
+
+/** What breaks which of them: each names one, and maybe others. */
+const breaks: Array<readonly [sentence: RegExp, statements: string]> = [
+  [/one verified session at most for each accepted code/, session('third', ', otp_device_id, otp_at', `, '{pwd,otp,mfa}', true, '${DEVICE}', now()`)],
+  [/one session for each used recovery code/, event('recovery_used')],
+  [/no recovery code used without an event/, 'update otp_recovery_code set used_at = now()'],
+  [/one session for each right password/, event('logged_in')],
+  [/no confirmed device without an event/, "delete from otp_event where kind = 'otp_enabled'"],
+  [/half-enabled/, 'delete from otp_recovery_code'],
+  [/no living recovery code without a confirmed device/, 'delete from otp_device'],
+  [/no recovery code of a pending device that is gone/, `update otp_recovery_code set pending_device_id = '${PENDING}'`],
+  [/no first pending device without recovery codes/, `delete from otp_device; ${device(PENDING, ', session_id, expires_at', ", -1, 'first', now() + interval '1 day'")}`],
+  [/no live session that owes no second factor/, session('third', '', ", '{pwd}', false")],
+  [/no live session that was verified by a device that is gone/, 'delete from otp_device'],
+  [/no verified session without proof/, "update otp_session set otp_at = null where id = 'second'"],
+  [/a device is pending for a session, or confirmed for all/, "update otp_device set session_id = 'first'"],
+  [/no device was confirmed by a session other than its own/, "update otp_event set session_id = 'second' where kind = 'otp_enabled'"],
+  [/the version counts/, 'update otp_user set version = 2'],
+  [/an end has a time/, "update otp_session set ended_xid = null where id = 'first'"],
+  [/an account has a standing/, event('signed_up')],
+  [/nothing belongs to nobody/, 'delete from account'],
+  [/no session lives without end/, "update otp_session set expires_at = started_at where id = 'second'"],
+  [/no budget is overdrawn/, "update otp_session set failures = 6 where id = 'second'"]
+]
+
+t.test('each invariant holds where all is well, and notices what it is there for', async (t) => {
+  const { url } = await freshDatabase(t)
+  const pool = openPostgres(url, 2, () => {}, 0)
+  await migrateUp(pool.dialect, serviceMigrations)
+  await pool.close()
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  t.teardown(() => client.end())
+  const query = async (text: string) => (await client.query(text)).rows as Array<Record<string, unknown>>
+
+  await client.query(sound)
+  t.same(await checkInvariants({ query }), { held: breaks.length, broken: [] })
+  for (const [sentence, statements] of breaks) {
+    await client.query('begin')
+    await client.query(statements)
+    const { broken } = await checkInvariants({ query })
+    await client.query('rollback')
+    t.ok(broken.some((one) => sentence.test(one)), `${sentence}: ${broken.join('; ')}`)
+  }
+})

@@ -1,0 +1,73 @@
+import type { PostgresServer } from './postgres-server.js'
+
+/** What every change of a user's factors raises `otp_user.version` for, once each. */
+const RAISING = "('otp_enabled', 'otp_device_added', 'otp_disabled', 'recovery_regenerated')"
+const CONFIRMED = 'exists (select from otp_device d where d.user_id = %.user_id and d.confirmed_at is not null)'
+const events = (user: string, kinds: string) => `(select count(*) from otp_event e where e.user_id = ${user}.user_id and e.kind in ${kinds})`
+const sessions = (user: string, which: string) => `(select count(*) from otp_session s where s.user_id = ${user}.user_id and ${which})`
+const confirmed = (of: string) => CONFIRMED.replace('%', of)
+const LIVE = 's.ended_at is null and s.expires_at > clock_timestamp()'
+
+/**
+ * What is true of the tables at every moment, whatever was killed: a sentence, and the users of whom it is not true.
+ * They count on nothing being swept, and on changes that the service's own routes made.
+ */
+const invariants: ReadonlyArray<readonly [sentence: string, violators: string]> = [
+  ['one verified session at most for each accepted code', `select user_id from otp_user u
+     where ${sessions('u', "s.otp_device_id is not null and s.otp_device_id <> 'recovery'")} > ${events('u', "('otp_enabled', 'otp_device_added', 'otp_verified')")}`],
+  ['one session for each used recovery code', `select user_id from otp_user u
+     where ${sessions('u', "s.otp_device_id = 'recovery'")} <> ${events('u', "('recovery_used')")}`],
+  ['no recovery code used without an event', `select user_id from otp_user u
+     where (select count(*) from otp_recovery_code c where c.user_id = u.user_id and c.used_at is not null) > ${events('u', "('recovery_used')")}`],
+  ['one session for each right password', `select user_id from otp_user u
+     where ${sessions('u', "s.amr = '{pwd}'")} <> ${events('u', "('logged_in', 'otp_disabled')")}`],
+  ['no confirmed device without an event', `select user_id from otp_user u
+     where (select count(*) from otp_device d where d.user_id = u.user_id and d.confirmed_at is not null) >
+       (select count(*) from otp_event e where e.user_id = u.user_id and e.kind in ('otp_enabled', 'otp_device_added')
+          and e.at > coalesce((select max(at) from otp_event o where o.user_id = u.user_id and o.kind = 'otp_disabled'), '-infinity'))`],
+  ['no confirmed device without recovery codes: half-enabled', `select user_id from otp_user u
+     where ${confirmed('u')} and not exists (select from otp_recovery_code c where c.user_id = u.user_id and c.pending_device_id is null)`],
+  ['no living recovery code without a confirmed device', `select user_id from otp_recovery_code c
+     where c.pending_device_id is null and not ${confirmed('c')}`],
+  ['no recovery code of a pending device that is gone', `select user_id from otp_recovery_code c
+     where c.pending_device_id is not null
+       and not exists (select from otp_device d where d.user_id = c.user_id and d.id = c.pending_device_id and d.confirmed_at is null)`],
+  ['no first pending device without recovery codes', `select user_id from otp_device d
+     where d.confirmed_at is null and not ${confirmed('d')}
+       and not exists (select from otp_recovery_code c where c.user_id = d.user_id and c.pending_device_id = d.id)`],
+  ['no live session that owes no second factor, of a user who has one', `select user_id from otp_session s
+     where ${LIVE} and not s.otp_required and ${confirmed('s')}`],
+  ['no live session that was verified by a device that is gone', `select user_id from otp_session s
+     where ${LIVE} and s.otp_device_id is not null and case when s.otp_device_id = 'recovery' then not ${confirmed('s')}
+       else not exists (select from otp_device d where d.user_id = s.user_id and d.id::text = s.otp_device_id and d.confirmed_at is not null) end`],
+  ['no verified session without proof, and no proof without it', `select user_id from otp_session
+     where (otp_device_id is null) <> (otp_at is null) or (otp_device_id is null) <> (amr = '{pwd}') or (otp_device_id is not null and not otp_required)`],
+  ['a device is pending for a session, or confirmed for all', `select user_id from otp_device
+     where (confirmed_at is null) <> (session_id is not null) or (confirmed_at is null) <> (expires_at is not null) or (confirmed_at is null) <> (last_step < 0)`],
+  ['no device was confirmed by a session other than its own', `select e.user_id from otp_event e
+     where e.kind = 'otp_enabled' and not exists (select from otp_session s where s.user_id = e.user_id and s.id = e.session_id and s.end_reason = 'otp_enabled')`],
+  ['the version counts the changes of the factors', `select user_id from otp_user u where u.version <> ${events('u', RAISING)}`],
+  ['an end has a time, a transaction and a reason', `select user_id from otp_session
+     where (ended_at is null) <> (ended_xid is null) or (ended_at is null) <> (end_reason is null)`],
+  ['an account has a standing and was signed up, once', `select a.id::text as user_id from account a left join otp_user u on u.user_id = a.id::text
+     where u.user_id is null or ${events('u', "('signed_up')")} <> 1`],
+  ['nothing belongs to nobody', `select user_id from (
+     select user_id from otp_user union select user_id from otp_device union select user_id from otp_session
+     union select user_id from otp_recovery_code union select user_id from otp_event union select user_id from account_network) x
+     where not exists (select from account a where a.id::text = x.user_id)`],
+  ['no session lives without end or before its start', 'select user_id from otp_session where expires_at <= started_at or generation < 0'],
+  ['no budget is overdrawn', `select user_id from otp_session where failures > 5
+     union select user_id from otp_device where failures > 10 union select user_id from otp_user where failures > 100`]
+]
+
+export interface Checked { held: number, broken: string[] }
+
+/** Looks at all of them, each as of one moment. */
+export async function checkInvariants ({ query }: Pick<PostgresServer, 'query'>): Promise<Checked> {
+  const broken: string[] = []
+  for (const [sentence, violators] of invariants) {
+    const rows = await query(`select distinct user_id from (${violators}) violators`)
+    if (rows.length > 0) broken.push(`not so: ${sentence} (${rows.length} users)`)
+  }
+  return { held: invariants.length - broken.length, broken }
+}

@@ -1,0 +1,70 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pg from 'pg'
+import { freePort } from '../helpers/free-port.js'
+import { findProgram } from '../helpers/programs.js'
+import { until } from '../helpers/wait.js'
+import { asPostgres } from './postgres-server.js'
+import type { Undo } from './stage.js'
+
+export interface Pgbouncer {
+  readonly port: number
+  /** The same database, through the pooler. */
+  url (direct: string): string
+}
+
+/** Connections to Postgres for each database: fewer than the clients have, so that they do share. */
+const POOL_SIZE = 8
+
+/** A pooler in transaction mode, in front of every database of one server. */
+export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbouncer> {
+  const { hostname, port: serverPort, username } = new URL(server)
+  const port = await freePort()
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-pgbouncer-'))
+  undo(() => rm(folder, { recursive: true, force: true }))
+  const users = join(folder, 'users.txt')
+  const config = join(folder, 'pgbouncer.ini')
+  await writeFile(users, `"${username}" ""\n`)
+  await writeFile(config, [
+    '[databases]', `* = host=${hostname} port=${serverPort || 5432}`,
+    '[pgbouncer]', 'listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = trust', `auth_file = ${users}`,
+    'pool_mode = transaction', `default_pool_size = ${POOL_SIZE}`, 'max_client_conn = 2000', 'autodb_idle_timeout = 1', 'server_idle_timeout = 5', ''
+  ].join('\n'))
+  for (const path of [folder, users, config]) await chmod(path, 0o755)
+
+  // It refuses to run as root, too.
+  const child = spawn(...asPostgres(findProgram('pgbouncer') ?? 'pgbouncer', [config]), { stdio: ['ignore', 'ignore', 'pipe'] })
+  let said = ''
+  child.stderr!.on('data', (bytes: Buffer) => { said = (said + bytes.toString()).slice(-4_000) })
+  undo(async () => {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    const exited = once(child, 'exit')
+    // To whoever runs it as another user: it hands the signal on.
+    child.kill('SIGTERM')
+    await exited
+  })
+  const bouncer: Pgbouncer = {
+    port,
+    url (direct) {
+      const address = new URL(direct)
+      address.hostname = '127.0.0.1'
+      address.port = String(port)
+      return address.href
+    }
+  }
+  await until('pgbouncer to answer', async () => {
+    if (child.exitCode !== null) throw new Error(said)
+    const client = new pg.Client({ connectionString: bouncer.url(server), connectionTimeoutMillis: 1_000 })
+    try {
+      await client.connect()
+      await client.query('select 1').finally(() => client.end())
+      return true
+    } catch {
+      return false
+    }
+  })
+  return bouncer
+}

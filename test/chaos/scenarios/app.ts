@@ -1,0 +1,59 @@
+import { until } from '../../helpers/wait.js'
+import { checkInvariants } from '../invariants.js'
+import { checkTold, startLives } from '../lives.js'
+import { quantile } from '../load.js'
+import { pass, type Scenario, type Seen } from '../scenario.js'
+import { ready, type Stage } from '../stage.js'
+
+/** People at once. Each waits for its answers, so they are as fast as the machine. */
+const LIVES = 6
+/** A process is killed after so many answers at most, of whomever, counted from when it listens: on a slow machine it lives longer. */
+const MOST_ANSWERS = 30
+const LONGEST_LIFE_MS = 5_000
+/** Not just after an answer, but somewhere in the work for the next. */
+const AROUND_MS = 30
+
+/** SIGKILL at random moments, while people do all that changes who gets in; then the tables, and all that was answered. */
+const killed = (times: number) => async ({ replicas, postgres }: Stage): Promise<Seen> => {
+  const lives = startLives(replicas.map(({ base }) => base), LIVES)
+  await pass(1_000)
+  let slowestMs = 0
+  let kills = 0
+  await Promise.all(replicas.map(async (replica) => {
+    while (kills < times) {
+      kills++
+      const enough = lives.answersMs.length + Math.random() * MOST_ANSWERS
+      await until('some answers', () => lives.answersMs.length >= enough, LONGEST_LIFE_MS).catch(() => {})
+      await pass(Math.random() * AROUND_MS)
+      const beganAtMs = performance.now()
+      await replica.restart()
+      slowestMs = Math.max(slowestMs, performance.now() - beganAtMs)
+    }
+  }))
+  await Promise.all(replicas.map((replica) => ready(replica)))
+  await pass(1_000)
+  await lives.stop()
+  const { held, broken } = await checkInvariants(postgres)
+  const lost = await checkTold(lives.told, postgres, replicas[0]!.base)
+  return {
+    requests: lives.answersMs.length,
+    wrong: [...lives.wrong, ...broken, ...lost],
+    p99Ms: quantile(lives.answersMs, 0.99),
+    recoveryMs: slowestMs,
+    note: `${held} invariants held; ${lives.told.length} facts that were answered are there; back: from SIGKILL until it listens again, the slowest`
+  }
+}
+
+export const appScenarios: Scenario[] = [
+  {
+    name: 'One replica killed once (SIGKILL), at a random moment',
+    isQuick: true,
+    stage: { people: 0 },
+    run: killed(1)
+  },
+  {
+    name: 'Two replicas killed a hundred times, at random moments',
+    stage: { people: 0 },
+    run: killed(100)
+  }
+]

@@ -1,0 +1,70 @@
+import { access, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { temporaryFolder } from '../../helpers/temporary-folder.js'
+import { until } from '../../helpers/wait.js'
+import type { Scenario, Seen } from '../scenario.js'
+import type { Replica, Stage } from '../stage.js'
+import { unharmed } from '../unharmed.js'
+
+/** Of Debian's package libfaketime. */
+const LIBRARY = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
+/** The Date header has whole seconds, and is made once a second. */
+const ROUGHLY_SECONDS = 2.5
+
+/** A wall clock for one process, so many seconds off, that may be set while it runs. The monotonic one stays what it is, as in a machine whose clock is set. */
+interface WallClock {
+  settings: Record<string, string>
+  set (offSeconds: number): Promise<void>
+}
+
+async function wallClock (undo: Stage['undo'], offSeconds: number): Promise<WallClock> {
+  await access(LIBRARY)
+  const folder = await temporaryFolder({ teardown: undo })
+  const file = join(folder, 'offset')
+  const set = async (seconds: number) => {
+    await writeFile(`${file}.new`, seconds < 0 ? String(seconds) : `+${seconds}`)
+    await rename(`${file}.new`, file)
+  }
+  await set(offSeconds)
+  return {
+    set,
+    settings: { LD_PRELOAD: LIBRARY, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' }
+  }
+}
+
+/** How far its clock is off, as it says itself. */
+async function offOf ({ base }: Replica): Promise<number> {
+  const answer = await fetch(`${base}/livez`)
+  await answer.arrayBuffer()
+  return (Date.parse(answer.headers.get('date') ?? '') - Date.now()) / 1000
+}
+
+async function isOff (replica: Replica, seconds: number): Promise<void> {
+  await until(`a clock that is ${seconds} s off`, async () => Math.abs(await offOf(replica) - seconds) < ROUGHLY_SECONDS)
+}
+
+/** One replica with the right time, one whose clock is set wrong when the fault begins, and right at its end. */
+const steps = (fromSeconds: number, toSeconds: number) => async (stage: Stage): Promise<Seen> => {
+  const clock = await wallClock(stage.undo, fromSeconds)
+  return await unharmed(stage, {
+    settings: [{}, clock.settings],
+    async begin ({ replicas }) {
+      await isOff(replicas[1]!, fromSeconds)
+      await clock.set(toSeconds)
+      await isOff(replicas[1]!, toSeconds)
+    },
+    async end ({ replicas }) {
+      await clock.set(0)
+      await isOff(replicas[1]!, 0)
+    }
+  })
+}
+
+const STAGE = { replicas: 1, people: 30 }
+
+export const clockScenarios: Scenario[] = [
+  { name: 'Clocks: a replica 30 s ahead from its start', stage: STAGE, run: steps(30, 30) },
+  { name: 'Clocks: a replica 30 s behind from its start', stage: STAGE, run: steps(-30, -30) },
+  { name: 'Clocks: a replica steps back by 120 s', stage: STAGE, run: steps(0, -120) },
+  { name: 'Clocks: a replica steps ahead by 90 s', stage: STAGE, run: steps(0, 90) }
+]

@@ -1,0 +1,85 @@
+import { spawnSync } from 'node:child_process'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { call } from '../../helpers/http-client.js'
+import { until } from '../../helpers/wait.js'
+import { frontPostgres } from '../haproxy.js'
+import { checkInvariants } from '../invariants.js'
+import { checkTold, startLives } from '../lives.js'
+import { gather, logIn } from '../people.js'
+import { asPostgres, postgresPrograms, runPostgres, type PostgresServer } from '../postgres-server.js'
+import { orUnavailable, pass, underLoad, type Scenario, type Seen } from '../scenario.js'
+import type { Stage, Undo } from '../stage.js'
+
+const LIVES = 4
+/** How long it takes whoever decides that the primary is gone. */
+const DECIDE_MS = 1_500
+const BOUND_MS = 1_000
+/** Processes are killed here, not machines: what the kernel has is kept, and nobody waits for the disk. */
+const IN_MEMORY = ['fsync=off']
+
+/** A streaming replica, and a primary that answers no commit before it is there too. */
+async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Promise<PostgresServer> {
+  const programs = (await postgresPrograms())!
+  const folder = await mkdtemp(join(tmpdir(), 'countersign-standby-'))
+  await chmod(folder, 0o777)
+  undo(() => rm(folder, { recursive: true, force: true }))
+  const data = join(folder, 'data')
+  const copied = spawnSync(...asPostgres(join(programs, 'pg_basebackup'), ['-d', primary.url, '-D', data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']), { encoding: 'utf8' })
+  if (copied.status !== 0) throw new Error(copied.stderr)
+  const standby = await runPostgres(undo, programs, data, IN_MEMORY)
+  await primary.query("alter system set synchronous_standby_names = '*'")
+  await primary.query('select pg_reload_conf()')
+  await until('the standby to be synchronous', async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1)
+  return standby
+}
+
+/** The primary is killed and its standby promoted, under load, behind HAProxy: nothing that was answered is lost. */
+async function failover (stage: Stage): Promise<Seen> {
+  const { postgres: primary, undo } = stage
+  await stage.replicas[0]!.process.kill('SIGTERM')
+  const standby = await addSynchronousStandby(undo, primary)
+  const { port } = await frontPostgres(undo, [primary, standby])
+  const replicas = await Promise.all([1, 2].map(() => stage.addReplica({ DATABASE_URL: `postgres://postgres@127.0.0.1:${port}/postgres` })))
+  const bases = replicas.map(({ base }) => base)
+  const people = await gather(bases, 20)
+
+  const lives = startLives(bases, LIVES)
+  await pass(4_000)
+  const seen = await underLoad({ ...stage, replicas, people }, {
+    perSecond: 150,
+    faultMs: DECIDE_MS,
+    judge: orUnavailable,
+    p99Ms: 1_500,
+    begin: () => primary.kill(),
+    end: () => standby.query('select pg_promote()')
+  })
+  const toldBefore = lives.told.length
+  await pass(2_000)
+  await lives.stop()
+  const { held, broken } = await checkInvariants(standby)
+  const lost = await checkTold(lives.told, standby, bases[0]!)
+  const stale = await endsAreTold(bases, people[0]!)
+  return {
+    ...seen,
+    requests: seen.requests + lives.answersMs.length,
+    wrong: [...seen.wrong, ...lives.wrong, ...broken, ...lost, ...stale],
+    note: `${lives.told.length} facts (${toldBefore} by then) that were answered are all there, ${held} invariants held, an end is told to the other replica in time`
+  }
+}
+
+/** The feeds follow the new primary: what ends at one replica is refused by the other within the bound. */
+async function endsAreTold (bases: string[], { username, password }: { username: string, password: string }): Promise<string[]> {
+  const [here, there] = bases as [string, string]
+  const { access } = await logIn(here, username, password)
+  if ((await call(there, 'GET', '/totp/status', { access })).status !== 200) return ['a new session is not known elsewhere']
+  await call(here, 'POST', '/token/revoke', { access })
+  await pass(BOUND_MS)
+  const { status } = await call(there, 'GET', '/totp/status', { access })
+  return status === 401 ? [] : [`an ended session, at the other replica: ${status}`]
+}
+
+export const postgresFailoverScenarios: Scenario[] = [
+  { name: 'Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 1, people: 0, postgresOptions: IN_MEMORY }, run: failover }
+]

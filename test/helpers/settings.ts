@@ -1,0 +1,38 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import { freshDatabase } from './database.js'
+import { stores } from './stores.js'
+import type { Owner } from './teardown.js'
+import { temporaryFolder } from './temporary-folder.js'
+
+/** Environment variables of the service. */
+export type Settings = Record<string, string>
+
+/** `JWT_KEYS` and `SEAL_KEYS`, one key each, made now. */
+export function freshKeys (algorithm = 'HS256'): Settings {
+  const signing = algorithm === 'EdDSA'
+    ? generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' })
+    : randomBytes(32)
+  return { JWT_KEYS: `test-jwt:${signing.toString('base64url')}`, SEAL_KEYS: `test-seal:${randomBytes(32).toString('base64url')}` }
+}
+
+/** A `DATA_DIR` that is not there yet, in a folder that goes at the end. */
+export async function freshDataDir (t: Owner): Promise<string> {
+  return join(await temporaryFolder(t), 'data')
+}
+
+/**
+ * For a service of its own, in a process of its own: fresh keys, a fresh folder, no limits per network; an empty database
+ * on the real Postgres and the machine's Redis where there are any, else embedded and none. More than one process may
+ * go by them.
+ */
+export async function freshSettings (t: Owner): Promise<Settings> {
+  const { databaseUrl, redisUrl } = await stores()
+  return {
+    ...freshKeys(),
+    NETWORK_LIMITS: 'off',
+    DATA_DIR: await freshDataDir(t),
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url }),
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
+  }
+}
