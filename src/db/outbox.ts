@@ -5,7 +5,7 @@ import { noticed } from './watch.js'
 
 /** How long a claimed event is nobody else's: longer than it takes to send one. Whoever dies with it loses it to the others then. */
 const CLAIM_SECONDS = 30
-/** How long an event is tried before it is given up. */
+/** How old an event may be when it is tried again; each is tried once, however old. */
 const KEEP_SECONDS = 24 * 3600
 const GIVE_UP_ROWS = 500
 
@@ -25,7 +25,7 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
     with now as materialized (select clock_timestamp() as at),
     due as (
       select e.user_id, e.at, e.id from ${table.otp_event} e, now
-      where e.notify_after <= now.at and e.at > now.at - make_interval(secs => ${KEEP_SECONDS})
+      where e.notify_after <= now.at and (e.notify_attempts = 0 or e.at > now.at - make_interval(secs => ${KEEP_SECONDS}))
       order by e.notify_after limit ${limit} for update of e skip locked
     ),
     claimed as (
@@ -59,7 +59,7 @@ export async function giveUpEvents (db: Db): Promise<number> {
     update ${table.otp_event} e set notify_after = null
     where (e.user_id, e.at, e.id) in (
       select user_id, at, id from ${table.otp_event}
-      where notify_after <= clock_timestamp() and at <= clock_timestamp() - make_interval(secs => ${KEEP_SECONDS})
+      where notify_after <= clock_timestamp() and notify_attempts > 0 and at <= clock_timestamp() - make_interval(secs => ${KEEP_SECONDS})
       limit ${GIVE_UP_ROWS} for update skip locked
     )
     returning e.id`)

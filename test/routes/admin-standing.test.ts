@@ -1,8 +1,10 @@
+import pg from 'pg'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
+import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
@@ -75,6 +77,25 @@ t.test('not on oneself', async (t) => {
   }
   t.equal(code(await grace.request('PATCH', url, { powerAccountId: 1 })), 'NOT_YOURSELF')
   t.equal((await grace.request('GET', url)).statusCode, 200, 'but they may look')
+})
+
+t.test('of two members of staff who deactivate each other at the same moment, the second one finds out', async (t) => {
+  const fresh = await freshApp(t)
+  const [grace, alan] = [await staffAt(fresh), await staffAt(fresh, 'alan')]
+  const holder = new pg.Client({ connectionString: fresh.db.url })
+  await holder.connect()
+  await holder.query('begin')
+  await holder.query('select from otp_user for no key update')
+  const both = Promise.all([
+    grace.request('POST', `/admin/users/${idOf(alan)}/deactivate`, { reason: 'r' }),
+    alan.request('POST', `/admin/users/${idOf(grace)}/deactivate`, { reason: 'r' })
+  ])
+  await until('both to be past every look at who asks', async () =>
+    (await fresh.db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === 2)
+  await holder.query('commit')
+  await holder.end()
+  t.same((await both).map(({ statusCode }) => statusCode).sort(), [204, 401])
+  t.same(await fresh.db.query('select count(*)::int as active from account where is_active'), [{ active: 1 }])
 })
 
 t.test('of eight members of staff who deactivate each other at once, over two replicas, exactly one stays', async (t) => {

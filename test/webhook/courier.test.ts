@@ -75,6 +75,15 @@ t.test('what the receiver does not take holds up nothing else, waits twice as lo
   t.same(counted(), { sent: 3, failed: 13, given_up: 1 })
 })
 
+t.test('an event that nobody could send all day, since all replicas were down, is tried once', async (t) => {
+  const { deps, clock, receiver } = await outbox(t, 2)
+  await clock.advance(3 * DAY)
+  receiver.takes = () => false
+  t.match(await deliver(deps), { failed: 2, givenUp: 0 })
+  await clock.advance(10)
+  t.match(await deliver(deps), { failed: 0, givenUp: 2 })
+})
+
 t.test('60 at once claim each event once; what a dead replica had claimed is another\'s after half a minute', async (t) => {
   const { database, clock } = await outbox(t, 500)
   const claims = (await Promise.all(Array.from({ length: 60 }, () => claimEvents(database, 10)))).flat().map(({ id }) => id)
