@@ -1,9 +1,17 @@
 import type { Socket } from 'node:net'
+import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
 import errors, { errorBody } from '../plugins/errors.js'
 import type { Config } from './config.js'
 import { Refusal, type RefusalCode } from './core/refusals.js'
 import { describeError } from './log.js'
+
+declare module 'fastify' {
+  interface FastifyInstance {
+    /** Whether it was told to end: it serves, but not for long. */
+    isLeaving: () => boolean
+  }
+}
 
 /** 16 KiB: the largest thing anybody sends here is a refresh token. */
 const BODY_BYTES = 16 * 1024
@@ -11,6 +19,8 @@ const BODY_BYTES = 16 * 1024
 const REQUEST_MS = 9_000
 const CHECK_MS = 1_000
 const IDLE_CHECK_MS = 100
+/** For so long it serves on when it is told to end: within it a proxy has used, and so closed, the connections that it keeps. */
+const LEAVING_MS = 3_000
 
 /** On every answer; what may be kept says so itself. */
 const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
@@ -38,21 +48,26 @@ export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'lo
   })
   // An expectation that Node does not know may be ignored (RFC 9110 §10.1.1); Node would answer 417 without a body.
   app.server.on('checkExpectation', app.routing)
-  closeWhatFallsIdle(app)
+  leaveInSteps(app)
   return app
 }
 
 /**
- * Node closes the connections that are idle when closing begins. One that was in use then, and is kept alive after its
- * answer, would hold the process until it is killed. So would one whose request never arrives whole: when closing
- * begins, Node stops looking for those.
+ * In three steps. First it serves on, says on /readyz that it will not for long, and asks each client to close (Fastify
+ * does): a proxy that keeps connections must not send a request into one that closes at that moment. Then it listens no
+ * more, and closes what is idle or falls idle. At last it cuts off what takes too long: when it listens no more, Node
+ * stops looking for that, and counts a connection that never asked anything as busy.
  */
-function closeWhatFallsIdle (app: FastifyInstance): void {
+function leaveInSteps (app: FastifyInstance): void {
   let idle: NodeJS.Timeout | undefined
   let overdue: NodeJS.Timeout | undefined
+  let isLeaving = false
+  app.decorate('isLeaving', () => isLeaving)
   app.addHook('preClose', async () => {
-    idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
+    isLeaving = true
     overdue = setTimeout(() => app.server.closeAllConnections(), REQUEST_MS)
+    if (app.server.listening) await delay(LEAVING_MS)
+    idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
   })
   app.addHook('onClose', async () => {
     clearInterval(idle)

@@ -41,9 +41,10 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
     },
     handler: async (_request, reply) => {
       const states = readiness()
-      if (states.postgres === 'up') return { status: 'ready', ...states }
+      if (states.postgres === 'up' && !app.isLeaving()) return { status: 'ready', ...states }
+      const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', 'PostgreSQL does not answer.']
       return await reply.code(503).header('retry-after', '1').send({
-        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message: 'PostgreSQL does not answer.', retryAfterSeconds: 1, status: 'unavailable', ...states
+        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message, retryAfterSeconds: 1, status, ...states
       } as never)
     }
   })

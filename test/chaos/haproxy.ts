@@ -4,6 +4,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { connect } from 'node:net'
+import { text } from 'node:stream/consumers'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { freePort } from '../helpers/free-port.js'
@@ -12,7 +13,11 @@ import { until } from '../helpers/wait.js'
 import type { PostgresServer } from './postgres-server.js'
 import type { Undo } from './stage.js'
 
-export interface Haproxy { readonly port: number }
+export interface Haproxy {
+  readonly port: number
+  /** Of its servers, as it sees them: UP, DOWN, or on the way. */
+  states (): Promise<string[]>
+}
 
 /** One listener on a free port, on 127.0.0.1. @param lines its section, without `bind` */
 export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haproxy> {
@@ -20,8 +25,9 @@ export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haprox
   const folder = await mkdtemp(join(tmpdir(), 'countersign-haproxy-'))
   undo(() => rm(folder, { recursive: true, force: true }))
   const config = join(folder, 'haproxy.cfg')
+  const socket = join(folder, 'socket')
   await writeFile(config, [
-    'global', '  maxconn 4000', '  nbthread 1', `  stats socket ${join(folder, 'socket')} level admin`,
+    'global', '  maxconn 4000', '  nbthread 1', `  stats socket ${socket}`,
     'defaults', '  timeout connect 1s', '  timeout client 60s', '  timeout server 60s',
     'listen front', `  bind 127.0.0.1:${port}`, ...lines.map((line) => `  ${line}`), ''
   ].join('\n'))
@@ -36,12 +42,21 @@ export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haprox
   })
   await until('haproxy to listen', async () => {
     if (child.exitCode !== null) throw new Error(said)
-    const socket = connect(port, '127.0.0.1')
-    const opened = await Promise.race([once(socket, 'connect').then(() => true), once(socket, 'error').then(() => false)]).catch(() => false)
-    socket.destroy()
+    const client = connect(port, '127.0.0.1')
+    const opened = await once(client, 'connect').then(() => true, () => false)
+    client.destroy()
     return opened
   })
-  return { port }
+  return {
+    port,
+    async states () {
+      const client = connect(socket)
+      client.end('show stat\n')
+      const lines = (await text(client)).trim().split('\n').map((line) => line.split(','))
+      const at = lines[0]!.indexOf('status')
+      return lines.filter(([, server]) => !['svname', 'FRONTEND', 'BACKEND'].includes(server ?? '')).map((fields) => fields[at]!)
+    }
+  }
 }
 
 /**
@@ -74,7 +89,7 @@ async function answerWhetherPrimary (undo: Undo, { query }: PostgresServer): Pro
 export async function frontService (undo: Undo, bases: string[]): Promise<Haproxy> {
   return await startHaproxy(undo, [
     'mode http', 'balance roundrobin', 'option httpchk GET /readyz', 'retries 3', 'option redispatch 1', 'retry-on conn-failure',
-    'default-server inter 250ms fall 2 rise 2',
+    'timeout check 2s', 'default-server inter 500ms fall 3 rise 1',
     ...bases.map((base, i) => `server app${i} ${new URL(base).host} check`)
   ])
 }

@@ -11,16 +11,17 @@ const PER_SECOND = 100
 /** REQUIREMENTS O5. Fewer while one works on it: ROLLING_REQUESTS=2000. */
 const REQUESTS = Number(process.env['ROLLING_REQUESTS'] ?? 10_000)
 /** Between two restarts. */
-const SETTLE_MS = 1_500
+const SETTLE_MS = 500
 const DRAIN_MS = 10_000
 const LOGINS = 40
 const IDLE = 50
 
 /** One replica after the other is told to end and started anew, over and over, behind a proxy that asks `/readyz`. */
 async function rolling ({ replicas, people, undo }: Stage): Promise<Seen> {
-  const { port } = await frontService(undo, replicas.map(({ base }) => base))
-  await pass(1_000)
-  const load = startLoad([`http://127.0.0.1:${port}`], people, PER_SECOND)
+  const front = await frontService(undo, replicas.map(({ base }) => base))
+  const allUp = () => until('the proxy to see both', async () => (await front.states()).every((state) => state === 'UP'), 20_000)
+  await allUp()
+  const load = startLoad([`http://127.0.0.1:${front.port}`], people, PER_SECOND)
   const endAtMs = performance.now() + REQUESTS / PER_SECOND * 1_000
   const wrong: string[] = []
   let restarts = 0
@@ -30,6 +31,7 @@ async function rolling ({ replicas, people, undo }: Stage): Promise<Seen> {
     await replica.restart('SIGTERM')
     if (await process.exited !== 0) wrong.push(`it ended with ${await process.exited}`)
     await ready(replica)
+    await allUp()
     await pass(SETTLE_MS)
   }
   const answers = await load.stop()
