@@ -6,6 +6,9 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('version', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('failures', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('locked_until', 'timestamptz')
+    .addColumn('setup_required', 'boolean', (c) => c.notNull().defaultTo(false))
+    .addColumn('setup_digest', 'text')
+    .addColumn('setup_expires_at', 'timestamptz')
     .execute()
 
   await db.schema.createTable('otp_device')
@@ -38,6 +41,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('pending_device_id', 'uuid')
     .addColumn('created_at', 'timestamptz', (c) => c.notNull())
     .addColumn('used_at', 'timestamptz')
+    .addColumn('weak', 'boolean', (c) => c.notNull().defaultTo(false))
     .addPrimaryKeyConstraint('otp_recovery_code_pk', ['user_id', 'digest'])
     .execute()
 
@@ -51,6 +55,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('otp_required', 'boolean', (c) => c.notNull())
     .addColumn('otp_device_id', 'text')
     .addColumn('otp_at', 'timestamptz')
+    .addColumn('otp_deadline', 'timestamptz')
     .addColumn('generation', 'integer', (c) => c.notNull().defaultTo(0))
     .addColumn('rotated_at', 'timestamptz', (c) => c.notNull())
     .addColumn('failures', 'integer', (c) => c.notNull().defaultTo(0))
@@ -77,11 +82,19 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('ip', 'text', (c) => c.notNull())
     .addColumn('agent', 'text', (c) => c.notNull())
     .addColumn('device_name', 'text')
+    .addColumn('actor_id', 'text')
+    .addColumn('detail', 'text')
+    .addColumn('notify_after', 'timestamptz')
+    .addColumn('notify_attempts', 'integer', (c) => c.notNull().defaultTo(0))
     .addPrimaryKeyConstraint('otp_event_pk', ['user_id', 'at', 'id'])
     .execute()
 
   // Events come in order of time: a few pages of summary find the old ones.
   await db.schema.createIndex('otp_event_at').on('otp_event').using('brin').column('at').execute()
+
+  // The outbox: events that somebody outside has yet to be told of.
+  await db.schema.createIndex('otp_event_outbox').on('otp_event')
+    .column('notify_after').where(sql.ref('notify_after'), 'is not', null).execute()
 
   await db.schema.createTable('otp_key')
     .addColumn('name', 'text', (c) => c.primaryKey())

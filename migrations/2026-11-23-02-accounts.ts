@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 
 export async function up (db: Kysely<unknown>): Promise<void> {
   await db.schema.createTable('account')
@@ -16,6 +16,33 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('power_contact_id', 'integer')
     .addColumn('created_at', 'timestamptz', (c) => c.notNull())
     .addColumn('updated_at', 'timestamptz', (c) => c.notNull())
+    .execute()
+
+  // Byte order, whatever the database's language: names by how they begin, in their order.
+  await db.schema.createIndex('account_username_prefix').on('account').expression(sql`username_key collate "C"`).execute()
+
+  await db.schema.createTable('account_oauth_profile')
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('id', 'uuid', (c) => c.notNull())
+    .addColumn('service_name', 'text', (c) => c.notNull())
+    .addColumn('url', 'text', (c) => c.notNull())
+    .addColumn('credentials', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'timestamptz', (c) => c.notNull())
+    .addPrimaryKeyConstraint('account_oauth_profile_pk', ['user_id', 'id'])
+    .execute()
+
+  await db.schema.createTable('account_policy')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('value', 'text', (c) => c.notNull())
+    .addColumn('since', 'timestamptz', (c) => c.notNull())
+    .execute()
+
+  // Outlives the account: somebody who deleted theirs is not brought over again.
+  await db.schema.createTable('account_import')
+    .addColumn('django_id', 'bigint', (c) => c.primaryKey())
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('fingerprint', 'text', (c) => c.notNull())
+    .addColumn('imported_at', 'timestamptz', (c) => c.notNull())
     .execute()
 
   await db.schema.createTable('account_network')
@@ -36,7 +63,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {
-  for (const table of ['password_budget', 'account_network', 'account']) {
+  for (const table of ['password_budget', 'account_network', 'account_import', 'account_policy', 'account_oauth_profile', 'account']) {
     await db.schema.dropTable(table).execute()
   }
 }

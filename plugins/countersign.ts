@@ -3,13 +3,15 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandle
 import fp from 'fastify-plugin'
 import totpRoutes from '../routes/totp/index.js'
 import { shortfall, type Demand, type Standing } from '../src/core/assurance.js'
+import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
-import { createSeal } from '../src/core/seal.js'
+import { createSeal, type Seal } from '../src/core/seal.js'
 import type { SessionFacts } from '../src/core/session.js'
 import { createDigestKey } from '../src/db/digest-key.js'
 import type { Db } from '../src/db/tables.js'
+import { watched } from '../src/db/watch.js'
 import type { OtpDeps, OtpSettings } from '../src/flows/deps.js'
-import { createLocks } from '../src/flows/locks.js'
+import { createLocks, type Locks } from '../src/flows/locks.js'
 import type { Key } from '../src/key-ring.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { noRedis, type RedisLink } from '../src/redis/link.js'
@@ -56,6 +58,12 @@ export interface CountersignOptions {
   deprecatedGets?: boolean
   /** Budget names for the host's limiter, by `config.limit`. */
   limit?: (name: 'code' | 'enrol') => object
+  /**
+   * Told of each security event that was decided by this process, once it is committed. Nobody waits for it; what it
+   * throws is logged. An event may be missed when the process or Postgres goes down right then: WEBHOOK_URL's outbox
+   * misses none.
+   */
+  onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
 }
 
 /** Between two tries while Postgres does not answer. */
@@ -72,11 +80,16 @@ export interface OtpVerified extends GuardHook {
 }
 
 export interface Countersign {
+  /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
+  db: Db
   /** Whether Postgres answers, and what the keys of this process open is opened. */
   isReady (): boolean
   sessions: Sessions
+  /** For other secrets of the host's users: one ring of keys for all that is sealed. */
+  seal: Seal
   digestKey: () => Promise<Buffer>
   tally: Tally
+  locks: Locks
   /** A hook that lets live sessions in, verified or not. */
   session: GuardHook
 }
@@ -92,8 +105,17 @@ declare module 'fastify' {
   }
 }
 
+/** The host's database, whose events are told to the host if it asks for that. */
+function listening (app: FastifyInstance, { db, onSecurityEvent }: CountersignOptions): Db {
+  if (onSecurityEvent === undefined) return db
+  const report = (error: unknown) => app.log.error({ err: error }, 'onSecurityEvent')
+  const tell = async (event: SecurityEventNotice) => { await onSecurityEvent(event) }
+  return watched(db, (event) => { tell(event).catch(report) }, report)
+}
+
 async function countersign (app: FastifyInstance, options: CountersignOptions): Promise<void> {
-  const { db, namespace, redis = noRedis, identify } = options
+  const { namespace, redis = noRedis, identify } = options
+  const db = listening(app, options)
   const seal = createSeal(options.sealKeys, namespace)
   const sessions = createSessions({
     db,
@@ -104,12 +126,13 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
     revocationSeconds: options.revocationSeconds,
     report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
   })
+  const locks = createLocks()
   const deps: OtpDeps = {
     db,
     seal,
     sessions,
     judgedCodes: createJudgedCodes(redis, namespace, seal.derive('judged codes')[0]!),
-    locks: createLocks(),
+    locks,
     tally: createTally(),
     digestKey: createDigestKey(db, seal),
     settings: { ...options.settings, issuer: options.issuer }
@@ -165,7 +188,7 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
   app.decorate('otpVerified', function (...args: [Demand] | Parameters<GuardHook>) {
     return args.length === 1 ? guard(args[0]) : plain.apply(app, args)
   } as OtpVerified)
-  app.decorate('countersign', { isReady: () => hasKey && sessions.state().isFeedFresh, sessions, digestKey: deps.digestKey, tally: deps.tally, session })
+  app.decorate('countersign', { isReady: () => hasKey && sessions.state().isFeedFresh, db, sessions, seal, digestKey: deps.digestKey, tally: deps.tally, locks, session })
 
   await app.register(async (scope) => {
     await scope.register(schemas)
@@ -173,6 +196,7 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
     await scope.register(totpRoutes, {
       deps,
       session,
+      verified: plain,
       fresh: guard({ maxAge: options.settings.freshSeconds }),
       label: options.label,
       complete: options.complete,

@@ -17,6 +17,8 @@ export interface DatabaseOptions {
   dataDir: string
   poolSize: number
   migrate: boolean
+  /** Whether somebody outside is to be told of events. */
+  notifies: boolean
 }
 
 export interface Database extends Db {
@@ -36,7 +38,7 @@ declare module 'fastify' {
 /** Between two tries to migrate a Postgres that does not answer yet. */
 const RETRY_MS = 500
 
-async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate }: DatabaseOptions): Promise<void> {
+async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate, notifies }: DatabaseOptions): Promise<void> {
   const report = (error: Error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost')
   const opened = url === undefined ? await openLocked(dataDir) : openRemote(url, poolSize, report)
   const closing = new AbortController()
@@ -82,7 +84,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   }
 
   app.decorate('database', {
-    ...createDb(opened.pool.dialect),
+    ...createDb(opened.pool.dialect, { notifies, hasAccounts: true }),
     feedDb: createDb(opened.feedPool.dialect),
     isMigrated: () => migrated,
     stats: () => opened.pool.stats()

@@ -25,6 +25,7 @@ async function openapi (app: FastifyInstance, { version }: { version: string }):
         { name: 'Second factor', description: 'Set up, verify, recover, switch off' },
         { name: 'Session', description: 'The guard as an endpoint' },
         { name: 'Account', description: 'Users of the service' },
+        { name: 'Staff', description: 'Other people\'s accounts, for staff with a second factor' },
         { name: 'Operations', description: 'Probes and metrics' }
       ],
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }

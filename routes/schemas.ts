@@ -24,6 +24,12 @@ export const Line = (maxLength: number, options: { minLength?: number, descripti
 export const Password = (options: { description?: string } = {}) =>
   Type.String({ ...options, minLength: 1, maxLength: PASSWORD_MAX_LENGTH, pattern: '^\\P{Cs}*$' })
 
+/** No more than what a mail server would have to be asked about: something, an @, something. */
+export const Email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$' })
+
+/** A row's id in a path. Another user's is answered as one that is not there. */
+export const Id = Type.Object({ id: Type.String({ format: 'uuid', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }) })
+
 /** A date and time as `2026-11-23T09:00:00.000Z`. */
 export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
 export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'null'], format: 'date-time' })
@@ -32,7 +38,7 @@ export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'nul
 const always: RefusalCode[] = ['REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE']
 const withBody: RefusalCode[] = ['BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT']
 export const needsSession: RefusalCode[] = ['TOKEN_INVALID', 'SESSION_ENDED']
-export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED']
+export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED', 'OTP_SETUP_REQUIRED']
 export const needsFresh: RefusalCode[] = [...needsVerified, 'OTP_STALE']
 
 /** The error responses of an operation, by status, from the codes it refuses with. */

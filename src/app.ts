@@ -1,17 +1,20 @@
 import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
-import countersign from '../plugins/countersign.js'
-import database from '../plugins/database.js'
+import countersign, { type CountersignOptions } from '../plugins/countersign.js'
+import databasePlugin from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
 import metrics from '../plugins/metrics.js'
 import networkLimits from '../plugins/network-limits.js'
 import openapi from '../plugins/openapi.js'
+import policy from '../plugins/policy.js'
 import schemas from '../plugins/schemas.js'
 import sweeper from '../plugins/sweeper.js'
 import tokens, { bearerToken } from '../plugins/tokens.js'
+import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
+import adminRoutes from '../routes/admin/index.js'
 import { originOf } from '../routes/asking.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
@@ -19,9 +22,9 @@ import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
 import type { Config } from './config.js'
+import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './db/accounts.js'
-import { prepareDataDir } from './embedded/data-dir.js'
-import { loadOrCreateKeys } from './embedded/keys.js'
+import { ringsOf } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
 import { createHasher, type Hasher } from './hasher.js'
 import { createHttp } from './http.js'
@@ -39,12 +42,14 @@ declare module 'fastify' {
 export interface Overrides {
   /** First part of every Redis key, and of what is sealed. Two deployments on one Redis need two. */
   namespace?: string
+  /** Told of each security event of this process, once it is committed. */
+  onSecurityEvent?: NonNullable<CountersignOptions['onSecurityEvent']>
   /** For tests: one that waits when it is told to. */
   hasher?: Hasher
 }
 
 /** Builds the service without listening. Read top to bottom: that is the order in which things exist. */
-export async function buildApp (config: Config, { namespace = 'countersign', hasher: given }: Overrides = {}): Promise<FastifyInstance> {
+export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given }: Overrides = {}): Promise<FastifyInstance> {
   const app = await createHttp(config)
   await app.register(methodNotAllowed)
   await app.register(metrics)
@@ -57,8 +62,14 @@ export async function buildApp (config: Config, { namespace = 'countersign', has
     await app.register(cors, { delegator: (request, done) => done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed) })
   }
 
-  await app.register(database, { url: config.databaseUrl, dataDir: config.dataDir, poolSize: config.databasePoolSize, migrate: config.migrate === 'on' })
-  const { jwtKeys, sealKeys } = await keysOf(config)
+  await app.register(databasePlugin, {
+    url: config.databaseUrl,
+    dataDir: config.dataDir,
+    poolSize: config.databasePoolSize,
+    migrate: config.migrate === 'on',
+    notifies: config.webhookUrl !== undefined
+  })
+  const { jwtKeys, sealKeys } = await ringsOf(config)
   const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)
   app.addHook('onClose', async () => { await redis.close() })
   await app.register(networkLimits, { redis, namespace, enabled: config.networkLimits === 'on', userIdOf: ({ countersign }) => countersign?.userId })
@@ -70,7 +81,7 @@ export async function buildApp (config: Config, { namespace = 'countersign', has
     nowSeconds: () => app.countersign.sessions.nowSeconds()
   })
 
-  const { database: db } = app
+  const { database } = app
   const hasher = given ?? await createHasher()
   const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
   await app.register(openapi, { version })
@@ -78,8 +89,8 @@ export async function buildApp (config: Config, { namespace = 'countersign', has
     issuer: config.otpIssuer,
     sealKeys,
     namespace,
-    db,
-    feedDb: db.feedDb,
+    db: database,
+    feedDb: database.feedDb,
     redis,
     settings: {
       ...lifetimes,
@@ -94,24 +105,46 @@ export async function buildApp (config: Config, { namespace = 'countersign', has
       const { sub, sid, otp_device_id: otpDeviceId, otp_time: otpTime } = app.tokens.verify('access', bearerToken(request))
       return { userId: sub, sessionId: sid, proven: { otpDeviceId, otpTime } }
     },
-    label: async (userId) => await readUsername(db, userId) ?? userId,
+    label: async (userId) => await readUsername(database, userId) ?? userId,
     checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),
     complete: async (_request, _reply, session) => app.tokens.issue(session),
     deprecatedGets: true,
-    limit: app.limit
+    limit: app.limit,
+    ...(onSecurityEvent === undefined ? {} : { onSecurityEvent })
   })
+  await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
+  if (config.webhookUrl !== undefined) {
+    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, isPrivateAllowed: config.webhookPrivate === 'on' })
+  }
   await app.register(sweeper, { eventsDays: config.eventsDays })
-  const { sessions, digestKey, tally } = app.countersign
+  const { db, sessions, seal, digestKey, tally, locks } = app.countersign
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 
   await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
   await app.register(userRoutes, { prefix: '/users', db, hasher, passwordMinLength: config.passwordMinLength, isOpen: config.signUp === 'open' })
-  await app.register(accountRoutes, { prefix: '/account', db })
+  await app.register(accountRoutes, {
+    prefix: '/account',
+    ...loginDeps,
+    seal,
+    passwordMinLength: config.passwordMinLength,
+    freshSeconds: config.otpFreshSeconds,
+    refreshSeconds: config.refreshSeconds
+  })
+  await app.register(adminRoutes, {
+    prefix: '/admin',
+    db,
+    digestKey,
+    sessions,
+    locks,
+    tally,
+    freshSeconds: config.otpFreshSeconds,
+    refreshSeconds: config.refreshSeconds
+  })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
 
   app.decorate('readiness', () => ({
-    postgres: db.isMigrated() && app.countersign.isReady() ? 'up' as const : 'down' as const,
+    postgres: database.isMigrated() && app.countersign.isReady() ? 'up' as const : 'down' as const,
     redis: redis.state
   }))
   describeState(app, { hasher, redis: () => redis.state })
@@ -125,14 +158,6 @@ export async function buildOps (app: FastifyInstance, config: Config): Promise<F
   const ops = await createHttp(config)
   await ops.register(opsRoutes, { readiness: app.readiness, metrics: () => app.metrics.text() })
   return ops
-}
-
-/** Given keys, or those under DATA_DIR: made on the first start. */
-async function keysOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config) {
-  if (jwtKeys !== undefined && sealKeys !== undefined) return { jwtKeys, sealKeys }
-  await prepareDataDir(dataDir)
-  const made = await loadOrCreateKeys(dataDir, jwtAlg)
-  return { jwtKeys: jwtKeys ?? made.jwtKeys, sealKeys: sealKeys ?? made.sealKeys }
 }
 
 /** What the process knows of itself, read at scrape. */

@@ -2,6 +2,7 @@ import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSche
 import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
 import { parseRedisAddress } from './redis/address.js'
+import { isPublic, literalAddress } from './webhook/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
 export type { Key } from './key-ring.js'
@@ -62,6 +63,11 @@ export const settings = Type.Object({
   OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: 300 }),
   EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: 400 }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: 5 }),
+  OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
+  OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
+  WEBHOOK_URL: Type.Optional(text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.')),
+  WEBHOOK_KEYS: Type.Optional(ring('Keys that sign what is sent there, spelled as SEAL_KEYS; each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.')),
+  WEBHOOK_PRIVATE: choice(['off', 'on'], 'off', 'Whether the receiver may be at a private address, and at http://.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
   TRUSTED_PROXIES: list(/^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
@@ -88,7 +94,13 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['REDIS_URL', 'be an address of Redis, as docs/operations.md spells them', ({ redisUrl }) => redisUrl === undefined || isRedisAddress(redisUrl)],
   ['JWT_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, jwtKeys }) => databaseUrl === undefined || jwtKeys !== undefined],
   ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
-  ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])]
+  ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
+  ['WEBHOOK_URL', 'be an address', ({ webhookUrl }) => webhookUrl === undefined || URL.canParse(webhookUrl)],
+  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || webhookUrl.startsWith('https://')],
+  ['WEBHOOK_URL', 'not be at a private address unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || isPublicHost(webhookUrl)],
+  ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
+  ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
+    !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
 ]
 
 /**
@@ -106,6 +118,7 @@ export function readConfig (env: NodeJS.ProcessEnv): Config {
   const config = Object.fromEntries(Object.keys(settings.properties).map((variable) => [camelCase(variable), freezeList(values[variable])])) as Config
   requireSoundRing('JWT_KEYS', config.jwtKeys, config.jwtAlg)
   requireSoundRing('SEAL_KEYS', config.sealKeys, 'seal')
+  requireSoundRing('WEBHOOK_KEYS', config.webhookKeys, 'seal')
   for (const [variable, must, holds] of rules) {
     if (!holds(config)) throw new ConfigError(variable, must)
   }
@@ -137,6 +150,12 @@ function isNetwork (text: string): boolean {
   const [address = ''] = text.split('/')
   const known = ipaddr.IPv4.isValidFourPartDecimal(address) || (ipaddr.IPv6.isValid(address) && !ipaddr.IPv6.parse(address).isIPv4MappedAddress())
   return known && (address === text || ipaddr.isValidCIDR(text))
+}
+
+/** A name is looked up when it is connected to. */
+function isPublicHost (url: string): boolean {
+  const address = literalAddress(new URL(url))
+  return address === null || isPublic(address)
 }
 
 function isRedisAddress (text: string): boolean {

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
+import { normalisePassword } from './core/passwords.js'
 import { isOutage } from './db/errors.js'
+import { isDjangoHash, verifyDjangoHash } from './django/hashes.js'
 import { createGate } from './gate.js'
 
 /** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
@@ -23,7 +25,10 @@ export interface Hasher {
    */
   inTurn<T> (work: () => Promise<T>): Promise<T>
   hash (password: string): Promise<string>
-  /** @param hash null for somebody who does not exist: takes as long, and is false */
+  /**
+   * @param hash null for somebody who does not exist, or what is no hash for somebody without a password: takes as long, and is false
+   * @param password as it was typed: hashes of ours are made of its normal form, those brought over from Django are not
+   */
   verify (hash: string | null, password: string): Promise<boolean>
   /** Whether a hash was made under other parameters than today's. */
   isOutdated (hash: string): boolean
@@ -39,10 +44,17 @@ export async function createHasher (slots = Math.max(1, Math.min(availableParall
   const turns = createGate(slots * ADMITTED_PER_SLOT, slots * WAITING_PER_SLOT, isOutage)
   const hashing = createGate(slots, Infinity)
   const nobodys = await hash(randomBytes(32), PARAMETERS)
+
+  async function isRight (stored: string | null, password: string): Promise<boolean> {
+    if (stored !== null && isDjangoHash(stored)) return await verifyDjangoHash(stored, password)
+    const own = stored?.startsWith('$argon2') ? stored : null
+    return await verify(own ?? nobodys, normalisePassword(password)) && own !== null
+  }
+
   return {
     inTurn: turns.enter,
     hash: (password) => hashing.enter(() => hash(password, PARAMETERS)),
-    verify: (stored, password) => hashing.enter(async () => await verify(stored ?? nobodys, password) && stored !== null),
+    verify: (stored, password) => hashing.enter(() => isRight(stored, password)),
     isOutdated: (stored) => !stored.startsWith(PREFIX),
     state: () => ({ running: hashing.state().running, waiting: turns.state().waiting })
   }

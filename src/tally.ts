@@ -10,6 +10,7 @@ export const counters = {
   sessions_started_total: { help: 'Sessions that began', labels: ['by'] },
   sessions_ended_total: { help: 'Sessions that ended', labels: ['reason'] },
   refreshes_total: { help: 'Refresh tokens shown', labels: ['outcome'] },
+  webhooks_total: { help: 'Attempts to tell the webhook\'s receiver of an event, and events given up', labels: ['outcome'] },
   swept_rows_total: { help: 'Rows that were of no use any more', labels: ['kind'] }
 } as const
 

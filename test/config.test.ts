@@ -49,6 +49,11 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     otpFreshSeconds: 300,
     eventsDays: 400,
     otpRecoveryCodes: 5,
+    otpPolicy: 'optional',
+    otpGraceDays: 14,
+    webhookUrl: undefined,
+    webhookKeys: undefined,
+    webhookPrivate: 'off',
     networkLimits: 'on',
     trustedProxies: [],
     corsOrigins: []
@@ -91,6 +96,11 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['OTP_ISSUER', ['A', 'Acme & Söhne / 100% 😀', '😀'.repeat(64)], ['Acme: Bank', 'x'.repeat(65), 'a\tb', '\ud800']],
   ['OTP_WINDOW', ['0', '1', '2'], ['3', '-1']],
   ['OTP_RECOVERY_CODES', ['1', '20'], ['0', '21']],
+  ['OTP_POLICY', ['optional', 'required', 'staff'], ['on', 'all', 'Required']],
+  ['OTP_GRACE_DAYS', ['0', '365'], ['-1', '366', '1.5']],
+  ['EVENTS_DAYS', ['1', '3650'], ['0', '3651']],
+  ['WEBHOOK_PRIVATE', ['on', 'off'], ['yes', '10.0.0.0/8']],
+  ['WEBHOOK_URL', [], ['ftp://h', 'hooks.example.org', 'https://', 'https://a b', 'https://h:x/', 'http://hooks.example.org', 'HTTPS://h', 'https://127.0.0.1/', 'https://[::1]/', 'https://10.1/', 'https://2852039166/', 'https://[::ffff:a9fe:a9fe]/']],
   ['PASSWORD_MIN_LENGTH', ['8', '15', '128'], ['7', '129']],
   ['REVOCATION_SECONDS', ['1', '300'], ['0', '0.5', '301']],
   ['TRUSTED_PROXIES', ['10.0.0.1', '10.0.0.0/8, 192.168.0.0/16', '2001:db8::/32', '::1'],
@@ -161,7 +171,7 @@ const badRings: ReadonlyArray<readonly [why: string, ring: string]> = [
   ['a kid twice', `a:${random()},a:${random()}`], ['a key twice', `a:${twice},b:${twice}`], ['a weak second key', `a:${random()},${weak(Buffer.alloc(40)).replace('a', 'b')}`]
 ]
 
-for (const variable of ['JWT_KEYS', 'SEAL_KEYS']) {
+for (const variable of ['JWT_KEYS', 'SEAL_KEYS', 'WEBHOOK_KEYS']) {
   t.test(`${variable}: bad rings are refused, and never printed`, async (t) => {   // J9
     for (const [why, ring] of badRings) {
       const error = refusal({ [variable]: ring })
@@ -189,6 +199,23 @@ t.test('no key serves both uses', async (t) => {   // J9
   const der = ed25519()
   const seed = Buffer.from(der, 'base64url').subarray(16).toString('base64url')
   for (const same of [der, seed]) t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: `a:${der}`, SEAL_KEYS: `b:${same}` })?.variable, 'SEAL_KEYS')
+})
+
+t.test('a webhook needs keys of its own, and leads out over https unless it is named private', async (t) => {
+  const [key, other] = [random(), random()]
+  const url = 'https://hooks.example.org/countersign?of=ada'
+  t.equal(refusal({ WEBHOOK_URL: url })?.variable, 'WEBHOOK_KEYS')
+  t.equal(readConfig({ WEBHOOK_URL: url, WEBHOOK_KEYS: `b:${key},a:${other}` }).webhookKeys?.length, 2)
+  t.equal(refusal({ WEBHOOK_KEYS: `a:${key}` }), undefined, 'keys may be there before the address is')
+  for (const taken of [{ SEAL_KEYS: `s:${key}` }, { JWT_KEYS: `j:${key}` }]) {
+    t.equal(refusal({ ...taken, WEBHOOK_URL: url, WEBHOOK_KEYS: `a:${other},b:${key}` })?.variable, 'WEBHOOK_KEYS', 'J9 no key serves two uses')
+  }
+  for (const inside of ['http://hooks.example.org/', 'https://10.0.0.7/', 'http://[::1]:8080/', 'http://localhost:3000/']) {
+    const env = { WEBHOOK_URL: inside, WEBHOOK_KEYS: `a:${key}` }
+    t.equal(refusal(env)?.variable, 'WEBHOOK_URL', inside)
+    t.equal(readConfig({ ...env, WEBHOOK_PRIVATE: 'on' }).webhookUrl, inside)
+  }
+  t.equal(readConfig({ WEBHOOK_URL: 'https://8.8.8.8/', WEBHOOK_KEYS: `a:${key}` }).webhookUrl, 'https://8.8.8.8/')
 })
 
 t.test('.env.example says what the schema says', async (t) => {

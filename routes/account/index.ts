@@ -1,48 +1,110 @@
 import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { Refusal } from '../../src/core/refusals.js'
-import { readAccount } from '../../src/db/accounts.js'
-import type { Db } from '../../src/db/tables.js'
+import { changePassword, changeProfile, removeAccount, showAccount, type AccountDeps } from '../../src/flows/account.js'
+import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
+import type { SessionListDeps } from '../../src/flows/sessions.js'
+import { askingOf } from '../asking.js'
 import { guarded } from '../guarded.js'
-import { bearer, DateTime, needsVerified, refused } from '../schemas.js'
+import { bearer, DateTime, Email, Line, needsFresh, needsVerified, Password, refused, strict, TokenPair } from '../schemas.js'
+import oauthProfileRoutes, { OauthProfile, oauthProfileExample } from './oauth-profiles.js'
+import securityEventRoutes from './security-events.js'
+import sessionListRoutes from './sessions.js'
 
-const Reference = Type.Union([Type.Integer(), Type.Null()])
+export type AccountRoutesOptions = AccountDeps & OauthProfileDeps & SessionListDeps
 
-const accountRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, { db }) => {
+const tags = ['Account']
+const Reference = Type.Union([Type.Integer(), Type.Null()], { description: 'Of an account elsewhere. Staff set it.' })
+const Account = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  username: Type.String(),
+  email: Type.String(),
+  phone: Type.String(),
+  firstName: Type.String(),
+  lastName: Type.String(),
+  powerAccountId: Reference,
+  powerContactId: Reference,
+  isOtpEnabled: Type.Boolean({ description: 'Derived: whether a device is confirmed.' }),
+  oauthProfiles: Type.Array(OauthProfile),
+  createdAt: DateTime,
+  updatedAt: DateTime
+}, {
+  examples: [{
+    id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', email: 'ada@example.org', phone: '', firstName: 'Ada', lastName: 'Lovelace', powerAccountId: null, powerContactId: null, isOtpEnabled: true, oauthProfiles: [oauthProfileExample], createdAt: '2026-11-23T09:00:00.000Z', updatedAt: '2026-11-23T09:00:00.000Z'
+  }]
+})
+
+const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (app, deps) => {
   guarded(app, app.otpVerified)
+  const fresh = app.otpVerified({ maxAge: deps.freshSeconds })
 
   app.get('', {
     schema: {
       operationId: 'readAccount',
-      tags: ['Account'],
+      tags,
       security: bearer,
       summary: 'Your account',
-      response: {
-        200: Type.Object({
-          id: Type.String({ format: 'uuid' }),
-          username: Type.String(),
-          email: Type.String(),
-          phone: Type.String(),
-          firstName: Type.String(),
-          lastName: Type.String(),
-          powerAccountId: Reference,
-          powerContactId: Reference,
-          isOtpEnabled: Type.Boolean({ description: 'Derived: whether a device is confirmed.' }),
-          createdAt: DateTime,
-          updatedAt: DateTime
-        }, {
-          examples: [{
-            id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', email: 'ada@example.org', phone: '', firstName: 'Ada', lastName: 'Lovelace', powerAccountId: null, powerContactId: null, isOtpEnabled: true, createdAt: '2026-11-23T09:00:00.000Z', updatedAt: '2026-11-23T09:00:00.000Z'
-          }]
-        }),
-        ...refused([...needsVerified, 'NOT_FOUND'])
-      }
+      response: { 200: Account, ...refused([...needsVerified, 'NOT_FOUND']) }
     },
-    handler: async ({ countersign }) => {
-      const account = await readAccount(db, countersign!.userId)
-      if (account === undefined) throw new Refusal('NOT_FOUND')
-      return account
+    handler: async ({ countersign }) => await showAccount(deps, countersign!.userId)
+  })
+
+  app.patch('', {
+    schema: {
+      operationId: 'changeAccount',
+      tags,
+      security: bearer,
+      summary: 'Change your profile',
+      description: 'What is not given stays. Another e-mail address asks for a proof within `OTP_FRESH_SECONDS`, and ends your other sessions.',
+      body: Type.Object({
+        email: Type.Optional(Email),
+        phone: Type.Optional(Line(64)),
+        firstName: Type.Optional(Line(128)),
+        lastName: Type.Optional(Line(128))
+      }, { ...strict, minProperties: 1, examples: [{ phone: '+44 20 7946 0000', firstName: 'Augusta Ada' }] }),
+      response: { 200: Account, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+    },
+    handler: async (request) => await changeProfile(deps, askingOf(request), request.body)
+  })
+
+  app.delete('', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'deleteAccount',
+      tags,
+      security: bearer,
+      summary: 'Delete your account',
+      description: 'Everything that is yours is gone, every session ends, and the username is free again.',
+      response: { 204: Type.Null({ description: 'It is gone.' }), ...refused(needsFresh, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await removeAccount(deps, askingOf(request))
+      return await reply.code(204).send(null)
     }
   })
+
+  app.post('/password', {
+    config: app.limit('token'),
+    onRequest: fresh,
+    schema: {
+      operationId: 'changePassword',
+      tags,
+      security: bearer,
+      summary: 'Change your password',
+      description: 'Your other sessions end; this one goes on with the tokens of the answer. A wrong current password is 403 `REAUTH_REQUIRED`, and counts as a guess as it does at the log-in.',
+      body: Type.Object({
+        current: Password(),
+        next: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one, not the username.' })
+      }, { ...strict, examples: [{ current: 'correct horse battery staple', next: 'a stapler, a horse, a battery' }] }),
+      response: { 200: TokenPair, ...refused([...needsFresh, 'REAUTH_REQUIRED', 'PASSWORD_UNACCEPTABLE', 'CONFLICT', 'BUSY'], { body: true }) }
+    },
+    handler: async (request) => {
+      const { current, next } = request.body
+      return app.tokens.issue(await changePassword(deps, askingOf(request), current, next))
+    }
+  })
+
+  await app.register(oauthProfileRoutes, { ...deps, prefix: '/oauth-profiles', fresh })
+  await app.register(sessionListRoutes, { ...deps, prefix: '/sessions', fresh })
+  await app.register(securityEventRoutes, { ...deps, prefix: '/security-events' })
 }
 
 export default accountRoutes

@@ -15,26 +15,30 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       operationId: 'logIn',
       tags,
       summary: 'Log in with username and password',
-      description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`.',
+      description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`. ' +
+        'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set up a device.',
       body: Type.Object({
         username: Line(150, { minLength: 1 }),
-        password: Password()
+        password: Password(),
+        setupCode: Type.Optional(Line(64, { minLength: 1, description: 'What staff handed you when they reset your second factor. Used once; case, spaces and hyphens do not matter.' }))
       }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
       response: {
         200: Type.Composite([TokenPair, Type.Object({
           otpRequired: Type.Boolean({ description: 'Whether the user has a second factor.' }),
-          otpExpiresAt: NullableDateTime
-        })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z' }] }),
-        ...refused(['CREDENTIALS_INVALID', 'BUSY'], { body: true })
+          otpExpiresAt: NullableDateTime,
+          otpDeadline: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or there is one.' })
+        })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }] }),
+        ...refused(['CREDENTIALS_INVALID', 'SETUP_CODE_REQUIRED', 'BUSY'], { body: true })
       }
     },
     handler: async (request) => {
-      const { username, password } = request.body
-      const session = await logIn(deps, username, password, originOf(request))
+      const { username, password, setupCode = null } = request.body
+      const session = await logIn(deps, username, password, setupCode, originOf(request))
       return {
         ...app.tokens.issue(session),
         otpRequired: session.otpRequired,
-        otpExpiresAt: session.otpRequired ? new Date(session.expiresAt * 1000) : null
+        otpExpiresAt: session.otpRequired ? new Date(session.expiresAt * 1000) : null,
+        otpDeadline: session.otpDeadline === null ? null : new Date(session.otpDeadline * 1000)
       }
     }
   })

@@ -9,12 +9,15 @@ import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
 import { askingOf } from '../asking.js'
-import { bearer, DateTime, Line, Message, needsFresh, needsSession, Password, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
+import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
   deps: OtpDeps
   /** Lets live sessions in. */
   session: onRequestHookHandler
+  /** Lets sessions in that may pass `otpVerified`. */
+  verified: onRequestHookHandler
   /** Lets sessions in that may pass `otpVerified` and proved it lately. */
   fresh: onRequestHookHandler
   label: (userId: string) => Promise<string>
@@ -28,7 +31,7 @@ const tags = ['Second factor']
 const Code = (description: string, example: string) => Type.Object({ token: Type.String({ maxLength: 64, description }) }, { ...strict, examples: [{ token: example }] })
 const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
 
-const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { deps, session, fresh, label, checkPassword, complete, deprecatedGets = false, limit = () => ({}) }) => {
+const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { deps, session, verified, fresh, label, checkPassword, complete, deprecatedGets = false, limit = () => ({}) }) => {
   // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store')
@@ -46,14 +49,16 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
         200: Type.Object({
           isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
           isPending: Type.Boolean({ description: 'Whether a device of this session waits for its first code.' }),
-          recoveryCodesLeft: Type.Integer()
-        }, { examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5 }] }),
+          recoveryCodesLeft: Type.Integer(),
+          recoveryCodesWeak: Type.Boolean({ description: 'Whether they were brought over from another system and are short: make new ones.' }),
+          otpDeadline: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or there is one.' })
+        }, { examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5, recoveryCodesWeak: false, otpDeadline: null }] }),
         ...refused(needsSession)
       }
     },
     handler: async ({ countersign }) => {
-      const { confirmedDevices, isPending, recoveryCodesLeft } = await readStatus(deps.db, countersign!.userId, countersign!.sessionId)
-      return { isOtpEnabled: confirmedDevices > 0, isPending, recoveryCodesLeft }
+      const { confirmedDevices, ...status } = await readStatus(deps.db, countersign!.userId, countersign!.sessionId)
+      return { isOtpEnabled: confirmedDevices > 0, ...status }
     }
   })
 
@@ -170,11 +175,12 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       tags,
       security: bearer,
       summary: 'Use a recovery code in place of the device',
-      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one.',
+      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one. ' +
+        'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
       body: Code('One recovery code; case, spaces and hyphens do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
       response: {
         200: Type.Composite([TokenPair, Type.Object({ recoveryCodesLeft: Type.Integer() })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', recoveryCodesLeft: 4 }] }),
-        ...refused([...needsSession, 'RECOVERY_CODE_INVALID'], { body: true })
+        ...refused([...needsSession, 'RECOVERY_CODE_INVALID', 'OTP_LOCKED'], { body: true })
       }
     },
     handler: async (request, reply) => {
@@ -195,6 +201,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
     },
     handler: async (request, reply) => await complete(request, reply, await removeTotp(deps, askingOf(request))) as never
   })
+
+  await app.register(deviceRoutes, { prefix: '/devices', deps, verified, fresh, complete })
 
   if (!deprecatedGets) return
   // The first clients call these by GET. HEAD must change nothing, so there is none.

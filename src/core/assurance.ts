@@ -10,6 +10,8 @@ export interface Standing {
   otpDeviceId: string | null
   /** Unix seconds of the last accepted code; null if none was. */
   otpTime: number | null
+  /** Unix seconds from which on a session without a device opens only what sets one up; null where 2FA is optional. */
+  otpDeadline: number | null
   /** Unix seconds of the password (OIDC `auth_time`). */
   authTime: number
   /** Unix seconds. Nothing of a session outlives this. */
@@ -24,12 +26,15 @@ export interface Demand {
   maxAge?: number
 }
 
-export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE'>
+export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED'>
 
 /** Null if the session may pass; otherwise what it lacks. */
 export function shortfall (standing: Standing, { required = false, maxAge }: Demand, nowSeconds: number): Shortfall | null {
   const verified = standing.otpDeviceId !== null
-  if (!verified && (required || standing.otpRequired)) return 'OTP_REQUIRED'
+  if (!verified && standing.otpRequired) return 'OTP_REQUIRED'
+  // A deadline that had passed when the password was given needs no clock, which may be a little behind here.
+  if (!verified && standing.otpDeadline !== null && Math.max(nowSeconds, standing.authTime) >= standing.otpDeadline) return 'OTP_SETUP_REQUIRED'
+  if (!verified && required) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
   const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0
   return nowSeconds - provenAt > maxAge ? 'OTP_STALE' : null

@@ -15,7 +15,25 @@ export const eventKinds = {
   otp_setup_spent: 'Too many wrong codes for a pending device: it is gone',
   recovery_used: 'A recovery code was used',
   recovery_refused: 'A recovery code was wrong or already used',
-  recovery_regenerated: 'New recovery codes were made, the old ones are dead'
+  recovery_regenerated: 'New recovery codes were made, the old ones are dead',
+  otp_device_removed: 'A device was removed',
+  otp_device_renamed: 'A device was renamed',
+  session_ended: 'A session was ended from another one',
+  password_changed: 'The password was changed: the other sessions ended',
+  email_changed: 'The e-mail address was changed: the other sessions ended',
+  oauth_profile_added: 'An account elsewhere was linked',
+  oauth_profile_removed: 'An account elsewhere was unlinked',
+  account_deleted: 'The account was deleted',
+  otp_reset: 'Staff reset the second factor: every session ended',
+  otp_reset_issued: 'You reset somebody\'s second factor',
+  setup_code_used: 'The set-up code was used: a session started that can only set up a device',
+  setup_code_refused: 'The password was right, the set-up code was not',
+  unlocked: 'Staff cleared the lock',
+  deactivated: 'Staff deactivated the account: every session ended',
+  reactivated: 'Staff reactivated the account',
+  references_changed: 'Staff changed which accounts elsewhere this one refers to',
+  staff_acted: 'You changed somebody\'s account',
+  imported: 'The account was brought over from another system'
 } as const
 
 export type EventKind = keyof typeof eventKinds

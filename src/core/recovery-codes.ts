@@ -32,3 +32,17 @@ export function normaliseRecoveryCode (text: string): string | null {
 export function recoveryDigest (digestKey: Uint8Array, userId: string, code: string): string {
   return createHmac('sha256', digestKey).update(`recovery code\0${userId}\0${code}`).digest('base64url')
 }
+
+/**
+ * A code that was brought over from django-otp: 8 symbols of RFC 4648 base32, 40 bits. So few can be guessed: who
+ * tries one spends an attempt first. Case, spaces and hyphens folded; null if it has another shape.
+ */
+export function normaliseWeakCode (text: string): string | null {
+  const symbols = text.toLowerCase().replace(/[\s-]/g, '')
+  return /^[a-z2-7]{8}$/.test(symbols) ? symbols : null
+}
+
+/** As `recoveryDigest`, apart from it: no code of one kind is ever one of the other. */
+export function weakRecoveryDigest (digestKey: Uint8Array, userId: string, code: string): string {
+  return createHmac('sha256', digestKey).update(`weak recovery code\0${userId}\0${code}`).digest('base64url')
+}

@@ -20,6 +20,9 @@ export interface Seal {
   derive (purpose: string): Buffer[]
 }
 
+/** The service's own. */
+export const DEFAULT_NAMESPACE = 'countersign'
+
 /** NIST SP 800-38D: 96 random bits, good for 2^32 values under one key. */
 const NONCE_BYTES = 12
 const TAG_BYTES = 16

@@ -3,8 +3,9 @@ import type { Origin, SessionFacts, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
 import { epochMs, eventColumns, eventValues, now, reading, sessionFacts, type SessionReading } from './sessions.js'
-import { startedColumns } from './attempts.js'
+import { unprovenColumns } from './attempts.js'
 import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
+import { deadlineOf } from './policy.js'
 import { row, type Db } from './tables.js'
 
 export interface NewAccount {
@@ -47,7 +48,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
       standing as (insert into ${table.otp_user} (user_id) values (${account.id})),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`${account.id}`, 'signed_up', null, origin)} from now
+        select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
       )
       select created_at as "createdAt" from made`)
     return made!
@@ -57,8 +58,9 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
   }
 }
 
-export async function readAccount ({ kysely, table }: Db, id: string): Promise<Account | undefined> {
-  return await row<Account>({ kysely, table }, sql`
+export async function readAccount (db: Db, id: string): Promise<Account | undefined> {
+  const { table } = db
+  return await row<Account>(db, sql`
     select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
       a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
       a.created_at as "createdAt", a.updated_at as "updatedAt",
@@ -67,8 +69,9 @@ export async function readAccount ({ kysely, table }: Db, id: string): Promise<A
 }
 
 /** What an authenticator app shows beside the issuer. */
-export async function readUsername ({ kysely, table }: Db, id: string): Promise<string | undefined> {
-  return (await row<{ username: string }>({ kysely, table }, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
+export async function readUsername (db: Db, id: string): Promise<string | undefined> {
+  const { table } = db
+  return (await row<{ username: string }>(db, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
 }
 
 export interface Login {
@@ -82,33 +85,45 @@ export interface Login {
   spentEverywhere: boolean
   /** The password under today's parameters, if its hash was made under others. */
   rehash: string | null
+  /** Of the set-up code that came with the password, if the user must give one; else null. */
+  setupDigest: string | null
 }
 
 /**
  * A right password starts a session, if the user is still as judged: not deactivated, no other password, no other
  * factors. Clears what this network spent on the account, gives the world's budget back the one guess, and remembers
  * the network.
+ *
+ * Where staff reset the factors, the set-up code is used up with it, and the session's deadline is its start: it opens
+ * only what sets a device up.
  */
 export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<SessionReading | null> {
   const { table } = db
   const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
     with ${now},
     locked as (
-      select u.user_id from ${table.otp_user} u join ${table.account} a on a.id = ${login.userId}::uuid
+      select u.user_id, u.setup_required, ${deadlineOf(db, sql`a`)} as otp_deadline
+      from ${table.otp_user} u join ${table.account} a on a.id = ${login.userId}::uuid, now
       where u.user_id = ${login.userId} and u.version = ${login.version} and a.is_active
+        and (not u.setup_required or (u.setup_digest = ${login.setupDigest} and u.setup_expires_at > now.at))
       for no key update of u
     ),
     person as (
-      select user_id, exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
+      select user_id, setup_required, otp_deadline, exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
       from locked
     ),
     started as (
-      insert into ${table.otp_session} ${startedColumns}
+      insert into ${table.otp_session} ${unprovenColumns}
       select user_id, ${login.sessionId}, now.at,
         now.at + make_interval(secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
-        now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent}
+        now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent},
+        case when setup_required then now.at when not otp_required then otp_deadline end
       from person, now
       returning *
+    ),
+    used_up as (
+      update ${table.otp_user} u set setup_digest = null, setup_expires_at = null from person
+      where u.user_id = person.user_id and person.setup_required
     ),
     rehashed as (
       update ${table.account} a set password_hash = ${login.rehash} from started
@@ -126,7 +141,8 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
     ${returned(db, login, sql`select from started`)},
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`started.user_id`, 'logged_in', login.sessionId, origin)} from started, now
+      select ${eventValues(db, { userId: sql`started.user_id`, kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`, sessionId: login.sessionId, origin })}
+      from started, person, now
     )
     select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from started, now`)
   return found === undefined ? null : reading(found)

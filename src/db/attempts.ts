@@ -159,13 +159,16 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ${keptSession(db)},
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`burnt.user_id`, 'otp_verified', sessionId, asking, sql`burnt.name`)} from burnt, now
+      select ${eventValues(db, { userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name` })} from burnt, now
     )
     ${answered()}`))
 }
 
 /** What a new session's row takes; the rest has defaults. */
-export const startedColumns = sql`(user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)`
+const columns = sql`user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent`
+export const startedColumns = sql`(${columns})`
+/** The same for one that has proven the password alone, and may owe a set-up. */
+export const unprovenColumns = sql`(${columns}, otp_deadline)`
 
 /**
  * A verified session that proved itself once more: it stays, with a new proof. Its refresh generation stays too: a tab
@@ -198,8 +201,10 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
  * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
  * session that used up its budget ends, a pending device that used up its own is gone with its codes. Only an attempt
  * that was paid for has them: one that came too late to be judged must not end what an earlier one is about to prove.
+ *
+ * @param kind of the event, where there are no such consequences
  */
-export async function refuseAttempt (db: Db, asking: Asking, { failures, verified, devices }: SpentAttempt): Promise<RefusedAttempt> {
+export async function refuseAttempt (db: Db, asking: Asking, { failures, verified, devices }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<RefusedAttempt> {
   const { table } = db
   const { userId, sessionId } = asking.standing
   const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
@@ -222,11 +227,16 @@ export async function refuseAttempt (db: Db, asking: Asking, { failures, verifie
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`${userId}`, sql`case
+      select ${eventValues(db, {
+        userId: sql`${userId}`,
+        kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
           when exists (select from dropped) then 'otp_setup_spent'
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
-          else 'otp_refused' end`, sessionId, asking)}
+          else ${kind} end`,
+        sessionId,
+        origin: asking
+      })}
       from now left join ${table.otp_user} u on u.user_id = ${userId}
     )
     select exists (select from spent) as "sessionSpent",

@@ -25,8 +25,9 @@ const MOST_ENDS = 10_000
  *
  * @param cursor null for the first reading, which names nothing: what is cached before it is not trusted anyway
  */
-export async function readEnds ({ kysely, table }: Db, cursor: string | null): Promise<Ends> {
-  const found = await row<Omit<Ends, 'tooMany'>>({ kysely, table }, sql`
+export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
+  const { table } = db
+  const found = await row<Omit<Ends, 'tooMany'>>(db, sql`
     with named as materialized (
       select user_id, id from ${table.otp_session}
       where ended_xid >= ${cursor}::text::xid8 and ended_xid < pg_snapshot_xmax(pg_current_snapshot())

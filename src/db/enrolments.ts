@@ -15,17 +15,26 @@ export interface Status {
   /** Whether this session has a device waiting for its first code. */
   isPending: boolean
   recoveryCodesLeft: number
+  /** Whether some of those were brought over from django-otp and can be guessed: new ones are better. */
+  recoveryCodesWeak: boolean
+  /** From when on this session opens only what sets a device up; null if it has one, or none is asked for. */
+  otpDeadline: Date | null
 }
 
-export async function readStatus ({ kysely, table }: Db, userId: string, sessionId: string): Promise<Status> {
-  const found = await row<Status>({ kysely, table }, sql`
+export async function readStatus (db: Db, userId: string, sessionId: string): Promise<Status> {
+  const { table } = db
+  const found = await row<Status>(db, sql`
     with ${now}
     select
       (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as "confirmedDevices",
       exists (select from ${table.otp_device}, now where user_id = ${userId} and session_id = ${sessionId}
         and confirmed_at is null and expires_at > now.at and failures < ${PENDING_FAILURES}) as "isPending",
       (select count(*) from ${table.otp_recovery_code} where user_id = ${userId}
-        and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft"`)
+        and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft",
+      exists (select from ${table.otp_recovery_code} where user_id = ${userId}
+        and used_at is null and pending_device_id is null and weak) as "recoveryCodesWeak",
+      (select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
+        and otp_device_id is null and not otp_required) as "otpDeadline"`)
   return found!
 }
 
@@ -85,9 +94,10 @@ export async function putPendingDevice (db: Db, { standing: { userId, sessionId,
 }
 
 /** @param pendingDeviceId the device whose confirmation will bring them to life; null if they live at once */
-async function insertCodes ({ kysely, table }: Tx, userId: string, digests: string[], pendingDeviceId: string | null): Promise<void> {
+async function insertCodes (tx: Tx, userId: string, digests: string[], pendingDeviceId: string | null): Promise<void> {
+  const { table } = tx
   if (digests.length === 0) return
-  await row({ kysely, table }, sql`
+  await row(tx, sql`
     insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
     select ${userId}, digest, ${pendingDeviceId}::uuid, clock_timestamp() from unnest(${digests}::text[]) digest`)
 }
@@ -102,8 +112,9 @@ export async function dropPendingDevice (db: Db, userId: string, sessionId: stri
   })
 }
 
-async function dropPending ({ table, ...tx }: Tx, userId: string, sessionId: string): Promise<RolledBack> {
-  const found = await row<{ outcome: RolledBack }>({ table, ...tx }, sql`
+async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<RolledBack> {
+  const { table } = tx
+  const found = await row<{ outcome: RolledBack }>(tx, sql`
     with ${now},
     dropped as (
       delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
@@ -149,7 +160,8 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
         returning d.user_id, d.id, d.name
       ),
       raised as (
-        update ${table.otp_user} u set version = u.version + 1 from burnt where u.user_id = burnt.user_id
+        update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
+        from burnt where u.user_id = burnt.user_id
       ),
       alive_codes as (
         update ${table.otp_recovery_code} c set pending_device_id = null
@@ -178,7 +190,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ${keptSession(tx)},
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`burnt.user_id`, sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, asking, sql`burnt.name`)}
+        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, origin: asking, deviceName: sql`burnt.name` })}
         from burnt, asking, now
       )
       ${answered()}`))
@@ -211,55 +223,11 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
       ),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`raised.user_id`, 'recovery_regenerated', sessionId, asking)} from raised, now
+        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking })} from raised, now
       )
       select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
     if (raised === undefined) return null
     await insertCodes(tx, userId, digests, null)
     return raised
-  })
-}
-
-/**
- * Removes every device and code: the second factor is off. Every session ends; the asking one gets a new one that has
- * proven the password alone. Null if there was no confirmed device, or the session had ended.
- */
-export async function removeEverything (db: Db, asking: Asking, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
-  const { userId, sessionId } = asking.standing
-  return await inTransaction(db, async (tx) => {
-    await lockUser(tx, userId)
-    const { table } = tx
-    return committed(await row(tx, sql`
-      with ${now},
-      asking as (
-        select s.user_id, s.id, s.auth_at from ${table.otp_session} s, now
-        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
-          and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
-        for no key update of s
-      ),
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null
-        from asking where u.user_id = asking.user_id
-      ),
-      devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
-      codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
-      ended as (
-        update ${table.otp_session} s set ${ending('otp_disabled')}
-        from asking, now where s.user_id = asking.user_id and s.ended_at is null
-        returning s.id
-      ),
-      started as (
-        insert into ${table.otp_session} ${startedColumns}
-        select asking.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-          ${[...amr.password]}::text[], false, null, null, now.at, ${asking.ip}, ${asking.agent}
-        from asking, now
-        returning *
-      ),
-      kept as (select * from started where false),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`asking.user_id`, 'otp_disabled', sessionId, asking)} from asking, now
-      )
-      ${answered()}`))
   })
 }

@@ -25,7 +25,7 @@ export interface SpentGuess {
   waitSeconds: number
   spentEverywhere: boolean
   /** Undefined for a name that nobody has: the caller hashes all the same. */
-  person: { id: string, passwordHash: string, isActive: boolean, version: number } | null
+  person: { id: string, passwordHash: string, isActive: boolean, version: number, setupRequired: boolean } | null
 }
 
 /**
@@ -44,7 +44,7 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
   const spent = await row<SpentGuess>(db, sql`
     with ${now},
     person as (
-      select a.id, a.password_hash, a.is_active, u.version
+      select a.id, a.password_hash, a.is_active, u.version, u.setup_required
       from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text
       where a.username_key = ${usernameKey}
     ),
@@ -86,7 +86,7 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
         else 0
       end::float8 as "waitSeconds",
       exists (select from by_world) as "spentEverywhere",
-      (select json_build_object('id', id, 'passwordHash', password_hash, 'isActive', is_active, 'version', version) from person) as person
+      (select json_build_object('id', id, 'passwordHash', password_hash, 'isActive', is_active, 'version', version, 'setupRequired', setup_required) from person) as person
     from now, known`)
   return spent!
 }
@@ -95,8 +95,9 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
  * Writes down that a password was wrong. A name that nobody has takes the same write, so that both take the same time.
  *
  * @param userId null for a name that nobody has
+ * @param kind what else was wrong, if the password was right
  */
-export async function noteWrongPassword (db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin): Promise<void> {
+export async function noteWrongPassword (db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin, kind: 'login_failed' | 'setup_code_refused' = 'login_failed'): Promise<void> {
   const { table } = db
   await row(db, sql`
     with ${now},
@@ -104,7 +105,7 @@ export async function noteWrongPassword (db: Db, userId: string | null, { nameDi
       update ${table.password_budget} b set spent = b.spent where b.name_digest = ${nameDigest} and b.network = ${network}
     )
     insert into ${table.otp_event} ${eventColumns}
-    select ${eventValues(sql`${userId}`, 'login_failed', null, origin)} from now where ${userId}::text is not null`)
+    select ${eventValues(db, { userId: sql`${userId}`, kind, sessionId: null, origin })} from now where ${userId}::text is not null`)
 }
 
 /** A right password at another door than the log-in: clears what this network spent, gives the world back the one guess. */

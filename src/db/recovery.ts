@@ -56,7 +56,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
       kept as (select * from started where false),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(sql`burnt.user_id`, 'recovery_used', sessionId, asking)} from burnt, now
+        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking })} from burnt, now
       )
       ${answered(sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c
@@ -79,7 +79,7 @@ export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> 
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`asking.user_id`, 'recovery_refused', sessionId, asking)} from asking, now
+      select ${eventValues(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking })} from asking, now
     )
     select user_id from asking`)
   return alive !== undefined

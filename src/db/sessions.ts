@@ -1,11 +1,12 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
-import type { Origin, SessionFacts } from '../core/session.js'
+import type { Asking, Origin, SessionFacts } from '../core/session.js'
 import { row, type Db } from './tables.js'
 
 /** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
 export const sessionFacts = sql`
   user_id as "userId", id as "sessionId", amr, otp_required as "otpRequired", otp_device_id as "otpDeviceId",
+  floor(extract(epoch from otp_deadline))::float8 as "otpDeadline",
   floor(extract(epoch from otp_at))::float8 as "otpTime", floor(extract(epoch from auth_at))::float8 as "authTime",
   floor(extract(epoch from expires_at))::float8 as "expiresAt", generation,
   floor(extract(epoch from greatest(rotated_at, otp_at)))::float8 as "issuedAt"`
@@ -20,10 +21,30 @@ export const now = sql`now as materialized (select clock_timestamp() as at)`
 export const ending = (reason: string) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
 
 /** The columns of an event, in the order in which `eventValues` gives them. */
-export const eventColumns = sql`(user_id, at, id, kind, session_id, ip, agent, device_name)`
-export function eventValues (userId: RawBuilder<unknown>, kind: EventKind | RawBuilder<unknown>, sessionId: string | null, { ip, agent }: Origin, deviceName: RawBuilder<unknown> = sql`null`) {
-  return sql`${userId}::text, now.at, gen_random_uuid(), ${kind}::text, ${sessionId}::text, ${ip}::text, ${agent}::text, ${deviceName}`
+export const eventColumns = sql`(user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail, notify_after)`
+
+export interface EventValues {
+  userId: RawBuilder<unknown>
+  kind: EventKind | RawBuilder<unknown>
+  sessionId: string | null
+  origin: Origin
+  deviceName?: RawBuilder<unknown>
+  /** Who did it, if not the user. */
+  actorId?: string
+  detail?: string | RawBuilder<unknown>
 }
+
+/** Beside `now` in the statement: the event is of the decision's own transaction, and so is its place in the outbox. */
+export function eventValues (db: Db, { userId, kind, sessionId, origin, deviceName = sql`null`, actorId, detail }: EventValues) {
+  const id = db.watch === null ? sql`gen_random_uuid()` : sql`${db.watch.newId()}::uuid`
+  return sql`${userId}::text, now.at, ${id}, ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
+    ${actorId ?? null}::text, ${detail ?? null}::text, ${db.notifies ? sql`now.at` : sql`null::timestamptz`}`
+}
+
+/** The asking session's row if it lives, as `user_id` and `id`; beside `now`. What a guard remembers may be a second old. */
+export const livingSession = ({ table }: Db, { standing: { userId, sessionId } }: Asking) => sql`
+  select s.user_id, s.id from ${table.otp_session} s, now
+  where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
 /** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
 export interface SessionReading { standing: SessionFacts, readAtMs: number }
@@ -54,7 +75,7 @@ export async function endSession (db: Db, userId: string, sessionId: string, rea
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`ended.user_id`, reason, sessionId, origin)} from ended, now
+      select ${eventValues(db, { userId: sql`ended.user_id`, kind: reason, sessionId, origin })} from ended, now
     )
     select user_id from ended`)
   return ended !== undefined
@@ -94,7 +115,7 @@ export async function rotateSession (db: Db, userId: string, sessionId: string, 
     ),
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(sql`rotated.user_id`, 'refresh_reused', sessionId, origin)} from rotated, now
+      select ${eventValues(db, { userId: sql`rotated.user_id`, kind: 'refresh_reused', sessionId, origin })} from rotated, now
       where rotated.ended_at is not null
     )
     select ${sessionFacts}, ended_at is not null as reused from rotated`)

@@ -16,7 +16,13 @@ function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   return {
-    sessions: batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`),
+    // Of a deleted account a request that came too late may have left the lock's row.
+    sessions: sql`
+      with gone as (
+        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`)} returning user_id, end_reason
+      ),
+      locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted')
+      select user_id from gone`,
     // A pending device takes its recovery codes along.
     devices: sql`
       with gone as (

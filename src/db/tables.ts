@@ -12,6 +12,11 @@ export interface OtpUserTable {
   /** Codes spent since the last accepted one. */
   failures: number
   locked_until: Date | null
+  /** Staff reset the factors: the password alone opens nothing until a device is confirmed. */
+  setup_required: boolean
+  /** Of the one-time code that must stand beside the password then, and until when it is good. */
+  setup_digest: string | null
+  setup_expires_at: Date | null
 }
 
 export interface OtpDeviceTable {
@@ -42,6 +47,8 @@ export interface OtpRecoveryCodeTable {
   pending_device_id: string | null
   created_at: Date
   used_at: Date | null
+  /** Imported, of so few bits that it can be guessed: a guess costs an attempt. */
+  weak: boolean
 }
 
 export interface OtpSessionTable {
@@ -54,6 +61,8 @@ export interface OtpSessionTable {
   otp_required: boolean
   otp_device_id: string | null
   otp_at: Date | null
+  /** From when on a session without a device opens only what sets one up; null where 2FA is optional. */
+  otp_deadline: Date | null
   /** Refresh generation: raised by each rotation, compared by the next. */
   generation: number
   rotated_at: Date
@@ -76,6 +85,12 @@ export interface OtpEventTable {
   ip: string
   agent: string
   device_name: string | null
+  /** Who did it, if not the user. */
+  actor_id: string | null
+  detail: string | null
+  /** The outbox: when somebody outside is to be told (next); null if nobody is, or was. */
+  notify_after: Date | null
+  notify_attempts: number
 }
 
 /** Random keys of the deployment, sealed under SEAL_KEYS so that those can rotate. */
@@ -103,6 +118,32 @@ export interface AccountTable {
   updated_at: Date
 }
 
+/** An account elsewhere. Its credentials are sealed and never come back out. */
+export interface AccountOauthProfileTable {
+  user_id: string
+  id: string
+  service_name: string
+  url: string
+  credentials: string
+  created_at: Date
+}
+
+/** Which policy is in force, and since when: all replicas go by it. */
+export interface AccountPolicyTable {
+  name: string
+  value: string
+  since: Date
+}
+
+/** Who was brought over from Django. Outlives the account, so that nobody who deleted theirs is brought over again. */
+export interface AccountImportTable {
+  django_id: string
+  user_id: string
+  /** Keyed digest of what Django had: tells what changed there since. */
+  fingerprint: string
+  imported_at: Date
+}
+
 /** Networks from which somebody logged in to the account: they have a budget of guesses of their own. */
 export interface AccountNetworkTable {
   user_id: string
@@ -126,13 +167,16 @@ export interface Tables {
   otp_event: OtpEventTable
   otp_key: OtpKeyTable
   account: AccountTable
+  account_oauth_profile: AccountOauthProfileTable
+  account_policy: AccountPolicyTable
+  account_import: AccountImportTable
   account_network: AccountNetworkTable
   password_budget: PasswordBudgetTable
 }
 
 const tableNames = [
   'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_key',
-  'account', 'account_network', 'password_budget'
+  'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 
 /** Where statements go, and what our tables are called there. */
@@ -140,20 +184,52 @@ export interface Db {
   readonly kysely: Kysely<Tables>
   /** The tables' names for `sql` templates, with the schema they live in. */
   readonly table: { readonly [Name in keyof Tables]: RawBuilder<unknown> }
+  /** Whether somebody outside is to be told of events: they are put into the outbox as they are written. */
+  readonly notifies: boolean
+  /** Whether the users are the service's own, in `account`; a host's are elsewhere. */
+  readonly hasAccounts: boolean
+  /** Whom to tell of events once they are committed; null if nobody listens. */
+  readonly watch: Watch | null
 }
 
-/** @param schema where the tables live; the connection's search path by default */
-export function createDb (dialect: Dialect, schema?: string): Db {
+/** Learns which events statements wrote, and when that is committed. */
+export interface Watch {
+  /** An id for an event that a statement may write. */
+  newId (): string
+  /** The statement with these parameters is over: its events stand, if its condition held and it did not fail. */
+  ran (parameters: readonly unknown[], succeeded: boolean): void
+}
+
+export interface DbOptions {
+  /** Where the tables live; the connection's search path by default. */
+  schema?: string
+  notifies?: boolean
+  hasAccounts?: boolean
+}
+
+export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false }: DbOptions = {}): Db {
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
     kysely: new Kysely<Tables>({ dialect }),
-    table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table']
+    table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table'],
+    notifies,
+    hasAccounts,
+    watch: null
   }
 }
 
 /** The rows of a statement. */
 export async function rows<Row> (db: Db, statement: RawBuilder<Row>): Promise<Row[]> {
-  return (await statement.execute(db.kysely)).rows
+  if (db.watch === null) return (await statement.execute(db.kysely)).rows
+  const compiled = statement.compile(db.kysely)
+  let succeeded = false
+  try {
+    const result = await db.kysely.executeQuery(compiled)
+    succeeded = true
+    return result.rows
+  } finally {
+    db.watch.ran(compiled.parameters, succeeded)
+  }
 }
 
 /** The only row of a statement that has at most one. */

@@ -1,9 +1,9 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { link, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError } from '../config.js'
+import { ConfigError, type Config } from '../config.js'
 import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../key-ring.js'
-import { codeOf, unless } from './data-dir.js'
+import { codeOf, prepareDataDir, unless } from './data-dir.js'
 
 /** One file for each kind, so that switching JWT_ALG and back finds the old keys. Each holds one line, spelled as JWT_KEYS and SEAL_KEYS are. */
 const files = {
@@ -33,6 +33,14 @@ export async function loadOrCreateKeys (dataDir: string, alg: Exclude<KeyKind, '
   const sealKeys = await loadOrCreateRing(dataDir, 'seal')
   if (ringsOverlap(jwtKeys, alg, sealKeys)) throw new ConfigError('DATA_DIR', `hold different keys in ${files[alg]} and ${files.seal}`)
   return { jwtKeys, sealKeys }
+}
+
+/** The keys as given, or those under DATA_DIR: made on the first start. */
+export async function ringsOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config): Promise<{ jwtKeys: readonly Key[], sealKeys: readonly Key[] }> {
+  if (jwtKeys !== undefined && sealKeys !== undefined) return { jwtKeys, sealKeys }
+  await prepareDataDir(dataDir)
+  const made = await loadOrCreateKeys(dataDir, jwtAlg)
+  return { jwtKeys: jwtKeys ?? made.jwtKeys, sealKeys: sealKeys ?? made.sealKeys }
 }
 
 async function loadOrCreateRing (dataDir: string, kind: KeyKind): Promise<Key[]> {

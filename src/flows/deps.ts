@@ -1,3 +1,4 @@
+import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../db/attempts.js'
@@ -33,11 +34,25 @@ export interface OtpDeps {
 }
 
 /** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled'): SessionFacts {
+export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
   const { standing, endedIds } = committed
   sessions.ended(standing.userId, endedIds)
   sessions.started(committed)
   if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
   tally.count('sessions_ended_total', [reason], endedIds.length)
   return standing
+}
+
+/**
+ * A session that went on, for a new pair: the proof stays as old as the asking token says, which may be older than the
+ * session's own, when another tab has stepped up. A new session is what it is.
+ */
+export function carried (session: SessionFacts, { standing: { sessionId, otpTime } }: Asking): SessionFacts {
+  return session.sessionId === sessionId ? { ...session, otpTime } : session
+}
+
+/** The asking session turned out to have ended: Postgres knows better than what the guard remembered. */
+export function gone ({ sessions }: Pick<OtpDeps, 'sessions'>, { standing: { userId, sessionId } }: Asking): Refusal {
+  sessions.ended(userId, [sessionId])
+  return new Refusal('SESSION_ENDED')
 }

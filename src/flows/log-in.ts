@@ -2,6 +2,7 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { networkOf } from '../core/network.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
+import { setupDigest } from '../core/setup-codes.js'
 import type { Lifetimes, Origin, SessionFacts } from '../core/session.js'
 import { usernameKey } from '../core/usernames.js'
 import { commitLogin, readUsername } from '../db/accounts.js'
@@ -20,17 +21,23 @@ export interface LoginDeps {
   tally: Tally
 }
 
-/** Checks the password alone, and starts a session that has proven nothing else. */
-export function logIn (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
-  return deps.hasher.inTurn(() => logInNow(deps, username, password, origin))
+/**
+ * Checks the password alone, and starts a session that has proven nothing else. Where staff reset the second factor, the
+ * set-up code must stand beside the password: without it, a right password is a spent guess like a wrong one.
+ *
+ * @param setupCode as it was typed, if one was
+ */
+export function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
+  return deps.hasher.inTurn(() => logInNow(deps, username, password, setupCode, origin))
 }
 
-async function logInNow (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<SessionFacts> {
+async function logInNow (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
   const { person, spentEverywhere } = judged
+  const { setupRequired } = person
   const started = await commitLogin(db, {
     userId: person.id,
     version: person.version,
@@ -38,8 +45,14 @@ async function logInNow (deps: LoginDeps, username: string, password: string, or
     nameDigest: guess.nameDigest,
     network: guess.network,
     spentEverywhere,
-    rehash: hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null
+    rehash: hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null,
+    setupDigest: setupRequired && setupCode !== null ? setupDigest(await deps.digestKey(), person.id, setupCode) : null
   }, origin, lifetimes)
+  if (setupRequired) tally.count('codes_total', ['setup', started === null ? 'refused' : 'accepted'])
+  if (started === null && setupRequired) {
+    await noteWrongPassword(db, person.id, guess, origin, 'setup_code_refused')
+    throw new Refusal('SETUP_CODE_REQUIRED')
+  }
   // The password was right when it was asked; whatever changed while it was being hashed goes before it.
   if (started === null) throw new Refusal('CREDENTIALS_INVALID')
   sessions.started(started)
@@ -58,10 +71,16 @@ export function checkPassword (deps: LoginDeps, userId: string, password: string
 async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
   const username = await readUsername(deps.db, userId)
   if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
+  await askPassword(deps, username, password, origin)
+}
+
+/** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
+export async function askPassword (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<{ version: number }> {
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('REAUTH_REQUIRED')
   await returnGuess(deps.db, guess, judged.spentEverywhere)
+  return { version: judged.person.version }
 }
 
 async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Origin): Promise<Guess> {
@@ -81,7 +100,7 @@ async function judge ({ db, hasher, tally }: LoginDeps, guess: Guess, password: 
     throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
   }
   const { person, spentEverywhere } = spent
-  const isRight = await hasher.verify(person?.passwordHash ?? null, normalisePassword(password))
+  const isRight = await hasher.verify(person?.passwordHash ?? null, password)
   const isAccepted = isRight && person?.isActive === true
   tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
   if (isAccepted) return { person, spentEverywhere }

@@ -1,20 +1,22 @@
 import { randomUUID } from 'node:crypto'
-import { normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
+import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
+import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
+import { refuseAttempt, spendAttempt, type SpentAttempt } from '../db/attempts.js'
 import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
-import { announce, type OtpDeps } from './deps.js'
+import { announce, gone, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
+import { lock } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, sessions, locks, judgedCodes, settings, tally } = deps
-  const { userId, sessionId } = asking.standing
-  const code = normaliseRecoveryCode(text)
-  const committed = code === null
-    ? null
-    : await burnRecoveryCode(db, asking, recoveryDigest(await deps.digestKey(), userId, code), randomUUID(), settings)
+  const { db, locks, judgedCodes, settings, tally } = deps
+  const { userId } = asking.standing
+  const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
+  const digest = await digestOf(deps, userId, text, spent)
+  const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, randomUUID(), settings)
   if (committed !== null) {
     locks.freed(userId)
     judgedCodes.freed(userId)
@@ -23,9 +25,44 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
     return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
   }
   tally.count('codes_total', ['recovery', 'refused'])
-  if (await refuseRecovery(db, asking)) throw new Refusal('RECOVERY_CODE_INVALID')
-  sessions.ended(userId, [sessionId])
-  throw new Refusal('SESSION_ENDED')
+  if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : gone(deps, asking)
+
+  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, 'recovery_refused')
+  if (sessionSpent || !alive) throw gone(deps, asking)
+  if (!spent.verified && isPaid(spent) && spent.failures >= FREE_FAILURES) lock(deps, asking, lockSeconds(spent.failures))
+  throw new Refusal('RECOVERY_CODE_INVALID')
+}
+
+/**
+ * A code of ours has 120 bits and is looked up for nothing. One that was brought over from django-otp has 40 and can
+ * be guessed: whatever has that shape is an attempt like the digits of an app, spent before it is looked at.
+ */
+async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt> {
+  const { db, locks, sessions, tally } = deps
+  const { userId, otpDeviceId } = asking.standing
+  const locked = (seconds: number) => {
+    tally.count('codes_total', ['recovery', 'locked'])
+    return new Refusal('OTP_LOCKED', { retryAfterSeconds: seconds })
+  }
+  const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
+  if (knownLock > 0) throw locked(knownLock)
+  const spent = await spendAttempt(db, asking)
+  if (!spent.alive) throw gone({ sessions }, asking)
+  if (spent.lockedSeconds === 0) return spent
+  lock(deps, asking, spent.lockedSeconds)
+  throw locked(spent.lockedSeconds)
+}
+
+/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
+function isPaid ({ devices }: SpentAttempt): boolean {
+  return devices.some(({ pending }) => !pending)
+}
+
+/** What to look for; null if the text is no code, or a weak one that could not be paid for. */
+async function digestOf (deps: OtpDeps, userId: string, text: string, spent: SpentAttempt | null): Promise<string | null> {
+  const code = spent === null ? normaliseRecoveryCode(text) : normaliseWeakCode(text)
+  if (code === null || (spent !== null && !isPaid(spent))) return null
+  return (spent === null ? recoveryDigest : weakRecoveryDigest)(await deps.digestKey(), userId, code)
 }
 
 /** Makes a new set and kills the old one, also against a use that races it. The caller has a fresh, verified session. */

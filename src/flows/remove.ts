@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { readStatus, removeEverything } from '../db/enrolments.js'
+import { removeEverything } from '../db/devices.js'
+import { readStatus } from '../db/enrolments.js'
 import { announce, type OtpDeps } from './deps.js'
 
 /** Switches the second factor off: every device and code is gone, every session ends, the asking one gets a new one. */

@@ -90,7 +90,7 @@ export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
 }
 
 /** What was learnt of a lock, for those who ask without a statement. */
-function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
+export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
   locks.locked(userId, seconds)
   judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
 }

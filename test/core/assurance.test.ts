@@ -2,7 +2,7 @@ import t from 'tap'
 import { amr, RECOVERY, shortfall, type Demand, type Shortfall, type Standing } from '../../src/core/assurance.js'
 
 const NOW = 1_800_000_000
-const session: Standing = { userId: 'ada', sessionId: 's', otpRequired: false, otpDeviceId: null, otpTime: null, authTime: NOW, expiresAt: NOW + 60 }
+const session: Standing = { userId: 'ada', sessionId: 's', otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW + 60 }
 
 /** Who asks: [name, what differs from a password alone, given just now]. */
 const password = (secondsAgo: number): Partial<Standing> => ({ authTime: NOW - secondsAgo })

@@ -10,6 +10,7 @@ const session: SessionFacts = {
   otpRequired: true,
   otpDeviceId: 'd1',
   otpTime: 1_800_000_100,
+  otpDeadline: null,
   authTime: 1_800_000_000,
   expiresAt: 1_802_592_000,
   generation: 3,

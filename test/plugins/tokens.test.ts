@@ -9,7 +9,7 @@ import { ed25519, encoded, forge, hmac, opened, respelled, unsigned, type Fields
 const NOW = 1_800_000_000
 const settings = { issuer: 'us', audience: 'them', accessSeconds: 300, refreshSeconds: 86_400 }
 const session: SessionFacts = {
-  userId: 'u1', sessionId: 's1', amr: ['pwd'], otpRequired: false, otpDeviceId: null, otpTime: null, authTime: NOW, expiresAt: NOW + 2_592_000, generation: 0, issuedAt: NOW
+  userId: 'u1', sessionId: 's1', amr: ['pwd'], otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW + 2_592_000, generation: 0, issuedAt: NOW
 }
 
 async function issuer (t: Test, options: Partial<TokensOptions> = {}): Promise<Tokens> {

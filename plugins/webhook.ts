@@ -1,0 +1,68 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Refusal } from '../src/core/refusals.js'
+import type { Key } from '../src/key-ring.js'
+import { deliver } from '../src/webhook/courier.js'
+import { createSender } from '../src/webhook/sender.js'
+
+export interface WebhookOptions {
+  url: string
+  keys: readonly Key[]
+  /** Whether the receiver may be at a private address, and at http://. */
+  isPrivateAllowed: boolean
+}
+
+/** Between two looks into the outbox. */
+const IDLE_MS = 500
+/** Between two rounds in which the receiver took nothing. */
+const FIRST_PAUSE_MS = 1_000
+const LONGEST_PAUSE_MS = 30_000
+
+/**
+ * Tells WEBHOOK_URL of security events, out of the outbox that decisions write into their own transactions. Nothing
+ * waits for it and nothing depends on it: a receiver that is away costs a look every half minute, and gets what it
+ * missed within a day.
+ */
+async function webhook (app: FastifyInstance, { url, keys, isPrivateAllowed }: WebhookOptions): Promise<void> {
+  const sender = createSender({ url, isPrivateAllowed })
+  const { database: db } = app
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+  let closing = false
+  let pauseMs = 0
+
+  /** One line for an outage of the receiver, not one for each event. */
+  function report (error: unknown): void {
+    if (pauseMs === 0) app.log.warn({ err: error }, 'the webhook\'s receiver did not take an event')
+  }
+
+  async function round (): Promise<number> {
+    if (!db.isMigrated()) return IDLE_MS
+    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, tally: app.countersign.tally, report })
+    if (givenUp > 0) app.log.error({ events: givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
+    if (sent > 0 || failed === 0) pauseMs = 0
+    else pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
+    return pauseMs > 0 ? pauseMs * (0.75 + Math.random() / 2) : isMore ? 0 : IDLE_MS
+  }
+
+  function schedule (ms: number): void {
+    if (closing) return
+    timer = setTimeout(() => {
+      running = round().then(schedule, (error: unknown) => {
+        // While Postgres is away there is nothing to say that others do not say.
+        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the outbox could not be read')
+        schedule(FIRST_PAUSE_MS)
+      })
+    }, ms).unref()
+  }
+
+  app.addHook('onReady', async () => schedule(0))
+  app.addHook('onClose', async () => {
+    closing = true
+    clearTimeout(timer)
+    await running
+    sender.close()
+  })
+}
+
+export default fp(webhook, { name: 'webhook', fastify: '5.x', dependencies: ['database', 'countersign'] })

@@ -1,0 +1,77 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { onRequestHookHandler } from 'fastify'
+import { shownAgent } from '../../src/core/agents.js'
+import { listSessions } from '../../src/db/session-list.js'
+import { endOne, endOthers, type SessionListDeps } from '../../src/flows/sessions.js'
+import { askingOf } from '../asking.js'
+import { bearer, DateTime, Id, needsFresh, refused } from '../schemas.js'
+
+const tags = ['Account']
+
+const Session = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  ip: Type.String({ description: 'From where it started.' }),
+  agent: Type.String({ description: 'What its browser or program says it is.' }),
+  startedAt: DateTime,
+  lastSeenAt: Type.Unsafe<Date>({ ...DateTime, description: 'When it last got tokens.' }),
+  expiresAt: DateTime,
+  isVerified: Type.Boolean({ description: 'Whether it has given a code.' }),
+  isThis: Type.Boolean({ description: 'Whether it is the one that asks.' })
+})
+
+const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: onRequestHookHandler }> = async (app, { fresh, ...deps }) => {
+  app.get('', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'listSessions',
+      tags,
+      security: bearer,
+      summary: 'Where you are logged in',
+      description: 'Your living sessions, the one last seen first.',
+      response: {
+        200: Type.Array(Session, {
+          examples: [[{ id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: '2026-11-23T09:00:00.000Z', lastSeenAt: '2026-11-23T09:25:00.000Z', expiresAt: '2026-12-23T09:00:00.000Z', isVerified: true, isThis: true }]]
+        }),
+        ...refused(needsFresh)
+      }
+    },
+    handler: async ({ countersign }) => {
+      const { userId, sessionId } = countersign!
+      const sessions = await listSessions(deps.db, userId, deps.refreshSeconds)
+      return sessions.map((session) => ({ ...session, agent: shownAgent(session.agent), isThis: session.id === sessionId }))
+    }
+  })
+
+  app.delete('', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'endOtherSessions',
+      tags,
+      security: bearer,
+      summary: 'End all sessions but this one',
+      response: { 204: Type.Null({ description: 'They have ended, on every replica within a second.' }), ...refused(needsFresh, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await endOthers(deps, askingOf(request))
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.delete('/:id', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'endSession',
+      tags,
+      security: bearer,
+      summary: 'End one of your sessions',
+      params: Id,
+      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await endOne(deps, askingOf(request), request.params.id)
+      return await reply.code(204).send(null)
+    }
+  })
+}
+
+export default sessionListRoutes

@@ -1,0 +1,124 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import { Refusal } from '../../src/core/refusals.js'
+import type { Actor } from '../../src/db/staff.js'
+import { readUser } from '../../src/db/users.js'
+import { deactivate, reactivate, resetOtp, setReferences, unlockUser, type StaffDeps } from '../../src/flows/staff.js'
+import { originOf } from '../asking.js'
+import { bearer, DateTime, Id, Line, needsFresh, refused, strict } from '../schemas.js'
+import { ShownUser } from './schemas.js'
+
+export interface ChangeRoutesOptions extends StaffDeps {
+  /** Lets in staff who proved themselves lately. */
+  fresh: onRequestHookHandler[]
+}
+
+const tags = ['Staff']
+const needsFreshStaff = [...needsFresh, 'STAFF_REQUIRED' as const, 'NOT_YOURSELF' as const, 'NOT_FOUND' as const]
+
+const Reason = Line(500, { minLength: 1, description: 'Why. The user reads it in their own log.' })
+/** What stays is left out; null takes away. */
+const Reference = Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]))
+const Done = Type.Null({ description: 'It is done.' })
+
+/** What staff change. Fresh, all of it; each leaves an event for the user and one for whoever did it. */
+const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app, { fresh, ...deps }) => {
+  app.patch('/:id', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'changeUser',
+      tags,
+      security: bearer,
+      summary: 'Set which accounts elsewhere somebody\'s refers to',
+      params: Id,
+      body: Type.Object({ powerAccountId: Reference, powerContactId: Reference }, { ...strict, minProperties: 1, examples: [{ powerAccountId: 815, powerContactId: null }] }),
+      response: { 200: ShownUser, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request) => {
+      await setReferences(deps, actorOf(request), request.params.id, request.body)
+      const user = await readUser(deps.db, request.params.id)
+      if (user === undefined) throw new Refusal('NOT_FOUND')
+      return user
+    }
+  })
+
+  app.post('/:id/reset-otp', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'resetUserOtp',
+      tags,
+      security: bearer,
+      summary: 'Reset somebody\'s second factor',
+      description: 'Devices and recovery codes are gone, every session ends. The answer has a one-time code: hand it over in person. It must stand beside the password within 24 hours, ' +
+        'and the session it opens can only set up a device; so a thief of the password gains nothing from a member of staff who was talked round. Until a device is confirmed, no log-in without such a code; asked again, this answers a new one. ' +
+        'Staff are reset from the command line alone.',
+      params: Id,
+      body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Lost the phone; came to the desk with a passport.' }] }),
+      response: {
+        200: Type.Object({ setupCode: Type.String({ description: 'Shown now and never again.' }), expiresAt: DateTime }, {
+          examples: [{ setupCode: '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', expiresAt: '2026-11-24T09:00:00.000Z' }]
+        }),
+        ...refused([...needsFreshStaff, 'STAFF_PROTECTED'], { body: true })
+      }
+    },
+    handler: async (request) => await resetOtp(deps, actorOf(request), request.params.id, request.body.reason)
+  })
+
+  app.post('/:id/unlock', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'unlockUser',
+      tags,
+      security: bearer,
+      summary: 'Clear the lock that wrong codes led to',
+      params: Id,
+      response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await unlockUser(deps, actorOf(request), request.params.id)
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.post('/:id/deactivate', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'deactivateUser',
+      tags,
+      security: bearer,
+      summary: 'Deactivate somebody\'s account',
+      description: 'Every session ends, and the password opens nothing.',
+      params: Id,
+      body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Left the company.' }] }),
+      response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await deactivate(deps, actorOf(request), request.params.id, request.body.reason)
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.post('/:id/reactivate', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'reactivateUser',
+      tags,
+      security: bearer,
+      summary: 'Reactivate somebody\'s account',
+      params: Id,
+      body: Type.Object({ reason: Type.Optional(Reason) }, { ...strict, examples: [{ reason: 'Came back.' }] }),
+      response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await reactivate(deps, actorOf(request), request.params.id, request.body.reason ?? null)
+      return await reply.code(204).send(null)
+    }
+  })
+}
+
+function actorOf (request: FastifyRequest): Actor {
+  const { userId, sessionId } = request.countersign!
+  return { id: userId, sessionId, ...originOf(request) }
+}
+
+export default changeRoutes

@@ -1,0 +1,138 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { onRequestHookHandler } from 'fastify'
+import { shownAgent } from '../../src/core/agents.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { usernameKey } from '../../src/core/usernames.js'
+import { listDevices } from '../../src/db/devices.js'
+import { listSessions } from '../../src/db/session-list.js'
+import { isStaff } from '../../src/db/staff.js'
+import { findUsers, hasUser, readUser } from '../../src/db/users.js'
+import type { StaffDeps } from '../../src/flows/staff.js'
+import { eventPage, PageQuery } from '../account/security-events.js'
+import { bearer, Id, Line, needsVerified, refused } from '../schemas.js'
+import { Device } from '../totp/devices.js'
+import changeRoutes from './changes.js'
+import { EventPageWithActor, ListedSession, ShownUser, UserPage, UsersCursor } from './schemas.js'
+
+export interface AdminRoutesOptions extends StaffDeps {
+  /** How recent a proof must be for a change. */
+  freshSeconds: number
+  /** How long a session may idle. */
+  refreshSeconds: number
+}
+
+const DEFAULT_LIMIT = 50
+const tags = ['Staff']
+const needsStaff = [...needsVerified, 'STAFF_REQUIRED' as const]
+
+/**
+ * Other people's accounts, for staff. A second factor is asked of every one of them, whatever the policy; whether
+ * somebody is staff is asked of Postgres on each request. No answer has a secret, a code but a set-up code, or a token.
+ */
+const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, deps) => {
+  const { db, refreshSeconds } = deps
+  // On each route, not on the scope: the limits count first.
+  const staff: onRequestHookHandler[] = [app.otpVerified({ required: true }), (request, _reply, done) => {
+    isStaff(db, request.countersign!.userId).then((is) => { done(is ? undefined : new Refusal('STAFF_REQUIRED')) }, done)
+  }]
+  const fresh = [...staff, app.otpVerified({ required: true, maxAge: deps.freshSeconds })]
+
+  app.get('/users', {
+    onRequest: staff,
+    schema: {
+      operationId: 'findUsers',
+      tags,
+      security: bearer,
+      summary: 'Find users',
+      description: 'By how their username begins, whatever its case, in the order of their names.',
+      querystring: Type.Object({
+        query: Type.Optional(Line(150, { description: 'How the username begins; nothing in it is a pattern. All users without.' })),
+        limit: PageQuery.properties.limit,
+        cursor: UsersCursor
+      }, { additionalProperties: false }),
+      response: { 200: UserPage, ...refused(needsStaff) }
+    },
+    handler: async ({ query: { query = '', limit, cursor } }) => {
+      const page = await findUsers(db, usernameKey(query), limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
+      if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
+      return page
+    }
+  })
+
+  app.get('/users/:id', {
+    onRequest: staff,
+    schema: {
+      operationId: 'readUser',
+      tags,
+      security: bearer,
+      summary: 'Somebody\'s account',
+      params: Id,
+      response: { 200: ShownUser, ...refused([...needsStaff, 'NOT_FOUND']) }
+    },
+    handler: async ({ params }) => {
+      const user = await readUser(db, params.id)
+      if (user === undefined) throw new Refusal('NOT_FOUND')
+      return user
+    }
+  })
+
+  app.get('/users/:id/devices', {
+    onRequest: staff,
+    schema: {
+      operationId: 'listUserDevices',
+      tags,
+      security: bearer,
+      summary: 'Somebody\'s devices',
+      params: Id,
+      response: { 200: Type.Array(Device, { examples: [Device.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
+    },
+    handler: async ({ params }) => {
+      await requireUser(params.id)
+      return await listDevices(db, params.id)
+    }
+  })
+
+  app.get('/users/:id/sessions', {
+    onRequest: staff,
+    schema: {
+      operationId: 'listUserSessions',
+      tags,
+      security: bearer,
+      summary: 'Where somebody is logged in',
+      description: 'The living sessions, the one last seen first.',
+      params: Id,
+      response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
+    },
+    handler: async ({ params }) => {
+      await requireUser(params.id)
+      const sessions = await listSessions(db, params.id, refreshSeconds)
+      return sessions.map((session) => ({ ...session, agent: shownAgent(session.agent) }))
+    }
+  })
+
+  app.get('/users/:id/events', {
+    onRequest: staff,
+    schema: {
+      operationId: 'listUserEvents',
+      tags,
+      security: bearer,
+      summary: 'What happened to somebody\'s account',
+      description: 'The newest first, kept for `EVENTS_DAYS`, as the owner sees it, and who did it if that was not the owner.',
+      params: Id,
+      querystring: PageQuery,
+      response: { 200: EventPageWithActor, ...refused([...needsStaff, 'NOT_FOUND']) }
+    },
+    handler: async ({ params, query }) => {
+      await requireUser(params.id)
+      return await eventPage(db, params.id, query)
+    }
+  })
+
+  await app.register(changeRoutes, { ...deps, prefix: '/users', fresh })
+
+  async function requireUser (id: string): Promise<void> {
+    if (!await hasUser(db, id)) throw new Refusal('NOT_FOUND')
+  }
+}
+
+export default adminRoutes

@@ -1,0 +1,79 @@
+import { Type } from '@sinclair/typebox'
+import { SecurityEvent } from '../account/security-events.js'
+import { DateTime, NullableDateTime } from '../schemas.js'
+
+const Reference = Type.Union([Type.Integer(), Type.Null()], { description: 'Of an account elsewhere.' })
+const Cursor = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+
+const listed = {
+  id: '0f8fad5b-d9cb-469f-a165-70867728950e',
+  username: 'ada',
+  email: 'ada@example.org',
+  firstName: 'Ada',
+  lastName: 'Lovelace',
+  isActive: true,
+  isStaff: false,
+  isOtpEnabled: true,
+  createdAt: '2026-11-23T09:00:00.000Z'
+}
+
+const listedProperties = {
+  id: Type.String({ format: 'uuid' }),
+  username: Type.String(),
+  email: Type.String(),
+  firstName: Type.String(),
+  lastName: Type.String(),
+  isActive: Type.Boolean({ description: 'Whether the password opens anything.' }),
+  isStaff: Type.Boolean(),
+  isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
+  createdAt: DateTime
+}
+
+export const UserPage = Type.Object({
+  users: Type.Array(Type.Object(listedProperties)),
+  nextCursor: Cursor('Where the next page begins; null if this was the last.')
+}, { examples: [{ users: [listed], nextCursor: null }] })
+
+/** A name is in it, in base64url: up to 150 characters, some of four bytes. */
+export const UsersCursor = Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' }))
+
+export const ShownUser = Type.Object({
+  ...listedProperties,
+  phone: Type.String(),
+  powerAccountId: Reference,
+  powerContactId: Reference,
+  updatedAt: DateTime,
+  failures: Type.Integer({ description: 'Wrong codes since the last accepted one; at 100 no code is taken any more.' }),
+  lockedUntil: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when no code of a device is taken; null if one is.' }),
+  setupRequired: Type.Boolean({ description: 'Whether the second factor was reset and nothing is set up yet: the password alone opens nothing.' }),
+  setupExpiresAt: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when the set-up code is good; null if there is none, or it was used.' }),
+  recoveryCodesLeft: Type.Integer()
+}, {
+  examples: [{
+    ...listed, phone: '', powerAccountId: null, powerContactId: 4711, updatedAt: '2026-11-23T09:00:00.000Z', failures: 0, lockedUntil: null, setupRequired: false, setupExpiresAt: null, recoveryCodesLeft: 5
+  }]
+})
+
+export const ListedSession = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  ip: Type.String({ description: 'From where it started.' }),
+  agent: Type.String({ description: 'What its browser or program says it is.' }),
+  startedAt: DateTime,
+  lastSeenAt: DateTime,
+  expiresAt: DateTime,
+  isVerified: Type.Boolean({ description: 'Whether it has given a code.' })
+}, {
+  examples: [{ id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: '2026-11-23T09:00:00.000Z', lastSeenAt: '2026-11-23T09:25:00.000Z', expiresAt: '2026-12-23T09:00:00.000Z', isVerified: true }]
+})
+
+export const EventPageWithActor = Type.Object({
+  events: Type.Array(Type.Composite([SecurityEvent, Type.Object({
+    actorId: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, if not the owner: a member of staff, or `command line`.' })
+  })])),
+  nextCursor: Cursor('Where the next page begins; null if this was the last.')
+}, {
+  examples: [{
+    events: [{ id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa', kind: 'otp_reset', at: '2026-11-23T09:00:00.000Z', ip: '', agent: 'Unknown', sessionId: null, deviceName: null, detail: 'Lost the phone; came to the desk with a passport.', actorId: '16fd2706-8baf-433b-82eb-8c7fada847da' }],
+    nextCursor: null
+  }]
+})

@@ -1,0 +1,64 @@
+import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { listDevices } from '../../src/db/devices.js'
+import { removeDevice, renameDevice } from '../../src/flows/devices.js'
+import { askingOf } from '../asking.js'
+import { bearer, DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict, TokenPair } from '../schemas.js'
+import type { TotpRoutesOptions } from './index.js'
+
+export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'complete'>
+
+const tags = ['Second factor']
+const example = { id: '16fd2706-8baf-433b-82eb-8c7fada847da', name: 'Pixel 9', createdAt: '2026-11-23T09:00:00.000Z', lastUsedAt: '2026-11-23T09:25:00.000Z' }
+/** As it is shown: never with its secret. */
+export const Device = Type.Object({
+  id: Type.String({ format: 'uuid' }),
+  name: Type.String(),
+  createdAt: DateTime,
+  lastUsedAt: NullableDateTime
+}, { examples: [example] })
+
+const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, complete }) => {
+  app.get('', {
+    onRequest: verified,
+    schema: {
+      operationId: 'listDevices',
+      tags,
+      security: bearer,
+      summary: 'Your devices',
+      description: 'Those that are confirmed, the oldest first.',
+      response: { 200: Type.Array(Device, { examples: [[example]] }), ...refused(needsVerified) }
+    },
+    handler: async ({ countersign }) => await listDevices(deps.db, countersign!.userId)
+  })
+
+  app.patch('/:id', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'renameDevice',
+      tags,
+      security: bearer,
+      summary: 'Call a device something else',
+      params: Id,
+      body: Type.Object({ name: Line(64, { minLength: 1, description: 'What you call the device.' }) }, { ...strict, examples: [{ name: 'Old phone' }] }),
+      response: { 200: Device, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+    },
+    handler: async (request) => await renameDevice(deps, askingOf(request), request.params.id, request.body.name)
+  })
+
+  app.delete('/:id', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'removeDevice',
+      tags,
+      security: bearer,
+      summary: 'Remove a device',
+      description: 'The user\'s other sessions end; this one goes on with the tokens of the answer. If the device is the one that verified it, the tokens are those ' +
+        'of a new session that owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
+      params: Id,
+      response: { 200: TokenPair, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+    },
+    handler: async (request, reply) => await complete(request, reply, await removeDevice(deps, askingOf(request), request.params.id)) as never
+  })
+}
+
+export default deviceRoutes

@@ -1,0 +1,57 @@
+import type { Config } from '../config.js'
+import { countStale, replaceSealed, sealedPlaces, stalePage } from '../db/reseal.js'
+import { newKey } from '../embedded/keys.js'
+import { formatKey, type KeyKind } from '../key-ring.js'
+import { withContext, type Context } from './context.js'
+import { CommandError, type Io } from './io.js'
+
+const kinds: readonly KeyKind[] = ['HS256', 'EdDSA', 'seal']
+
+/** A ring's entry, for JWT_KEYS, SEAL_KEYS or WEBHOOK_KEYS. The only place where it is shown. */
+export function newKeyCommand (io: Io, kind: string): void {
+  const known = kinds.find((name) => name === kind)
+  if (known === undefined) throw new CommandError(`A key is one of ${kinds.join(', ')}.`)
+  const key = newKey(known)
+  io.print({ kid: key.kid, key: formatKey(key) }, [formatKey(key)])
+}
+
+/** Seals under the first of SEAL_KEYS whatever another one sealed. Exits with 1 if something is left. */
+export async function rotateKeysCommand (io: Io, config: Config): Promise<number> {
+  return await withContext(config, async (context) => {
+    const { db, sealKid } = context
+    const progress = io.progress('re-sealing')
+    const { resealed, unopened } = await reseal(context, progress.update).finally(() => progress.stop())
+    const left = await countStale(db, sealKid)
+    for (const place of unopened) io.say(`not opened by any of SEAL_KEYS: ${place}`)
+    io.print({ kid: sealKid, resealed, left }, [`Re-sealed under "${sealKid}": ${resealed}. Left: ${left}.${left === 0 ? ' The other keys can go.' : ''}`])
+    return left === 0 ? 0 : 1
+  })
+}
+
+/**
+ * A batch at a time, each row on the condition that it still is what was read: a server that writes meanwhile is not
+ * disturbed, and a run that was killed goes on where it was.
+ */
+async function reseal ({ db, seal, sealKid }: Context, onProgress: (done: number, total: number) => void): Promise<{ resealed: number, unopened: string[] }> {
+  const total = await countStale(db, sealKid)
+  const unopened: string[] = []
+  let [seen, resealed] = [0, 0]
+  onProgress(0, total)
+  for (const place of sealedPlaces) {
+    for (let page = await stalePage(db, place, sealKid, null); page.length > 0; page = await stalePage(db, place, sealKid, page.at(-1)!)) {
+      const anew = page.flatMap(({ userId, row, sealed }) => {
+        const at = { table: place, row, userId }
+        try {
+          return { userId, row, sealed, resealed: seal.seal(seal.open(sealed, at).plain, at) }
+        } catch {
+          unopened.push(`${place} ${row}`)
+          return []
+        }
+      })
+      resealed += await replaceSealed(db, place, anew)
+      seen += page.length
+      onProgress(Math.min(seen, total), total)
+    }
+  }
+  return { resealed, unopened }
+}

@@ -1,0 +1,33 @@
+import type { Config } from '../config.js'
+import { readOtpState } from '../db/command-line.js'
+import { commandLine, resetOtp } from '../flows/staff.js'
+import { withContext } from './context.js'
+import { printable, table, type Io } from './io.js'
+import { staffDeps } from './staff.js'
+import { requireUser } from './user.js'
+
+/** As staff do it over HTTP; for staff too, who can be reset here alone. The code is shown this once. */
+export async function resetOtpCommand (io: Io, config: Config, username: string, { reason }: { reason: string }): Promise<void> {
+  await withContext(config, async (context) => {
+    const user = await requireUser(context, username)
+    const { setupCode, expiresAt } = await resetOtp(staffDeps(context), commandLine, user.id, reason)
+    io.print({ id: user.id, setupCode, expiresAt }, [
+      `Reset the second factor of ${printable(user.username)}: every session has ended.`,
+      `Set-up code, shown this once, good until ${expiresAt.toISOString()}: ${setupCode}`
+    ])
+  })
+}
+
+export async function otpStatusCommand (io: Io, config: Config, username: string): Promise<void> {
+  await withContext(config, async (context) => {
+    const user = await requireUser(context, username)
+    const { devices, ...state } = await readOtpState(context.db, user.id)
+    io.print({ id: user.id, isOtpEnabled: devices.length > 0, devices, ...state }, [
+      `${printable(user.username)}: second factor ${devices.length > 0 ? 'on' : 'off'}`,
+      ...(devices.length === 0 ? [] : table(['device', 'created', 'last used'], devices.map(({ name, createdAt, lastUsedAt }) => [name, createdAt.slice(0, 19), lastUsedAt?.slice(0, 19) ?? '–']))),
+      `recovery codes left: ${state.recoveryCodesLeft}${state.recoveryCodesWeak ? ' (short ones, brought over: make new ones)' : ''}`,
+      `wrong codes in a row: ${state.failures}${state.lockedUntil === null ? '' : `, locked until ${state.lockedUntil.toISOString()}`}`,
+      ...(state.setupRequired ? [`reset: waits for a set-up code${state.setupExpiresAt === null ? '' : `, good until ${state.setupExpiresAt.toISOString()}`}`] : [])
+    ])
+  })
+}

@@ -1,0 +1,129 @@
+import { sql } from 'kysely'
+import type { Origin } from '../core/session.js'
+import { standardTotp } from '../core/totp.js'
+import { insertAccount, type NewAccount } from './accounts.js'
+import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { row, rows, type Db } from './tables.js'
+import { inTransaction, lockUser } from './transaction.js'
+
+/** What is done at the command line has no address. */
+const ORIGIN: Origin = { ip: '', agent: 'command line' }
+const ACTOR = 'command line'
+
+export interface KnownUser {
+  id: string
+  username: string
+  email: string
+  isStaff: boolean
+  isActive: boolean
+  isOtpEnabled: boolean
+  createdAt: Date
+}
+
+const PAGE_USERS = 500
+
+/** By username, a page at a time. @param after the last key of the page before */
+export async function listUsers (db: Db, after: string): Promise<Array<KnownUser & { key: string }>> {
+  const { table } = db
+  return await rows(db, sql`
+    select a.id, a.username, a.username_key as key, a.email, a.is_staff as "isStaff", a.is_active as "isActive", a.created_at as "createdAt",
+      exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
+    from ${table.account} a where a.username_key > ${after} order by a.username_key limit ${PAGE_USERS}`)
+}
+
+/** @param key as `usernameKey` gives it */
+export async function findUser (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> {
+  return await row(db, sql`select id, username, is_active as "isActive" from ${db.table.account} where username_key = ${key}`)
+}
+
+/** Unix seconds by the judge's clock. */
+export async function readNowSeconds (db: Db): Promise<number> {
+  return (await row<{ now: number }>(db, sql`select extract(epoch from clock_timestamp())::float8 as now`))!.now
+}
+
+/** A device that has just proved itself by a code, and the codes that go with it. */
+export interface FirstDevice {
+  id: string
+  name: string
+  sealedSecret: string
+  /** The step of that code: it is used up. */
+  step: number
+  digests: string[]
+}
+
+/** Makes somebody, with a second factor or without, all at once. Null if the username is taken. */
+export async function createUser (db: Db, account: NewAccount, isStaff: boolean, device: FirstDevice | null): Promise<{ createdAt: Date } | null> {
+  return await inTransaction(db, async (tx) => {
+    const made = await insertAccount(tx, account, ORIGIN)
+    if (made === null) return null
+    const { table } = tx
+    if (isStaff) await row(tx, sql`update ${table.account} set is_staff = true where id = ${account.id}::uuid`)
+    if (device === null) return made
+    await row(tx, sql`
+      with ${now},
+      device as (
+        insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at, last_used_at)
+        select ${account.id}, ${device.id}::uuid, ${device.name}, ${device.sealedSecret}, ${standardTotp.digits}::int, ${standardTotp.periodSeconds}::int,
+          ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at, now.at, now.at from now
+      ),
+      codes as (
+        insert into ${table.otp_recovery_code} (user_id, digest, created_at)
+        select ${account.id}, digest, now.at from unnest(${device.digests}::text[]) digest, now
+      )
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`${account.id}`, kind: 'otp_enabled', sessionId: null, origin: ORIGIN, deviceName: sql`${device.name}`, actorId: ACTOR })} from now`)
+    return made
+  })
+}
+
+/** A new password from the operator: whatever was being judged under the old one gives nothing, every session ends. */
+export async function setPassword (db: Db, userId: string, passwordHash: string): Promise<{ endedSessions: number }> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const changed = await row<{ endedSessions: number }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1 where u.user_id = ${userId} returning u.user_id
+      ),
+      hashed as (
+        update ${table.account} a set password_hash = ${passwordHash}, updated_at = now.at from raised, now where a.id = ${userId}::uuid
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('password_changed')}
+        from raised, now where s.user_id = raised.user_id and s.ended_at is null
+        returning s.id
+      ),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR })} from raised, now
+      )
+      select (select count(*) from ended)::int as "endedSessions" from raised`)
+    return changed!
+  })
+}
+
+export interface OtpState {
+  devices: Array<{ name: string, createdAt: string, lastUsedAt: string | null }>
+  recoveryCodesLeft: number
+  recoveryCodesWeak: boolean
+  /** Codes spent since the last accepted one. */
+  failures: number
+  lockedUntil: Date | null
+  setupRequired: boolean
+  /** Until when the set-up code that was handed out is good; null if there is none. */
+  setupExpiresAt: Date | null
+}
+
+export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
+  const { table } = db
+  return (await row<OtpState>(db, sql`
+    with codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
+    select
+      coalesce((select json_agg(json_build_object('name', name, 'createdAt', created_at, 'lastUsedAt', last_used_at) order by created_at, id)
+        from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null), '[]'::json) as devices,
+      (select count(*) from codes)::int as "recoveryCodesLeft",
+      exists (select from codes where weak) as "recoveryCodesWeak",
+      u.failures, case when u.locked_until > clock_timestamp() then u.locked_until end as "lockedUntil", u.setup_required as "setupRequired", u.setup_expires_at as "setupExpiresAt"
+    from ${table.otp_user} u where u.user_id = ${userId}`))!
+}

@@ -1,0 +1,169 @@
+import { sql } from 'kysely'
+import { amr } from '../core/assurance.js'
+import type { Asking, Lifetimes } from '../core/session.js'
+import { answered, committed, startedColumns, unprovenColumns, type CommittedSession } from './attempts.js'
+import { deadlineFor } from './policy.js'
+import { ending, eventColumns, eventValues, livingSession, now } from './sessions.js'
+import { row, rows, type Db } from './tables.js'
+import { inTransaction, lockUser, type Tx } from './transaction.js'
+
+export interface Device {
+  id: string
+  name: string
+  createdAt: Date
+  /** When a code of it was last accepted. */
+  lastUsedAt: Date | null
+}
+
+/** A user's confirmed devices, the oldest first. What is pending is none yet. */
+export async function listDevices (db: Db, userId: string): Promise<Device[]> {
+  const { table } = db
+  return await rows<Device>(db, sql`
+    select id, name, created_at as "createdAt", last_used_at as "lastUsedAt"
+    from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null order by created_at, id`)
+}
+
+export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
+
+/** A name is no factor: the user's version stays, nothing ends. */
+export async function renameDevice (db: Db, asking: Asking, deviceId: string, name: string): Promise<Renamed> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const found = await row<{ alive: boolean } & (Device | { id: null })>(db, sql`
+    with ${now},
+    asking as (${livingSession(db, asking)}),
+    renamed as (
+      update ${table.otp_device} d set name = ${name} from asking
+      where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      returning d.*
+    ),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(db, { userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name` })} from renamed, now
+    )
+    select exists (select from asking) as alive, id, name, created_at as "createdAt", last_used_at as "lastUsedAt"
+    from now left join renamed on true`)
+  const { alive, ...device } = found!
+  if (!alive) return { outcome: 'session_ended' }
+  return device.id === null ? { outcome: 'not_found' } : { outcome: 'renamed', device }
+}
+
+export type RemovedDevice =
+  | { outcome: 'removed' | 'disabled', session: CommittedSession }
+  | { outcome: 'session_ended' | 'not_found' }
+
+/**
+ * Removes one device; with the last one goes everything. The user's other sessions end. The asking one goes on with the
+ * next refresh generation, unless the removed device is what verified it: no session lives on a proof whose device is
+ * gone, so it gets a new one that owes a code of those that are left.
+ */
+export async function removeDevice (db: Db, asking: Asking, deviceId: string, newSessionId: string, lifetimes: Lifetimes): Promise<RemovedDevice> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    const { userId } = asking.standing
+    await lockUser(tx, userId)
+    const state = await row<{ alive: boolean, isThere: boolean, confirmed: number }>(tx, sql`
+      with ${now}
+      select exists (${livingSession(tx, asking)}) as alive, count(*)::int as confirmed, coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
+      from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
+    if (!state!.alive) return { outcome: 'session_ended' }
+    if (!state!.isThere) return { outcome: 'not_found' }
+    const session = state!.confirmed === 1
+      ? await removeAll(tx, asking, newSessionId, lifetimes)
+      : await removeOne(tx, asking, deviceId, newSessionId, lifetimes)
+    // The lock is ours: what was there a moment ago still is, unless the session has expired in between.
+    return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
+  })
+}
+
+/** One of several. */
+async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId: string, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { userId, sessionId } = asking.standing
+  const { table } = tx
+  return committed(await row(tx, sql`
+    with ${now},
+    asking as (
+      select s.user_id, s.id, s.auth_at, s.otp_device_id is distinct from ${deviceId} as stays
+      from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is not null
+      for no key update of s
+    ),
+    removed as (
+      delete from ${table.otp_device} d using asking where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      returning d.user_id, d.name
+    ),
+    raised as (
+      update ${table.otp_user} u set version = u.version + 1 from removed where u.user_id = removed.user_id
+    ),
+    ended as (
+      update ${table.otp_session} s set ${ending('otp_device_removed')}
+      from removed, asking, now where s.user_id = removed.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+      returning s.id
+    ),
+    started as (
+      insert into ${table.otp_session} ${startedColumns}
+      select removed.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${Math.min(pendingSeconds, sessionSeconds)}), asking.auth_at,
+        ${[...amr.password]}::text[], true, null, null, now.at, ${asking.ip}, ${asking.agent}
+      from removed, asking, now where not asking.stays
+      returning *
+    ),
+    kept as (
+      update ${table.otp_session} s set generation = s.generation + 1, rotated_at = now.at
+      from removed, asking, now where s.user_id = removed.user_id and s.id = asking.id and asking.stays
+      returning s.*
+    ),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: asking, deviceName: sql`removed.name` })} from removed, now
+    )
+    ${answered()}`))
+}
+
+/**
+ * Removes every device and code: the second factor is off. Every session ends; the asking one gets a new one that has
+ * proven the password alone. Null if there was no confirmed device, or the session had ended.
+ */
+export async function removeEverything (db: Db, asking: Asking, newSessionId: string, lifetimes: Lifetimes): Promise<CommittedSession | null> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, asking.standing.userId)
+    return await removeAll(tx, asking, newSessionId, lifetimes)
+  })
+}
+
+/** The same, for whoever has the user's lock already. */
+export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { userId, sessionId } = asking.standing
+  const { table } = tx
+  return committed(await row(tx, sql`
+    with ${now},
+    asking as (
+      select s.user_id, s.id, s.auth_at from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
+      for no key update of s
+    ),
+    raised as (
+      update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null
+      from asking where u.user_id = asking.user_id
+    ),
+    devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
+    codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
+    ended as (
+      update ${table.otp_session} s set ${ending('otp_disabled')}
+      from asking, now where s.user_id = asking.user_id and s.ended_at is null
+      returning s.id
+    ),
+    started as (
+      insert into ${table.otp_session} ${unprovenColumns}
+      select asking.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
+        ${[...amr.password]}::text[], false, null, null, now.at, ${asking.ip}, ${asking.agent}, ${deadlineFor(tx, sql`asking.user_id`)}
+      from asking, now
+      returning *
+    ),
+    kept as (select * from started where false),
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking })} from asking, now
+    )
+    ${answered()}`))
+}

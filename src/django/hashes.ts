@@ -1,0 +1,128 @@
+import { createHash, pbkdf2, scrypt, timingSafeEqual } from 'node:crypto'
+import { promisify } from 'node:util'
+import { parseOptions as readArgon2, verify as verifyArgon2 } from '@node-rs/argon2'
+import { verify as verifyBcrypt } from '@node-rs/bcrypt'
+
+/** What stands before a hash that Django made, in `account.password_hash`. */
+const PREFIX = 'django:'
+/** Stands in place of a hash where there is no password: nothing is right (Django's own mark). */
+export const NO_PASSWORD = '!'
+
+/** Django 6.0 writes 1 200 000, a fifth more with each release; this many take 0.7 s of one core. */
+const MOST_ITERATIONS = 2_000_000
+/** KiB. Django writes 100 MiB; each hash in flight holds as much. */
+const MOST_ARGON2_KIB = 128 * 1024
+const MOST_ARGON2_PASSES = 8
+const MOST_ARGON2_LANES = 16
+/** log2 of the rounds. Django writes 12; 14 takes a second. */
+const MOST_BCRYPT_COST = 14
+/** Variant, cost, then 22 symbols of salt and 31 of digest. */
+const BCRYPT = /^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$/
+/** Bytes, 128·N·r. Django writes 16 MiB. */
+const MOST_SCRYPT_BYTES = 64 * 1024 * 1024
+const MOST_SCRYPT_LANES = 16
+/** Bytes of digest that Django compares. */
+const SCRYPT_BYTES = 64
+
+const pbkdf2Async = promisify(pbkdf2)
+const scryptAsync = promisify<string, string, number, object, Buffer>(scrypt)
+
+/** Makes of a password what was stored, within bounds that were checked; true if it is the same. */
+type Verifier = (password: string) => Promise<boolean>
+type Reading = { verify: Verifier } | { fault: string }
+
+const TOO_COSTLY = { fault: 'its hash costs more than is allowed here' }
+const MALFORMED = { fault: 'its hash cannot be read' }
+
+/** By what Django calls them, each from the rest of the hash behind `algorithm$`. */
+const algorithms: Readonly<Record<string, (rest: string) => Reading>> = {
+  pbkdf2_sha256: (rest) => readPbkdf2('sha256', 32, rest),
+  pbkdf2_sha1: (rest) => readPbkdf2('sha1', 20, rest),
+  scrypt: readScrypt,
+  argon2 (rest) {
+    const hash = `$${rest}`
+    const { memoryCost, timeCost, parallelism } = readArgon2(hash)
+    if (memoryCost > MOST_ARGON2_KIB || timeCost > MOST_ARGON2_PASSES || parallelism > MOST_ARGON2_LANES) return TOO_COSTLY
+    return { verify: (password) => verifyArgon2(hash, password) }
+  },
+  // bcrypt looks at 72 bytes only, so Django gives it the SHA-256 in hexadecimal.
+  bcrypt_sha256 (hash) {
+    const [, cost] = BCRYPT.exec(hash) ?? []
+    if (cost === undefined) return MALFORMED
+    if (Number(cost) > MOST_BCRYPT_COST) return TOO_COSTLY
+    return { verify: (password) => verifyBcrypt(createHash('sha256').update(password).digest('hex'), hash) }
+  }
+}
+
+/** What is stored of a hash that Django made. */
+export function keepDjangoHash (encoded: string): string {
+  return PREFIX + encoded
+}
+
+export function isDjangoHash (stored: string): boolean {
+  return stored.startsWith(PREFIX)
+}
+
+/** Django gives somebody who has no password a mark and 40 random letters. */
+export function isUnusable (encoded: string): boolean {
+  return encoded.startsWith('!')
+}
+
+/** Why a hash of Django's cannot be taken over, to follow "the password stays behind: "; null if it can. */
+export function djangoHashFault (encoded: string): string | null {
+  const reading = read(encoded)
+  return 'fault' in reading ? reading.fault : null
+}
+
+/**
+ * Whether a password is the one whose hash Django made. Out of bounds is wrong, so that no row can keep a core busy.
+ *
+ * @param stored as `keepDjangoHash` gave it
+ * @param password as it was typed: Django hashes that, without any normal form
+ */
+export async function verifyDjangoHash (stored: string, password: string): Promise<boolean> {
+  const reading = read(stored.slice(PREFIX.length))
+  return 'verify' in reading && await reading.verify(password)
+}
+
+function read (encoded: string): Reading {
+  const [, algorithm = '', rest = ''] = /^([a-z0-9_]+)\$(.+)$/s.exec(encoded) ?? []
+  if (!Object.hasOwn(algorithms, algorithm)) return { fault: 'its hash is of an algorithm that is not known here' }
+  try {
+    return algorithms[algorithm]!(rest)
+  } catch {
+    return MALFORMED   // the libraries' own words quote the hash
+  }
+}
+
+/** `iterations$salt$base64` */
+function readPbkdf2 (digest: 'sha256' | 'sha1', bytes: number, rest: string): Reading {
+  const [iterationText = '', salt = '', encoded = '', ...more] = rest.split('$')
+  const iterations = whole(iterationText)
+  const expected = fromBase64(encoded)
+  if (iterations === null || salt === '' || expected?.length !== bytes || more.length > 0) return MALFORMED
+  if (iterations > MOST_ITERATIONS) return TOO_COSTLY
+  return { verify: async (password) => timingSafeEqual(await pbkdf2Async(password, salt, iterations, bytes, digest), expected) }
+}
+
+/** `N$salt$r$p$base64` */
+function readScrypt (rest: string): Reading {
+  const [workText = '', salt = '', blockText = '', laneText = '', encoded = '', ...more] = rest.split('$')
+  const [N, r, p] = [whole(workText), whole(blockText), whole(laneText)]
+  const expected = fromBase64(encoded)
+  if (N === null || r === null || p === null || salt === '' || expected?.length !== SCRYPT_BYTES || more.length > 0) return MALFORMED
+  if (N < 2 || !Number.isInteger(Math.log2(N))) return MALFORMED
+  if (128 * N * r > MOST_SCRYPT_BYTES || p > MOST_SCRYPT_LANES) return TOO_COSTLY
+  const options = { N, r, p, maxmem: 2 * MOST_SCRYPT_BYTES }
+  return { verify: async (password) => timingSafeEqual(await scryptAsync(password, salt, SCRYPT_BYTES, options), expected) }
+}
+
+/** A positive whole number in its one spelling; null if it is none. */
+function whole (text: string): number | null {
+  return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : null
+}
+
+function fromBase64 (text: string): Buffer | null {
+  const bytes = Buffer.from(text, 'base64')
+  return bytes.toString('base64') === text ? bytes : null
+}

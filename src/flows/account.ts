@@ -1,0 +1,74 @@
+import { shortfall } from '../core/assurance.js'
+import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import type { Asking, SessionFacts } from '../core/session.js'
+import { readAccount, readUsername, type Account } from '../db/accounts.js'
+import { listOauthProfiles, type OauthProfile } from '../db/oauth-profiles.js'
+import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from '../db/profile.js'
+import { carried, gone } from './deps.js'
+import { askPassword, type LoginDeps } from './log-in.js'
+
+export interface AccountDeps extends LoginDeps {
+  /** How recent a proof must be for what is marked fresh. */
+  freshSeconds: number
+  passwordMinLength: number
+}
+
+export interface ShownAccount extends Account { oauthProfiles: OauthProfile[] }
+
+/** The account as its owner sees it. */
+export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: string): Promise<ShownAccount> {
+  const account = await readAccount(db, userId)
+  if (account === undefined) throw new Refusal('NOT_FOUND')
+  return { ...account, oauthProfiles: await listOauthProfiles(db, userId) }
+}
+
+/** Another e-mail address, and only that, asks for a fresh proof, and ends the user's other sessions. */
+export async function changeProfile (deps: AccountDeps, asking: Asking, change: ProfileChange): Promise<ShownAccount> {
+  const { db, sessions, tally, freshSeconds } = deps
+  const { standing } = asking
+  const isFresh = shortfall(standing, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
+  const changed = await updateProfile(db, asking, change, isFresh)
+  switch (changed.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'stale': throw new Refusal('OTP_STALE', { maxAgeSeconds: freshSeconds })
+    case 'changed':
+      sessions.ended(standing.userId, changed.endedIds)
+      tally.count('sessions_ended_total', ['email_changed'], changed.endedIds.length)
+      return await showAccount(deps, standing.userId)
+  }
+}
+
+/**
+ * Changes the password. The current one is asked under the one budget of guesses; both are hashed before the
+ * transaction begins, and what changed meanwhile goes before it.
+ *
+ * @returns the asking session, for a new pair: it has proven what it had proven
+ */
+export async function changePassword (deps: AccountDeps, asking: Asking, current: string, next: string): Promise<SessionFacts> {
+  const { db, hasher, sessions, tally, passwordMinLength } = deps
+  const { userId } = asking.standing
+  const username = await readUsername(db, userId)
+  if (username === undefined) throw gone(deps, asking)
+  const password = normalisePassword(next)
+  const fault = passwordFault(password, username, passwordMinLength)
+  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  const changed = await hasher.inTurn(async () => {
+    const { version } = await askPassword(deps, username, current, asking)
+    return await commitPassword(db, asking, await hasher.hash(password), version)
+  })
+  if (changed === null) throw new Refusal('CONFLICT')
+  sessions.ended(userId, changed.endedIds)
+  sessions.started(changed)
+  tally.count('sessions_ended_total', ['password_changed'], changed.endedIds.length)
+  return carried(changed.standing, asking)
+}
+
+/** Deletes the account and everything that is the user's. Every session ends, the asking one too. */
+export async function removeAccount (deps: AccountDeps, asking: Asking): Promise<void> {
+  const { db, sessions, tally } = deps
+  const endedIds = await deleteAccount(db, asking)
+  if (endedIds === null) throw gone(deps, asking)
+  sessions.ended(asking.standing.userId, endedIds)
+  tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
+}

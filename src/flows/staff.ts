@@ -1,0 +1,83 @@
+import { newRecoveryCode } from '../core/recovery-codes.js'
+import { Refusal } from '../core/refusals.js'
+import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
+import { changeReferences, resetFactors, setActive, unlock, type Actor, type Changed, type References } from '../db/staff.js'
+import type { Db } from '../db/tables.js'
+import type { Sessions } from '../sessions/sessions.js'
+import type { Tally } from '../tally.js'
+import type { Locks } from './locks.js'
+
+export interface StaffDeps {
+  db: Db
+  digestKey: () => Promise<Buffer>
+  /** Told of ends after the commit; the command line has no session to tell, replicas learn from the rows. */
+  sessions: Pick<Sessions, 'ended'>
+  locks: Pick<Locks, 'freed'>
+  tally: Tally
+}
+
+/** Who did it is whoever may run commands on the server: no user, so nothing that is forbidden to staff is to them. */
+export const commandLine: Actor = { id: 'command line', sessionId: null, ip: '', agent: '' }
+
+export interface IssuedCode {
+  /** Shown now and never again. */
+  setupCode: string
+  expiresAt: Date
+}
+
+/**
+ * Takes away a user's devices and recovery codes, and ends every session. From then on the password alone opens
+ * nothing: the code that this answers must stand beside it once, and the session it opens can only set up a device.
+ * Staff are reset from the command line alone: one of them who was taken over must not take over the rest.
+ */
+export async function resetOtp (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<IssuedCode> {
+  requireOther(actor, userId)
+  const setupCode = newRecoveryCode()
+  const digest = setupDigest(await deps.digestKey(), userId, setupCode)!
+  const changed = await resetFactors(deps.db, actor, userId, { digest, seconds: SETUP_CODE_SECONDS, reason })
+  concluded(deps, actor, userId, changed, 'otp_reset')
+  return { setupCode, expiresAt: changed.value }
+}
+
+/** Every session ends, and the password opens nothing until the account is reactivated. */
+export async function deactivate (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setActive(deps.db, actor, userId, false, reason), 'deactivated')
+}
+
+export async function reactivate (deps: StaffDeps, actor: Actor, userId: string, reason: string | null): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setActive(deps.db, actor, userId, true, reason), 'reactivated')
+}
+
+/** Clears the wrong codes and the lock that came of them, the hard stop included. */
+export async function unlockUser (deps: StaffDeps, actor: Actor, userId: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await unlock(deps.db, actor, userId), 'unlocked')
+}
+
+/** What the account refers to elsewhere. */
+export async function setReferences (deps: StaffDeps, actor: Actor, userId: string, references: References): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await changeReferences(deps.db, actor, userId, references), 'references_changed')
+}
+
+function requireOther (actor: Actor, userId: string): void {
+  if (actor.id === userId) throw new Refusal('NOT_YOURSELF')
+}
+
+/** After the commit: what came of it, here at once. Throws unless it was done. */
+function concluded<Value> ({ sessions, locks, tally }: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
+  switch (changed.outcome) {
+    case 'session_ended':
+      if (actor.sessionId !== null) sessions.ended(actor.id, [actor.sessionId])
+      throw new Refusal('SESSION_ENDED')
+    case 'not_staff': throw new Refusal('STAFF_REQUIRED')
+    case 'not_found': throw new Refusal('NOT_FOUND')
+    case 'protected': throw new Refusal('STAFF_PROTECTED')
+    case 'done':
+      sessions.ended(userId, changed.endedIds)
+      locks.freed(userId)
+      if (changed.endedIds.length > 0) tally.count('sessions_ended_total', [reason], changed.endedIds.length)
+  }
+}

@@ -1,0 +1,42 @@
+import { lookup as lookUp } from 'node:dns'
+import type { LookupFunction } from 'node:net'
+import ipaddr from 'ipaddr.js'
+
+/** What a hosting company answers under a public address to its own machines alone: Azure's. The others' are private. */
+const METADATA = ['168.63.129.16']
+
+/**
+ * Whether an address is anybody's on the Internet. Not private, link-local, loopback, carrier-grade NAT, documentation
+ * or multicast; nor an IPv6 address that has an IPv4 address inside (mapped, NAT64, 6to4, Teredo), which may be any of those.
+ */
+export function isPublic (address: string): boolean {
+  if (!ipaddr.isValid(address) || METADATA.includes(address)) return false
+  return ipaddr.parse(address).range() === 'unicast'
+}
+
+/** The host of a URL if it is an address, as one: nobody looks it up. */
+export function literalAddress ({ hostname }: URL): string | null {
+  const address = hostname.replace(/^\[|\]$/g, '')
+  return ipaddr.isValid(address) ? address : null
+}
+
+/** Refused because of where it leads. */
+export class PrivateAddressError extends Error {
+  override readonly name = 'PrivateAddressError'
+}
+
+/**
+ * Looks a name up for a connection that is about to be made, and gives only public addresses. What was looked at is what is
+ * connected to: a name that answers otherwise the next time (DNS rebinding) gains nothing.
+ */
+export function publicLookup (resolve: typeof lookUp = lookUp): LookupFunction {
+  return (hostname, options, callback) => {
+    resolve(hostname, { ...options, all: true }, (error, found) => {
+      const allowed = error === null ? found.filter(({ address }) => isPublic(address)) : []
+      const [first] = allowed
+      if (first === undefined) callback(error ?? new PrivateAddressError('The receiver is at a private address'), '', 0)
+      else if (options.all === true) callback(null, allowed)
+      else callback(null, first.address, first.family)
+    })
+  }
+}

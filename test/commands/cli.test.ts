@@ -1,0 +1,73 @@
+import { randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import t from 'tap'
+import { freshDatabase } from '../helpers/database.js'
+import { command, start } from '../helpers/command.js'
+import { need } from '../helpers/need.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+
+const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
+const PASSWORD = 'correct horse battery'
+const settings = {
+  DATABASE_URL: (await freshDatabase(t)).url,
+  JWT_KEYS: `a:${randomBytes(32).toString('base64url')}`,
+  SEAL_KEYS: `b:${randomBytes(32).toString('base64url')}`
+}
+
+t.test('what was typed wrong exits with 2, help and version with 0', async (t) => {
+  for (const args of [['nope'], ['user', 'create'], ['migrate', 'sideways'], ['user', 'list', '--nope'], ['import', 'django']]) {
+    const { code, stdout, stderr } = await command(args, settings)
+    t.equal(code, 2, args.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, /^error: /)
+  }
+  t.match(await command(['--help'], {}), { code: 0, stdout: /Exit codes: 0 done/ })
+  t.match(await command(['--version'], {}), { code: 0, stdout: `${version}\n` })
+})
+
+t.test('O9 config check: one line that names the variable, never its value', async (t) => {
+  t.match(await command(['config', 'check'], settings), { code: 0, stdout: 'The configuration is sound.\n', stderr: '' })
+  const wrong = await command(['config', 'check'], { ...settings, SEAL_KEYS: 'a:hunter2' })
+  t.match(wrong, { code: 1, stdout: '', stderr: /^SEAL_KEYS must .*\n$/ })
+  t.notMatch(wrong.stderr, 'hunter2')
+  t.match(JSON.parse((await command(['config', 'check', '--json'], { ...settings, PORT: 'x' })).stderr), { error: { command: 'check', message: /^PORT must/ } })
+})
+
+t.test('migrate: status exits with 1 while there is something to do; down asks to be meant', async (t) => {
+  t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: /^to do: .*second-factor\nto do: .*accounts\n$/ })
+  t.match(await command(['user', 'list'], { ...settings, MIGRATE: 'off' }), { code: 1, stderr: /countersign migrate up/ })
+  t.match(JSON.parse((await command(['migrate', 'up', '--json'], settings)).stdout), { done: [{ direction: 'Up' }, { direction: 'Up' }] })
+  t.match(await command(['migrate', 'status', '--json'], settings), { code: 0, stdout: '{"pending":[]}\n' })
+  t.match(await command(['migrate', 'down'], settings), { code: 1, stderr: /--yes/ })
+  t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })
+})
+
+t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', async (t) => {
+  const dir = await mkdtemp(join(tmpdir(), 'countersign-cli-'))
+  t.teardown(() => rm(dir, { recursive: true, force: true }))
+  const embedded = { DATA_DIR: dir, LOG_LEVEL: 'silent', PORT: '0' }
+  t.match(await command(['user', 'create', 'ada'], embedded, `${PASSWORD}\n`), { code: 0 })
+  const server = start(['serve'], { ...embedded, LOG_LEVEL: 'info' })
+  t.teardown(() => server.kill('SIGKILL'))
+  let log = ''
+  server.stdout.setEncoding('utf8').on('data', (text: string) => { log += text })
+  const address = await until('the server to listen', () => /listening at (http:\S+?)"/.exec(log)?.[1], 30_000)
+  t.match(await command(['user', 'list'], embedded), { code: 1, stdout: '', stderr: /^DATA_DIR is in use by another process/ })
+  const answer = await fetch(`${address}/token`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'ada', password: PASSWORD }) })
+  t.equal(answer.status, 200)
+  const closed = new Promise<number | null>((resolve) => { server.once('close', resolve) })
+  server.kill('SIGTERM')
+  t.equal(await closed, 0)
+  t.match(JSON.parse((await command(['user', 'list', '--json'], embedded)).stdout), { username: 'ada' })
+})
+
+t.test('the database away: one line, and 1', async (t) => {
+  const away = { ...settings, DATABASE_URL: 'postgres://nobody@127.0.0.1:1/none' }
+  t.match(await command(['user', 'list'], away), { code: 1, stdout: '', stderr: 'The database does not answer.\n' })
+  t.match(JSON.parse((await command(['user', 'list', '--json'], away)).stderr), { error: { message: /does not answer/ } })
+})

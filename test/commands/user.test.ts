@@ -1,0 +1,102 @@
+import jsqr from 'jsqr'
+import t from 'tap'
+import { freshApp } from '../helpers/app.js'
+import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
+import { command, start } from '../helpers/command.js'
+import { need } from '../helpers/need.js'
+import { Person } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+
+const decode = jsqr as unknown as typeof jsqr.default
+const PASSWORD = 'correct horse battery'
+// As a process has it: what is sealed is of the service's own namespace. No Redis, so that nothing meets there.
+const { app, db, clock, settings } = await freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
+
+const person = (username: string, password: string) => new Person({ app, username, password, phone: { lastStep: 0 } })
+
+/** Pixels of a QR code made of half blocks: two modules in each character, one over the other. */
+function readQr (lines: string[]): string | undefined {
+  const scale = 4
+  const width = Math.max(...lines.map((line) => line.length)) * scale
+  const pixels = new Uint8ClampedArray(width * lines.length * 2 * scale * 4).fill(255)
+  lines.forEach((line, row) => Array.from(line).forEach((block, column) => {
+    for (const half of [0, 1]) {
+      if (block !== '█' && block !== (half === 0 ? '▀' : '▄')) continue
+      for (let y = 0; y < scale; y++) {
+        const at = (((row * 2 + half) * scale + y) * width + column * scale) * 4
+        for (let x = 0; x < scale; x++) pixels.fill(0, at + x * 4, at + x * 4 + 3)
+      }
+    }
+  }))
+  return decode(pixels, width, lines.length * 2 * scale)?.data
+}
+
+t.test('user create: the password comes from standard input, and is held to the rules', async (t) => {
+  t.match(await command(['user', 'create', 'grace', '--staff', '--email', 'grace@example.org'], settings, `${PASSWORD}\n`), { code: 0, stdout: /^Made staff member grace \([0-9a-f-]{36}\)\.\n$/, stderr: '' })
+  t.equal((await person('Grace', PASSWORD).login()).statusCode, 200)
+  t.same(await db.query("select is_staff, email from account where username = 'grace'"), [{ is_staff: true, email: 'grace@example.org' }])
+  t.match(await command(['user', 'create', 'GRACE'], settings, `${PASSWORD}\n`), { code: 1, stderr: 'This username is taken.\n' })
+  t.match(await command(['user', 'create', 'linus'], settings, 'short\n'), { code: 1, stderr: /too short/ })
+  t.match(await command(['user', 'create', 'linus'], settings), { code: 1, stderr: /Give the password/ })
+  t.match(await command(['user', 'create', 'a b'], settings, `${PASSWORD}\n`), { code: 1, stderr: /username/ })
+  t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
+})
+
+t.test('user create --otp: the QR code is the secret\'s, shown once, kept only once the phone has proved it', async (t) => {
+  for (const isRight of [false, true]) {
+    const child = start(['user', 'create', 'ada', '--otp'], settings)
+    let [out, said] = ['', '']
+    child.stdout.setEncoding('utf8').on('data', (text: string) => { out += text })
+    child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
+    const closed = new Promise<number | null>((resolve) => { child.once('close', resolve) })
+    child.stdin.write(`${PASSWORD}\n`)
+    const url = await until('the secret', () => /^(otpauth:\S+)\n/m.exec(out)?.[1])
+    t.equal(readQr(out.split('\n').filter((line) => /^[ ▀▄█]+$/.test(line))), url, 'T16 the QR code decodes to the URI')
+    t.equal(out.split(url).length, 2, 'once')
+    const code = totp(secretOf(url), stepAt(await clock.now()))
+    child.stdin.end(isRight ? `${code}\n` : 'x\n000000\n \n')
+    t.equal(await closed, isRight ? 0 : 1)
+    t.equal(said, isRight ? '' : 'The code is wrong: nobody was made.\n')
+    t.equal((await db.query("select 1 from account where username = 'ada'")).length, isRight ? 1 : 0)
+    if (!isRight) continue
+    const codes = out.match(/^ {2}(?:[0-9A-Z]{4}-){5}[0-9A-Z]{4}$/gm) ?? []
+    t.equal(codes.length, 5)
+    const ada = person('ada', PASSWORD)
+    t.match((await ada.login()).json(), { otpRequired: true })
+    t.equal((await ada.verify(code)).statusCode, 400, 'T2 the code that confirmed it is used up')
+    t.equal((await ada.recover(codes[0]!.trim())).statusCode, 200)
+  }
+})
+
+t.test('user list and otp status: without what would move the cursor', async (t) => {
+  await db.query("update account set email = E'x\\u001b[2J\\u202e@y\\u009bz' where username = 'ada'")
+  await db.query("update otp_device set name = E'ph\\u0007o\\nne'")
+  const list = await command(['user', 'list'], settings)
+  t.match(list, { code: 0, stdout: /^username +e-mail +staff +active +2FA +since\nada +x\[2J@yz +no +yes +yes +\d{4}-\d\d-\d\d\ngrace +grace@example\.org +yes +yes +no/ })
+  // eslint-disable-next-line no-control-regex
+  t.notMatch(list.stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+  const lines = (await command(['user', 'list', '--json'], settings)).stdout
+  // eslint-disable-next-line no-control-regex
+  t.notMatch(lines, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
+  t.match(JSON.parse(lines.split('\n')[0]!), { username: 'ada', email: 'x\u001b[2J\u202e@y\u009bz', isStaff: false, isOtpEnabled: true })
+  t.match(await command(['otp', 'status', 'ADA'], settings), { code: 0, stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}\S+ +\d{4}\S+\nrecovery codes left: 4\n/ })
+  t.match(JSON.parse((await command(['otp', 'status', 'ada', '--json'], settings)).stdout), { isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false })
+  t.match(await command(['otp', 'status', 'nobody'], settings), { code: 1, stdout: '', stderr: 'Nobody has this username.\n' })
+})
+
+t.test('J5 user password and deactivate end every session, on a server that runs', async (t) => {
+  const grace = person('grace', PASSWORD)
+  await grace.login()
+  t.match(JSON.parse((await command(['user', 'password', 'grace', '--json'], settings, 'another good passphrase')).stdout), { endedSessions: 2 })
+  await until('the session to end', async () => (await grace.request('GET', '/totp/status')).statusCode === 401)
+  t.equal((await grace.login()).statusCode, 401)
+  const anew = person('grace', 'another good passphrase')
+  t.equal((await anew.login()).statusCode, 200)
+  t.match(await command(['user', 'deactivate', 'grace'], settings), { code: 0, stdout: /^Deactivated grace/ })
+  await until('the session to end', async () => (await anew.request('GET', '/totp/status')).statusCode === 401)
+  t.equal((await anew.login()).statusCode, 401)
+  const events = await db.query("select kind, actor_id from otp_event e join account a on a.id::text = e.user_id where username = 'grace' and actor_id is not null order by at")
+  t.match(events, [{ kind: 'password_changed', actor_id: 'command line' }, { kind: 'deactivated', actor_id: 'command line' }])
+})

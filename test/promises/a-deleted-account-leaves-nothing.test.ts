@@ -1,0 +1,107 @@
+import t from 'tap'
+import { sweep } from '../../src/db/sweep.js'
+import { outcome, tally } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { need } from '../helpers/need.js'
+import { expect, Person, sessionsOf, signUp, userId } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+const { app, db, clock, another } = await freshApp(t)
+const replica = await another()
+
+const TABLES = ['otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'account_oauth_profile', 'account_network']
+/** How many rows of a user there are, by table; none that is zero. */
+async function rowsOf (id: string): Promise<Record<string, number>> {
+  const counts: Record<string, number> = {}
+  for (const table of TABLES) counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+  counts['account'] = (await db.query<{ n: number }>('select count(*)::int as n from account where id::text = $1', [id]))[0]!.n
+  return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0))
+}
+const PROFILE = { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org', oauthCredentials: 'x' }
+
+t.test('everything of the user goes in one transaction; sessions end everywhere; the name is free', async (t) => {
+  const bystander = await (await signUp(app, 'bystander')).enrol()
+  const others = await rowsOf(userId(bystander))
+  const ada = await (await signUp(app, 'ada')).enrol()
+  const id = userId(ada)
+  expect(201, await ada.request('POST', '/account/oauth-profiles', PROFILE))
+  expect(201, await ada.create({ name: 'Pending' }))
+  const [unverified] = await sessionsOf(ada, 1)
+  const elsewhere = ada.elsewhere(replica)
+  expect(200, await elsewhere.login())
+  const { access, refresh } = elsewhere
+  t.equal(outcome(await elsewhere.request('GET', '/totp/status')), '200', 'the replica knows it as alive')
+  t.same(Object.keys(await rowsOf(id)).sort(), ['account', 'account_network', 'account_oauth_profile', 'otp_device', 'otp_event', 'otp_recovery_code', 'otp_session', 'otp_user'], 'so that the check below shows something')
+
+  t.equal(outcome(await ada.request('DELETE', '/account')), '204')
+  for (const person of [ada, unverified!]) t.equal(outcome(await person.request('GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
+  await until('the replica to know', async () => (await elsewhere.request('GET', '/totp/status', undefined, access)).statusCode === 401, 2_000)
+  t.equal(outcome(await replica.inject({ method: 'POST', url: '/token/refresh', payload: { refresh } })), '401 SESSION_ENDED')
+
+  const left = await rowsOf(id)
+  t.same(Object.keys(left), ['otp_session', 'otp_event'])
+  t.same(await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [id]), [], 'ended, and emptied')
+  t.same(await db.query('select kind, session_id from otp_event where user_id = $1', [id]), [{ kind: 'account_deleted', session_id: ada.claims()['sid'] }])
+  t.same(await rowsOf(userId(bystander)), others, 'nobody else lost anything')
+
+  t.equal(outcome(await ada.login()), '401 CREDENTIALS_INVALID')
+  const again = await signUp(app, 'ADA')
+  expect(200, await again.login())
+  t.not(userId(again), id)
+  t.same((await again.request('GET', '/totp/status')).json().isOtpEnabled, false)
+  t.equal(outcome(await ada.request('GET', '/account')), '401 SESSION_ENDED', 'old tokens are nobody\'s')
+
+  await clock.advance(8 * 24 * 3600)
+  await sweep(app.database, 400)
+  t.same(Object.keys(await rowsOf(id)), ['otp_event'])
+})
+
+t.test('what somebody outside has yet to be told of stays until they are', async (t) => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  const id = userId(bob)
+  await db.query("update otp_event set notify_after = clock_timestamp() where user_id = $1 and kind = 'logged_in'", [id])
+  t.equal(outcome(await bob.request('DELETE', '/account')), '204')
+  t.same(await db.query('select kind from otp_event where user_id = $1 order by at', [id]), [{ kind: 'logged_in' }, { kind: 'account_deleted' }])
+})
+
+t.test('T8 fifty deletions, and whatever else at once: one deletes, nobody is let in, no row is left', async (t) => {
+  const cyd = await (await signUp(app, 'cyd')).enrol()
+  const id = userId(cyd)
+  await clock.advance(30)
+  const sessions = [...await sessionsOf(cyd, 3, [app, replica]), cyd]
+  const code = await cyd.nextCode()
+  const codes = [...cyd.recoveryCodes]
+  const there = Object.assign(cyd.elsewhere(replica), { access: cyd.access })
+  const [deletions, ...rest] = await Promise.all([
+    Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? cyd : there).request('DELETE', '/account'))),
+    Promise.all(Array.from({ length: 8 }, (_, i) => cyd.elsewhere(i % 2 === 0 ? app : replica).login())),
+    Promise.all(Array.from({ length: 20 }, (_, i) => sessions[i % 4]!.request('POST', '/totp/login', { token: code }))),
+    Promise.all(codes.map((token, i) => sessions[i % 3]!.request('POST', '/totp/recovery_code/login', { token }))),
+    Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('POST', '/totp/create', { name: 'Second' }))),
+    Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('POST', '/account/oauth-profiles', PROFILE))),
+    Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('PATCH', '/account', { phone: String(i) })))
+  ])
+  t.equal(tally(deletions)['204'], 1, JSON.stringify(tally(deletions)))
+  // Whoever waits too long for the one lock is told so, and has changed nothing.
+  t.ok(deletions.every((answer) => ['204', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(outcome(answer))))
+  for (const answers of rest) t.ok(answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers)))
+  const { otp_event: events, otp_session: ended, otp_user: lock = 0, ...left } = await rowsOf(id)
+  t.same(left, {})
+  t.ok(events! >= 1 && ended! >= 1 && lock <= 1)
+  t.same(await db.query('select 1 from otp_session where user_id = $1 and ended_at is null', [id]), [])
+
+  const revived = new Person({ app, username: cyd.username, password: cyd.password, phone: cyd.phone })
+  t.equal(outcome(await revived.login()), '401 CREDENTIALS_INVALID')
+  await clock.advance(8 * 24 * 3600)
+  await sweep(app.database, 400)
+  t.same(Object.keys(await rowsOf(id)), ['otp_event'], 'the sweep takes the lock that a late request left')
+})
+
+t.test('T9 it takes a verified session', async (t) => {
+  const dan = await (await signUp(app, 'dan')).enrol()
+  const [unverified] = await sessionsOf(dan, 1)
+  t.equal(outcome(await unverified!.request('DELETE', '/account')), '403 OTP_REQUIRED')
+  t.equal(outcome(await dan.request('GET', '/account')), '200')
+})
