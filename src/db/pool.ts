@@ -5,12 +5,17 @@ import { asRefusal, breaksConnection } from './errors.js'
 import { retrying } from './retry.js'
 
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
-const STATEMENT_MS = 1_400
+export const STATEMENT_MS = 1_400
 /** The server gives up a little earlier, so that a lock that nobody waits for any more is not waited for. */
 const SERVER_STATEMENT_MS = 1_300
 const CONNECT_MS = 1_000
 /** Who locked a user and stopped there (a frozen process, a network gone) must not keep that user out. */
 const IDLE_IN_TRANSACTION_MS = 2_000
+
+export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
+
+/** pg names the command, others do not; Kysely counts changed rows by it. */
+export const commandOf = (text: string): string => /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
 
 /** Seen from outside: how many connections there are, and how many statements wait for one. */
 export interface PoolStats { total: number, idle: number, waiting: number }
@@ -75,7 +80,7 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
 
     return {
       async query (text: string, values: readonly unknown[] = []) {
-        if (/^(begin|start transaction)\b/i.test(text)) inTransaction = true
+        if (beginsTransaction(text)) inTransaction = true
         // A statement on its own is a whole transaction: losing a race costs another try. Within one, its owner tries again.
         return await (inTransaction ? query(text, values) : retrying(() => query(text, values))).catch((error: unknown) => { throw asRefusal(error) })
       },
@@ -132,9 +137,7 @@ export async function openEmbedded (dir: string): Promise<Pool> {
     return {
       async query (text: string, values: readonly unknown[] = []) {
         const result = await pglite.query(text, [...values]).catch((error: unknown) => { throw asRefusal(error) })
-        // pg names the command, PGlite does not; Kysely counts changed rows by it.
-        const command = /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
-        return { command, rowCount: result.affectedRows ?? result.rows.length, rows: result.rows }
+        return { command: commandOf(text), rowCount: result.affectedRows ?? result.rows.length, rows: result.rows }
       },
       release
     } as PostgresPoolClient
