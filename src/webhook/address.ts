@@ -5,13 +5,17 @@ import ipaddr from 'ipaddr.js'
 /** What a hosting company answers under a public address to its own machines alone: Azure's. The others' are private. */
 const METADATA = ['168.63.129.16']
 
+/** All that was given out of IPv6 so far. Outside it is what was never given out, ::127.0.0.1 among it, however that is spelled. */
+const GIVEN_OUT = ipaddr.IPv6.parseCIDR('2000::/3')
+
 /**
  * Whether an address is anybody's on the Internet. Not private, link-local, loopback, carrier-grade NAT, documentation
  * or multicast; nor an IPv6 address that has an IPv4 address inside (mapped, NAT64, 6to4, Teredo), which may be any of those.
  */
 export function isPublic (address: string): boolean {
   if (!ipaddr.isValid(address) || METADATA.includes(address)) return false
-  return ipaddr.parse(address).range() === 'unicast'
+  const parsed = ipaddr.parse(address)
+  return parsed.range() === 'unicast' && (parsed.kind() === 'ipv4' || parsed.match(GIVEN_OUT))
 }
 
 /** The host of a URL if it is an address, as one: nobody looks it up. */

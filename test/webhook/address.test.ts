@@ -10,7 +10,7 @@ const addresses = [
   ['169.254.169.254', false], ['fe80::1', false], ['fe80::1%eth0', false], ['fd00:ec2::254', false], ['fc00::1', false],
   ['100.64.0.1', false], ['100.100.100.200', false], ['192.0.0.192', false], ['168.63.129.16', false],
   ['224.0.0.1', false], ['ff02::1', false], ['255.255.255.255', false], ['240.0.0.1', false], ['198.18.0.1', false], ['2001:db8::1', false],
-  ['::ffff:10.0.0.1', false], ['::ffff:8.8.8.8', false], ['::127.0.0.1', false], ['64:ff9b::7f00:1', false], ['64:ff9b:1::1', false], ['2002:7f00:1::', false], ['2001::1', false], ['fec0::1', false],
+  ['::ffff:10.0.0.1', false], ['::ffff:8.8.8.8', false], ['::127.0.0.1', false], ['::7f00:1', false], ['::a9fe:a9fe', false], ['::ffff:0:7f00:1', false], ['64:ff9b::7f00:1', false], ['64:ff9b:1::1', false], ['2002:7f00:1::', false], ['2001::1', false], ['fec0::1', false],
   ['', false], ['example.org', false]
 ] as const
 
@@ -19,7 +19,7 @@ t.test('what is anybody\'s and what is not', async (t) => {
 })
 
 t.test('an address in a URL is known however it is spelled', async (t) => {
-  for (const host of ['127.0.0.1', '2130706433', '0x7f.1', '0177.0.0.1', '127.1', '[::1]', '[::ffff:127.0.0.1]', '[fe80::1]']) {
+  for (const host of ['127.0.0.1', '2130706433', '0x7f.1', '0177.0.0.1', '127.1', '127.0.0.1.', '[::1]', '[::ffff:127.0.0.1]', '[::127.0.0.1]', '[fe80::1]']) {
     const address = literalAddress(new URL(`https://${host}/`))
     t.type(address, 'string', host)
     t.notOk(isPublic(address!), host)
