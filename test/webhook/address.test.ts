@@ -1,6 +1,6 @@
 import type { LookupAddress, LookupAllOptions } from 'node:dns'
 import t from 'tap'
-import { isPublic, literalAddress, PrivateAddressError, publicLookup } from '../../src/webhook/address.js'
+import { guardedLookup, isPublic, literalAddress, PrivateAddressError, receiversAt } from '../../src/webhook/address.js'
 
 /** [address, anybody's on the Internet?] */
 const addresses = [
@@ -36,7 +36,7 @@ function lookingUp (...answers: Answer[]) {
     if (answer instanceof Error) done(answer, [])
     else done(null, answer)
   }
-  const lookup = publicLookup(resolve as never)
+  const lookup = guardedLookup(isPublic, resolve as never)
   return (all: boolean) => new Promise((resolve, reject) => {
     lookup('receiver.example', { all }, (error, address, family) => { if (error) reject(error); else resolve(all ? address : { address, family }) })
   })
@@ -44,6 +44,20 @@ function lookingUp (...answers: Answer[]) {
 
 const good = { address: '93.184.216.34', family: 4 }
 const bad = { address: '10.0.0.1', family: 4 }
+
+/** [URL, WEBHOOK_PRIVATE, address, may it be connected to?] */
+const receivers = [
+  ['https://h', [], '93.184.216.34', true], ['http://h', [], '93.184.216.34', false], ['https://h', [], '10.0.0.7', false],
+  ['https://h', ['10.0.0.7'], '10.0.0.7', true], ['http://h', ['10.0.0.7'], '10.0.0.7', true], ['http://h', ['10.0.0.0/24'], '10.0.0.7', true],
+  ['https://h', ['10.0.0.7'], '10.0.0.8', false], ['https://h', ['10.0.0.7'], '169.254.169.254', false], ['https://h', ['10.0.0.7'], '::1', false],
+  ['https://h', ['10.0.0.7'], '93.184.216.34', true], ['http://h', ['10.0.0.7'], '93.184.216.34', false],
+  ['http://h', ['fd00::/8'], 'fd12::1', true], ['http://h', ['fd00::/8'], 'fe80::1', false], ['http://h', ['::1'], '::1', true],
+  ['http://h', ['10.0.0.7'], '::ffff:10.0.0.7', true], ['http://h', ['10.0.0.7'], '::ffff:10.0.0.8', false], ['http://h', ['10.0.0.7'], 'h', false]
+] as const
+
+t.test('private addresses are those that were named, and no others', async (t) => {
+  for (const [url, named, address, expected] of receivers) t.equal(receiversAt(new URL(url), named)(address), expected, `${url} [${named}] ${address}`)
+})
 
 t.test('a name leads to its public addresses alone', async (t) => {
   t.same(await lookingUp([bad, good])(true), [good])
