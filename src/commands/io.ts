@@ -107,7 +107,7 @@ export function printable (text: string): string {
 }
 
 /** JSON may be looked at in a terminal too: such characters are escaped, so that the value is the same. */
-function asciiJson (value: object): string {
+export function asciiJson (value: object): string {
   return JSON.stringify(value).replace(UNPRINTABLE, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''))
 }

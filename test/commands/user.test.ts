@@ -40,7 +40,7 @@ t.test('user create: the password comes from standard input, and is held to the 
   t.match(await command(['user', 'create', 'GRACE'], settings, `${PASSWORD}\n`), { code: 1, stderr: 'This username is taken.\n' })
   t.match(await command(['user', 'create', 'linus'], settings, 'short\n'), { code: 1, stderr: /too short/ })
   t.match(await command(['user', 'create', 'linus'], settings), { code: 1, stderr: /Give the password/ })
-  t.match(await command(['user', 'create', 'a b'], settings, `${PASSWORD}\n`), { code: 1, stderr: /username/ })
+  t.match(await command(['user', 'create', 'linus', '--phone', '1\n2'], settings, `${PASSWORD}\n`), { code: 1, stdout: '', stderr: /^--phone must be one line/ })
   t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
 })
 
@@ -81,7 +81,7 @@ t.test('user list and otp status: without what would move the cursor', async (t)
   // eslint-disable-next-line no-control-regex
   t.notMatch(lines, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
   t.match(JSON.parse(lines.split('\n')[0]!), { username: 'ada', email: 'x\u001b[2J\u202e@y\u009bz', isStaff: false, isOtpEnabled: true })
-  t.match(await command(['otp', 'status', 'ADA'], settings), { code: 0, stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}\S+ +\d{4}\S+\nrecovery codes left: 4\n/ })
+  t.match(await command(['otp', 'status', 'ADA'], settings), { code: 0, stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}-\d\d-\d\dT[\d:]{8}Z +\d{4}-\d\d-\d\dT[\d:]{8}Z\nrecovery codes left: 4\n/ })
   t.match(JSON.parse((await command(['otp', 'status', 'ada', '--json'], settings)).stdout), { isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false })
   t.match(await command(['otp', 'status', 'nobody'], settings), { code: 1, stdout: '', stderr: 'Nobody has this username.\n' })
 })
@@ -99,4 +99,14 @@ t.test('J5 user password and deactivate end every session, on a server that runs
   t.equal((await anew.login()).statusCode, 401)
   const events = await db.query("select kind, actor_id from otp_event e join account a on a.id::text = e.user_id where username = 'grace' and actor_id is not null order by at")
   t.match(events, [{ kind: 'password_changed', actor_id: 'command line' }, { kind: 'deactivated', actor_id: 'command line' }])
+})
+
+t.test('E3 a fault that nobody expected says where, and nothing of the row', async (t) => {
+  await db.query("alter table account add constraint unexpected check (email <> 'row@example.org')")
+  const { code, stdout, stderr } = await command(['user', 'create', 'linus', '--email', 'row@example.org'], settings, `${PASSWORD}\n`)
+  t.equal(code, 1)
+  t.equal(stdout, '')
+  t.match(stderr, /unexpected[^]*\n {4}at /)
+  t.notMatch(stderr, /argon2|row@example|Failing row/)
+  await db.query('alter table account drop constraint unexpected')
 })
