@@ -52,7 +52,7 @@ t.test('user create --otp: the QR code is the secret\'s, shown once, kept only o
     child.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
     const closed = new Promise<number | null>((resolve) => { child.once('close', resolve) })
     child.stdin.write(`${PASSWORD}\n`)
-    const url = await until('the secret', () => /^(otpauth:\S+)\n/m.exec(out)?.[1])
+    const url = await until('the secret', () => /^(otpauth:\S+)\n/m.exec(out)?.[1], 60_000)
     t.equal(readQr(out.split('\n').filter((line) => /^[ ▀▄█]+$/.test(line))), url, 'T16 the QR code decodes to the URI')
     t.equal(out.split(url).length, 2, 'once')
     const code = totp(secretOf(url), stepAt(await clock.now()))
