@@ -73,7 +73,8 @@ add(migrate, 'status', 'what is still to do; exits with 1 if something is', asyn
 const user = program.command('user').description('accounts')
 add(user, 'create <username>', 'make somebody; the password comes from a prompt or standard input', async (io, config, [username], options) =>
   (await import('./commands/user.js')).createUserCommand(io, config(), username!, options))
-  .option('--email <address>').option('--first-name <name>').option('--last-name <name>').option('--phone <number>')
+  .option('--email <address>', 'where they are reached').option('--phone <number>', 'the same')
+  .option('--first-name <name>', 'as they are called').option('--last-name <name>', 'the same')
   .option('--staff', 'a staff member')
   .option('--otp', 'with a second factor: draws the QR code, once, and asks for the first code')
 add(user, 'list', 'everybody, by name', async (io, config) => (await import('./commands/user.js')).listUsersCommand(io, config()))
