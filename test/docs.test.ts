@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../src/config.js'
+import { command } from './helpers/command.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
 import { findProgram } from './helpers/programs.js'
 import { startServer } from './helpers/server-process.js'
@@ -75,6 +76,18 @@ t.test('commands are there', async (t) => {
     for (const [, named] of text.matchAll(/\bnpm (?:run )?([a-z:]+)/g)) {
       if (named !== 'ci' && named !== 'run') t.ok(named! in scripts, `${path}: npm run ${named}`)
     }
+  }
+})
+
+t.test('commands of the command line are there, with the options that are shown', async (t) => {
+  const shown = new Set([...documents.values()].flatMap((text) => [...text.matchAll(/npx countersign ([a-z].*?)(?: *[#`]|$)/gm)].map(([, line = '']) => line.trim())))
+  t.ok(shown.size >= 12)
+  for (const line of shown) {
+    const [, words = ''] = /^([a-z]+(?: [a-z]+)?)/.exec(line) ?? []
+    const { stdout } = await command([...words.split(' '), '--help'], {})
+    const [head = ''] = stdout.split('\n')
+    t.ok(head.startsWith(`Usage: countersign ${words}`), line)
+    for (const [option] of line.matchAll(/ --[a-z-]+/g)) t.match(stdout, new RegExp(`^ +${option.trim()}\\b`, 'm'), `${line}: ${option}`)
   }
 })
 
