@@ -1,4 +1,4 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
@@ -11,6 +11,8 @@ import type { Undo } from './stage.js'
 /** A PostgreSQL of our own, on a free port, to be stopped, killed and frozen. */
 export interface PostgresServer {
   readonly port: number
+  /** Its data folder. */
+  readonly data: string
   readonly url: string
   /** The postmaster. */
   pid (): number
@@ -24,6 +26,9 @@ export interface PostgresServer {
   thaw (): void
   start (): Promise<void>
 }
+
+/** Processes are killed here, not machines: what the kernel has is kept, and what starts anew need not wait for the disk. */
+export const IN_MEMORY = ['fsync=off']
 
 const DEBIAN = '/usr/lib/postgresql'
 const READY_MS = 20_000
@@ -40,16 +45,27 @@ export function asPostgres (program: string, args: string[]): [string, string[]]
   return userInfo().uid === 0 ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, args]
 }
 
-export async function startPostgres (undo: Undo, options: string[] = []): Promise<PostgresServer> {
+/** @param from a data folder of which it gets a copy; none: an empty one is made */
+export async function startPostgres (undo: Undo, options: string[] = [], from?: string): Promise<PostgresServer> {
   const programs = await postgresPrograms()
   if (programs === undefined) throw new Error('needs the programs of a PostgreSQL server')
+  const data = join(await folderForPostgres(undo), 'data')
+  if (from === undefined) await initialise(programs, data)
+  else execFileSync('cp', ['-a', '--reflink=auto', from, data])
+  return await runPostgres(undo, programs, data, options)
+}
+
+/** One that its user may write in. */
+export async function folderForPostgres (undo: Undo): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-postgres-'))
   await chmod(folder, 0o777)
   undo(() => rm(folder, { recursive: true, force: true }))
-  const data = join(folder, 'data')
+  return folder
+}
+
+async function initialise (programs: string, data: string): Promise<void> {
   const made = spawnSync(...asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8']), { encoding: 'utf8' })
   if (made.status !== 0) throw new Error(made.stderr)
-  return await runPostgres(undo, programs, data, options)
 }
 
 /** Starts one on a data folder that is there already. */
@@ -60,6 +76,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
 
   const server: PostgresServer = {
     port,
+    data,
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     pid: () => postmaster,
 
