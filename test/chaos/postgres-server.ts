@@ -1,8 +1,9 @@
-import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { freePort } from '../helpers/free-port.js'
 import { until } from '../helpers/wait.js'
@@ -22,8 +23,8 @@ export interface PostgresServer {
   /** SIGKILL to the postmaster and all its children. */
   kill (): Promise<void>
   /** SIGSTOP and SIGCONT to the postmaster and all its children. */
-  freeze (): void
-  thaw (): void
+  freeze (): Promise<void>
+  thaw (): Promise<void>
   start (): Promise<void>
 }
 
@@ -96,7 +97,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
       child = spawn(...asPostgres(join(programs, 'postgres'), args), { stdio: 'ignore' })
       await until('a PostgreSQL of our own', () => server.query('select 1').then(() => true, () => false), READY_MS)
       postmaster = child.pid!
-      if (userInfo().uid === 0) postmaster = childrenOf(child.pid!)[0] ?? child.pid!
+      if (userInfo().uid === 0) postmaster = (await familyOf(child.pid!))[1] ?? child.pid!
     },
 
     async stop (mode) {
@@ -107,31 +108,32 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
 
     async kill () {
       const exited = once(child!, 'exit')
-      const all = family(postmaster)
+      const all = await familyOf(postmaster)
       for (const pid of all) signal(pid, 'SIGKILL')
       await exited
       await until('all of it to be gone', () => all.every((pid) => !signal(pid, 0)), READY_MS)
     },
 
-    freeze () { for (const pid of family(postmaster)) signal(pid, 'SIGSTOP') },
+    async freeze () { for (const pid of await familyOf(postmaster)) signal(pid, 'SIGSTOP') },
     // Whoever runs it as another user has stopped with it.
-    thaw () { for (const pid of [...family(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
+    async thaw () { for (const pid of [...await familyOf(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
   }
   undo(async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    server.thaw()
+    await server.thaw()
     await server.stop('immediate')
   })
   await server.start()
   return server
 }
 
-function family (pid: number): number[] {
-  return [pid, ...childrenOf(pid).flatMap(family)]
-}
-
-function childrenOf (pid: number): number[] {
-  return spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean).map(Number)
+/** A process and all below it, parents first. Asked once and without waiting: a load that stood still meanwhile would come all at once. */
+async function familyOf (eldest: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid='])
+  const pairs = stdout.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number) as [pid: number, parent: number])
+  const family = [eldest]
+  for (const parent of family) family.push(...pairs.filter(([, of]) => of === parent).map(([pid]) => pid))
+  return family
 }
 
 /** False if there is no such process. */
