@@ -44,7 +44,7 @@ const BACK_MS = 2_000
  * Load, then a fault, then none, all under load: judged while it lasts by what it allows, and from `BACK_MS` after its
  * end as if nothing had been.
  */
-export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_500, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
+export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_000, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
   const load = startLoad(stage.replicas.map(({ base }) => base), stage.people, perSecond)
   await pass(calmMs)
   const faultAtMs = performance.now()

@@ -11,8 +11,8 @@ const REPLICAS = 2
 /** People at once. Each waits for its answers, so they are as fast as the machine. */
 const LIVES = 6
 /** A process is killed after so many answers at most, of whomever, counted from when it listens: on a slow machine it lives longer. */
-const MOST_ANSWERS = 30
-const LONGEST_LIFE_MS = 5_000
+const MOST_ANSWERS = 20
+const LONGEST_LIFE_MS = 3_000
 /** Not just after an answer, but somewhere in the work for the next. */
 const AROUND_MS = 30
 
