@@ -44,7 +44,7 @@ const layer = (files, patterns, syntax = ENVIRONMENT) => ({
 })
 
 export default [
-  ...neostandard({ ts: true, ignores: ['build/', '.tap/', '.countersign/'] }),
+  ...neostandard({ ts: true, ignores: ['build/', 'dist/', '.tap/', '.countersign/'] }),
   // `void f()` says that nobody waits for it.
   { rules: { 'no-void': ['error', { allowAsStatement: true }] } },
   layer(['src/**/*.ts'], [KYSELY, POSTGRES, REDIS, SERVER]),

@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { changePassword, changeProfile, removeAccount, showAccount, type AccountDeps } from '../../src/flows/account.js'
 import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
 import type { SessionListDeps } from '../../src/flows/sessions.js'

@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http'
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Demand } from '../../src/core/assurance.js'
 import { Refusal } from '../../src/core/refusals.js'
