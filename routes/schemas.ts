@@ -6,6 +6,9 @@ import { refusals, type RefusalCode } from '../src/core/refusals.js'
 /** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
 export const strict = { additionalProperties: false } as const
 
+/** What a host's client gets is the host's affair. */
+export const AnyAnswer = Type.Object({}, { additionalProperties: true, description: 'What the host answers.' })
+
 export const TokenPair = Type.Object({
   access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
   refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' })

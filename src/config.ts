@@ -1,6 +1,7 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
+import { otpDefaults } from './core/defaults.js'
 import { parseRedisAddress } from './redis/address.js'
 import { isPublic, literalAddress } from './webhook/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
@@ -51,18 +52,18 @@ export const settings = Type.Object({
   SEAL_KEYS: Type.Optional(ring('Keys that encrypt secrets at rest, spelled as JWT_KEYS, 32 bytes or more; the first seals, all open. Required with DATABASE_URL; else made under DATA_DIR.')),
   ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Life of an access token.', { default: 300 }),
   REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Life of a refresh token: how long a session may idle.', { default: DAY_SECONDS }),
-  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: 30 * DAY_SECONDS }),
-  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long known sessions are served without PostgreSQL.', { default: 1 }),
+  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: otpDefaults.sessionSeconds }),
+  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
   SIGN_UP: choice(['open', 'closed'], 'open', 'Whether POST /users is open to everyone.'),
   OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon', 'Name of the service that authenticator apps show.', { default: 'Countersign' }),
-  OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: 1 }),
-  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: 600 }),
-  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: 300 }),
-  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: 300 }),
-  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: 300 }),
-  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: 400 }),
-  OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: 5 }),
+  OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: otpDefaults.window }),
+  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: otpDefaults.setupSeconds }),
+  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: otpDefaults.reauthSeconds }),
+  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: otpDefaults.pendingSeconds }),
+  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: otpDefaults.freshSeconds }),
+  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: otpDefaults.eventsDays }),
+  OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
   OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
   WEBHOOK_URL: Type.Optional(text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.')),

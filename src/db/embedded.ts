@@ -1,7 +1,7 @@
 import { PGlite } from '@electric-sql/pglite'
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { asRefusal } from './errors.js'
-import type { Pool } from './pool.js'
+import { commandOf, type Pool } from './pool.js'
 
 /**
  * Postgres inside the process, for running with nothing set. It has one connection, so its users take turns.
@@ -25,9 +25,7 @@ export async function openEmbedded (dir: string): Promise<Pool> {
     return {
       async query (text: string, values: readonly unknown[] = []) {
         const result = await pglite.query(text, [...values]).catch((error: unknown) => { throw asRefusal(error) })
-        // pg names the command, PGlite does not; Kysely counts changed rows by it.
-        const command = /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
-        return { command, rowCount: result.affectedRows ?? result.rows.length, rows: result.rows }
+        return { command: commandOf(text), rowCount: result.affectedRows ?? result.rows.length, rows: result.rows }
       },
       release
     } as PostgresPoolClient

@@ -5,6 +5,11 @@ import { retrying } from './retry.js'
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
 export const STATEMENT_MS = 1_400
 
+export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
+
+/** pg names the command, others do not; Kysely counts changed rows by it. */
+export const commandOf = (text: string): string => /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
+
 /** Seen from outside: how many connections there are, and how many statements wait for one. */
 export interface PoolStats { total: number, idle: number, waiting: number }
 
@@ -62,7 +67,7 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
 
     return {
       async query (text: string, values: readonly unknown[] = []) {
-        if (/^(begin|start transaction)\b/i.test(text)) inTransaction = true
+        if (beginsTransaction(text)) inTransaction = true
         // A statement on its own is a whole transaction: losing a race costs another try. Within one, its owner tries again.
         return await (inTransaction ? query(text, values) : retrying(() => query(text, values))).catch((error: unknown) => { throw asRefusal(error) })
       },

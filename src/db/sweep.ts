@@ -12,7 +12,7 @@ const BUDGET_HOURS = 2
 const days = (count: number) => sql`clock_timestamp() - make_interval(days => ${count})`
 
 /** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
-function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
+function batches ({ table, hasAccounts }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   return {
@@ -31,7 +31,7 @@ function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
     events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${days(eventsDays)}`),
-    budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`)
+    ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`) } : {})
   }
 }
 
