@@ -93,7 +93,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   for (const name of Object.values(decorators)) {
     if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
   }
-  const database = openHostDatabase(options.database, options.schema, (error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost'))
+  const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost'))
   takeSchema(options.database, options.schema)
   const redis = openHostRedis(options.redis, app.log)
   const db = listening(app, database.db, options.onSecurityEvent)

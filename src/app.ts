@@ -28,7 +28,8 @@ import { ringsOf } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
 import { createHasher, type Hasher } from './hasher.js'
 import { createHttp } from './http.js'
-import { connectRedis, noRedis } from './redis/link.js'
+import { connectRedis } from './redis/connect.js'
+import { noRedis } from './redis/link.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 

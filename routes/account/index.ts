@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { longest } from '../../src/core/texts.js'
 import { changePassword, changeProfile, removeAccount, showAccount, type AccountDeps } from '../../src/flows/account.js'
 import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'

@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { listDevices } from '../../src/db/devices.js'
 import { removeDevice, renameDevice } from '../../src/flows/devices.js'
 import { bearer, DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict } from '../schemas.js'

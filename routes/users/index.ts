@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { Refusal } from '../../src/core/refusals.js'
 import { longest } from '../../src/core/texts.js'
 import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { passwordFault } from '../core/password-faults.js'
+import { normalisePassword } from '../core/passwords.js'
 import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../core/totp.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import type { Config } from '../config.js'

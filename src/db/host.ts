@@ -1,6 +1,7 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { asRefusal } from './errors.js'
-import { beginsTransaction, commandOf, openPostgres, STATEMENT_MS, usePgPool, type PgPool } from './pool.js'
+import { beginsTransaction, commandOf, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
+import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
 import { createDb, type Db } from './tables.js'
 
@@ -21,10 +22,10 @@ export interface Opened {
 const CONNECTIONS = 10
 
 /** @throws {TypeError} if it is none of those */
-export function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Opened {
+export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
   if (isOpened(database)) return { db: database, feedDb: database.feedDb, close: async () => {} }
   if (typeof database === 'string') {
-    const [pool, feedPool] = [openPostgres(database, CONNECTIONS, report), openPostgres(database, 1, report)]
+    const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     const close = async () => { await Promise.all([pool.close(), feedPool.close()]) }
     return { db: createDb(pool.dialect, { schema }), feedDb: createDb(feedPool.dialect, { schema }), close }
   }
@@ -39,8 +40,13 @@ export function openHostDatabase (database: HostDatabase, schema: string, report
  */
 export async function withHostDialect<T> (database: HostDatabase, work: (dialect: Dialect) => Promise<T>): Promise<T> {
   if (typeof database !== 'string') return await work(dialectOf(database, 0))
-  const pool = openPostgres(database, 2, () => {}, 0)
+  const pool = await openAddress(database, 2, () => {}, 0)
   return await work(pool.dialect).finally(() => pool.close())
+}
+
+/** A host that brings a pool or an instance needs no `pg` of ours. */
+async function openAddress (...given: Parameters<typeof openPostgres>): Promise<Pool> {
+  return (await import('./postgres.js')).openPostgres(...given)
 }
 
 function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number): Dialect {

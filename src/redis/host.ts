@@ -1,8 +1,8 @@
-import type { Cluster, Redis } from 'ioredis'
+import type { RedisClient } from './client.js'
 import { adoptRedis, noRedis, type RedisLink, type RedisLog } from './link.js'
 
 /** A host's client, or the service's own link. A client stays the host's: its options are not touched, and it is never closed here. */
-export type HostRedis = Redis | Cluster | RedisLink
+export type HostRedis = RedisClient | RedisLink
 
 export function isRedis (value: unknown): boolean {
   return typeof value === 'object' && value !== null && (isLink(value) || ('duplicate' in value && 'status' in value))
