@@ -35,9 +35,11 @@ process.once('exit', () => {
 /**
  * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
  * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
+ *
+ * @param nodeOptions for Node itself, such as `--cpu-prof`
  */
-export function startServer (t: Owner, settings: Settings): ServerProcess {
-  const child = spawn(process.execPath, [SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
+export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
+  const child = spawn(process.execPath, [...nodeOptions, SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let said = ''
   for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said += bytes.toString() })
