@@ -82,9 +82,7 @@ async function bystanders (stage: Stage, process: Process, reads: () => Buffer, 
 async function reconnect (stage: Stage, { port }: Process): Promise<number> {
   const { guarded: [unknown] } = await stage.put({ guarded: 1 })
   const { access } = stage.issue(unknown!)
-  await stage.database(async (db) => {
-    await row(db, sql`select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name = 'countersign' and pid <> pg_backend_pid()`)
-  })
+  await row(stage.db, sql`select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name = 'countersign' and pid <> pg_backend_pid()`)
   const beganAtMs = performance.now()
   await until('Postgres to be asked again', async () => (await call(`http://127.0.0.1:${port}`, 'GET', '/session', { access })).status === 200)
   return performance.now() - beganAtMs

@@ -24,6 +24,8 @@ import { makeStage, type Stage } from './stage.js'
 /** How much is asked of each contestant. */
 export interface Scale {
   rounds: number
+  /** Of what writes to Postgres: it takes longer, and is less of a matter of microseconds. */
+  writingRounds: number
   /** Guarded requests a round; different sessions a round where each is asked about once; and sessions that end meanwhile. */
   guarded: number
   known: number
@@ -42,20 +44,22 @@ export interface Scale {
 
 const full: Scale = {
   rounds: 7,
-  guarded: 40_000,
+  writingRounds: 5,
+  guarded: 20_000,
   known: 12_500,
   unknown: 2_500,
   endings: 10_000,
   verifications: 5_000,
   refreshes: 5_000,
   passwords: 200,
-  floods: 20_000,
+  floods: 10_000,
   latency: { rounds: 5, seconds: 3, atOnce: 64 },
   remembered: 100_000,
   starts: 5
 }
 const quick: Scale = {
   rounds: 3,
+  writingRounds: 3,
   guarded: 5_000,
   known: 1_000,
   unknown: 250,
@@ -86,6 +90,7 @@ async function main (): Promise<void> {
     if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
     // What one part leaves behind must not slow the next.
     const owner = createOwner()
+    current = owner
     try {
       rows.push(...await work(await makeStage(owner, stores, values.profile), owner, values.quick ? quick : full))
     } finally {
@@ -96,6 +101,12 @@ async function main (): Promise<void> {
   console.log(table(rows))
   await mkdir('bench', { recursive: true })
   await writeFile(join('bench', 'latest.json'), JSON.stringify({ machine, rows }, null, 2) + '\n')
+}
+
+/** Whose things are to be put away if the run is broken off. */
+let current: ReturnType<typeof createOwner> | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => { void Promise.resolve(current?.end()).finally(() => process.exit(1)) })
 }
 
 await main()

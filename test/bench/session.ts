@@ -1,7 +1,7 @@
 import { call } from '../helpers/http-client.js'
 import { freePort } from '../helpers/free-port.js'
 import { freshKeys, type Settings } from '../helpers/settings.js'
-import { around, asking, interleave, latencies, portionsFor, ratio, supply, type Contestant, type Measured, type Process } from './contest.js'
+import { around, asking, interleave, latencies, portionsFor, ratio, supply, WARM_UP, type Contestant, type Measured, type Process } from './contest.js'
 import { closedLoop, get } from './generator.js'
 import { atMostOver, rowOf, text, type Row, type Verdict } from './rows.js'
 import type { Scale, Work } from './run.js'
@@ -30,7 +30,7 @@ export const session: Work = async (stage, owner, scale) => {
     eddsa: await variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, rounds),
     noRedis: await variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, rounds)
   }
-  const measured = await interleave(contestants, { rounds, times: guarded, atOnce: AT_ONCE })
+  const measured = await interleave(contestants, { rounds, times: guarded, atOnce: AT_ONCE, warmUp: WARM_UP })
   const p99Ms = await hotLatencies(stage, ours, contestants.bare, measured, scale)
   await stopEnding()
   return rowsOf(measured, p99Ms)

@@ -1,17 +1,20 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { serviceMigrations } from '../../migrations/index.js'
 import type { Tokens } from '../../plugins/tokens.js'
 import { readConfig } from '../../src/config.js'
 import { createSeal } from '../../src/core/seal.js'
-import type { Db } from '../../src/db/tables.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/pool.js'
+import { createDb, type Db } from '../../src/db/tables.js'
 import { createHasher } from '../../src/hasher.js'
 import { startServer, type ServerProcess } from '../helpers/server-process.js'
 import type { Settings } from '../helpers/settings.js'
 import { signer } from '../helpers/signer.js'
 import type { Stores } from '../helpers/stores.js'
 import type { Owner } from '../helpers/teardown.js'
-import { makePlace, withDatabase } from '../load/place.js'
+import { makePlace } from '../load/place.js'
 import { putStock, type Amounts, type Stock } from '../load/stock.js'
 import type { Process } from './contest.js'
 
@@ -25,8 +28,8 @@ export interface Stage {
   issue: Tokens['issue']
   /** Issues with other settings, as a service that has them would. */
   issuerFor (others: Settings): Promise<Tokens['issue']>
+  db: Db
   put (amounts: Partial<Amounts>): Promise<Stock>
-  database<T> (work: (db: Db) => Promise<T>): Promise<T>
   /** @param others in place of the stage's settings */
   service (others?: Settings): Promise<Process & ServerProcess>
   limit (name: string): Promise<Process>
@@ -35,7 +38,11 @@ export interface Stage {
 /** @param profiles folder for CPU profiles of the services, if they are wanted */
 export async function makeStage (owner: Owner, stores: Stores, profiles?: string): Promise<Stage> {
   const settings = await makePlace(owner, stores)
-  const { sealKeys, jwtKeys } = readConfig(settings)
+  const { sealKeys, jwtKeys, databaseUrl } = readConfig(settings)
+  const pool = openPostgres(databaseUrl!, 2, () => {}, 0)
+  owner.teardown(() => pool.close())
+  await migrateUp(pool.dialect, serviceMigrations)
+  const db = createDb(pool.dialect)
   const seal = createSeal(sealKeys!, NAMESPACE)
   const passwordHash = await (await createHasher()).hash(PASSWORD)
   const issuerFor = async (others: Settings) => (await signer(readConfig({ ...settings, ...others }))).issue
@@ -44,8 +51,8 @@ export async function makeStage (owner: Owner, stores: Stores, profiles?: string
     settings,
     issue: await issuerFor({}),
     issuerFor,
-    put: (amounts) => withDatabase(settings, (db) => putStock(db, seal, passwordHash, { guarded: 0, people: 0, verifications: 0, refreshes: 0, ...amounts })),
-    database: (work) => withDatabase(settings, work),
+    db,
+    put: (amounts) => putStock(db, seal, passwordHash, { guarded: 0, people: 0, verifications: 0, refreshes: 0, ...amounts }),
 
     async service (others = {}) {
       const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]

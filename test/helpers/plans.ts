@@ -3,16 +3,18 @@ import pg from 'pg'
 /** A node of a plan, as `explain (format json)` has it. */
 interface Node {
   'Node Type': string
+  'Parent Relationship'?: string
   'Index Name'?: string
   'Relation Name'?: string
   'Shared Hit Blocks': number
   'Shared Read Blocks': number
   'Actual Loops': number
+  'Actual Rows': number
   Plans?: Node[]
 }
 
-/** What Postgres did for a statement: each node of its plan in order, what it goes by, and the pages it touched, those of its children included. */
-export interface Plan { nodes: Array<{ what: string, pages: number, loops: number }> }
+/** What Postgres did for a statement: each node of its plan in order, what it goes by, the pages it touched, those of its children included, and the rows it wrote. */
+export interface Plan { nodes: Array<{ what: string, pages: number, loops: number, written: number }> }
 
 const EXPLAINABLE = /^\s*(with|select|insert|update|delete)\b/i
 const BEGINS = /^\s*(begin|start transaction)\b/i
@@ -55,10 +57,15 @@ export function explainAll (): { plans: Map<string, Plan>, stop (): void } {
 
 function nodesOf (node: Node): Plan['nodes'] {
   const what = [node['Node Type'], node['Index Name'] ?? node['Relation Name'] ?? ''].join(' ').trim()
-  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'] }, ...(node.Plans ?? []).flatMap(nodesOf)]
+  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'], written: writtenBy(node) }, ...(node.Plans ?? []).flatMap(nodesOf)]
 }
 
-/** A statement in few words, for a table: what it touches, in order. */
+/** What a node that changes a table is given is what it writes. */
+function writtenBy ({ 'Node Type': type, Plans = [] }: Node): number {
+  return type === 'ModifyTable' ? Plans.filter((plan) => plan['Parent Relationship'] === 'Outer').reduce((sum, plan) => sum + plan['Actual Rows'], 0) : 0
+}
+
+/** A statement in few words, for a table. */
 export function nameOf (text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim().slice(0, 70)
 }

@@ -11,7 +11,7 @@ import { createOwner } from '../helpers/teardown.js'
 import { differences, plansAt, type PlansAt } from './plans-at.js'
 
 const FEW = 1_000
-const LIVES = 100
+const LIVES = 30
 
 const many = Number(process.argv[2] ?? 1_000_000)
 const { databaseUrl } = await findStores(process.env)
