@@ -36,6 +36,8 @@ export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'lo
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
     handlerTimeout: REQUEST_MS,
+    // Migrations wait for other replicas', and a first start on a busy machine for the embedded database: as long as it takes.
+    pluginTimeout: 0,
     http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     return503OnClosing: false,

@@ -6,7 +6,7 @@ import type { Demand } from '../../src/core/assurance.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { bearer, DateTime, needsFresh, refused } from '../schemas.js'
 
-const SessionAnswer = Type.Object({
+export const SessionAnswer = Type.Object({
   userId: Type.String(),
   sessionId: Type.String(),
   otpDeviceId: Type.Union([Type.String(), Type.Null()], { description: 'The device that verified the session, `recovery`, or null.' }),

@@ -17,13 +17,12 @@ export function tellHost (endSessions: EndSessions | undefined, report: (error: 
   const closing = new AbortController()
 
   async function tell (userId: string, except: string | null): Promise<void> {
-    for (let attempt = 1; endSessions !== undefined; attempt++) {
+    for (let tries = 1; tries <= TRIES; tries++) {
       try {
-        return await endSessions(userId, { except })
+        return await endSessions?.(userId, { except })
       } catch (error) {
-        report(error, attempt === TRIES)
-        if (attempt === TRIES) return
-        await delay(FIRST_RETRY_MS * 2 ** (attempt - 1) * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
+        report(error, tries === TRIES)
+        await delay(FIRST_RETRY_MS * 2 ** (tries - 1) * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
       }
     }
   }

@@ -9,7 +9,6 @@ import { createDb, type Db } from './tables.js'
 export interface OpenedDatabase extends Db { readonly feedDb: Db }
 
 /** Where a host keeps its data: a pg Pool, a Kysely instance, an address. Pools and instances stay the host's, and are never closed here. */
-// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the host's own tables, which are nothing to us
 export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
 
 export interface Opened {
@@ -61,11 +60,19 @@ const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof 
 /** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
   const connect = (): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
-    kysely.getExecutor().provideConnection((connection) => new Promise<void>((release) => {
+    kysely.getExecutor().provideConnection(async (connection) => {
+      const { promise: isBack, resolve: release } = deferred()
       resolve(clientOf(connection, statementMs, release))
-    })).catch((error: unknown) => { reject(asRefusal(error)) })
+      await isBack
+    }).catch((error: unknown) => { reject(asRefusal(error)) })
   })
   return new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool })
+}
+
+function deferred (): { promise: Promise<void>, resolve: () => void } {
+  let resolve!: () => void
+  const promise = new Promise<void>((_resolve) => { resolve = _resolve })
+  return { promise, resolve }
 }
 
 function clientOf (connection: DatabaseConnection, statementMs: number, release: () => void): PostgresPoolClient {

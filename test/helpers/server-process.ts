@@ -29,9 +29,11 @@ export interface ServerProcess {
 /**
  * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
  * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
+ *
+ * @param nodeOptions for Node itself, such as `--cpu-prof`
  */
-export function startServer (t: Owner, settings: Settings): ServerProcess {
-  const { child, said, saying, stillRunning, exited, kill } = startNode(t, [SERVER], { PORT: '0', ...settings })
+export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
+  const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, SERVER], { PORT: '0', ...settings })
   const listening = async () => await saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
 
   return {

@@ -10,13 +10,13 @@
  */
 import { parseArgs } from 'node:util'
 import autocannon from 'autocannon'
-import Fastify from 'fastify'
-import tokens, { type Tokens } from '../../plugins/tokens.js'
-import { readConfig, type Config } from '../../src/config.js'
+import type { Tokens } from '../../plugins/tokens.js'
+import { readConfig } from '../../src/config.js'
 import { createSeal } from '../../src/core/seal.js'
 import { createHasher } from '../../src/hasher.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
 import { startServer } from '../helpers/server-process.js'
+import { signer } from '../helpers/signer.js'
 import { findStores, type Stores } from '../helpers/stores.js'
 import { createOwner, type Owner } from '../helpers/teardown.js'
 import { makePlace, withDatabase } from './place.js'
@@ -144,15 +144,6 @@ const columns = ['scenario', 'requests', 'seconds', 'req/s', 'p50 ms', 'p99 ms',
 const line = ([first, ...others]: readonly string[]) => first!.padEnd(22) + others.map((text) => text.padStart(10)).join('')
 const row = ({ name, requests, seconds, p50, p99, errors, statuses }: Measured) =>
   line([name, String(requests), seconds.toFixed(1), (requests / seconds).toFixed(0), String(p50), String(p99), String(errors)]) + statuses.map((status) => ` ${status}`).join('')
-
-async function signer ({ jwtAlg, jwtKeys = [], jwtIssuer, jwtAudience, accessSeconds, refreshSeconds }: Config): Promise<Tokens> {
-  const app = Fastify()
-  await app.register(tokens, {
-    algorithm: jwtAlg, keys: jwtKeys, settings: { issuer: jwtIssuer, audience: jwtAudience, accessSeconds, refreshSeconds }, nowSeconds: () => Date.now() / 1000
-  })
-  await app.ready()
-  return app.tokens
-}
 
 /** @returns whether every answer was what it should be */
 async function main (owner: Owner, options: Options): Promise<boolean> {

@@ -7,16 +7,16 @@
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
 import { cpus, loadavg } from 'node:os'
-import Fastify from 'fastify'
 import { serviceMigrations } from '../../migrations/index.js'
-import tokens, { type Tokens } from '../../plugins/tokens.js'
-import { readConfig, type Config } from '../../src/config.js'
+import type { Tokens } from '../../plugins/tokens.js'
+import { readConfig } from '../../src/config.js'
 import { createSeal } from '../../src/core/seal.js'
 import { migrateUp } from '../../src/db/migrate.js'
 import { openPostgres } from '../../src/db/postgres.js'
 import { createDb } from '../../src/db/tables.js'
 import { createHasher } from '../../src/hasher.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
+import { signer } from '../helpers/signer.js'
 import { putStock, type Stock } from '../load/stock.js'
 import { connectTo, type Answer, type Client } from './client.js'
 import { PASSWORD, wrongCode } from './people.js'
@@ -110,15 +110,6 @@ async function stockOf ({ settings, postgres }: Place): Promise<Stock> {
   } finally {
     await pool.close()
   }
-}
-
-async function signer ({ jwtAlg, jwtKeys = [], jwtIssuer, jwtAudience, accessSeconds, refreshSeconds }: Config): Promise<Tokens> {
-  const app = Fastify()
-  await app.register(tokens, {
-    algorithm: jwtAlg, keys: jwtKeys, settings: { issuer: jwtIssuer, audience: jwtAudience, accessSeconds, refreshSeconds }, nowSeconds: () => Date.now() / 1000
-  })
-  await app.ready()
-  return app.tokens
 }
 
 function costOf (of: (part: typeof PARTS[number]) => number): Cost {

@@ -1,0 +1,87 @@
+import { sql } from 'kysely'
+import { row } from '../../src/db/tables.js'
+import { stepAt, totp } from '../helpers/authenticator.js'
+import { around, asking, interleave, portionsFor, supply, WARM_UP, type Contestant, type Process } from './contest.js'
+import { closedLoop, get, post } from './generator.js'
+import { atLeast, rowOf, type Row } from './rows.js'
+import type { Work } from './run.js'
+import type { Stage } from './stage.js'
+
+const AT_ONCE = 32
+
+/** `POST /totp/login`: accepted, each user once; and the two ways in which an attack is turned away. */
+export const codes: Work = async (stage, _owner, { rounds, writingRounds, verifications: times, floods }) => {
+  const ours = await stage.service()
+  const accepted = await interleave({
+    limit: await updating(stage, times, writingRounds),
+    ours: await verifying(stage, ours, times, writingRounds)
+  }, { rounds: writingRounds, times, atOnce: AT_ONCE })
+  const flooded = await interleave({
+    limit: asking('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
+    locked: await locked(stage, ours),
+    repeated: await repeated(stage, ours, rounds)
+  }, { rounds, times: floods, atOnce: AT_ONCE, warmUp: WARM_UP })
+
+  const work = '`POST /totp/login`'
+  return [
+    rowOf(work, accepted.limit),
+    rowOf(work, accepted.ours, { verdicts: atLeast(accepted.limit, accepted.ours, 0.4) }),
+    rowOf(`${work}, flood`, flooded.limit),
+    rowOf(`${work}, flood`, flooded.locked, { verdicts: atLeast(flooded.limit, flooded.locked, 0.3) }),
+    rowOf(`${work}, flood`, flooded.repeated, { verdicts: atLeast(flooded.limit, flooded.repeated, 0.3) })
+  ] satisfies Row[]
+}
+
+/** Two conditional updates by primary key, each user once. */
+async function updating (stage: Stage, times: number, rounds: number): Promise<Contestant> {
+  const process = await stage.limit('two updates')
+  const { guarded } = await stage.put({ guarded: times * portionsFor(rounds) })
+  const { next, nextPortion } = supply(guarded.map(({ userId }) => post('/totp/login', { userId })), times)
+  return asking('two conditional UPDATEs', process, next, { prepare: async () => { nextPortion() } })
+}
+
+async function verifying (stage: Stage, process: Process, times: number, rounds: number): Promise<Contestant> {
+  const { next, nextPortion } = await codesFor(stage, times, portionsFor(rounds))
+  return asking('accepted, each user once', process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
+}
+
+/** Whoever gives a code has just logged in with the password, most often at the same replica: it knows the session. */
+async function makeKnown ({ port }: Process, portion: ReadonlyArray<{ status: Buffer }>): Promise<void> {
+  await closedLoop({ port, next: around(portion.map(({ status }) => status)), status: 200 }, portion.length, AT_ONCE)
+}
+
+/** Codes are made when they are given. */
+async function codesFor (stage: Stage, times: number, portionCount: number) {
+  const { verifications, aheadMs } = await stage.put({ verifications: times * portionCount })
+  const ready = verifications.map(({ session, secret }) => {
+    const { access } = stage.issue(session)
+    return {
+      status: get('/totp/status', access),
+      login: () => post('/totp/login', { token: totp(secret, stepAt(new Date(Date.now() + aheadMs))) }, access)
+    }
+  })
+  return supply(ready, times)
+}
+
+/** Somebody whose TOTP is locked, and different codes. */
+async function locked (stage: Stage, process: Process): Promise<Contestant> {
+  const { verifications: [victim] } = await stage.put({ verifications: 1 })
+  const { userId } = victim!.session
+  await row(stage.db, sql`update ${stage.db.table.otp_user} set failures = 9, locked_until = now() + interval '1 day' where user_id = ${userId}`)
+  const { access } = stage.issue(victim!.session)
+  const guesses = Array.from({ length: 1_000 }, (_, i) => post('/totp/login', { token: String(i).padStart(6, '0') }, access))
+  return asking('one user, locked', process, around(guesses), { status: 429 })
+}
+
+/** Somebody who gives the same wrong code over and over; another one in each round, before a lock comes of it. */
+async function repeated (stage: Stage, process: Process, rounds: number): Promise<Contestant> {
+  const { verifications } = await stage.put({ verifications: portionsFor(rounds) })
+  const { next, nextPortion } = supply(verifications.map(({ session }) => post('/totp/login', { token: '000000' }, stage.issue(session).access)), 1)
+  return asking('one user, one wrong code again and again', process, next, {
+    status: 400,
+    async prepare () {
+      nextPortion()
+      await closedLoop({ port: process.port, next, status: 400 }, 1, 1)
+    }
+  })
+}

@@ -1,0 +1,57 @@
+import { readFile } from 'node:fs/promises'
+import { availableParallelism } from 'node:os'
+import { startServer } from '../helpers/server-process.js'
+import { freshDataDir, freshKeys, type Settings } from '../helpers/settings.js'
+import { around, spread } from './contest.js'
+import { closedLoop, get, post } from './generator.js'
+import type { Row } from './rows.js'
+import type { Work } from './run.js'
+import { PASSWORD } from './stage.js'
+
+const AT_ONCE = 32
+const BASE_MIB = 130
+const MIB_PER_HASH = 19
+
+/** What a service holds that knows many sessions, and what a rush of log-ins adds. Redis and Postgres are outside. */
+export const memory: Work = async (stage, _owner, { remembered, passwords }) => {
+  const { guarded, people } = await stage.put({ guarded: remembered, people: AT_ONCE })
+  const service = await stage.service()
+  const idleMib = await service.memory()
+  await closedLoop({ port: service.port, next: around(guarded.map((session) => get('/session', stage.issue(session).access))), status: 200 }, remembered, AT_ONCE)
+  const knowingMib = await service.memory()
+  await closedLoop({ port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 }, passwords, AT_ONCE)
+  const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
+  const hashes = Math.min(availableParallelism(), 3)
+  const held = (contestant: string, mib: number, most?: number): Row => ({
+    work: 'resident memory',
+    contestant,
+    verdicts: [{ goal: most === undefined ? '–' : `< ${most} MiB`, measured: `${mib.toFixed(0)} MiB`, holds: most === undefined || mib < most }]
+  })
+  return [
+    held('just started', idleMib),
+    held(`knows ${remembered} sessions`, knowingMib, BASE_MIB),
+    held(`the most, with ${hashes} hashes in flight`, peakMib, BASE_MIB + MIB_PER_HASH * hashes)
+  ]
+}
+
+/** From the command until it listens. */
+export const start: Work = async (stage, owner, { starts }) => {
+  const time = async (settings: Settings) => {
+    const seconds: number[] = []
+    // The first start makes what the others find.
+    for (let i = 0; i <= starts; i++) {
+      const beganAtMs = performance.now()
+      const service = startServer(owner, settings)
+      await service.listening()
+      if (i > 0) seconds.push((performance.now() - beganAtMs) / 1000)
+      await service.kill('SIGTERM')
+    }
+    return spread(seconds)
+  }
+  const row = (contestant: string, { lowest, median, highest }: Awaited<ReturnType<typeof time>>, most: number): Row => ({
+    work: 'start, until it listens',
+    contestant,
+    verdicts: [{ goal: `< ${most} s`, measured: `${median.toFixed(2)} s (${lowest.toFixed(2)}–${highest.toFixed(2)})`, holds: median < most }]
+  })
+  return [row('embedded, second start', await time({ ...freshKeys(), DATA_DIR: await freshDataDir(owner) }), 2), row('with PostgreSQL and Redis', await time(stage.settings), 1)]
+}

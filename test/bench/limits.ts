@@ -1,0 +1,65 @@
+/**
+ * The limits that the service is measured against: apps of one route, each in a process of its own.
+ * `fork('limits.js', [name])` sends the port that it listens on; what it needs stands in the environment.
+ */
+import type { AddressInfo } from 'node:net'
+import fastifyJwt from '@fastify/jwt'
+import { Type, type TSchema } from '@sinclair/typebox'
+import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import { sql } from 'kysely'
+import { refused, TokenPair } from '../../routes/schemas.js'
+import { SessionAnswer } from '../../routes/session/index.js'
+import { openPostgres } from '../../src/db/postgres.js'
+import { createDb, row } from '../../src/db/tables.js'
+
+const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '' } = process.env
+/** As the service's own by default. */
+const CONNECTIONS = 10
+
+const facts = { userId: '0f8fad5b-d9cb-469f-a165-70867728950e', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da', otpTime: 1795424400 }
+const EXPIRES_AT_MS = 1_798_016_400_000
+/** As long as a pair of ours. */
+const pair = { access: 'a'.repeat(480), refresh: 'r'.repeat(490) }
+const noStore = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
+
+/** What `/session` answers, with its headers, for nothing. */
+function answerSession (reply: FastifyReply): FastifyReply {
+  reply.headers({ ...noStore, 'x-user-id': facts.userId, 'x-session-id': facts.sessionId, 'x-otp-device-id': facts.otpDeviceId })
+  return reply.send({ ...facts, expiresAt: new Date(EXPIRES_AT_MS) })
+}
+
+const session = { schema: { response: { 200: SessionAnswer } } }
+const taking = (body: TSchema) => ({ schema: { body, response: { 200: TokenPair } } })
+const { 429: Refused } = refused(['OTP_LOCKED'])
+
+/** So many updates by primary key that come true once, each a commit, then an answer of a kilobyte. */
+function updating (app: FastifyInstance, path: string, times: number): void {
+  const db = createDb(openPostgres(databaseUrl, CONNECTIONS, console.error).dialect)
+  app.post<{ Body: { userId: string } }>(path, taking(Type.Object({ userId: Type.String() })), async ({ body }, reply) => {
+    for (let version = 0; version < times; version++) {
+      const done = await row(db, sql`update ${db.table.otp_user} set version = version + 1 where user_id = ${body.userId} and version = ${version} returning version`)
+      if (done === undefined) throw new Error('done before')
+    }
+    return reply.headers(noStore).send(pair)
+  })
+}
+
+const limits: Record<string, (app: FastifyInstance) => void> = {
+  bare: (app) => { app.get('/session', session, (_request, reply) => answerSession(reply)) },
+  jwt (app) {
+    app.register(fastifyJwt, { secret: Buffer.from(secret, 'base64url') })
+    app.get('/session', { ...session, onRequest: (request) => request.jwtVerify() }, (_request, reply) => answerSession(reply))
+  },
+  refusing (app) {
+    const body = { statusCode: 429, code: 'OTP_LOCKED', error: 'Too Many Requests', message: 'Too many wrong codes. Try again later.', retryAfterSeconds: 60 }
+    app.post('/totp/login', { schema: { body: Type.Object({ token: Type.String() }), response: { 429: Refused } } }, (_request, reply) => reply.code(429).headers({ ...noStore, 'retry-after': '60' }).send(body))
+  },
+  'two updates': (app) => { updating(app, '/totp/login', 2) },
+  'one update': (app) => { updating(app, '/token/refresh', 1) }
+}
+
+const app = Fastify()
+limits[process.argv[2] ?? '']!(app)
+await app.listen({ port: 0, host: '127.0.0.1' })
+process.send!((app.server.address() as AddressInfo).port)
+process.once('disconnect', () => process.exit())

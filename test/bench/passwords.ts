@@ -1,0 +1,89 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { sql } from 'kysely'
+import { row } from '../../src/db/tables.js'
+import { call } from '../helpers/http-client.js'
+import type { Owner } from '../helpers/teardown.js'
+import { until } from '../helpers/wait.js'
+import { around, asking, interleave, type Contestant, type Process } from './contest.js'
+import { closedLoop, get, openLoop, post, quantile } from './generator.js'
+import { atLeast, rowOf, type Row } from './rows.js'
+import type { Work } from './run.js'
+import { PASSWORD, type Stage } from './stage.js'
+
+const AT_ONCE = 16
+const RUSH_AT_ONCE = 64
+/** So slow that nothing but the rush is in the way. */
+const GUARDED_PER_SECOND = 200
+const PROBES_PER_SECOND = 50
+
+/** `POST /token` beside argon2id alone, and what a rush of log-ins does to everybody else. */
+export const passwords: Work = async (stage, owner, { rounds, passwords: times, latency: { seconds } }) => {
+  const { people, guarded } = await stage.put({ people: 100, guarded: 100 })
+  const logIns = around(people.map((username) => post('/token', { username, password: PASSWORD })))
+  const service = await stage.service()
+  const { limit, ours } = await interleave({
+    limit: await hashing(owner),
+    ours: asking('passwords', service, logIns)
+  }, { rounds, times, atOnce: AT_ONCE })
+
+  const reads = around(guarded.map((session) => get('/session', stage.issue(session).access)))
+  const quiet = await bystanders(stage, service, reads, seconds)
+  let isOver = false
+  // More at a time than there are turns: most of them wait, and none is turned away.
+  const rush = closedLoop({ port: service.port, next: logIns, status: 200 }, Infinity, RUSH_AT_ONCE, () => isOver)
+  const rushed = await bystanders(stage, service, reads, seconds)
+  isOver = true
+  await rush
+
+  const work = '`POST /token`'
+  const during = (what: string, name: keyof typeof quiet, goal: string, most: number): Row => ({
+    work: `${work}, a rush of ${RUSH_AT_ONCE} at once`,
+    contestant: what,
+    verdicts: [{ goal, measured: `${rushed[name].toFixed(1)} ms, quiet ${quiet[name].toFixed(1)} ms`, holds: rushed[name] <= most }]
+  })
+  return [
+    rowOf(work, limit),
+    rowOf(work, ours, { verdicts: atLeast(limit, ours, 0.9) }),
+    during('`/session` meanwhile, p99', 'sessionMs', '≤ 3 × quiet', 3 * quiet.sessionMs),
+    during('`/livez` meanwhile, p99', 'livezMs', '< 50 ms', 50),
+    during('back after all connections to Postgres were ended', 'reconnectMs', '≤ quiet + 100 ms', quiet.reconnectMs + 100)
+  ]
+}
+
+async function hashing (owner: Owner): Promise<Contestant> {
+  const child = fork(join(import.meta.dirname, 'hashing.js'))
+  owner.teardown(() => child.kill('SIGKILL'))
+  await once(child, 'message')
+  return {
+    name: 'argon2id alone',
+    pid: child.pid!,
+    async run (times) {
+      child.send(times)
+      const [seconds] = await once(child, 'message') as [number]
+      return { seconds, wrong: 0 }
+    }
+  }
+}
+
+/** How everybody else fares. */
+async function bystanders (stage: Stage, process: Process, reads: () => Buffer, seconds: number): Promise<{ sessionMs: number, livezMs: number, reconnectMs: number }> {
+  const { port } = process
+  const p99 = async (next: () => Buffer, perSecond: number) => quantile((await openLoop({ port, next, status: 200 }, perSecond, seconds, 16)).latenciesMs, 0.99)
+  return {
+    sessionMs: await p99(reads, GUARDED_PER_SECOND),
+    livezMs: await p99(() => get('/livez'), PROBES_PER_SECOND),
+    reconnectMs: await reconnect(stage, process)
+  }
+}
+
+/** From when every connection of the service's was ended until a session that it does not know is answered by Postgres. */
+async function reconnect (stage: Stage, { port }: Process): Promise<number> {
+  const { guarded: [unknown] } = await stage.put({ guarded: 1 })
+  const { access } = stage.issue(unknown!)
+  await row(stage.db, sql`select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name = 'countersign' and pid <> pg_backend_pid()`)
+  const beganAtMs = performance.now()
+  await until('Postgres to be asked again', async () => (await call(`http://127.0.0.1:${port}`, 'GET', '/session', { access })).status === 200)
+  return performance.now() - beganAtMs
+}

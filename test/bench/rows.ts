@@ -1,0 +1,60 @@
+import { ratio, type Measured, type Spread } from './contest.js'
+
+/** A line of the table: what one contestant did at one kind of work. What was not measured is absent. */
+export interface Row {
+  work: string
+  contestant: string
+  cpuUs?: Spread
+  perSecond?: Spread
+  /** 99th percentile at half of capacity, over the rounds. */
+  p99Ms?: Spread
+  /** What is asked of it, what came out, and whether that is enough. */
+  verdicts?: Verdict[]
+}
+
+export interface Verdict { goal: string, measured: string, holds: boolean }
+
+export function rowOf (work: string, { name, cpuUs, perSecond }: Measured, more: Pick<Row, 'p99Ms' | 'verdicts'> = {}): Row {
+  return { work, contestant: name, cpuUs, perSecond, ...more }
+}
+
+/** In lowest CPU for each request, which is what noise can only add to. */
+export function atMostOver (limit: Measured, ours: Measured, us: number): Verdict {
+  const over = ours.cpuUs.lowest - limit.cpuUs.lowest
+  return { goal: `≤ ${limit.name} + ${us} µs`, measured: `${over < 0 ? '−' : '+'} ${Math.abs(over).toFixed(1)} µs`, holds: over <= us }
+}
+
+/** Both in CPU and in throughput; which of the two is judged is the CPU, since throughput hangs on whoever else is there. */
+export function atLeast (limit: Measured, ours: Measured, share: number): Verdict[] {
+  const byCpu = ratio(limit.cpuUsByRound, ours.cpuUsByRound)
+  const byRate = ratio(ours.perSecondByRound, limit.perSecondByRound)
+  return [{
+    goal: `≥ ${share} × ${limit.name}`,
+    measured: `${text(byCpu)} by CPU, ${text(byRate)} by throughput`,
+    holds: byCpu.median >= share
+  }]
+}
+
+const HEAD = ['work', 'contestant', 'CPU µs: lowest', 'median', 'per second: median', 'p99 ms', 'goal', 'measured', 'holds']
+
+/** In Markdown, so that it can go into docs/performance.md as it is. */
+export function table (rows: readonly Row[]): string {
+  const lines = rows.flatMap(({ work, contestant, cpuUs, perSecond, p99Ms, verdicts = [] }) => {
+    const [first, ...others] = verdicts.map(({ goal, measured, holds }) => [goal, measured, holds ? 'yes' : '**no**'])
+    const figures = [
+      cpuUs?.lowest.toFixed(1) ?? '', cpuUs?.median.toFixed(1) ?? '',
+      perSecond === undefined ? '' : `${whole(perSecond.median)} (${whole(perSecond.lowest)}–${whole(perSecond.highest)})`,
+      p99Ms === undefined ? '' : `${p99Ms.median.toFixed(2)} (${p99Ms.lowest.toFixed(2)}–${p99Ms.highest.toFixed(2)})`
+    ]
+    return [[work, contestant, ...figures, ...first ?? ['', '', '']], ...others.map((verdict) => ['', '', '', '', '', '', ...verdict])]
+  })
+  return [HEAD, HEAD.map((_name, i) => i < 2 || i > 5 ? '---' : '---:'), ...lines].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
+}
+
+function whole (value: number): string {
+  return value.toFixed(0)
+}
+
+export function text ({ lowest, median, highest }: Spread): string {
+  return `${median.toFixed(2)} (${lowest.toFixed(2)}–${highest.toFixed(2)})`
+}

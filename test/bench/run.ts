@@ -1,0 +1,112 @@
+/**
+ * `npm run bench`: what the service costs, against what the same machine could do at best, in the same run. Prints one
+ * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
+ * machine) and Linux, whose accounts say how much CPU a process used.
+ *
+ *   npm run bench -- --quick                   in under a minute, and rough
+ *   npm run bench -- --only session            one part: session, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --profile build/profiles  with a CPU profile of each service
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { availableParallelism, cpus, loadavg } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { findStores } from '../helpers/stores.js'
+import { createOwner, type Owner } from '../helpers/teardown.js'
+import { codes } from './codes.js'
+import { memory, start } from './footprint.js'
+import { passwords } from './passwords.js'
+import { refreshes } from './refreshes.js'
+import { table, type Row } from './rows.js'
+import { session } from './session.js'
+import { makeStage, type Stage } from './stage.js'
+
+/** How much is asked of each contestant. */
+export interface Scale {
+  rounds: number
+  /** Of what writes to Postgres: it takes longer, and is less of a matter of microseconds. */
+  writingRounds: number
+  /** Guarded requests a round; different sessions a round where each is asked about once; and sessions that end meanwhile. */
+  guarded: number
+  known: number
+  unknown: number
+  endings: number
+  /** Accepted codes, refreshes and passwords a round, and requests of a flood. */
+  verifications: number
+  refreshes: number
+  passwords: number
+  floods: number
+  latency: { rounds: number, seconds: number, atOnce: number }
+  /** Sessions that a process remembers, when it is weighed. */
+  remembered: number
+  starts: number
+}
+
+const full: Scale = {
+  rounds: 7,
+  writingRounds: 5,
+  guarded: 20_000,
+  known: 12_500,
+  unknown: 2_500,
+  endings: 10_000,
+  verifications: 5_000,
+  refreshes: 5_000,
+  passwords: 200,
+  floods: 10_000,
+  latency: { rounds: 5, seconds: 3, atOnce: 64 },
+  remembered: 100_000,
+  starts: 5
+}
+const quick: Scale = {
+  rounds: 3,
+  writingRounds: 3,
+  guarded: 5_000,
+  known: 1_000,
+  unknown: 250,
+  endings: 1_000,
+  verifications: 300,
+  refreshes: 300,
+  passwords: 40,
+  floods: 2_000,
+  latency: { rounds: 1, seconds: 1, atOnce: 64 },
+  remembered: 2_000,
+  starts: 1
+}
+
+export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
+
+const works: Record<string, Work> = { session, codes, refreshes, passwords, memory, start }
+
+async function main (): Promise<void> {
+  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } } })
+  const chosen = values.only === undefined ? works : { [values.only]: works[values.only] }
+  const stores = await findStores(process.env)
+  if (stores.databaseUrl === undefined || stores.redisUrl === undefined) throw new Error('The bench needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL.')
+
+  const machine = { at: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model ?? '', cores: availableParallelism(), load: loadavg()[0], quick: values.quick }
+  console.log(`${machine.at} Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load average ${machine.load?.toFixed(1)}`)
+  const rows: Row[] = []
+  for (const [name, work] of Object.entries(chosen)) {
+    if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
+    // What one part leaves behind must not slow the next.
+    const owner = createOwner()
+    current = owner
+    try {
+      rows.push(...await work(await makeStage(owner, stores, values.profile), owner, values.quick ? quick : full))
+    } finally {
+      await owner.end()
+    }
+    console.error(`${name}: done`)
+  }
+  console.log(table(rows))
+  await mkdir('bench', { recursive: true })
+  await writeFile(join('bench', 'latest.json'), JSON.stringify({ machine, rows }, null, 2) + '\n')
+}
+
+/** Whose things are to be put away if the run is broken off. */
+let current: ReturnType<typeof createOwner> | undefined
+for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+  process.once(signal, () => { void Promise.resolve(current?.end()).finally(() => process.exit(1)) })
+}
+
+await main()

@@ -1,0 +1,73 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { serviceMigrations } from '../../migrations/index.js'
+import type { Tokens } from '../../plugins/tokens.js'
+import { readConfig } from '../../src/config.js'
+import { createSeal } from '../../src/core/seal.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/postgres.js'
+import { createDb, type Db } from '../../src/db/tables.js'
+import { createHasher } from '../../src/hasher.js'
+import { startServer, type ServerProcess } from '../helpers/server-process.js'
+import type { Settings } from '../helpers/settings.js'
+import { signer } from '../helpers/signer.js'
+import type { Stores } from '../helpers/stores.js'
+import type { Owner } from '../helpers/teardown.js'
+import { makePlace } from '../load/place.js'
+import { putStock, type Amounts, type Stock } from '../load/stock.js'
+import type { Process } from './contest.js'
+
+/** As in `buildApp`: secrets are sealed for it. */
+const NAMESPACE = 'countersign'
+export const PASSWORD = 'a password for the bench'
+
+/** One database, one Redis, one set of keys; and as many services and limits on them as are asked for. */
+export interface Stage {
+  settings: Settings
+  issue: Tokens['issue']
+  /** Issues with other settings, as a service that has them would. */
+  issuerFor (others: Settings): Promise<Tokens['issue']>
+  db: Db
+  put (amounts: Partial<Amounts>): Promise<Stock>
+  /** @param others in place of the stage's settings */
+  service (others?: Settings): Promise<Process & ServerProcess>
+  limit (name: string): Promise<Process>
+}
+
+/** @param profiles folder for CPU profiles of the services, if they are wanted */
+export async function makeStage (owner: Owner, stores: Stores, profiles?: string): Promise<Stage> {
+  const settings = await makePlace(owner, stores)
+  const { sealKeys, jwtKeys, databaseUrl } = readConfig(settings)
+  const pool = openPostgres(databaseUrl!, 2, () => {}, 0)
+  owner.teardown(() => pool.close())
+  await migrateUp(pool.dialect, serviceMigrations)
+  const db = createDb(pool.dialect)
+  const seal = createSeal(sealKeys!, NAMESPACE)
+  const passwordHash = await (await createHasher()).hash(PASSWORD)
+  const issuerFor = async (others: Settings) => (await signer(readConfig({ ...settings, ...others }))).issue
+
+  return {
+    settings,
+    issue: await issuerFor({}),
+    issuerFor,
+    db,
+    put: (amounts) => putStock(db, seal, passwordHash, { guarded: 0, people: 0, verifications: 0, refreshes: 0, ...amounts }),
+
+    async service (others = {}) {
+      const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
+      const service = startServer(owner, { ...settings, ...others }, profiling)
+      // A profile is written by who ends in order.
+      if (profiles !== undefined) owner.teardown(() => service.kill('SIGTERM'))
+      return { ...service, port: Number(new URL(await service.ready()).port) }
+    },
+
+    async limit (name) {
+      const env = { PATH: process.env['PATH'], DATABASE_URL: settings['DATABASE_URL'], BENCH_SECRET: jwtKeys![0]!.bytes.toString('base64url') }
+      const child = fork(join(import.meta.dirname, 'limits.js'), [name], { env })
+      owner.teardown(() => child.kill('SIGKILL'))
+      const [port] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`the limit ${name} ended`) })]) as [number]
+      return { port, pid: child.pid! }
+    }
+  }
+}

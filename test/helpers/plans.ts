@@ -1,0 +1,71 @@
+import pg from 'pg'
+
+/** A node of a plan, as `explain (format json)` has it. */
+interface Node {
+  'Node Type': string
+  'Parent Relationship'?: string
+  'Index Name'?: string
+  'Relation Name'?: string
+  'Shared Hit Blocks': number
+  'Shared Read Blocks': number
+  'Actual Loops': number
+  'Actual Rows': number
+  Plans?: Node[]
+}
+
+/** What Postgres did for a statement: each node of its plan in order, what it goes by, the pages it touched, those of its children included, and the rows it wrote. */
+export interface Plan { nodes: Array<{ what: string, pages: number, loops: number, written: number }> }
+
+const EXPLAINABLE = /^\s*(with|select|insert|update|delete)\b/i
+const BEGINS = /^\s*(begin|start transaction)\b/i
+const ENDS = /^\s*(commit|rollback)\s*;?\s*$/i
+
+type Query = (this: pg.Client, ...args: unknown[]) => Promise<pg.QueryResult>
+
+/**
+ * From now on whatever this process asks of Postgres is explained first, run and taken back, and then done. Statements
+ * by their text; of one that is done more than once, the last. A process of a test's own, with one client at work.
+ */
+export function explainAll (): { plans: Map<string, Plan>, stop (): void } {
+  const plans = new Map<string, Plan>()
+  const prototype = pg.Client.prototype as unknown as { query: Query }
+  const plain = prototype.query
+  const inTransaction = new WeakSet<pg.Client>()
+
+  async function explain (client: pg.Client, text: string, values: unknown[]): Promise<void> {
+    const [begin, takeBack] = inTransaction.has(client) ? ['savepoint explained', 'rollback to savepoint explained'] : ['begin', 'rollback']
+    await plain.call(client, begin)
+    try {
+      const { rows } = await plain.call(client, { text: `explain (analyze, buffers, format json, timing off) ${text}`, values })
+      plans.set(text, { nodes: nodesOf((rows[0] as { 'QUERY PLAN': Array<{ Plan: Node }> })['QUERY PLAN'][0]!.Plan) })
+    } finally {
+      await plain.call(client, takeBack)
+    }
+  }
+
+  prototype.query = async function (...args) {
+    const [given] = args as [string | { text: string, values?: unknown[] }]
+    const { text, values = [] } = typeof given === 'string' ? { text: given } : given
+    if (EXPLAINABLE.test(text)) await explain(this, text, values)
+    const result = await plain.apply(this, args)
+    if (BEGINS.test(text)) inTransaction.add(this)
+    if (ENDS.test(text)) inTransaction.delete(this)
+    return result
+  }
+  return { plans, stop () { prototype.query = plain } }
+}
+
+function nodesOf (node: Node): Plan['nodes'] {
+  const what = [node['Node Type'], node['Index Name'] ?? node['Relation Name'] ?? ''].join(' ').trim()
+  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'], written: writtenBy(node) }, ...(node.Plans ?? []).flatMap(nodesOf)]
+}
+
+/** What a node that changes a table is given is what it writes. */
+function writtenBy ({ 'Node Type': type, Plans = [] }: Node): number {
+  return type === 'ModifyTable' ? Plans.filter((plan) => plan['Parent Relationship'] === 'Outer').reduce((sum, plan) => sum + plan['Actual Rows'], 0) : 0
+}
+
+/** A statement in few words, for a table. */
+export function nameOf (text: string): string {
+  return text.replaceAll(/\s+/g, ' ').trim().slice(0, 70)
+}

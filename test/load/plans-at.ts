@@ -1,0 +1,62 @@
+import { serviceMigrations } from '../../migrations/index.js'
+import { buildApp } from '../../src/app.js'
+import { readConfig } from '../../src/config.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/postgres.js'
+import { createDb } from '../../src/db/tables.js'
+import { emptyDatabase } from '../helpers/database.js'
+import { explainAll, type Plan } from '../helpers/plans.js'
+import { freshKeys } from '../helpers/settings.js'
+import type { Owner } from '../helpers/teardown.js'
+import { live } from './life.js'
+import { putManyUsers } from './many-users.js'
+
+export interface PlansAt { plans: Map<string, Plan>, livesMs: Array<Map<string, number>> }
+
+/**
+ * What Postgres does for each statement of the service, in a database with so many users.
+ *
+ * @param lives that are timed, after the one that is explained
+ */
+export async function plansAt (owner: Owner, server: string, users: number, lives = 0): Promise<PlansAt> {
+  const url = await emptyDatabase(owner, server)
+  const pool = openPostgres(url, 1, () => {}, 0)
+  await migrateUp(pool.dialect, serviceMigrations)
+  await putManyUsers(createDb(pool.dialect), users)
+  await pool.close()
+
+  const config = readConfig({ ...freshKeys(), DATABASE_URL: url, NETWORK_LIMITS: 'off', LOG_LEVEL: 'silent' })
+  const apps = await Promise.all([buildApp(config), buildApp(config)])
+  for (const app of apps) owner.teardown(() => app.close())
+  for (const app of apps) await app.ready()
+  const explaining = explainAll()
+  await live(...apps, 'ada').finally(explaining.stop)
+  const livesMs: PlansAt['livesMs'] = []
+  for (let i = 0; i < lives; i++) livesMs.push(await live(...apps, `lovelace-${i}`))
+  return { plans: explaining.plans, livesMs }
+}
+
+/** A look-up goes down an index of a few levels and to one row: with a thousand rows the index has two levels, with millions four. */
+const DEEPER_PAGES = 2
+/** A row that is written goes into each index of its table, up to three here, and splits a page now and then. */
+const WRITTEN_PAGES = 9
+
+export interface Difference { statement: string, few: string, many: string }
+
+/** Where more users make Postgres go another way, or touch more pages than deeper indexes explain. */
+export function differences (few: PlansAt['plans'], many: PlansAt['plans']): Difference[] {
+  return [...few].flatMap(([statement, { nodes }]) => {
+    const other = many.get(statement)?.nodes
+    if (other === undefined || isAlike(nodes, other)) return []
+    const say = (of: typeof nodes) => of.map(({ what, pages }) => `${what} (${pages})`).join(', ')
+    return [{ statement, few: say(nodes), many: say(other) }]
+  })
+}
+
+function isAlike (few: Plan['nodes'], many: Plan['nodes']): boolean {
+  if (few.length !== many.length || few.some(({ what }, i) => what !== many[i]!.what)) return false
+  const lookUps = few.filter(({ what }) => what.includes('Index'))
+  const written = few.reduce((sum, node) => sum + node.written, 0)
+  return many[0]!.pages <= few[0]!.pages + DEEPER_PAGES * lookUps.length + WRITTEN_PAGES * written &&
+    few.every(({ what, pages, loops }, i) => !what.includes('Index') || many[i]!.pages <= pages + DEEPER_PAGES * Math.max(loops, 1))
+}
