@@ -117,7 +117,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   })
   await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
   if (config.webhookUrl !== undefined) {
-    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, isPrivateAllowed: config.webhookPrivate === 'on' })
+    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
   const { db, sessions, seal, digestKey, tally, locks } = app.countersign
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }

@@ -3,7 +3,7 @@ import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
 import { otpDefaults } from './core/defaults.js'
 import { parseRedisAddress } from './redis/address.js'
-import { isPublic, literalAddress } from './webhook/address.js'
+import { literalAddress, receiversAt } from './webhook/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
 export type { Key } from './key-ring.js'
@@ -27,6 +27,7 @@ const YEAR_SECONDS = 365 * DAY_SECONDS
 const NAME = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
 const DATABASE_ADDRESS = 'be an address that starts with postgres:// or postgresql://'
+const NETWORK = /^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/
 const NETWORKS = 'be a comma-separated list of IPv4 or IPv6 addresses or CIDR ranges, none of them everyone'
 const ORIGINS = 'be a comma-separated list of exact origins: http or https, a lower-case host, no path, no default port, no *'
 
@@ -68,9 +69,9 @@ export const settings = Type.Object({
   OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
   WEBHOOK_URL: Type.Optional(text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.')),
   WEBHOOK_KEYS: Type.Optional(ring('Keys that sign what is sent there, spelled as SEAL_KEYS; each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.')),
-  WEBHOOK_PRIVATE: choice(['off', 'on'], 'off', 'Whether the receiver may be at a private address, and at http://.'),
+  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: addresses or CIDR ranges, comma-separated.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
-  TRUSTED_PROXIES: list(/^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
+  TRUSTED_PROXIES: list(NETWORK, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
 })
 
@@ -97,8 +98,9 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
   ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
   ['WEBHOOK_URL', 'be an address', ({ webhookUrl }) => webhookUrl === undefined || URL.canParse(webhookUrl)],
-  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || webhookUrl.startsWith('https://')],
-  ['WEBHOOK_URL', 'not be at a private address unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || isPublicHost(webhookUrl)],
+  ['WEBHOOK_PRIVATE', NETWORKS, ({ webhookPrivate }) => webhookPrivate.every(isNetwork)],
+  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE names where it leads', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate.length > 0 || webhookUrl.startsWith('https://')],
+  ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
   ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
   ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
     !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
@@ -154,9 +156,10 @@ function isNetwork (text: string): boolean {
 }
 
 /** A name is looked up when it is connected to. */
-function isPublicHost (url: string): boolean {
-  const address = literalAddress(new URL(url))
-  return address === null || isPublic(address)
+function mayBeReceiver (url: string, named: readonly string[]): boolean {
+  const target = new URL(url)
+  const address = literalAddress(target)
+  return address === null || receiversAt(target, named)(address)
 }
 
 function isRedisAddress (text: string): boolean {

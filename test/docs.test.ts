@@ -5,6 +5,7 @@ import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../src/config.js'
+import { command } from './helpers/command.js'
 import { blocksAfter } from './helpers/doc-blocks.js'
 import { fillFiles } from './helpers/doc-files.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
@@ -90,6 +91,18 @@ t.test('each package that is or is not installed with this one is explained', as
   const { dependencies, peerDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as Record<string, Record<string, string>>
   const section = /^## What is installed$([^]*)/m.exec(documents.get('docs/attach.md') ?? '')?.[1] ?? ''
   for (const name of Object.keys({ ...dependencies, ...peerDependencies })) t.ok(section.includes(`\`${name}\``), name)
+})
+
+t.test('commands of the command line are there, with the options that are shown', async (t) => {
+  const shown = new Set([...documents.values()].flatMap((text) => [...text.matchAll(/npx countersign ([a-z].*?)(?: *[#`]|$)/gm)].map(([, line = '']) => line.trim())))
+  t.ok(shown.size >= 12)
+  for (const line of shown) {
+    const [, words = ''] = /^([a-z]+(?: [a-z]+)?)/.exec(line) ?? []
+    const { stdout } = await command([...words.split(' '), '--help'], {})
+    const [head = ''] = stdout.split('\n')
+    t.ok(head.startsWith(`Usage: countersign ${words}`), line)
+    for (const [option] of line.matchAll(/ --[a-z-]+/g)) t.match(stdout, new RegExp(`^ +${option.trim()}\\b`, 'm'), `${line}: ${option}`)
+  }
 })
 
 t.test('the registration shown is the one that runs', async (t) => {

@@ -25,6 +25,8 @@ export interface Context {
 
 /** A command runs few statements at once. */
 const CONNECTIONS = 3
+/** Somebody waits, and no load balancer: over a slow line, or on a machine that is busy, is no reason to fail. */
+const CONNECT_MS = 10_000
 
 /**
  * The database alone. Embedded, under the lock that the server takes: one of them at a time. Its statements have no
@@ -32,7 +34,7 @@ const CONNECTIONS = 3
  */
 export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>): Promise<T> {
   if (databaseUrl !== undefined) {
-    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0)
+    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, CONNECT_MS)
     return await work(pool).finally(() => pool.close())
   }
   await prepareDataDir(dataDir)

@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util'
 import { migrate, migrationSql, tablesVersion } from '../attach/migrations.js'
 
-const USAGE = 'countersign tables up | status | sql [--schema countersign]: the tables of an attached Countersign, at DATABASE_URL'
+const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up to date, what is still to do, or the same as SQL.'
 
 /**
  * For a host's deployments: the tables in its own database. Apart from the service's commands, since a host has none of
@@ -10,14 +10,18 @@ const USAGE = 'countersign tables up | status | sql [--schema countersign]: the 
  * @returns the exit code: 1 if it failed, or if there is something to do; 2 if it was misused
  */
 export async function tablesCommand (args: string[], databaseUrl: string | undefined): Promise<number> {
-  const { positionals: [what = '', ...more], values: { schema } } = parse(args)
+  const { positionals: [what = '', ...more], values: { schema, help } } = parse(args)
+  if (help === true) {
+    console.log(`Usage: countersign tables ${what === '' ? 'up|status|sql' : what} [options]\n\n${DESCRIPTION}\n\n  --schema <name>  where they are: countersign by default`)
+    return 0
+  }
   const tables = schema === undefined ? {} : { schema }
   if (what === 'sql' && more.length === 0) {
     console.log(await migrationSql(tables))
     return 0
   }
   if (!['up', 'status'].includes(what) || more.length > 0) {
-    console.error(USAGE)
+    console.error('countersign tables up, status or sql; --help says more')
     return 2
   }
   if (databaseUrl === undefined || !/^postgres(ql)?:\/\/\S+$/.test(databaseUrl)) {
@@ -34,9 +38,9 @@ export async function tablesCommand (args: string[], databaseUrl: string | undef
   return pending.length === 0 ? 0 : 1
 }
 
-function parse (args: string[]): { positionals: string[], values: { schema?: string | undefined } } {
+function parse (args: string[]): { positionals: string[], values: { schema?: string | undefined, help?: boolean | undefined } } {
   try {
-    return parseArgs({ args, allowPositionals: true, options: { schema: { type: 'string' } } })
+    return parseArgs({ args, allowPositionals: true, options: { schema: { type: 'string' }, help: { type: 'boolean' } } })
   } catch {
     return { positionals: [], values: {} }
   }

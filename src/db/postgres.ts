@@ -13,12 +13,13 @@ const IDLE_IN_TRANSACTION_MS = 2_000
  * Postgres restarts.
  *
  * @param statementMs 0 for migrations, which wait for each other
+ * @param connectMs how long a connection may take: what answers no request may be patient
  */
-export function openPostgres (url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS): Pool {
+export function openPostgres (url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS): Pool {
   const pool = new pg.Pool({
     connectionString: url,
     max,
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: 'countersign',

@@ -16,12 +16,16 @@ function batches ({ table, hasAccounts }: Tx, eventsDays: number): Record<string
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   return {
-    // Of a deleted account a request that came too late may have left the lock's row.
+    // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
       with gone as (
         ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`)} returning user_id, end_reason
       ),
-      locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted')
+      locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted'),
+      told as (
+        delete from ${table.otp_event} e using gone
+        where e.user_id = gone.user_id and gone.end_reason = 'account_deleted' and e.kind <> 'account_deleted' and e.notify_after is null
+      )
       select user_id from gone`,
     // A pending device takes its recovery codes along.
     devices: sql`

@@ -7,7 +7,8 @@ import type { Owner } from './teardown.js'
 
 /*
  * An app that is nothing like the service, with the plugin attached: sessions in a cookie, users with numbers for ids in
- * a table of its own, everything under /app, an Ajv that coerces all it can, and an error handler in its own words.
+ * a table of its own, everything under /app, an Ajv that coerces all it can, an error handler in its own words, and an
+ * `endSessions` that never works.
  */
 
 /** Where it has what the service has elsewhere. */
@@ -81,9 +82,8 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, na
       void reply.header('set-cookie', `host=${cookie}; Path=/; HttpOnly; SameSite=Strict`)
       return { sessionId, answer: { access: cookie } }
     },
-    async endSessions (userId, { except }) {
-      await pool.query('update host_session set is_over = true where user_id = $1 and id is distinct from $2', [Number(userId), except])
-    },
+    // What ends here has ended, whatever becomes of the host's own session.
+    async endSessions () { throw new Error('the host does not do it') },
     ...more
   })
 

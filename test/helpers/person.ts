@@ -51,10 +51,14 @@ export class Person {
   }
 
   async login (password = this.password): Promise<LightMyRequestResponse> {
-    return this.#keep(await this.request('POST', '/token', { username: this.username, password }, null))
+    const answer = this.#keep(await this.request('POST', '/token', { username: this.username, password }, null))
+    // A host's session begins here when it is first seen.
+    if (doorOf(this.app).isHost && answer.statusCode === 200) await this.refreshTokens()
+    return answer
   }
 
   async refreshTokens (refresh = this.refresh): Promise<LightMyRequestResponse> {
+    if (doorOf(this.app).isHost) return await this.request('POST', '/token/refresh')
     return this.#keep(await this.request('POST', '/token/refresh', { refresh }, null))
   }
 

@@ -27,20 +27,6 @@ async function logIn (name: string) {
   return visitor
 }
 
-t.test('the whole flow', async (t) => {
-  await wholeFlow(t, {
-    clock: installed.clock,
-    prefix: '/account/2fa',
-    guarded: [
-      { method: 'GET', path: '/account', demand: 'plain' },
-      { method: 'POST', path: '/account/email', demand: 'fresh' },
-      { method: 'GET', path: '/admin', demand: 'required' }
-    ],
-    logIn,
-    codeOf: ({ json }) => json.problem
-  })
-})
-
 t.test('a page of somebody else makes a browser send forms and text with its cookies: nothing comes of it', async (t) => {
   const json = { 'content-type': 'application/json' }
   const answer = await fetch(`${bases[0]}/login`, { method: 'POST', headers: json, body: '{"email":"victim@example.org"}' })
@@ -55,4 +41,18 @@ t.test('a page of somebody else makes a browser send forms and text with its coo
   }
   const status = await fetch(`${bases[0]}/account/2fa/status`, { headers: { cookie } })
   t.match(await status.json(), { isOtpEnabled: false, isPending: false })
+})
+
+t.test('the whole flow', async (t) => {
+  await wholeFlow(t, {
+    clock: installed.clock,
+    prefix: '/account/2fa',
+    guarded: [
+      { method: 'GET', path: '/account', demand: 'plain' },
+      { method: 'POST', path: '/account/email', demand: 'fresh' },
+      { method: 'GET', path: '/admin', demand: 'required' }
+    ],
+    logIn,
+    codeOf: ({ json }) => json.problem
+  })
 })
