@@ -24,7 +24,14 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
 
 /** Errors are as the app's error handler makes them, ours or a host's: held against our schema, a host's would become a 500. */
 const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpStatus }) =>
-  /^[45]/.test(httpStatus ?? '') ? JSON.stringify : fastJson(schema)
+  /^[45]/.test(httpStatus ?? '') ? errorText : fastJson(schema)
+
+/** Fastify's own error handler gives the error itself to whoever serializes, and JSON sees none of an error's fields. */
+function errorText (payload: unknown): string {
+  if (!(payload instanceof Error)) return JSON.stringify(payload)
+  const { statusCode, code, error, message } = payload as Error & { statusCode?: number, code?: string, error?: string }
+  return JSON.stringify({ statusCode, code, error, message })
+}
 
 /** What is checked is what the OpenAPI document says, to the letter. */
 async function schemas (scope: FastifyInstance): Promise<void> {

@@ -10,6 +10,23 @@ interface Manifest { peerDependenciesMeta: Record<string, object>, devDependenci
 
 /** The versions that the service was tested with are those of the repository. */
 const { peerDependenciesMeta, devDependencies } = createRequire(import.meta.url)('../../package.json') as Manifest
+/** All that is needed for a host's tables. */
+const FOR_TABLES = ['pg']
+
+const [, , command, ...args] = process.argv
+const missing = (command === 'tables' ? FOR_TABLES : Object.keys(peerDependenciesMeta)).filter((name) => !isInstalled(name))
+if (missing.length > 0) {
+  console.error(`Not everything that this stands on is installed: npm install ${missing.map((name) => `${name}@${devDependencies[name]}`).join(' ')}`)
+  process.exitCode = 1
+} else if (command === 'tables') {
+  const { tablesCommand } = await import('./commands/tables.js')
+  process.exitCode = await tablesCommand(args, process.env['DATABASE_URL']).catch((error: unknown) => {
+    console.error((error as Error).message)
+    return 1
+  })
+} else {
+  await import('./cli.js')
+}
 
 function isInstalled (name: string): boolean {
   try {
@@ -18,12 +35,4 @@ function isInstalled (name: string): boolean {
   } catch {
     return false
   }
-}
-
-const missing = Object.keys(peerDependenciesMeta).filter((name) => !isInstalled(name))
-if (missing.length > 0) {
-  console.error(`The service stands on more than what attaches to a host: npm install ${missing.map((name) => `${name}@${devDependencies[name]}`).join(' ')}`)
-  process.exitCode = 1
-} else {
-  await import('./cli.js')
 }

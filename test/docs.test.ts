@@ -7,6 +7,7 @@ import t from 'tap'
 import { readConfig } from '../src/config.js'
 import { command } from './helpers/command.js'
 import { blocksAfter } from './helpers/doc-blocks.js'
+import { fillFiles } from './helpers/doc-files.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
 import { findProgram } from './helpers/programs.js'
 import { startServer } from './helpers/server-process.js'
@@ -76,6 +77,20 @@ t.test('commands are there', async (t) => {
       if (named !== 'ci' && named !== 'run') t.ok(named! in scripts, `${path}: npm run ${named}`)
     }
   }
+})
+
+t.test('the hosts shown are those that the tests run: else npm run docs', async (t) => {
+  const page = documents.get('docs/attach.md') ?? ''
+  const hosts = (await readdir('test/hosts', { withFileTypes: true })).filter((entry) => entry.isDirectory())
+  t.not(hosts.length, 0)
+  for (const { name } of hosts) t.match(page, new RegExp(`^<!-- test/hosts/${name}/`, 'm'), name)
+  t.equal(page, await fillFiles(page))
+})
+
+t.test('each package that is or is not installed with this one is explained', async (t) => {
+  const { dependencies, peerDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as Record<string, Record<string, string>>
+  const section = /^## What is installed$([^]*)/m.exec(documents.get('docs/attach.md') ?? '')?.[1] ?? ''
+  for (const name of Object.keys({ ...dependencies, ...peerDependencies })) t.ok(section.includes(`\`${name}\``), name)
 })
 
 t.test('commands of the command line are there, with the options that are shown', async (t) => {

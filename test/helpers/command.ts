@@ -2,7 +2,7 @@ import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 
-const CLI = join(import.meta.dirname, '..', '..', 'src', 'cli.js')
+const CLI = join(import.meta.dirname, '..', '..', 'src', 'bin.js')
 
 export interface Ran { code: number | null, stdout: string, stderr: string }
 

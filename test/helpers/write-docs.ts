@@ -1,6 +1,8 @@
-/** Writes the README's tables anew, from the configuration's schema, the refusals and openapi.json. Runs in the top folder. */
-import { readFile } from 'node:fs/promises'
+/** Writes the README's tables anew, from the configuration's schema, the refusals and openapi.json, and the files that docs/attach.md shows. Runs in the top folder. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { fillFiles } from './doc-files.js'
 import { docTables, fillIn, type OpenApi } from './doc-tables.js'
 
 const openApi = JSON.parse(await readFile('openapi.json', 'utf8')) as OpenApi
 await fillIn('README.md', docTables(openApi))
+await writeFile('docs/attach.md', await fillFiles(await readFile('docs/attach.md', 'utf8')))

@@ -1,0 +1,28 @@
+import countersign from 'countersign'
+import Fastify from 'fastify'
+import { createRemoteJWKSet, jwtVerify } from 'jose'
+
+const app = Fastify()
+const keys = createRemoteJWKSet(new URL(process.env.JWKS_URL))
+await countersign.migrate(process.env.DATABASE_URL)
+
+await app.register(countersign, {
+  issuer: 'Acme',
+  sealKeys: process.env.SEAL_KEYS,
+  namespace: 'acme-provider',
+  database: process.env.DATABASE_URL,
+  async identify ({ headers: { authorization = '' } }) {
+    const verified = await jwtVerify(authorization.replace(/^Bearer /, ''), keys, { issuer: 'https://login.example.org', audience: 'acme' }).catch(() => null)
+    return verified && { userId: verified.payload.sub, sessionId: verified.payload.sid, authTime: verified.payload.auth_time }
+  },
+  label: (userId) => userId,
+  // The provider's session stays what it is: the very tokens that asked become verified.
+  sameSession: true,
+  complete: (request, reply, { sessionId }) => ({ sessionId, answer: { verified: true } })
+})
+
+app.get('/orders', { preHandler: app.otpVerified }, async (request) => ({ ordersOf: request.countersign.userId }))
+app.delete('/orders', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/refunds', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
+
+console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000) })}`)

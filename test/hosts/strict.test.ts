@@ -1,0 +1,37 @@
+/** TypeScript at its strictest, with zod, Kysely and opaque tokens. */
+import { join } from 'node:path'
+import t from 'tap'
+import { need } from '../helpers/need.js'
+import { freshKeys } from '../helpers/settings.js'
+import { installHost } from './host.js'
+import { visitorAt } from './visitor.js'
+import { wholeFlow } from './whole-flow.js'
+
+await need('postgres')
+t.setTimeout(600_000)
+
+const installed = await installHost(t, 'strict', ['fastify', 'kysely@0.28.18', 'pg', 'zod@4.6.7', 'fastify-type-provider-zod@7.0.0', 'typescript', '@types/node', '@types/pg', '@electric-sql/pglite'])
+
+t.test('it compiles, with the types of libraries checked too; what is wrong does not', async (t) => {
+  t.same(await installed.run(join('node_modules', '.bin', 'tsc'), []), { code: 0, stdout: '', stderr: '' })
+})
+
+t.test('the whole flow', async (t) => {
+  const { base } = await installed.start({ SEAL_KEYS: freshKeys()['SEAL_KEYS']! }, join('build', 'server.js'))
+  await wholeFlow(t, {
+    clock: installed.clock,
+    prefix: '/me/second-factor',
+    guarded: [
+      { method: 'GET', path: '/me', demand: 'plain' },
+      { method: 'DELETE', path: '/me', demand: 'fresh' },
+      { method: 'GET', path: '/payouts', demand: 'required' }
+    ],
+    async logIn (name) {
+      const visitor = visitorAt([base])
+      const { status, text } = await visitor.ask('POST', '/login', { email: `${name}@example.org` })
+      if (status !== 200) throw new Error(`log-in: ${text}`)
+      return visitor
+    },
+    codeOf: ({ json }) => json.code
+  })
+})

@@ -1,0 +1,12 @@
+/** What `countersign/testing` promises: a host's own tests, without a database, a phone or a wait. */
+import t from 'tap'
+import { hostFolder } from './host.js'
+
+t.setTimeout(600_000)
+
+t.test("a host's own test passes", async (t) => {
+  const { run } = await hostFolder(t, 'testing', ['fastify', '@electric-sql/pglite'])
+  const { code, stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', 'second-factor.test.js'])
+  t.match(stdout, /^# pass 1$/m, stdout)
+  t.equal(code, 0)
+})

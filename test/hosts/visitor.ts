@@ -1,0 +1,40 @@
+/** Somebody's session at a host, with whatever the host gave them to show: a token, a cookie. */
+export interface Visitor {
+  ask (method: string, path: string, body?: unknown): Promise<Answer>
+  /** The same credentials as they are now, in other hands: what a thief copied. */
+  copy (): Visitor
+}
+
+export interface Answer { status: number, headers: Headers, text: string, json: any }
+
+interface Credentials { token?: string, cookie?: string }
+
+/**
+ * Shows the token or the cookie that it was given last, as a client would.
+ *
+ * @param bases instances of the host, asked by turns
+ */
+export function visitorAt (bases: readonly string[], shown: Credentials = {}): Visitor {
+  const credentials = { ...shown }
+  let turn = 0
+  return {
+    async ask (method, path, body) {
+      const answer = await fetch(`${bases[turn++ % bases.length]}${path}`, {
+        method,
+        headers: {
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
+          ...(credentials.cookie === undefined ? {} : { cookie: credentials.cookie })
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) })
+      })
+      const text = await answer.text()
+      const json = text.startsWith('{') || text.startsWith('[') ? JSON.parse(text) : {}
+      const [cookie] = answer.headers.getSetCookie()
+      if (cookie !== undefined) credentials.cookie = cookie.split(';')[0]!
+      if (typeof json.token === 'string') credentials.token = json.token
+      return { status: answer.status, headers: answer.headers, text, json }
+    },
+    copy: () => visitorAt(bases, credentials)
+  }
+}
