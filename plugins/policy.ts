@@ -4,7 +4,7 @@ import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 import { coverSessions, noteCovered, putPolicy, type Place, type Policy } from '../src/db/policy.js'
 
-/** Between two tries while Postgres does not answer. */
+/** Between two tries while Postgres does not answer; a fifth more or less, so that replicas do not come in step. */
 const RETRY_MS = 1_000
 /** Longer than any statement may take: a log-in that read the policy of before has come to an end by then. */
 const SETTLE_MS = 2_000
@@ -47,7 +47,7 @@ async function policy (app: FastifyInstance, wanted: Policy): Promise<void> {
         if (closing.signal.aborted) return
         if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the policy could not be put in force')
       }
-      await delay(RETRY_MS, undefined, { ref: false, signal: closing.signal }).catch(() => {})
+      await delay(RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal }).catch(() => {})
     }
   }
 

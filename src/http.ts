@@ -10,6 +10,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** Whether it was told to end: it serves, but not for long. */
     isLeaving: () => boolean
+    /** Lets the next `close` skip the time in which it serves on. */
+    leaveAtOnce: () => void
   }
 }
 
@@ -64,11 +66,13 @@ function leaveInSteps (app: FastifyInstance): void {
   let idle: NodeJS.Timeout | undefined
   let overdue: NodeJS.Timeout | undefined
   let isLeaving = false
+  let servesOnMs = LEAVING_MS
   app.decorate('isLeaving', () => isLeaving)
+  app.decorate('leaveAtOnce', () => { servesOnMs = 0 })
   app.addHook('preClose', async () => {
     isLeaving = true
     overdue = setTimeout(() => app.server.closeAllConnections(), REQUEST_MS)
-    if (app.server.listening) await delay(LEAVING_MS)
+    if (app.server.listening) await delay(servesOnMs)
     idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)
   })
   app.addHook('onClose', async () => {

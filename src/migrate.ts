@@ -3,7 +3,7 @@ import { serviceMigrations } from '../migrations/index.js'
 import { ConfigError, settings } from './config.js'
 import { Refusal } from './core/refusals.js'
 import { migrateUp } from './db/migrate.js'
-import { isPooled, openPostgres } from './db/pool.js'
+import { isPooled, openPostgres } from './db/postgres.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with

@@ -37,7 +37,7 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
   await page.click('.auth-btn-wrapper .btn-done')
   const status = await tryOut(page, 'Second factor', 'totpStatus')
   t.equal(status.status, 200)
-  t.same(JSON.parse(status.body), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 })
+  t.same(JSON.parse(status.body), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0, recoveryCodesWeak: false, otpDeadline: null })
 })
 
 t.test('E2 it complains of nothing and asks nobody but us', async (t) => {

@@ -50,3 +50,40 @@ t.test('O5 SIGTERM: what is under way is answered, then it ends with 0; OPS_PORT
   t.equal(await ended, 0)
   await t.rejects(fetch(`${base}/livez`))
 })
+
+/** For so long it serves on after SIGTERM, so that a proxy notices. */
+const SERVES_ON_MS = 3_000
+
+t.test('O5 SIGTERM, twice at once as npm and systemd send it: it serves on, says so, and ends with 0', { timeout: 60_000 }, async (t) => {
+  const server = startServer(t, { DATA_DIR: await freshDataDir(t) })
+  const base = await server.ready()
+  const toldAtMs = performance.now()
+  const ended = Promise.all([server.kill('SIGTERM'), server.kill('SIGTERM')])
+  const leaving = await until('it to say that it leaves', async () => {
+    const answer = await call(base, 'GET', '/readyz')
+    return answer.status === 503 ? answer : null
+  })
+  t.match(leaving.json(), { code: 'UNAVAILABLE', status: 'leaving', postgres: 'up' })
+  t.equal((await call(base, 'GET', '/livez')).status, 200)
+  t.same(await ended, [0, 0])
+  t.ok(performance.now() - toldAtMs >= SERVES_ON_MS)
+  t.notMatch(server.said(), /second/)
+})
+
+t.test('O5 Ctrl-C, which npm passes on a second time: it ends at once, with 0; a later one ends it however busy it is', { timeout: 60_000 }, async (t) => {
+  const server = startServer(t, { DATA_DIR: await freshDataDir(t) })
+  await server.ready()
+  const toldAtMs = performance.now()
+  t.same(await Promise.all([server.kill('SIGINT'), server.kill('SIGINT')]), [0, 0])
+  t.ok(performance.now() - toldAtMs < SERVES_ON_MS, `${Math.round(performance.now() - toldAtMs)} ms`)
+
+  const busy = startServer(t, { DATA_DIR: await freshDataDir(t) })
+  await busy.ready()
+  const ended = busy.kill('SIGTERM')
+  await until('it to close', () => busy.said().includes('"closing"'))
+  await until('another signal to count', async () => {
+    void busy.kill('SIGINT')
+    return await Promise.race([ended.then(() => true), new Promise<null>((resolve) => { setImmediate(resolve, null) })])
+  }, SERVES_ON_MS)
+  t.equal(await ended, 1)
+})

@@ -4,6 +4,11 @@ import { ConfigError, type Config } from '../config.js'
 
 /** Longer than any request may take: those under way are answered. */
 const DRAIN_MS = 10_000
+/**
+ * Who stops `npm start` often signals twice: Ctrl-C and systemd reach npm and us, and npm passes it on. Within this it
+ * is one signal; a later one means "now".
+ */
+const ONE_SIGNAL_MS = 500
 
 /** What listening fails with, as the setting that asked for it. */
 const listening: Record<string, readonly [host: string, must: string]> = {
@@ -22,13 +27,31 @@ const listening: Record<string, readonly [host: string, must: string]> = {
 export async function serve (config: Config): Promise<void> {
   const app = await buildApp(config)
   const ops = config.opsPort === undefined ? null : await buildOps(app, config)
-  closeWithGrace({ delay: DRAIN_MS, logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err, signal }) => {
+  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
-    else app.log.info({ signal }, 'closing')
     await Promise.all([app.close(), ops?.close()])
+  })
+  onEnd((signal) => {
+    app.log.info({ signal }, 'closing')
+    // Ctrl-C: whoever sits at the terminal waits for the end, and no proxy for a sign of it.
+    if (signal === 'SIGINT') for (const one of [app, ops]) one?.leaveAtOnce()
+    end.close()
   })
   await listen(app, config.port, config.host)
   if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+}
+
+/** Tells of the first signal to end; a second one that is not the same ends the process. */
+function onEnd (leave: (signal: NodeJS.Signals) => void): void {
+  let firstAtMs: number | undefined
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+    process.on(signal, () => {
+      if (firstAtMs === undefined) {
+        firstAtMs = performance.now()
+        leave(signal)
+      } else if (performance.now() - firstAtMs > ONE_SIGNAL_MS) process.exit(1)
+    })
+  }
 }
 
 async function listen (app: Awaited<ReturnType<typeof buildApp>>, port: number, host: string, isOps = false): Promise<void> {

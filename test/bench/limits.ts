@@ -9,7 +9,7 @@ import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
 import { sql } from 'kysely'
 import { refused, TokenPair } from '../../routes/schemas.js'
 import { SessionAnswer } from '../../routes/session/index.js'
-import { openPostgres } from '../../src/db/pool.js'
+import { openPostgres } from '../../src/db/postgres.js'
 import { createDb, row } from '../../src/db/tables.js'
 
 const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '' } = process.env

@@ -19,7 +19,7 @@ const needsDirect: Record<string, string> = {
   'test/promises/replicas-that-start-together-migrate-once.test.ts': 'migrates, and the service does so over a direct address only',
   'test/chaos/invariants.test.ts': 'migrates, and the service does so over a direct address only',
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
-  'test/db/pool.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
+  'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
   'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
 }
 

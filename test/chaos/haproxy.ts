@@ -66,7 +66,9 @@ export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haprox
 export async function frontPostgres (undo: Undo, servers: PostgresServer[]): Promise<Haproxy> {
   const lines = await Promise.all(servers.map(async (server, i) => `server pg${i} 127.0.0.1:${server.port} check port ${await answerWhetherPrimary(undo, server)}`))
   return await startHaproxy(undo, [
-    'mode tcp', 'retries 0', 'option httpchk GET /', 'default-server inter 200ms fastinter 100ms fall 2 rise 1 on-marked-down shutdown-sessions', ...lines
+    'mode tcp', 'retries 0', 'option httpchk GET /',
+    // Each check asks PostgreSQL over a new connection: on a busy machine that takes longer than the time between two of them.
+    'timeout check 2s', 'default-server inter 400ms fastinter 100ms fall 2 rise 1 on-marked-down shutdown-sessions', ...lines
   ])
 }
 

@@ -2,7 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { serviceMigrations } from '../../migrations/index.js'
 import { migrateUp } from '../../src/db/migrate.js'
-import { openPostgres } from '../../src/db/pool.js'
+import { openPostgres } from '../../src/db/postgres.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { checkInvariants } from './invariants.js'
@@ -35,6 +35,7 @@ const sound = `
 const breaks: Array<readonly [sentence: RegExp, statements: string]> = [
   [/one verified session at most for each accepted code/, session('third', ', otp_device_id, otp_at', `, '{pwd,otp,mfa}', true, '${DEVICE}', now()`)],
   [/one session for each used recovery code/, event('recovery_used')],
+  [/one session for each used recovery code/, session('third', ', otp_device_id, otp_at', ", '{pwd,recovery,mfa}', true, 'recovery', now()")],
   [/no recovery code used without an event/, 'update otp_recovery_code set used_at = now()'],
   [/one session for each right password/, event('logged_in')],
   [/no confirmed device without an event/, "delete from otp_event where kind = 'otp_enabled'"],
@@ -51,6 +52,15 @@ const breaks: Array<readonly [sentence: RegExp, statements: string]> = [
   [/an end has a time/, "update otp_session set ended_xid = null where id = 'first'"],
   [/an account has a standing/, event('signed_up')],
   [/nothing belongs to nobody/, 'delete from account'],
+  [/nothing belongs to nobody/, `delete from account; ${event('account_deleted')} delete from otp_recovery_code`],
+  [/of a deleted account there are only/, `delete from account; ${event('account_deleted')}`],
+  [/of a deleted account there are only/, 'delete from account; delete from otp_event; update otp_session set ended_at = now(), ended_xid = pg_current_xact_id(), end_reason = \'\''],
+  [/a set-up code has an end/, "update otp_user set setup_required = true, setup_digest = 'x'"],
+  [/a set-up code has an end/, "update otp_user set setup_digest = 'x', setup_expires_at = now()"],
+  [/a set-up code was used once/, event('setup_code_used')],
+  [/who must set up has no device/, 'update otp_user set setup_required = true'],
+  [/who must set up has no device/, "delete from otp_device; delete from otp_recovery_code; update otp_user set setup_required = true; update otp_session set otp_device_id = null, otp_at = null where id = 'second'"],
+  [/nobody else owes a set-up/, "insert into account_policy values ('otp_policy', 'optional', now()); update otp_session set otp_deadline = now() where id = 'second'"],
   [/no session lives without end/, "update otp_session set expires_at = started_at where id = 'second'"],
   [/no budget is overdrawn/, "update otp_session set failures = 6 where id = 'second'"]
 ]
@@ -66,7 +76,7 @@ t.test('each invariant holds where all is well, and notices what it is there for
   const query = async (text: string) => (await client.query(text)).rows as Array<Record<string, unknown>>
 
   await client.query(sound)
-  t.same(await checkInvariants({ query }), { held: breaks.length, broken: [] })
+  t.same(await checkInvariants({ query }), { held: new Set(breaks.map(([sentence]) => sentence.source)).size, broken: [] })
   for (const [sentence, statements] of breaks) {
     await client.query('begin')
     await client.query(statements)

@@ -9,6 +9,8 @@ export interface Answered {
   /** 0: no answer at all. */
   status: number
   code: string | undefined
+  /** The sentence of a refusal. */
+  message: string | undefined
   retryAfter: string | undefined
   base: string
 }
@@ -68,7 +70,7 @@ export function startLoad (bases: string[], people: Person[], perSecond: number)
   }
 
   function keep (base: string, action: Action, { status, text, ms, retryAfter }: Raw): void {
-    answers.push({ base, action, atMs: performance.now(), ms, status, retryAfter, code: status === 200 ? undefined : codeOf(text) })
+    answers.push({ base, action, atMs: performance.now(), ms, status, retryAfter, ...refusalOf(status, text) })
   }
 
   function send (base: string, method: string, path: string, body?: object, access?: string): Promise<Raw> {
@@ -122,11 +124,12 @@ function networkOf (n: number): string {
   return `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
 }
 
-function codeOf (text: string): string | undefined {
+function refusalOf (status: number, text: string): Pick<Answered, 'code' | 'message'> {
   try {
-    return (JSON.parse(text) as { code?: string }).code
+    const { code, message } = status === 200 ? {} : JSON.parse(text) as Partial<Answered>
+    return { code, message }
   } catch {
-    return undefined
+    return { code: undefined, message: text }
   }
 }
 

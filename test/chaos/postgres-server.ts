@@ -1,8 +1,9 @@
-import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
+import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { freePort } from '../helpers/free-port.js'
 import { until } from '../helpers/wait.js'
@@ -11,6 +12,8 @@ import type { Undo } from './stage.js'
 /** A PostgreSQL of our own, on a free port, to be stopped, killed and frozen. */
 export interface PostgresServer {
   readonly port: number
+  /** Its data folder. */
+  readonly data: string
   readonly url: string
   /** The postmaster. */
   pid (): number
@@ -20,10 +23,13 @@ export interface PostgresServer {
   /** SIGKILL to the postmaster and all its children. */
   kill (): Promise<void>
   /** SIGSTOP and SIGCONT to the postmaster and all its children. */
-  freeze (): void
-  thaw (): void
+  freeze (): Promise<void>
+  thaw (): Promise<void>
   start (): Promise<void>
 }
+
+/** Processes are killed here, not machines: what the kernel has is kept, and what starts anew need not wait for the disk. */
+export const IN_MEMORY = ['fsync=off']
 
 const DEBIAN = '/usr/lib/postgresql'
 const READY_MS = 20_000
@@ -40,16 +46,27 @@ export function asPostgres (program: string, args: string[]): [string, string[]]
   return userInfo().uid === 0 ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, args]
 }
 
-export async function startPostgres (undo: Undo, options: string[] = []): Promise<PostgresServer> {
+/** @param from a data folder of which it gets a copy; none: an empty one is made */
+export async function startPostgres (undo: Undo, options: string[] = [], from?: string): Promise<PostgresServer> {
   const programs = await postgresPrograms()
   if (programs === undefined) throw new Error('needs the programs of a PostgreSQL server')
+  const data = join(await folderForPostgres(undo), 'data')
+  if (from === undefined) await initialise(programs, data)
+  else execFileSync('cp', ['-a', '--reflink=auto', from, data])
+  return await runPostgres(undo, programs, data, options)
+}
+
+/** One that its user may write in. */
+export async function folderForPostgres (undo: Undo): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-postgres-'))
   await chmod(folder, 0o777)
   undo(() => rm(folder, { recursive: true, force: true }))
-  const data = join(folder, 'data')
+  return folder
+}
+
+async function initialise (programs: string, data: string): Promise<void> {
   const made = spawnSync(...asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8']), { encoding: 'utf8' })
   if (made.status !== 0) throw new Error(made.stderr)
-  return await runPostgres(undo, programs, data, options)
 }
 
 /** Starts one on a data folder that is there already. */
@@ -60,6 +77,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
 
   const server: PostgresServer = {
     port,
+    data,
     url: `postgres://postgres@127.0.0.1:${port}/postgres`,
     pid: () => postmaster,
 
@@ -79,7 +97,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
       child = spawn(...asPostgres(join(programs, 'postgres'), args), { stdio: 'ignore' })
       await until('a PostgreSQL of our own', () => server.query('select 1').then(() => true, () => false), READY_MS)
       postmaster = child.pid!
-      if (userInfo().uid === 0) postmaster = childrenOf(child.pid!)[0] ?? child.pid!
+      if (userInfo().uid === 0) postmaster = (await familyOf(child.pid!))[1] ?? child.pid!
     },
 
     async stop (mode) {
@@ -90,31 +108,32 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
 
     async kill () {
       const exited = once(child!, 'exit')
-      const all = family(postmaster)
+      const all = await familyOf(postmaster)
       for (const pid of all) signal(pid, 'SIGKILL')
       await exited
       await until('all of it to be gone', () => all.every((pid) => !signal(pid, 0)), READY_MS)
     },
 
-    freeze () { for (const pid of family(postmaster)) signal(pid, 'SIGSTOP') },
+    async freeze () { for (const pid of await familyOf(postmaster)) signal(pid, 'SIGSTOP') },
     // Whoever runs it as another user has stopped with it.
-    thaw () { for (const pid of [...family(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
+    async thaw () { for (const pid of [...await familyOf(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
   }
   undo(async () => {
     if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
-    server.thaw()
+    await server.thaw()
     await server.stop('immediate')
   })
   await server.start()
   return server
 }
 
-function family (pid: number): number[] {
-  return [pid, ...childrenOf(pid).flatMap(family)]
-}
-
-function childrenOf (pid: number): number[] {
-  return spawnSync('pgrep', ['-P', String(pid)], { encoding: 'utf8' }).stdout.split('\n').filter(Boolean).map(Number)
+/** A process and all below it, parents first. Asked once and without waiting: a load that stood still meanwhile would come all at once. */
+async function familyOf (eldest: number): Promise<number[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid='])
+  const pairs = stdout.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number) as [pid: number, parent: number])
+  const family = [eldest]
+  for (const parent of family) family.push(...pairs.filter(([, of]) => of === parent).map(([pid]) => pid))
+  return family
 }
 
 /** False if there is no such process. */

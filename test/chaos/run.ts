@@ -4,10 +4,15 @@
  *
  *   npm run chaos -- --quick          the short form, which CI runs
  *   npm run chaos -- --only paused    the scenarios whose names contain that
+ *   npm run chaos -- --record         writes the table into docs/operations.md
  */
 import { parseArgs } from 'node:util'
+import { fillIn } from '../helpers/doc-tables.js'
+import { machine } from '../helpers/machine.js'
+import { createOwner } from '../helpers/teardown.js'
 import { appScenarios } from './scenarios/app.js'
 import { clockScenarios } from './scenarios/clocks.js'
+import { guessingScenarios } from './scenarios/guessing.js'
 import { pgbouncerScenarios } from './scenarios/pgbouncer.js'
 import { postgresFailoverScenarios } from './scenarios/postgres-failover.js'
 import { postgresPoolScenarios } from './scenarios/postgres-pool.js'
@@ -17,39 +22,72 @@ import { redisScenarios } from './scenarios/redis.js'
 import { rollingScenarios } from './scenarios/rolling.js'
 import { socketScenarios } from './scenarios/sockets.js'
 import type { Scenario, Seen } from './scenario.js'
-import { setStage } from './stage.js'
+import { prepareSetting, setStage, type Setting } from './stage.js'
 
 const scenarios: Scenario[] = [
   ...redisScenarios, ...redisClusterScenarios, ...clockScenarios,
   ...postgresScenarios, ...postgresPoolScenarios, ...postgresFailoverScenarios, ...pgbouncerScenarios,
-  ...appScenarios, ...rollingScenarios, ...socketScenarios
+  ...guessingScenarios, ...appScenarios, ...rollingScenarios, ...socketScenarios
 ]
+const HEAD = ['fault', 'requests', 'wrong answers', 'p99 during it', 'back after', 'seen']
+const DOCUMENT = 'docs/operations.md'
+const ROW = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
 
-const { values: { quick, only } } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' } } })
+const { values: { quick, only, record } } = parseArgs({
+  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' }, record: { type: 'boolean', default: false } }
+})
 const chosen = scenarios.filter(({ name, isQuick }) => (!quick || isQuick === true) && name.toLowerCase().includes(only.toLowerCase()))
 
-const ROW = (cells: string[]) => `| ${cells.join(' | ')} |`
-console.log(ROW(['fault', 'requests', 'wrong answers', 'p99 during it', 'back after', 'seen']))
-console.log(ROW(['---', '---:', '---:', '---:', '---:', '---']))
+/** Of all of it, and of the scenario that runs. */
+const owners = [createOwner()]
+async function cleanUp (): Promise<void> {
+  for (let owner = owners.pop(); owner !== undefined; owner = owners.pop()) await owner.end()
+}
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { void cleanUp().finally(() => process.exit(1)) })
 
 let isBad = chosen.length === 0
-for (const scenario of chosen) {
-  const seen = await play(scenario)
-  isBad ||= seen.wrong.length > 0
-  console.log(ROW([
-    scenario.name, String(seen.requests), String(seen.wrong.length), `${Math.round(seen.p99Ms)} ms`,
-    seen.recoveryMs === null ? 'never away' : `${Math.round(seen.recoveryMs)} ms`, [...new Set(seen.wrong)].slice(0, 5).join('; ') || seen.note || ''
-  ]))
+try {
+  isBad ||= await playAll()
+} finally {
+  await cleanUp()
 }
 process.exit(isBad ? 1 : 0)
 
-async function play ({ stage, run }: Scenario): Promise<Seen> {
-  const undos: Array<() => unknown> = []
+/** @returns whether something was wrong */
+async function playAll (): Promise<boolean> {
+  const beganAtMs = performance.now()
+  const lines: string[] = []
+  const say = (line: string) => {
+    console.log(line)
+    lines.push(line)
+  }
+  let wrong = 0
+  say(ROW(HEAD))
+  say(ROW(['---', '---:', '---:', '---:', '---:', '---']))
+  const setting = await prepareSetting(owners[0]!.teardown)
+  for (const scenario of chosen) {
+    const seen = await play(scenario, setting)
+    wrong += seen.wrong.length
+    say(ROW([
+      scenario.name, String(seen.requests), String(seen.wrong.length), `${Math.round(seen.p99Ms)} ms`,
+      seen.recoveryMs === null ? 'never away' : `${Math.round(seen.recoveryMs)} ms`, [...new Set(seen.wrong)].slice(0, 5).join('; ') || seen.note || ''
+    ]))
+  }
+  const summary = `${machine()}; ${chosen.length} faults in ${Math.round((performance.now() - beganAtMs) / 1000)} s, ${wrong} wrong answers.`
+  console.log(summary)
+  if (record) await fillIn(DOCUMENT, { chaos: [summary, '', ...lines].join('\n') })
+  return wrong > 0
+}
+
+async function play ({ stage, run }: Scenario, setting: Setting): Promise<Seen> {
+  const owner = createOwner()
+  owners.push(owner)
   try {
-    return await run(await setStage((undo) => undos.push(undo), stage))
+    return await run(await setStage(owner.teardown, setting, stage))
   } catch (error) {
     return { requests: 0, wrong: [error instanceof Error ? error.message : String(error)], p99Ms: 0, recoveryMs: null }
   } finally {
-    for (const undo of undos.reverse()) await undo()
+    await owner.end()
+    owners.pop()
   }
 }

@@ -1,4 +1,5 @@
-import type { Answered, Load } from './load.js'
+import { refusals } from '../../src/core/refusals.js'
+import type { Answered } from './load.js'
 import { quantile, startLoad } from './load.js'
 import type { Stage, StageOptions } from './stage.js'
 
@@ -43,7 +44,7 @@ const BACK_MS = 2_000
  * Load, then a fault, then none, all under load: judged while it lasts by what it allows, and from `BACK_MS` after its
  * end as if nothing had been.
  */
-export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_500, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
+export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_000, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
   const load = startLoad(stage.replicas.map(({ base }) => base), stage.people, perSecond)
   await pass(calmMs)
   const faultAtMs = performance.now()
@@ -52,7 +53,7 @@ export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_00
   await end(stage)
   const endedAtMs = performance.now()
   await pass(BACK_MS + calmMs)
-  const answers = await finish(load)
+  const answers = await load.stop()
   if (isBack !== undefined && !await isBack(stage)) throw new Error('not back to full service')
 
   const during = answers.filter(({ atMs }) => atMs >= faultAtMs && atMs < endedAtMs)
@@ -65,8 +66,14 @@ export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_00
     ...answers.filter(({ atMs, ms }) => atMs - ms >= endedAtMs + BACK_MS).map((answer) => unlike(answer) && `after ${BACK_MS} ms: ${unlike(answer)}`)
   ].filter((fault) => fault !== null)
   const p99 = quantile(during.map(({ ms }) => ms), 0.99)
-  if (p99 > p99Ms) wrong.push(`p99 ${Math.round(p99)} ms, ${p99Ms} allowed`)
-  return { requests: answers.length, wrong, p99Ms: p99, recoveryMs: lastBad === undefined ? null : lastBad.atMs - endedAtMs }
+  if (p99 > p99Ms) wrong.push(`p99 ${Math.round(p99)} ms, ${p99Ms} allowed; slowest: ${slowest(during)}`)
+  const wasAway = during.some((answer) => unlike(answer) !== null)
+  return { requests: answers.length, wrong, p99Ms: p99, recoveryMs: lastBad === undefined ? (wasAway ? 0 : null) : lastBad.atMs - endedAtMs }
+}
+
+function slowest (answers: Answered[]): string {
+  const { action, status, ms } = answers.reduce((most, one) => one.ms > most.ms ? one : most)
+  return `${action} ${status} after ${Math.round(ms)} ms`
 }
 
 /** What is wrong with an answer where nothing is: null for 200, and for the refusals that wrong codes earn. */
@@ -75,16 +82,17 @@ export function unlike ({ action, status, code }: Answered): string | null {
   return isRight ? null : `${action}: ${status} ${code ?? ''}`
 }
 
-/** For faults of Postgres: what cannot be decided is 503 with `Retry-After`, within 1.5 s. */
+/** For faults of Postgres: what cannot be decided is 503 with `Retry-After`, and says nothing of the inside. */
 export function orUnavailable (answer: Answered): string | null {
   if (unlike(answer) === null) return null
-  if (answer.status !== 503 || answer.code !== 'UNAVAILABLE') return unlike(answer)
+  if (!isUnavailable(answer)) return unlike(answer)
   if (!(Number(answer.retryAfter) <= 2)) return `${answer.action}: 503 without Retry-After`
+  if (answer.message !== refusals.UNAVAILABLE[1]) return `${answer.action}: 503 that says "${answer.message ?? ''}"`
   return null
 }
 
-async function finish (load: Load): Promise<Answered[]> {
-  return await load.stop()
+export function isUnavailable ({ status, code }: Answered): boolean {
+  return status === 503 && code === 'UNAVAILABLE'
 }
 
 /** Time passes for real here: servers are killed and frozen in it. */

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { startServer, type ServerProcess } from '../helpers/server-process.js'
 import { startRedisServer, type RedisServer } from '../helpers/redis-server.js'
 import { tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
+import type { Owner } from '../helpers/teardown.js'
 import { until } from '../helpers/wait.js'
 import { gather, type Person } from './people.js'
 import { startPostgres, type PostgresServer } from './postgres-server.js'
@@ -19,6 +20,9 @@ export interface Replica {
   restart (signal?: NodeJS.Signals): Promise<void>
 }
 
+/** Tokens outlive the whole run, and so do proofs. */
+const ALWAYS = { LOG_LEVEL: 'info', NETWORK_LIMITS: 'off', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600' }
+
 /** What a scenario plays on: servers of our own, two replicas, people with verified sessions. */
 export interface Stage {
   postgres: PostgresServer
@@ -32,22 +36,35 @@ export interface Stage {
 
 export interface StageOptions {
   replicas?: number
-  people?: number
   settings?: Record<string, string>
   postgresOptions?: string[]
   redisArgs?: string[]
 }
 
-export async function setStage (undo: Undo, { replicas = 2, people = 40, settings = {}, postgresOptions = [], redisArgs = [] }: StageOptions = {}): Promise<Stage> {
-  const t = { teardown: undo } as Parameters<typeof tcpProxy>[0]
-  const [postgres, redis] = await Promise.all([startPostgres(undo, ['fsync=on', ...postgresOptions]), startRedisServer(t, redisArgs)])
-  const all: Record<string, string> = {
-    LOG_LEVEL: 'info',
-    NETWORK_LIMITS: 'off',
+/** How many are there from the start: enough for a load, and for whoever a scenario takes away from it. */
+const PEOPLE = 40
+
+/** What every stage begins with: tables, keys, and people who set up their second factor before anything broke. */
+export interface Setting { data: string, keys: Record<string, string>, people: Person[] }
+
+/** Makes it once: a scenario then starts on a copy, and need not wait for so many passwords. */
+export async function prepareSetting (undo: Undo): Promise<Setting> {
+  const keys = {
     JWT_KEYS: `chaos-jwt:${randomBytes(32).toString('base64url')}`,
-    SEAL_KEYS: `chaos-seal:${randomBytes(32).toString('base64url')}`,
-    ...settings
+    SEAL_KEYS: `chaos-seal:${randomBytes(32).toString('base64url')}`
   }
+  const postgres = await startPostgres(undo, ['fsync=off'])
+  const service = startServer(asOwner(undo), { ...ALWAYS, ...keys, DATABASE_URL: postgres.url })
+  const people = await gather([await service.ready()], PEOPLE)
+  await service.kill('SIGINT')
+  await postgres.stop('fast')
+  return { data: postgres.data, keys, people }
+}
+
+export async function setStage (undo: Undo, { data, keys, people }: Setting, { replicas = 2, settings = {}, postgresOptions = [], redisArgs = [] }: StageOptions = {}): Promise<Stage> {
+  const t = asOwner(undo)
+  const [postgres, redis] = await Promise.all([startPostgres(undo, ['fsync=on', ...postgresOptions], data), startRedisServer(t, redisArgs)])
+  const all: Record<string, string> = { ...ALWAYS, ...keys, ...settings }
 
   async function addReplica (more: Record<string, string> = {}): Promise<Replica> {
     const toPostgres = await tcpProxy(t, { host: '127.0.0.1', port: postgres.port })
@@ -69,10 +86,20 @@ export async function setStage (undo: Undo, { replicas = 2, people = 40, setting
     return replica
   }
 
-  const first = await addReplica()
-  const others = await Promise.all(Array.from({ length: replicas - 1 }, () => addReplica()))
-  const all_ = [first, ...others]
-  return { postgres, redis, replicas: all_, people: await gather(all_.map(({ base }) => base), people), settings: all, addReplica, undo }
+  const added = await Promise.all(Array.from({ length: replicas }, () => addReplica()))
+  return { postgres, redis, replicas: added, people: people.map((person) => ({ ...person, recoveryCodes: [...person.recoveryCodes] })), settings: all, addReplica, undo }
+}
+
+/** The first of the people becomes staff; the others stay what they are. */
+export async function appointStaff ({ postgres, people }: Pick<Stage, 'postgres' | 'people'>): Promise<{ staff: Person, others: Person[] }> {
+  const [staff, ...others] = people as [Person, ...Person[]]
+  await postgres.query('update account set is_staff = true where username = $1', [staff.username])
+  return { staff, others }
+}
+
+/** For helpers of tests: who undoes with them. */
+function asOwner (undo: Undo): Owner {
+  return { teardown: undo }
 }
 
 /** Until it says itself that it serves, with Redis. */

@@ -1,3 +1,4 @@
+import { readFile, writeFile } from 'node:fs/promises'
 import type { TSchema } from '@sinclair/typebox'
 import { settings } from '../../src/config.js'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
@@ -32,6 +33,11 @@ export function fillTables (text: string, tables: Record<string, string>): strin
     text = text.slice(0, from) + begin + table + text.slice(to)
   }
   return text
+}
+
+/** The same in a file. */
+export async function fillIn (path: string, tables: Record<string, string>): Promise<void> {
+  await writeFile(path, fillTables(await readFile(path, 'utf8'), tables))
 }
 
 function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>): string {

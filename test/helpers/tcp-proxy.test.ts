@@ -3,7 +3,7 @@ import { connect, createServer } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { Test } from 'tap'
-import { tcpProxy } from './tcp-proxy.js'
+import { RETRANSMIT_MS, tcpProxy } from './tcp-proxy.js'
 
 /** Answers each chunk with itself. */
 async function echo (t: Test): Promise<{ host: string, port: number }> {
@@ -33,6 +33,13 @@ t.test('it forwards, slows, freezes, holds and cuts', async (t) => {
   t.ok(performance.now() - startMs >= 99)
   proxy.delayMs = 0
 
+  proxy.lossShare = 1
+  const sentMs = performance.now()
+  socket.write('l')
+  t.equal(await next(), 'l')
+  t.ok(performance.now() - sentMs >= 2 * RETRANSMIT_MS - 2, 'lost once each way')
+  proxy.lossShare = 0
+
   const hold = proxy.holdNext((bytes) => String(bytes) === 'c')
   socket.write('c')
   t.same(await hold.held, Buffer.from('c'))
@@ -60,6 +67,7 @@ t.test('it forwards, slows, freezes, holds and cuts', async (t) => {
   await t.rejects(connected(t, proxy.port), { code: 'ECONNREFUSED' })
   await proxy.restore()
   const again = await connected(t, proxy.port)
+  t.equal(proxy.opened, 4, 'the refused one is none')
   again.socket.write('f')
   t.equal(await again.next(), 'f')
 })

@@ -27,6 +27,10 @@ export interface TcpProxy {
   resume (): void
   /** How late the server's bytes arrive, in milliseconds. */
   delayMs: number
+  /** The share of what is sent, either way, that gets lost on its way and comes RETRANSMIT_MS late, with all behind it. */
+  lossShare: number
+  /** How many connections clients opened so far. */
+  readonly opened: number
   /** Keeps back the next bytes from the server that match (by default: any), for example an answer that must get lost. */
   holdNext (matches?: (bytes: Buffer) => boolean): Hold
   /** What clients have sent, if they speak to Postgres without TLS: `counts.Q`, `.P`, `.B`, `.E`, `.startup` … */
@@ -42,6 +46,9 @@ interface Direction {
   timer: NodeJS.Timeout | undefined
 }
 
+/** How long Linux waits at least before it sends a lost packet again. */
+export const RETRANSMIT_MS = 200
+
 /** Ports of addresses that name none. */
 const PORTS: Record<string, number> = { 'postgres:': 5432, 'postgresql:': 5432, 'redis:': 6379 }
 
@@ -55,14 +62,17 @@ export async function tcpProxy (t: Owner, target: { host: string, port: number }
   const directions = new Set<Direction>()
   const counts: MessageCounts = {}
   let isPaused = false
+  let opened = 0
   let awaited: { matches: (bytes: Buffer) => boolean, take: (direction: Direction, bytes: Buffer) => void } | undefined
 
   const server = createServer((client) => {
+    opened++
     const upstream = connect(target)
     const count = messageCounter(counts)
     client.on('data', count)
-    forward(client, upstream, () => 0)
-    const answers = forward(upstream, client, () => proxy.delayMs)
+    const lostMs = () => Math.random() < proxy.lossShare ? RETRANSMIT_MS : 0
+    forward(client, upstream, lostMs)
+    const answers = forward(upstream, client, () => proxy.delayMs + lostMs())
     upstream.prependListener('data', (bytes) => {
       if (awaited?.matches(bytes)) awaited.take(answers, bytes)
     })
@@ -145,6 +155,8 @@ export async function tcpProxy (t: Owner, target: { host: string, port: number }
       for (const direction of directions) drain(direction)
     },
     delayMs: 0,
+    lossShare: 0,
+    get opened () { return opened },
     holdNext (matches = () => true) {
       let release = () => { awaited = undefined }
       const held = new Promise<Buffer>((resolve) => {

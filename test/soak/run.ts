@@ -4,12 +4,14 @@
  * for each minute and a verdict; exits with 1 if something was answered wrongly or grew.
  *
  *   npm run soak -- --minutes 30 --per-second 200
+ *   npm run soak -- --record          writes the figures into docs/operations.md
  *
  * Without `--per-second` it is measured: alone on the machine, that is.
  */
-import { availableParallelism, cpus } from 'node:os'
 import { parseArgs } from 'node:util'
 import { quantile } from '../chaos/load.js'
+import { fillIn } from '../helpers/doc-tables.js'
+import { machine } from '../helpers/machine.js'
 import { connectTo } from './client.js'
 import { createMix, type Report } from './mix.js'
 import { gather } from './people.js'
@@ -24,6 +26,10 @@ const LOOK_MS = 5_000
 const MINUTE_MS = 60_000
 /** Until then caches fill: what grows is not judged. A third of a shorter run. */
 const WARM_UP_MINUTES = 5
+const HEAD = ['minute', 'requests', 'unexpected', 'p50 ms', 'p99 ms', 'RSS MB', 'heap MB', 'sockets', 'Redis keys']
+/** Of a long run, the minutes that are written down. */
+const RECORDED_MINUTES = 5
+const DOCUMENT = 'docs/operations.md'
 
 interface Seen { requests: number, ms: number[], faults: Map<string, number> }
 const nothingSeen = (): Seen => ({ requests: 0, ms: [], faults: new Map() })
@@ -47,7 +53,7 @@ try {
 }
 
 async function main (): Promise<boolean> {
-  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '30' }, 'per-second': { type: 'string' } } })
+  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '30' }, 'per-second': { type: 'string' }, record: { type: 'boolean', default: false } } })
   const minutes = whole('minutes', values.minutes)
   const given = values['per-second'] === undefined ? undefined : whole('per-second', values['per-second'])
   const { redis, startService } = await makePlace((undo) => { undos.push(undo) })
@@ -65,8 +71,9 @@ async function main (): Promise<boolean> {
   const mix = createMix(client, people, report)
 
   const perSecond = given ?? Math.max(1, Math.floor(await capacity(mix, () => seen.requests) * SHARE_OF_CAPACITY))
-  console.log(`${new Date().toISOString()} Node ${process.version}, ${availableParallelism()} × ${cpus()[0]?.model ?? '?'}: ${perSecond} requests/s for ${minutes} min`)
-  console.log(row(['minute', 'requests', 'unexpected', 'p50 ms', 'p99 ms', 'RSS MB', 'heap MB', 'sockets', 'Redis keys']))
+  console.log(`${machine()}; ${perSecond} requests/s for ${minutes} min`)
+  console.log(row(HEAD))
+  const recorded: string[][] = [HEAD, HEAD.map(() => '---:')]
 
   seen = nothingSeen()
   const held: Held[] = []
@@ -81,7 +88,9 @@ async function main (): Promise<boolean> {
     const past = seen
     seen = nothingSeen()
     add(total, past)
-    print(minute, past, held.at(-1)!)
+    const cells = cellsOf(minute, past, held.at(-1)!)
+    console.log(row(cells))
+    if (minute % RECORDED_MINUTES === 0 || minute === minutes) recorded.push(cells)
   }
   await load.stop()
   add(total, seen)
@@ -89,6 +98,15 @@ async function main (): Promise<boolean> {
   const judged = verdict(total.requests, countOf(total), held.filter(({ minute }) => minute >= warmUp))
   for (const [fault, count] of total.faults) console.log(`unexpected, ${count} times: ${fault}`)
   for (const { sentence, holds } of judged) console.log(`${holds ? 'ok' : 'NOT OK'}: ${sentence}`)
+  if (values.record) {
+    const lines = [
+      `${machine()}; one service, ${perSecond} requests a second for ${minutes} minutes${given === undefined ? ', 70 % of what it could do' : ''}; of single minutes:`, '',
+      ...recorded.map((cells) => `| ${cells.join(' | ')} |`), '',
+      `After the first ${warmUp} minutes:`, '',
+      ...judged.map(({ sentence }) => `- ${sentence}`)
+    ]
+    await fillIn(DOCUMENT, { soak: lines.join('\n') })
+  }
   return judged.every(({ holds }) => holds)
 }
 
@@ -133,11 +151,11 @@ function add (total: Seen, { requests, faults }: Seen): void {
   for (const [fault, count] of faults) total.faults.set(fault, (total.faults.get(fault) ?? 0) + count)
 }
 
-function print (minute: number, past: Seen, { rssMb, heapMb, sockets, redisKeys }: Held): void {
-  console.log(row([
+function cellsOf (minute: number, past: Seen, { rssMb, heapMb, sockets, redisKeys }: Held): string[] {
+  return [
     String(minute), String(past.requests), String(countOf(past)), quantile(past.ms, 0.5).toFixed(1), quantile(past.ms, 0.99).toFixed(0),
     rssMb.toFixed(0), heapMb.toFixed(0), String(sockets), String(redisKeys)
-  ]))
+  ]
 }
 
 function row (cells: readonly string[]): string {

@@ -1,21 +1,28 @@
 import { until } from '../../helpers/wait.js'
 import { checkInvariants } from '../invariants.js'
-import { checkTold, startLives } from '../lives.js'
+import { startLives } from '../lives.js'
 import { quantile } from '../load.js'
 import { pass, type Scenario, type Seen } from '../scenario.js'
-import { ready, type Stage } from '../stage.js'
+import { appointStaff, ready, type Stage } from '../stage.js'
+import { checkTold } from '../told.js'
+import { startListening } from '../outbox.js'
 
+const REPLICAS = 2
 /** People at once. Each waits for its answers, so they are as fast as the machine. */
 const LIVES = 6
 /** A process is killed after so many answers at most, of whomever, counted from when it listens: on a slow machine it lives longer. */
-const MOST_ANSWERS = 30
-const LONGEST_LIFE_MS = 5_000
+const MOST_ANSWERS = 20
+const LONGEST_LIFE_MS = 3_000
 /** Not just after an answer, but somewhere in the work for the next. */
 const AROUND_MS = 30
 
 /** SIGKILL at random moments, while people do all that changes who gets in; then the tables, and all that was answered. */
-const killed = (times: number) => async ({ replicas, postgres }: Stage): Promise<Seen> => {
-  const lives = startLives(replicas.map(({ base }) => base), LIVES)
+const killed = (times: number) => async (stage: Stage): Promise<Seen> => {
+  const { postgres, undo } = stage
+  const listening = await startListening(undo)
+  const replicas = await Promise.all(Array.from({ length: REPLICAS }, () => stage.addReplica(listening.settings)))
+  const { staff } = await appointStaff(stage)
+  const lives = startLives(replicas.map(({ base }) => base), LIVES, staff)
   await pass(1_000)
   let slowestMs = 0
   let kills = 0
@@ -35,12 +42,13 @@ const killed = (times: number) => async ({ replicas, postgres }: Stage): Promise
   await lives.stop()
   const { held, broken } = await checkInvariants(postgres)
   const lost = await checkTold(lives.told, postgres, replicas[0]!.base)
+  const missed = await listening.missed(postgres)
   return {
     requests: lives.answersMs.length,
-    wrong: [...lives.wrong, ...broken, ...lost],
+    wrong: [...lives.wrong, ...broken, ...lost, ...missed],
     p99Ms: quantile(lives.answersMs, 0.99),
     recoveryMs: slowestMs,
-    note: `${held} invariants held; ${lives.told.length} facts that were answered are there; back: from SIGKILL until it listens again, the slowest`
+    note: `${held} invariants held; ${lives.told.length} facts that were answered are there; webhook told ${listening.received()} times; back: from SIGKILL until it listens again, the slowest`
   }
 }
 
@@ -48,12 +56,12 @@ export const appScenarios: Scenario[] = [
   {
     name: 'One replica killed once (SIGKILL), at a random moment',
     isQuick: true,
-    stage: { people: 0 },
+    stage: { replicas: 0 },
     run: killed(1)
   },
   {
     name: 'Two replicas killed a hundred times, at random moments',
-    stage: { people: 0 },
+    stage: { replicas: 0 },
     run: killed(100)
   }
 ]

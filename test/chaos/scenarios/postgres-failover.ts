@@ -1,31 +1,24 @@
 import { spawnSync } from 'node:child_process'
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { call } from '../../helpers/http-client.js'
 import { until } from '../../helpers/wait.js'
 import { frontPostgres } from '../haproxy.js'
 import { checkInvariants } from '../invariants.js'
-import { checkTold, startLives } from '../lives.js'
-import { gather, logIn } from '../people.js'
-import { asPostgres, postgresPrograms, runPostgres, type PostgresServer } from '../postgres-server.js'
+import { startLives } from '../lives.js'
+import { logIn } from '../people.js'
+import { asPostgres, folderForPostgres, IN_MEMORY, postgresPrograms, runPostgres, type PostgresServer } from '../postgres-server.js'
 import { orUnavailable, pass, underLoad, type Scenario, type Seen } from '../scenario.js'
-import type { Stage, Undo } from '../stage.js'
+import { appointStaff, type Stage, type Undo } from '../stage.js'
+import { checkTold } from '../told.js'
 
 const LIVES = 4
 /** How long it takes whoever decides that the primary is gone. */
 const DECIDE_MS = 1_500
 const BOUND_MS = 1_000
-/** Processes are killed here, not machines: what the kernel has is kept, and nobody waits for the disk. */
-const IN_MEMORY = ['fsync=off']
-
 /** A streaming replica, and a primary that answers no commit before it is there too. */
 async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Promise<PostgresServer> {
   const programs = (await postgresPrograms())!
-  const folder = await mkdtemp(join(tmpdir(), 'countersign-standby-'))
-  await chmod(folder, 0o777)
-  undo(() => rm(folder, { recursive: true, force: true }))
-  const data = join(folder, 'data')
+  const data = join(await folderForPostgres(undo), 'data')
   const copied = spawnSync(...asPostgres(join(programs, 'pg_basebackup'), ['-d', primary.url, '-D', data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']), { encoding: 'utf8' })
   if (copied.status !== 0) throw new Error(copied.stderr)
   const standby = await runPostgres(undo, programs, data, IN_MEMORY)
@@ -38,16 +31,15 @@ async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Prom
 /** The primary is killed and its standby promoted, under load, behind HAProxy: nothing that was answered is lost. */
 async function failover (stage: Stage): Promise<Seen> {
   const { postgres: primary, undo } = stage
-  await stage.replicas[0]!.process.kill('SIGTERM')
   const standby = await addSynchronousStandby(undo, primary)
   const { port } = await frontPostgres(undo, [primary, standby])
   const replicas = await Promise.all([1, 2].map(() => stage.addReplica({ DATABASE_URL: `postgres://postgres@127.0.0.1:${port}/postgres` })))
   const bases = replicas.map(({ base }) => base)
-  const people = await gather(bases, 20)
 
-  const lives = startLives(bases, LIVES)
+  const { staff, others } = await appointStaff(stage)
+  const lives = startLives(bases, LIVES, staff)
   await pass(4_000)
-  const seen = await underLoad({ ...stage, replicas, people }, {
+  const seen = await underLoad({ ...stage, replicas, people: others }, {
     perSecond: 150,
     faultMs: DECIDE_MS,
     judge: orUnavailable,
@@ -60,7 +52,7 @@ async function failover (stage: Stage): Promise<Seen> {
   await lives.stop()
   const { held, broken } = await checkInvariants(standby)
   const lost = await checkTold(lives.told, standby, bases[0]!)
-  const stale = await endsAreTold(bases, people[0]!)
+  const stale = await endsAreTold(bases, others[0]!)
   return {
     ...seen,
     requests: seen.requests + lives.answersMs.length,
@@ -81,5 +73,5 @@ async function endsAreTold (bases: string[], { username, password }: { username:
 }
 
 export const postgresFailoverScenarios: Scenario[] = [
-  { name: 'Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 1, people: 0, postgresOptions: IN_MEMORY }, run: failover }
+  { name: 'Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 0, postgresOptions: IN_MEMORY }, run: failover }
 ]

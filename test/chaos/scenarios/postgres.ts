@@ -1,73 +1,43 @@
 import pg from 'pg'
-import { orUnavailable, pass, underLoad, type FaultOptions, type Scenario } from '../scenario.js'
-import { nextCode, logIn } from '../people.js'
+import { logIn, nextCode } from '../people.js'
+import { IN_MEMORY } from '../postgres-server.js'
+import { orUnavailable, underLoad, type Scenario } from '../scenario.js'
 import type { Stage } from '../stage.js'
+import { unavailable, type PostgresFault } from '../unavailable.js'
 
-/** Without the judge nothing is decided: 503 in time, nothing spent, and back by itself. */
-const unavailable = (fault: Pick<FaultOptions, 'begin' | 'end'>) => async (stage: Stage) => {
-  const probes = watchProbes(stage)
-  const seen = await underLoad(stage, { ...fault, judge: orUnavailable, p99Ms: 1_500 })
-  return { ...seen, note: await probes.stop() }
+/** Both replicas' networks to Postgres. */
+const networks = (change: (network: Stage['replicas'][number]['toPostgres']) => void) => ({ replicas }: Stage) => {
+  for (const { toPostgres } of replicas) change(toPostgres)
 }
 
-/** `/livez` says 200 all the while; `/readyz` says 503 and which dependency it is. */
-function watchProbes ({ replicas }: Stage) {
-  const stopping = new AbortController()
-  let notReady = 0
-  let dead = 0
-  const watching = (async () => {
-    while (!stopping.signal.aborted) {
-      for (const { base } of replicas) {
-        const [live, ready] = await Promise.all(['livez', 'readyz'].map((probe) => fetch(`${base}/${probe}`).catch(() => null)))
-        if (live?.status !== 200) dead++
-        if (ready?.status === 503 && ((await ready.json()) as { postgres: string }).postgres === 'down') notReady++
-      }
-      await pass(100)
-    }
-  })()
-  return {
-    async stop () {
-      stopping.abort()
-      await watching
-      if (dead > 0) throw new Error(`/livez failed ${dead} times`)
-      return notReady > 0 ? '/readyz said so' : ''
-    }
-  }
-}
+const scenario = (name: string, fault: PostgresFault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}): Scenario => ({ name, ...more, run: (stage) => unavailable(stage, fault) })
+
+/** For those that are killed: with `fsync`, a start after that reads the whole folder. */
+const KILLED = { stage: { postgresOptions: IN_MEMORY } }
+
+const slow = (delayMs: number): PostgresFault => ({
+  isAway: false,
+  begin: networks((network) => { network.delayMs = delayMs }),
+  end: networks((network) => { network.delayMs = 0 })
+})
 
 export const postgresScenarios: Scenario[] = [
-  {
-    name: 'Postgres stopped fast',
-    run: unavailable({ begin: ({ postgres }) => postgres.stop('fast'), end: ({ postgres }) => postgres.start() })
-  },
-  {
-    name: 'Postgres stopped immediate',
-    isQuick: true,
-    run: unavailable({ begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() })
-  },
-  {
-    name: 'Postgres killed (SIGKILL to all of it)',
-    run: unavailable({ begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() })
-  },
-  {
-    name: 'Postgres paused (SIGSTOP to all of it)',
-    run: unavailable({ begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() })
-  },
-  {
-    name: 'Postgres half-open: connections stay, nothing answers',
-    run: unavailable({ begin: (stage) => { for (const { toPostgres } of stage.replicas) toPostgres.pause() }, end: (stage) => { for (const { toPostgres } of stage.replicas) toPostgres.resume() } })
-  },
-  {
-    name: 'Postgres slow by 100 ms',
-    run: unavailable({ begin: (stage) => { for (const { toPostgres } of stage.replicas) toPostgres.delayMs = 100 }, end: (stage) => { for (const { toPostgres } of stage.replicas) toPostgres.delayMs = 0 } })
-  },
-  {
-    name: 'Postgres and Redis both killed',
-    run: unavailable({
-      begin: async ({ postgres, redis }) => { await Promise.all([postgres.kill(), redis.kill()]) },
-      end: async ({ postgres, redis }) => { await Promise.all([postgres.start(), redis.restart()]) }
-    })
-  },
+  scenario('Postgres stopped fast', { begin: ({ postgres }) => postgres.stop('fast'), end: ({ postgres }) => postgres.start() }),
+  scenario('Postgres stopped immediate', { begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() }, { ...KILLED, isQuick: true }),
+  scenario('Postgres killed (SIGKILL to all of it)', { begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() }, KILLED),
+  scenario('Postgres paused (SIGSTOP to all of it)', { begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() }),
+  scenario('Postgres half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }),
+  scenario('Postgres slow by 100 ms', slow(100)),
+  scenario('Postgres slow by 500 ms', slow(500)),
+  scenario('Postgres loses 5 % of what is sent', {
+    isAway: false,
+    begin: networks((network) => { network.lossShare = 0.05 }),
+    end: networks((network) => { network.lossShare = 0 })
+  }),
+  scenario('Postgres and Redis both killed', {
+    begin: async ({ postgres, redis }) => { await Promise.all([postgres.kill(), redis.kill()]) },
+    end: async ({ postgres, redis }) => { await Promise.all([postgres.start(), redis.restart()]) }
+  }, KILLED),
   {
     name: "One user's row locked for 10 s",
     async run (stage) {

@@ -6,9 +6,9 @@ import type { Scenario } from '../scenario.js'
 import type { Stage } from '../stage.js'
 import { unharmed, type Fault } from '../unharmed.js'
 
-/** Of which the first only gathers the people: `unharmed` adds those that are looked at. */
+/** Without replicas: `unharmed` adds those that are looked at. */
 const scenario = (name: string, fault: Fault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}): Scenario =>
-  ({ name, ...more, stage: { replicas: 1, people: 30, ...more.stage }, run: (stage) => unharmed(stage, fault) })
+  ({ name, ...more, stage: { replicas: 0, ...more.stage }, run: (stage) => unharmed(stage, fault) })
 
 const QUICK = { isQuick: true }
 
@@ -74,5 +74,10 @@ export const redisScenarios: Scenario[] = [
   scenario('Redis CLIENT PAUSE WRITE', clientPause('WRITE')),
   scenario('Redis slow by 100 ms', { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }),
   scenario('Redis slow by 500 ms', { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario('Redis loses 5 % of what is sent', {
+    isPartial: true,
+    begin: networks((network) => { network.lossShare = 0.05 }),
+    end: networks((network) => { network.lossShare = 0 })
+  }),
   scenario('Redis half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) })
 ]
