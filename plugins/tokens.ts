@@ -73,17 +73,15 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
     }
   }
 
-  /** By signature: a Map hashes its key, and a whole token takes as long as all the rest of a look-up. Compared whole. */
-  const verified = new BoundedMap<string, { token: string, claims: AccessClaims }>(MOST_VERIFIED)
+  const verified = new BoundedMap<string, AccessClaims>(MOST_VERIFIED)
 
   /** Only what never changes is remembered, that we signed these claims. Whether they still count is asked each time. */
   function signed<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind> {
-    const signature = token.slice(token.lastIndexOf('.') + 1)
-    const known = kind === 'access' ? verified.get(signature) : undefined
-    if (known?.token === token) return known.claims as Claims<Kind>
+    const known = kind === 'access' ? verified.get(token) : undefined
+    if (known !== undefined) return known as Claims<Kind>
     const claims = read(verifiers[kind].get(headerOf(token)), token)
     if (!isClaims(kind, claims)) throw new Refusal('TOKEN_INVALID')
-    if (kind === 'access') verified.set(signature, { token, claims: claims as AccessClaims })
+    if (kind === 'access') verified.set(token, claims as AccessClaims)
     return claims
   }
 
