@@ -1,9 +1,10 @@
 import { Value } from '@sinclair/typebox/value'
 import { serviceMigrations } from '../migrations/index.js'
+import { requireDirect } from './commands/direct.js'
 import { ConfigError, settings } from './config.js'
 import { Refusal } from './core/refusals.js'
 import { migrateUp } from './db/migrate.js'
-import { isPooled, openPostgres } from './db/postgres.js'
+import { openPostgres } from './db/postgres.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with
@@ -15,7 +16,7 @@ const url = process.env['DATABASE_URL']?.trim()
 
 try {
   if (!Value.Check(schema, url) || url === undefined || !URL.canParse(url)) throw new ConfigError('DATABASE_URL', String(schema['must']))
-  if (await isPooled(url)) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler: the lock that migrations take does not hold there')
+  await requireDirect(url)
   const pool = openPostgres(url, 2, () => {}, 0)
   const done = await migrateUp(pool.dialect, serviceMigrations).finally(() => pool.close())
   for (const { name } of done) console.log(`migrated: ${name}`)

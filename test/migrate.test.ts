@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import t from 'tap'
 import { serviceMigrations } from '../migrations/index.js'
 import { startPgbouncer } from './chaos/pgbouncer.js'
+import { command } from './helpers/command.js'
 import { freshDatabase } from './helpers/database.js'
 import { freePort } from './helpers/free-port.js'
 import { need } from './helpers/need.js'
@@ -35,6 +36,9 @@ t.test('M2 through a pooler nothing is migrated, by anyone; over a direct addres
   t.equal(await refused.exited, 1)
   t.match(refused.said(), /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler, while there are tables to migrate .*\.\n$/, 'one line, without the address')
   t.match(await migrate(pooled), { code: 1, said: /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler: .*\.$/ })
+  for (const args of [['migrate', 'up'], ['migrate', 'down', '--yes'], ['user', 'list']]) {
+    t.match(await command(args, { ...keys, DATABASE_URL: pooled }), { code: 1, stderr: /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler: .*\.\n$/ }, args.join(' '))
+  }
   t.same(await query(tables), [], 'nothing was made')
 
   t.same(await migrate(url), { code: 0, said: names.map((name) => `migrated: ${name}`).join('\n') })

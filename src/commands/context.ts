@@ -11,6 +11,7 @@ import { createDb, type Db } from '../db/tables.js'
 import { prepareDataDir } from '../embedded/data-dir.js'
 import { ringsOf } from '../embedded/keys.js'
 import { takeLock } from '../embedded/lock.js'
+import { requireDirect } from './direct.js'
 import { CommandError } from './io.js'
 
 /** What a command works with: the same database and keys as the server's. */
@@ -51,11 +52,15 @@ export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool
  * The database with its tables up to date, and the keys. Migrates as the server does, where MIGRATE is on.
  *
  * @throws {CommandError} if the tables are behind and MIGRATE is off
+ * @throws {ConfigError} if they are and there is only a pooler to migrate through
  */
 export async function withContext<T> (config: Config, work: (context: Context) => Promise<T>): Promise<T> {
   return await withPool(config, async ({ dialect }) => {
-    if (config.migrate === 'on') await migrateUp(dialect, serviceMigrations)
-    else if ((await pendingMigrations(dialect, serviceMigrations)).length > 0) throw new CommandError('The tables are not up to date: run "countersign migrate up" first.')
+    if ((await pendingMigrations(dialect, serviceMigrations)).length > 0) {
+      if (config.migrate === 'off') throw new CommandError('The tables are not up to date: run "countersign migrate up" first.')
+      await requireDirect(config.databaseUrl)
+      await migrateUp(dialect, serviceMigrations)
+    }
     const { sealKeys } = await ringsOf(config)
     const db = createDb(dialect, { notifies: config.webhookUrl !== undefined })
     const seal = createSeal(sealKeys, DEFAULT_NAMESPACE)

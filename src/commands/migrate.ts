@@ -2,9 +2,11 @@ import { serviceMigrations } from '../../migrations/index.js'
 import type { Config } from '../config.js'
 import { migrateDown, migrateUp, pendingMigrations, type MigrationReport } from '../db/migrate.js'
 import { withPool } from './context.js'
+import { requireDirect } from './direct.js'
 import { CommandError, type Io } from './io.js'
 
 export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
+  await requireDirect(config.databaseUrl)
   const done = await withPool(config, ({ dialect }) => migrateUp(dialect, serviceMigrations))
   print(io, done, 'The tables are up to date.')
 }
@@ -12,6 +14,7 @@ export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
 /** Takes back the newest migration, and what its tables hold. */
 export async function migrateDownCommand (io: Io, config: Config, { yes = false }: { yes?: boolean }): Promise<void> {
   if (!yes) throw new CommandError('This drops the tables of the newest migration with all they hold: say --yes if you mean it.')
+  await requireDirect(config.databaseUrl)
   const done = await withPool(config, ({ dialect }) => migrateDown(dialect, serviceMigrations))
   print(io, done, 'There is nothing to take back.')
 }

@@ -1,5 +1,6 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import { asRefusal, breaksConnection } from './errors.js'
+import { knockOneByOne } from './knock.js'
 import { retrying } from './retry.js'
 
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
@@ -44,9 +45,10 @@ export interface PgStatement {
 
 /** The door for a host's own pool. Its settings stay its own; our statements still have an end. */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool, 'close'> {
+  const knock = knockOneByOne(() => pool.connect())
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
-    const client = await pool.connect().catch((error: unknown) => { throw asRefusal(error) })
+    const client = await knock().catch((error: unknown) => { throw asRefusal(error) })
     let broken = false
     let inTransaction = false
     // While a connection is lent out the pool does not listen to it: one lost in the middle of a statement would end the process.

@@ -13,11 +13,19 @@ import { startPostgres } from './postgres-server.js'
 
 const RUN = join(import.meta.dirname, '../helpers/run.js')
 
+const MIGRATES = 'migrates, and the service does so over a direct address only'
+const MOVES_IN = "loads another system's database, whose dump leaves its settings on the pooler's connections"
 /** What says nothing through a pooler, and why. */
 const needsDirect: Record<string, string> = {
-  'test/db/migrate.test.ts': 'migrates, and the service does so over a direct address only',
-  'test/promises/replicas-that-start-together-migrate-once.test.ts': 'migrates, and the service does so over a direct address only',
-  'test/chaos/invariants.test.ts': 'migrates, and the service does so over a direct address only',
+  'test/db/migrate.test.ts': MIGRATES,
+  'test/promises/replicas-that-start-together-migrate-once.test.ts': MIGRATES,
+  'test/chaos/invariants.test.ts': MIGRATES,
+  'test/commands/cli.test.ts': MIGRATES,
+  'test/commands/import-django.test.ts': MOVES_IN,
+  'test/django/devices.test.ts': MOVES_IN,
+  'test/django/import-many.test.ts': MOVES_IN,
+  'test/django/import.test.ts': MOVES_IN,
+  'test/django/people.test.ts': MOVES_IN,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
   'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
   'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"

@@ -46,6 +46,20 @@ t.test('O3 half-open: nothing hangs; cut: one refusal; back: answered, by connec
   t.ok(pool.stats().total <= 3)
 })
 
+t.test('O3 Postgres stands still: it is knocked at once at a time, so that it finds no crowd when it is back', async (t) => {
+  await ask('select 1')
+  proxy.pause()
+  const rush = () => Promise.all(Array.from({ length: 12 }, () => t.rejects(ask('select 7'), { code: 'UNAVAILABLE' })))
+  await rush()
+  await rush()
+  const before = proxy.opened
+  for (let i = 0; i < 3; i++) t.ok(await inMs(rush) < 1_900)
+  t.ok(proxy.opened - before <= 4, `${proxy.opened - before} connections for 36 requests`)
+  proxy.resume()
+  t.same(await until('it to be back', () => ask('select 8 as eight').catch(() => null)), [{ eight: 8 }])
+  t.same(await Promise.all(Array.from({ length: 6 }, () => ask('select 9 as nine'))), Array(6).fill([{ nine: 9 }]))
+})
+
 t.test('O3 connections that the server ends, idle or in use, end nothing of ours', async (t) => {
   await Promise.all([ask('select 1'), ask('select 1'), ask('select 1')])
   const inUse = t.rejects(ask('select pg_sleep(10)'), { code: 'UNAVAILABLE' })
