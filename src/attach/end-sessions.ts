@@ -14,7 +14,7 @@ export interface HostSessions {
 
 /** Best effort: a host that does not take it is told again, half a minute long. What guards stand in front of is shut either way. */
 export function tellHost (endSessions: EndSessions | undefined, report: (error: unknown, isLast: boolean) => void): HostSessions {
-  const closing = new AbortController()
+  let isStopped = false
 
   async function tell (userId: string, except: string | null): Promise<void> {
     for (let tries = 1; tries <= TRIES; tries++) {
@@ -22,13 +22,14 @@ export function tellHost (endSessions: EndSessions | undefined, report: (error: 
         return await endSessions?.(userId, { except })
       } catch (error) {
         report(error, tries === TRIES)
-        await delay(FIRST_RETRY_MS * 2 ** (tries - 1) * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
+        await delay(FIRST_RETRY_MS * 2 ** (tries - 1) * (0.8 + Math.random() * 0.4), undefined, { ref: false })
+        if (isStopped) return
       }
     }
   }
 
   return {
-    end: (userId, except) => { tell(userId, except).catch(() => {}) },
-    stop: () => { closing.abort() }
+    end: (userId, except) => { void tell(userId, except) },
+    stop: () => { isStopped = true }
   }
 }

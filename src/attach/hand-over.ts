@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { Refusal } from '../core/refusals.js'
 import type { SessionFacts } from '../core/session.js'
 import { moveSession } from '../db/adoption.js'
 import type { Db } from '../db/tables.js'
@@ -26,6 +27,7 @@ export interface Decided {
  * used up and the asking session over: a fault here costs that, and grants nothing.
  *
  * @returns what the client gets
+ * @throws {Refusal} SESSION_ENDED
  * @throws {Error} if the host stayed where it was, or went to a session that was seen before
  */
 export async function handOver ({ complete, sameSession = false, db, sessions, host }: HandOverDeps, request: FastifyRequest, reply: FastifyReply, { askingId, session, endsOthers }: Decided): Promise<object> {
@@ -37,9 +39,11 @@ export async function handOver ({ complete, sameSession = false, db, sessions, h
   if (sameSession && sessionId !== askingId) throw new Error('countersign: complete() went to another session, although "sameSession" says that it cannot')
   if (sessionId !== proposedId) {
     const moved = await moveSession(db, userId, proposedId, sessionId)
-    if (moved === null) throw new Error('countersign: complete() must answer the id of a session that was not seen before')
+    if (moved.outcome === 'taken') throw new Error('countersign: complete() must answer the id of a session that was not seen before')
     sessions.ended(userId, [proposedId])
-    sessions.started(moved)
+    // Somebody ended all of the user's sessions at that moment.
+    if (moved.outcome !== 'moved') throw new Refusal('SESSION_ENDED')
+    sessions.started(moved.session)
   }
   if (endsOthers) host.end(userId, sessionId)
   return answer

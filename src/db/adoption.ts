@@ -49,14 +49,13 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, {
   })
 }
 
-/**
- * The host went on under another id: the session with all that it has proven is there now, and has ended here.
- *
- * @returns null if it had ended, or the other id is one that was seen before
- */
-export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<SessionReading | null> {
+/** `taken`: the other id is one that was seen before. */
+export type Moved = { outcome: 'moved', session: SessionReading } | { outcome: 'ended' | 'taken' }
+
+/** The host went on under another id: the session with all that it has proven is there now, and has ended here. */
+export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
   const { table } = db
-  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+  const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean }>(db, sql`
     with ${now},
     ended as (
       update ${table.otp_session} s set ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = 'moved'
@@ -72,6 +71,10 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
       from ended
       returning *
     )
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from moved, now`)
-  return found === undefined ? null : reading(found)
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
+      exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
+    from now left join moved on true`)
+  const { isTaken, ...facts } = found!
+  if (isTaken) return { outcome: 'taken' }
+  return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts) }
 }

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CompiledQuery } from 'kysely'
+import type { CountersignOptions } from '../../plugins/countersign.js'
 import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { freshDatabase, type TestDatabase } from './database.js'
@@ -50,7 +51,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
   const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
   const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
-  if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, namespace, options.db)
+  if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, { ...options, namespace })
   const all: Settings = {
     PORT: '0',
     LOG_LEVEL: 'silent',
@@ -110,19 +111,25 @@ async function embeddedDatabase (app: App): Promise<TestDatabase> {
 /** What settings of the service are called at an attached host. */
 const SETTINGS: Readonly<Record<string, string>> = { OTP_WINDOW: 'window', OTP_SETUP_SECONDS: 'setupSeconds', OTP_REAUTH_SECONDS: 'reauthSeconds', OTP_FRESH_SECONDS: 'freshSeconds', OTP_RECOVERY_CODES: 'recoveryCodes' }
 
+export interface FreshHost extends Fresh {
+  /** A replica that does some things otherwise. */
+  anotherHost (options: Partial<CountersignOptions>): Promise<App>
+}
+
 /** For the files in test/attached: the same, with an app that is nothing like the service (`host-app.ts`). */
-async function freshHost (t: Owner, settings: Settings, namespace: string, given: TestDatabase | undefined): Promise<Fresh> {
+export async function freshHost (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<FreshHost> {
   const { buildHost } = await import('./host-app.js')
   const { redisUrl } = await stores()
-  const db = given ?? await freshDatabase(t)
+  const db = options.db ?? await freshDatabase(t)
+  const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
   const keys = freshKeys(settings['JWT_ALG'])
   const numbers = Object.entries(settings).filter(([name]) => name in SETTINGS).map(([name, value]) => [SETTINGS[name]!, Number(value)])
-  const open = async (url: string | undefined): Promise<App> => {
-    const host = await buildHost(t, { databaseUrl: url!, redisUrl: settings['REDIS_URL'] ?? redisUrl, sealKeys: keys['SEAL_KEYS']!, namespace, more: { settings: Object.fromEntries(numbers) } }) as App
+  const open = async (url: string | undefined, more: Partial<CountersignOptions> = {}): Promise<App> => {
+    const host = await buildHost(t, { databaseUrl: url!, redisUrl: settings['REDIS_URL'] ?? redisUrl, sealKeys: keys['SEAL_KEYS']!, namespace, more: { settings: Object.fromEntries(numbers), ...more } }) as App
     markHost(host)
     adopt(host, db.clock)
     return host
   }
   const app = await open(db.url)
-  return { app, db, clock: db.clock, settings: { ...keys, ...settings }, another: (more = {}) => open(more['DATABASE_URL'] ?? db.url) }
+  return { app, db, clock: db.clock, settings: { ...keys, ...settings }, another: (more = {}) => open(more['DATABASE_URL'] ?? db.url), anotherHost: (more) => open(db.url, more) }
 }

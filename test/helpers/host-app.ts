@@ -26,7 +26,7 @@ export interface HostSettings { databaseUrl: string, redisUrl: string | undefine
 
 export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, namespace, more = {} }: HostSettings): Promise<FastifyInstance> {
   const app = Fastify({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 10_000 })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 10_000 })
   pool.on('error', () => {})
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { lazyConnect: true })
   redis?.on('error', () => {})

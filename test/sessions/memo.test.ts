@@ -34,6 +34,22 @@ t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) 
   t.ok(memo.hasEnded('ada', 'one'))
 })
 
+t.test('J5 a change is stronger than what was asked before it, and no end', async (t) => {
+  const memo = new Memo()
+  memo.coveredFromNow()
+  const askedAtMs = performance.now()
+  memo.fill(ADA, askedAtMs)
+  memo.change('ada', 'one')
+  t.equal(memo.alive('ada', 'one'), undefined, 'forgotten')
+  memo.fill(ADA, askedAtMs)
+  t.equal(memo.alive('ada', 'one'), undefined, 'asked before, answered after')
+  t.ok(memo.isOutdated('ada', 'one', askedAtMs))
+  t.notOk(memo.hasEnded('ada', 'one'))
+  memo.fill(ADA, performance.now())
+  t.same(memo.alive('ada', 'one'), ADA)
+  t.notOk(memo.isOutdated('bob', 'one', askedAtMs))
+})
+
 t.test("J5, E6 two users' sessions of one id are two", async (t) => {
   const memo = new Memo()
   memo.coveredFromNow()

@@ -1,0 +1,97 @@
+import t from 'tap'
+import type { ProvenSession } from '../../plugins/countersign.js'
+import { outcome } from '../helpers/answers.js'
+import { freshHost } from '../helpers/app.js'
+import { sessionIdOf } from '../helpers/host-app.js'
+import { need } from '../helpers/need.js'
+import { expect, sessionsOf, signUp } from '../helpers/person.js'
+
+await need('postgres')
+const { app, db, another, anotherHost } = await freshHost(t)
+
+t.test('T8 a session that was never seen here before a device was confirmed owes a code when it is', async (t) => {
+  const ada = await signUp(app, 'ada')
+  const early = ada.elsewhere()
+  early.access = expect(200, await early.request('POST', '/token', { username: ada.username, password: ada.password }, null)).json<{ access: string }>().access
+  await ada.enrol()
+  t.equal(outcome(await early.request('GET', '/session')), '403 OTP_REQUIRED')
+  early.phone.secret = ada.phone.secret!
+  expect(200, await early.verify())
+  t.equal(outcome(await early.request('GET', '/session?required')), '200')
+})
+
+t.test('J5 a session that ended here stays so, however often its host says that it is there', async (t) => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  const [other] = await sessionsOf(bob, 1)
+  expect(201, await bob.create())
+  expect(200, await bob.confirm())
+  const replica = await another()
+  for (const where of [app, replica]) {
+    const there = bob.elsewhere(where)
+    there.access = other!.access
+    for (let i = 0; i < 3; i++) t.equal(outcome(await there.request('GET', '/session')), '401 SESSION_ENDED')
+  }
+})
+
+t.test('J7 what a session has proven is over after `sessionSeconds`: it begins anew, and owes a code', async (t) => {
+  const cyd = await (await signUp(app, 'cyd')).enrol()
+  await db.query('update otp_session set expires_at = test_clock.clock_timestamp() where id = $1', [sessionIdOf(cyd.access!)])
+  const replica = await another()
+  const there = cyd.elsewhere(replica)
+  there.access = cyd.access
+  t.equal(outcome(await there.request('GET', '/session')), '403 OTP_REQUIRED')
+  expect(200, await there.verify())
+  t.equal(outcome(await there.request('GET', '/session')), '200')
+})
+
+t.test('a step-up is known to every replica within a second', async (t) => {
+  const dan = await (await signUp(app, 'dan')).enrol()
+  const replica = await another()
+  const there = dan.elsewhere(replica)
+  there.access = dan.access
+  await db.query("update otp_session set otp_at = otp_at - interval '1 hour' where id = $1", [sessionIdOf(dan.access!)])
+  await replica.countersign.sessions.poll()
+  t.equal(outcome(await there.request('GET', '/session?maxAge=300')), '403 OTP_STALE')
+  expect(200, await dan.verify())
+  await replica.countersign.sessions.poll()
+  t.equal(outcome(await there.request('GET', '/session?maxAge=300')), '200')
+})
+
+t.test('a host that stays where it is, without saying so, is told what is wrong, and nothing is verified', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  const [session] = await sessionsOf(eve, 1)
+  const stuck = await anotherHost({ complete: (request) => ({ sessionId: sessionIdOf(/host=([^;]+)/.exec(request.headers.cookie!)![1]!), answer: {} }) })
+  const there = session!.elsewhere(stuck)
+  there.access = session!.access
+  t.equal((await there.verify()).statusCode, 500)
+  await app.countersign.sessions.poll()
+  t.equal(outcome(await session!.request('GET', '/session')), '401 SESSION_ENDED', 'the code is used up and the session over')
+})
+
+t.test('sameSession: the asking session itself is verified, on every replica, and unverified once the device is gone', async (t) => {
+  const staying = { sameSession: true, complete: (_request: unknown, _reply: unknown, { sessionId }: ProvenSession) => ({ sessionId, answer: {} }) }
+  const [one, two] = [await anotherHost(staying), await anotherHost(staying)]
+  const fay = await signUp(one, 'fay')
+  expect(200, await fay.login())
+  const there = fay.elsewhere(two)
+  there.access = fay.access
+  t.equal(outcome(await there.request('GET', '/session?required')), '403 OTP_REQUIRED', 'the other replica remembers it as unverified')
+  expect(201, await fay.create())
+  expect(200, await fay.confirm())
+  await two.countersign.sessions.poll()
+  for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session?required')), '200')
+  expect(200, await fay.request('DELETE', '/totp/delete'))
+  await two.countersign.sessions.poll()
+  for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session?required')), '403 OTP_REQUIRED')
+  for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session')), '200')
+})
+
+t.test('reset: devices and codes are gone, every session ends, and the host is told', async (t) => {
+  const gus = await (await signUp(app, 'gus')).enrol()
+  await app.countersign.reset(String(gus.claims()['sub']), { actorId: 'support', reason: 'lost both' })
+  t.equal(outcome(await gus.request('GET', '/session')), '401 SESSION_ENDED')
+  expect(200, await gus.login())
+  t.equal(outcome(await gus.request('GET', '/session')), '200')
+  t.match(await db.query("select actor_id, detail from otp_event where kind = 'otp_reset'"), [{ actor_id: 'support', detail: 'lost both' }])
+})
