@@ -28,8 +28,13 @@ export async function importGraph (entry: string): Promise<ImportGraph> {
     const text = await readFile(file, 'utf8')
     const dynamic = [...text.matchAll(DYNAMIC)].map(([, name = '']) => name)
     const fixed = [...text.matchAll(STATIC)].map(([, from, alone]) => from ?? alone ?? '')
-    for (const name of [...fixed, ...dynamic]) {
+    for (const name of isTypes ? [...fixed, ...dynamic] : fixed) {
       if (name.startsWith('.')) waiting.push(join(dirname(file), isTypes ? name.replace(/\.js$/, '.d.ts') : name))
+    }
+    for (const name of isTypes ? [] : dynamic) {
+      if (!name.startsWith('.')) continue
+      const { packages, later } = await importGraph(join(dirname(file), name))
+      for (const each of [...packages, ...later]) graph.later.add(each)
     }
     // `import('x')` in a declaration is a type, which the compiler looks for like any other.
     for (const name of isTypes ? [...fixed, ...dynamic] : fixed) if (isPackage(name)) graph.packages.add(packageOf(name))
