@@ -1,97 +1,61 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { FastifyInstance, FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
+import { originOf } from '../routes/asking.js'
+import { AnyAnswer } from '../routes/schemas.js'
 import totpRoutes from '../routes/totp/index.js'
-import { shortfall, type Demand, type Standing } from '../src/core/assurance.js'
+import { tellHost } from '../src/attach/end-sessions.js'
+import { createGuards, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
+import { handOver } from '../src/attach/hand-over.js'
+import { migrate, migrationSql, tablesVersion } from '../src/attach/migrations.js'
+import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
+import type { Standing } from '../src/core/assurance.js'
 import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
 import { createSeal, type Seal } from '../src/core/seal.js'
-import type { SessionFacts } from '../src/core/session.js'
 import { createDigestKey } from '../src/db/digest-key.js'
+import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
 import { watched } from '../src/db/watch.js'
-import type { OtpDeps, OtpSettings } from '../src/flows/deps.js'
+import type { OtpDeps } from '../src/flows/deps.js'
 import { createLocks, type Locks } from '../src/flows/locks.js'
-import type { Key } from '../src/key-ring.js'
+import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
-import { noRedis, type RedisLink } from '../src/redis/link.js'
+import { openHostRedis } from '../src/redis/host.js'
 import { createSessions, type Sessions } from '../src/sessions/sessions.js'
 import { createTally, type Tally } from '../src/tally.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
+import sweeper from './sweeper.js'
 
-/** Who asks, in the host's words. */
-export interface Identity {
-  userId: string
-  sessionId: string
-  /**
-   * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
-   * then stays as old as it is.
-   */
-  proven?: { otpDeviceId: string | null, otpTime: number | null }
-}
-
-export interface CountersignOptions {
-  /** Shown in authenticator apps; no colon. */
-  issuer: string
-  /** The first one seals, all open. */
-  sealKeys: readonly Key[]
-  /** In Redis keys and in what is sealed: two apps on one Redis, or with one key, do not meet. */
-  namespace: string
-  db: Db
-  /** A connection of the feed's own; the same as `db` if there is none. */
-  feedDb?: Db
-  redis?: RedisLink
-  /** Where the routes are; `/totp` by default. */
-  prefix?: string
-  settings: Omit<OtpSettings, 'issuer'>
-  revocationSeconds: number
-  /** Null, or a Refusal of the host's own choice, for nobody. */
-  identify: (request: FastifyRequest) => Identity | null | Promise<Identity | null>
-  /** What the authenticator app shows beside the issuer. */
-  label: (userId: string) => Promise<string>
-  /** Whether the password that came with `create` is right; throws if not. Without it, `create` takes none. */
-  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
-  /** What the client gets for a session that began or went on: its tokens, say. */
-  complete: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts) => Promise<object>
-  /** GET twins of what changes something, for the clients of the reference system. Off for anybody new. */
-  deprecatedGets?: boolean
-  /** Budget names for the host's limiter, by `config.limit`. */
-  limit?: (name: 'code' | 'enrol') => object
-  /**
-   * Told of each security event that was decided by this process, once it is committed. Nobody waits for it; what it
-   * throws is logged. An event may be missed when the process or Postgres goes down right then: WEBHOOK_URL's outbox
-   * misses none.
-   */
-  onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
-}
-
+/** 16 KiB: the largest thing that anybody sends here is a code. */
+const BODY_BYTES = 16 * 1024
 /** Between two tries while Postgres does not answer. */
 const KEY_RETRY_MS = 250
 
-type GuardHook = onRequestHookHandler
-
-/**
- * A preHandler as it stands, or a maker of one:
- * `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
- */
-export interface OtpVerified extends GuardHook {
-  (demand: Demand): GuardHook
-}
-
 export interface Countersign {
-  /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
-  db: Db
+  /** A hook that lets live sessions in, verified or not. */
+  session: GuardHook
   /** Whether Postgres answers, and what the keys of this process open is opened. */
   isReady (): boolean
+  /**
+   * Takes away a user's devices and recovery codes, and ends every session: for whoever lost both, on the word of
+   * somebody who knows that it is them. Until a device is set up the first factor is all there is.
+   *
+   * @param by who decided it, and why: it stands in the user's events
+   */
+  reset (userId: string, by: { actorId: string, reason: string }): Promise<void>
+
+  // What the service is built of.
+
+  /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
+  db: Db
   sessions: Sessions
   /** For other secrets of the host's users: one ring of keys for all that is sealed. */
   seal: Seal
   digestKey: () => Promise<Buffer>
   tally: Tally
   locks: Locks
-  /** A hook that lets live sessions in, verified or not. */
-  session: GuardHook
 }
 
 declare module 'fastify' {
@@ -105,109 +69,100 @@ declare module 'fastify' {
   }
 }
 
+/** Schemas that are taken in an app, by database: two kinds of users in one of them would be taken for each other. */
+const taken = new WeakMap<object, Set<string>>()
+
+function takeSchema (database: HostDatabase, schema: string): void {
+  if (typeof database === 'string') return
+  const schemas = taken.get(database) ?? new Set()
+  if (schemas.has(schema)) throw new TypeError(`countersign: "tables.schema" must be another one than "${schema}", which a registration on this database has already`)
+  taken.set(database, schemas.add(schema))
+}
+
 /** The host's database, whose events are told to the host if it asks for that. */
-function listening (app: FastifyInstance, { db, onSecurityEvent }: CountersignOptions): Db {
+function listening (app: FastifyInstance, db: Db, onSecurityEvent: CountersignOptions['onSecurityEvent']): Db {
   if (onSecurityEvent === undefined) return db
   const report = (error: unknown) => app.log.error({ err: error }, 'onSecurityEvent')
   const tell = async (event: SecurityEventNotice) => { await onSecurityEvent(event) }
   return watched(db, (event) => { tell(event).catch(report) }, report)
 }
 
-async function countersign (app: FastifyInstance, options: CountersignOptions): Promise<void> {
-  const { namespace, redis = noRedis, identify } = options
-  const db = listening(app, options)
+async function countersign (app: FastifyInstance, given: CountersignOptions): Promise<void> {
+  const options = checkOptions(given)
+  const { namespace, settings, issuer, prefix, decorators } = options
+  for (const name of Object.values(decorators)) {
+    if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
+  }
+  const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost'))
+  takeSchema(options.database, options.schema)
+  const redis = openHostRedis(options.redis, app.log)
+  const db = listening(app, database.db, options.onSecurityEvent)
   const seal = createSeal(options.sealKeys, namespace)
   const sessions = createSessions({
     db,
-    feedDb: options.feedDb ?? db,
-    redis,
+    feedDb: database.feedDb,
+    redis: redis.link,
     namespace,
     macKeys: seal.derive('session copy'),
     revocationSeconds: options.revocationSeconds,
+    adopts: options.knowsSessions !== true,
     report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
   })
-  const locks = createLocks()
+  const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
   const deps: OtpDeps = {
     db,
     seal,
     sessions,
-    judgedCodes: createJudgedCodes(redis, namespace, seal.derive('judged codes')[0]!),
-    locks,
+    judgedCodes: createJudgedCodes(redis.link, namespace, seal.derive('judged codes')[0]!),
+    locks: createLocks(),
     tally: createTally(),
     digestKey: createDigestKey(db, seal),
-    settings: { ...options.settings, issuer: options.issuer }
+    settings: { ...settings, issuer },
+    sameSession: options.sameSession ?? false
   }
 
-  function admit (request: FastifyRequest, { proven }: Identity, standing: Standing | null): Standing {
-    if (standing === null) throw new Refusal('SESSION_ENDED')
-    // A host's token is at most as new as the session; it never adds what the session has not proven.
-    request.countersign = proven === undefined || standing.otpDeviceId === null
-      ? standing
-      : { ...standing, ...proven }
-    return request.countersign
-  }
-
-  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
-    const identity = await pending
-    if (identity === null) throw new Refusal('TOKEN_INVALID')
-    const known = sessions.known(identity.userId, identity.sessionId)
-    return admit(request, identity, known === undefined ? await sessions.find(identity.userId, identity.sessionId) : known)
-  }
-
-  /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
-  function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
-    if (request.countersign !== null) return request.countersign
-    const identity = identify(request)
-    if (identity instanceof Promise) return admitLater(request, identity)
-    if (identity === null) throw new Refusal('TOKEN_INVALID')
-    const known = sessions.known(identity.userId, identity.sessionId)
-    return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
-  }
-
-  function hook (check: (standing: Standing) => void): GuardHook {
-    return (request, _reply, done) => {
-      const standing = authenticate(request)
-      if (!(standing instanceof Promise)) {
-        check(standing)
-        return done()
-      }
-      standing.then((found) => check(found)).then(() => done(), done)
-    }
-  }
-
-  function guard (demand: Demand): GuardHook {
-    return hook((standing) => {
-      const lack = shortfall(standing, demand, sessions.nowSeconds())
-      if (lack !== null) throw new Refusal(lack, demand.maxAge === undefined ? {} : { maxAgeSeconds: demand.maxAge })
-    })
-  }
-
-  const plain = guard({})
-  const session = hook(() => {})
-  app.decorateRequest('countersign', null)
-  app.decorate('otpVerified', function (...args: [Demand] | Parameters<GuardHook>) {
-    return args.length === 1 ? guard(args[0]) : plain.apply(app, args)
-  } as OtpVerified)
-  app.decorate('countersign', { isReady: () => hasKey && sessions.state().isFeedFresh, db, sessions, seal, digestKey: deps.digestKey, tally: deps.tally, locks, session })
+  const guards = createGuards({ ...options, sessions, originOf, slot: decorators.countersign })
+  const { session, otpVerified, standingOf } = guards
+  let hasKey = false
+  const isReady = () => hasKey && sessions.state().isFeedFresh
+  app.decorateRequest(decorators.countersign, null)
+  app.decorate(decorators.otpVerified, otpVerified)
+  app.decorate(decorators.countersign, {
+    session,
+    isReady,
+    async reset (userId, by) {
+      await resetFactors(deps, userId, by)
+      host.end(userId, null)
+    },
+    db,
+    sessions,
+    seal,
+    digestKey: deps.digestKey,
+    tally: deps.tally,
+    locks: deps.locks
+  } satisfies Countersign)
 
   await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
     await scope.register(schemas)
     await scope.register(jsonOnly)
     await scope.register(totpRoutes, {
+      ...pick(options),
       deps,
       session,
-      verified: plain,
-      fresh: guard({ maxAge: options.settings.freshSeconds }),
-      label: options.label,
-      complete: options.complete,
-      ...(options.checkPassword === undefined ? {} : { checkPassword: options.checkPassword }),
-      ...(options.limit === undefined ? {} : { limit: options.limit }),
-      deprecatedGets: options.deprecatedGets ?? false
+      verified: otpVerified,
+      fresh: otpVerified({ maxAge: settings.freshSeconds }),
+      standingOf,
+      askingOf: (request) => ({ standing: standingOf(request), ...originOf(request) }),
+      finish: (request, reply, session, others) =>
+        handOver({ ...options, db, sessions, host }, request, reply, { askingId: standingOf(request).sessionId, session, endsOthers: others === 'have ended' }),
+      othersEnded: ({ userId, sessionId }) => { host.end(userId, sessionId) },
+      answerSchema: options.answerSchema ?? AnyAnswer
     })
-  }, { prefix: options.prefix ?? '/totp' })
+  }, { prefix })
+  await app.register(sweeper, { db, tally: deps.tally, isReady, eventsDays: options.eventsDays })
 
   const closing = new AbortController()
-  let hasKey = false
 
   /**
    * Makes the digest key, or re-seals it, before anybody needs it: an old key of SEAL_KEYS may go as soon as a process
@@ -226,13 +181,46 @@ async function countersign (app: FastifyInstance, options: CountersignOptions): 
   }
 
   app.addHook('onReady', async () => {
+    if (options.knowsSessions !== true) await requireTables(options)
     sessions.start()
     void fetchKey().catch((error: unknown) => { app.log.fatal({ err: error }, 'SEAL_KEYS do not open what this database holds') })
   })
   app.addHook('onClose', async () => {
     closing.abort()
+    host.stop()
     await sessions.stop()
+    await redis.close()
+    await database.close()
+    if (typeof options.database !== 'string') taken.get(options.database)?.delete(options.schema)
   })
 }
 
-export default fp(countersign, { name: 'countersign', fastify: '5.x' })
+/** What the routes take as it was handed in; what was not, is not there. */
+function pick ({ label, checkPassword, deprecatedGets, limit }: CheckedOptions) {
+  return {
+    label,
+    ...(checkPassword === undefined ? {} : { checkPassword }),
+    ...(deprecatedGets === undefined ? {} : { deprecatedGets }),
+    ...(limit === undefined ? {} : { limit })
+  }
+}
+
+/** A host that forgot to migrate learns it at start. One whose Postgres is still to come serves 503 until it does. */
+async function requireTables ({ database, schema }: CheckedOptions): Promise<void> {
+  const pending = await tablesVersion(database, { schema }).then((found) => found.pending, (error: unknown) => {
+    if (error instanceof Refusal) return []
+    throw error
+  })
+  if (pending.length > 0) throw new Error(`countersign: the tables in the schema "${schema}" are not up to date: await countersign.migrate(database) first`)
+}
+
+export type { Completion, CountersignOptions, Identity, ProvenSession } from '../src/attach/options.js'
+export type { OtpVerified } from '../src/attach/guard.js'
+export type { TablesOptions, TablesVersion } from '../src/attach/migrations.js'
+export type { Demand, Standing } from '../src/core/assurance.js'
+export type { SecurityEventNotice } from '../src/core/notices.js'
+export type { RefusalCode } from '../src/core/refusals.js'
+export { migrate, migrationSql, tablesVersion }
+
+/** The plugin, and beside it what brings its tables up to date. */
+export default Object.assign(fp(countersign, { name: 'countersign', fastify: '5.x' }), { migrate, migrationSql, tablesVersion })

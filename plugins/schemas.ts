@@ -18,11 +18,13 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
     const { additionalProperty } = first!.params as { additionalProperty?: string }
     const what = additionalProperty === undefined ? first!.message : `has an unknown field "${additionalProperty.slice(0, 64)}"`
     const where = first!.instancePath.slice(1).replaceAll('/', '.')
-    return { error: Object.assign(new Error(`${where === '' ? httpPart : `${httpPart}.${where}`} ${what}`), { statusCode: 400, validation: validate.errors }) }
+    return { error: Object.assign(new Error(`${where === '' ? httpPart : `${httpPart}.${where}`} ${what}`), { statusCode: 400, code: 'REQUEST_INVALID', validation: validate.errors }) }
   }
 }
 
-const serializerCompiler: FastifySerializerCompiler<object> = ({ schema }) => fastJson(schema)
+/** Errors are as the app's error handler makes them, ours or a host's: held against our schema, a host's would become a 500. */
+const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpStatus }) =>
+  /^[45]/.test(httpStatus ?? '') ? JSON.stringify : fastJson(schema)
 
 /** What is checked is what the OpenAPI document says, to the letter. */
 async function schemas (scope: FastifyInstance): Promise<void> {

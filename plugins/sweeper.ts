@@ -2,8 +2,14 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 import { sweep } from '../src/db/sweep.js'
+import type { Db } from '../src/db/tables.js'
+import type { Tally } from '../src/tally.js'
 
 export interface SweeperOptions {
+  db: Db
+  tally: Tally
+  /** Whether there are tables to sweep. */
+  isReady: () => boolean
   /** How long security events are kept. */
   eventsDays: number
 }
@@ -13,13 +19,13 @@ const IDLE_MS = 60_000
 const BUSY_MS = 250
 
 /** Takes away what is of no use any more, in small batches, on one replica at a time. Nothing waits for it, nothing depends on it. */
-async function sweeper (app: FastifyInstance, { eventsDays }: SweeperOptions): Promise<void> {
+async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays }: SweeperOptions): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
 
   async function once (): Promise<boolean> {
-    const swept = app.database.isMigrated() ? await sweep(app.database, eventsDays) : null
-    for (const [kind, count] of Object.entries(swept?.rowsByKind ?? {})) app.countersign.tally.count('swept_rows_total', [kind], count)
+    const swept = isReady() ? await sweep(db, eventsDays) : null
+    for (const [kind, count] of Object.entries(swept?.rowsByKind ?? {})) tally.count('swept_rows_total', [kind], count)
     return swept?.isMore === true
   }
 
@@ -41,4 +47,4 @@ async function sweeper (app: FastifyInstance, { eventsDays }: SweeperOptions): P
   })
 }
 
-export default fp(sweeper, { name: 'sweeper', fastify: '5.x', dependencies: ['database', 'countersign'] })
+export default fp(sweeper, { name: 'sweeper', fastify: '5.x' })

@@ -8,8 +8,8 @@ import { createSender } from '../src/webhook/sender.js'
 export interface WebhookOptions {
   url: string
   keys: readonly Key[]
-  /** Whether the receiver may be at a private address, and at http://. */
-  isPrivateAllowed: boolean
+  /** Private addresses where the receiver may be, and those where http:// will do. */
+  named: readonly string[]
 }
 
 /** Between two looks into the outbox. */
@@ -23,8 +23,8 @@ const LONGEST_PAUSE_MS = 30_000
  * waits for it and nothing depends on it: a receiver that is away costs a look every half minute, and gets what it
  * missed within a day.
  */
-async function webhook (app: FastifyInstance, { url, keys, isPrivateAllowed }: WebhookOptions): Promise<void> {
-  const sender = createSender({ url, isPrivateAllowed })
+async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptions): Promise<void> {
+  const sender = createSender({ url, named })
   const { database: db } = app
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()

@@ -2,9 +2,13 @@ import { STATUS_CODES } from 'node:http'
 import { Type, type TSchema } from '@sinclair/typebox'
 import { PASSWORD_MAX_LENGTH } from '../src/core/passwords.js'
 import { refusals, type RefusalCode } from '../src/core/refusals.js'
+import { EMAIL, LINE, longest } from '../src/core/texts.js'
 
 /** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
 export const strict = { additionalProperties: false } as const
+
+/** What a host's client gets is the host's affair. */
+export const AnyAnswer = Type.Object({}, { additionalProperties: true, description: 'What the host answers.' })
 
 export const TokenPair = Type.Object({
   access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
@@ -13,19 +17,14 @@ export const TokenPair = Type.Object({
 
 export const Message = Type.Object({ message: Type.String() }, { examples: [{ message: 'Done.' }] })
 
-/**
- * Text that ends up in a row or a log: on one line, without NUL (Postgres knows none) and without halves of surrogate
- * pairs, which would be stored as something else.
- */
 export const Line = (maxLength: number, options: { minLength?: number, description?: string } = {}) =>
-  Type.String({ ...options, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$' })
+  Type.String({ ...options, maxLength, pattern: LINE })
 
 /** Any character: it is only ever hashed. Halves of surrogate pairs are none, and would all hash alike. */
 export const Password = (options: { description?: string } = {}) =>
   Type.String({ ...options, minLength: 1, maxLength: PASSWORD_MAX_LENGTH, pattern: '^\\P{Cs}*$' })
 
-/** No more than what a mail server would have to be asked about: something, an @, something. */
-export const Email = Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$' })
+export const Email = Type.String({ minLength: 3, maxLength: longest.email, pattern: EMAIL })
 
 /** A row's id in a path. Another user's is answered as one that is not there. */
 export const Id = Type.Object({ id: Type.String({ format: 'uuid', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }) })

@@ -10,12 +10,12 @@ import networkLimits from '../plugins/network-limits.js'
 import openapi from '../plugins/openapi.js'
 import policy from '../plugins/policy.js'
 import schemas from '../plugins/schemas.js'
-import sweeper from '../plugins/sweeper.js'
 import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import { originOf } from '../routes/asking.js'
+import { TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
@@ -28,7 +28,8 @@ import { ringsOf } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
 import { createHasher, type Hasher } from './hasher.js'
 import { createHttp } from './http.js'
-import { connectRedis, noRedis } from './redis/link.js'
+import { connectRedis } from './redis/connect.js'
+import { noRedis } from './redis/link.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -89,8 +90,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     issuer: config.otpIssuer,
     sealKeys,
     namespace,
-    db: database,
-    feedDb: database.feedDb,
+    database,
     redis,
     settings: {
       ...lifetimes,
@@ -107,16 +107,18 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     },
     label: async (userId) => await readUsername(database, userId) ?? userId,
     checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),
-    complete: async (_request, _reply, session) => app.tokens.issue(session),
+    complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
+    answerSchema: TokenPair,
+    knowsSessions: true,
+    eventsDays: config.eventsDays,
     deprecatedGets: true,
     limit: app.limit,
     ...(onSecurityEvent === undefined ? {} : { onSecurityEvent })
   })
   await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
   if (config.webhookUrl !== undefined) {
-    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, isPrivateAllowed: config.webhookPrivate === 'on' })
+    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
-  await app.register(sweeper, { eventsDays: config.eventsDays })
   const { db, sessions, seal, digestKey, tally, locks } = app.countersign
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 

@@ -1,11 +1,12 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
-import { CommandError, createIo, type Io } from './commands/io.js'
+import { asciiJson, CommandError, createIo, printable, type Io } from './commands/io.js'
 import { ConfigError, readConfig, type Config } from './config.js'
 import { Refusal } from './core/refusals.js'
 import { DjangoSourceError } from './db/django-source.js'
 import { DataDirInUseError } from './embedded/lock.js'
+import { describeError } from './log.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -38,12 +39,19 @@ function add (parent: Command, usage: string, description: string, work: Work): 
 
 /** What the operator can mend is one line; anything else shows where it came from. */
 function fail (error: unknown, json: boolean, command: Command): void {
-  const { name, message } = error as Error
+  const { type: name, message } = describeError(error)
   const plain = [CommandError, ConfigError, DataDirInUseError, DjangoSourceError, Refusal].some((kind) => error instanceof kind) || name === 'ExitPromptError' || (error as { code?: string }).code === 'EADDRINUSE'
   const text = error instanceof Refusal && error.code === 'UNAVAILABLE' ? 'The database does not answer.' : message
-  if (json) console.error(JSON.stringify({ error: { command: command.name(), message: text } }))
-  else console.error(plain ? text : error)
+  // Some of the text may be a server's that somebody else runs.
+  if (json) console.error(asciiJson({ error: { command: command.name(), message: text } }))
+  else console.error(plain ? printable(text) : stackOf(error))
   process.exitCode = FAILED
+}
+
+/** Where it came from, and none of what drivers hang on their errors: rows and parameters, password hashes among them. */
+function stackOf (error: unknown): string {
+  const { stack, cause } = describeError(error)
+  return cause === undefined ? stack : `${stack}\ncaused by ${cause.stack}`
 }
 
 const program = new Command('countersign')
@@ -65,7 +73,8 @@ add(migrate, 'status', 'what is still to do; exits with 1 if something is', asyn
 const user = program.command('user').description('accounts')
 add(user, 'create <username>', 'make somebody; the password comes from a prompt or standard input', async (io, config, [username], options) =>
   (await import('./commands/user.js')).createUserCommand(io, config(), username!, options))
-  .option('--email <address>').option('--first-name <name>').option('--last-name <name>').option('--phone <number>')
+  .option('--email <address>', 'where they are reached').option('--phone <number>', 'the same')
+  .option('--first-name <name>', 'as they are called').option('--last-name <name>', 'the same')
   .option('--staff', 'a staff member')
   .option('--otp', 'with a second factor: draws the QR code, once, and asks for the first code')
 add(user, 'list', 'everybody, by name', async (io, config) => (await import('./commands/user.js')).listUsersCommand(io, config()))

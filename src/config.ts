@@ -1,8 +1,9 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
 import { Value } from '@sinclair/typebox/value'
 import ipaddr from 'ipaddr.js'
+import { otpDefaults } from './core/defaults.js'
 import { parseRedisAddress } from './redis/address.js'
-import { isPublic, literalAddress } from './webhook/address.js'
+import { literalAddress, receiversAt } from './webhook/address.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
 export type { Key } from './key-ring.js'
@@ -26,6 +27,7 @@ const YEAR_SECONDS = 365 * DAY_SECONDS
 const NAME = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
 const DATABASE_ADDRESS = 'be an address that starts with postgres:// or postgresql://'
+const NETWORK = /^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/
 const NETWORKS = 'be a comma-separated list of IPv4 or IPv6 addresses or CIDR ranges, none of them everyone'
 const ORIGINS = 'be a comma-separated list of exact origins: http or https, a lower-case host, no path, no default port, no *'
 
@@ -51,25 +53,25 @@ export const settings = Type.Object({
   SEAL_KEYS: Type.Optional(ring('Keys that encrypt secrets at rest, spelled as JWT_KEYS, 32 bytes or more; the first seals, all open. Required with DATABASE_URL; else made under DATA_DIR.')),
   ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Life of an access token.', { default: 300 }),
   REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Life of a refresh token: how long a session may idle.', { default: DAY_SECONDS }),
-  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: 30 * DAY_SECONDS }),
-  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long known sessions are served without PostgreSQL.', { default: 1 }),
+  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: otpDefaults.sessionSeconds }),
+  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
   SIGN_UP: choice(['open', 'closed'], 'open', 'Whether POST /users is open to everyone.'),
   OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon', 'Name of the service that authenticator apps show.', { default: 'Countersign' }),
-  OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: 1 }),
-  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: 600 }),
-  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: 300 }),
-  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: 300 }),
-  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: 300 }),
-  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: 400 }),
-  OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: 5 }),
+  OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: otpDefaults.window }),
+  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: otpDefaults.setupSeconds }),
+  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: otpDefaults.reauthSeconds }),
+  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: otpDefaults.pendingSeconds }),
+  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: otpDefaults.freshSeconds }),
+  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: otpDefaults.eventsDays }),
+  OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
   OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
   WEBHOOK_URL: Type.Optional(text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.')),
   WEBHOOK_KEYS: Type.Optional(ring('Keys that sign what is sent there, spelled as SEAL_KEYS; each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.')),
-  WEBHOOK_PRIVATE: choice(['off', 'on'], 'off', 'Whether the receiver may be at a private address, and at http://.'),
+  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: addresses or CIDR ranges, comma-separated.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
-  TRUSTED_PROXIES: list(/^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
+  TRUSTED_PROXIES: list(NETWORK, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
 })
 
@@ -96,8 +98,9 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
   ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
   ['WEBHOOK_URL', 'be an address', ({ webhookUrl }) => webhookUrl === undefined || URL.canParse(webhookUrl)],
-  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || webhookUrl.startsWith('https://')],
-  ['WEBHOOK_URL', 'not be at a private address unless WEBHOOK_PRIVATE is on', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate === 'on' || isPublicHost(webhookUrl)],
+  ['WEBHOOK_PRIVATE', NETWORKS, ({ webhookPrivate }) => webhookPrivate.every(isNetwork)],
+  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE names where it leads', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate.length > 0 || webhookUrl.startsWith('https://')],
+  ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
   ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
   ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
     !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
@@ -153,9 +156,10 @@ function isNetwork (text: string): boolean {
 }
 
 /** A name is looked up when it is connected to. */
-function isPublicHost (url: string): boolean {
-  const address = literalAddress(new URL(url))
-  return address === null || isPublic(address)
+function mayBeReceiver (url: string, named: readonly string[]): boolean {
+  const target = new URL(url)
+  const address = literalAddress(target)
+  return address === null || receiversAt(target, named)(address)
 }
 
 function isRedisAddress (text: string): boolean {

@@ -4,7 +4,7 @@ import { requireDirect } from './commands/direct.js'
 import { ConfigError, settings } from './config.js'
 import { Refusal } from './core/refusals.js'
 import { migrateUp } from './db/migrate.js'
-import { openPostgres } from './db/pool.js'
+import { openPostgres } from './db/postgres.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with

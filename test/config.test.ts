@@ -53,7 +53,7 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     otpGraceDays: 14,
     webhookUrl: undefined,
     webhookKeys: undefined,
-    webhookPrivate: 'off',
+    webhookPrivate: [],
     networkLimits: 'on',
     trustedProxies: [],
     corsOrigins: []
@@ -99,7 +99,7 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['OTP_POLICY', ['optional', 'required', 'staff'], ['on', 'all', 'Required']],
   ['OTP_GRACE_DAYS', ['0', '365'], ['-1', '366', '1.5']],
   ['EVENTS_DAYS', ['1', '3650'], ['0', '3651']],
-  ['WEBHOOK_PRIVATE', ['on', 'off'], ['yes', '10.0.0.0/8']],
+  ['WEBHOOK_PRIVATE', ['10.0.0.7', '10.0.0.0/8, ::1'], ['on', 'off', '0.0.0.0/0', '::/0', '10.1', 'hooks.internal', '::ffff:10.0.0.1']],
   ['WEBHOOK_URL', [], ['ftp://h', 'hooks.example.org', 'https://', 'https://a b', 'https://h:x/', 'http://hooks.example.org', 'HTTPS://h', 'https://127.0.0.1/', 'https://[::1]/', 'https://10.1/', 'https://2852039166/', 'https://[::ffff:a9fe:a9fe]/']],
   ['PASSWORD_MIN_LENGTH', ['8', '15', '128'], ['7', '129']],
   ['REVOCATION_SECONDS', ['1', '300'], ['0', '0.5', '301']],
@@ -201,7 +201,7 @@ t.test('no key serves both uses', async (t) => {   // J9
   for (const same of [der, seed]) t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: `a:${der}`, SEAL_KEYS: `b:${same}` })?.variable, 'SEAL_KEYS')
 })
 
-t.test('a webhook needs keys of its own, and leads out over https unless it is named private', async (t) => {
+t.test('a webhook needs keys of its own, and leads out over https but for addresses that are named', async (t) => {
   const [key, other] = [random(), random()]
   const url = 'https://hooks.example.org/countersign?of=ada'
   t.equal(refusal({ WEBHOOK_URL: url })?.variable, 'WEBHOOK_KEYS')
@@ -210,10 +210,13 @@ t.test('a webhook needs keys of its own, and leads out over https unless it is n
   for (const taken of [{ SEAL_KEYS: `s:${key}` }, { JWT_KEYS: `j:${key}` }]) {
     t.equal(refusal({ ...taken, WEBHOOK_URL: url, WEBHOOK_KEYS: `a:${other},b:${key}` })?.variable, 'WEBHOOK_KEYS', 'J9 no key serves two uses')
   }
-  for (const inside of ['http://hooks.example.org/', 'https://10.0.0.7/', 'http://[::1]:8080/', 'http://localhost:3000/']) {
+  for (const inside of ['http://hooks.internal/', 'https://10.0.0.7/', 'http://[::1]:8080/', 'http://localhost:3000/']) {
     const env = { WEBHOOK_URL: inside, WEBHOOK_KEYS: `a:${key}` }
     t.equal(refusal(env)?.variable, 'WEBHOOK_URL', inside)
-    t.equal(readConfig({ ...env, WEBHOOK_PRIVATE: 'on' }).webhookUrl, inside)
+    t.equal(readConfig({ ...env, WEBHOOK_PRIVATE: '10.0.0.0/8,::1' }).webhookUrl, inside)
+  }
+  for (const other of ['https://169.254.169.254/', 'https://10.0.0.8/', 'http://8.8.8.8/']) {
+    t.equal(refusal({ WEBHOOK_URL: other, WEBHOOK_KEYS: `a:${key}`, WEBHOOK_PRIVATE: '10.0.0.7' })?.variable, 'WEBHOOK_URL', `${other}: another one was named`)
   }
   t.equal(readConfig({ WEBHOOK_URL: 'https://8.8.8.8/', WEBHOOK_KEYS: `a:${key}` }).webhookUrl, 'https://8.8.8.8/')
 })

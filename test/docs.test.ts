@@ -5,6 +5,8 @@ import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { readConfig } from '../src/config.js'
+import { command } from './helpers/command.js'
+import { blocksAfter } from './helpers/doc-blocks.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
 import { findProgram } from './helpers/programs.js'
 import { startServer } from './helpers/server-process.js'
@@ -29,8 +31,6 @@ const linksOf = (text: string) => [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].
 /** As forges name a heading's anchor. */
 const anchorsOf = (text: string) => [...prose(text.replaceAll('`', '')).matchAll(/^#+ (.*)$/gm)]
   .map(([, heading = '']) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
-/** The code blocks that stand right after a comment. */
-const blocksAfter = (comment: string) => [...readme.matchAll(new RegExp(`<!-- ${comment} -->\n\`\`\`\\w+\n([^]*?)\n\`\`\``, 'g'))].map(([, code = '']) => code)
 
 t.test('links lead somewhere', async (t) => {
   t.ok(documents.size >= 7)
@@ -78,15 +78,27 @@ t.test('commands are there', async (t) => {
   }
 })
 
+t.test('commands of the command line are there, with the options that are shown', async (t) => {
+  const shown = new Set([...documents.values()].flatMap((text) => [...text.matchAll(/npx countersign ([a-z].*?)(?: *[#`]|$)/gm)].map(([, line = '']) => line.trim())))
+  t.ok(shown.size >= 12)
+  for (const line of shown) {
+    const [, words = ''] = /^([a-z]+(?: [a-z]+)?)/.exec(line) ?? []
+    const { stdout } = await command([...words.split(' '), '--help'], {})
+    const [head = ''] = stdout.split('\n')
+    t.ok(head.startsWith(`Usage: countersign ${words}`), line)
+    for (const [option] of line.matchAll(/ --[a-z-]+/g)) t.match(stdout, new RegExp(`^ +${option.trim()}\\b`, 'm'), `${line}: ${option}`)
+  }
+})
+
 t.test('the registration shown is the one that runs', async (t) => {
   const source = await readFile('src/app.ts', 'utf8')
-  const excerpts = blocksAfter('from src/app\\.ts')
+  const excerpts = blocksAfter(readme, 'from src/app.ts')
   t.not(excerpts.length, 0)
   for (const excerpt of excerpts) t.ok(source.includes(excerpt), excerpt)
 })
 
 t.test('the settings shown for real stores are a configuration', async (t) => {
-  const [script = ''] = blocksAfter('stores')
+  const [script = ''] = blocksAfter(readme, 'stores')
   t.match(script, /\nnpm start$/)
   const { stdout } = await run('sh', ['-euc', script.replace(/npm start$/, 'env')])
   const env = Object.fromEntries(stdout.split('\n').map((line) => line.split(/=(.*)/).slice(0, 2)))
@@ -106,8 +118,8 @@ t.test('what the README says, the service does', async (t) => {
   })
 
   t.test('its example runs and answers as shown', { skip: findProgram('oathtool') === undefined && 'needs oathtool' }, async (t) => {
-    const [script = ''] = blocksAfter('try')
-    const [answer = '{}'] = blocksAfter('answer')
+    const [script = ''] = blocksAfter(readme, 'try')
+    const [answer = '{}'] = blocksAfter(readme, 'answer')
     t.match(script, 'http://127.0.0.1:3000')
     const { stdout } = await run('sh', ['-euc', script.replaceAll('http://127.0.0.1:3000', address)])
     const answered = JSON.parse(stdout.slice(stdout.lastIndexOf('{'))) as Record<string, unknown>

@@ -1,4 +1,6 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import { longest } from '../../src/core/texts.js'
 import { changePassword, changeProfile, removeAccount, showAccount, type AccountDeps } from '../../src/flows/account.js'
 import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
 import type { SessionListDeps } from '../../src/flows/sessions.js'
@@ -56,9 +58,9 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       description: 'What is not given stays. Another e-mail address asks for a proof within `OTP_FRESH_SECONDS`, and ends your other sessions.',
       body: Type.Object({
         email: Type.Optional(Email),
-        phone: Type.Optional(Line(64)),
-        firstName: Type.Optional(Line(128)),
-        lastName: Type.Optional(Line(128))
+        phone: Type.Optional(Line(longest.phone)),
+        firstName: Type.Optional(Line(longest.firstName)),
+        lastName: Type.Optional(Line(longest.lastName))
       }, { ...strict, minProperties: 1, examples: [{ phone: '+44 20 7946 0000', firstName: 'Augusta Ada' }] }),
       response: { 200: Account, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },

@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
 import { listOauthProfiles } from '../../src/db/oauth-profiles.js'
 import { addOauthProfile, removeOauthProfile, type OauthProfileDeps } from '../../src/flows/oauth-profiles.js'

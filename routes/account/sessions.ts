@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
 import { shownAgent } from '../../src/core/agents.js'
 import { listSessions } from '../../src/db/session-list.js'

@@ -1,6 +1,8 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { Refusal } from '../../src/core/refusals.js'
+import { longest } from '../../src/core/texts.js'
 import type { Actor } from '../../src/db/staff.js'
 import { readUser } from '../../src/db/users.js'
 import { deactivate, reactivate, resetOtp, setReferences, unlockUser, type StaffDeps } from '../../src/flows/staff.js'
@@ -16,7 +18,7 @@ export interface ChangeRoutesOptions extends StaffDeps {
 const tags = ['Staff']
 const needsFreshStaff = [...needsFresh, 'STAFF_REQUIRED' as const, 'NOT_YOURSELF' as const, 'NOT_FOUND' as const]
 
-const Reason = Line(500, { minLength: 1, description: 'Why. The user reads it in their own log.' })
+const Reason = Line(longest.reason, { minLength: 1, description: 'Why. The user reads it in their own log.' })
 /** What stays is left out; null takes away. */
 const Reference = Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]))
 const Done = Type.Null({ description: 'It is done.' })

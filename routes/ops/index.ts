@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { refused } from '../schemas.js'
 
 export interface Readiness { postgres: 'up' | 'down', redis: 'up' | 'down' | 'none' }

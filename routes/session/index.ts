@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http'
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Demand } from '../../src/core/assurance.js'
 import { Refusal } from '../../src/core/refusals.js'
@@ -29,6 +30,12 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     done(null)
   })
 
+  // nginx hands on a refusal's headers, as far as it is told to, and never its body.
+  app.setErrorHandler((error, _request, reply) => {
+    if (error instanceof Refusal) reply.header('x-refusal', error.code)
+    throw error
+  })
+
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = request.countersign!
     // Always sent, empty if null: a client's own header of that name never survives a gateway that copies ours.
@@ -55,6 +62,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     summary: 'Whether this session may pass the guard, and whose it is',
     description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy `ext_authz` can ask about every request. ' +
       'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null. ' +
+      'A refusal repeats its `code` in `X-Refusal`. ' +
       'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent.',
     response: { 200: SessionAnswer, ...refused(needsFresh) }
   }

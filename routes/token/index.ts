@@ -1,4 +1,5 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { logIn, type LoginDeps } from '../../src/flows/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/flows/refresh.js'
 import { originOf } from '../asking.js'

@@ -1,11 +1,11 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { listDevices } from '../../src/db/devices.js'
 import { removeDevice, renameDevice } from '../../src/flows/devices.js'
-import { askingOf } from '../asking.js'
-import { bearer, DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
-export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'complete'>
+export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'>
 
 const tags = ['Second factor']
 const example = { id: '16fd2706-8baf-433b-82eb-8c7fada847da', name: 'Pixel 9', createdAt: '2026-11-23T09:00:00.000Z', lastUsedAt: '2026-11-23T09:25:00.000Z' }
@@ -17,7 +17,7 @@ export const Device = Type.Object({
   lastUsedAt: NullableDateTime
 }, { examples: [example] })
 
-const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, complete }) => {
+const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema }) => {
   app.get('', {
     onRequest: verified,
     schema: {
@@ -28,7 +28,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
       description: 'Those that are confirmed, the oldest first.',
       response: { 200: Type.Array(Device, { examples: [[example]] }), ...refused(needsVerified) }
     },
-    handler: async ({ countersign }) => await listDevices(deps.db, countersign!.userId)
+    handler: async (request) => await listDevices(deps.db, standingOf(request).userId)
   })
 
   app.patch('/:id', {
@@ -55,9 +55,9 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
       description: 'The user\'s other sessions end; this one goes on with the tokens of the answer. If the device is the one that verified it, the tokens are those ' +
         'of a new session that owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
       params: Id,
-      response: { 200: TokenPair, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+      response: { 200: answerSchema, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
-    handler: async (request, reply) => await complete(request, reply, await removeDevice(deps, askingOf(request), request.params.id)) as never
+    handler: async (request, reply) => await finish(request, reply, await removeDevice(deps, askingOf(request), request.params.id), 'have ended') as never
   })
 }
 

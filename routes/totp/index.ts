@@ -1,15 +1,16 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
 import { toDataURL } from 'qrcode'
-import type { SessionFacts } from '../../src/core/session.js'
+import type { Standing } from '../../src/core/assurance.js'
+import type { Asking, SessionFacts } from '../../src/core/session.js'
 import { readStatus } from '../../src/db/enrolments.js'
 import type { OtpDeps } from '../../src/flows/deps.js'
 import { enrol, rollBack } from '../../src/flows/enrol.js'
 import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
-import { askingOf } from '../asking.js'
-import { bearer, DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict } from '../schemas.js'
 import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
@@ -20,18 +21,37 @@ export interface TotpRoutesOptions {
   verified: onRequestHookHandler
   /** Lets sessions in that may pass `otpVerified` and proved it lately. */
   fresh: onRequestHookHandler
-  label: (userId: string) => Promise<string>
+  standingOf: (request: FastifyRequest) => Standing
+  askingOf: (request: FastifyRequest) => Asking
+  label: (userId: string) => string | Promise<string>
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
-  complete: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts) => Promise<object>
+  /** Lets the host go on with a session that began or went on; what the client gets. */
+  finish: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts, others: 'live on' | 'have ended') => Promise<object>
+  /** Of that. */
+  answerSchema: TSchema
   deprecatedGets?: boolean
   limit?: (name: 'code' | 'enrol') => object
+  /** Told when the user's other sessions ended and the asking one went on as it was. */
+  othersEnded: (standing: Standing) => void
 }
 
 const tags = ['Second factor']
 const Code = (description: string, example: string) => Type.Object({ token: Type.String({ maxLength: 64, description }) }, { ...strict, examples: [{ token: example }] })
 const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
 
-const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { deps, session, verified, fresh, label, checkPassword, complete, deprecatedGets = false, limit = () => ({}) }) => {
+/** A host's own answer may be any object; the number of codes left stands in it. */
+function withCodesLeft (answer: TSchema): TSchema {
+  const { examples = [], ...schema } = answer as TSchema & { examples?: object[] }
+  return {
+    ...schema,
+    properties: { ...schema['properties'], recoveryCodesLeft: Type.Integer() },
+    required: [...(schema['required'] as string[] | undefined) ?? [], 'recoveryCodesLeft'],
+    examples: examples.map((example: object) => ({ ...example, recoveryCodesLeft: 4 }))
+  } as TSchema
+}
+
+const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, options) => {
+  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, answerSchema, deprecatedGets = false, limit = () => ({}), othersEnded } = options
   // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store')
@@ -56,8 +76,9 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
         ...refused(needsSession)
       }
     },
-    handler: async ({ countersign }) => {
-      const { confirmedDevices, ...status } = await readStatus(deps.db, countersign!.userId, countersign!.sessionId)
+    handler: async (request) => {
+      const { userId, sessionId } = standingOf(request)
+      const { confirmedDevices, ...status } = await readStatus(deps.db, userId, sessionId)
       return { isOtpEnabled: confirmedDevices > 0, ...status }
     }
   })
@@ -95,7 +116,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
     }
   }
   const createHandler = async (request: FastifyRequest, reply: FastifyReply, body: { name?: string, password?: string }) => {
-    const { userId } = request.countersign!
+    const { userId } = standingOf(request)
     const { password } = body
     const { expiresAt, ...enrolment } = await enrol(deps, askingOf(request), {
       name: body.name ?? 'Authenticator',
@@ -103,7 +124,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
     return await reply.code(201).send({
-      message: 'Scan the QR code, then send the first code to /totp/login.',
+      message: `Scan the QR code, then send the first code to ${app.prefix}/login.`,
       ...enrolment,
       otpQr: await toDataURL(enrolment.otpUrl, { errorCorrectionLevel: 'M' }),
       expiresAt
@@ -147,9 +168,12 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       summary: 'Give a code: confirms a pending device, or verifies this session',
       description: 'An accepted code is used up. On an unverified session it ends that session and answers the tokens of a new one; on a verified one it renews the proof.',
       body: Code('The digits that the app shows; spaces and hyphens do not matter.', '492039'),
-      response: { 200: TokenPair, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
+      response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
     },
-    handler: async (request, reply) => await complete(request, reply, await verifyTotp(deps, askingOf(request), request.body.token)) as never
+    handler: async (request, reply) => {
+      const { session: proven, reason } = await verifyTotp(deps, askingOf(request), request.body.token)
+      return await finish(request, reply, proven, reason === 'enabled' ? 'have ended' : 'live on') as never
+    }
   })
 
   const regenerate = {
@@ -163,8 +187,11 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     }
   }
-  const regenerateHandler = async (request: FastifyRequest, reply: FastifyReply) =>
-    await reply.code(201).send(await regenerateRecoveryCodes(deps, askingOf(request)))
+  const regenerateHandler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const codes = await regenerateRecoveryCodes(deps, askingOf(request))
+    othersEnded(standingOf(request))
+    return await reply.code(201).send(codes)
+  }
   app.post('/recovery_code/create', { ...regenerate, handler: regenerateHandler })
 
   app.post('/recovery_code/login', {
@@ -179,13 +206,13 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
         'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
       body: Code('One recovery code; case, spaces and hyphens do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
       response: {
-        200: Type.Composite([TokenPair, Type.Object({ recoveryCodesLeft: Type.Integer() })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', recoveryCodesLeft: 4 }] }),
+        200: withCodesLeft(answerSchema),
         ...refused([...needsSession, 'RECOVERY_CODE_INVALID', 'OTP_LOCKED'], { body: true })
       }
     },
     handler: async (request, reply) => {
       const { session: recovered, recoveryCodesLeft } = await recover(deps, askingOf(request), request.body.token)
-      return { ...await complete(request, reply, recovered), recoveryCodesLeft } as never
+      return { ...await finish(request, reply, recovered, 'live on'), recoveryCodesLeft } as never
     }
   })
 
@@ -197,12 +224,12 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, { d
       security: bearer,
       summary: 'Switch the second factor off',
       description: 'Every device and recovery code is gone, every session ends; the answer has the tokens of a new one.',
-      response: { 200: TokenPair, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
+      response: { 200: answerSchema, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     },
-    handler: async (request, reply) => await complete(request, reply, await removeTotp(deps, askingOf(request))) as never
+    handler: async (request, reply) => await finish(request, reply, await removeTotp(deps, askingOf(request)), 'have ended') as never
   })
 
-  await app.register(deviceRoutes, { prefix: '/devices', deps, verified, fresh, complete })
+  await app.register(deviceRoutes, { ...options, prefix: '/devices' })
 
   if (!deprecatedGets) return
   // The first clients call these by GET. HEAD must change nothing, so there is none.

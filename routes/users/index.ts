@@ -1,8 +1,10 @@
-import { Type, type FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
 import { Refusal } from '../../src/core/refusals.js'
+import { longest } from '../../src/core/texts.js'
 import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'
 import { originOf } from '../asking.js'
-import { DateTime, Line, Password, refused, strict } from '../schemas.js'
+import { DateTime, Email, Line, Password, refused, strict } from '../schemas.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
 
@@ -15,11 +17,11 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
       summary: 'Sign up',
       body: Type.Object({
         username: Type.String({ minLength: 1, maxLength: 150, pattern: '^[\\p{L}\\p{N}@.+_-]+$', description: 'Letters, digits and @ . + - _; found whatever its case.' }),
-        email: Type.String({ minLength: 3, maxLength: 254, pattern: '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$' }),
+        email: Email,
         password: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
-        firstName: Type.Optional(Line(128)),
-        lastName: Type.Optional(Line(128)),
-        phone: Type.Optional(Line(64))
+        firstName: Type.Optional(Line(longest.firstName)),
+        lastName: Type.Optional(Line(longest.lastName)),
+        phone: Type.Optional(Line(longest.phone))
       }, { ...strict, examples: [{ username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }] }),
       response: {
         201: Type.Object({ id: Type.String({ format: 'uuid' }), username: Type.String(), createdAt: DateTime },

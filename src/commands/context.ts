@@ -4,7 +4,9 @@ import type { Config } from '../config.js'
 import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
 import { createDigestKey } from '../db/digest-key.js'
 import { migrateUp, pendingMigrations } from '../db/migrate.js'
-import { openEmbedded, openPostgres, type Pool } from '../db/pool.js'
+import { openEmbedded } from '../db/embedded.js'
+import type { Pool } from '../db/pool.js'
+import { openPostgres } from '../db/postgres.js'
 import { createDb, type Db } from '../db/tables.js'
 import { prepareDataDir } from '../embedded/data-dir.js'
 import { ringsOf } from '../embedded/keys.js'
@@ -24,6 +26,8 @@ export interface Context {
 
 /** A command runs few statements at once. */
 const CONNECTIONS = 3
+/** Somebody waits, and no load balancer: over a slow line, or on a machine that is busy, is no reason to fail. */
+const CONNECT_MS = 10_000
 
 /**
  * The database alone. Embedded, under the lock that the server takes: one of them at a time. Its statements have no
@@ -31,7 +35,7 @@ const CONNECTIONS = 3
  */
 export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>): Promise<T> {
   if (databaseUrl !== undefined) {
-    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0)
+    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, CONNECT_MS)
     return await work(pool).finally(() => pool.close())
   }
   await prepareDataDir(dataDir)

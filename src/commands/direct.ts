@@ -1,5 +1,5 @@
 import { ConfigError } from '../config.js'
-import { isPooled } from '../db/pool.js'
+import { isPooled } from '../db/postgres.js'
 
 /**
  * For whoever is about to migrate: several would do it at once.

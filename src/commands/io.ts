@@ -69,16 +69,18 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
     progress (label) {
       let bar: SingleBar | undefined
       let [last, isOver] = [{ done: 0, total: 0 }, false]
+      /** Of nothing yet there is nothing to draw: a bar of no length looks full. */
+      const begin = () => bar!.start(Math.max(last.total, 1), last.done)
       async function open (): Promise<void> {
         const { default: { SingleBar, Presets } } = await import('cli-progress')
         if (isOver) return
-        bar = new SingleBar({ stream: stderr, format: `${label} {bar} {value}/{total} · {eta_formatted}`, hideCursor: true, clearOnComplete: true }, Presets.shades_classic)
-        bar.start(last.total, last.done)
+        bar = new SingleBar({ stream: stderr, format: `${label} {bar} {percentage} % · {value} of {total}`, hideCursor: true, clearOnComplete: true }, Presets.shades_classic)
+        begin()
         // What is written while it stands there goes above it.
         around = (write) => {
           bar!.stop()
           write()
-          bar!.start(last.total, last.done)
+          begin()
         }
       }
       if (stderr.isTTY) void open()
@@ -107,7 +109,7 @@ export function printable (text: string): string {
 }
 
 /** JSON may be looked at in a terminal too: such characters are escaped, so that the value is the same. */
-function asciiJson (value: object): string {
+export function asciiJson (value: object): string {
   return JSON.stringify(value).replace(UNPRINTABLE, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''))
 }

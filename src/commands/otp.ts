@@ -1,13 +1,16 @@
 import type { Config } from '../config.js'
 import { readOtpState } from '../db/command-line.js'
+import { listDevices } from '../db/devices.js'
 import { commandLine, resetOtp } from '../flows/staff.js'
 import { withContext } from './context.js'
 import { printable, table, type Io } from './io.js'
+import { reasonOption } from './options.js'
 import { staffDeps } from './staff.js'
 import { requireUser } from './user.js'
 
 /** As staff do it over HTTP; for staff too, who can be reset here alone. The code is shown this once. */
-export async function resetOtpCommand (io: Io, config: Config, username: string, { reason }: { reason: string }): Promise<void> {
+export async function resetOtpCommand (io: Io, config: Config, username: string, { reason: typed }: { reason: string }): Promise<void> {
+  const reason = reasonOption(typed)
   await withContext(config, async (context) => {
     const user = await requireUser(context, username)
     const { setupCode, expiresAt } = await resetOtp(staffDeps(context), commandLine, user.id, reason)
@@ -21,13 +24,19 @@ export async function resetOtpCommand (io: Io, config: Config, username: string,
 export async function otpStatusCommand (io: Io, config: Config, username: string): Promise<void> {
   await withContext(config, async (context) => {
     const user = await requireUser(context, username)
-    const { devices, ...state } = await readOtpState(context.db, user.id)
+    const devices = await listDevices(context.db, user.id)
+    const state = await readOtpState(context.db, user.id)
     io.print({ id: user.id, isOtpEnabled: devices.length > 0, devices, ...state }, [
       `${printable(user.username)}: second factor ${devices.length > 0 ? 'on' : 'off'}`,
-      ...(devices.length === 0 ? [] : table(['device', 'created', 'last used'], devices.map(({ name, createdAt, lastUsedAt }) => [name, createdAt.slice(0, 19), lastUsedAt?.slice(0, 19) ?? '–']))),
+      ...(devices.length === 0 ? [] : table(['device', 'created', 'last used'], devices.map(({ name, createdAt, lastUsedAt }) => [name, shownTime(createdAt), lastUsedAt === null ? '–' : shownTime(lastUsedAt)]))),
       `recovery codes left: ${state.recoveryCodesLeft}${state.recoveryCodesWeak ? ' (short ones, brought over: make new ones)' : ''}`,
       `wrong codes in a row: ${state.failures}${state.lockedUntil === null ? '' : `, locked until ${state.lockedUntil.toISOString()}`}`,
       ...(state.setupRequired ? [`reset: waits for a set-up code${state.setupExpiresAt === null ? '' : `, good until ${state.setupExpiresAt.toISOString()}`}`] : [])
     ])
   })
+}
+
+/** To the second, in UTC, as everything here. */
+function shownTime (at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z')
 }

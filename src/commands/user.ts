@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { passwordFault } from '../core/password-faults.js'
+import { normalisePassword } from '../core/passwords.js'
 import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../core/totp.js'
-import { usernameKey } from '../core/usernames.js'
+import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import type { Config } from '../config.js'
 import { createUser, findUser, listUsers, readNowSeconds, setPassword, type FirstDevice } from '../db/command-line.js'
 import { digestsOf, newCodes } from '../flows/enrol.js'
@@ -10,29 +11,31 @@ import { devicePlace } from '../flows/verify.js'
 import { createHasher } from '../hasher.js'
 import { withContext, type Context } from './context.js'
 import { CommandError, printable, table, type Io } from './io.js'
+import { emailOption, lineOption, reasonOption } from './options.js'
 import { staffDeps } from './staff.js'
 
-/** As `POST /users` takes it. */
-const USERNAME = /^[\p{L}\p{N}@.+_-]{1,150}$/u
-const EMAIL = /^[^\s\p{Cc}\p{Cs}@]+@[^\s\p{Cc}\p{Cs}@]+$/u
 const CODE_TRIES = 3
 
 export interface UserOptions { email?: string, firstName?: string, lastName?: string, phone?: string, staff?: boolean, otp?: boolean }
 
 /** Makes somebody. With `--otp` their phone proves itself before anything is stored; QR code and recovery codes are shown once. */
 export async function createUserCommand (io: Io, config: Config, username: string, options: UserOptions): Promise<void> {
-  if (!USERNAME.test(username)) throw new CommandError('A username has 1 to 150 letters, digits and @ . + - _')
-  const { email = '', firstName = '', lastName = '', phone = '', staff = false, otp = false } = options
-  if (email !== '' && (email.length > 254 || !EMAIL.test(email))) throw new CommandError('--email must be an e-mail address.')
+  const name = normaliseUsername(username)
+  if (name === null) throw new CommandError('A username has 1 to 150 letters, digits and @ . + - _')
+  const { staff = false, otp = false } = options
+  const profile = {
+    email: emailOption(options.email ?? ''),
+    firstName: lineOption('--first-name', options.firstName ?? '', 'firstName'),
+    lastName: lineOption('--last-name', options.lastName ?? '', 'lastName'),
+    phone: lineOption('--phone', options.phone ?? '', 'phone')
+  }
   await withContext(config, async (context) => {
     const { db } = context
     const id = randomUUID()
-    const name = username.normalize('NFKC')
     if (await findUser(db, usernameKey(name)) !== undefined) throw new CommandError('This username is taken.')
     const passwordHash = await hashNewPassword(io, config, name)
     const enrolled = otp ? await enrol(io, context, id, name) : null
-    const account = { id, username: name, usernameKey: usernameKey(name), passwordHash, email, phone, firstName, lastName }
-    const made = await createUser(db, account, staff, enrolled?.device ?? null)
+    const made = await createUser(db, { ...profile, id, username: name, usernameKey: usernameKey(name), passwordHash }, staff, enrolled?.device ?? null)
     if (made === null) throw new CommandError('This username is taken.')
     io.print({ id, username: name, isStaff: staff, createdAt: made.createdAt, ...(enrolled === null ? {} : { recoveryCodes: enrolled.recoveryCodes }) }, [
       `Made ${staff ? 'staff member' : 'user'} ${name} (${id}).`,
@@ -57,7 +60,8 @@ export async function listUsersCommand (io: Io, config: Config): Promise<void> {
   })
 }
 
-export async function deactivateUserCommand (io: Io, config: Config, username: string, { reason }: { reason: string }): Promise<void> {
+export async function deactivateUserCommand (io: Io, config: Config, username: string, { reason: typed }: { reason: string }): Promise<void> {
+  const reason = reasonOption(typed)
   await withContext(config, async (context) => {
     const user = await requireUser(context, username)
     await deactivate(staffDeps(context), commandLine, user.id, reason)

@@ -16,7 +16,7 @@ interface CommonClaims {
   exp: number
   auth_time: number
   amr: string[]
-  /** Whether the user has a second factor: with it true and `otp_device_id` null, refuse. */
+  /** Whether the user has a second factor, or must set one up before anything else: with it true and `otp_device_id` null, refuse. */
   otp_required: boolean
   otp_device_id: string | null
   otp_time: number | null
@@ -52,11 +52,16 @@ export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFa
     token_type: kind,
     auth_time: session.authTime,
     amr: session.amr,
-    otp_required: session.otpRequired,
+    otp_required: session.otpRequired || owesSetUp(session),
     otp_device_id: session.otpDeviceId,
     otp_time: session.otpTime,
     ...(kind === 'refresh' ? { gen: session.generation } : {})
   } as Claims<Kind>
+}
+
+/** Whether a session opens nothing but the set-up. Who verifies tokens by themselves knows of no deadline. */
+function owesSetUp ({ otpDeviceId, otpDeadline, issuedAt }: SessionFacts): boolean {
+  return otpDeviceId === null && otpDeadline !== null && issuedAt >= otpDeadline
 }
 
 /** Whether a verified payload is what we issue under that name: each claim there, each of its type. */

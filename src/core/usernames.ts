@@ -7,7 +7,10 @@ export function normaliseUsername (username: string): string | null {
   return USERNAME.test(normal) ? normal : null
 }
 
-/** Usernames are one whatever their case and width: `Ada`, `ADA` and `ａｄａ` are the same person. */
+/**
+ * Usernames are one whatever their case and width: `Ada`, `ADA` and `ａｄａ` are the same person. A sigma is one letter at the
+ * end of a word too, and what only became composable by being small is composed.
+ */
 export function usernameKey (username: string): string {
-  return username.normalize('NFKC').toLowerCase()
+  return username.normalize('NFKC').toLowerCase().replaceAll('ς', 'σ').normalize('NFKC')
 }

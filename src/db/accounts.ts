@@ -3,9 +3,9 @@ import type { Origin, SessionFacts, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
 import { epochMs, eventColumns, eventValues, now, reading, sessionFacts, type SessionReading } from './sessions.js'
-import { unprovenColumns } from './attempts.js'
 import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
 import { deadlineOf } from './policy.js'
+import { startedColumns } from './succession.js'
 import { row, type Db } from './tables.js'
 
 export interface NewAccount {
@@ -113,7 +113,7 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       from locked
     ),
     started as (
-      insert into ${table.otp_session} ${unprovenColumns}
+      insert into ${table.otp_session} ${startedColumns}
       select user_id, ${login.sessionId}, now.at,
         now.at + make_interval(secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
         now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent},

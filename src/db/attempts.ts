@@ -1,8 +1,9 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { FIRST_LOCK_SECONDS, FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES } from '../core/lockout.js'
-import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
+import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
-import { epochMs, eventColumns, eventValues, ending, now, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { eventColumns, eventValues, ending, now } from './sessions.js'
+import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 
 export interface JudgedDevice {
@@ -103,9 +104,6 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
   return spent!
 }
 
-/** What an accepted code came to: the session to answer with, and those that ended for it. */
-export interface CommittedSession extends SessionReading { endedIds: string[] }
-
 export interface Match {
   deviceId: string
   step: number
@@ -115,7 +113,7 @@ export interface Match {
 
 /**
  * Statement 2: burns the step, and all else only if that burnt: the user's counter is reset, the asking session ends
- * and a verified one starts (or, verified already, stays and gets a new `otp_time`), the event is written.
+ * and a verified one starts (or it stays, with a new proof), the event is written.
  *
  * The user's row is locked first, and its version must be the one that was seen when judging began. Two requests
  * with one code meet at `last_step < step`, which Postgres evaluates anew for whoever comes second.
@@ -125,10 +123,11 @@ export interface Match {
 export async function commitVerified (db: Db, asking: Asking, match: Match, version: number, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
   const { table } = db
   const { userId, sessionId } = asking.standing
+  const burnt = sql`burnt`
   return committed(await row(db, sql`
     with ${now},
     asking as (
-      select u.user_id, s.id, s.otp_device_id is not null as verified, s.auth_at
+      select u.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
         and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
@@ -146,17 +145,11 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ),
     ended as (
       update ${table.otp_session} s set ${ending('otp_verified')}
-      from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and not asking.verified
+      from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and not asking.stays
       returning s.id
     ),
-    started as (
-      insert into ${table.otp_session} ${startedColumns}
-      select burnt.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-        ${[...amr.totp]}::text[], true, burnt.id::text, now.at, now.at, ${asking.ip}, ${asking.agent}
-      from burnt, asking, now where not asking.verified
-      returning *
-    ),
-    ${keptSession(db)},
+    ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
+    ${kept(db, burnt, verifiedProof(sessionSeconds))},
     event as (
       insert into ${table.otp_event} ${eventColumns}
       select ${eventValues(db, { userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name` })} from burnt, now
@@ -164,34 +157,9 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ${answered()}`))
 }
 
-/** What a new session's row takes; the rest has defaults. */
-const columns = sql`user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent`
-export const startedColumns = sql`(${columns})`
-/** The same for one that has proven the password alone, and may owe a set-up. */
-export const unprovenColumns = sql`(${columns}, otp_deadline)`
-
-/**
- * A verified session that proved itself once more: it stays, with a new proof. Its refresh generation stays too: a tab
- * that took no part, or lost the answer, goes on with the token it has.
- */
-export const keptSession = ({ table }: Db) => sql`
-    kept as (
-      update ${table.otp_session} s set otp_at = now.at, otp_device_id = burnt.id::text, amr = ${[...amr.totp]}::text[],
-        failures = 0
-      from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and asking.verified
-      returning s.*
-    )`
-
-/** The one session that came of it, and the ids of those that ended. */
-export const answered = (more: RawBuilder<unknown> = sql``) => sql`
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
-      coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"${more}
-    from (select * from started union all select * from kept) session, now`
-
-export function committed (found: unknown): CommittedSession | null {
-  if (found === undefined) return null
-  const { endedIds, ...facts } = found as SessionFacts & { readAtMs: number, endedIds: string[] }
-  return { ...reading(facts), endedIds }
+/** That of a code of the device `burnt`. */
+export function verifiedProof (sessionSeconds: number): Proof {
+  return { amr: amr.totp, otpRequired: true, deviceId: sql`burnt.id::text`, seconds: sessionSeconds }
 }
 
 /** What a refused code came to, besides the refusal. */

@@ -104,7 +104,6 @@ export async function setPassword (db: Db, userId: string, passwordHash: string)
 }
 
 export interface OtpState {
-  devices: Array<{ name: string, createdAt: string, lastUsedAt: string | null }>
   recoveryCodesLeft: number
   recoveryCodesWeak: boolean
   /** Codes spent since the last accepted one. */
@@ -120,8 +119,6 @@ export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
   return (await row<OtpState>(db, sql`
     with codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
     select
-      coalesce((select json_agg(json_build_object('name', name, 'createdAt', created_at, 'lastUsedAt', last_used_at) order by created_at, id)
-        from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null), '[]'::json) as devices,
       (select count(*) from codes)::int as "recoveryCodesLeft",
       exists (select from codes where weak) as "recoveryCodesWeak",
       u.failures, case when u.locked_until > clock_timestamp() then u.locked_until end as "lockedUntil", u.setup_required as "setupRequired", u.setup_expires_at as "setupExpiresAt"

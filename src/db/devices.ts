@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
-import { answered, committed, startedColumns, unprovenColumns, type CommittedSession } from './attempts.js'
 import { deadlineFor } from './policy.js'
 import { ending, eventColumns, eventValues, livingSession, now } from './sessions.js'
+import { answered, changedInPlace, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
 
@@ -80,10 +80,12 @@ export async function removeDevice (db: Db, asking: Asking, deviceId: string, ne
 async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId: string, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
   const { userId, sessionId } = asking.standing
   const { table } = tx
+  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.user_id, s.id, s.auth_at, s.otp_device_id is distinct from ${deviceId} as stays
+      select s.user_id, s.id, s.auth_at, s.otp_device_id is distinct from ${deviceId} as proven,
+        s.otp_device_id is distinct from ${deviceId} or ${isInPlace(asking, newSessionId)} as stays
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is not null
       for no key update of s
@@ -100,15 +102,12 @@ async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId
       from removed, asking, now where s.user_id = removed.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
       returning s.id
     ),
-    started as (
-      insert into ${table.otp_session} ${startedColumns}
-      select removed.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${Math.min(pendingSeconds, sessionSeconds)}), asking.auth_at,
-        ${[...amr.password]}::text[], true, null, null, now.at, ${asking.ip}, ${asking.agent}
-      from removed, asking, now where not asking.stays
-      returning *
-    ),
+    ${started(tx, sql`removed`, asking, newSessionId, owing)},
     kept as (
-      update ${table.otp_session} s set generation = s.generation + 1, rotated_at = now.at
+      update ${table.otp_session} s set generation = s.generation + 1, rotated_at = now.at,
+        amr = case when asking.proven then s.amr else ${[...owing.amr]}::text[] end,
+        otp_device_id = case when asking.proven then s.otp_device_id end, otp_at = case when asking.proven then s.otp_at end,
+        ${changedInPlace(tx)}
       from removed, asking, now where s.user_id = removed.user_id and s.id = asking.id and asking.stays
       returning s.*
     ),
@@ -134,10 +133,12 @@ export async function removeEverything (db: Db, asking: Asking, newSessionId: st
 export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
   const { userId, sessionId } = asking.standing
   const { table } = tx
+  const raised = sql`raised`
+  const proof: Proof = { amr: amr.password, otpRequired: false, deviceId: null, seconds: sessionSeconds, deadline: deadlineFor(tx, sql`asking.user_id`) }
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.user_id, s.id, s.auth_at from ${table.otp_session} s, now
+      select s.user_id, s.id, s.auth_at, ${isInPlace(asking, newSessionId)} as stays from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
       for no key update of s
@@ -145,22 +146,17 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
     raised as (
       update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null
       from asking where u.user_id = asking.user_id
+      returning u.user_id
     ),
     devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
     codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
     ended as (
       update ${table.otp_session} s set ${ending('otp_disabled')}
-      from asking, now where s.user_id = asking.user_id and s.ended_at is null
+      from asking, now where s.user_id = asking.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
       returning s.id
     ),
-    started as (
-      insert into ${table.otp_session} ${unprovenColumns}
-      select asking.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-        ${[...amr.password]}::text[], false, null, null, now.at, ${asking.ip}, ${asking.agent}, ${deadlineFor(tx, sql`asking.user_id`)}
-      from asking, now
-      returning *
-    ),
-    kept as (select * from started where false),
+    ${started(tx, raised, asking, newSessionId, proof)},
+    ${kept(tx, raised, proof)},
     event as (
       insert into ${table.otp_event} ${eventColumns}
       select ${eventValues(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking })} from asking, now

@@ -1,9 +1,16 @@
 import { sql } from 'kysely'
 import { row, type Db } from './tables.js'
 
+export interface NamedSession {
+  userId: string
+  sessionId: string
+  /** False for one that lives on and has proven something else since (a host's, that cannot move). */
+  isOver: boolean
+}
+
 /** A reading of the feed of ends. */
 export interface Ends {
-  ended: ReadonlyArray<{ userId: string, sessionId: string }>
+  named: readonly NamedSession[]
   /** True if there were more than one reading names: then it names none, and what was read before is to be forgotten. */
   tooMany: boolean
   /** Which server, and since which start: transactions of another one are of another order. */
@@ -29,14 +36,14 @@ export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
   const { table } = db
   const found = await row<Omit<Ends, 'tooMany'>>(db, sql`
     with named as materialized (
-      select user_id, id from ${table.otp_session}
+      select user_id, id, ended_at from ${table.otp_session}
       where ended_xid >= ${cursor}::text::xid8 and ended_xid < pg_snapshot_xmax(pg_current_snapshot())
       limit ${MOST_ENDS + 1}
     )
     select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
            extract(epoch from pg_postmaster_start_time())::text as server,
            (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs",
-           coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id)) from named), '[]'::json) as ended`)
-  const { ended, ...rest } = found!
-  return ended.length > MOST_ENDS ? { ...rest, ended: [], tooMany: true } : { ...rest, ended, tooMany: false }
+           coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id, 'isOver', ended_at is not null)) from named), '[]'::json) as named`)
+  const { named, ...rest } = found!
+  return named.length > MOST_ENDS ? { ...rest, named: [], tooMany: true } : { ...rest, named, tooMany: false }
 }

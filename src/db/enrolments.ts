@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { PENDING_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
-import { amr } from '../core/assurance.js'
-import { answered, committed, keptSession, startedColumns, type CommittedSession, type Match } from './attempts.js'
+import { verifiedProof, type Match } from './attempts.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { answered, committed, isInPlace, kept, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
 
@@ -141,10 +141,11 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
+    const burnt = sql`burnt`
     return committed(await row(tx, sql`
       with ${now},
       asking as (
-        select s.user_id, s.id, s.otp_device_id is not null as verified, s.auth_at,
+        select s.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
           (select count(*) from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) as confirmed
         from ${table.otp_session} s, now
         where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
@@ -177,17 +178,11 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ended as (
         update ${table.otp_session} s set ${ending('otp_enabled')}
         from burnt, asking, now
-        where s.user_id = burnt.user_id and s.ended_at is null and not (asking.verified and s.id = asking.id)
+        where s.user_id = burnt.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
         returning s.id
       ),
-      started as (
-        insert into ${table.otp_session} ${startedColumns}
-        select burnt.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-          ${[...amr.totp]}::text[], true, burnt.id::text, now.at, now.at, ${asking.ip}, ${asking.agent}
-        from burnt, asking, now where not asking.verified
-        returning *
-      ),
-      ${keptSession(tx)},
+      ${started(tx, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
+      ${kept(tx, burnt, verifiedProof(sessionSeconds))},
       event as (
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, origin: asking, deviceName: sql`burnt.name` })}

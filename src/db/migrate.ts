@@ -1,4 +1,7 @@
-import { Kysely, Migrator, type Dialect, type Migration } from 'kysely'
+import {
+  Kysely, Migrator, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler,
+  type CompiledQuery, type DatabaseConnection, type Dialect, type Driver, type Migration, type QueryResult
+} from 'kysely'
 
 export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
@@ -40,4 +43,54 @@ export async function pendingMigrations (dialect: Dialect, migrations: Record<st
 function report ({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): MigrationReport[] {
   if (error !== undefined) throw error
   return results.map(({ migrationName, direction }) => ({ name: migrationName, direction }))
+}
+
+/**
+ * The same as SQL, for people who run their migrations themselves: one transaction, with the entries by which
+ * `migrateUp` knows later what was done.
+ */
+export async function migrationScript (migrations: Record<string, Migration>, schema: string): Promise<string> {
+  const statements: string[] = []
+  const db = new Kysely<unknown>({ dialect: recorder(statements) }).withSchema(schema)
+  await db.schema.createSchema(schema).ifNotExists().execute()
+  await db.schema.createTable(NAMES.migrationTableName)
+    .addColumn('name', 'varchar(255)', (c) => c.notNull().primaryKey())
+    .addColumn('timestamp', 'varchar(255)', (c) => c.notNull())
+    .execute()
+  await db.schema.createTable(NAMES.migrationLockTableName)
+    .addColumn('id', 'varchar(255)', (c) => c.notNull().primaryKey())
+    .addColumn('is_locked', 'integer', (c) => c.notNull().defaultTo(0))
+    .execute()
+  statements.push(`insert into "${schema}"."${NAMES.migrationLockTableName}" ("id", "is_locked") values ('migration_lock', 0)`)
+  for (const [name, { up }] of Object.entries(migrations)) {
+    await up(db)
+    statements.push(`insert into "${schema}"."${NAMES.migrationTableName}" ("name", "timestamp") values ('${name}', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`)
+  }
+  return ['begin', ...statements, 'commit', ''].join(';\n')
+}
+
+/** A database that runs nothing and keeps what it was told. */
+function recorder (statements: string[]): Dialect {
+  const connection = {
+    async executeQuery<Row> ({ sql }: CompiledQuery): Promise<QueryResult<Row>> {
+      statements.push(sql)
+      return { rows: [] }
+    }
+  } as DatabaseConnection
+  const nothing = async () => {}
+  const driver: Driver = {
+    init: nothing,
+    acquireConnection: async () => connection,
+    beginTransaction: nothing,
+    commitTransaction: nothing,
+    rollbackTransaction: nothing,
+    releaseConnection: nothing,
+    destroy: nothing
+  }
+  return {
+    createAdapter: () => new PostgresAdapter(),
+    createDriver: () => driver,
+    createIntrospector: (db) => new PostgresIntrospector(db),
+    createQueryCompiler: () => new PostgresQueryCompiler()
+  }
 }

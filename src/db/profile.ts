@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
-import { committed, type CommittedSession } from './attempts.js'
+import { committed, type CommittedSession } from './succession.js'
 import { ending, epochMs, eventColumns, eventValues, livingSession, now, sessionFacts } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'

@@ -1,8 +1,8 @@
 import { sql } from 'kysely'
 import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
-import { answered, committed, startedColumns, type CommittedSession } from './attempts.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -22,10 +22,12 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
+    const burnt = sql`burnt`
+    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, seconds: sessionSeconds }
     const found = await row<{ codesLeft: number }>(tx, sql`
       with ${now},
       asking as (
-        select u.user_id, s.id, s.auth_at
+        select u.user_id, s.id, ${isInPlace(asking, newSessionId)} as stays, s.auth_at
         from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
         where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         for no key update of u, s
@@ -44,16 +46,11 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
         update ${table.otp_session} s set ${ending('recovery_used')}
         from burnt, asking, now
         where s.user_id = burnt.user_id and s.ended_at is null and (s.otp_device_id is null or s.id = asking.id)
+          and not (asking.stays and s.id = asking.id)
         returning s.id
       ),
-      started as (
-        insert into ${table.otp_session} ${startedColumns}
-        select burnt.user_id, ${newSessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), asking.auth_at,
-          ${[...amr.recovery]}::text[], true, ${RECOVERY}, now.at, now.at, ${asking.ip}, ${asking.agent}
-        from burnt, asking, now
-        returning *
-      ),
-      kept as (select * from started where false),
+      ${started(tx, burnt, asking, newSessionId, proof)},
+      ${kept(tx, burnt, proof)},
       event as (
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking })} from burnt, now

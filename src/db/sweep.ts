@@ -12,11 +12,11 @@ const BUDGET_HOURS = 2
 const days = (count: number) => sql`clock_timestamp() - make_interval(days => ${count})`
 
 /** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
-function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
+function batches ({ table, hasAccounts }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   return {
-    // Of a deleted account a request that came too late may have left the lock's row, and somebody outside had yet to be told of its events.
+    // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
       with gone as (
         ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`)} returning user_id, end_reason
@@ -35,7 +35,7 @@ function batches ({ table }: Tx, eventsDays: number): Record<string, RawBuilder<
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
     events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${days(eventsDays)}`),
-    budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`)
+    ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`) } : {})
   }
 }
 

@@ -16,9 +16,9 @@ const MOST_ARGON2_PASSES = 8
 const MOST_ARGON2_LANES = 16
 /** log2 of the rounds. Django writes 12; 14 takes a second. */
 const MOST_BCRYPT_COST = 14
-/** Variant, cost, then 22 symbols of salt and 31 of digest. */
-const BCRYPT = /^\$2[aby]\$([0-9]{2})\$[./A-Za-z0-9]{53}$/
-/** Bytes, 128·N·r. Django writes 16 MiB. */
+/** Variant, cost (4 to 31: less is no bcrypt), then 22 symbols of salt and 31 of digest. */
+const BCRYPT = /^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$/
+/** Bytes, 128·r·(N + p) and a little. Django writes 16 MiB. */
 const MOST_SCRYPT_BYTES = 64 * 1024 * 1024
 const MOST_SCRYPT_LANES = 16
 /** Bytes of digest that Django compares. */
@@ -111,8 +111,9 @@ function readScrypt (rest: string): Reading {
   const [N, r, p] = [whole(workText), whole(blockText), whole(laneText)]
   const expected = fromBase64(encoded)
   if (N === null || r === null || p === null || salt === '' || expected?.length !== SCRYPT_BYTES || more.length > 0) return MALFORMED
-  if (N < 2 || !Number.isInteger(Math.log2(N))) return MALFORMED
-  if (128 * N * r > MOST_SCRYPT_BYTES || p > MOST_SCRYPT_LANES) return TOO_COSTLY
+  // RFC 7914 §2: N is a power of two and less than 2^(128·r/8). What breaks that, and what wants more than it may have, OpenSSL throws on.
+  if (N < 2 || !Number.isInteger(Math.log2(N)) || Math.log2(N) >= 16 * r) return MALFORMED
+  if (128 * r * (N + p + 2) > MOST_SCRYPT_BYTES || p > MOST_SCRYPT_LANES) return TOO_COSTLY
   const options = { N, r, p, maxmem: 2 * MOST_SCRYPT_BYTES }
   return { verify: async (password) => timingSafeEqual(await scryptAsync(password, salt, SCRYPT_BYTES, options), expected) }
 }

@@ -31,11 +31,13 @@ export interface TranslationSettings {
   window: number
 }
 
-/** As `POST /token` takes it. */
-const USERNAME_LENGTH = 150
+/** As `POST /token` takes it: what cannot be typed there would be an account that nobody can open. */
+const USERNAME = /^[^\p{Cc}\p{Cs}]{1,150}$/u
 /** 80 bits: what the first authenticator apps used. Shorter ones can be found from a few codes. */
 const LEAST_SECRET_BYTES = 10
 const LARGEST_INTEGER = 2 ** 31 - 1
+/** The year 2106: until then no counter may grow out of its column. */
+const LAST_SECONDS = 2 ** 32
 
 /** What somebody of Django's is here. Everything about them that decides is in what it returns; nothing is stored yet. */
 export function translate (source: DjangoUser, settings: TranslationSettings): Translation {
@@ -50,8 +52,8 @@ export function translate (source: DjangoUser, settings: TranslationSettings): T
   }
 
   const username = source.username.normalize('NFKC')
-  if (username === '' || username.length > USERNAME_LENGTH) {
-    note('user', `the username must have 1 to ${USERNAME_LENGTH} characters`)
+  if (!USERNAME.test(username)) {
+    note('user', 'the username must have 1 to 150 characters, none of them a control character')
     return { user: null, notes, ...counts }
   }
   const id = randomUUID()
@@ -114,7 +116,7 @@ function deviceRows (source: DjangoUser, userId: string, { seal, window }: Trans
       periodSeconds: device.step,
       t0Seconds,
       lastStep: device.lastT,
-      lastUsedAt: device.lastT < 0 ? null : new Date(Math.min((t0Seconds + device.lastT * device.step) * 1000, 8.64e15))
+      lastUsedAt: timeOf(t0Seconds + device.lastT * device.step, device.lastT)
     })
   }
   return rows
@@ -129,6 +131,11 @@ function driftedT0 ({ t0, step, drift }: DjangoTotpDevice, window: number): numb
   return Math.abs(drift) <= window ? t0 - drift * step : t0
 }
 
+/** When a step was; null for none, and for one that is so far off that it was never shown. */
+function timeOf (atSeconds: number, step: number): Date | null {
+  return step < 0 || Math.abs(atSeconds) > LAST_SECONDS ? null : new Date(atSeconds * 1000)
+}
+
 function deviceFault (device: DjangoTotpDevice): string | null {
   const { key, step, t0, digits, drift, lastT } = device
   if (!/^([0-9a-f]{2})+$/i.test(key)) return 'its key is not hexadecimal'
@@ -136,6 +143,7 @@ function deviceFault (device: DjangoTotpDevice): string | null {
   if (digits < 6 || digits > 8) return `its codes have ${digits} digits, not 6 to 8`
   if (step < 1) return 'its step is no time'
   if (Math.abs(t0) + Math.abs(drift * step) > LARGEST_INTEGER || lastT > LARGEST_INTEGER || lastT < -1) return 'its t0 or last step is out of range'
+  if ((LAST_SECONDS - t0 + Math.abs(drift * step)) / step > LARGEST_INTEGER) return 'its step is so short that its counter would run out'
   return null
 }
 

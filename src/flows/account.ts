@@ -1,5 +1,6 @@
 import { shortfall } from '../core/assurance.js'
-import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { passwordFault } from '../core/password-faults.js'
+import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { readAccount, readUsername, type Account } from '../db/accounts.js'

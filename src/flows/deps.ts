@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
-import type { CommittedSession } from '../db/attempts.js'
+import type { CommittedSession } from '../db/succession.js'
 import type { Db } from '../db/tables.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
@@ -31,12 +32,21 @@ export interface OtpDeps {
   /** Under which recovery codes are digested. */
   digestKey: () => Promise<Buffer>
   settings: OtpSettings
+  /** Whether the asking session itself becomes verified, since its host cannot move it. */
+  sameSession: boolean
+}
+
+/** Under which id the asking session goes on, if it moves. */
+export function nextSessionId ({ sameSession }: OtpDeps, { standing: { sessionId } }: Asking): string {
+  return sameSession ? sessionId : randomUUID()
 }
 
 /** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
+export function announce ({ db, sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
   const { standing, endedIds } = committed
   sessions.ended(standing.userId, endedIds)
+  // The service's tokens say what was proven; a host's session is what replicas remember of it.
+  if (standing.sessionId === sessionId && !db.hasAccounts) sessions.changed(standing.userId, sessionId)
   sessions.started(committed)
   if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
   tally.count('sessions_ended_total', [reason], endedIds.length)
@@ -48,7 +58,7 @@ export function announce ({ sessions, tally }: OtpDeps, { standing: { sessionId 
  * session's own, when another tab has stepped up. A new session is what it is.
  */
 export function carried (session: SessionFacts, { standing: { sessionId, otpTime } }: Asking): SessionFacts {
-  return session.sessionId === sessionId ? { ...session, otpTime } : session
+  return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session
 }
 
 /** The asking session turned out to have ended: Postgres knows better than what the guard remembered. */

@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { removeDevice as remove, renameDevice as rename, type Device } from '../db/devices.js'
-import { announce, carried, gone, type OtpDeps } from './deps.js'
+import { announce, carried, gone, nextSessionId, type OtpDeps } from './deps.js'
 
 export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, name: string): Promise<Device> {
   const renamed = await rename(deps.db, asking, id, name)
@@ -18,7 +17,7 @@ export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, n
  * goes on as: itself; or a new session, where the removed device is what had verified it or nothing is left to verify with.
  */
 export async function removeDevice (deps: OtpDeps, asking: Asking, id: string): Promise<SessionFacts> {
-  const removed = await remove(deps.db, asking, id, randomUUID(), deps.settings)
+  const removed = await remove(deps.db, asking, id, nextSessionId(deps, asking), deps.settings)
   switch (removed.outcome) {
     case 'session_ended': throw gone(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')

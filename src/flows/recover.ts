@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
 import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
@@ -6,7 +5,7 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { refuseAttempt, spendAttempt, type SpentAttempt } from '../db/attempts.js'
 import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
-import { announce, gone, type OtpDeps } from './deps.js'
+import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
 import { lock } from './verify.js'
 
@@ -16,7 +15,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
   const { userId } = asking.standing
   const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
   const digest = await digestOf(deps, userId, text, spent)
-  const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, randomUUID(), settings)
+  const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, nextSessionId(deps, asking), settings)
   if (committed !== null) {
     locks.freed(userId)
     judgedCodes.freed(userId)

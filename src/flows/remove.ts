@@ -1,15 +1,14 @@
-import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { removeEverything } from '../db/devices.js'
 import { readStatus } from '../db/enrolments.js'
-import { announce, type OtpDeps } from './deps.js'
+import { announce, nextSessionId, type OtpDeps } from './deps.js'
 
 /** Switches the second factor off: every device and code is gone, every session ends, the asking one gets a new one. */
 export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<SessionFacts> {
   const { db, settings } = deps
   const { userId, sessionId } = asking.standing
-  const committed = await removeEverything(db, asking, randomUUID(), settings)
+  const committed = await removeEverything(db, asking, nextSessionId(deps, asking), settings)
   if (committed !== null) return announce(deps, asking, committed, 'disabled')
   const { confirmedDevices } = await readStatus(db, userId, sessionId)
   throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')

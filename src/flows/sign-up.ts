@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { normalisePassword, passwordFault } from '../core/passwords.js'
+import { passwordFault } from '../core/password-faults.js'
+import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'

@@ -1,17 +1,16 @@
-import { randomUUID } from 'node:crypto'
 import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { checkTotp, normaliseTotp } from '../core/totp.js'
 import { commitVerified, refuseAttempt, spendAttempt, type JudgedDevice, type SpentAttempt } from '../db/attempts.js'
 import { commitConfirmed } from '../db/enrolments.js'
-import { announce, type OtpDeps } from './deps.js'
+import { announce, nextSessionId, type OtpDeps } from './deps.js'
 
 /**
  * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
- * came of it; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
+ * came of it, and how; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
  */
-export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<SessionFacts> {
+export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
   const { db, settings, sessions, judgedCodes, locks, tally } = deps
   const { userId, sessionId, otpDeviceId } = asking.standing
   const code = normaliseTotp(text)
@@ -42,7 +41,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   const { match, used } = judge(deps, asking, code, spent)
-  const newSessionId = randomUUID()
+  const newSessionId = nextSessionId(deps, asking)
   const committed = match === null
     ? null
     : match.pending
@@ -53,7 +52,8 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
     locks.freed(userId)
     judgedCodes.freed(userId)
     count('accepted')
-    return announce(deps, asking, committed, match?.pending === true ? 'enabled' : 'verified')
+    const reason = match?.pending === true ? 'enabled' : 'verified'
+    return { session: announce(deps, asking, committed, reason), reason }
   }
 
   count(used || match !== null ? 'replayed' : 'refused')

@@ -1,19 +1,11 @@
-import { Cluster, Redis } from 'ioredis'
-import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { once } from 'node:events'
-import type { EventEmitter } from 'node:events'
-import { parseRedisAddress } from './address.js'
+import type { RedisClient } from './client.js'
 import { isMistake, opensBreaker, plainMessage, replyCode } from './faults.js'
 import { answerInTime, COMMAND_TIMEOUT_MS, MUTE } from './in-time.js'
+import { CLUSTER_LIMITS, CONNECTION_LIMITS, PROBE_DOWN_MS, PROBE_UP_MS, SERVER_LIMITS } from './limits.js'
 import { subscriptions } from './subscriptions.js'
 
-/** A connection that owes an answer for this long is torn down: half-open TCP would hold it for a quarter of an hour. */
-const SOCKET_TIMEOUT_MS = 500
-const CONNECT_TIMEOUT_MS = 1000
 const NOT_CONNECTED = 'not connected'
-/** How often Redis is asked while it is down, and while it is up: an idle replica notices too. A tenth more or less, by chance. */
-const PROBE_DOWN_MS = 250
-const PROBE_UP_MS = 1000
 
 /**
  * A write, because a PING is answered by a read-only replica and by a server that has paused its writers;
@@ -21,48 +13,8 @@ const PROBE_UP_MS = 1000
  */
 const PROBE_KEYS = Array.from({ length: 16 }, (_, i) => `countersign:probe:${i}`)
 
-/** Reconnects forever, with jitter so that replicas don't arrive in step, and soon enough to be back within 2 s. */
-const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 350) + Math.random() * 150
-
-/** `maxRetriesPerRequest: 0`: what was in flight when a connection closed is refused at once, never sent twice. */
-const CONNECTION_LIMITS = {
-  enableAutoPipelining: true,
-  autoResendUnfulfilledCommands: false,
-  autoResubscribe: false,
-  maxRetriesPerRequest: 0,
-  maxLoadingRetryTime: PROBE_DOWN_MS,
-  connectTimeout: CONNECT_TIMEOUT_MS,
-  disconnectTimeout: COMMAND_TIMEOUT_MS,
-  socketTimeout: SOCKET_TIMEOUT_MS,
-  lazyConnect: false
-} satisfies RedisOptions
-
-const SERVER_LIMITS = {
-  ...CONNECTION_LIMITS,
-  enableOfflineQueue: false,
-  retryStrategy: retryDelayMs,
-  sentinelRetryStrategy: retryDelayMs,
-  sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
-  /** After a failover: leave the demoted master, ask the Sentinels anew. */
-  reconnectOnError: (error: Error) => replyCode(error) === 'READONLY'
-} satisfies RedisOptions
-
-/** No delayed retries inside ioredis: nobody waits that long. The slots are read anew each second and after each MOVED. */
-const CLUSTER_LIMITS = {
-  enableOfflineQueue: false,
-  enableAutoPipelining: true,
-  lazyConnect: false,
-  maxRedirections: 4,
-  retryDelayOnFailover: 0,
-  retryDelayOnClusterDown: 0,
-  slotsRefreshInterval: PROBE_UP_MS,
-  slotsRefreshTimeout: SOCKET_TIMEOUT_MS,
-  clusterRetryStrategy: retryDelayMs
-} satisfies ClusterOptions
-
 /** `'none'`: not configured; everything that reads it treats it as `'down'`. */
 export type RedisState = 'none' | 'up' | 'down'
-export type RedisClient = Redis | Cluster
 
 /** The part of pino's interface that is used here. */
 export interface RedisLog {
@@ -92,19 +44,6 @@ export const noRedis: RedisLink = {
   async close () {}
 }
 
-/**
- * Our own connection. An absent server is no error: the state is `'down'` until it comes.
- *
- * @throws RedisAddressError if the address cannot be read.
- */
-export function connectRedis (url: string, log: RedisLog): RedisLink {
-  const address = parseRedisAddress(url)
-  if (address.kind === 'server') return watch(new Redis({ ...address.options, ...SERVER_LIMITS }), log, true)
-  /** Over TLS a name must stay a name, or no certificate fits it. */
-  const lookup: ClusterOptions = address.options.tls ? { dnsLookup: (name, found) => found(null, name) } : {}
-  return watch(new Cluster(address.nodes, { ...CLUSTER_LIMITS, ...lookup, redisOptions: { ...address.options, ...CONNECTION_LIMITS } }), log, true)
-}
-
 /** A host's client, with the host's own options: never closed here. Subscriptions get a connection of their own. */
 export function adoptRedis (client: RedisClient, log: RedisLog): RedisLink {
   return watch(client, log, false)
@@ -112,16 +51,17 @@ export function adoptRedis (client: RedisClient, log: RedisLog): RedisLink {
 
 /** The connection that listens: the client's address and credentials, our limits. By its own word what it is: a host may bring another copy of ioredis. */
 function listenerOf (client: RedisClient): RedisClient {
+  const duplicate = client.duplicate.bind(client) as (...options: unknown[]) => RedisClient
   return client.isCluster
-    ? (client as Cluster).duplicate([], { ...CLUSTER_LIMITS, redisOptions: CONNECTION_LIMITS })
-    : (client as Redis).duplicate(SERVER_LIMITS)
+    ? duplicate([], { ...CLUSTER_LIMITS, redisOptions: CONNECTION_LIMITS })
+    : duplicate(SERVER_LIMITS)
 }
 
 /**
  * The breaker. It opens when a command gets no answer in time, when the connection is lost, and on replies that say
  * "not now"; from then on nobody waits, and one probe in the background closes it.
  */
-function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink {
+export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink {
   let state: RedisState = 'down'
   /** Counts outages: a command sent before one must not open the breaker after it. */
   let outages = 0
@@ -202,8 +142,7 @@ function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink 
     error (error: Error) { lastError = plainMessage(error) },
     close () { fall(lastError) }
   }
-  const events: EventEmitter = client
-  for (const [event, listener] of Object.entries(listeners)) events.on(event, listener)
+  for (const [event, listener] of Object.entries(listeners)) client.on(event, listener)
   if (client.status === 'wait') client.connect().catch(() => {})
   if (client.status === 'ready') void ask()
   else schedule()
@@ -223,7 +162,7 @@ function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink 
       state = 'down'
       clearTimeout(timer)
       listening.close()
-      for (const [event, listener] of Object.entries(listeners)) events.off(event, listener)
+      for (const [event, listener] of Object.entries(listeners)) client.off(event, listener)
       if (isOurs) await disconnect(client)
     }
   }
@@ -232,9 +171,8 @@ function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink 
 /** Lets go of our connection; waits for its end, but no longer than for a command. */
 async function disconnect (client: RedisClient): Promise<void> {
   if (client.status === 'end') return
-  const events: EventEmitter = client
-  events.on('error', () => {})
-  const ended = once(events, 'end').catch(() => {})
+  client.on('error', () => {})
+  const ended = once(client, 'end').catch(() => {})
   client.disconnect()
   await answerInTime(ended)
 }

@@ -1,5 +1,6 @@
 import { plainMessage } from './faults.js'
-import type { RedisClient, RedisLog } from './link.js'
+import type { RedisClient } from './client.js'
+import type { RedisLog } from './link.js'
 
 export interface Subscriptions {
   add (channel: string, onMessage: (message: string) => void): void

@@ -10,6 +10,8 @@ const LEAST_GAP_MS = 100
 
 export interface FeedEvents {
   onEnded (userId: string, sessionId: string): void
+  /** It lives, and what was read of it before is out of date. */
+  onChanged (userId: string, sessionId: string): void
   /**
    * Ends before now may have gone unnamed: this is the first reading, or there were too many ends to name, or Postgres
    * is another one, was started anew or went back in time. Nothing that was asked before now may be trusted.
@@ -37,7 +39,7 @@ export interface Feed {
   stop (): Promise<void>
 }
 
-export function createFeed (db: Db, revocationSeconds: number, { onEnded, onGap }: FeedEvents, report: (fault: unknown) => void): Feed {
+export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChanged, onGap }: FeedEvents, report: (fault: unknown) => void): Feed {
   const boundMs = revocationSeconds * 1000
   const createdAtMs = performance.now()
   let cursor: string | null = null
@@ -58,7 +60,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onGap 
   async function read (): Promise<void> {
     const startedAtMs = performance.now()
     const reading = await readEnds(db, cursor)
-    for (const { userId, sessionId } of reading.ended) onEnded(userId, sessionId)
+    for (const { userId, sessionId, isOver } of reading.named) (isOver ? onEnded : onChanged)(userId, sessionId)
     if (cursor === null || reading.server !== server || BigInt(reading.cursor) < BigInt(cursor) || reading.tooMany) {
       coveredSinceMs = reading.nowMs
       onGap()

@@ -10,11 +10,12 @@ const MOST_SESSIONS = 100_000
 
 interface Remembered { standing: Standing, untilMs: number }
 
-/** What this process knows of sessions: those it read as alive, and those it heard the end of. Times are monotonic. */
+/** What this process knows of sessions: those it read as alive, and what it heard of since. Times are monotonic. */
 export class Memo {
   readonly #alive = new BoundedMap<string, Remembered>(MOST_SESSIONS)
-  /** By user and session, since a host's session ids may be unique for one user only. Value: when it was heard. */
+  /** Heard of as ended, and as changed in place, by user and session, since a host's session ids may be unique for one user only. Value: when it was heard. */
   readonly #ended = new Map<string, number>()
+  readonly #changed = new Map<string, number>()
   /** Answers to what was asked before this are not remembered: an end meanwhile may never be named. */
   #coveredSinceMs = Infinity
 
@@ -32,24 +33,37 @@ export class Memo {
     return this.#ended.has(keyOf(userId, sessionId))
   }
 
+  /** Whether a reading that was asked then may be what the session was before it changed. */
+  isOutdated (userId: string, sessionId: string, askedAtMs: number): boolean {
+    return askedAtMs < (this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity)
+  }
+
   /** @param askedAtMs when Postgres was asked whether it is alive, or later only by what a question takes */
   fill (standing: Standing, askedAtMs: number): void {
     const { userId, sessionId } = standing
     if (askedAtMs < this.#coveredSinceMs) return
-    // Somebody may have heard of the end between the reading and now.
-    if (this.hasEnded(userId, sessionId)) return
+    // Somebody may have heard of the end, or of a change, between the reading and now.
+    if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
     this.#alive.set(sessionId, { standing, untilMs: askedAtMs + TRUST_MS })
   }
 
   end (userId: string, sessionId: string): void {
+    this.#hear(this.#ended, userId, sessionId)
+  }
+
+  change (userId: string, sessionId: string): void {
+    this.#hear(this.#changed, userId, sessionId)
+  }
+
+  #hear (of: Map<string, number>, userId: string, sessionId: string): void {
     const atMs = performance.now()
     const key = keyOf(userId, sessionId)
     this.#alive.delete(sessionId)
-    this.#ended.delete(key)
-    this.#ended.set(key, atMs)
-    for (const [oldest, heardAtMs] of this.#ended) {
+    of.delete(key)
+    of.set(key, atMs)
+    for (const [oldest, heardAtMs] of of) {
       if (atMs - heardAtMs <= REMEMBER_ENDS_MS) break
-      this.#ended.delete(oldest)
+      of.delete(oldest)
     }
   }
 

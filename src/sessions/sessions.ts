@@ -1,4 +1,5 @@
 import type { Standing } from '../core/assurance.js'
+import { adoptSession, type Adoption } from '../db/adoption.js'
 import { readStanding } from '../db/sessions.js'
 import type { Db } from '../db/tables.js'
 import type { RedisLink } from '../redis/link.js'
@@ -22,6 +23,8 @@ export interface SessionsOptions {
   namespace: string
   macKeys: readonly Buffer[]
   revocationSeconds: number
+  /** Whether sessions begin elsewhere, at a host: one that nobody has seen yet is then taken for what it is, unverified. */
+  adopts: boolean
   report: (error: unknown) => void
 }
 
@@ -34,7 +37,7 @@ export interface SessionCounters { memo: number, copy: number, postgres: number 
  */
 export type Sessions = ReturnType<typeof createSessions>
 
-export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocationSeconds, report }: SessionsOptions) {
+export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
   const memo = new Memo()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
@@ -42,6 +45,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   const counters: SessionCounters = { memo: 0, copy: 0, postgres: 0 }
   const feed = createFeed(feedDb, revocationSeconds, {
     onEnded: (userId, sessionId) => memo.end(userId, sessionId),
+    onChanged: (userId, sessionId) => memo.change(userId, sessionId),
     onGap: () => memo.coveredFromNow()
   }, report)
 
@@ -51,17 +55,20 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     const reading = await copies.get(userId, sessionId)
     // Only now, since there may have been a gap meanwhile.
     const coveredSinceMs = feed.coveredSinceMs()
-    if (reading === undefined || !feed.isFresh() || coveredSinceMs === null) return undefined
+    if (reading === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(reading.standing)) return undefined
     const ageMs = feed.nowMs() - reading.readAtMs
     if (ageMs > TRUST_MS || ageMs < -AHEAD_MS || reading.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    const readAtMs = performance.now() - Math.max(ageMs, 0)
+    if (memo.isOutdated(userId, sessionId, readAtMs)) return undefined
     counters.copy++
-    memo.fill(reading.standing, performance.now() - Math.max(ageMs, 0))
+    memo.fill(reading.standing, readAtMs)
     return reading.standing
   }
 
-  async function fromPostgres (userId: string, sessionId: string): Promise<Standing | null> {
+  async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
     const askedAtMs = performance.now()
-    const reading = await readStanding(db, userId, sessionId)
+    const found = await readStanding(db, userId, sessionId)
+    const reading = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : found
     counters.postgres++
     if (reading === null) return null
     memo.fill(reading.standing, askedAtMs)
@@ -69,9 +76,12 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     return reading.standing
   }
 
-  async function read (userId: string, sessionId: string): Promise<Standing | null> {
-    return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId)
+  async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
+    return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
   }
+
+  const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
+  const isOver = (standing: Standing): boolean => standing.expiresAt * 1000 <= feed.nowMs()
 
   return {
     /**
@@ -83,25 +93,29 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
       const standing = feed.isFresh() ? memo.alive(userId, sessionId) : undefined
       if (standing === undefined) return memo.hasEnded(userId, sessionId) ? null : undefined
       counters.memo++
-      return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
+      // A host's session may go on: what it had proven is over, and it begins anew.
+      if (isOver(standing)) return adopts ? undefined : null
+      return standing
     },
 
     /**
      * Asks Redis' copy, then Postgres; requests for the same session share one question, while it is younger than
      * an end may take to be known. Null: it has ended or never was.
+     *
+     * @param adoption how a host's session begins here that nobody has seen yet; null where none may
      */
-    async find (userId: string, sessionId: string): Promise<Standing | null> {
+    async find (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
       const key = JSON.stringify([userId, sessionId])
       const askedAtMs = performance.now()
       let reading = reads.get(key)
       if (reading === undefined || askedAtMs - reading.askedAtMs > revocationSeconds * 1000) {
-        const own = { askedAtMs, standing: read(userId, sessionId).finally(() => { if (reads.get(key) === own) reads.delete(key) }) }
+        const own = { askedAtMs, standing: read(userId, sessionId, adoption).finally(() => { if (reads.get(key) === own) reads.delete(key) }) }
         reads.set(key, own)
         reading = own
       }
       const standing = await reading.standing
-      if (standing === null || memo.hasEnded(userId, sessionId)) return null
-      return standing.expiresAt * 1000 > feed.nowMs() ? standing : null
+      if (standing === null || memo.hasEnded(userId, sessionId) || isOver(standing)) return null
+      return standing
     },
 
     /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
@@ -115,7 +129,13 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     ended (userId: string, sessionIds: readonly string[]): void {
       if (sessionIds.length === 0) return
       for (const sessionId of sessionIds) memo.end(userId, sessionId)
-      void redis.run((client) => client.publish(channel, ''))
+      tellOthers()
+    },
+
+    /** A session that lives on has proven something else, and it is committed; `started` says what. */
+    changed (userId: string, sessionId: string): void {
+      memo.change(userId, sessionId)
+      tellOthers()
     },
 
     nowSeconds: (): number => feed.nowMs() / 1000,

@@ -1,7 +1,6 @@
 import http from 'node:http'
 import https from 'node:https'
-import type { LookupFunction } from 'node:net'
-import { isPublic, literalAddress, PrivateAddressError, publicLookup } from './address.js'
+import { guardedLookup, literalAddress, PrivateAddressError, receiversAt } from './address.js'
 import type { Message } from './message.js'
 
 /** From the look-up to the end of the answer. */
@@ -17,9 +16,9 @@ export interface Sender {
 
 export interface SenderOptions {
   url: string
-  /** Whether the receiver may be at a private address, and at http://. */
-  isPrivateAllowed: boolean
-  lookup?: LookupFunction
+  /** Private addresses where the receiver may be, and those where http:// will do. */
+  named: readonly string[]
+  resolve?: Parameters<typeof guardedLookup>[1]
   timeoutMs?: number
 }
 
@@ -27,20 +26,19 @@ export interface SenderOptions {
  * POSTs to the receiver. Where it leads is looked at as the connection is made; no proxy, redirect or answer of the
  * receiver's has a say in it. Of an answer only the status is read.
  */
-export function createSender ({ url, isPrivateAllowed, lookup = publicLookup(), timeoutMs = TIMEOUT_MS }: SenderOptions): Sender {
+export function createSender ({ url, named, resolve, timeoutMs = TIMEOUT_MS }: SenderOptions): Sender {
   const target = new URL(url)
   const literal = literalAddress(target)
   const { request, Agent } = target.protocol === 'https:' ? https : http
   const agent = new Agent({ keepAlive: true, maxSockets: MOST_CONNECTIONS })
-  const guard = isPrivateAllowed ? {} : { lookup }
+  const isAllowed = receiversAt(target, named)
+  const lookup = guardedLookup(isAllowed, resolve)
 
   return {
     async send ({ headers, body }) {
-      if (!isPrivateAllowed && (target.protocol !== 'https:' || (literal !== null && !isPublic(literal)))) {
-        throw new PrivateAddressError('The receiver is at a private address')
-      }
+      if (literal !== null && !isAllowed(literal)) throw new PrivateAddressError('The receiver is at an address that was not named')
       await new Promise<void>((resolve, reject) => {
-        const asked = request(target, { method: 'POST', agent, headers, ...guard }, (answer) => {
+        const asked = request(target, { method: 'POST', agent, headers, lookup }, (answer) => {
           answer.resume()
           const { statusCode = 0 } = answer
           if (statusCode >= 200 && statusCode < 300) resolve()

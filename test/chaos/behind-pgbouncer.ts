@@ -27,7 +27,7 @@ const needsDirect: Record<string, string> = {
   'test/django/import.test.ts': MOVES_IN,
   'test/django/people.test.ts': MOVES_IN,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
-  'test/db/pool.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
+  'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
   'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
 }
 

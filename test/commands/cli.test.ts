@@ -7,6 +7,7 @@ import t from 'tap'
 import { freshDatabase } from '../helpers/database.js'
 import { command, start } from '../helpers/command.js'
 import { need } from '../helpers/need.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 await need('postgres')
@@ -64,6 +65,12 @@ t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', 
   server.kill('SIGTERM')
   t.equal(await closed, 0)
   t.match(JSON.parse((await command(['user', 'list', '--json'], embedded)).stdout), { username: 'ada' })
+})
+
+t.test('a database behind a slow line is waited for', async (t) => {
+  const proxy = await tcpProxy(t, targetOf(settings.DATABASE_URL))
+  proxy.delayMs = 1_500
+  t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), { stdout: /^to do: .*accounts\n$/, stderr: '' })
 })
 
 t.test('the database away: one line, and 1', async (t) => {

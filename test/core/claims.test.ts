@@ -37,6 +37,16 @@ t.test('J4 what the session has proven is what its tokens say', async (t) => {
   }
 })
 
+/** [deadline after the tokens were issued, device, otp_required] of a user who had no device when the session started */
+const deadlines = [[null, null, false], [1, null, false], [0, null, true], [-86_400, null, true], [-86_400, 'd1', false]] as const
+
+t.test('T9 a session that opens only the set-up says so to whoever verifies its token by themselves', async (t) => {
+  for (const [after, otpDeviceId, expected] of deadlines) {
+    const facts = { ...session, otpRequired: false, otpDeviceId, otpDeadline: after === null ? null : session.issuedAt + after }
+    t.equal(claimsOf('access', facts, settings).otp_required, expected, `${after} ${otpDeviceId}`)
+  }
+})
+
 t.test('J6 asked twice the same token; another generation, kind, proof or session another jti', async (t) => {
   t.same(claimsOf('refresh', session, settings), claimsOf('refresh', { ...session }, settings))
   const others = [session, { ...session, generation: 4 }, { ...session, sessionId: 's2' }, { ...session, otpTime: 1_800_000_190 }, { ...session, otpTime: null }]

@@ -9,6 +9,9 @@ const spellings = [
   ['straße', 'STRAßE', true],
   ['kelvin', '\u212Aelvin', true], // the Kelvin sign is a K
   ['ﬁona', 'fiona', true], // a ligature
+  ['ΘΩΜΆΣ', 'θωμάς', true], // a sigma at the end of a word
+  ['θωμάς', 'θωμάσ', true],
+  ['\u01F0o', 'J\u030Co', true], // a letter whose capital is two characters
   ['ada', 'adа', false], // a Cyrillic а: another letter, however alike
   ['ada', 'ada ', false],
   ['ada', 'ada.', false],

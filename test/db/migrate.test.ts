@@ -2,7 +2,7 @@ import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
 import { migrateDown, migrateUp } from '../../src/db/migrate.js'
-import { openEmbedded } from '../../src/db/pool.js'
+import { openEmbedded } from '../../src/db/embedded.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const pool = await openEmbedded(await temporaryFolder(t))

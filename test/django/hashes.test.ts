@@ -36,6 +36,8 @@ const costly = [
   'scrypt$1024$seasalt$8$100000$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'argon2$argon2id$v=19$m=4194304,t=2,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88',
   'argon2$argon2id$v=19$m=102400,t=4000,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88',
+  'scrypt$2$seasalt$262144$16$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
+  'bcrypt_sha256$$2b$15$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
   'bcrypt_sha256$$2b$31$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK'
 ]
 
@@ -53,7 +55,12 @@ const unreadable = [
   'pbkdf2_sha256$-1$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=', 'pbkdf2_sha256$1e3$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
   'pbkdf2_sha256$1000$salt$', 'pbkdf2_sha256$1000$salt$AAAA', 'pbkdf2_sha256$1000$$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
   'scrypt$1000$seasalt$8$2$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
-  'argon2$', 'argon2$argon2id$v=19', 'bcrypt_sha256$', 'bcrypt_sha256$$2b$12$short', 'toString$x', '__proto__$x',
+  'scrypt$65536$seasalt$1$1$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
+  'argon2$', 'argon2$argon2id$v=19', 'toString$x', '__proto__$x',
+  'bcrypt_sha256$', 'bcrypt_sha256$$2b$12$short', 'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTX', 'bcrypt_sha256$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$03$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK', 'bcrypt_sha256$$2b$32$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$1e$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK', 'bcrypt_sha256$$2x$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK\n',
   'md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3', 'sha1$$6d138ca3ae545631b3abd71a4f076ce759c5700b', 'pbkdf2_wrapped_md5$1$salt$AAAA'
 ]
 

@@ -92,7 +92,8 @@ t.test('T4 drift and tolerance beyond the window are dropped, and said', (t) => 
 
 const impossible: Array<[Partial<DjangoTotpDevice>, RegExp]> = [
   [{ key: 'xyz' }, /not hexadecimal/], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
-  [{ digits: 5 }, /5 digits/], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/], [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/]
+  [{ digits: 5 }, /5 digits/], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/], [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
+  [{ step: 1 }, /run out/], [{ step: 2, t0: -(2 ** 31 - 1) }, /run out/]
 ]
 
 t.test('R6 who had a second factor there is not let in by the password alone here', (t) => {
@@ -104,6 +105,15 @@ t.test('R6 who had a second factor there is not let in by the password alone her
   }
   t.notOk(bring({ totpDevices: [device, { ...device, id: 2, digits: 5 }] }).user!.setupRequired, 'one of two is a second factor')
   t.notOk(bring({ totpDevices: [{ ...device, confirmed: false, digits: 5 }] }).user!.setupRequired, 'a pending one never was one')
+  t.end()
+})
+
+t.test('when a code was last used there is shown here, unless it never can have been', (t) => {
+  const lastUsed = (changes: Partial<DjangoTotpDevice>) => bringDevice(changes).device!.lastUsedAt?.toISOString() ?? null
+  t.equal(lastUsed({ lastT: 59_000_000 }), '2026-02-02T02:40:00.000Z')
+  t.equal(lastUsed({ lastT: -1 }), null)
+  t.equal(lastUsed({ lastT: 2 ** 31 - 1, step: 32_767 }), null, 'a time that Postgres does not know')
+  t.equal(bringDevice({ lastT: 2 ** 31 - 1 }).device!.lastStep, 2 ** 31 - 1, 'and no code is accepted, as there')
   t.end()
 })
 
@@ -130,6 +140,8 @@ t.test('profile, names, password', (t) => {
   t.match(bring({}).user, { email: 'ada@example.org', firstName: 'Ada', phone: '', powerAccountId: null, createdAt: joinedAt, passwordHash: '!' }, 'without a profile, the user\'s own row')
   t.equal(bring({ username: 'x'.repeat(151) }).user, null)
   t.equal(bring({ username: '' }).user, null)
+  t.match(bring({ username: 'a\tb' }), { user: null, notes: [{ kind: 'user', reason: /control character/ }] }, 'nobody could log in by it')
+  t.type(bring({ username: '𐐀'.repeat(150) }).user, 'object', 'characters are counted, not halves of them')
   t.match(bring({ password: 'md5$a$b' }), { user: { passwordHash: '!' }, notes: [{ kind: 'password', djangoId: 7 }] })
   t.notMatch(JSON.stringify(bring({ password: 'md5$abcdef$b' }).notes), /abcdef/)
   t.end()

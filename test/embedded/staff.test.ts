@@ -13,7 +13,7 @@ t.test('policy, staff and events out, on the embedded database', async (t) => {
     OTP_POLICY: 'required',
     OTP_GRACE_DAYS: '1',
     WEBHOOK_URL: hook.url,
-    WEBHOOK_PRIVATE: 'on',
+    WEBHOOK_PRIVATE: '127.0.0.1',
     WEBHOOK_KEYS: `k:${Buffer.from('0123456789abcdefghijklmnopqrstuv').toString('base64url')}`
   })
   const grace = await staffAt(fresh)

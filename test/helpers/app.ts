@@ -3,6 +3,7 @@ import { CompiledQuery } from 'kysely'
 import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { freshDatabase, type TestDatabase } from './database.js'
+import { markHost } from './door.js'
 import { freshKeys, type Settings } from './settings.js'
 import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
@@ -49,6 +50,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
   const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
   const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
+  if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, namespace, options.db)
   const all: Settings = {
     PORT: '0',
     LOG_LEVEL: 'silent',
@@ -103,4 +105,24 @@ async function embeddedDatabase (app: App): Promise<TestDatabase> {
   const clock = await installClock(query)
   await query(`set search_path = ${SEARCH_PATH}`)
   return { query, clock }
+}
+
+/** What settings of the service are called at an attached host. */
+const SETTINGS: Readonly<Record<string, string>> = { OTP_WINDOW: 'window', OTP_SETUP_SECONDS: 'setupSeconds', OTP_REAUTH_SECONDS: 'reauthSeconds', OTP_FRESH_SECONDS: 'freshSeconds', OTP_RECOVERY_CODES: 'recoveryCodes' }
+
+/** For the files in test/attached: the same, with an app that is nothing like the service (`host-app.ts`). */
+async function freshHost (t: Owner, settings: Settings, namespace: string, given: TestDatabase | undefined): Promise<Fresh> {
+  const { buildHost } = await import('./host-app.js')
+  const { redisUrl } = await stores()
+  const db = given ?? await freshDatabase(t)
+  const keys = freshKeys(settings['JWT_ALG'])
+  const numbers = Object.entries(settings).filter(([name]) => name in SETTINGS).map(([name, value]) => [SETTINGS[name]!, Number(value)])
+  const open = async (url: string | undefined): Promise<App> => {
+    const host = await buildHost(t, { databaseUrl: url!, redisUrl: settings['REDIS_URL'] ?? redisUrl, sealKeys: keys['SEAL_KEYS']!, namespace, more: { settings: Object.fromEntries(numbers) } }) as App
+    markHost(host)
+    adopt(host, db.clock)
+    return host
+  }
+  const app = await open(db.url)
+  return { app, db, clock: db.clock, settings: { ...keys, ...settings }, another: (more = {}) => open(more['DATABASE_URL'] ?? db.url) }
 }

@@ -15,9 +15,9 @@ export interface TestClock {
 
 /**
  * The product asks the time as an unqualified `clock_timestamp()`. This function stands before pg_catalog's in the
- * search path; tables are still made in `public`, which stands first.
+ * search path; tables are still made in `public`, which stands first. `countersign` is where an attached app's are.
  */
-export const SEARCH_PATH = 'public, test_clock, pg_catalog'
+export const SEARCH_PATH = 'public, test_clock, pg_catalog, countersign'
 
 const statements = [
   'create schema test_clock',

@@ -8,8 +8,16 @@ interface Asking {
   headers?: Record<string, string>
 }
 
+export interface Answered {
+  status: number
+  headers: Headers
+  text: string
+  /** The text, read as JSON. */
+  json: () => any
+}
+
 /** JSON in, status and text out, over a real connection. @throws where nobody answers */
-export async function call (base: string, method: string, path: string, { body, access, headers }: Asking = {}) {
+export async function call (base: string, method: string, path: string, { body, access, headers }: Asking = {}): Promise<Answered> {
   const answer = await fetch(base + path, {
     method,
     headers: { ...headers, ...(body ? { 'content-type': 'application/json' } : {}), ...(access ? { authorization: `Bearer ${access}` } : {}) },

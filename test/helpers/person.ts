@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { InjectOptions, LightMyRequestResponse } from 'fastify'
 import { clockOf, type App } from './app.js'
+import { doorOf } from './door.js'
 import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
 
 type Method = NonNullable<InjectOptions['method']>
@@ -40,19 +41,24 @@ export class Person {
 
   /** @param token null sends none */
   async request (method: Method, url: string, body?: object, token: string | null = this.access): Promise<LightMyRequestResponse> {
+    const door = doorOf(this.app)
     return await this.app.inject({
       method,
-      url,
-      headers: token === null ? {} : { authorization: `Bearer ${token}` },
+      url: door.path(url),
+      headers: token === null ? {} : door.headers(token),
       ...(body === undefined ? {} : { payload: body })
     })
   }
 
   async login (password = this.password): Promise<LightMyRequestResponse> {
-    return this.#keep(await this.request('POST', '/token', { username: this.username, password }, null))
+    const answer = this.#keep(await this.request('POST', '/token', { username: this.username, password }, null))
+    // A host's session begins here when it is first seen.
+    if (doorOf(this.app).isHost && answer.statusCode === 200) await this.refreshTokens()
+    return answer
   }
 
   async refreshTokens (refresh = this.refresh): Promise<LightMyRequestResponse> {
+    if (doorOf(this.app).isHost) return await this.request('POST', '/token/refresh')
     return this.#keep(await this.request('POST', '/token/refresh', { refresh }, null))
   }
 

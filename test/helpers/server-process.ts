@@ -1,8 +1,7 @@
-import { spawn, type ChildProcess } from 'node:child_process'
-import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { call } from './http-client.js'
+import { startNode } from './node-process.js'
 import type { Settings } from './settings.js'
 import type { Owner } from './teardown.js'
 import { until } from './wait.js'
@@ -27,42 +26,17 @@ export interface ServerProcess {
   kill (signal: NodeJS.Signals): Promise<number | null>
 }
 
-const running = new Set<ChildProcess>()
-process.once('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
-
 /**
  * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
  * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
  */
 export function startServer (t: Owner, settings: Settings): ServerProcess {
-  const child = spawn(process.execPath, [SERVER], { env: { PATH: process.env['PATH'], PORT: '0', ...settings }, stdio: ['ignore', 'pipe', 'pipe'] })
-  running.add(child)
-  let said = ''
-  for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said += bytes.toString() })
-  const exited = once(child, 'close').then(([code]) => {
-    running.delete(child)
-    return code as number | null
-  })
-  const kill = async (signal: NodeJS.Signals) => {
-    child.kill(signal)
-    return await exited
-  }
-  t.teardown(() => kill('SIGKILL'))
-
-  function stillRunning (): void {
-    if (child.exitCode !== null || child.signalCode !== null) throw new Error(`It ended: ${said}`)
-  }
-  const listening = async () => await until('the service to listen', () => {
-    const base = /Server listening at (http:\/\/[^"]+)/.exec(said)?.[1]
-    if (base === undefined) stillRunning()
-    return base
-  }, START_MS)
+  const { child, said, saying, stillRunning, exited, kill } = startNode(t, [SERVER], { PORT: '0', ...settings })
+  const listening = async () => await saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
 
   return {
     pid: child.pid as number,
-    said: () => said,
+    said,
     listening,
     async ready () {
       const base = await listening()

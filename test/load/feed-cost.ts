@@ -11,7 +11,7 @@ import pg from 'pg'
 import { serviceMigrations } from '../../migrations/index.js'
 import { readEnds } from '../../src/db/ends.js'
 import { migrateUp } from '../../src/db/migrate.js'
-import { openPostgres } from '../../src/db/pool.js'
+import { openPostgres } from '../../src/db/postgres.js'
 import { createDb } from '../../src/db/tables.js'
 import { createFeed } from '../../src/sessions/feed.js'
 import { until } from '../helpers/wait.js'
@@ -83,7 +83,7 @@ async function oneCase (replicas: number, endsPerSecond: number): Promise<string
       transformQuery: ({ node, queryId }) => { began.set(queryId, performance.now()); return node },
       transformResult: async ({ result, queryId }) => { tookMs.push(performance.now() - (began.get(queryId) ?? NaN)); return result }
     })
-    return createFeed({ ...db, kysely: timed }, 1, { onEnded () {}, onGap () {} }, console.error)
+    return createFeed({ ...db, kysely: timed }, 1, { onEnded () {}, onChanged () {}, onGap () {} }, console.error)
   })
   for (const feed of feeds) feed.start()
   await until('all feeds to be fresh', () => feeds.every((feed) => feed.isFresh()))

@@ -1,10 +1,12 @@
 import Fastify from 'fastify'
 import type { FastifyInstance } from 'fastify'
+import type { Redis } from 'ioredis'
 import t from 'tap'
 import type { Test } from 'tap'
 import networkLimits, { limits } from '../../plugins/network-limits.js'
 import type { NetworkLimitsOptions } from '../../plugins/network-limits.js'
-import { connectRedis, noRedis } from '../../src/redis/link.js'
+import { connectRedis } from '../../src/redis/connect.js'
+import { noRedis } from '../../src/redis/link.js'
 import type { RedisLink } from '../../src/redis/link.js'
 import { need } from '../helpers/need.js'
 import { redisLog } from '../helpers/redis-log.js'
@@ -138,11 +140,11 @@ t.test('L4 every key has an end, one that lost it gets it back', async (t) => {
   const redis = await linked(t, server.url)
   const app = await replica(t, { redis })
   for (const url of ['/code', '/account', '/totp/create']) await ask(app, url, { from: '2001:db8::1' })
-  const keys = await redis.run((client) => client.keys('*')) ?? []
+  const keys = await redis.run((client) => (client as Redis).keys('*')) ?? []
   t.same(keys.sort(), ['test:{2001:db8::/64}:limit:code', 'test:{2001:db8::/64}:limit:other', 'test:{ada}:limit:enrol'])
-  await redis.run((client) => client.persist('test:{2001:db8::/64}:limit:code'))
+  await redis.run((client) => (client as Redis).persist('test:{2001:db8::/64}:limit:code'))
   await ask(app, '/code', { from: '2001:db8::1' })
-  for (const key of keys) t.ok((await redis.run((client) => client.pttl(key)) ?? 0) > 0, key)
+  for (const key of keys) t.ok((await redis.run((client) => (client as Redis).pttl(key)) ?? 0) > 0, key)
 })
 
 t.test('switched off it counts nothing, and routes need not know', async (t) => {

@@ -10,7 +10,7 @@ import { until } from '../helpers/wait.js'
 await need('postgres')
 
 const key = randomBytes(32)
-const settings = (url: string) => ({ WEBHOOK_URL: url, WEBHOOK_PRIVATE: 'on', WEBHOOK_KEYS: `k:${key.toString('base64url')}` })
+const settings = (url: string) => ({ WEBHOOK_URL: url, WEBHOOK_PRIVATE: '127.0.0.1', WEBHOOK_KEYS: `k:${key.toString('base64url')}` })
 
 const due = async ({ db }: Fresh) => Number((await db.query('select count(*) as n from otp_event where notify_after is not null'))[0]!['n'])
 const told = (received: readonly Received[]) => received.map(({ headers }) => String(headers['webhook-id']))

@@ -77,10 +77,10 @@ t.test('T12 a cut while the first device is confirmed: it is on, or it is not', 
   expect(201, await dan.create())
   const code = await dan.nextCode()
   t.equal((await cutAt(afterSpending, () => dan.confirm(code))).statusCode, 503)
-  t.same((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
+  t.match((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
   // The answer to the last statement of the transaction is lost before its commit is sent: nothing of it stands.
   t.equal((await cutAt(afterCommitting, () => dan.confirm(code))).statusCode, 503)
-  t.same((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
+  t.match((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
   t.equal(outcome(await dan.confirm(code)), '200')
 })
 

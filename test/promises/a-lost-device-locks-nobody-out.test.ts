@@ -58,7 +58,7 @@ t.test('R4 codes are dead while the device is pending, and dead with the last de
   const alive = [...cyd.recoveryCodes]
   cyd.access = expect(200, await cyd.request('DELETE', '/totp/delete')).json<{ access: string }>().access
   t.equal(outcome(await cyd.recover(alive[0]!)), '400 RECOVERY_CODE_INVALID')
-  t.same(await status(cyd), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 })
+  t.match(await status(cyd), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 })
   expect(201, await cyd.create())
   expect(200, await cyd.confirm())
   const [session] = await sessionsOf(cyd, 1)

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { connectRedis } from '../../src/redis/link.js'
+import { connectRedis } from '../../src/redis/connect.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp } from '../helpers/person.js'

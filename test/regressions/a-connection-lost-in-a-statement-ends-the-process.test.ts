@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import t from 'tap'
-import { openPostgres } from '../../src/db/pool.js'
+import { openPostgres } from '../../src/db/postgres.js'
 import { createDb, row } from '../../src/db/tables.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'

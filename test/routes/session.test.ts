@@ -32,6 +32,7 @@ t.test('T9 L3 any method on any path below asks the same guard and gets the same
       const refused = await ask(unverified, url, { method: method as 'GET' })
       t.equal(refused.statusCode, 403, `${method} ${url} unverified`)
       t.notOk('x-user-id' in refused.headers, 'a refusal names nobody')
+      t.equal(refused.headers['x-refusal'], 'OTP_REQUIRED', 'a refusal says its code to gateways that see no bodies')
     }
   }
   t.equal((await ask(owner, '/sessions')).statusCode, 404)

@@ -1,13 +1,13 @@
 import { createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { createServer } from 'node:net'
 import { once } from 'node:events'
-import type { AddressInfo, LookupFunction } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { SecurityEventNotice } from '../../src/core/notices.js'
 import { waitSeconds } from '../../src/webhook/courier.js'
 import { messageOf, signatureOf } from '../../src/webhook/message.js'
-import { createSender } from '../../src/webhook/sender.js'
-import { PrivateAddressError, publicLookup } from '../../src/webhook/address.js'
+import { createSender, type SenderOptions } from '../../src/webhook/sender.js'
+import { PrivateAddressError } from '../../src/webhook/address.js'
 import { receiver } from '../helpers/receiver.js'
 
 const keys = [{ kid: 'new', bytes: randomBytes(32) }, { kid: 'old', bytes: randomBytes(32) }]
@@ -39,7 +39,7 @@ t.test('waits double from 5 s to an hour, spread by a quarter each way', async (
 t.test('2xx is taken, anything else is not, and no redirect is followed', async (t) => {
   const hook = await receiver(t)
   const elsewhere = await receiver(t)
-  const sender = createSender({ url: `${hook.url}?token=1`, isPrivateAllowed: true })
+  const sender = createSender({ url: `${hook.url}?token=1`, named: ['127.0.0.1'] })
   t.teardown(() => sender.close())
   const message = messageOf(event, keys, 1795424400)
   for (const status of [200, 201, 202, 204, 299]) {
@@ -57,7 +57,7 @@ t.test('2xx is taken, anything else is not, and no redirect is followed', async 
 t.test('a receiver that is slow, silent, endless or gone is given up in time', async (t) => {
   const hook = await receiver(t)
   const message = messageOf(event, keys, 1795424400)
-  const sender = createSender({ url: hook.url, isPrivateAllowed: true, timeoutMs: 150 })
+  const sender = createSender({ url: hook.url, named: ['127.0.0.1'], timeoutMs: 150 })
   t.teardown(() => sender.close())
   hook.answer = () => {}
   const startedAtMs = performance.now()
@@ -71,29 +71,46 @@ t.test('a receiver that is slow, silent, endless or gone is given up in time', a
   const garbage = createServer((socket) => { socket.end('SSH-2.0-x\r\n') }).listen(0, '127.0.0.1')
   await once(garbage, 'listening')
   t.teardown(() => garbage.close())
-  const other = createSender({ url: `http://127.0.0.1:${(garbage.address() as AddressInfo).port}/`, isPrivateAllowed: true, timeoutMs: 500 })
+  const other = createSender({ url: `http://127.0.0.1:${(garbage.address() as AddressInfo).port}/`, named: ['127.0.0.1'], timeoutMs: 500 })
   t.teardown(() => other.close())
   await t.rejects(other.send(message), 'no HTTP at all')
 })
 
-t.test('without WEBHOOK_PRIVATE nothing on this machine is reached: by address, by name, by a name that changes its mind, by http', async (t) => {
+type Resolve = NonNullable<SenderOptions['resolve']>
+
+/** A name server that says something else each time, and the last of it for ever. */
+function answering (...addresses: string[]) {
+  const asked: string[] = []
+  const resolve = (name: string, _options: object, done: (error: null, found: object[]) => void) => {
+    const address = addresses[Math.min(asked.push(name), addresses.length) - 1]!
+    done(null, [{ address, family: address.includes(':') ? 6 : 4 }])
+  }
+  return { asked, resolve: resolve as unknown as Resolve }
+}
+
+t.test('what was not named is not reached: by address, by name, by a name that changes its mind, by http', async (t) => {
   const hook = await receiver(t)
   const { port } = new URL(hook.url)
   const message = messageOf(event, keys, 1795424400)
-  let asked = 0
-  const rebinding = publicLookup(((_name: string, _options: object, done: (error: null, found: object[]) => void) => {
-    asked++
-    done(null, asked === 1 ? [{ address: '192.0.2.1', family: 4 }] : [{ address: '127.0.0.1', family: 4 }])
-  }) as never)
-  const attempts: Array<[string, LookupFunction?]> = [
-    [`https://127.0.0.1:${port}/`], [`https://[::1]:${port}/`], [`https://localhost:${port}/`], [`https://2130706433:${port}/`],
-    [`http://127.0.0.1:${port}/`], [`http://receiver.example:${port}/`, rebinding], [`https://receiver.example:${port}/`, rebinding], [`https://receiver.example:${port}/`, rebinding]
+  const rebinding = answering('192.0.2.1', '127.0.0.1')
+  const outside = answering('93.184.216.34')
+  const metadata = answering('169.254.169.254')
+  const attempts: Array<[url: string, named: string[], resolve?: Resolve]> = [
+    [`https://127.0.0.1:${port}/`, []], [`https://[::1]:${port}/`, []], [`https://localhost:${port}/`, []], [`https://2130706433:${port}/`, []],
+    [`http://127.0.0.1:${port}/`, []], [`http://127.0.0.1:${port}/`, ['127.0.0.2', '10.0.0.0/8']],
+    [`https://receiver.example:${port}/`, [], rebinding.resolve], [`https://receiver.example:${port}/`, [], rebinding.resolve],
+    [`http://receiver.example:${port}/`, ['10.0.0.0/8'], rebinding.resolve], [`http://receiver.example:${port}/`, ['127.0.0.1'], outside.resolve],
+    [`https://receiver.example:${port}/`, ['127.0.0.1'], metadata.resolve]
   ]
-  for (const [url, lookup] of attempts) {
-    const sender = createSender({ url, isPrivateAllowed: false, ...(lookup === undefined ? {} : { lookup }), timeoutMs: 500 })
+  for (const [url, named, resolve] of attempts) {
+    const sender = createSender({ url, named, ...(resolve === undefined ? {} : { resolve }), timeoutMs: 500 })
     await t.rejects(sender.send(message), PrivateAddressError, url)
     sender.close()
   }
-  t.equal(asked, 2, 'http:// is refused before anything is looked up')
+  t.equal(rebinding.asked.length + outside.asked.length + metadata.asked.length, 5, 'each connection is judged by its own look-up')
   t.equal(hook.received.length, 0)
+  const sender = createSender({ url: `http://receiver.example:${port}/`, named: ['127.0.0.1'], resolve: rebinding.resolve })
+  t.teardown(() => sender.close())
+  await t.resolves(sender.send(message), 'what was named is')
+  t.equal(hook.received.length, 1)
 })

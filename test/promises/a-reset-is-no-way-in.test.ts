@@ -43,6 +43,7 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   const login = await loginWith(ada, setupCode.toLowerCase().replaceAll('-', ' '))
   t.equal(login.statusCode, 200)
   t.ok(new Date(login.json().otpDeadline).getTime() <= Date.now() + 1000, 'its deadline is its start')
+  t.match(ada.claims(), { otp_required: true, otp_device_id: null }, 'T9 nor does who verifies its token by JWKS let it in')
   for (const [method, url] of [['GET', '/account'], ['GET', '/session'], ['DELETE', '/account'], ['GET', '/account/sessions'], ['POST', '/account/password']] as const) {
     t.equal(code(await ada.request(method, url)), 'OTP_SETUP_REQUIRED', `${method} ${url}`)
   }

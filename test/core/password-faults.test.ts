@@ -1,6 +1,7 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import t from 'tap'
-import { normalisePassword, passwordFault, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
+import { passwordFault } from '../../src/core/password-faults.js'
+import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 
 const faultOf = (password: string, { username = 'ada', minLength = 8 } = {}) => passwordFault(normalisePassword(password), username, minLength)
 

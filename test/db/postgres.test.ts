@@ -1,6 +1,6 @@
 import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
-import { openPostgres } from '../../src/db/pool.js'
+import { openPostgres } from '../../src/db/postgres.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'

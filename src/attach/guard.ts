@@ -1,0 +1,110 @@
+import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import { shortfall, type Demand, type Standing } from '../core/assurance.js'
+import { Refusal } from '../core/refusals.js'
+import type { Origin } from '../core/session.js'
+import type { Sessions } from '../sessions/sessions.js'
+import type { CheckedOptions, Identity } from './options.js'
+
+export type GuardHook = onRequestHookHandler
+
+/**
+ * A preHandler as it stands, or a maker of one:
+ * `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
+ */
+export interface OtpVerified extends GuardHook {
+  (demand: Demand): GuardHook
+}
+
+/** A clock that is a little ahead is one thing, milliseconds in place of seconds another. */
+const AHEAD_SECONDS = 300
+
+export interface GuardDeps extends Pick<CheckedOptions, 'identify' | 'knowsSessions' | 'settings'> {
+  sessions: Sessions
+  /** Under which name a request carries its `Standing`, once a guard has let it in. */
+  slot: string
+  originOf: (request: FastifyRequest) => Origin
+}
+
+export interface Guards {
+  /** Lets live sessions in, verified or not. */
+  session: GuardHook
+  otpVerified: OtpVerified
+  standingOf (request: FastifyRequest): Standing
+}
+
+type Slotted = FastifyRequest & Record<string, Standing | null>
+
+export function createGuards ({ identify, knowsSessions = false, settings, sessions, slot, originOf }: GuardDeps): Guards {
+  function admit (request: FastifyRequest, { proven, authTime }: Identity, standing: Standing | null): Standing {
+    if (standing === null) throw new Refusal('SESSION_ENDED')
+    let admitted = standing
+    // A host's token is at most as new as the session; it never adds what the session has not proven.
+    if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven }
+    if (authTime !== undefined && authTime !== standing.authTime) admitted = { ...admitted, authTime: checkedTime(authTime) }
+    ;(request as Slotted)[slot] = admitted
+    return admitted
+  }
+
+  function checkedTime (authTime: number): number {
+    if (!(authTime <= sessions.nowSeconds() + AHEAD_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds, and none from the future')
+    return authTime
+  }
+
+  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
+    const identity = await pending
+    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    const { userId, sessionId } = identity
+    const known = sessions.known(userId, sessionId)
+    if (known !== undefined) return admit(request, identity, known)
+    if (knowsSessions) return admit(request, identity, await sessions.find(userId, sessionId, null))
+    checkIdentity(identity)
+    const authTime = checkedTime(identity.authTime ?? sessions.nowSeconds())
+    return admit(request, identity, await sessions.find(userId, sessionId, { authTime, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }))
+  }
+
+  /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
+  function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
+    const admitted = (request as Slotted)[slot]
+    if (admitted !== null && admitted !== undefined) return admitted
+    const identity = identify(request)
+    if (identity instanceof Promise) return admitLater(request, identity)
+    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    const known = sessions.known(identity.userId, identity.sessionId)
+    return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
+  }
+
+  function hook (check: (standing: Standing) => void): GuardHook {
+    return (request, _reply, done) => {
+      const standing = authenticate(request)
+      if (!(standing instanceof Promise)) {
+        check(standing)
+        return done()
+      }
+      standing.then((found) => check(found)).then(() => done(), done)
+    }
+  }
+
+  function guard (demand: Demand): GuardHook {
+    return hook((standing) => {
+      const lack = shortfall(standing, demand, sessions.nowSeconds())
+      if (lack !== null) throw new Refusal(lack, demand.maxAge === undefined ? {} : { maxAgeSeconds: demand.maxAge })
+    })
+  }
+
+  const plain = guard({})
+  return {
+    session: hook(() => {}),
+    otpVerified: function (this: unknown, ...args: [Demand] | Parameters<GuardHook>) {
+      return args.length === 1 ? guard(args[0]) : plain.apply(this as never, args)
+    } as OtpVerified,
+    standingOf: (request) => (request as Slotted)[slot]!
+  }
+}
+
+/** PostgreSQL's text has no NUL, and an index takes no more. */
+function checkIdentity ({ userId, sessionId }: Identity): void {
+  for (const [name, id] of Object.entries({ userId, sessionId })) {
+    const isSound = typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 && !id.includes('\0')
+    if (!isSound) throw new Error(`countersign: identify() must answer "${name}" as 1 to 255 bytes of text`)
+  }
+}

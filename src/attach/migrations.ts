@@ -1,0 +1,51 @@
+import { secondFactorMigrations } from '../../migrations/index.js'
+import { withHostDialect, type HostDatabase } from '../db/host.js'
+import { migrateUp, migrationScript, pendingMigrations } from '../db/migrate.js'
+
+/** Where our tables live in a host's database, out of the way of its own. */
+export const DEFAULT_SCHEMA = 'countersign'
+
+export interface TablesOptions {
+  /** A schema of PostgreSQL; made if it is not there. Each `namespace` wants one of its own. */
+  schema?: string
+}
+
+/** Plain, since it goes into SQL that is printed; 63 bytes is what PostgreSQL keeps of a name. */
+const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/
+
+/** @throws {TypeError} */
+export function schemaOf ({ schema = DEFAULT_SCHEMA }: TablesOptions = {}): string {
+  if (typeof schema !== 'string' || !SCHEMA.test(schema)) throw new TypeError('countersign: "tables.schema" must be lower-case letters, digits and _')
+  return schema
+}
+
+/**
+ * Brings our tables up to date; does nothing where they are. Replicas that do it at once wait for the first. Takes a
+ * direct connection: behind pgbouncer in transaction mode the lock of migrations does not hold.
+ *
+ * @returns the names of the migrations that it ran
+ */
+export async function migrate (database: HostDatabase, tables: TablesOptions = {}): Promise<string[]> {
+  const schema = schemaOf(tables)
+  return (await withHostDialect(database, (dialect) => migrateUp(dialect, secondFactorMigrations, schema))).map(({ name }) => name)
+}
+
+/** The same as SQL, to be run with a host's own migrations; `migrate` finds nothing to do afterwards. */
+export async function migrationSql (tables: TablesOptions = {}): Promise<string> {
+  return await migrationScript(secondFactorMigrations, schemaOf(tables))
+}
+
+export interface TablesVersion {
+  /** The newest migration that was run; null before the first. */
+  version: string | null
+  /** The names of those still to come. */
+  pending: string[]
+}
+
+/** Which version our tables are at. */
+export async function tablesVersion (database: HostDatabase, tables: TablesOptions = {}): Promise<TablesVersion> {
+  const schema = schemaOf(tables)
+  const pending = await withHostDialect(database, (dialect) => pendingMigrations(dialect, secondFactorMigrations, schema))
+  const version = Object.keys(secondFactorMigrations).filter((name) => !pending.includes(name)).at(-1) ?? null
+  return { version, pending }
+}

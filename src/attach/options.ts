@@ -1,0 +1,189 @@
+import type { TSchema } from '@sinclair/typebox'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { otpDefaults } from '../core/defaults.js'
+import type { SecurityEventNotice } from '../core/notices.js'
+import { DEFAULT_NAMESPACE } from '../core/seal.js'
+import type { SessionFacts } from '../core/session.js'
+import type { HostDatabase } from '../db/host.js'
+import type { OtpSettings } from '../flows/deps.js'
+import { parseRing, ringFault, type Key } from '../key-ring.js'
+import { isRedis, type HostRedis } from '../redis/host.js'
+import type { EndSessions } from './end-sessions.js'
+import { schemaOf, type TablesOptions } from './migrations.js'
+
+/** Who asks, in the host's words. */
+export interface Identity {
+  /** The host's own id of the user: 1 to 255 bytes of text. */
+  userId: string
+  /** The host's own id of the session, or of whatever its tokens have in common. Never one that was used for another session of the user. */
+  sessionId: string
+  /** When the password, or whatever the host goes by, was given (Unix seconds). By default: when the session was first seen here. */
+  authTime?: number
+  /**
+   * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
+   * then stays as old as it is.
+   */
+  proven?: { otpDeviceId: string | null, otpTime: number | null }
+}
+
+/** The session that came of an accepted code, or of a removal. */
+export interface ProvenSession extends SessionFacts {
+  /**
+   * The asking session's id, if that goes on; else a random one (UUID), which the host may take for its new session, or
+   * answer with one of its own.
+   */
+  sessionId: string
+  /** The device that verified it, `recovery` for a recovery code, null if the password is all. */
+  deviceId: string | null
+}
+
+export interface Completion {
+  /** Where the host went on: never the asking session's id, unless that goes on or `sameSession` says that the host cannot move. */
+  sessionId: string
+  /** What the client gets, as JSON. */
+  answer: object
+}
+
+export interface CountersignOptions {
+  /** Shown in authenticator apps; no colon. */
+  issuer: string
+  /** Keys that encrypt secrets at rest, `kid:base64url` of 32 bytes or more, comma-separated; the first one seals, all open. */
+  sealKeys: string | readonly Key[]
+  /** In Redis keys and in what is sealed: two apps on one Redis, or with one key, do not meet. `countersign` by default. */
+  namespace?: string
+  database: HostDatabase
+  /** Only speed: without it, or while it is down, nothing is less safe. */
+  redis?: HostRedis
+  /** Where our tables live: the schema `countersign` by default. */
+  tables?: TablesOptions
+  /** Where the routes are; `/totp` by default. */
+  prefix?: string
+  /** Other names for `app.otpVerified` and `app.countersign`, for a second registration. */
+  decorators?: { otpVerified?: string, countersign?: string }
+  /** Null, or an error of the host's own choice, for nobody. It is asked on every guarded request. */
+  identify: (request: FastifyRequest) => Identity | null | Promise<Identity | null>
+  /** What the authenticator app shows beside the issuer. */
+  label: (userId: string) => string | Promise<string>
+  /** Whether the password that came with `create` is right; throws if not. Without it, `create` takes none. */
+  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
+  /** Moves the host to the new session, and says what the client gets for it. Called after the code was used up. */
+  complete: (request: FastifyRequest, reply: FastifyReply, session: ProvenSession) => Completion | Promise<Completion>
+  /** The host cannot move: the asking session itself becomes verified, and so does any copy of it that somebody made before. */
+  sameSession?: boolean
+  /** Told when the user's other sessions ended here: a factor was confirmed, removed or reset, or codes were made anew. */
+  endSessions?: EndSessions
+  /**
+   * Told of each security event that was decided by this process, once it is committed. Nobody waits for it; what it
+   * throws is logged. An event may be missed when the process or Postgres goes down right then.
+   */
+  onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
+  /** In seconds, steps and codes; DESIGN's numbers by default. */
+  settings?: Partial<Omit<OtpSettings, 'issuer'>>
+  /** How soon an ended session is refused by every replica (seconds). */
+  revocationSeconds?: number
+  /** How long security events are kept. */
+  eventsDays?: number
+
+  // For a host whose sessions begin here, and that serves the first clients: the service.
+
+  /** Whether every session was started through `app.countersign`: then one that is not known has ended. */
+  knowsSessions?: boolean
+  /** Of `Completion.answer`, for the OpenAPI document and the serialiser. Any object by default. */
+  answerSchema?: TSchema
+  /** GET twins of what changes something, for the clients of the reference system. Off for anybody new. */
+  deprecatedGets?: boolean
+  /** Budget names for the host's limiter, by `config.limit`. */
+  limit?: (name: 'code' | 'enrol') => object
+}
+
+/** What is always there once it was checked. */
+export interface CheckedOptions extends Omit<CountersignOptions, 'tables'> {
+  sealKeys: readonly Key[]
+  namespace: string
+  schema: string
+  prefix: string
+  settings: Omit<OtpSettings, 'issuer'>
+  decorators: { otpVerified: string, countersign: string }
+  revocationSeconds: number
+  eventsDays: number
+}
+
+type Rule = readonly [must: string, holds: (value: unknown) => boolean]
+
+const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value)
+const isWhole = (least: number, most: number) => (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
+const isFunction: Rule = ['be a function', (value) => typeof value === 'function']
+const isBoolean: Rule = ['be true or false', (value) => typeof value === 'boolean']
+const YEAR_SECONDS = 366 * 86_400
+
+const required: ReadonlyArray<keyof CountersignOptions> = ['issuer', 'sealKeys', 'database', 'identify', 'label', 'complete']
+
+/** Every option there is, and what it must be. The end of "countersign: "option" must …". */
+const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
+  issuer: ['be 1 to 64 characters without a colon', isText(/^[^:\p{Cc}\p{Cs}]{1,64}$/u)],
+  sealKeys: ['be kid:base64url, comma-separated', (value) => value !== undefined],
+  namespace: ['be 1 to 64 letters, digits, _ . or -', isText(/^[A-Za-z0-9_.-]{1,64}$/)],
+  database: ['be a pg Pool, a Kysely instance or an address', (value) => isText(/^postgres(ql)?:\/\/\S+$/)(value) || (typeof value === 'object' && value !== null)],
+  redis: ['be a client of ioredis, or a Cluster', isRedis],
+  tables: ['be { schema }', (value) => typeof value === 'object' && value !== null],
+  prefix: ['begin with /, and not end with one', isText(/^\/[^?#\s]*[^/?#\s]$/)],
+  decorators: ['be { otpVerified, countersign }', (value) => typeof value === 'object' && value !== null && Object.entries(value).every(([name, as]) => ['otpVerified', 'countersign'].includes(name) && isText(/^[A-Za-z_$][\w$]*$/)(as))],
+  identify: isFunction,
+  label: isFunction,
+  checkPassword: isFunction,
+  complete: isFunction,
+  sameSession: isBoolean,
+  endSessions: isFunction,
+  onSecurityEvent: isFunction,
+  settings: [`hold whole numbers by the names ${Object.keys(settingsOf({})).join(', ')}`, (value) => typeof value === 'object' && value !== null &&
+    Object.entries(value).every(([name, number]) => name in settingsOf({}) && isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
+  revocationSeconds: ['be a whole number from 1 to 300', isWhole(1, 300)],
+  eventsDays: ['be a whole number from 1 to 3650', isWhole(1, 3650)],
+  knowsSessions: isBoolean,
+  answerSchema: ['be a JSON schema', (value) => typeof value === 'object' && value !== null],
+  deprecatedGets: isBoolean,
+  limit: isFunction
+}
+
+/** Fastify hands its own on, too. */
+const OF_FASTIFY = ['logLevel', 'logSerializers']
+
+/**
+ * Refuses, by name and never by value, what is missing, wrong or unknown.
+ *
+ * @throws {TypeError}
+ */
+export function checkOptions (options: CountersignOptions): CheckedOptions {
+  const fail = (name: string, must: string) => { throw new TypeError(`countersign: "${name}" must ${must}`) }
+  const given = options as unknown as Readonly<Record<string, unknown>>
+  for (const name of required) {
+    if (given[name] === undefined) fail(name, 'be given')
+  }
+  for (const [name, value] of Object.entries(given)) {
+    if (OF_FASTIFY.includes(name)) continue
+    if (!Object.hasOwn(rules, name)) throw new TypeError(`countersign: there is no option "${name}"`)
+    const [must, holds] = rules[name as keyof typeof rules]
+    if (value !== undefined && !holds(value)) fail(name, must)
+  }
+  const sealKeys = typeof options.sealKeys === 'string' ? parseRing(options.sealKeys) : options.sealKeys
+  if (sealKeys === undefined || sealKeys.length === 0) return fail('sealKeys', rules.sealKeys[0]) as never
+  const fault = ringFault(sealKeys, 'seal')
+  if (fault !== undefined) fail('sealKeys', fault)
+  const { tables, ...rest } = options
+  return {
+    ...rest,
+    sealKeys,
+    namespace: options.namespace ?? DEFAULT_NAMESPACE,
+    schema: schemaOf(tables),
+    prefix: options.prefix ?? '/totp',
+    settings: settingsOf(options.settings ?? {}),
+    decorators: { otpVerified: 'otpVerified', countersign: 'countersign', ...options.decorators },
+    revocationSeconds: options.revocationSeconds ?? otpDefaults.revocationSeconds,
+    eventsDays: options.eventsDays ?? otpDefaults.eventsDays
+  }
+}
+
+function settingsOf (given: NonNullable<CountersignOptions['settings']>): Omit<OtpSettings, 'issuer'> {
+  const { window, setupSeconds, reauthSeconds, freshSeconds, recoveryCodes, sessionSeconds, pendingSeconds } = otpDefaults
+  return { window, setupSeconds, reauthSeconds, freshSeconds, recoveryCodes, sessionSeconds, pendingSeconds, ...given }
+}

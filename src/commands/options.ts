@@ -1,0 +1,23 @@
+import { EMAIL, LINE, longest } from '../core/texts.js'
+import { CommandError } from './io.js'
+
+const line = new RegExp(LINE, 'u')
+const email = new RegExp(EMAIL, 'u')
+
+/** An option's text, held to what the same field is held to over HTTP. @throws {CommandError} that names the option */
+export function lineOption (option: string, text: string, field: keyof typeof longest): string {
+  if (!line.test(text) || [...text].length > longest[field]) throw new CommandError(`${option} must be one line of at most ${longest[field]} characters.`)
+  return text
+}
+
+/** An e-mail address, or none. @throws {CommandError} */
+export function emailOption (text: string): string {
+  if (text !== '' && (!email.test(text) || [...text].length > longest.email)) throw new CommandError('--email must be an e-mail address.')
+  return text
+}
+
+/** Why somebody does what the user then reads in their own log. @throws {CommandError} */
+export function reasonOption (text: string): string {
+  if (text.trim() === '') throw new CommandError('--reason must say something: the user reads it in their own log.')
+  return lineOption('--reason', text, 'reason')
+}

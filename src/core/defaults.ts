@@ -1,0 +1,12 @@
+/** What holds where nothing else is set; the service's variables and an attached host's `settings` begin from the same. */
+export const otpDefaults = {
+  window: 1,
+  setupSeconds: 600,
+  reauthSeconds: 300,
+  pendingSeconds: 300,
+  freshSeconds: 300,
+  recoveryCodes: 5,
+  sessionSeconds: 30 * 86_400,
+  revocationSeconds: 1,
+  eventsDays: 400
+} as const

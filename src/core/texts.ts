@@ -1,0 +1,15 @@
+/*
+ * What people type about themselves and others, wherever they do. Patterns as JSON Schema takes them; as a `RegExp` with the
+ * flag `u`. Lengths are in characters.
+ */
+
+/**
+ * Text that ends up in a row or a log: on one line, without NUL (Postgres knows none) and without halves of surrogate
+ * pairs, which would be stored as something else.
+ */
+export const LINE = '^[^\\p{Cc}\\p{Cs}]*$'
+
+/** No more than what a mail server would have to be asked about: something, an @, something. */
+export const EMAIL = '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$'
+
+export const longest = { email: 254, phone: 64, firstName: 128, lastName: 128, reason: 500 } as const

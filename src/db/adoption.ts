@@ -1,0 +1,77 @@
+import { sql } from 'kysely'
+import { amr } from '../core/assurance.js'
+import type { Origin, SessionFacts } from '../core/session.js'
+import { epochMs, now, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { row, type Db } from './tables.js'
+import { inTransaction, lockUser } from './transaction.js'
+
+/** How a session that began at a host begins here. */
+export interface Adoption {
+  /** When the password, or whatever the host goes by, was given (Unix seconds). */
+  authTime: number
+  /** For how long it is followed; after that it begins anew, unverified. */
+  sessionSeconds: number
+  origin: Origin
+}
+
+/**
+ * A host's session that nobody has seen here yet, or whose time is over: from now on there is a row for its end to be
+ * written into. It has proven what the host says, and owes a code if the user has a device. Behind the user's lock,
+ * since a device that is being confirmed at this moment ends every session that has a row.
+ *
+ * @returns null if it has ended
+ */
+export async function adoptSession (db: Db, userId: string, sessionId: string, { authTime, sessionSeconds, origin }: Adoption): Promise<SessionReading | null> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const found = await row<SessionFacts & { readAtMs: number }>(tx, sql`
+      with ${now},
+      begun as (
+        insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
+        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), to_timestamp(${authTime}), ${[...amr.password]}::text[],
+          exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null), now.at, ${origin.ip}, ${origin.agent}
+        from now
+        on conflict (user_id, id) do update set
+          started_at = excluded.started_at, expires_at = excluded.expires_at, auth_at = excluded.auth_at, amr = excluded.amr,
+          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, rotated_at = excluded.rotated_at, failures = 0,
+          ip = excluded.ip, agent = excluded.agent
+        where s.ended_at is null and s.expires_at <= excluded.started_at
+        returning *
+      )
+      select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs"
+      from (
+        select * from begun
+        union all select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
+      ) session, now
+      where ended_at is null and expires_at > now.at`)
+    return found === undefined ? null : reading(found)
+  })
+}
+
+/**
+ * The host went on under another id: the session with all that it has proven is there now, and has ended here.
+ *
+ * @returns null if it had ended, or the other id is one that was seen before
+ */
+export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<SessionReading | null> {
+  const { table } = db
+  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+    with ${now},
+    ended as (
+      update ${table.otp_session} s set ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = 'moved'
+      from now where s.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
+        and not exists (select from ${table.otp_session} other where other.user_id = ${userId} and other.id = ${toId})
+      returning s.*
+    ),
+    moved as (
+      insert into ${table.otp_session} (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
+        generation, rotated_at, failures, ip, agent)
+      select user_id, ${toId}, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
+        generation, rotated_at, failures, ip, agent
+      from ended
+      returning *
+    )
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from moved, now`)
+  return found === undefined ? null : reading(found)
+}

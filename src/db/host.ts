@@ -1,0 +1,100 @@
+import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import { asRefusal } from './errors.js'
+import { beginsTransaction, commandOf, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
+import type { openPostgres } from './postgres.js'
+import { retrying } from './retry.js'
+import { createDb, type Db } from './tables.js'
+
+/** A database that was opened already, with a connection for the feed: the service's. */
+export interface OpenedDatabase extends Db { readonly feedDb: Db }
+
+/** Where a host keeps its data: a pg Pool, a Kysely instance, an address. Pools and instances stay the host's, and are never closed here. */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- the host's own tables, which are nothing to us
+export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
+
+export interface Opened {
+  db: Db
+  /** Not behind everybody's statements, where there is a way: everybody waits for the feed. */
+  feedDb: Db
+  close (): Promise<void>
+}
+
+const CONNECTIONS = 10
+
+/** @throws {TypeError} if it is none of those */
+export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
+  if (isOpened(database)) return { db: database, feedDb: database.feedDb, close: async () => {} }
+  if (typeof database === 'string') {
+    const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
+    const close = async () => { await Promise.all([pool.close(), feedPool.close()]) }
+    return { db: createDb(pool.dialect, { schema }), feedDb: createDb(feedPool.dialect, { schema }), close }
+  }
+  const db = createDb(dialectOf(database, STATEMENT_MS), { schema })
+  return { db, feedDb: db, close: async () => {} }
+}
+
+/**
+ * For migrations, which may wait for each other: no statement has an end.
+ *
+ * @throws {TypeError} if it is no database
+ */
+export async function withHostDialect<T> (database: HostDatabase, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  if (typeof database !== 'string') return await work(dialectOf(database, 0))
+  const pool = await openAddress(database, 2, () => {}, 0)
+  return await work(pool.dialect).finally(() => pool.close())
+}
+
+/** A host that brings a pool or an instance needs no `pg` of ours. */
+async function openAddress (...given: Parameters<typeof openPostgres>): Promise<Pool> {
+  return (await import('./postgres.js')).openPostgres(...given)
+}
+
+function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number): Dialect {
+  if (isOpened(database)) return dialectOf(database.kysely, statementMs)
+  if ('getExecutor' in database) return borrow(database, statementMs)
+  if ('totalCount' in database) return usePgPool(database, statementMs).dialect
+  throw new TypeError('countersign: "database" must be a pg Pool, a Kysely instance or an address')
+}
+
+const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'feedDb' in database
+
+/** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */
+function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
+  const connect = (): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
+    kysely.getExecutor().provideConnection((connection) => new Promise<void>((release) => {
+      resolve(clientOf(connection, statementMs, release))
+    })).catch((error: unknown) => { reject(asRefusal(error)) })
+  })
+  return new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool })
+}
+
+function clientOf (connection: DatabaseConnection, statementMs: number, release: () => void): PostgresPoolClient {
+  const deadline = performance.now() + statementMs
+  /** What was given up goes on in the database: nobody else gets the connection before it is over. */
+  let running: Promise<unknown> = Promise.resolve()
+  let inTransaction = false
+
+  function execute (text: string, values: readonly unknown[]) {
+    const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
+    running = answer.catch(() => {})
+    return statementMs > 0 ? inTime(answer, deadline) : answer
+  }
+
+  return {
+    async query (text: string, values: readonly unknown[] = []) {
+      if (beginsTransaction(text)) inTransaction = true
+      const { rows, numAffectedRows } = await (inTransaction ? execute(text, values) : retrying(() => execute(text, values)))
+        .catch((error: unknown) => { throw asRefusal(error) })
+      return { command: commandOf(text), rowCount: Number(numAffectedRows ?? rows.length), rows }
+    },
+    release () { void running.then(release) }
+  } as PostgresPoolClient
+}
+
+async function inTime<T> (answer: Promise<T>, deadline: number): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => { reject(new Error('Query read timeout')) }, Math.max(deadline - performance.now(), 200))
+  })
+  return await Promise.race([answer, late]).finally(() => { clearTimeout(timer) })
+}

@@ -1,0 +1,29 @@
+import { sql } from 'kysely'
+import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { row, type Db } from './tables.js'
+import { inTransaction, lockUser } from './transaction.js'
+
+/** Every device and code of a host's user is gone, every session has ended. @returns the sessions */
+export async function resetUser (db: Db, userId: string, { actorId, reason }: { actorId: string, reason: string }): Promise<string[]> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const found = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null where u.user_id = ${userId}
+      ),
+      devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
+      codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
+      ended as (
+        update ${table.otp_session} s set ${ending('otp_reset')} from now where s.user_id = ${userId} and s.ended_at is null
+        returning s.id
+      ),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason })} from now
+      )
+      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds"`)
+    return found!.endedIds
+  })
+}

@@ -1,0 +1,73 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { Asking, SessionFacts } from '../core/session.js'
+import { epochMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import type { Db } from './tables.js'
+
+/** What an accepted decision came to: the session to answer with, and those that ended for it. */
+export interface CommittedSession extends SessionReading { endedIds: string[] }
+
+/** What the asking session has proven when it goes on, as itself or as a new one. */
+export interface Proof {
+  /** RFC 8176. */
+  amr: readonly string[]
+  otpRequired: boolean
+  /** The device, as an expression; null where the password is all that was proven. */
+  deviceId: RawBuilder<unknown> | null
+  /** How long a new session lives. */
+  seconds: number
+  /** From when on it opens only what sets a device up. */
+  deadline?: RawBuilder<unknown>
+}
+
+/** What a new session's row takes; the rest has defaults. */
+const columns = sql`user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
+export const startedColumns = sql`(${columns})`
+
+/**
+ * As whom the asking session goes on: under `nextId` as a new one, or as itself where it `stays`: it is verified and
+ * proved itself once more, or `nextId` is its own id, since its host cannot move it. A CTE beside `now` and `asking`
+ * (user_id, id, auth_at, stays), for each row of the one that decided.
+ */
+export const started = ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string, { amr, otpRequired, deviceId, seconds, deadline }: Proof) => sql`
+    started as (
+      insert into ${table.otp_session} ${startedColumns}
+      select ${decided}.user_id, ${nextId}, now.at, now.at + make_interval(secs => ${seconds}), asking.auth_at,
+        ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text, ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
+        ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`}
+      from ${decided}, asking, now where not asking.stays
+      returning *
+    )`
+
+/**
+ * The same for one that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes on
+ * with the token it has.
+ */
+export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, deviceId, deadline }: Proof) => sql`
+    kept as (
+      update ${db.table.otp_session} s set amr = ${[...amr]}::text[], otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
+        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
+        ${changedInPlace(db)}
+      from ${decided}, asking, now where s.user_id = ${decided}.user_id and s.id = asking.id and asking.stays
+      returning s.*
+    )`
+
+/**
+ * The feed names what changed and did not end, too: the place in it is the same, the end is not there. The service needs
+ * none of that: its tokens say what was proven, whatever a replica remembers of the session.
+ */
+export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAccounts ? sql`null` : sql`pg_current_xact_id()`}`
+
+/** Whether the asking session goes on as itself, whatever it has proven: a host that cannot move it hands in its own id. */
+export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) => sql`${sessionId === nextId}::boolean`
+
+/** The one session that came of it, and the ids of those that ended. */
+export const answered = (more: RawBuilder<unknown> = sql``) => sql`
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
+      coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"${more}
+    from (select * from started union all select * from kept) session, now`
+
+export function committed (found: unknown): CommittedSession | null {
+  if (found === undefined) return null
+  const { endedIds, ...facts } = found as SessionFacts & { readAtMs: number, endedIds: string[] }
+  return { ...reading(facts), endedIds }
+}

@@ -1,0 +1,5 @@
+// The same promise, kept by an app that is nothing like the service: test/helpers/host-app.ts.
+process.env['COUNTERSIGN_TEST_ATTACHED'] = '1'
+await import('../promises/losing-redis-costs-no-safety.test.js')
+
+export {}

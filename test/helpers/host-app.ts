@@ -1,0 +1,116 @@
+import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypto'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { Redis } from 'ioredis'
+import pg from 'pg'
+import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
+import type { Owner } from './teardown.js'
+
+/*
+ * An app that is nothing like the service, with the plugin attached: sessions in a cookie, users with numbers for ids in
+ * a table of its own, everything under /app, an Ajv that coerces all it can, an error handler in its own words, and an
+ * `endSessions` that never works.
+ */
+
+/** Where it has what the service has elsewhere. */
+const PREFIX = '/app/2fa'
+const PATHS: ReadonlyArray<readonly [service: RegExp, host: string]> = [[/^\/totp\//, `${PREFIX}/`], [/^\/session(?=$|\?)/, '/app/inside'], [/^\/account(?=$|\?)/, '/app/inside'], [/^\/token\/refresh$/, '/app/still-there']]
+
+export const hostPath = (url: string): string => PATHS.reduce((path, [service, host]) => path.replace(service, host), url)
+
+/** The session's id, and for the tests alone what it has proven. */
+export const sessionIdOf = (cookie: string): string => cookie.split('.')[0] ?? ''
+
+interface HostUser { id: number, name: string, salt: Buffer, hash: Buffer }
+
+export interface HostSettings { databaseUrl: string, redisUrl: string | undefined, sealKeys: string, namespace: string, more?: Partial<CountersignOptions> }
+
+export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, namespace, more = {} }: HostSettings): Promise<FastifyInstance> {
+  const app = Fastify({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 10, connectionTimeoutMillis: 10_000 })
+  pool.on('error', () => {})
+  const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { lazyConnect: true })
+  redis?.on('error', () => {})
+  app.addHook('onClose', async () => {
+    redis?.disconnect()
+    await pool.end()
+  })
+  await pool.query(`
+    create table if not exists host_user (id serial primary key, name text unique not null, salt bytea not null, hash bytea not null);
+    create table if not exists host_session (id text primary key, user_id int not null, given_at timestamptz not null, is_over boolean not null default false)`)
+  await countersign.migrate(pool)
+
+  app.setErrorHandler((error: Error & { statusCode?: number, code?: string, headers?: Record<string, string> }, _request, reply) => {
+    void reply.code(error.statusCode ?? 500).headers(error.headers ?? {}).send({ problem: error.message, code: error.code, retryAfterSeconds: Number(error.headers?.['retry-after'] ?? 0) })
+  })
+
+  const userNamed = async (name: string) => (await pool.query<HostUser>('select * from host_user where name = $1', [name])).rows[0]
+  const isRight = ({ salt, hash }: HostUser, password: string) => timingSafeEqual(scryptSync(password, salt, 32, { N: 1024 }), hash)
+  async function begin (userId: number, givenAt: Date | null): Promise<string> {
+    const id = randomUUID()
+    await pool.query('insert into host_session (id, user_id, given_at) values ($1, $2, coalesce($3, clock_timestamp()))', [id, userId, givenAt])
+    return id
+  }
+  const cookieOf = (request: FastifyRequest) => /(?:^|; )host=([^;]+)/.exec(request.headers.cookie ?? '')?.[1] ?? ''
+  async function find (request: FastifyRequest) {
+    const found = await pool.query<{ user_id: number, given_at: Date }>('select user_id, given_at from host_session where id = $1 and not is_over', [sessionIdOf(cookieOf(request))])
+    return found.rows[0]
+  }
+
+  await app.register(countersign, {
+    issuer: 'Acme',
+    sealKeys,
+    namespace,
+    database: pool,
+    ...(redis === undefined ? {} : { redis }),
+    prefix: PREFIX,
+    async identify (request) {
+      const session = await find(request)
+      if (session === undefined) return null
+      return { userId: String(session.user_id), sessionId: sessionIdOf(cookieOf(request)), authTime: Math.floor(session.given_at.getTime() / 1000) }
+    },
+    label: async (userId) => (await pool.query<{ name: string }>('select name from host_user where id = $1', [Number(userId)])).rows[0]!.name,
+    async checkPassword (_request, userId, password) {
+      const { rows: [user] } = await pool.query<HostUser>('select * from host_user where id = $1', [Number(userId)])
+      if (user === undefined || !isRight(user, password)) throw Object.assign(new Error('No.'), { statusCode: 403, code: 'REAUTH_REQUIRED' })
+    },
+    async complete (request, reply, session) {
+      const isSame = session.sessionId === sessionIdOf(cookieOf(request))
+      const { rows: [before] } = await pool.query<{ given_at: Date }>('select given_at from host_session where id = $1', [sessionIdOf(cookieOf(request))])
+      const sessionId = isSame ? session.sessionId : await begin(Number(session.userId), before!.given_at)
+      const claims = { sub: session.userId, sid: sessionId, otp_device_id: session.deviceId, otp_time: session.otpTime, amr: session.amr, otp_required: session.otpRequired }
+      const cookie = `${sessionId}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}`
+      void reply.header('set-cookie', `host=${cookie}; Path=/; HttpOnly; SameSite=Strict`)
+      return { sessionId, answer: { access: cookie } }
+    },
+    // What ends here has ended, whatever becomes of the host's own session.
+    async endSessions () { throw new Error('the host does not do it') },
+    ...more
+  })
+
+  app.post<{ Body: { username: string, password: string } }>('/app/join', async (request, reply) => {
+    const salt = randomBytes(8)
+    await pool.query('insert into host_user (name, salt, hash) values ($1, $2, $3)', [request.body.username, salt, scryptSync(request.body.password, salt, 32, { N: 1024 })])
+    return await reply.code(201).send({})
+  })
+  app.post<{ Body: { username: string, password: string } }>('/app/enter', async (request, reply) => {
+    const user = await userNamed(request.body.username)
+    if (user === undefined || !isRight(user, request.body.password)) return await reply.code(401).send({ code: 'CREDENTIALS_INVALID' })
+    const id = await begin(user.id, null)
+    const claims = { sub: String(user.id), sid: id, otp_device_id: null, otp_time: null, amr: ['pwd'] }
+    return { access: `${id}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}` }
+  })
+  app.post('/app/still-there', { preHandler: app.countersign.session }, async () => ({}))
+  const inside = async ({ countersign }: FastifyRequest, _reply: FastifyReply) => ({ ...countersign })
+  app.get<{ Querystring: { required?: string, maxAge?: string } }>('/app/inside', {
+    preHandler (request, reply, done) {
+      const { required, maxAge } = request.query
+      const guard = required === undefined && maxAge === undefined
+        ? app.otpVerified
+        : app.otpVerified({ required: required !== undefined, ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }) })
+      guard.call(app, request, reply, done)
+    }
+  }, inside)
+  t.teardown(() => app.close())
+  await app.ready()
+  return app
+}
