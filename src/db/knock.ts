@@ -1,5 +1,3 @@
-import type { PgClient } from './pool.js'
-
 /** What pg says where a connection is taken and then nobody speaks: a Postgres that stands still, a network that is half-open. */
 const MUTE = /connection timeout|timeout expired/
 
@@ -8,11 +6,11 @@ const MUTE = /connection timeout|timeout expired/
  * time tries for another, and the others wait for what comes of that and fail with it. Each would leave connections
  * behind otherwise, which Postgres, back again, has to take up one by one and find abandoned before it serves anybody.
  */
-export function knockOneByOne (connect: () => Promise<PgClient>): () => Promise<PgClient> {
+export function knockOneByOne<Client> (connect: () => Promise<Client>): () => Promise<Client> {
   let isMute = false
   let trying: Promise<unknown> | undefined
 
-  async function knock (): Promise<PgClient> {
+  async function knock (): Promise<Client> {
     try {
       const client = await connect()
       isMute = false
