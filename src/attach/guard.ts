@@ -15,8 +15,8 @@ export interface OtpVerified extends GuardHook {
   (demand: Demand): GuardHook
 }
 
-/** A clock that is a little ahead is one thing, milliseconds in place of seconds another. */
-const AHEAD_SECONDS = 300
+/** The year 5138 in seconds, 1973 in milliseconds: nobody means the one. */
+const MOST_SECONDS = 100_000_000_000
 
 export interface GuardDeps extends Pick<CheckedOptions, 'identify' | 'knowsSessions' | 'settings'> {
   sessions: Sessions
@@ -40,14 +40,10 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
     let admitted = standing
     // A host's token is at most as new as the session; it never adds what the session has not proven.
     if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven }
-    if (authTime !== undefined && authTime !== standing.authTime) admitted = { ...admitted, authTime: checkedTime(authTime) }
+    // Given anew within the session. A host's clock may be ahead of Postgres': no proof is from the future.
+    if (authTime !== undefined && authTime !== standing.authTime && authTime <= sessions.nowSeconds()) admitted = { ...admitted, authTime }
     ;(request as Slotted)[slot] = admitted
     return admitted
-  }
-
-  function checkedTime (authTime: number): number {
-    if (!(authTime <= sessions.nowSeconds() + AHEAD_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds, and none from the future')
-    return authTime
   }
 
   async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
@@ -58,8 +54,7 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
     if (known !== undefined) return admit(request, identity, known)
     if (knowsSessions) return admit(request, identity, await sessions.find(userId, sessionId, null))
     checkIdentity(identity)
-    const authTime = checkedTime(identity.authTime ?? sessions.nowSeconds())
-    return admit(request, identity, await sessions.find(userId, sessionId, { authTime, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }))
+    return admit(request, identity, await sessions.find(userId, sessionId, { authTime: identity.authTime ?? null, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }))
   }
 
   /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
@@ -102,7 +97,8 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
 }
 
 /** PostgreSQL's text has no NUL, and an index takes no more. */
-function checkIdentity ({ userId, sessionId }: Identity): void {
+function checkIdentity ({ userId, sessionId, authTime }: Identity): void {
+  if (authTime !== undefined && !(authTime < MOST_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
   for (const [name, id] of Object.entries({ userId, sessionId })) {
     const isSound = typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 && !id.includes('\0')
     if (!isSound) throw new Error(`countersign: identify() must answer "${name}" as 1 to 255 bytes of text`)

@@ -7,8 +7,8 @@ import { inTransaction, lockUser } from './transaction.js'
 
 /** How a session that began at a host begins here. */
 export interface Adoption {
-  /** When the password, or whatever the host goes by, was given (Unix seconds). */
-  authTime: number
+  /** When the password, or whatever the host goes by, was given (Unix seconds); null if the host does not say: now, then. */
+  authTime: number | null
   /** For how long it is followed; after that it begins anew, unverified. */
   sessionSeconds: number
   origin: Origin
@@ -29,7 +29,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, {
       with ${now},
       begun as (
         insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
-        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), to_timestamp(${authTime}), ${[...amr.password]}::text[],
+        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), least(now.at, to_timestamp(${authTime}::float8)), ${[...amr.password]}::text[],
           exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null), now.at, ${origin.ip}, ${origin.agent}
         from now
         on conflict (user_id, id) do update set

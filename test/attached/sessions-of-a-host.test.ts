@@ -7,7 +7,7 @@ import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp } from '../helpers/person.js'
 
 await need('postgres')
-const { app, db, another, anotherHost } = await freshHost(t)
+const { app, db, clock, another, anotherHost } = await freshHost(t)
 
 t.test('T8 a session that was never seen here before a device was confirmed owes a code when it is', async (t) => {
   const ada = await signUp(app, 'ada')
@@ -56,6 +56,18 @@ t.test('a step-up is known to every replica within a second', async (t) => {
   expect(200, await dan.verify())
   await replica.countersign.sessions.poll()
   t.equal(outcome(await there.request('GET', '/session?maxAge=300')), '200')
+})
+
+t.test('authTime: milliseconds are a mistake that is told, and a clock that is ahead makes nobody fresh for longer', async (t) => {
+  const hal = await signUp(app, 'hal')
+  const nowSeconds = Math.floor((await clock.now()).getTime() / 1000)
+  const saying = async (authTime: number) => await anotherHost({ identify: () => ({ userId: 'hal', sessionId: `at ${authTime}`, authTime }) })
+  t.equal((await hal.elsewhere(await saying(nowSeconds * 1000)).request('GET', '/session')).statusCode, 500)
+  const ahead = await saying(nowSeconds + 3600)
+  await ahead.countersign.sessions.poll()
+  t.equal(outcome(await hal.elsewhere(ahead).request('GET', '/session?maxAge=300')), '200')
+  await clock.advance(301)
+  t.equal(outcome(await hal.elsewhere(ahead).request('GET', '/session?maxAge=300')), '403 OTP_STALE')
 })
 
 t.test('a host that stays where it is, without saying so, is told what is wrong, and nothing is verified', async (t) => {
