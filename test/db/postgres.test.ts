@@ -54,7 +54,8 @@ t.test('O3 Postgres stands still: it is knocked at once at a time, so that it fi
   await rush()
   const before = proxy.opened
   for (let i = 0; i < 3; i++) t.ok(await inMs(rush) < 1_900)
-  t.ok(proxy.opened - before <= 4, `${proxy.opened - before} connections for 36 requests`)
+  // One after the other, a second each; all at once it was eighteen.
+  t.ok(proxy.opened - before <= 8, `${proxy.opened - before} connections for 36 requests`)
   proxy.resume()
   t.same(await until('it to be back', () => ask('select 8 as eight').catch(() => null)), [{ eight: 8 }])
   t.same(await Promise.all(Array.from({ length: 6 }, () => ask('select 9 as nine'))), Array(6).fill([{ nine: 9 }]))

@@ -30,7 +30,7 @@ t.test('killed half-way it goes on', async (t) => {
   const users = 6000
   await generateDjango(source.url, users)
   const killed = start(['import', 'django', '--from', source.url], settings)
-  await until('the first batches', async () => await countOf(db.query, 'account') > 0)
+  await until('the first batches', async () => await countOf(db.query, 'account') > 0, 60_000)
   killed.kill('SIGKILL')
   await once(killed, 'close')
   const half = await countOf(db.query, 'account')

@@ -37,7 +37,7 @@ export async function plansAt (owner: Owner, server: string, users: number, live
 }
 
 /** A look-up goes down an index of a few levels and to one row: with a thousand rows the index has two levels, with millions four. */
-const DEEPER_PAGES = 2
+const DEEPER_PAGES = 4
 /** A row that is written goes into each index of its table, up to three here, and splits a page now and then. */
 const WRITTEN_PAGES = 9
 
