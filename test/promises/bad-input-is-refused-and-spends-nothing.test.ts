@@ -3,12 +3,13 @@ import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { faultsOfRefusal } from '../helpers/error-shape.js'
 import { operationsOf, type Operation } from '../helpers/operations.js'
-import { expect, signUp } from '../helpers/person.js'
+import { expect } from '../helpers/person.js'
+import { staffAt } from '../helpers/staff.js'
 
 const { app, db } = await freshApp(t)
 const withBody = operationsOf(app).filter(({ body }) => body !== undefined)
-const owner = await signUp(app, 'owner')
-await owner.enrol()
+/** Of staff, so that every operation looks at the body. */
+const owner = await staffAt({ app, db }, 'owner')
 /** Signed in, not verified: it reaches whatever only a session needs. */
 const unverified = owner.elsewhere()
 expect(200, await unverified.login())

@@ -94,7 +94,7 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
     // A statement that Postgres itself refuses: its error names the row.
     await db!.query('alter table account add constraint nobody check (false) not valid')
     t.equal((await call(base, 'POST', '/users', { body: { username: 'carl', email: 'c@example.org', password } })).status, 500)
-    t.match(service.said(), /"code":"23514"/, 'it was logged')
+    await until('it to be logged', () => /"code":"23514"/.test(service.said()))
   }
 })
 
