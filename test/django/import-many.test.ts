@@ -25,7 +25,7 @@ t.test('two importers at once bring everybody over once', async (t) => {
 })
 
 t.test('killed half-way it goes on', async (t) => {
-  const { db, settings } = await freshApp(t)
+  const { db, settings } = await freshApp(t, {}, { namespace: 'countersign' })
   const source = await freshDatabase(t)
   const users = 6000
   await generateDjango(source.url, users)
