@@ -18,7 +18,7 @@ export interface Listening {
 export async function startListening (undo: Undo): Promise<Listening> {
   const { url, received } = await receiver({ teardown: undo })
   return {
-    settings: { WEBHOOK_URL: url, WEBHOOK_PRIVATE: 'on', WEBHOOK_KEYS: `chaos-hook:${randomBytes(32).toString('base64url')}` },
+    settings: { WEBHOOK_URL: url, WEBHOOK_PRIVATE: '127.0.0.1', WEBHOOK_KEYS: `chaos-hook:${randomBytes(32).toString('base64url')}` },
     received: () => received.length,
     async missed ({ query }) {
       await until('the outbox to be empty', async () => (await query('select from otp_event where notify_after is not null limit 1')).length === 0, TOLD_MS)
