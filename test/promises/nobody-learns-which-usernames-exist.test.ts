@@ -3,26 +3,33 @@ import { freshApp, type App } from '../helpers/app.js'
 import { signUp } from '../helpers/person.js'
 
 const PAIRS = 40
+/** Where they seem to differ, so many more are asked before it is believed. */
+const MOST_PAIRS = 200
 /** Requests under one name before its budget would end. */
 const BEFORE_REFUSAL = 8
 const MOST_MS = 2
 
-async function timed (app: App, username: string): Promise<{ ms: number, body: string }> {
+async function refusedInMs (app: App, username: string): Promise<number> {
   const startedAtMs = performance.now()
-  const { body } = await app.inject({ method: 'POST', url: '/token', payload: { username, password: 'not the password' } })
-  return { ms: performance.now() - startedAtMs, body }
+  await app.inject({ method: 'POST', url: '/token', payload: { username, password: 'not the password' } })
+  return performance.now() - startedAtMs
 }
 
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN
 
-/** Interleaved, in changing order, so that whatever else the machine does meets both alike. */
-async function difference (app: App, one: string, other: string, forget: () => Promise<unknown>): Promise<number> {
-  const times: Record<string, number[]> = { [one]: [], [other]: [] }
+/**
+ * How much longer one takes than the other, asked by turns in changing order: what else the machine does meets both
+ * alike, and so each is compared with its neighbour.
+ */
+async function differences (app: App, one: string, other: string, forget: () => Promise<unknown>): Promise<number[]> {
+  const found: number[] = []
   for (let i = 0; i < PAIRS; i++) {
     if (i % BEFORE_REFUSAL === 0) await forget()
-    for (const name of i % 2 === 0 ? [one, other] : [other, one]) times[name]!.push((await timed(app, name)).ms)
+    const times: Record<string, number> = {}
+    for (const name of i % 2 === 0 ? [one, other] : [other, one]) times[name] = await refusedInMs(app, name)
+    found.push(times[one]! - times[other]!)
   }
-  return Math.abs(median(times[one]!) - median(times[other]!))
+  return found
 }
 
 t.test('P3 an unknown name, a wrong password and a deactivated account: one answer, medians within 2 ms', async (t) => {
@@ -44,8 +51,9 @@ t.test('P3 an unknown name, a wrong password and a deactivated account: one answ
 
   const forget = () => db.query('delete from password_budget')
   for (const name of ['nobody', 'grace']) {
-    const differences: number[] = []
-    do differences.push(await difference(app, 'ada', name, forget)); while (differences.at(-1)! >= MOST_MS && differences.length < 3)
-    t.ok(differences.at(-1)! < MOST_MS, `ada and ${name}: ${differences.map((ms) => ms.toFixed(2)).join(', ')} ms`)
+    const all: number[] = []
+    const isApart = () => Math.abs(median(all)) >= MOST_MS
+    do all.push(...await differences(app, 'ada', name, forget)); while (isApart() && all.length < MOST_PAIRS)
+    t.notOk(isApart(), `ada and ${name}: ${median(all).toFixed(2)} ms over ${all.length} pairs`)
   }
 })
