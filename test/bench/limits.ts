@@ -5,14 +5,16 @@
 import type { AddressInfo } from 'node:net'
 import fastifyJwt from '@fastify/jwt'
 import { Type, type TSchema } from '@sinclair/typebox'
-import Fastify, { type FastifyInstance, type FastifyReply } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
+import { Redis } from 'ioredis'
 import { sql } from 'kysely'
+import countersign from '../../plugins/countersign.js'
 import { refused, TokenPair } from '../../routes/schemas.js'
 import { SessionAnswer } from '../../routes/session/index.js'
 import { openPostgres } from '../../src/db/postgres.js'
 import { createDb, row } from '../../src/db/tables.js'
 
-const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '' } = process.env
+const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '', REDIS_URL: redisUrl = '' } = process.env
 /** As the service's own by default. */
 const CONNECTIONS = 10
 
@@ -53,6 +55,27 @@ const limits: Record<string, (app: FastifyInstance) => void> = {
   refusing (app) {
     const body = { statusCode: 429, code: 'OTP_LOCKED', error: 'Too Many Requests', message: 'Too many wrong codes. Try again later.', retryAfterSeconds: 60 }
     app.post('/totp/login', { schema: { body: Type.Object({ token: Type.String() }), response: { 429: Refused } } }, (_request, reply) => reply.code(429).headers({ ...noStore, 'retry-after': '60' }).send(body))
+  },
+  /** An app with sessions of its own, and the plugin attached: its own route, and the same behind the guard. */
+  host (app) {
+    const answer = { schema: { response: { 200: Type.Object({ userId: Type.String() }) } } }
+    const asking = ({ headers: { authorization = '' } }: FastifyRequest) => {
+      const [userId = '', sessionId = ''] = authorization.slice('Bearer '.length).split('.')
+      return { userId, sessionId }
+    }
+    app.register(countersign, {
+      issuer: 'Bench',
+      sealKeys: `bench:${secret}`,
+      database: databaseUrl,
+      redis: new Redis(redisUrl),
+      identify: asking,
+      label: (userId) => userId,
+      complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: {} })
+    })
+    app.get('/own', answer, async (request) => ({ userId: asking(request).userId }))
+    app.register(async (scope) => {
+      scope.get('/guarded', { ...answer, preHandler: scope.otpVerified }, async ({ countersign }) => ({ userId: countersign!.userId }))
+    })
   },
   'two updates': (app) => { updating(app, '/totp/login', 2) },
   'one update': (app) => { updating(app, '/token/refresh', 1) }

@@ -4,7 +4,7 @@
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
  *   npm run bench -- --quick                   in under a minute, and rough
- *   npm run bench -- --only session            one part: session, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --only session            one part: session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a CPU profile of each service
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -15,6 +15,7 @@ import { findStores } from '../helpers/stores.js'
 import { createOwner, type Owner } from '../helpers/teardown.js'
 import { codes } from './codes.js'
 import { memory, start } from './footprint.js'
+import { host } from './host.js'
 import { passwords } from './passwords.js'
 import { refreshes } from './refreshes.js'
 import { table, type Row } from './rows.js'
@@ -75,7 +76,7 @@ const quick: Scale = {
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
 
-const works: Record<string, Work> = { session, codes, refreshes, passwords, memory, start }
+const works: Record<string, Work> = { session, host, codes, refreshes, passwords, memory, start }
 
 async function main (): Promise<void> {
   const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } } })

@@ -1,10 +1,12 @@
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-import { serviceMigrations } from '../../migrations/index.js'
+import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
 import type { Tokens } from '../../plugins/tokens.js'
+import { DEFAULT_SCHEMA } from '../../src/attach/migrations.js'
 import { readConfig } from '../../src/config.js'
 import { createSeal } from '../../src/core/seal.js'
+import type { SessionFacts } from '../../src/core/session.js'
 import { migrateUp } from '../../src/db/migrate.js'
 import { openPostgres } from '../../src/db/postgres.js'
 import { createDb, type Db } from '../../src/db/tables.js'
@@ -15,7 +17,7 @@ import { signer } from '../helpers/signer.js'
 import type { Stores } from '../helpers/stores.js'
 import type { Owner } from '../helpers/teardown.js'
 import { makePlace } from '../load/place.js'
-import { putStock, type Amounts, type Stock } from '../load/stock.js'
+import { newIds, putSessions, putStock, type Amounts, type Stock } from '../load/stock.js'
 import type { Process } from './contest.js'
 
 /** As in `buildApp`: secrets are sealed for it. */
@@ -30,6 +32,8 @@ export interface Stage {
   issuerFor (others: Settings): Promise<Tokens['issue']>
   db: Db
   put (amounts: Partial<Amounts>): Promise<Stock>
+  /** Verified sessions at the tables of an attached host. */
+  putAtHost (count: number): Promise<SessionFacts[]>
   /** @param others in place of the stage's settings */
   service (others?: Settings): Promise<Process & ServerProcess>
   limit (name: string): Promise<Process>
@@ -54,6 +58,11 @@ export async function makeStage (owner: Owner, stores: Stores, profiles?: string
     db,
     put: (amounts) => putStock(db, seal, passwordHash, { guarded: 0, people: 0, verifications: 0, refreshes: 0, ...amounts }),
 
+    async putAtHost (count) {
+      await migrateUp(pool.dialect, secondFactorMigrations, DEFAULT_SCHEMA)
+      return await putSessions(createDb(pool.dialect, { schema: DEFAULT_SCHEMA }), newIds(count), { verified: true })
+    },
+
     async service (others = {}) {
       const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
       const service = startServer(owner, { ...settings, ...others }, profiling)
@@ -63,7 +72,7 @@ export async function makeStage (owner: Owner, stores: Stores, profiles?: string
     },
 
     async limit (name) {
-      const env = { PATH: process.env['PATH'], DATABASE_URL: settings['DATABASE_URL'], BENCH_SECRET: jwtKeys![0]!.bytes.toString('base64url') }
+      const env = { PATH: process.env['PATH'], DATABASE_URL: settings['DATABASE_URL'], REDIS_URL: settings['REDIS_URL'], BENCH_SECRET: jwtKeys![0]!.bytes.toString('base64url') }
       const child = fork(join(import.meta.dirname, 'limits.js'), [name], { env })
       owner.teardown(() => child.kill('SIGKILL'))
       const [port] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`the limit ${name} ended`) })]) as [number]

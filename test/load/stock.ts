@@ -41,7 +41,7 @@ export async function putStock (db: Db, seal: Seal, passwordHash: string, amount
   return { guarded, people, refreshes, aheadMs, verifications: pending.map((session) => ({ session, secret: secrets.get(session.userId)! })) }
 }
 
-const newIds = (count: number) => Array.from({ length: count }, () => randomUUID())
+export const newIds = (count: number) => Array.from({ length: count }, () => randomUUID())
 
 async function putUsers (db: Db, userIds: readonly string[]): Promise<void> {
   await rows(db, sql`insert into ${db.table.otp_user} (user_id) select unnest(${userIds}::text[]) on conflict do nothing`)
@@ -72,7 +72,8 @@ async function putDevices (db: Db, seal: Seal, userIds: readonly string[]): Prom
   return secrets
 }
 
-async function putSessions (db: Db, userIds: readonly string[], { verified }: { verified: boolean }): Promise<SessionFacts[]> {
+/** Sessions of as many users, none of whom needs to be an account of the service. */
+export async function putSessions (db: Db, userIds: readonly string[], { verified }: { verified: boolean }): Promise<SessionFacts[]> {
   await putUsers(db, userIds)
   const proven = (value: RawBuilder<unknown>) => verified ? value : sql`null`
   return await rows<SessionFacts>(db, sql`
