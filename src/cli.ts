@@ -1,11 +1,9 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
-import { asciiJson, CommandError, createIo, printable, type Io } from './commands/io.js'
-import { ConfigError, readConfig, type Config } from './config.js'
+import { asciiJson, createIo, printable, type Io } from './commands/io.js'
+import type { Config } from './config.js'
 import { Refusal } from './core/refusals.js'
-import { DjangoSourceError } from './db/django-source.js'
-import { DataDirInUseError } from './embedded/lock.js'
 import { describeError } from './log.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
@@ -14,10 +12,11 @@ const FAILED = 1
 /** What was typed is no command: nothing was tried. */
 const MISUSED = 2
 
+/** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
+const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError']
+
 /** A command's work. What it returns is the exit code; nothing means 0. */
 type Work = (io: Io, config: () => Config, args: string[], options: never) => Promise<number | void>
-
-const config = () => readConfig(process.env)
 
 /** One command: its words and options, and the work, loaded when it is called. */
 function add (parent: Command, usage: string, description: string, work: Work): Command {
@@ -28,6 +27,8 @@ function add (parent: Command, usage: string, description: string, work: Work): 
       const { json = false, ...options } = given.pop() as { json?: boolean }
       const io = createIo(json, process)
       try {
+        const { readConfig } = await import('./config.js')
+        const config = () => readConfig(process.env)
         process.exitCode = await work(io, config, given as string[], options as never) ?? 0
       } catch (error) {
         fail(error, json, command)
@@ -40,7 +41,7 @@ function add (parent: Command, usage: string, description: string, work: Work): 
 /** What the operator can mend is one line; anything else shows where it came from. */
 function fail (error: unknown, json: boolean, command: Command): void {
   const { type: name, message } = describeError(error)
-  const plain = [CommandError, ConfigError, DataDirInUseError, DjangoSourceError, Refusal].some((kind) => error instanceof kind) || name === 'ExitPromptError' || (error as { code?: string }).code === 'EADDRINUSE'
+  const plain = error instanceof Refusal || PLAIN.includes(name) || (error as { code?: string }).code === 'EADDRINUSE'
   const text = error instanceof Refusal && error.code === 'UNAVAILABLE' ? 'The database does not answer.' : message
   // Some of the text may be a server's that somebody else runs.
   if (json) console.error(asciiJson({ error: { command: command.name(), message: text } }))
