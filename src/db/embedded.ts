@@ -1,4 +1,3 @@
-import { PGlite } from '@electric-sql/pglite'
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { asRefusal } from './errors.js'
 import { commandOf, type Pool } from './pool.js'
@@ -8,6 +7,8 @@ import { commandOf, type Pool } from './pool.js'
  * The folder must be locked by the caller: two processes on it lose data.
  */
 export async function openEmbedded (dir: string): Promise<Pool> {
+  // On a PostgreSQL server it is not loaded at all.
+  const { PGlite } = await import('@electric-sql/pglite')
   const pglite = await PGlite.create({ dataDir: dir })
   let turn: Promise<void> = Promise.resolve()
   let waiting = 0
