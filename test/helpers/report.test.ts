@@ -49,9 +49,3 @@ t.test('what was skipped, whole files and single tests', async (t) => {
 t.test('a run that broke off has no totals', async (t) => {
   t.match(readReport(['TAP version 14', '1..2']), { passed: 0, failed: 0, files: [], skipped: [] })
 })
-
-t.test('several runs in a row are added up', async (t) => {
-  const report = readReport([...said.split('\n'), ...said.split('\n')])
-  t.match(report, { passed: 4, failed: 2 })
-  t.equal(report.files.length, 6)
-})

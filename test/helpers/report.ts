@@ -12,7 +12,7 @@ const SKIP = /^(.*?) ?(?<!\\)# SKIP ?(.*)$/i
 const DIAGNOSIS = /^( +)---$/
 const TOTALS = /^# \{ total: \d+.*\}$/
 
-/** @param lines tap's output with the `tap` reporter, whole; several runs' in a row are added up */
+/** @param lines tap's output with the `tap` reporter, whole */
 export function readReport (lines: Iterable<string>): Report {
   const report: Report = { passed: 0, failed: 0, files: [], skipped: [] }
   let file = ''
@@ -26,8 +26,8 @@ export function readReport (lines: Iterable<string>): Report {
     end = DIAGNOSIS.exec(line)?.[1]?.concat('...')
     if (line.startsWith('# Subtest: ')) file = line.slice('# Subtest: '.length)
     if (TOTALS.test(line)) {
-      report.passed += count(line, 'pass')
-      report.failed += count(line, 'fail')
+      report.passed = count(line, 'pass')
+      report.failed = count(line, 'fail')
     }
     const point = POINT.exec(line)
     if (point === null) continue
