@@ -1,5 +1,4 @@
 // The same promise, kept by an app that is nothing like the service: test/helpers/host-app.ts.
-process.env['COUNTERSIGN_TEST_ATTACHED'] = '1'
-await import('../promises/devices-change-in-one-serial-order.test.js')
+import '../helpers/attached.js'
 
-export {}
+await import('../promises/devices-change-in-one-serial-order.test.js')

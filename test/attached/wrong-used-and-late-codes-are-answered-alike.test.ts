@@ -1,5 +1,4 @@
 // The same promise, kept by an app that is nothing like the service: test/helpers/host-app.ts.
-process.env['COUNTERSIGN_TEST_ATTACHED'] = '1'
-await import('../promises/wrong-used-and-late-codes-are-answered-alike.test.js')
+import '../helpers/attached.js'
 
-export {}
+await import('../promises/wrong-used-and-late-codes-are-answered-alike.test.js')

@@ -47,11 +47,11 @@ export function clockOf (app: object): TestClock {
  * else embedded, and always embedded with the setting `DATABASE_URL: ''`. Network limits are off unless set.
  */
 export async function freshApp (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<Fresh> {
+  if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, options)
   const { databaseUrl, redisUrl } = await stores()
   const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
   const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
-  if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, { ...options, namespace })
   const all: Settings = {
     PORT: '0',
     LOG_LEVEL: 'silent',
@@ -122,14 +122,24 @@ export async function freshHost (t: Owner, settings: Settings = {}, options: Fre
   const { redisUrl } = await stores()
   const db = options.db ?? await freshDatabase(t)
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
-  const keys = freshKeys(settings['JWT_ALG'])
-  const numbers = Object.entries(settings).filter(([name]) => name in SETTINGS).map(([name, value]) => [SETTINGS[name]!, Number(value)])
-  const open = async (url: string | undefined, more: Partial<CountersignOptions> = {}): Promise<App> => {
-    const host = await buildHost(t, { databaseUrl: url!, redisUrl: settings['REDIS_URL'] ?? redisUrl, sealKeys: keys['SEAL_KEYS']!, namespace, more: { settings: Object.fromEntries(numbers), ...more } }) as App
+  const all: Settings = {
+    ...freshKeys(),
+    OTP_ISSUER: 'Acme',
+    ...(db.url === undefined ? {} : { DATABASE_URL: db.url }),
+    ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+    ...settings
+  }
+  async function open (own: Settings, more: Partial<CountersignOptions> = {}): Promise<App> {
+    const numbers = Object.entries(own).filter(([name]) => name in SETTINGS).map(([name, value]) => [SETTINGS[name]!, Number(value)])
+    const host = await buildHost(t, {
+      databaseUrl: own['DATABASE_URL']!,
+      redisUrl: own['REDIS_URL'],
+      options: { issuer: own['OTP_ISSUER']!, sealKeys: own['SEAL_KEYS']!, namespace, settings: Object.fromEntries(numbers), ...more }
+    }) as App
     markHost(host)
     adopt(host, db.clock)
     return host
   }
-  const app = await open(db.url)
-  return { app, db, clock: db.clock, settings: { ...keys, ...settings }, another: (more = {}) => open(more['DATABASE_URL'] ?? db.url), anotherHost: (more) => open(db.url, more) }
+  const app = await open(all)
+  return { app, db, clock: db.clock, settings: all, another: (more = {}) => open({ ...all, ...more }), anotherHost: (more) => open(all, more) }
 }

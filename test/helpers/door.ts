@@ -4,16 +4,18 @@ import { hostPath } from './host-app.js'
 export interface Door {
   /** A host has no tokens to refresh: its session is there or not. */
   isHost: boolean
+  /** How something is made: the service's first clients do it by GET. */
+  making: ReadonlyArray<'GET' | 'POST'>
   path (url: string): string
   headers (credential: string): Record<string, string>
 }
 
-const service: Door = { isHost: false, path: (url) => url, headers: (token) => ({ authorization: `Bearer ${token}` }) }
+const service: Door = { isHost: false, making: ['GET', 'POST'], path: (url) => url, headers: (token) => ({ authorization: `Bearer ${token}` }) }
 
-const HOST_PATHS: Readonly<Record<string, string>> = { '/users': '/app/join', '/token': '/app/enter' }
+const HOST_PATHS: Readonly<Record<string, string>> = { '/users': '/app/join', '/token': '/app/enter', '/token/revoke': '/app/leave', '/readyz': '/app/healthy' }
 
 /** At the app of `host-app.ts`: a cookie, under other paths. */
-const host: Door = { isHost: true, path: (url) => HOST_PATHS[url] ?? hostPath(url), headers: (cookie) => ({ cookie: `host=${cookie}` }) }
+const host: Door = { isHost: true, making: ['POST'], path: (url) => HOST_PATHS[url] ?? hostPath(url), headers: (cookie) => ({ cookie: `host=${cookie}` }) }
 
 const hosts = new WeakSet<object>()
 

@@ -22,11 +22,16 @@ export const sessionIdOf = (cookie: string): string => cookie.split('.')[0] ?? '
 
 interface HostUser { id: number, name: string, salt: Buffer, hash: Buffer }
 
-export interface HostSettings { databaseUrl: string, redisUrl: string | undefined, sealKeys: string, namespace: string, more?: Partial<CountersignOptions> }
+export interface HostSettings {
+  databaseUrl: string
+  redisUrl: string | undefined
+  /** Whatever it is to do otherwise, beside what every host must say. */
+  options: Pick<CountersignOptions, 'issuer' | 'sealKeys' | 'namespace'> & Partial<CountersignOptions>
+}
 
-export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, namespace, more = {} }: HostSettings): Promise<FastifyInstance> {
+export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: HostSettings): Promise<FastifyInstance> {
   const app = Fastify({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 10_000 })
+  const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 10_000, query_timeout: 10_000 })
   pool.on('error', () => {})
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { lazyConnect: true })
   redis?.on('error', () => {})
@@ -36,11 +41,12 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, na
   })
   await pool.query(`
     create table if not exists host_user (id serial primary key, name text unique not null, salt bytea not null, hash bytea not null);
-    create table if not exists host_session (id text primary key, user_id int not null, given_at timestamptz not null, is_over boolean not null default false)`)
+    create table if not exists host_session (id text primary key, user_id int not null, given_at timestamptz not null, is_over boolean not null default false);
+    create or replace view account as select id, name as username from host_user`)
   await countersign.migrate(pool)
 
-  app.setErrorHandler((error: Error & { statusCode?: number, code?: string, headers?: Record<string, string> }, _request, reply) => {
-    void reply.code(error.statusCode ?? 500).headers(error.headers ?? {}).send({ problem: error.message, code: error.code, retryAfterSeconds: Number(error.headers?.['retry-after'] ?? 0) })
+  app.setErrorHandler((error: Error & { statusCode?: number, code?: string, headers?: Record<string, string>, details?: object }, _request, reply) => {
+    void reply.code(error.statusCode ?? 500).headers(error.headers ?? {}).send({ problem: error.message, code: error.code ?? 'INTERNAL_ERROR', ...error.details, retryAfterSeconds: Number(error.headers?.['retry-after'] ?? 0) })
   })
 
   const userNamed = async (name: string) => (await pool.query<HostUser>('select * from host_user where name = $1', [name])).rows[0]
@@ -57,9 +63,6 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, na
   }
 
   await app.register(countersign, {
-    issuer: 'Acme',
-    sealKeys,
-    namespace,
     database: pool,
     ...(redis === undefined ? {} : { redis }),
     prefix: PREFIX,
@@ -84,7 +87,7 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, na
     },
     // What ends here has ended, whatever becomes of the host's own session.
     async endSessions () { throw new Error('the host does not do it') },
-    ...more
+    ...options
   })
 
   app.post<{ Body: { username: string, password: string } }>('/app/join', async (request, reply) => {
@@ -98,6 +101,14 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, sealKeys, na
     const id = await begin(user.id, null)
     const claims = { sub: String(user.id), sid: id, otp_device_id: null, otp_time: null, amr: ['pwd'] }
     return { access: `${id}.${Buffer.from(JSON.stringify(claims)).toString('base64url')}` }
+  })
+  app.post('/app/leave', async (request, reply) => {
+    await pool.query('update host_session set is_over = true where id = $1', [sessionIdOf(cookieOf(request))])
+    return await reply.code(204).send()
+  })
+  app.get('/app/healthy', async (_request, reply) => {
+    const isUp = app.countersign.isReady() && await pool.query('select').then(() => true, () => false)
+    return await reply.code(isUp ? 200 : 503).send({ redis: redis?.status === 'ready' ? 'up' : 'down' })
   })
   app.post('/app/still-there', { preHandler: app.countersign.session }, async () => ({}))
   const inside = async ({ countersign }: FastifyRequest, _reply: FastifyReply) => ({ ...countersign })

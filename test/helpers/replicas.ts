@@ -2,6 +2,7 @@ import { freshApp, type App } from './app.js'
 import { freshDatabase, type TestDatabase } from './database.js'
 import { expect, type Person } from './person.js'
 import { startRedisServer, type RedisServer } from './redis-server.js'
+import { untilReady } from './readiness.js'
 import type { Settings } from './settings.js'
 import { targetOf, tcpProxy, type TcpProxy } from './tcp-proxy.js'
 import type { Owner } from './teardown.js'
@@ -48,10 +49,7 @@ export async function startReplicas (t: Owner, count: number, settings: Settings
 
 /** Redis is up, and the feed has been read. */
 export async function settled ({ app }: Replica): Promise<void> {
-  await until('a replica to know its stores', async () => {
-    const { statusCode, body } = await app.inject('/readyz')
-    return statusCode === 200 && body.includes('"redis":"up"')
-  })
+  await untilReady(app, 'up')
 }
 
 /**

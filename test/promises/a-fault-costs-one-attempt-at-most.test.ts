@@ -4,9 +4,9 @@ import { freshApp } from '../helpers/app.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { untilReady } from '../helpers/readiness.js'
 import { failuresOf } from '../helpers/stored.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
-import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
@@ -26,7 +26,7 @@ async function cutAt (matches: (bytes: Buffer) => boolean, ask: () => ReturnType
   await proxy.cut()
   const { statusCode, headers, body } = await answer
   await proxy.restore()
-  await until('the service to be ready again', async () => (await app.inject('/readyz')).statusCode === 200)
+  await untilReady(app)
   return { statusCode, headers, body }
 }
 

@@ -1,10 +1,14 @@
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
+import { doorOf } from '../helpers/door.js'
 import { eventKinds } from '../../src/core/events.js'
 import { expect, signUp } from '../helpers/person.js'
 import type { LightMyRequestResponse } from 'fastify'
 
 const { app, db, clock } = await freshApp(t)
+const { isHost } = doorOf(app)
+
+type Decision = readonly [what: string, decide: () => Promise<LightMyRequestResponse>]
 
 const WRONG = ['900001', '900002', '900003', '900004', '900005', '900006', '900007', '900008', '900009', '900010']
 
@@ -12,6 +16,9 @@ async function kindsSince (count: number): Promise<string[]> {
   const rows = await db.query<{ kind: string }>('select kind from otp_event order by at, id')
   return rows.slice(count).map(({ kind }) => kind).sort()
 }
+/** What a host decides by itself: what it logs of that is its own. */
+const OF_A_HOST = ['signed_up', 'login_failed', 'logged_in', 'logged_out']
+const loggedHere = (kinds: string[]) => kinds.filter((kind) => !isHost || !OF_A_HOST.includes(kind))
 const countEvents = async () => (await db.query('select 1 from otp_event')).length
 
 t.test('E5 each decision, its event, with the session, the address and the agent', async (t) => {
@@ -20,11 +27,11 @@ t.test('E5 each decision, its event, with the session, the address and the agent
     const before = await countEvents()
     expect(status, await decide())
     const left = await kindsSince(before)
-    t.same(left, kinds, kinds.join(', ') || 'none')
+    t.same(left, loggedHere(kinds), kinds.join(', ') || 'none')
     for (const kind of left) seen.add(kind)
   }
   const owner = await signUp(app)
-  t.same(await kindsSince(0), ['signed_up'])
+  t.same(await kindsSince(0), loggedHere(['signed_up']))
   await leaves(['login_failed'], 401, () => owner.login('wrong'))
   await leaves(['logged_in'], 200, () => owner.login())
   await leaves([], 201, () => owner.create())
@@ -54,10 +61,12 @@ t.test('E5 each decision, its event, with the session, the address and the agent
   await leaves(['otp_session_spent'], 401, () => fourth.verify(WRONG[9]!))
   expect(200, await other.login())
   await leaves(['logged_out'], 204, () => other.request('POST', '/token/revoke'))
-  const old = owner.refresh
-  expect(200, await owner.refreshTokens())
-  expect(200, await owner.refreshTokens())
-  await leaves(['refresh_reused'], 401, () => owner.refreshTokens(old))
+  if (!isHost) {
+    const old = owner.refresh
+    expect(200, await owner.refreshTokens())
+    expect(200, await owner.refreshTokens())
+    await leaves(['refresh_reused'], 401, () => owner.refreshTokens(old))
+  }
   expect(200, await owner.login())
   await clock.advance(3600)
   expect(200, await owner.login())
@@ -87,20 +96,22 @@ t.test('E5 no event, no decision: both or neither', async (t) => {
   const codes = { ours: await waiting.nextCode(), first: await beginner.nextCode() }
 
   await db.query('alter table otp_event add constraint nothing_is_written check (false) not valid')
-  const decisions: Array<readonly [string, () => Promise<LightMyRequestResponse>]> = [
+  const ofTheService: Decision[] = [
     ['sign-up', () => grace.request('POST', '/users', { username: 'late', email: 'l@example.org', password: 'correct horse battery' }, null)],
     ['login', () => grace.elsewhere().login()],
+    ['logging out', () => grace.request('POST', '/token/revoke')]
+  ]
+  const decisions: Decision[] = [
     ['verify', () => waiting.verify(codes.ours)],
     ['confirm', () => beginner.verify(codes.first)],
     ['recover', () => waiting.recover(grace.recoveryCodes[0])],
     ['new codes', () => grace.request('POST', '/totp/recovery_code/create')],
-    ['switching off', () => grace.request('DELETE', '/totp/delete')],
-    ['logging out', () => grace.request('POST', '/token/revoke')]
+    ['switching off', () => grace.request('DELETE', '/totp/delete')]
   ]
-  for (const [what, decide] of decisions) {
+  for (const [what, decide] of isHost ? decisions : [...ofTheService, ...decisions]) {
     const answer = await decide()
     t.equal(answer.statusCode, 500, `${what}: ${answer.body}`)
-    t.same(Object.keys(answer.json()), ['statusCode', 'code', 'error', 'message'], what)
+    if (!isHost) t.same(Object.keys(answer.json()), ['statusCode', 'code', 'error', 'message'], what)
   }
   t.equal(await state(), before, 'nothing was granted, nothing ended, nothing used up')
 

@@ -6,18 +6,18 @@ import { stepAt, totp } from '../helpers/authenticator.js'
 import { appAt } from '../helpers/http-client.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
+import { untilReady } from '../helpers/readiness.js'
 import { startRedisServer } from '../helpers/redis-server.js'
+import { serviceTest } from '../helpers/service-test.js'
 import { failuresOf } from '../helpers/stored.js'
 import { startServer } from '../helpers/server-process.js'
 import { freshSettings } from '../helpers/settings.js'
-import { until } from '../helpers/wait.js'
 
 await need('redis-server')
 
 const redis = await startRedisServer(t)
 const { app, db, clock } = await freshApp(t, { REDIS_URL: redis.url })
-const redisIs = (state: string) => until(`Redis to be ${state}`, async () => (await app.inject('/readyz')).json().redis === state)
-await redisIs('up')
+await untilReady(app, 'up')
 
 async function flush (): Promise<void> {
   const client = new Redis(redis.url)
@@ -29,7 +29,7 @@ async function flush (): Promise<void> {
 const losses: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
   ['flushed', flush],
   ['killed', () => redis.kill()],
-  ['back, without what it knew', async () => { await redis.restart(); await redisIs('up') }]
+  ['back, without what it knew', async () => { await redis.restart(); await untilReady(app, 'up') }]
 ]
 
 for (const [loss, lose] of losses) {
@@ -56,7 +56,7 @@ async function wrong (person: Person, i: number): Promise<string> {
 }
 
 t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', async (t) => {
-  await redisIs('up')
+  await untilReady(app, 'up')
   const bob = await (await signUp(app, 'bob')).enrol()
   const sessions = await sessionsOf(bob, 10)
   const code = await bob.nextCode()
@@ -68,7 +68,7 @@ t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', asy
   t.notOk(answers.some(({ statusCode }) => statusCode >= 500), JSON.stringify(tally(answers)))
 })
 
-t.test('T5 the app killed right after its answer: what was used stays used, what was counted stays counted', async (t) => {
+serviceTest('T5 the app killed right after its answer: what was used stays used, what was counted stays counted', async (t) => {
   const settings = { ...await freshSettings(t), REDIS_URL: '' }
   const first = startServer(t, settings)
   const eve = await signUp(appAt(await first.ready()), 'eve')

@@ -5,9 +5,11 @@ import { base32 } from '../../src/core/totp.js'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
+import { doorOf } from '../helpers/door.js'
 import { appAt } from '../helpers/http-client.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { startServer } from '../helpers/server-process.js'
+import { serviceTest } from '../helpers/service-test.js'
 import { freshSettings } from '../helpers/settings.js'
 import { failuresOf } from '../helpers/stored.js'
 import { stores } from '../helpers/stores.js'
@@ -15,6 +17,7 @@ import { stores } from '../helpers/stores.js'
 const { redisUrl } = await stores()
 const namespace = `test_${randomBytes(6).toString('hex')}`
 const { app, db } = await freshApp(t, {}, { namespace })
+const { isHost } = doorOf(app)
 
 /** Every spelling of a secret that a program might write down by mistake. */
 const spellings = (secret: Buffer) => [secret.toString('hex'), secret.toString('base64').replace(/=+$/, ''), secret.toString('base64url'), base32(secret), secret.toString('latin1'), `\\x${secret.toString('hex')}`]
@@ -23,7 +26,7 @@ const withoutHyphens = (codes: readonly string[]) => codes.flatMap((code) => [co
 const holdsCode = (text: string, code: string) => new RegExp(`(?<![0-9.])${code}(?![0-9])`).test(text)
 
 async function everythingStored (): Promise<string> {
-  const tables = await db.query<{ name: string }>("select table_name::text as name from information_schema.tables where table_schema = 'public'")
+  const tables = await db.query<{ name: string }>("select table_name::text as name from information_schema.tables where table_schema in ('public', 'countersign')")
   t.ok(tables.length >= 9)
   let text = ''
   for (const { name } of tables) text += JSON.stringify(await db.query(`select to_jsonb(x)::text as row from "${name}" x`))
@@ -44,7 +47,7 @@ t.test('T6 R1 E3 no secret, code or recovery code in any table or Redis key, pen
   const search = async (when: string) => {
     const text = await everythingStored()
     t.ok(text.includes(userId(ada)), 'the search sees what is there')
-    for (const spelling of [...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ada.refresh!]) t.notOk(text.includes(spelling), when)
+    for (const spelling of [...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ...(isHost ? [] : [ada.refresh!])]) t.notOk(text.includes(spelling), when)
     for (const code of codes) t.notOk(holdsCode(text, code), when)
   }
   const codes = [await ada.wrongCode()]
@@ -83,7 +86,7 @@ t.test('T6 two sealed secrets swapped in the database open for neither, nor do t
     for (const phone of people) {
       const answer = await session!.verify(await phone.nextCode())
       t.equal(outcome(answer), '500 INTERNAL_ERROR', 'tampering is not the user\'s fault, and is to be noticed')
-      t.same(Object.keys(answer.json()).sort(), ['code', 'error', 'message', 'statusCode'])
+      if (!isHost) t.same(Object.keys(answer.json()).sort(), ['code', 'error', 'message', 'statusCode'])
     }
     t.equal(session!.claims()['otp_device_id'], null)
     t.equal(await failuresOf(db, person), 2, 'each try is paid for')
@@ -92,7 +95,8 @@ t.test('T6 two sealed secrets swapped in the database open for neither, nor do t
   }
 })
 
-t.test('T6 E3 nor in a log at its most talkative', async (t) => {
+// A host's log is its own.
+serviceTest('T6 E3 nor in a log at its most talkative', async (t) => {
   const server = startServer(t, { ...await freshSettings(t), LOG_LEVEL: 'trace' })
   const ivy = await signUp(appAt(await server.ready()), `ivy${randomBytes(4).toString('hex')}`)
   expect(200, await ivy.login())
