@@ -7,23 +7,24 @@ import totpRoutes from '../routes/totp/index.js'
 import { tellHost } from '../src/attach/end-sessions.js'
 import { createGuards, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
 import { handOver } from '../src/attach/hand-over.js'
+import { keepInside } from '../src/attach/inside.js'
 import { migrate, migrationSql, tablesVersion } from '../src/attach/migrations.js'
 import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
 import type { Standing } from '../src/core/assurance.js'
 import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
-import { createSeal, type Seal } from '../src/core/seal.js'
+import { createSeal } from '../src/core/seal.js'
 import { createDigestKey } from '../src/db/digest-key.js'
 import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
 import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
-import { createLocks, type Locks } from '../src/flows/locks.js'
+import { createLocks } from '../src/flows/locks.js'
 import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
-import { createSessions, type Sessions } from '../src/sessions/sessions.js'
-import { createTally, type Tally } from '../src/tally.js'
+import { createSessions } from '../src/sessions/sessions.js'
+import { createTally } from '../src/tally.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
 import sweeper from './sweeper.js'
@@ -45,17 +46,8 @@ export interface Countersign {
    * @param by who decided it, and why: it stands in the user's events
    */
   reset (userId: string, by: { actorId: string, reason: string }): Promise<void>
-
-  // What the service is built of.
-
-  /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
-  db: Db
-  sessions: Sessions
-  /** For other secrets of the host's users: one ring of keys for all that is sealed. */
-  seal: Seal
-  digestKey: () => Promise<Buffer>
-  tally: Tally
-  locks: Locks
+  /** Hears at once what it would hear within a quarter of a second: which sessions ended elsewhere, and what time it is in PostgreSQL. */
+  catchUp (): Promise<void>
 }
 
 declare module 'fastify' {
@@ -127,20 +119,17 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const isReady = () => hasKey && sessions.state().isFeedFresh
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, otpVerified)
-  app.decorate(decorators.countersign, {
+  const shown: Countersign = {
     session,
     isReady,
     async reset (userId, by) {
       await resetFactors(deps, userId, by)
       host.end(userId, null)
     },
-    db,
-    sessions,
-    seal,
-    digestKey: deps.digestKey,
-    tally: deps.tally,
-    locks: deps.locks
-  } satisfies Countersign)
+    async catchUp () { await sessions.poll() }
+  }
+  app.decorate(decorators.countersign, shown)
+  keepInside(shown, deps)
 
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })

@@ -21,6 +21,7 @@ import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
+import { insideOf } from './attach/inside.js'
 import type { Config } from './config.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './db/accounts.js'
@@ -79,7 +80,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     algorithm: config.jwtAlg,
     keys: jwtKeys,
     settings: { issuer: config.jwtIssuer, audience: config.jwtAudience, accessSeconds: config.accessSeconds, refreshSeconds: config.refreshSeconds },
-    nowSeconds: () => app.countersign.sessions.nowSeconds()
+    nowSeconds: () => insideOf(app).sessions.nowSeconds()
   })
 
   const { database } = app
@@ -119,7 +120,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   if (config.webhookUrl !== undefined) {
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
-  const { db, sessions, seal, digestKey, tally, locks } = app.countersign
+  const { db, sessions, seal, digestKey, tally, locks } = insideOf(app)
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 
   await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds })
@@ -165,7 +166,7 @@ export async function buildOps (app: FastifyInstance, config: Config): Promise<F
 /** What the process knows of itself, read at scrape. */
 function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
   const { metrics, database } = app
-  const { sessions, tally } = app.countersign
+  const { sessions, tally } = insideOf(app)
   metrics.tally(tally)
   metrics.gauge('feed_age_seconds', 'Since the feed of ended sessions was last read', () => sessions.state().feedAgeSeconds)
   metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)

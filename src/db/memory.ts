@@ -19,7 +19,7 @@ export interface MemoryDatabase {
 }
 
 /** The part of `app.countersign` that keeps the time. */
-export interface Clocked { sessions: { poll (): Promise<unknown> } }
+export interface Clocked { catchUp (): Promise<unknown> }
 
 /** Our statements ask for an unqualified `clock_timestamp()`: this one is found before pg_catalog's. */
 const clock = [
@@ -47,7 +47,7 @@ export async function memoryDatabase ({ schema = 'countersign' } = {}): Promise<
     },
     async advance (seconds, ...told) {
       await run('update countersign_clock.setting set shift = shift + make_interval(secs => $1)', [seconds])
-      await Promise.all(told.map(({ sessions }) => sessions.poll()))
+      await Promise.all(told.map((one) => one.catchUp()))
     },
     async close () {
       await database.destroy()

@@ -1,4 +1,5 @@
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import type { ProvenSession } from '../../plugins/countersign.js'
 import { outcome } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
@@ -51,10 +52,10 @@ t.test('a step-up is known to every replica within a second', async (t) => {
   const there = dan.elsewhere(replica)
   there.access = dan.access
   await db.query("update otp_session set otp_at = otp_at - interval '1 hour' where id = $1", [sessionIdOf(dan.access!)])
-  await replica.countersign.sessions.poll()
+  await insideOf(replica).sessions.poll()
   t.equal(outcome(await there.request('GET', '/session?maxAge=300')), '403 OTP_STALE')
   expect(200, await dan.verify())
-  await replica.countersign.sessions.poll()
+  await insideOf(replica).sessions.poll()
   t.equal(outcome(await there.request('GET', '/session?maxAge=300')), '200')
 })
 
@@ -64,7 +65,7 @@ t.test('authTime: milliseconds are a mistake that is told, and a clock that is a
   const saying = async (authTime: number) => await anotherHost({ identify: () => ({ userId: 'hal', sessionId: `at ${authTime}`, authTime }) })
   t.equal((await hal.elsewhere(await saying(nowSeconds * 1000)).request('GET', '/session')).statusCode, 500)
   const ahead = await saying(nowSeconds + 3600)
-  await ahead.countersign.sessions.poll()
+  await insideOf(ahead).sessions.poll()
   t.equal(outcome(await hal.elsewhere(ahead).request('GET', '/session?maxAge=300')), '200')
   await clock.advance(301)
   t.equal(outcome(await hal.elsewhere(ahead).request('GET', '/session?maxAge=300')), '403 OTP_STALE')
@@ -77,7 +78,7 @@ t.test('a host that stays where it is, without saying so, is told what is wrong,
   const there = session!.elsewhere(stuck)
   there.access = session!.access
   t.equal((await there.verify()).statusCode, 500)
-  await app.countersign.sessions.poll()
+  await insideOf(app).sessions.poll()
   t.equal(outcome(await session!.request('GET', '/session')), '401 SESSION_ENDED', 'the code is used up and the session over')
 })
 
@@ -91,10 +92,10 @@ t.test('sameSession: the asking session itself is verified, on every replica, an
   t.equal(outcome(await there.request('GET', '/session?required')), '403 OTP_REQUIRED', 'the other replica remembers it as unverified')
   expect(201, await fay.create())
   expect(200, await fay.confirm())
-  await two.countersign.sessions.poll()
+  await insideOf(two).sessions.poll()
   for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session?required')), '200')
   expect(200, await fay.request('DELETE', '/totp/delete'))
-  await two.countersign.sessions.poll()
+  await insideOf(two).sessions.poll()
   for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session?required')), '403 OTP_REQUIRED')
   for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session')), '200')
 })

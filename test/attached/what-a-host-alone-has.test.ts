@@ -1,4 +1,5 @@
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { freshHost } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -24,7 +25,7 @@ t.test('T7 a GET changes nothing at a host, and a form or plain text from anothe
 t.test('T6 with the same key, an app of another namespace opens nothing', async (t) => {
   await (await signUp(app, 'cyd')).enrol()
   const stranger = await anotherHost({ namespace: 'somebody-else' })
-  await t.rejects(stranger.countersign.digestKey())
+  await t.rejects(insideOf(stranger).digestKey())
   t.notOk(stranger.countersign.isReady())
 })
 

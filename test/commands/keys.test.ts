@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { replaceSealed } from '../../src/db/reseal.js'
 import { freshApp } from '../helpers/app.js'
 import { command, start } from '../helpers/command.js'
@@ -59,8 +60,8 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
   t.ok(await canLogIn(withoutOld), 'the old key can go')
   const [profile] = await db.query<{ user_id: string, id: string, credentials: string }>('select * from account_oauth_profile limit 1')
   const place = { table: 'account_oauth_profile', row: profile!.id, userId: profile!.user_id }
-  t.match(withoutOld.countersign.seal.open(profile!.credentials, place).plain.toString(), 'access_token')
-  t.same(await withoutOld.countersign.digestKey(), await app.countersign.digestKey(), 'printed recovery codes live')
+  t.match(insideOf(withoutOld).seal.open(profile!.credentials, place).plain.toString(), 'access_token')
+  t.same(await insideOf(withoutOld).digestKey(), await insideOf(app).digestKey(), 'printed recovery codes live')
 })
 
 t.test('a row that changed since it was read keeps what it has', async (t) => {

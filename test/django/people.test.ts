@@ -1,5 +1,6 @@
 import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { freshApp } from '../helpers/app.js'
 import { PERIOD_SECONDS, stepAt } from '../helpers/authenticator.js'
 import { bringOver, djangoDump, people, type DjangoPerson } from '../helpers/django.js'
@@ -106,7 +107,7 @@ t.test('profiles, staff and accounts elsewhere are as they were', async (t) => {
   const [oauth] = await db.query<{ user_id: string, id: string, credentials: string }>(
     "select o.* from account_oauth_profile o join account a on a.id::text = o.user_id where a.username = 'Mixed.Case+0'")
   const place = { table: 'account_oauth_profile', row: oauth!.id, userId: oauth!.user_id }
-  t.equal(app.countersign.seal.open(oauth!.credentials, place).plain.toString(), '{"access_token": "tok-0", "scope": "repo"}')
+  t.equal(insideOf(app).seal.open(oauth!.credentials, place).plain.toString(), '{"access_token": "tok-0", "scope": "repo"}')
 })
 
 t.test('T6 no secret, code or credential of the source stands in the target', async (t) => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { CompiledQuery } from 'kysely'
+import { insideOf } from '../../src/attach/inside.js'
 import type { CountersignOptions } from '../../plugins/countersign.js'
 import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
@@ -94,7 +95,7 @@ async function start (t: Owner, settings: Settings, overrides: Overrides): Promi
 /** Between polls a replica keeps the database's clock by itself: tell it when a test moves that, until it closes. */
 function adopt (app: App, clock: TestClock): void {
   clocks.set(app, clock)
-  unfollow.set(app, clock.follow(() => app.countersign.sessions.poll()))
+  unfollow.set(app, clock.follow(() => insideOf(app).sessions.poll()))
 }
 
 /** PGlite lives in the app's process, so its clock is put there through the app's own, single connection. */

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { importDjango, type ImportOptions, type ImportReport } from '../../src/django/import.js'
 import type { Note } from '../../src/django/translate.js'
 import { openDjango } from '../../src/db/django-source.js'
@@ -82,8 +83,8 @@ export async function bringOver (app: App, from: string, options: Partial<Import
     const report = await importDjango({
       db: app.database,
       source,
-      seal: app.countersign.seal,
-      digestKey: await app.countersign.digestKey(),
+      seal: insideOf(app).seal,
+      digestKey: await insideOf(app).digestKey(),
       window: 1,
       since: null,
       isRehearsal: false,

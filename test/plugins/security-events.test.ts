@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t, { type Test } from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config.js'
 import type { SecurityEventNotice } from '../../src/core/notices.js'
@@ -76,7 +77,7 @@ t.test('what was rolled back is told to nobody', async (t) => {
   const fresh = await freshApp(t, {}, { namespace })
   const told: SecurityEventNotice[] = []
   const app = await listening(t, fresh, (event) => { told.push(event) })
-  const { db } = app.countersign
+  const { db } = insideOf(app)
   const write = (to: typeof db, userId: string) => row(to, sql`
     with ${now} insert into ${to.table.otp_event} ${eventColumns}
     select ${eventValues(to, { userId: sql`${userId}`, kind: 'unlocked', sessionId: null, origin: { ip: '', agent: '' } })} from now`)

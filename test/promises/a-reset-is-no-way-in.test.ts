@@ -1,4 +1,5 @@
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { commandLine, resetOtp } from '../../src/flows/staff.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
@@ -118,7 +119,7 @@ t.test('staff are reset from the command line alone', async (t) => {
   t.equal(code(refused), 'STAFF_PROTECTED')
   t.equal((await alan.request('GET', '/account')).statusCode, 200)
 
-  const { setupCode } = await resetOtp(app.countersign, commandLine, idOf(alan), REASON)
+  const { setupCode } = await resetOtp(insideOf(app), commandLine, idOf(alan), REASON)
   t.equal(code(await alan.request('GET', '/account')), 'SESSION_ENDED')
   t.equal((await loginWith(alan, setupCode)).statusCode, 200)
   t.equal(code(await alan.request('GET', '/admin/users')), 'OTP_SETUP_REQUIRED', 'a set-up session of staff is not staff')

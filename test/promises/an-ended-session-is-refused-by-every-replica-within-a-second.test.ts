@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, settled, startReplicas } from '../helpers/replicas.js'
@@ -95,13 +96,13 @@ t.test('J5 a replica that hears of no ends asks Postgres, or answers 503', async
   const release = holdFeed(b!)
   const served = await servedAfterEnd(b!, first)
   t.ok(served <= BOUND_MS, `its feed held back: served for ${served} ms`)
-  await until('the feed to be stale', () => !b!.app.countersign.sessions.state().isFeedFresh)
+  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
   t.equal(await guarded(b!, second), 200, 'one that is alive is served, from Postgres')
-  const before = b!.app.countersign.sessions.state().postgres
+  const before = insideOf(b!.app).sessions.state().postgres
   t.equal(await guarded(b!, second), 200)
-  t.equal(b!.app.countersign.sessions.state().postgres, before + 1)
+  t.equal(insideOf(b!.app).sessions.state().postgres, before + 1)
   release()
-  await until('the feed to be fresh', () => b!.app.countersign.sessions.state().isFeedFresh)
+  await until('the feed to be fresh', () => insideOf(b!.app).sessions.state().isFeedFresh)
 
   t.equal(await guarded(b!, second), 200)
   b!.postgres.pause()

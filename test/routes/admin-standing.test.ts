@@ -1,5 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
@@ -41,7 +42,7 @@ t.test('J5 deactivated: every session ends on every replica, the password opens 
   t.equal((await grace.request('POST', `${url}/deactivate`, {})).statusCode, 400, 'not without a reason')
   t.equal((await grace.request('POST', `${url}/deactivate`, { reason: 'Left.' })).statusCode, 204)
   t.equal(code(await ada.request('GET', '/account')), 'SESSION_ENDED')
-  await replica.countersign.sessions.poll()
+  await insideOf(replica).sessions.poll()
   t.equal(code(await there.request('GET', '/account')), 'SESSION_ENDED')
   t.equal(code(await there.refreshTokens()), 'SESSION_ENDED')
   t.equal(code(await ada.login()), 'CREDENTIALS_INVALID')

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { createSeal } from '../../src/core/seal.js'
 import { parseRing } from '../../src/key-ring.js'
 import { need } from '../helpers/need.js'
@@ -53,7 +54,7 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   // Ended behind everybody's back, unnamed by the feed: only the copy could tell a replica that it is alive.
   await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
   const nowMs = (await db.clock.now()).getTime()
-  const shown = b!.app.countersign.sessions
+  const shown = insideOf(b!.app).sessions
   const forged = {
     'no MAC': body,
     'an empty MAC': `.${body}`,
@@ -99,7 +100,7 @@ t.test('J5 read alive, ended, and only then cached', async (t) => {
   const held = performance.now()
   await answer.held
   expect(204, await first.request('POST', '/token/revoke'))
-  await b!.app.countersign.sessions.poll()
+  await insideOf(b!.app).sessions.poll()
   await until('300 ms to pass', () => performance.now() - held > 300)
   answer.release()
   t.equal(await asking, 401, 'the end was heard while the answer was under way')
@@ -114,7 +115,7 @@ t.test('J5 read alive, ended, and only then cached', async (t) => {
   const askingC = guarded(c!, second)
   await Promise.race([copy.held, askingC])
   expect(204, await second.request('POST', '/token/revoke'))
-  await c!.app.countersign.sessions.poll()
+  await insideOf(c!.app).sessions.poll()
   copy.release()
   t.equal(await askingC, 401)
   t.equal(await guarded(c!, second), 401)
@@ -126,7 +127,7 @@ t.test('J5 a replica that starts: what it read before its feed began is not trus
   const [early, held] = await sessionsOf(ada, 2) as [Person, Person]
   await forgetCopies(early, held)
   const b = await another()
-  const { sessions } = b.app.countersign
+  const { sessions } = insideOf(b.app)
 
   // As if B had been asked before its first reading: a gap, which is what a first reading is.
   t.equal(await guarded(b, early), 200)
@@ -155,7 +156,7 @@ t.test('J5 requests share a question only while it is young', async (t) => {
   const [person] = await sessionsOf(ada, 1) as [Person]
   await forgetCopies(person)
   const release = holdFeed(b!)
-  await until('the feed to be stale', () => !b!.app.countersign.sessions.state().isFeedFresh)
+  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
   release()
   const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(person.claims()['sid'])))
   const asking = Promise.all([guarded(b!, person), guarded(b!, person)])

@@ -1,5 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
@@ -57,7 +58,7 @@ async function counted (t: Parameters<typeof freshDatabase>[0]) {
   const db = await freshDatabase(t)
   const proxy = await tcpProxy(t, targetOf(db.url))
   const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url), REDIS_URL: '', REVOCATION_SECONDS }, { db })
-  await app.countersign.sessions.poll()
+  await insideOf(app).sessions.poll()
   async function cost (work: () => Promise<unknown>): Promise<number> {
     proxy.resetCounts()
     await work()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
+import { insideOf } from '../../../src/attach/inside.js'
 import { outcome } from '../../helpers/answers.js'
 import { freshApp } from '../../helpers/app.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../../helpers/person.js'
@@ -84,7 +85,7 @@ t.test('linked accounts: sealed at rest, shown without their credentials', async
   for (const text of [added.body, listed.body, account.body, patched.body, JSON.stringify(rows), JSON.stringify(events)]) t.notMatch(text, /s3cr3t|refresh_token/)
   t.same(events.filter(({ kind }) => kind === 'oauth_profile_added').map(({ detail }) => detail), ['calendar'])
 
-  const { seal } = app.countersign
+  const { seal } = insideOf(app)
   const place = { table: 'account_oauth_profile', row: id, userId: userId(dee) }
   t.equal(seal.open(rows[0]!.credentials, place).plain.toString(), PROFILE.oauthCredentials)
   t.throws(() => seal.open(rows[0]!.credentials, { ...place, userId: randomUUID() }), 'T6 not in another user\'s row')
