@@ -185,10 +185,11 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
 }
 
 /** What the routes take as it was handed in; what was not, is not there. */
-function pick ({ label, checkPassword, deprecatedGets, limit }: CheckedOptions) {
+function pick ({ label, checkPassword, security, deprecatedGets, limit }: CheckedOptions) {
   return {
     label,
     ...(checkPassword === undefined ? {} : { checkPassword }),
+    ...(security === undefined ? {} : { security }),
     ...(deprecatedGets === undefined ? {} : { deprecatedGets }),
     ...(limit === undefined ? {} : { limit })
   }

@@ -66,5 +66,8 @@ function errorSchema (status: number, codes: RefusalCode[]): TSchema {
   })
 }
 
+/** By which of the document's schemes one proves who one is, for an operation. */
+export type Security = ReadonlyArray<Record<string, readonly string[]>>
+
 /** Operations behind an access token. */
 export const bearer = [{ bearer: [] as string[] }]

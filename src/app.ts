@@ -15,7 +15,7 @@ import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import { originOf } from '../routes/asking.js'
-import { TokenPair } from '../routes/schemas.js'
+import { bearer, TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
@@ -110,6 +110,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),
     complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
     answerSchema: TokenPair,
+    security: bearer,
     knowsSessions: true,
     eventsDays: config.eventsDays,
     deprecatedGets: true,

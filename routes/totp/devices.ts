@@ -2,12 +2,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { listDevices } from '../../src/db/devices.js'
 import { removeDevice, renameDevice } from '../../src/flows/devices.js'
-import { bearer, DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict } from '../schemas.js'
+import { DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict, type Security } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
-export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'>
+export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'> & {
+  /** Of every operation here. */
+  common: { tags: string[], security?: Security }
+}
 
-const tags = ['Second factor']
 const example = { id: '16fd2706-8baf-433b-82eb-8c7fada847da', name: 'Pixel 9', createdAt: '2026-11-23T09:00:00.000Z', lastUsedAt: '2026-11-23T09:25:00.000Z' }
 /** As it is shown: never with its secret. */
 export const Device = Type.Object({
@@ -17,13 +19,12 @@ export const Device = Type.Object({
   lastUsedAt: NullableDateTime
 }, { examples: [example] })
 
-const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema }) => {
+const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema, common }) => {
   app.get('', {
     onRequest: verified,
     schema: {
       operationId: 'listDevices',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Your devices',
       description: 'Those that are confirmed, the oldest first.',
       response: { 200: Type.Array(Device, { examples: [[example]] }), ...refused(needsVerified) }
@@ -35,8 +36,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
     onRequest: fresh,
     schema: {
       operationId: 'renameDevice',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Call a device something else',
       params: Id,
       body: Type.Object({ name: Line(64, { minLength: 1, description: 'What you call the device.' }) }, { ...strict, examples: [{ name: 'Old phone' }] }),
@@ -49,8 +49,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
     onRequest: fresh,
     schema: {
       operationId: 'removeDevice',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Remove a device',
       description: 'The user\'s other sessions end; this one goes on with the tokens of the answer. If the device is the one that verified it, the tokens are those ' +
         'of a new session that owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',

@@ -10,7 +10,7 @@ import { enrol, rollBack } from '../../src/flows/enrol.js'
 import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
-import { bearer, DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict } from '../schemas.js'
+import { DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, type Security } from '../schemas.js'
 import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
@@ -29,13 +29,14 @@ export interface TotpRoutesOptions {
   finish: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts, others: 'live on' | 'have ended') => Promise<object>
   /** Of that. */
   answerSchema: TSchema
+  /** Without it the document does not say how one proves who one is. */
+  security?: Security
   deprecatedGets?: boolean
   limit?: (name: 'code' | 'enrol') => object
   /** Told when the user's other sessions ended and the asking one went on as it was. */
   othersEnded: (standing: Standing) => void
 }
 
-const tags = ['Second factor']
 const Code = (description: string, example: string) => Type.Object({ token: Type.String({ maxLength: 64, description }) }, { ...strict, examples: [{ token: example }] })
 const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
 
@@ -51,7 +52,8 @@ function withCodesLeft (answer: TSchema): TSchema {
 }
 
 const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, options) => {
-  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, answerSchema, deprecatedGets = false, limit = () => ({}), othersEnded } = options
+  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, answerSchema, security, deprecatedGets = false, limit = () => ({}), othersEnded } = options
+  const common = { tags: ['Second factor'], ...(security === undefined ? {} : { security }) }
   // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store')
@@ -62,8 +64,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: session,
     schema: {
       operationId: 'totpStatus',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Whether the second factor is on',
       response: {
         200: Type.Object({
@@ -88,8 +89,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: session,
     schema: {
       operationId: 'createTotp',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Begin a set-up: one pending device, and recovery codes for the first',
       description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and fresh codes. ' +
         'The first device asks for a password given within `OTP_REAUTH_SECONDS`, or in the body; a further one for a fresh code.',
@@ -147,8 +147,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: session,
     schema: {
       operationId: 'rollBackTotp',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Take back the pending device of this session, and its codes',
       response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED'], { body: true }) }
     },
@@ -163,8 +162,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: session,
     schema: {
       operationId: 'verifyTotp',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Give a code: confirms a pending device, or verifies this session',
       description: 'An accepted code is used up. On an unverified session it ends that session and answers the tokens of a new one; on a verified one it renews the proof.',
       body: Code('The digits that the app shows; spaces and hyphens do not matter.', '492039'),
@@ -180,8 +178,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: fresh,
     schema: {
       operationId: 'createRecoveryCodes',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Make new recovery codes; the old ones are dead',
       description: 'The user\'s other sessions end.',
       response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
@@ -199,8 +196,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: session,
     schema: {
       operationId: 'recover',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Use a recovery code in place of the device',
       description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one. ' +
         'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
@@ -220,8 +216,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     onRequest: fresh,
     schema: {
       operationId: 'deleteTotp',
-      tags,
-      security: bearer,
+      ...common,
       summary: 'Switch the second factor off',
       description: 'Every device and recovery code is gone, every session ends; the answer has the tokens of a new one.',
       response: { 200: answerSchema, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
@@ -229,7 +224,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     handler: async (request, reply) => await finish(request, reply, await removeTotp(deps, askingOf(request)), 'have ended') as never
   })
 
-  await app.register(deviceRoutes, { ...options, prefix: '/devices' })
+  await app.register(deviceRoutes, { ...options, common, prefix: '/devices' })
 
   if (!deprecatedGets) return
   // The first clients call these by GET. HEAD must change nothing, so there is none.

@@ -83,6 +83,11 @@ export interface CountersignOptions {
   revocationSeconds?: number
   /** How long security events are kept. */
   eventsDays?: number
+  /**
+   * How one proves who one is, for a host's OpenAPI document: names of its own security schemes, such as `[{ cookie: [] }]`.
+   * Nothing by default: a scheme that the document does not have breaks it.
+   */
+  security?: ReadonlyArray<Record<string, readonly string[]>>
 
   // For a host whose sessions begin here, and that serves the first clients: the service.
 
@@ -139,6 +144,7 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
     Object.entries(value).every(([name, number]) => name in settingsOf({}) && isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
   revocationSeconds: ['be a whole number from 1 to 300', isWhole(1, 300)],
   eventsDays: ['be a whole number from 1 to 3650', isWhole(1, 3650)],
+  security: ['be a list of security requirements', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null && Object.values(one).every(Array.isArray))],
   knowsSessions: isBoolean,
   answerSchema: ['be a JSON schema', (value) => typeof value === 'object' && value !== null],
   deprecatedGets: isBoolean,

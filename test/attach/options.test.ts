@@ -34,6 +34,7 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
   [{ settings: { setupSecond: 60 } }, 'settings'],
   [{ revocationSeconds: 0.5 }, 'revocationSeconds'],
   [{ decorators: { guard: 'verified' } }, 'decorators'],
+  [{ security: { cookie: [] } }, 'security'],
   [{ endSession: () => {} }, 'endSession']
 ]
 

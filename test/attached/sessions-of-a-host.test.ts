@@ -5,7 +5,7 @@ import { outcome } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { sessionIdOf } from '../helpers/host-app.js'
 import { need } from '../helpers/need.js'
-import { expect, sessionsOf, signUp } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 
 await need('postgres')
 const { app, db, clock, another, anotherHost } = await freshHost(t)
@@ -100,11 +100,18 @@ t.test('sameSession: the asking session itself is verified, on every replica, an
   for (const person of [fay, there]) t.equal(outcome(await person.request('GET', '/session')), '200')
 })
 
-t.test('reset: devices and codes are gone, every session ends, and the host is told', async (t) => {
+t.test('R6 reset: devices, codes and a set-up under way are gone, every session ends on every replica, and the host is told', async (t) => {
+  const told: unknown[] = []
+  const desk = await anotherHost({ endSessions: (userId, { except }) => { told.push({ userId, except }) } })
   const gus = await (await signUp(app, 'gus')).enrol()
-  await app.countersign.reset(String(gus.claims()['sub']), { actorId: 'support', reason: 'lost both' })
-  t.equal(outcome(await gus.request('GET', '/session')), '401 SESSION_ENDED')
+  expect(201, await gus.create({ name: 'Second' }))
+  await desk.countersign.reset(userId(gus), { actorId: 'support', reason: 'lost both' })
+  await app.countersign.sessions.poll()
+  for (const answer of [await gus.request('GET', '/session'), await gus.confirm(), await gus.recover()]) t.equal(outcome(answer), '401 SESSION_ENDED')
+  t.same(told, [{ userId: userId(gus), except: null }])
   expect(200, await gus.login())
   t.equal(outcome(await gus.request('GET', '/session')), '200')
+  t.equal(outcome(await gus.recover(gus.recoveryCodes[0])), '400 RECOVERY_CODE_INVALID')
+  t.match((await gus.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 })
   t.match(await db.query("select actor_id, detail from otp_event where kind = 'otp_reset'"), [{ actor_id: 'support', detail: 'lost both' }])
 })

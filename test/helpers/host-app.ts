@@ -1,4 +1,5 @@
 import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypto'
+import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -7,8 +8,8 @@ import type { Owner } from './teardown.js'
 
 /*
  * An app that is nothing like the service, with the plugin attached: sessions in a cookie, users with numbers for ids in
- * a table of its own, everything under /app, an Ajv that coerces all it can, an error handler in its own words, and an
- * `endSessions` that never works.
+ * a table of its own, everything under /app, a router that takes any spelling, an Ajv that coerces all it can, an error
+ * handler in its own words, and an `endSessions` that never works.
  */
 
 /** Where it has what the service has elsewhere. */
@@ -30,7 +31,7 @@ export interface HostSettings {
 }
 
 export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: HostSettings): Promise<FastifyInstance> {
-  const app = Fastify({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
+  const app = Fastify({ routerOptions: { ignoreTrailingSlash: true, caseSensitive: false }, ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
   const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 10_000, query_timeout: 10_000 })
   pool.on('error', () => {})
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { lazyConnect: true })
@@ -42,7 +43,7 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
   await pool.query(`
     create table if not exists host_user (id serial primary key, name text unique not null, salt bytea not null, hash bytea not null);
     create table if not exists host_session (id text primary key, user_id int not null, given_at timestamptz not null, is_over boolean not null default false);
-    create or replace view account as select id, name as username from host_user`)
+    create or replace view account as select id, name as username, null::text as email from host_user`)
   await countersign.migrate(pool)
 
   app.setErrorHandler((error: Error & { statusCode?: number, code?: string, headers?: Record<string, string>, details?: object }, _request, reply) => {
@@ -62,10 +63,13 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
     return found.rows[0]
   }
 
+  const security = [{ cookie: [] }]
+  await app.register(swagger, { openapi: { openapi: '3.1.0', components: { securitySchemes: { cookie: { type: 'apiKey', in: 'cookie', name: 'host' } } } }, hideUntagged: true })
   await app.register(countersign, {
     database: pool,
     ...(redis === undefined ? {} : { redis }),
     prefix: PREFIX,
+    security,
     async identify (request) {
       const session = await find(request)
       if (session === undefined) return null
@@ -113,6 +117,7 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
   app.post('/app/still-there', { preHandler: app.countersign.session }, async () => ({}))
   const inside = async ({ countersign }: FastifyRequest, _reply: FastifyReply) => ({ ...countersign })
   app.get<{ Querystring: { required?: string, maxAge?: string } }>('/app/inside', {
+    schema: { operationId: 'session', tags: ['Inside'], security },
     preHandler (request, reply, done) {
       const { required, maxAge } = request.query
       const guard = required === undefined && maxAge === undefined

@@ -1,5 +1,6 @@
 import { freshApp, type App } from './app.js'
 import { freshDatabase, type TestDatabase } from './database.js'
+import { doorOf } from './door.js'
 import { expect, type Person } from './person.js'
 import { startRedisServer, type RedisServer } from './redis-server.js'
 import { untilReady } from './readiness.js'
@@ -77,18 +78,24 @@ export function holdFeed ({ postgres }: Replica): () => void {
   }
 }
 
-/** The guard's answer at a replica to a person's access token. */
+/** The guard's answer at a replica to what a person has of their session. */
 export async function guarded ({ app }: Pick<Replica, 'app'>, { access }: Pick<Person, 'access'>): Promise<number> {
-  return (await app.inject({ url: '/session', headers: { authorization: `Bearer ${access}` } })).statusCode
+  const door = doorOf(app)
+  return (await app.inject({ url: door.path('/session'), headers: door.headers(String(access)) })).statusCode
+}
+
+/** Ends a person's session where they are, and asks a replica until it refuses. @returns as `servedFromNow` */
+export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
+  expect(204, await person.request('POST', '/token/revoke'))
+  return await servedFromNow(replica, person)
 }
 
 /**
- * Ends a person's session where they are, and asks a replica until it refuses.
+ * Asks a replica for a session whose end was answered just now, until it refuses.
  *
- * @returns for how long after the end was answered the replica still began to let requests in, in milliseconds; 0 if it did not
+ * @returns for how long the replica still began to let requests in, in milliseconds; 0 if it did not
  */
-export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
-  expect(204, await person.request('POST', '/token/revoke'))
+export async function servedFromNow (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
   const endedAtMs = performance.now()
   let lastServedMs = 0
   await until('the replica to refuse an ended session', async () => {
