@@ -106,7 +106,7 @@ t.test('R6 reset: devices, codes and a set-up under way are gone, every session 
   const gus = await (await signUp(app, 'gus')).enrol()
   expect(201, await gus.create({ name: 'Second' }))
   await desk.countersign.reset(userId(gus), { actorId: 'support', reason: 'lost both' })
-  await app.countersign.sessions.poll()
+  await insideOf(app).sessions.poll()
   for (const answer of [await gus.request('GET', '/session'), await gus.confirm(), await gus.recover()]) t.equal(outcome(answer), '401 SESSION_ENDED')
   t.same(told, [{ userId: userId(gus), except: null }])
   expect(200, await gus.login())
