@@ -53,34 +53,38 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, {
 export type Moved = { outcome: 'moved', session: SessionReading } | { outcome: 'ended' | 'taken' }
 
 /**
- * The host went on under another id: the session with all that it has proven is there now, and has ended here. Behind
- * the user's lock: a removal that is under way ends what it sees, and would not see the new row.
+ * The host went on under another id: the session with all that it has proven is there now, and has ended here. The
+ * user's row is locked first: a statement that ends all of the user's sessions would not see the new row, if that were
+ * written while it runs.
  */
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
-  return await inTransaction(db, async (tx) => {
-    await lockUser(tx, userId)
-    const { table } = tx
-    const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean }>(tx, sql`
-      with ${now},
-      ended as (
-        update ${table.otp_session} s set ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = 'moved'
-        from now where s.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
-          and not exists (select from ${table.otp_session} other where other.user_id = ${userId} and other.id = ${toId})
-        returning s.*
-      ),
-      moved as (
-        insert into ${table.otp_session} (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
-          generation, rotated_at, failures, ip, agent)
-        select user_id, ${toId}, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
-          generation, rotated_at, failures, ip, agent
-        from ended
-        returning *
-      )
-      select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
-        exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
-      from now left join moved on true`)
-    const { isTaken, ...facts } = found!
-    if (isTaken) return { outcome: 'taken' }
-    return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts) }
-  })
+  const { table } = db
+  const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean }>(db, sql`
+    with ${now},
+    leaving as (
+      select s.user_id, s.id
+      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
+      where u.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
+        and not exists (select from ${table.otp_session} other where other.user_id = ${userId} and other.id = ${toId})
+      for no key update of u, s
+    ),
+    ended as (
+      update ${table.otp_session} s set ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = 'moved'
+      from leaving, now where s.user_id = leaving.user_id and s.id = leaving.id
+      returning s.*
+    ),
+    moved as (
+      insert into ${table.otp_session} (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
+        generation, rotated_at, failures, ip, agent)
+      select user_id, ${toId}, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
+        generation, rotated_at, failures, ip, agent
+      from ended
+      returning *
+    )
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
+      exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
+    from now left join moved on true`)
+  const { isTaken, ...facts } = found!
+  if (isTaken) return { outcome: 'taken' }
+  return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts) }
 }
