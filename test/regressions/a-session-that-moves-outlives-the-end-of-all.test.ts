@@ -1,5 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
 import { moveSession } from '../../src/db/adoption.js'
 import { freshHost } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
@@ -35,7 +36,7 @@ t.test('T8 J5 a session on its way to another id is among those that end', async
   const ending = ender.query(`update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id(), end_reason = 'otp_device_removed'
     from (select pg_advisory_xact_lock(1)) held where user_id = $1 and ended_at is null`, [userId(ada)])
   await waiting(1)
-  const moving = moveSession(app.countersign.db, userId(ada), String(ada.claims()['sid']), 'elsewhere')
+  const moving = moveSession(insideOf(app).db, userId(ada), String(ada.claims()['sid']), 'elsewhere')
   await Promise.race([moving, waiting(2)])
   await holder.query('select pg_advisory_unlock(1)')
   await ending
