@@ -3,13 +3,15 @@ import { shortfall, type Demand, type Standing } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import type { Sessions } from '../sessions/sessions.js'
-import type { CheckedOptions, Identity } from './options.js'
+import { isSoundId, type CheckedOptions, type Identity } from './options.js'
 
 export type GuardHook = onRequestHookHandler
 
 /**
  * A preHandler as it stands, or a maker of one:
  * `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
+ *
+ * @throws {TypeError} when a route is made that asks for something else: it would be guarded less than it seems
  */
 export interface OtpVerified extends GuardHook {
   (demand: Demand): GuardHook
@@ -90,17 +92,22 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
   return {
     session: hook(() => {}),
     otpVerified: function (this: unknown, ...args: [Demand] | Parameters<GuardHook>) {
-      return args.length === 1 ? guard(args[0]) : plain.apply(this as never, args)
+      return args.length < 2 ? guard(checkDemand(args[0])) : plain.apply(this as never, args as Parameters<GuardHook>)
     } as OtpVerified,
     standingOf: (request) => (request as Slotted)[slot]!
   }
 }
 
-/** PostgreSQL's text has no NUL, and an index takes no more. */
+function checkDemand (demand: unknown): Demand {
+  const isSound = typeof demand === 'object' && demand !== null && Object.entries(demand).every(([name, value]) =>
+    (name === 'required' && typeof value === 'boolean') || (name === 'maxAge' && Number.isFinite(value) && value >= 0))
+  if (!isSound) throw new TypeError('countersign: otpVerified takes { maxAge: a number of seconds, required: true or false }, either or both')
+  return demand
+}
+
 function checkIdentity ({ userId, sessionId, authTime }: Identity): void {
   if (authTime !== undefined && !(authTime < MOST_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
   for (const [name, id] of Object.entries({ userId, sessionId })) {
-    const isSound = typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 && !id.includes('\0')
-    if (!isSound) throw new Error(`countersign: identify() must answer "${name}" as 1 to 255 bytes of text`)
+    if (!isSoundId(id)) throw new Error(`countersign: identify() must answer "${name}" as 1 to 255 bytes of text`)
   }
 }
