@@ -5,7 +5,7 @@ import { moveSession } from '../db/adoption.js'
 import type { Db } from '../db/tables.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { HostSessions } from './end-sessions.js'
-import type { CheckedOptions } from './options.js'
+import { isSoundId, type CheckedOptions } from './options.js'
 
 export interface HandOverDeps extends Pick<CheckedOptions, 'complete' | 'sameSession'> {
   db: Db
@@ -28,11 +28,12 @@ export interface Decided {
  *
  * @returns what the client gets
  * @throws {Refusal} SESSION_ENDED
- * @throws {Error} if the host stayed where it was, or went to a session that was seen before
+ * @throws {Error} if the host does not say where it went, stayed where it was, or went to a session that was seen before
  */
 export async function handOver ({ complete, sameSession = false, db, sessions, host }: HandOverDeps, request: FastifyRequest, reply: FastifyReply, { askingId, session, endsOthers }: Decided): Promise<object> {
   const { userId, sessionId: proposedId } = session
   const { sessionId, answer } = await complete(request, reply, { ...session, deviceId: session.otpDeviceId })
+  if (!isSoundId(sessionId)) throw new Error('countersign: complete() must answer "sessionId" as 1 to 255 bytes of text')
   if (sessionId === askingId && proposedId !== askingId) {
     throw new Error('countersign: complete() must move to a new session id: a copy of the old one that somebody made before would be verified with it (or say "sameSession: true", and read what that costs)')
   }

@@ -26,6 +26,11 @@ export interface Identity {
   proven?: { otpDeviceId: string | null, otpTime: number | null }
 }
 
+/** PostgreSQL's text has no NUL, and an index takes no more. */
+export function isSoundId (id: unknown): id is string {
+  return typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 && !id.includes('\0')
+}
+
 /** The session that came of an accepted code, or of a removal. */
 export interface ProvenSession extends SessionFacts {
   /**

@@ -71,6 +71,19 @@ t.test('authTime: milliseconds are a mistake that is told, and a clock that is a
   t.equal(outcome(await hal.elsewhere(ahead).request('GET', '/session?maxAge=300')), '403 OTP_STALE')
 })
 
+t.test('a host that does not say where it went is told what is wrong, and nothing is verified', async (t) => {
+  const ivy = await (await signUp(app, 'ivy')).enrol()
+  for (const sessionId of [undefined, '', 'x'.repeat(256), 'nul\0', 7]) {
+    const [session] = await sessionsOf(ivy, 1)
+    const lost = await anotherHost({ complete: () => ({ sessionId: sessionId as string, answer: {} }) })
+    const there = session!.elsewhere(lost)
+    there.access = session!.access
+    t.equal((await there.verify()).statusCode, 500, String(sessionId).slice(0, 4))
+    await insideOf(app).sessions.poll()
+    t.equal(outcome(await session!.request('GET', '/session')), '401 SESSION_ENDED')
+  }
+})
+
 t.test('a host that stays where it is, without saying so, is told what is wrong, and nothing is verified', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const [session] = await sessionsOf(eve, 1)
