@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 
@@ -28,12 +28,24 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
     })
   })
   scope.addHook('preValidation', (request, _reply, done) => {
+    if (isForgeable(request)) return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'From another origin, send Content-Type: application/json, also without a body.' }))
     if (request.body === undefined) request.body = {}
     // Whoever sends something to an operation that takes nothing means something else than will happen.
     const takesNone = request.routeOptions.schema?.body === undefined
     if (takesNone && !request.is404 && !isEmpty(request.body)) return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
     done()
   })
+}
+
+/**
+ * What a page of another origin can send by itself, with the cookies of whoever looks at it: a POST without a body has no
+ * content type that a browser would ask us about first (Fetch's "simple" requests; OWASP on CSRF, Fetch Metadata).
+ */
+function isForgeable ({ method, headers }: FastifyRequest): boolean {
+  if (method !== 'POST' || headers['content-type'] !== undefined || headers.authorization !== undefined) return false
+  const { origin, 'sec-fetch-site': site } = headers
+  if (site !== undefined) return site !== 'same-origin' && site !== 'none'
+  return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === headers.host)
 }
 
 function isEmpty (body: unknown): boolean {

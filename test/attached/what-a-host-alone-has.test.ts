@@ -22,6 +22,16 @@ t.test('T7 a GET changes nothing at a host, and a form or plain text from anothe
   t.same(await db.query('select from otp_device where user_id = $1', [userId(bob)]), [])
 })
 
+t.test('R3 a page of another origin makes nobody\'s recovery codes anew', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  const codes = async () => await db.query('select digest from otp_recovery_code where user_id = $1 order by 1', [userId(eve)])
+  const before = await codes()
+  const forged = await app.inject({ method: 'POST', url: '/app/2fa/recovery_code/create', headers: { cookie: `host=${eve.access}`, origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site' } })
+  t.equal(forged.statusCode, 415, 'no body, and so no content type')
+  t.same(await codes(), before)
+  expect(201, await eve.request('POST', '/totp/recovery_code/create'))
+})
+
 t.test('T6 with the same key, an app of another namespace opens nothing', async (t) => {
   await (await signUp(app, 'cyd')).enrol()
   const stranger = await anotherHost({ namespace: 'somebody-else' })

@@ -47,6 +47,21 @@ t.test('no body reads as {}: clients send the header without one', async (t) => 
   t.equal((await send('/ours', '')).statusCode, 400)
 })
 
+t.test('E4 a POST without a body that a page of another origin can send by itself is refused', async (t) => {
+  const post = async (headers: Record<string, string>) => (await host.inject({ method: 'POST', url: '/nobody', headers: { host: 'api.example', ...headers } })).statusCode
+  for (const headers of [
+    { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example' },
+    { 'sec-fetch-site': 'same-site', origin: 'https://blog.example' },
+    { origin: 'https://elsewhere.example' },
+    { origin: 'null' }
+  ]) {
+    t.equal(await post(headers), 415, JSON.stringify(headers))
+    t.equal(await post({ ...headers, 'content-type': 'application/json' }), 200, 'a browser asks before it sends that')
+    t.equal(await post({ ...headers, authorization: 'Bearer x' }), 200, 'and that')
+  }
+  for (const headers of [{}, { 'sec-fetch-site': 'same-origin', origin: 'https://api.example' }, { 'sec-fetch-site': 'none' }, { origin: 'https://api.example' }]) t.equal(await post(headers), 200, JSON.stringify(headers))
+})
+
 t.test('what is wrong is said in the request\'s own words, never with its values', async (t) => {
   const answer = await send('/ours', '{"token":"hunter2"}')
   t.match(answer.json().message, /token/)
