@@ -1,4 +1,4 @@
-import { BoundedMap } from '../bounded-map.js'
+import { AgingMap } from '../aging-map.js'
 import type { Standing } from '../core/assurance.js'
 
 /** How long a reading of "alive" may be used, feed or no feed: here and in Redis. */
@@ -12,25 +12,33 @@ interface Remembered { standing: Standing, untilMs: number }
 
 /** What this process knows of sessions: those it read as alive, and what it heard of since. Times are monotonic. */
 export class Memo {
-  readonly #alive = new BoundedMap<string, Remembered>(MOST_SESSIONS)
+  readonly #clockMs: () => number
+  readonly #alive: AgingMap<string, Remembered>
   /** Heard of as ended, and as changed in place, by user and session, since a host's session ids may be unique for one user only. Value: when it was heard. */
-  readonly #ended = new Map<string, number>()
-  readonly #changed = new Map<string, number>()
+  readonly #ended: AgingMap<string, number>
+  readonly #changed: AgingMap<string, number>
   /** Answers to what was asked before this are not remembered: an end meanwhile may never be named. */
   #coveredSinceMs = Infinity
+
+  constructor (clockMs = () => performance.now()) {
+    this.#clockMs = clockMs
+    this.#alive = new AgingMap({ keepMs: TRUST_MS, capacity: MOST_SESSIONS, clockMs })
+    this.#ended = new AgingMap({ keepMs: REMEMBER_ENDS_MS, clockMs })
+    this.#changed = new AgingMap({ keepMs: REMEMBER_ENDS_MS, clockMs })
+  }
 
   get size (): number { return this.#alive.size }
 
   alive (userId: string, sessionId: string): Standing | undefined {
     const found = this.#alive.get(sessionId)
     if (found === undefined || found.standing.userId !== userId) return undefined
-    if (performance.now() <= found.untilMs) return found.standing
+    if (this.#clockMs() <= found.untilMs) return found.standing
     this.#alive.delete(sessionId)
     return undefined
   }
 
   hasEnded (userId: string, sessionId: string): boolean {
-    return this.#ended.has(keyOf(userId, sessionId))
+    return this.#ended.get(keyOf(userId, sessionId)) !== undefined
   }
 
   /** Whether a reading that was asked then may be what the session was before it changed. */
@@ -55,22 +63,15 @@ export class Memo {
     this.#hear(this.#changed, userId, sessionId)
   }
 
-  #hear (of: Map<string, number>, userId: string, sessionId: string): void {
-    const atMs = performance.now()
-    const key = keyOf(userId, sessionId)
+  #hear (of: AgingMap<string, number>, userId: string, sessionId: string): void {
     this.#alive.delete(sessionId)
-    of.delete(key)
-    of.set(key, atMs)
-    for (const [oldest, heardAtMs] of of) {
-      if (atMs - heardAtMs <= REMEMBER_ENDS_MS) break
-      of.delete(oldest)
-    }
+    of.set(keyOf(userId, sessionId), this.#clockMs())
   }
 
   /** From now on every end is heard of. What was read before, or is being read, is not to be trusted. */
   coveredFromNow (): void {
     this.#alive.clear()
-    this.#coveredSinceMs = performance.now()
+    this.#coveredSinceMs = this.#clockMs()
   }
 }
 
