@@ -7,7 +7,7 @@ import networkLimits, { limits } from '../../plugins/network-limits.js'
 import type { NetworkLimitsOptions } from '../../plugins/network-limits.js'
 import { connectRedis } from '../../src/redis/connect.js'
 import { noRedis } from '../../src/redis/link.js'
-import type { RedisLink } from '../../src/redis/link.js'
+import type { RedisLink, RedisLog } from '../../src/redis/link.js'
 import { need } from '../helpers/need.js'
 import { redisLog } from '../helpers/redis-log.js'
 import { startRedisServer } from '../helpers/redis-server.js'
@@ -15,8 +15,8 @@ import { until } from '../helpers/wait.js'
 
 await need('redis-server')
 
-async function linked (t: Test, url: string): Promise<RedisLink> {
-  const link = connectRedis(url, redisLog())
+async function linked (t: Test, url: string, log: RedisLog = redisLog()): Promise<RedisLink> {
+  const link = connectRedis(url, log)
   t.teardown(() => link.close())
   await until('Redis to be up', () => link.state === 'up')
   return link
@@ -64,8 +64,14 @@ async function accepted (app: FastifyInstance, times: number, url: string, how?:
 
 t.test('L2 exact under 200 parallel requests over three replicas', async (t) => {
   const server = await startRedisServer(t)
-  const apps = await Promise.all([1, 2, 3].map(async () => await replica(t, { redis: await linked(t, server.url) })))
-  const answers = await Promise.all(Array.from({ length: 200 }, (_, i) => ask(apps[i % 3] as FastifyInstance, '/token', { method: 'POST' })))
+  const logs = [redisLog(), redisLog(), redisLog()]
+  const apps = await Promise.all(logs.map(async (log) => await replica(t, { redis: await linked(t, server.url, log) })))
+  const ask200 = async (from: string) => await Promise.all(Array.from({ length: 200 }, (_, i) => ask(apps[i % 3] as FastifyInstance, '/token', { method: 'POST', from })))
+  const wasAway = () => logs.some(({ lines }) => lines.splice(0).some(({ level }) => level === 'warn'))
+  wasAway()
+  let answers = await ask200('192.0.2.1')
+  // On a machine that leaves Redis no time each process counts by itself, which is another test.
+  for (let n = 11; wasAway() && n < 15; n++) answers = await ask200(`192.0.2.${n}`)
   t.equal(answers.filter((answer) => answer.statusCode === 200).length, limits.token.max)
   const refused = answers.find((answer) => answer.statusCode === 429)
   t.match(refused?.json(), { code: 'RATE_LIMITED', statusCode: 429 })
