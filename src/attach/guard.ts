@@ -10,8 +10,6 @@ export type GuardHook = onRequestHookHandler
 /**
  * A preHandler as it stands, or a maker of one:
  * `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
- *
- * @throws {TypeError} when a route is made that asks for something else: it would be guarded less than it seems
  */
 export interface OtpVerified extends GuardHook {
   (demand: Demand): GuardHook
@@ -49,8 +47,8 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
   }
 
   async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
-    const identity = await pending
-    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    const identity: Identity | null | undefined = await pending
+    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
     const { userId, sessionId } = identity
     const known = sessions.known(userId, sessionId)
     if (known !== undefined) return admit(request, identity, known)
@@ -63,21 +61,24 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
   function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
     const admitted = (request as Slotted)[slot]
     if (admitted !== null && admitted !== undefined) return admitted
-    const identity = identify(request)
+    const identity: ReturnType<typeof identify> | undefined = identify(request)
     if (identity instanceof Promise) return admitLater(request, identity)
-    if (identity === null) throw new Refusal('TOKEN_INVALID')
+    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
     const known = sessions.known(identity.userId, identity.sessionId)
     return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
   }
 
   function hook (check: (standing: Standing) => void): GuardHook {
     return (request, _reply, done) => {
-      const standing = authenticate(request)
-      if (!(standing instanceof Promise)) {
-        check(standing)
-        return done()
+      let standing: Standing | Promise<Standing>
+      try {
+        standing = authenticate(request)
+        if (!(standing instanceof Promise)) check(standing)
+      } catch (error) {
+        return done(asReason(error))
       }
-      standing.then((found) => check(found)).then(() => done(), done)
+      if (!(standing instanceof Promise)) return done()
+      standing.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
     }
   }
 
@@ -98,10 +99,25 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
   }
 }
 
+/** To Fastify an error that is nothing is none, and the request goes on: a host may reject with nothing for nobody. */
+function asReason (error: unknown): Error {
+  return (error || new Refusal('TOKEN_INVALID')) as Error
+}
+
+/**
+ * In the moment in which a route is made. What is no demand (a name that is misspelt, a number that the configuration does not
+ * have) would be none at all, and the guard the plain one.
+ *
+ * @throws {TypeError}
+ */
 function checkDemand (demand: unknown): Demand {
-  const isSound = typeof demand === 'object' && demand !== null && Object.entries(demand).every(([name, value]) =>
-    (name === 'required' && typeof value === 'boolean') || (name === 'maxAge' && Number.isFinite(value) && value >= 0))
-  if (!isSound) throw new TypeError('countersign: otpVerified takes { maxAge: a number of seconds, required: true or false }, either or both')
+  const fail = (must: string) => { throw new TypeError(`countersign: otpVerified() ${must}`) }
+  if (typeof demand !== 'object' || demand === null || Array.isArray(demand)) return fail('takes { required, maxAge }') as never
+  for (const [name, value] of Object.entries(demand)) {
+    if (name === 'required' && typeof value !== 'boolean') fail('wants "required" to be true or false')
+    else if (name === 'maxAge' && !(Number.isFinite(value) && value >= 0)) fail('wants "maxAge" in seconds, 0 or more')
+    else if (name !== 'required' && name !== 'maxAge') fail(`has no "${name}"`)
+  }
   return demand
 }
 
