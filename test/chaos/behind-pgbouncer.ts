@@ -28,6 +28,7 @@ const needsDirect: Record<string, string> = {
   'test/django/people.test.ts': MOVES_IN,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
   'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
+  'test/regressions/a-session-that-moves-outlives-the-end-of-all.test.ts': "holds a lock of a connection's, which a pooler hands to somebody else",
   'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
 }
 

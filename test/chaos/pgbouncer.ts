@@ -16,8 +16,8 @@ export interface Pgbouncer {
   url (direct: string): string
 }
 
-/** Connections to Postgres for each database: fewer than the clients have, so that they do share. */
-const POOL_SIZE = 8
+/** Connections to Postgres for each database, as docs/operations.md says: fewer than two replicas have, so that they do share. */
+const POOL_SIZE = 20
 
 /** A pooler in transaction mode, in front of every database of one server. */
 export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbouncer> {
