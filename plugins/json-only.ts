@@ -6,7 +6,8 @@ const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
  * Bodies are JSON in UTF-8 and nothing else: no form (so that a host on cookies is not open to forged requests), no
- * byte order mark, no `__proto__`, nothing compressed. No body at all reads as `{}`: clients send the header without one.
+ * byte order mark, no `__proto__`, nothing compressed. No body at all reads as `{}`: clients send the header without one,
+ * and one without the other.
  */
 async function jsonOnly (scope: FastifyInstance): Promise<void> {
   scope.removeAllContentTypeParsers()
@@ -28,7 +29,7 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
     })
   })
   scope.addHook('preValidation', (request, _reply, done) => {
-    if (isForgeable(request)) return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'From another origin, send Content-Type: application/json, also without a body.' }))
+    if (mayBeForged(request)) return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'From a page of another origin send Content-Type: application/json, also without a body.' }))
     if (request.body === undefined) request.body = {}
     // Whoever sends something to an operation that takes nothing means something else than will happen.
     const takesNone = request.routeOptions.schema?.body === undefined
@@ -38,14 +39,19 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
 }
 
 /**
- * What a page of another origin can send by itself, with the cookies of whoever looks at it: a POST without a body has no
- * content type that a browser would ask us about first (Fetch's "simple" requests; OWASP on CSRF, Fetch Metadata).
+ * Whether a page of another origin may have sent it with the user's cookies and without leave: a browser sends a POST
+ * without a body right away, while it asks first for JSON, for a token in a header, and for any other method.
  */
-function isForgeable ({ method, headers }: FastifyRequest): boolean {
-  if (method !== 'POST' || headers['content-type'] !== undefined || headers.authorization !== undefined) return false
-  const { origin, 'sec-fetch-site': site } = headers
+function mayBeForged ({ method, headers, host }: FastifyRequest): boolean {
+  if (method !== 'POST' || headers['content-type'] !== undefined || /^bearer /i.test(headers.authorization ?? '')) return false
+  const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  return origin !== undefined && !(URL.canParse(origin) && new URL(origin).host === headers.host)
+  // Browsers of before 2023, and any without TLS, say only this; programs say nothing.
+  return headers.origin !== undefined && hostOf(headers.origin) !== host
+}
+
+function hostOf (origin: string): string | null {
+  return URL.canParse(origin) ? new URL(origin).host : null
 }
 
 function isEmpty (body: unknown): boolean {

@@ -1,4 +1,5 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import { connectInTime } from './connect-in-time.js'
 import { asRefusal } from './errors.js'
 import { beginsTransaction, commandOf, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
@@ -59,13 +60,18 @@ const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof 
 
 /** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
-  const connect = (): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
+  const take = (deadlineMs: number): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
     kysely.getExecutor().provideConnection(async (connection) => {
       const { promise: isBack, resolve: release } = deferred()
-      resolve(clientOf(connection, statementMs, release))
+      resolve(clientOf(connection, deadlineMs, release))
       await isBack
-    }).catch((error: unknown) => { reject(asRefusal(error)) })
+    }).catch(reject)
   })
+  const connect = async (): Promise<PostgresPoolClient> => {
+    const deadlineMs = statementMs > 0 ? performance.now() + statementMs : Infinity
+    const taken = take(deadlineMs)
+    return await (statementMs > 0 ? connectInTime(taken, deadlineMs) : taken).catch((error: unknown) => { throw asRefusal(error) })
+  }
   return new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool })
 }
 
@@ -75,8 +81,8 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
   return { promise, resolve }
 }
 
-function clientOf (connection: DatabaseConnection, statementMs: number, release: () => void): PostgresPoolClient {
-  const deadline = performance.now() + statementMs
+/** @param deadlineMs Infinity for no end */
+function clientOf (connection: DatabaseConnection, deadlineMs: number, release: () => void): PostgresPoolClient {
   /** What was given up goes on in the database: nobody else gets the connection before it is over. */
   let running: Promise<unknown> = Promise.resolve()
   let inTransaction = false
@@ -84,7 +90,7 @@ function clientOf (connection: DatabaseConnection, statementMs: number, release:
   function execute (text: string, values: readonly unknown[]) {
     const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
     running = answer.catch(() => {})
-    return statementMs > 0 ? inTime(answer, deadline) : answer
+    return deadlineMs < Infinity ? inTime(answer, deadlineMs) : answer
   }
 
   return {
@@ -98,10 +104,10 @@ function clientOf (connection: DatabaseConnection, statementMs: number, release:
   } as PostgresPoolClient
 }
 
-async function inTime<T> (answer: Promise<T>, deadline: number): Promise<T> {
+async function inTime<T> (answer: Promise<T>, deadlineMs: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error('Query read timeout')) }, Math.max(deadline - performance.now(), 200))
+    timer = setTimeout(() => { reject(new Error('Query read timeout')) }, Math.max(deadlineMs - performance.now(), 200))
   })
   return await Promise.race([answer, late]).finally(() => { clearTimeout(timer) })
 }
