@@ -17,8 +17,8 @@ export interface Identity {
   userId: string
   /** The host's own id of the session, or of whatever its tokens have in common. Never one that was used for another session of the user. */
   sessionId: string
-  /** When the password, or whatever the host goes by, was given (Unix seconds). By default: when the session was first seen here. */
-  authTime?: number
+  /** When the password, or whatever the host goes by, was given (Unix seconds). By default, and with null: when the session was first seen here. */
+  authTime?: number | null
   /**
    * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
    * then stays as old as it is.
