@@ -3,7 +3,8 @@ import { shortfall, type Demand, type Standing } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import type { Sessions } from '../sessions/sessions.js'
-import { isSoundId, type CheckedOptions, type Identity } from './options.js'
+import { requireId } from './ids.js'
+import type { CheckedOptions, Identity } from './options.js'
 
 export type GuardHook = onRequestHookHandler
 
@@ -41,7 +42,7 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
     // A host's token is at most as new as the session; it never adds what the session has not proven.
     if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven }
     // Given anew within the session. A host's clock may be ahead of Postgres': no proof is from the future.
-    if (authTime !== undefined && authTime !== standing.authTime && authTime <= sessions.nowSeconds()) admitted = { ...admitted, authTime }
+    if (typeof authTime === 'number' && authTime !== standing.authTime && authTime <= sessions.nowSeconds()) admitted = { ...admitted, authTime }
     ;(request as Slotted)[slot] = admitted
     return admitted
   }
@@ -121,9 +122,9 @@ function checkDemand (demand: unknown): Demand {
   return demand
 }
 
-function checkIdentity ({ userId, sessionId, authTime }: Identity): void {
-  if (authTime !== undefined && !(authTime < MOST_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
-  for (const [name, id] of Object.entries({ userId, sessionId })) {
-    if (!isSoundId(id)) throw new Error(`countersign: identify() must answer "${name}" as 1 to 255 bytes of text`)
-  }
+/** @throws {Error} */
+function checkIdentity ({ userId, sessionId, authTime = null }: Identity): void {
+  requireId(userId, 'identify() must answer "userId"')
+  requireId(sessionId, 'identify() must answer "sessionId"')
+  if (authTime !== null && !(Number.isFinite(authTime) && authTime >= 0 && authTime < MOST_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
 }

@@ -5,7 +5,8 @@ import { moveSession } from '../db/adoption.js'
 import type { Db } from '../db/tables.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { HostSessions } from './end-sessions.js'
-import { isSoundId, type CheckedOptions } from './options.js'
+import { requireId } from './ids.js'
+import type { CheckedOptions, Completion } from './options.js'
 
 export interface HandOverDeps extends Pick<CheckedOptions, 'complete' | 'sameSession'> {
   db: Db
@@ -24,16 +25,31 @@ export interface Decided {
 
 /**
  * Lets the host go on with what was proven, and follows its session to the id that it has there. By then the code is
- * used up and the asking session over: a fault here costs that, and grants nothing.
+ * used up and the asking session over: a fault here costs that, and grants nothing. Whoever ends sessions at the host
+ * is told either way: here they have ended.
  *
  * @returns what the client gets
  * @throws {Refusal} SESSION_ENDED
- * @throws {Error} if the host does not say where it went, stayed where it was, or went to a session that was seen before
+ * @throws {Error} if the host stayed where it was, or went to a session that was seen before
  */
-export async function handOver ({ complete, sameSession = false, db, sessions, host }: HandOverDeps, request: FastifyRequest, reply: FastifyReply, { askingId, session, endsOthers }: Decided): Promise<object> {
+export async function handOver (deps: HandOverDeps, request: FastifyRequest, reply: FastifyReply, decided: Decided): Promise<object> {
+  const { askingId, session: { userId, sessionId }, endsOthers } = decided
+  /** The session that the host must not end. */
+  let living = sessionId === askingId ? askingId : null
+  try {
+    const completion = await goOn(deps, request, reply, decided)
+    living = completion.sessionId
+    return completion.answer
+  } finally {
+    if (endsOthers) deps.host.end(userId, living)
+  }
+}
+
+async function goOn ({ complete, sameSession = false, db, sessions }: HandOverDeps, request: FastifyRequest, reply: FastifyReply, { askingId, session }: Decided): Promise<Completion> {
   const { userId, sessionId: proposedId } = session
-  const { sessionId, answer } = await complete(request, reply, { ...session, deviceId: session.otpDeviceId })
-  if (!isSoundId(sessionId)) throw new Error('countersign: complete() must answer "sessionId" as 1 to 255 bytes of text')
+  const completion = await complete(request, reply, { ...session, deviceId: session.otpDeviceId })
+  const { sessionId } = completion
+  requireId(sessionId, 'complete() must answer "sessionId"')
   if (sessionId === askingId && proposedId !== askingId) {
     throw new Error('countersign: complete() must move to a new session id: a copy of the old one that somebody made before would be verified with it (or say "sameSession: true", and read what that costs)')
   }
@@ -46,6 +62,5 @@ export async function handOver ({ complete, sameSession = false, db, sessions, h
     if (moved.outcome !== 'moved') throw new Refusal('SESSION_ENDED')
     sessions.started(moved.session)
   }
-  if (endsOthers) host.end(userId, sessionId)
-  return answer
+  return completion
 }

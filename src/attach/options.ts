@@ -17,18 +17,13 @@ export interface Identity {
   userId: string
   /** The host's own id of the session, or of whatever its tokens have in common. Never one that was used for another session of the user. */
   sessionId: string
-  /** When the password, or whatever the host goes by, was given (Unix seconds). By default: when the session was first seen here. */
-  authTime?: number
+  /** When the password, or whatever the host goes by, was given (Unix seconds). By default, and with null: when the session was first seen here. */
+  authTime?: number | null
   /**
    * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
    * then stays as old as it is.
    */
   proven?: { otpDeviceId: string | null, otpTime: number | null }
-}
-
-/** PostgreSQL's text has no NUL, and an index takes no more. */
-export function isSoundId (id: unknown): id is string {
-  return typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= 255 && !id.includes('\0')
 }
 
 /** The session that came of an accepted code, or of a removal. */
