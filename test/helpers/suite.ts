@@ -9,13 +9,17 @@ import { basename } from 'node:path'
 import t from 'tap'
 
 const TIMEOUT_SECONDS = 300
-/** These compare times of a few milliseconds: one after the other, once all the rest is done. */
-const ALONE = ['nobody-learns-which-usernames-exist', 'wrong-used-and-late-codes-are-answered-alike', 'a-rush-of-logins-slows-nobody-else']
+/** These compare times, or hold many requests against a bound: one after the other, once all the rest is done. */
+const ALONE = [
+  'nobody-learns-which-usernames-exist',
+  'wrong-used-and-late-codes-are-answered-alike',
+  'a-rush-of-logins-slows-nobody-else',
+  'an-ended-session-is-refused-by-every-replica-within-a-second'
+]
 
 const isAlone = (file: string) => ALONE.includes(basename(file, '.test.js'))
 
-/** A test waits about a third of its time, for Postgres or for what it started. */
-t.jobs = availableParallelism() + 1
+t.jobs = availableParallelism()
 // Each file has a time of its own.
 t.setTimeout(0)
 const files = process.argv.slice(2)
