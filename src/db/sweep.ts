@@ -9,17 +9,20 @@ const ENDED_SESSION_DAYS = 7
 /** The longest window of a budget is an hour. */
 const BUDGET_HOURS = 2
 
-const days = (count: number) => sql`clock_timestamp() - make_interval(days => ${count})`
+const HOUR_MS = 3_600_000
+const DAY_MS = 24 * HOUR_MS
 
 /** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
-function batches ({ table, hasAccounts }: Tx, eventsDays: number): Record<string, RawBuilder<unknown>> {
+function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Record<string, RawBuilder<unknown>> {
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
+  /** As a value: a clock that may be another at each row is looked up in no index, and the planner could not tell that little is that old. */
+  const ago = (ms: number) => sql`${new Date(now.getTime() - ms)}::timestamptz`
   return {
     // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
       with gone as (
-        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${days(ENDED_SESSION_DAYS)}`)} returning user_id, end_reason
+        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${ago(ENDED_SESSION_DAYS * DAY_MS)}`)} returning user_id, end_reason
       ),
       locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted'),
       told as (
@@ -30,12 +33,12 @@ function batches ({ table, hasAccounts }: Tx, eventsDays: number): Record<string
     // A pending device takes its recovery codes along.
     devices: sql`
       with gone as (
-        ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < clock_timestamp()`)} returning user_id, id
+        ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < ${ago(0)}`)} returning user_id, id
       ),
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
-    events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${days(eventsDays)}`),
-    ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < clock_timestamp() - make_interval(hours => ${BUDGET_HOURS})`) } : {})
+    events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${ago(eventsDays * DAY_MS)}`),
+    ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`) } : {})
   }
 }
 
@@ -48,10 +51,10 @@ export interface Swept {
 /** Takes away what is of no use any more, a batch of each kind. Null if another replica is doing so right now. */
 export async function sweep (db: Db, eventsDays: number): Promise<Swept | null> {
   return await inTransaction(db, async (tx) => {
-    const broom = await row<{ isMine: boolean }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine"`)
+    const broom = await row<{ isMine: boolean, now: Date }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", clock_timestamp() as now`)
     if (!broom!.isMine) return null
     const rowsByKind: Record<string, number> = {}
-    for (const [kind, statement] of Object.entries(batches(tx, eventsDays))) {
+    for (const [kind, statement] of Object.entries(batches(tx, broom!.now, eventsDays))) {
       const { numAffectedRows, rows } = await statement.execute(tx.kysely)
       rowsByKind[kind] = Number(numAffectedRows ?? rows.length)
     }
