@@ -3,7 +3,7 @@
  * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
- *   npm run bench -- --quick                   in under a minute, and rough
+ *   npm run bench -- --quick                   in some two minutes, and rough
  *   npm run bench -- --only session            one part: session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a CPU profile of each service
  */
