@@ -89,7 +89,7 @@ async function hashNewPassword (io: Io, { passwordMinLength }: Config, username:
   if (typed === '') throw new CommandError('Give the password at the prompt, or as a line of standard input.')
   if (io.isInteractive && await io.askSecret('Once more') !== typed) throw new CommandError('The two passwords differ.')
   const password = normalisePassword(typed)
-  const fault = passwordFault(password, username, passwordMinLength)
+  const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new CommandError(`Choose another password: this one is ${fault}.`)
   return await (await createHasher(1)).hash(password)
 }

@@ -1,9 +1,13 @@
-import { dictionary } from '@zxcvbn-ts/language-common'
 import { PASSWORD_MAX_LENGTH } from './passwords.js'
 import { usernameKey } from './usernames.js'
 
-/** The passwords that everybody tries first: a kept list of some fifty thousand. */
-const common = new Set(dictionary['passwords-common'] as string[])
+let common: Promise<ReadonlySet<string>> | undefined
+
+/** The passwords that everybody tries first: a kept list of some fifty thousand. Sixteen megabytes, so not before somebody chooses a password. */
+function commonPasswords (): Promise<ReadonlySet<string>> {
+  common ??= import('@zxcvbn-ts/language-common').then(({ dictionary }) => new Set(dictionary['passwords-common'] as string[]))
+  return common
+}
 
 export type PasswordFault = 'too short' | 'too long' | 'common' | 'the username'
 
@@ -13,10 +17,10 @@ export type PasswordFault = 'too short' | 'too long' | 'common' | 'the username'
  * @param password as `normalisePassword` gives it
  * @param minLength in characters
  */
-export function passwordFault (password: string, username: string, minLength: number): PasswordFault | null {
+export async function passwordFault (password: string, username: string, minLength: number): Promise<PasswordFault | null> {
   const length = [...password].length
   if (length < minLength) return 'too short'
   if (length > PASSWORD_MAX_LENGTH) return 'too long'
-  if (common.has(password.toLowerCase())) return 'common'
+  if ((await commonPasswords()).has(password.toLowerCase())) return 'common'
   return usernameKey(password) === usernameKey(username) ? 'the username' : null
 }

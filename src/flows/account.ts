@@ -52,7 +52,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   const username = await readUsername(db, userId)
   if (username === undefined) throw gone(deps, asking)
   const password = normalisePassword(next)
-  const fault = passwordFault(password, username, passwordMinLength)
+  const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
   const changed = await hasher.inTurn(async () => {
     const { version } = await askPassword(deps, username, current, asking)

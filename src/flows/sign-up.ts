@@ -23,7 +23,7 @@ export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, per
   const username = normaliseUsername(person.username)
   if (username === null) throw new Refusal('REQUEST_INVALID', { hint: 'The username is 1 to 150 letters, digits and @ . + - _' })
   const password = normalisePassword(person.password)
-  const fault = passwordFault(password, username, passwordMinLength)
+  const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
   const id = randomUUID()
   const made = await insertAccount(db, {

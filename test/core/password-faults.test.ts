@@ -27,17 +27,17 @@ const table = [
 ] as const
 
 t.test('P1 length in characters, a list of common ones, not the username', async (t) => {
-  for (const [what, password, fault] of table) t.equal(faultOf(password, { username: 'grace.hopper' }), fault, what)
+  for (const [what, password, fault] of table) t.equal(await faultOf(password, { username: 'grace.hopper' }), fault, what)
 })
 
 t.test('P1 no rules of composition: any character, any mix', async (t) => {
   const lone = ['kqzwxvjp', 'KQZWXVJP', '73920461', '!?§$%&/=', '        ', 'пожалуйста не', 'ありがとうございます', 'nul\0nul\0', 'tab\tnew\nline', '"\\\'`; --']
-  for (const password of lone) t.equal(faultOf(password), null, JSON.stringify(password))
+  for (const password of lone) t.equal(await faultOf(password), null, JSON.stringify(password))
 })
 
 t.test('P1 the least length is a setting', async (t) => {
-  t.equal(faultOf('kwzjvqxpkwzjvq', { minLength: 15 }), 'too short')
-  t.equal(faultOf('kwzjvqxpkwzjvqx', { minLength: 15 }), null)
+  t.equal(await faultOf('kwzjvqxpkwzjvq', { minLength: 15 }), 'too short')
+  t.equal(await faultOf('kwzjvqxpkwzjvqx', { minLength: 15 }), null)
 })
 
 t.test('P1 one text for one password, and only canonical equivalence', async (t) => {
@@ -51,5 +51,5 @@ t.test('P1 one text for one password, and only canonical equivalence', async (t)
 t.test('P1 every entry of the list is found as it stands', async (t) => {
   const list = dictionary['passwords-common'] as string[]
   t.ok(list.length > 3000, 'ASVS 6.2.4: at least the top 3000')
-  t.same(list.filter((password) => [...password].length >= 8 && faultOf(password) !== 'common'), [])
+  for (const password of list) if ([...password].length >= 8 && await faultOf(password) !== 'common') t.fail(password)
 })
