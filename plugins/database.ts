@@ -5,7 +5,7 @@ import fp from 'fastify-plugin'
 import { serviceMigrations } from '../migrations/index.js'
 import { ConfigError } from '../src/config.js'
 import { Refusal } from '../src/core/refusals.js'
-import { migrateUp, pendingMigrations } from '../src/db/migrate.js'
+import { isMigrated, migrateUp, pendingMigrations } from '../src/db/migrate.js'
 import { openEmbedded } from '../src/db/embedded.js'
 import type { Pool, PoolStats } from '../src/db/pool.js'
 import { isPooled, openPostgres } from '../src/db/postgres.js'
@@ -48,6 +48,11 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
 
   /** @throws {ConfigError} if there is something to migrate and only a pooler to do it through: several replicas would do it at once */
   async function migrateOnce (): Promise<void> {
+    if (!await isMigrated(opened.pool.dialect, serviceMigrations)) await migrateNow()
+    migrated = true
+  }
+
+  async function migrateNow (): Promise<void> {
     const isThroughPooler = url !== undefined && await isPooled(url)
     await opened.withMigrator(async ({ dialect }) => {
       if (isThroughPooler) {
@@ -57,7 +62,6 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
         for (const { name } of await migrateUp(dialect, serviceMigrations)) app.log.info({ name }, 'migrated')
       }
     })
-    migrated = true
   }
 
   /** A dependency may come up after us: until then /readyz says 503. A broken migration is another matter. */

@@ -1,5 +1,5 @@
 import {
-  Kysely, Migrator, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler,
+  Kysely, Migrator, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql,
   type CompiledQuery, type DatabaseConnection, type Dialect, type Driver, type Migration, type QueryResult
 } from 'kysely'
 
@@ -7,7 +7,6 @@ export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
 /** Our own names, so that a host that migrates with Kysely too keeps its list apart from ours. */
 const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
-
 function migrator (dialect: Dialect, migrations: Record<string, Migration>, schema?: string) {
   const db = new Kysely<unknown>({ dialect })
   return new Migrator({
@@ -27,6 +26,19 @@ function migrator (dialect: Dialect, migrations: Record<string, Migration>, sche
  */
 export async function migrateUp (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
   return report(await migrator(dialect, migrations, schema).migrateToLatest())
+}
+
+/**
+ * Whether all of these, and no others, are done: for two small statements. The migrator takes the lock and looks through
+ * the catalogue, only to find, at every start but the first, that there is nothing to do.
+ */
+export async function isMigrated (dialect: Dialect, migrations: Record<string, Migration>): Promise<boolean> {
+  const db = new Kysely<unknown>({ dialect })
+  const { rows: [list] } = await sql<{ oid: unknown }>`select to_regclass(${NAMES.migrationTableName}) as oid`.execute(db)
+  if (list?.oid === null) return false
+  const { rows } = await sql<{ name: string }>`select name from ${sql.table(NAMES.migrationTableName)}`.execute(db)
+  const done = new Set(rows.map(({ name }) => name))
+  return done.size === Object.keys(migrations).length && Object.keys(migrations).every((name) => done.has(name))
 }
 
 /** Takes back the newest migration. */

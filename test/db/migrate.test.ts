@@ -1,7 +1,7 @@
 import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
-import { migrateDown, migrateUp } from '../../src/db/migrate.js'
+import { isMigrated, migrateDown, migrateUp } from '../../src/db/migrate.js'
 import { openEmbedded } from '../../src/db/embedded.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
@@ -36,6 +36,20 @@ t.test('M1 up, down, up leaves nothing behind', async (t) => {
   t.same(await migrateDown(pool.dialect, serviceMigrations), [], 'and stops there')
   await migrateUp(pool.dialect, serviceMigrations)
   t.equal(await everything(), full, 'up makes the same again')
+})
+
+t.test('M1 it is known at a glance that there is nothing to do: these are done, and no others', async (t) => {
+  const [first = '', ...others] = Object.keys(serviceMigrations)
+  t.equal(await isMigrated(pool.dialect, serviceMigrations), true)
+  t.equal(await isMigrated(pool.dialect, { [first]: serviceMigrations[first]! }), false, 'a newer version was here')
+  t.equal(await isMigrated(pool.dialect, { ...serviceMigrations, later: serviceMigrations[first]! }), false)
+  for (let down = 0; down <= others.length; down++) {
+    await migrateDown(pool.dialect, serviceMigrations)
+    t.equal(await isMigrated(pool.dialect, serviceMigrations), false)
+  }
+  await query('drop table countersign_migration')
+  t.equal(await isMigrated(pool.dialect, serviceMigrations), false, 'an empty database')
+  await migrateUp(pool.dialect, serviceMigrations)
 })
 
 t.test('M4 every primary and unique key that decides a fact of the second factor contains the user', async (t) => {
