@@ -1,7 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
-import { toDataURL } from 'qrcode'
 import type { Standing } from '../../src/core/assurance.js'
 import type { Asking, SessionFacts } from '../../src/core/session.js'
 import { readStatus } from '../../src/db/enrolments.js'
@@ -123,6 +122,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       label: await label(userId),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
+    // Loaded then: each start would pay 50 ms for what each user asks for once.
+    const { toDataURL } = await import('qrcode')
     return await reply.code(201).send({
       message: `Scan the QR code, then send the first code to ${app.prefix}/login.`,
       ...enrolment,
