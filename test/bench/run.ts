@@ -92,12 +92,13 @@ async function main (): Promise<void> {
     // What one part leaves behind must not slow the next.
     const owner = createOwner()
     current = owner
+    const beganAtMs = performance.now()
     try {
       rows.push(...await work(await makeStage(owner, stores, values.profile), owner, values.quick ? quick : full))
     } finally {
       await owner.end()
     }
-    console.error(`${name}: done`)
+    console.error(`${name}: ${((performance.now() - beganAtMs) / 1000).toFixed(0)} s`)
   }
   console.log(table(rows))
   await mkdir('bench', { recursive: true })
