@@ -54,7 +54,7 @@ export const settings = Type.Object({
   ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Life of an access token.', { default: 300 }),
   REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Life of a refresh token: how long a session may idle.', { default: DAY_SECONDS }),
   SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: otpDefaults.sessionSeconds }),
-  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
+  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long, a minute at most, known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
   SIGN_UP: choice(['open', 'closed'], 'open', 'Whether POST /users is open to everyone.'),
   OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon', 'Name of the service that authenticator apps show.', { default: 'Countersign' }),
