@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process'
-import { mkdir, readdir, rename, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { temporaryFolder } from './temporary-folder.js'
@@ -7,35 +8,31 @@ import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
 const run = promisify(execFile)
-/** Compiling it takes seconds, on a busy machine minutes. */
-const PACK_MS = 300_000
+/** Compiling and downloading take seconds, on a busy machine minutes. */
+const MAKING_MS = 300_000
 
-/** One for each run of the tests: the files of a run share it. */
+/** One for each run of the tests: the files of a run share what is in it. */
 const RUN = resolve('build', 'packed', process.env['COUNTERSIGN_TEST_RUN'] ?? String(process.pid))
 
-let path: Promise<string> | undefined
-
-/** The package as `npm publish` would send it. @returns the tarball's path */
-export function packed (): Promise<string> {
-  path ??= pack()
-  return path
+/** A folder that the first of a run's files to ask for it fills, while the others wait. @returns its path */
+export async function sharedFolder (name: string, fill: (folder: string) => Promise<unknown>): Promise<string> {
+  const done = join(RUN, name)
+  const making = join(RUN, `${name}.making`)
+  await mkdir(RUN, { recursive: true })
+  const isFirst = await mkdir(making).then(() => true, () => false)
+  if (isFirst) {
+    await fill(making)
+    await symlink(making, done)
+  }
+  await until(`${name} to be made`, () => existsSync(done), MAKING_MS)
+  return done
 }
 
-async function pack (): Promise<string> {
-  const done = join(RUN, 'done')
-  const tarball = async () => {
-    const names = await readdir(done).catch(() => [])
-    return names[0] && join(done, names[0])
-  }
-  await mkdir(dirname(RUN), { recursive: true })
-  const isFirst = await mkdir(RUN).then(() => true, () => false)
-  if (isFirst) {
-    const making = join(RUN, 'making')
-    await mkdir(making)
-    await run('npm', ['pack', '--silent', '--pack-destination', making])
-    await rename(making, done)
-  }
-  return await until('the package to be packed', tarball, PACK_MS)
+/** The package as `npm publish` would send it. @returns the tarball's path */
+export async function packed (): Promise<string> {
+  const folder = await sharedFolder('tarball', (into) => run('npm', ['pack', '--silent', '--pack-destination', into]))
+  const [name = ''] = await readdir(folder)
+  return join(folder, name)
 }
 
 export interface Project {
@@ -48,23 +45,26 @@ export interface Project {
  * A folder of its own with the package in it, as anybody gets it from the registry.
  *
  * @param packages `name@version`
- * @param files texts by name; a `package.json` of its own to begin with
+ * @param files texts by name
  */
 export async function projectWith (t: Owner, packages: string[], files: Record<string, string> = {}): Promise<Project> {
-  const tarball = await packed()
-  const folder = await temporaryFolder(t)
+  const project = await projectAt(await temporaryFolder(t), files)
+  await install(project, [await packed(), ...packages])
+  return project
+}
+
+/** @param files texts by name; beside them stands a `package.json` of ES modules */
+export async function projectAt (folder: string, files: Record<string, string> = {}): Promise<Project> {
   const texts = { 'package.json': '{ "name": "host", "private": true, "type": "module" }', ...files }
   for (const [name, text] of Object.entries(texts)) {
     await mkdir(dirname(join(folder, name)), { recursive: true })
     await writeFile(join(folder, name), text)
   }
-  const project: Project = {
+  return {
     folder,
     run: async (program, args, env = {}) => await run(program, args, { cwd: folder, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env } })
       .then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), ({ code, stdout, stderr }) => ({ code, stdout, stderr }))
   }
-  await install(project, [tarball, ...packages])
-  return project
 }
 
 /** What was downloaded once is not asked for again. */

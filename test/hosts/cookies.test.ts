@@ -11,7 +11,7 @@ await need('postgres')
 const redisUrl = await need('redis')
 t.setTimeout(600_000)
 
-const installed = await installHost(t, 'cookies', ['fastify', '@fastify/cookie@11.1.5', '@fastify/session@11.1.3', 'ioredis', 'pg'])
+const installed = await installHost(t, 'cookies')
 const env = {
   REDIS_URL: redisUrl,
   PREFIX: `test_${randomBytes(6).toString('hex')}:`,

@@ -1,16 +1,21 @@
+import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { freshDatabase } from '../helpers/database.js'
 import type { TestClock } from '../helpers/clock.js'
+import { freshDatabase } from '../helpers/database.js'
 import { startNode, type NodeProcess } from '../helpers/node-process.js'
-import { projectWith, type Project } from '../helpers/package.js'
+import { install, packed, projectAt, sharedFolder, type Project } from '../helpers/package.js'
 import type { Owner } from '../helpers/teardown.js'
 
 const SOURCES = join('test', 'hosts')
+/** What the hosts have installed beside the package, together: as the repository has it, or of a version that it has no use for. */
+const PACKAGES = [
+  'fastify', 'pg', 'ioredis', 'kysely@0.28.18', '@electric-sql/pglite',
+  '@fastify/jwt', 'jose@6.2.18', '@fastify/cookie@11.1.5', '@fastify/session@11.1.3',
+  'zod@4.6.7', 'fastify-type-provider-zod@7.0.0', 'typescript', '@types/node', '@types/pg'
+]
 const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string> }
-
-/** As the repository has it, or as said: `name@version`. */
-export const versioned = (names: string[]) => names.map((name) => name.lastIndexOf('@') > 0 ? name : `${name}@${devDependencies[name]}`)
+const versioned = (name: string) => name.lastIndexOf('@') > 0 ? name : `${name}@${devDependencies[name]}`
 
 export interface Installed extends Project {
   databaseUrl: string
@@ -19,16 +24,22 @@ export interface Installed extends Project {
   start (env: Record<string, string>, script?: string): Promise<{ base: string, process: NodeProcess }>
 }
 
-/** A host of this folder, in a folder of its own, with the package and what else it needs. */
-export async function hostFolder (t: Owner, name: string, packages: string[]): Promise<Project> {
+/** A host in a folder of its own, below one with the package and what hosts need: installed once, since that is most of the work. */
+export async function hostWith (files: Record<string, string>): Promise<Project> {
+  const shared = await sharedFolder('hosts', async (folder) => install(await projectAt(folder), [await packed(), ...PACKAGES.map(versioned)]))
+  return await projectAt(join(shared, randomBytes(6).toString('hex')), files)
+}
+
+/** A host of this folder. */
+export async function hostFolder (name: string): Promise<Project> {
   const files: Record<string, string> = {}
   for (const file of await readdir(join(SOURCES, name))) files[file] = await readFile(join(SOURCES, name, file), 'utf8')
-  return await projectWith(t, versioned(packages), files)
+  return await hostWith(files)
 }
 
 /** The same to be started, with a database of its own, whose clock a test moves. */
-export async function installHost (t: Owner, name: string, packages: string[]): Promise<Installed> {
-  return await startable(t, await hostFolder(t, name, packages))
+export async function installHost (t: Owner, name: string): Promise<Installed> {
+  return await startable(t, await hostFolder(name))
 }
 
 export async function startable (t: Owner, project: Project): Promise<Installed> {

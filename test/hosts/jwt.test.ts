@@ -10,7 +10,7 @@ import { wholeFlow } from './whole-flow.js'
 await need('postgres')
 t.setTimeout(600_000)
 
-const installed = await installHost(t, 'jwt', ['fastify', '@fastify/jwt', 'pg'])
+const installed = await installHost(t, 'jwt')
 const { base } = await installed.start({ JWT_SECRET: randomBytes(32).toString('hex'), SEAL_KEYS: freshKeys()['SEAL_KEYS']! })
 const password = 'correct horse battery staple'
 await visitorAt([base]).ask('POST', '/sign-up', { name: 'ada', password })

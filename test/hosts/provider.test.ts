@@ -28,7 +28,7 @@ function tokenFor (name: string): string {
   return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`
 }
 
-const installed = await installHost(t, 'provider', ['fastify', 'jose@6.2.18', 'pg'])
+const installed = await installHost(t, 'provider')
 const { base } = await installed.start({ JWKS_URL: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/`, SEAL_KEYS: freshKeys()['SEAL_KEYS']! })
 
 t.test('the whole flow', async (t) => {

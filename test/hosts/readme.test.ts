@@ -4,9 +4,8 @@ import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { blocksAfter } from '../helpers/doc-blocks.js'
 import { need } from '../helpers/need.js'
-import { projectWith } from '../helpers/package.js'
 import { freshKeys } from '../helpers/settings.js'
-import { startable, versioned } from './host.js'
+import { hostWith, startable } from './host.js'
 import { visitorAt } from './visitor.js'
 import { wholeFlow } from './whole-flow.js'
 
@@ -38,7 +37,7 @@ console.log('listening on ' + await app.listen({ port: 0 }))
 t.test('it is twenty lines, and they hold', async (t) => {
   const lines = snippet.split('\n').filter((line) => line.trim() !== '').length
   t.ok(lines > 10 && lines <= MOST_LINES, `${lines} lines`)
-  const project = await projectWith(t, versioned(['fastify', '@fastify/jwt', 'pg']), {
+  const project = await hostWith({
     'server.js': `${app}\n${snippet}\n${more}`
   })
   const { clock, start } = await startable(t, project)

@@ -10,10 +10,10 @@ import { wholeFlow } from './whole-flow.js'
 await need('postgres')
 t.setTimeout(600_000)
 
-const installed = await installHost(t, 'strict', ['fastify', 'kysely@0.28.18', 'pg', 'zod@4.6.7', 'fastify-type-provider-zod@7.0.0', 'typescript', '@types/node', '@types/pg', '@electric-sql/pglite'])
+const installed = await installHost(t, 'strict')
 
 t.test('it compiles, with the types of libraries checked too; what is wrong does not', async (t) => {
-  t.same(await installed.run(join('node_modules', '.bin', 'tsc'), []), { code: 0, stdout: '', stderr: '' })
+  t.same(await installed.run(join('..', 'node_modules', '.bin', 'tsc'), []), { code: 0, stdout: '', stderr: '' })
 })
 
 t.test('the whole flow', async (t) => {

@@ -5,7 +5,7 @@ import { hostFolder } from './host.js'
 t.setTimeout(600_000)
 
 t.test("a host's own test passes", async (t) => {
-  const { run } = await hostFolder(t, 'testing', ['fastify', '@electric-sql/pglite'])
+  const { run } = await hostFolder('testing')
   const { code, stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', 'second-factor.test.js'])
   t.match(stdout, /^# pass 1$/m, stdout)
   t.equal(code, 0)
