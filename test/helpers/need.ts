@@ -3,7 +3,7 @@ import { findProgram } from './programs.js'
 import { stores } from './stores.js'
 
 /** What a test file may need that `npm ci` does not bring: where to find it, and what to say if it is not there. */
-const needs = {
+export const needs = {
   postgres: { find: async () => (await stores()).databaseUrl, missing: 'needs PostgreSQL: set DATABASE_URL, or let one answer on 127.0.0.1:5432' },
   redis: { find: async () => (await stores()).redisUrl, missing: 'needs Redis: set REDIS_URL, or let one answer on 127.0.0.1:6379' },
   initdb: { find: async () => findProgram('initdb'), missing: 'needs the programs of a PostgreSQL server (initdb)' },

@@ -96,13 +96,18 @@ export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Per
  * @returns for how long the replica still began to let requests in, in milliseconds; 0 if it did not
  */
 export async function servedFromNow (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
-  const endedAtMs = performance.now()
+  return await servedUntil(401, replica, person)
+}
+
+/** The same until it answers otherwise: 503 where it cannot know. */
+export async function servedUntil (last: 401 | 503, replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
+  const fromMs = performance.now()
   let lastServedMs = 0
-  await until('the replica to refuse an ended session', async () => {
+  await until(`the replica to answer ${last}`, async () => {
     const beganAtMs = performance.now()
     const status = await guarded(replica, person)
-    if (status === 200) lastServedMs = beganAtMs - endedAtMs
-    return status === 401
+    if (status === 200) lastServedMs = beganAtMs - fromMs
+    return status === last
   })
   return lastServedMs
 }

@@ -47,16 +47,19 @@ t.test('E5 each decision of this process is told once it is committed, and none 
 t.test('what its listener throws is logged and blocks nothing; a listener that never ends blocks nothing', async (t) => {
   const fresh = await freshApp(t, {}, { namespace })
   let called = 0
+  const logged: unknown[] = []
   const app = await listening(t, fresh, (event) => {
     called++
     if (event.kind === 'signed_up') throw new Error('thrown')
     if (called % 2 === 0) return Promise.reject(new Error('rejected'))
     return new Promise(() => {})
   })
+  app.log.error = (line: unknown) => { logged.push(line) }
   const ada = await signUp(app)
   for (let i = 0; i < 5; i++) expect(200, await ada.login())
   await until('six calls', () => called === 6)
-  t.pass('and the process lives')
+  await until('what was thrown and what was rejected to be logged', () => logged.length === 4)
+  t.match(logged, [{ err: { message: 'thrown' } }, ...Array(3).fill({ err: { message: 'rejected' } })])
 })
 
 t.test('50 at once: each event once, none lost', async (t) => {

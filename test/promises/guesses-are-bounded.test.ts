@@ -58,6 +58,16 @@ t.test('T10 nor does a verified session judge more than five, then it ends', asy
 })
 
 t.test('T10 nor a pending device more than ten, then it is gone with its codes', async (t) => {
+  const gil = await signUp(app, 'gil')
+  await gil.login()
+  await gil.create()
+  for (const [before, status] of [[9, 200], [10, 400]] as const) {
+    await db.query('update otp_device set failures = $2 where user_id = $1', [userId(gil), before])
+    const { isPending } = (await gil.request('GET', '/totp/status')).json()
+    t.equal(isPending, status === 200, `after ${before}`)
+    if (status === 400) t.equal((await gil.verify(await gil.code(0))).statusCode, 400, 'the right one as the eleventh is not looked at')
+  }
+
   const fay = await signUp(app, 'fay')
   await fay.login()
   await fay.create()

@@ -53,7 +53,7 @@ t.test('T6 R7 a new key first, the old one dropped later: every code printed bef
 
 t.test('T6 no session is lost meanwhile, and no replica is cut off', async (t) => {
   const fay = await (await signUp(before, 'fay')).enrol()
-  for (const app of [before, during]) {
+  for (const app of [before, during, await another({ SEAL_KEYS: newKey! })]) {
     const there = fay.elsewhere(app)
     there.access = fay.access
     t.equal(outcome(await there.request('GET', '/account')), '200')
