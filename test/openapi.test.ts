@@ -11,7 +11,7 @@ import { expect, signUp, type Person } from './helpers/person.js'
 const { app, clock } = await freshApp(t)
 const operations = operationsOf(app)
 
-t.test('openapi.json is what the app serves: `npm run openapi` writes it anew', async (t) => {
+t.test('openapi.json is what the app serves: `npm run docs` writes it anew', async (t) => {
   t.equal(await readFile('openapi.json', 'utf8'), openapiText(app))
   const served = await app.inject('/openapi.json')
   t.equal(served.statusCode, 200)
