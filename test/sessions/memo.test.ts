@@ -90,7 +90,7 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
   t.ok(memo.alive('bob', '149999'))
 })
 
-t.test('O5 what is not trusted any more is forgotten, asked about or not', async (t) => {
+t.test('O8 what is not trusted any more is forgotten, asked about or not', async (t) => {
   let nowMs = 0
   const memo = new Memo(() => nowMs)
   memo.coveredFromNow()

@@ -1,6 +1,6 @@
 /**
  * `npm run soak`: verified sessions, logins, refreshes and wrong codes mixed, on one service with a PostgreSQL and a
- * Redis of its own, for long. First finds out how much the machine can do, then goes on at 70 % of that. Prints a line
+ * Redis of its own, for long (O8). First finds out how much the machine can do, then goes on at 70 % of that. Prints a line
  * for each minute and a verdict; exits with 1 if something was answered wrongly or grew.
  *
  *   npm run soak -- --minutes 30 --per-second 200

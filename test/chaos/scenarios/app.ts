@@ -54,13 +54,13 @@ const killed = (times: number) => async (stage: Stage): Promise<Seen> => {
 
 export const appScenarios: Scenario[] = [
   {
-    name: 'One replica killed once (SIGKILL), at a random moment',
+    name: 'O7 One replica killed once (SIGKILL), at a random moment',
     isQuick: true,
     stage: { replicas: 0 },
     run: killed(1)
   },
   {
-    name: 'Two replicas killed a hundred times, at random moments',
+    name: 'O7 Two replicas killed a hundred times, at random moments',
     stage: { replicas: 0 },
     run: killed(100)
   }

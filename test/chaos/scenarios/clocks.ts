@@ -63,8 +63,8 @@ const steps = (fromSeconds: number, toSeconds: number) => async (stage: Stage): 
 const STAGE = { replicas: 0 }
 
 export const clockScenarios: Scenario[] = [
-  { name: 'Clocks: a replica 30 s ahead from its start', stage: STAGE, run: steps(30, 30) },
-  { name: 'Clocks: a replica 30 s behind from its start', stage: STAGE, run: steps(-30, -30) },
-  { name: 'Clocks: a replica steps back by 120 s', stage: STAGE, run: steps(0, -120) },
-  { name: 'Clocks: a replica steps ahead by 90 s', stage: STAGE, run: steps(0, 90) }
+  { name: 'T15 Clocks: a replica 30 s ahead from its start', stage: STAGE, run: steps(30, 30) },
+  { name: 'T15 Clocks: a replica 30 s behind from its start', stage: STAGE, run: steps(-30, -30) },
+  { name: 'T15 Clocks: a replica steps back by 120 s', stage: STAGE, run: steps(0, -120) },
+  { name: 'T15 Clocks: a replica steps ahead by 90 s', stage: STAGE, run: steps(0, 90) }
 ]

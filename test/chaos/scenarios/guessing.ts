@@ -107,5 +107,5 @@ async function guessing (stage: Stage): Promise<Seen> {
 }
 
 export const guessingScenarios: Scenario[] = [
-  { name: 'Somebody who has only the password guesses codes at full speed', run: guessing }
+  { name: 'T10 Somebody who has only the password guesses codes at full speed', run: guessing }
 ]

@@ -30,5 +30,5 @@ async function throughPgbouncer (stage: Stage): Promise<Seen> {
 }
 
 export const pgbouncerScenarios: Scenario[] = [
-  { name: 'pgbouncer in transaction mode in between', stage: { replicas: 0 }, run: throughPgbouncer }
+  { name: 'M2 pgbouncer in transaction mode in between', stage: { replicas: 0 }, run: throughPgbouncer }
 ]

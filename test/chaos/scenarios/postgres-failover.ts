@@ -73,5 +73,5 @@ async function endsAreTold (bases: string[], { username, password }: { username:
 }
 
 export const postgresFailoverScenarios: Scenario[] = [
-  { name: 'Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 0, postgresOptions: IN_MEMORY }, run: failover }
+  { name: 'O3 J5 Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 0, postgresOptions: IN_MEMORY }, run: failover }
 ]

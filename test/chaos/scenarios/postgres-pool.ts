@@ -45,9 +45,9 @@ async function poolFull (stage: Stage): Promise<Seen> {
 }
 
 export const postgresPoolScenarios: Scenario[] = [
-  { name: 'Postgres pool of 2 full: its statements wait for a lock', stage: { settings: { DATABASE_POOL_SIZE: '2' } }, run: poolFull },
+  { name: 'O3 Postgres pool of 2 full: its statements wait for a lock', stage: { settings: { DATABASE_POOL_SIZE: '2' } }, run: poolFull },
   {
-    name: 'Postgres restarted',
+    name: 'O3 Postgres restarted',
     run: (stage) => underLoad(stage, {
       judge: orUnavailable,
       p99Ms: 1_500,

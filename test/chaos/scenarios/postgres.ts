@@ -22,24 +22,24 @@ const slow = (delayMs: number): PostgresFault => ({
 })
 
 export const postgresScenarios: Scenario[] = [
-  scenario('Postgres stopped fast', { begin: ({ postgres }) => postgres.stop('fast'), end: ({ postgres }) => postgres.start() }),
-  scenario('Postgres stopped immediate', { begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() }, { ...KILLED, isQuick: true }),
-  scenario('Postgres killed (SIGKILL to all of it)', { begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() }, KILLED),
-  scenario('Postgres paused (SIGSTOP to all of it)', { begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() }),
-  scenario('Postgres half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }),
-  scenario('Postgres slow by 100 ms', slow(100)),
-  scenario('Postgres slow by 500 ms', slow(500)),
-  scenario('Postgres loses 5 % of what is sent', {
+  scenario('O3 Postgres stopped fast', { begin: ({ postgres }) => postgres.stop('fast'), end: ({ postgres }) => postgres.start() }),
+  scenario('O3 T5 Postgres stopped immediate', { begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() }, { ...KILLED, isQuick: true }),
+  scenario('O3 Postgres killed (SIGKILL to all of it)', { begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() }, KILLED),
+  scenario('O3 Postgres paused (SIGSTOP to all of it)', { begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() }),
+  scenario('O4 Postgres half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }),
+  scenario('O4 Postgres slow by 100 ms', slow(100)),
+  scenario('O4 Postgres slow by 500 ms', slow(500)),
+  scenario('O4 Postgres loses 5 % of what is sent', {
     isAway: false,
     begin: networks((network) => { network.lossShare = 0.05 }),
     end: networks((network) => { network.lossShare = 0 })
   }),
-  scenario('Postgres and Redis both killed', {
+  scenario('O3 Postgres and Redis both killed', {
     begin: async ({ postgres, redis }) => { await Promise.all([postgres.kill(), redis.kill()]) },
     end: async ({ postgres, redis }) => { await Promise.all([postgres.start(), redis.restart()]) }
   }, KILLED),
   {
-    name: "One user's row locked for 10 s",
+    name: "O3 One user's row locked for 10 s",
     async run (stage) {
       const [victim, ...others] = stage.people
       const holder = new pg.Client({ connectionString: stage.postgres.url })

@@ -27,7 +27,7 @@ const bystander = ({ people }: Stage): Person => people[WITNESSES]!
 
 export const redisClusterScenarios: Scenario[] = [
   {
-    name: 'Redis Cluster 3+3: a master killed',
+    name: 'O2 Redis Cluster 3+3: a master killed',
     stage: STAGE,
     async run (stage) {
       const cluster = await startCluster({ teardown: stage.undo })
@@ -45,7 +45,7 @@ export const redisClusterScenarios: Scenario[] = [
     }
   },
   {
-    name: 'Redis Cluster 3+3: a failover that loses an acknowledged write',
+    name: 'O2 T5 Redis Cluster 3+3: a failover that loses an acknowledged write',
     stage: STAGE,
     async run (stage) {
       const cluster = await startCluster({ teardown: stage.undo })
@@ -83,7 +83,7 @@ export const redisClusterScenarios: Scenario[] = [
     }
   },
   {
-    name: 'Redis Sentinel: the master killed',
+    name: 'O2 Redis Sentinel: the master killed',
     stage: STAGE,
     async run (stage) {
       const watched = await startSentinels({ teardown: stage.undo })

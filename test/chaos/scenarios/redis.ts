@@ -61,23 +61,23 @@ function loading (): Fault {
 }
 
 export const redisScenarios: Scenario[] = [
-  scenario('Redis killed, started again empty', { begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() }, QUICK),
-  scenario('Redis paused (SIGSTOP)', { begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() }, QUICK),
-  scenario('Redis flushed, over and over', flushing(), QUICK),
-  scenario('Redis out of memory (maxmemory 1)', { begin: tell('CONFIG', 'SET', 'maxmemory', '1'), end: tell('CONFIG', 'SET', 'maxmemory', '0') }),
-  scenario('Redis a read-only replica of a dead master', {
+  scenario('O1 Redis killed, started again empty', { begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() }, QUICK),
+  scenario('O1 Redis paused (SIGSTOP)', { begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() }, QUICK),
+  scenario('O1 Redis flushed, over and over', flushing(), QUICK),
+  scenario('O1 Redis out of memory (maxmemory 1)', { begin: tell('CONFIG', 'SET', 'maxmemory', '1'), end: tell('CONFIG', 'SET', 'maxmemory', '0') }),
+  scenario('O1 Redis a read-only replica of a dead master', {
     begin: async ({ redis }) => await redisCli(redis.port, 'REPLICAOF', '127.0.0.1', String(await freePort())),
     end: tell('REPLICAOF', 'NO', 'ONE')
   }),
-  scenario('Redis loading an old snapshot', loading(), { stage: { redisArgs: SLOW_TO_LOAD } }),
-  scenario('Redis CLIENT PAUSE ALL', clientPause('ALL')),
-  scenario('Redis CLIENT PAUSE WRITE', clientPause('WRITE')),
-  scenario('Redis slow by 100 ms', { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }),
-  scenario('Redis slow by 500 ms', { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }),
-  scenario('Redis loses 5 % of what is sent', {
+  scenario('O1 Redis loading an old snapshot', loading(), { stage: { redisArgs: SLOW_TO_LOAD } }),
+  scenario('O1 Redis CLIENT PAUSE ALL', clientPause('ALL')),
+  scenario('O1 Redis CLIENT PAUSE WRITE', clientPause('WRITE')),
+  scenario('O4 Redis slow by 100 ms', { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario('O4 Redis slow by 500 ms', { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario('O4 Redis loses 5 % of what is sent', {
     isPartial: true,
     begin: networks((network) => { network.lossShare = 0.05 }),
     end: networks((network) => { network.lossShare = 0 })
   }),
-  scenario('Redis half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) })
+  scenario('O4 Redis half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) })
 ]

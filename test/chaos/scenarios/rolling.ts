@@ -91,6 +91,6 @@ async function drains ({ replicas: [replica], people }: Stage): Promise<Seen> {
 }
 
 export const rollingScenarios: Scenario[] = [
-  { name: 'SIGTERM with logins, idle sockets and a never-ending body under way', run: drains },
-  { name: 'Rolling restart of two replicas behind HAProxy, over and over', run: rolling }
+  { name: 'O5 SIGTERM with logins, idle sockets and a never-ending body under way', run: drains },
+  { name: 'O5 Rolling restart of two replicas behind HAProxy, over and over', run: rolling }
 ]

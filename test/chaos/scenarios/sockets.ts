@@ -77,6 +77,6 @@ async function idleSockets (stage: Stage): Promise<Seen> {
 }
 
 export const socketScenarios: Scenario[] = [
-  { name: 'Slow headers, slow and never-ending bodies', run: slowRequests },
-  { name: 'A thousand idle sockets', run: idleSockets }
+  { name: 'O6 Slow headers, slow and never-ending bodies', run: slowRequests },
+  { name: 'O6 A thousand idle sockets', run: idleSockets }
 ]
