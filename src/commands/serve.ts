@@ -22,7 +22,7 @@ const listening: Record<string, readonly [host: string, must: string]> = {
 /**
  * Listens, until a signal: then answers what is under way, and closes.
  *
- * @throws ConfigError where there is nothing to listen on
+ * @throws ConfigError where there is nothing to listen on; all is closed by then
  */
 export async function serve (config: Config): Promise<void> {
   const app = await buildApp(config)
@@ -37,8 +37,16 @@ export async function serve (config: Config): Promise<void> {
     if (signal === 'SIGINT') for (const one of [app, ops]) one?.leaveAtOnce()
     end.close()
   })
-  await listen(app, config.port, config.host)
-  if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+  try {
+    await listen(app, config.port, config.host)
+    if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+  } catch (error) {
+    // Whoever called may go on, or end when nothing is open any more; and how it ends is theirs to say.
+    end.uninstall()
+    for (const one of [app, ops]) one?.leaveAtOnce()
+    await Promise.all([app.close(), ops?.close()])
+    throw error
+  }
 }
 
 /** Tells of the first signal to end; a second one that is not the same ends the process. */
