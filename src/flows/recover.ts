@@ -37,7 +37,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
  * be guessed: whatever has that shape is an attempt like the digits of an app, spent before it is looked at.
  */
 async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt> {
-  const { db, locks, sessions, tally } = deps
+  const { db, locks, tally } = deps
   const { userId, otpDeviceId } = asking.standing
   const locked = (seconds: number) => {
     tally.count('codes_total', ['recovery', 'locked'])
@@ -46,7 +46,7 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) throw locked(knownLock)
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw gone({ sessions }, asking)
+  if (!spent.alive) throw gone(deps, asking)
   if (spent.lockedSeconds === 0) return spent
   lock(deps, asking, spent.lockedSeconds)
   throw locked(spent.lockedSeconds)
@@ -72,7 +72,7 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): P
   const replaced = await replaceRecoveryCodes(db, asking, digestsOf(await deps.digestKey(), userId, codes))
   if (replaced === null) {
     const { confirmedDevices } = await readStatus(db, userId, sessionId)
-    throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')
+    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : gone(deps, asking)
   }
   sessions.ended(userId, replaced.endedIds)
   tally.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)

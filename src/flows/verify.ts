@@ -4,7 +4,7 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { checkTotp, normaliseTotp } from '../core/totp.js'
 import { commitVerified, refuseAttempt, spendAttempt, type JudgedDevice, type SpentAttempt } from '../db/attempts.js'
 import { commitConfirmed } from '../db/enrolments.js'
-import { announce, nextSessionId, type OtpDeps } from './deps.js'
+import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 
 /**
  * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
@@ -32,7 +32,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw ended(deps, asking)
+  if (!spent.alive) throw gone(deps, asking)
   if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
   if (spent.lockedSeconds > 0) {
     lock(deps, asking, spent.lockedSeconds)
@@ -59,7 +59,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   count(used || match !== null ? 'replayed' : 'refused')
   const refused = await refuseAttempt(db, asking, spent)
   if (refused.sessionSpent) tally.count('sessions_ended_total', ['spent'])
-  if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
+  if (refused.sessionSpent || !refused.alive) throw gone(deps, asking)
   judgedCodes.add(userId, sessionId, code)
   if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
     lock(deps, asking, lockSeconds(spent.failures))
@@ -97,8 +97,3 @@ export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { u
 
 /** What became of a code, for counting. */
 type Outcome = 'accepted' | 'refused' | 'replayed' | 'repeated' | 'locked' | 'malformed'
-
-function ended ({ sessions }: OtpDeps, { standing: { userId, sessionId } }: Asking): Refusal {
-  sessions.ended(userId, [sessionId])
-  return new Refusal('SESSION_ENDED')
-}
