@@ -7,18 +7,17 @@ import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
-import { lock } from './verify.js'
+import { freed, lock } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, locks, judgedCodes, settings, tally } = deps
+  const { db, settings, tally } = deps
   const { userId } = asking.standing
   const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
   const digest = await digestOf(deps, userId, text, spent)
   const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, nextSessionId(deps, asking), settings)
   if (committed !== null) {
-    locks.freed(userId)
-    judgedCodes.freed(userId)
+    freed(deps, userId)
     tally.count('codes_total', ['recovery', 'accepted'])
     tally.count('recovery_codes_left_total', [String(committed.codesLeft)])
     return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }

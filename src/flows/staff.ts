@@ -3,10 +3,12 @@ import { Refusal } from '../core/refusals.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { changeReferences, resetFactors, setActive, unlock, type Actor, type Changed, type References } from '../db/staff.js'
 import type { Db } from '../db/tables.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
 import { gone } from './deps.js'
 import type { Locks } from './locks.js'
+import { freed } from './verify.js'
 
 export interface StaffDeps {
   db: Db
@@ -14,6 +16,7 @@ export interface StaffDeps {
   /** Told of ends after the commit; the command line has no session to tell, replicas learn from the rows. */
   sessions: Pick<Sessions, 'ended'>
   locks: Pick<Locks, 'freed'>
+  judgedCodes: Pick<JudgedCodes, 'freed'>
   tally: Tally
 }
 
@@ -77,7 +80,7 @@ function concluded<Value> (deps: StaffDeps, actor: Actor, userId: string, change
     case 'protected': throw new Refusal('STAFF_PROTECTED')
     case 'done':
       deps.sessions.ended(userId, changed.endedIds)
-      deps.locks.freed(userId)
+      freed(deps, userId)
       if (changed.endedIds.length > 0) deps.tally.count('sessions_ended_total', [reason], changed.endedIds.length)
   }
 }

@@ -4,7 +4,9 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { checkTotp, normaliseTotp } from '../core/totp.js'
 import { commitVerified, refuseAttempt, spendAttempt, type JudgedDevice, type SpentAttempt } from '../db/attempts.js'
 import { commitConfirmed } from '../db/enrolments.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
+import type { Locks } from './locks.js'
 
 /**
  * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
@@ -49,8 +51,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
       : await commitVerified(db, asking, match, spent.version, newSessionId, settings)
   if (committed !== null) {
     judgedCodes.add(userId, committed.standing.sessionId, code)
-    locks.freed(userId)
-    judgedCodes.freed(userId)
+    freed(deps, userId)
     count('accepted')
     const reason = match?.pending === true ? 'enabled' : 'verified'
     return { session: announce(deps, asking, committed, reason), reason }
@@ -93,6 +94,12 @@ export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
 export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
   locks.locked(userId, seconds)
   judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
+}
+
+/** The same for a lock that is over before its time. */
+export function freed ({ locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> }, userId: string): void {
+  locks.freed(userId)
+  judgedCodes.freed(userId)
 }
 
 /** What became of a code, for counting. */
