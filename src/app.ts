@@ -158,10 +158,14 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   return app
 }
 
-/** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. */
+/** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. Closes with the app, whoever closes that. */
 export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
   const ops = await createHttp(config)
   await ops.register(opsRoutes, { readiness: app.readiness, metrics: () => app.metrics.text() })
+  app.addHook('onClose', async () => {
+    ops.leaveAtOnce()
+    await ops.close()
+  })
   return ops
 }
 

@@ -27,7 +27,8 @@ const listening: Record<string, readonly [host: string, must: string]> = {
 export async function serve (config: Config): Promise<void> {
   const app = await buildApp(config)
   const ops = config.opsPort === undefined ? null : await buildOps(app, config)
-  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
+  // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
+  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT', 'beforeExit'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
     await Promise.all([app.close(), ops?.close()])
   })
@@ -41,8 +42,6 @@ export async function serve (config: Config): Promise<void> {
     await listen(app, config.port, config.host)
     if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
   } catch (error) {
-    // Whoever called may go on, or end when nothing is open any more; and how it ends is theirs to say.
-    end.uninstall()
     for (const one of [app, ops]) one?.leaveAtOnce()
     await Promise.all([app.close(), ops?.close()])
     throw error
