@@ -1,13 +1,12 @@
-import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
 import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { refuseAttempt, spendAttempt, type SpentAttempt } from '../db/attempts.js'
+import { spendAttempt, type SpentAttempt } from '../db/attempts.js'
 import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
-import { freed, lock } from './verify.js'
+import { freed, isPaid, lock, noteRefused } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
@@ -25,9 +24,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
   tally.count('codes_total', ['recovery', 'refused'])
   if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : gone(deps, asking)
 
-  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, 'recovery_refused')
-  if (sessionSpent || !alive) throw gone(deps, asking)
-  if (!spent.verified && isPaid(spent) && spent.failures >= FREE_FAILURES) lock(deps, asking, lockSeconds(spent.failures))
+  await noteRefused(deps, asking, spent, 'recovery_refused')
   throw new Refusal('RECOVERY_CODE_INVALID')
 }
 
@@ -49,11 +46,6 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   if (spent.lockedSeconds === 0) return spent
   lock(deps, asking, spent.lockedSeconds)
   throw locked(spent.lockedSeconds)
-}
-
-/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
-function isPaid ({ devices }: SpentAttempt): boolean {
-  return devices.some(({ pending }) => !pending)
 }
 
 /** What to look for; null if the text is no code, or a weak one that could not be paid for. */

@@ -58,14 +58,8 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   count(used || match !== null ? 'replayed' : 'refused')
-  const refused = await refuseAttempt(db, asking, spent)
-  if (refused.sessionSpent) tally.count('sessions_ended_total', ['spent'])
-  if (refused.sessionSpent || !refused.alive) throw gone(deps, asking)
+  await noteRefused(deps, asking, spent)
   judgedCodes.add(userId, sessionId, code)
-  if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
-    lock(deps, asking, lockSeconds(spent.failures))
-    tally.count('locks_total', [])
-  }
   throw new Refusal('OTP_INVALID')
 }
 
@@ -88,6 +82,22 @@ function judge ({ seal, settings: { window } }: OtpDeps, { standing: { userId } 
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
+}
+
+/** Writes down that a code was refused, and what comes of it: a lock, or the end of a verified session. Throws where the asking session is over. */
+export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<void> {
+  const { db, tally } = deps
+  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
+  if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
+  if (sessionSpent || !alive) throw gone(deps, asking)
+  if (spent.verified || !isPaid(spent) || spent.failures < FREE_FAILURES) return
+  lock(deps, asking, lockSeconds(spent.failures))
+  tally.count('locks_total', [])
+}
+
+/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
+export function isPaid ({ devices }: SpentAttempt): boolean {
+  return devices.some(({ pending }) => !pending)
 }
 
 /** What was learnt of a lock, for those who ask without a statement. */
