@@ -109,7 +109,8 @@ export async function commitPassword (db: Db, asking: Asking, passwordHash: stri
 /**
  * Deletes the account and everything that is the user's; the username is free again. What stays: the rows of sessions,
  * emptied, since replicas learn of an end from them (the sweep takes them after a week), the event of the deletion,
- * and events that somebody outside has yet to be told of.
+ * with where it was asked for, events that somebody outside has yet to be told of, in `account_import` that the user
+ * was brought over once, and the budget of guesses at the name, which is nobody's.
  *
  * @returns the sessions that ended, the asking one included; null if that had ended before
  */
