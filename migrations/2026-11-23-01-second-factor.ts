@@ -73,6 +73,10 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('otp_session_over').on('otp_session')
     .expression(sql`coalesce(ended_at, expires_at)`).execute()
 
+  // A user's sessions that have not ended, for whatever ends or lists them all: those that have stay for a week.
+  await db.schema.createIndex('otp_session_living').on('otp_session')
+    .column('user_id').where(sql.ref('ended_at'), 'is', null).execute()
+
   await db.schema.createTable('otp_event')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('at', 'timestamptz', (c) => c.notNull())

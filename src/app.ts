@@ -121,7 +121,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   if (config.webhookUrl !== undefined) {
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
-  const { db, sessions, seal, digestKey, tally, locks } = insideOf(app)
+  const { db, sessions, seal, digestKey, tally, locks, judgedCodes } = insideOf(app)
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 
   await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds })
@@ -141,6 +141,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     digestKey,
     sessions,
     locks,
+    judgedCodes,
     tally,
     freshSeconds: config.otpFreshSeconds,
     refreshSeconds: config.refreshSeconds
@@ -157,10 +158,14 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   return app
 }
 
-/** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. */
+/** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. Closes with the app, whoever closes that. */
 export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
   const ops = await createHttp(config)
   await ops.register(opsRoutes, { readiness: app.readiness, metrics: () => app.metrics.text() })
+  app.addHook('onClose', async () => {
+    ops.leaveAtOnce()
+    await ops.close()
+  })
   return ops
 }
 

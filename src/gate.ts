@@ -2,7 +2,7 @@ import { Refusal } from './core/refusals.js'
 
 /** Lets so many in at once; the others wait in order, and only so many. */
 export interface Gate {
-  /** @throws Refusal BUSY, before anything was done, where too many wait already */
+  /** @throws Refusal BUSY, before anything was done, where too many wait already, or the turn came too late */
   enter<T> (work: () => Promise<T>): Promise<T>
   state (): { running: number, waiting: number }
 }
@@ -10,14 +10,39 @@ export interface Gate {
 /** When who was turned away may come again. */
 const BUSY_SECONDS = 2
 
-/** @param isHopeless whether what one failed with is what all behind it would fail with */
-export function createGate (places: number, mostWaiting: number, isHopeless: (error: unknown) => boolean = () => false): Gate {
-  const queue: Array<{ come: () => void, turnAway: (reason: unknown) => void }> = []
+export interface GateOptions {
+  /** At once. */
+  places: number
+  mostWaiting: number
+  /** Whose turn comes later than this is turned away: the answer would be too late for anybody. */
+  longestWaitMs?: number
+  /** Whether what one failed with is what all behind it would fail with. */
+  isHopeless?: (error: unknown) => boolean
+  /** Monotonic: by it waits are measured. */
+  clockMs?: () => number
+}
+
+export function createGate ({ places, mostWaiting, longestWaitMs = Infinity, isHopeless = () => false, clockMs = () => performance.now() }: GateOptions): Gate {
+  const queue: Array<{ sinceMs: number, come: () => void, turnAway: (reason: unknown) => void }> = []
   let running = 0
 
+  const busy = () => new Refusal('BUSY', { retryAfterSeconds: BUSY_SECONDS })
+
   function wait (): Promise<void> {
-    if (queue.length >= mostWaiting) throw new Refusal('BUSY', { retryAfterSeconds: BUSY_SECONDS })
-    return new Promise((resolve, reject) => { queue.push({ come: resolve, turnAway: reject }) })
+    if (queue.length >= mostWaiting) throw busy()
+    return new Promise((resolve, reject) => { queue.push({ sinceMs: clockMs(), come: resolve, turnAway: reject }) })
+  }
+
+  /** The place is handed on, not given back: nobody can slip in between. */
+  function handOn (): void {
+    const oldestMs = clockMs() - longestWaitMs
+    let next = queue.shift()
+    while (next !== undefined && next.sinceMs < oldestMs) {
+      next.turnAway(busy())
+      next = queue.shift()
+    }
+    if (next === undefined) running--
+    else next.come()
   }
 
   return {
@@ -31,10 +56,7 @@ export function createGate (places: number, mostWaiting: number, isHopeless: (er
         if (isHopeless(error)) for (const { turnAway } of queue.splice(0)) turnAway(error)
         throw error
       } finally {
-        // The place is handed on, not given back: nobody can slip in between.
-        const next = queue.shift()
-        if (next === undefined) running--
-        else next.come()
+        handOn()
       }
     },
     state: () => ({ running, waiting: queue.length })

@@ -11,8 +11,10 @@ const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`
 /** libuv's default number of threads. One that is set smaller makes hashes slower, not wrong. */
 const POOL_THREADS = 4
-/** About a second's worth of passwords for each core: past that, "try again" is the kinder answer. */
+/** About a second's worth of our own hashes for each core: past that, "try again" is the kinder answer. */
 const WAITING_PER_SLOT = 100
+/** A hash from Django takes half a second, so that the same queue may be a minute long; a request is cut off after nine seconds. */
+const LONGEST_WAIT_MS = 3_000
 /** Who is let in asks Postgres before and after the hash: so many that the cores never wait for that. */
 const ADMITTED_PER_SLOT = 2
 
@@ -21,7 +23,7 @@ export interface Hasher {
    * Where everything that asks for a password waits for its turn, before a guess is spent: turned away here, nothing
    * was done, and twenty right passwords at once are not twenty open guesses.
    *
-   * @throws Refusal BUSY where too many wait already
+   * @throws Refusal BUSY where too many wait already, or the turn came too late
    */
   inTurn<T> (work: () => Promise<T>): Promise<T>
   hash (password: string): Promise<string>
@@ -39,10 +41,12 @@ export interface Hasher {
 /**
  * argon2id, as many at once as there are cores and fewer than libuv has threads: the others serve DNS and files, and
  * a reconnect to Postgres must not wait behind two hundred hashes.
+ *
+ * @param clockMs monotonic: by it the wait for a turn is measured
  */
-export async function createHasher (slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1))): Promise<Hasher> {
-  const turns = createGate(slots * ADMITTED_PER_SLOT, slots * WAITING_PER_SLOT, isOutage)
-  const hashing = createGate(slots, Infinity)
+export async function createHasher (slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()): Promise<Hasher> {
+  const turns = createGate({ places: slots * ADMITTED_PER_SLOT, mostWaiting: slots * WAITING_PER_SLOT, longestWaitMs: LONGEST_WAIT_MS, isHopeless: isOutage, clockMs })
+  const hashing = createGate({ places: slots, mostWaiting: Infinity })
   const nobodys = await hash(randomBytes(32), PARAMETERS)
 
   async function isRight (stored: string | null, password: string): Promise<boolean> {

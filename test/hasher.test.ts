@@ -34,7 +34,7 @@ t.test('P2 a hash under other parameters is outdated, one of today is not', asyn
 
 t.test('P2 never more at once than slots; who waits for a turn is bounded; who finds it full is told when to come back', async (t) => {
   const slots = 2
-  const hasher = await createHasher(slots)
+  const hasher = await createHasher(slots, () => 0)
   let most = 0
   let longest = 0
   const look = () => {
@@ -59,6 +59,22 @@ t.test('P2 never more at once than slots; who waits for a turn is bounded; who f
   t.equal(begun, slots * 102, 'nothing was begun for who was turned away')
   for (const { reason } of refused) t.match(reason, { code: 'BUSY', statusCode: 503, headers: { 'retry-after': '2' } })
   t.same(hasher.state(), { running: 0, waiting: 0 }, 'and all places are free again')
+})
+
+t.test('P2 what waited three seconds for its turn is turned away: a queue of slow hashes from Django may be a minute long', async (t) => {
+  let nowMs = 0
+  const hasher = await createHasher(1, () => nowMs)
+  let end = () => {}
+  const slow = new Promise<void>((resolve) => { end = resolve })
+  const running = Array.from({ length: 2 }, () => hasher.inTurn(() => slow))
+  const late = hasher.inTurn(async () => t.fail('for nobody'))
+  nowMs = 3_001
+  const inTime = hasher.inTurn(async () => 'served')
+  end()
+  await t.rejects(late, { code: 'BUSY' })
+  t.equal(await inTime, 'served')
+  await Promise.all(running)
+  t.same(hasher.state(), { running: 0, waiting: 0 })
 })
 
 t.test('O3 when Postgres is away, those who wait are told with the first', async (t) => {

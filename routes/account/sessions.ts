@@ -28,7 +28,7 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       tags,
       security: bearer,
       summary: 'Where you are logged in',
-      description: 'Your living sessions, the one last seen first.',
+      description: 'Your living sessions, the one last seen first; 200 at most.',
       response: {
         200: Type.Array(Session, {
           examples: [[{ id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: '2026-11-23T09:00:00.000Z', lastSeenAt: '2026-11-23T09:25:00.000Z', expiresAt: '2026-12-23T09:00:00.000Z', isVerified: true, isThis: true }]]

@@ -100,7 +100,7 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'Where somebody is logged in',
-      description: 'The living sessions, the one last seen first.',
+      description: 'The living sessions, the one last seen first; 200 at most.',
       params: Id,
       response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
     },

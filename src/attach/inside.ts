@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import type { Seal } from '../core/seal.js'
 import type { Db } from '../db/tables.js'
 import type { Locks } from '../flows/locks.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
 
@@ -15,6 +16,7 @@ export interface Inside {
   digestKey: () => Promise<Buffer>
   tally: Tally
   locks: Locks
+  judgedCodes: JudgedCodes
 }
 
 const insides = new WeakMap<object, Inside>()

@@ -22,12 +22,13 @@ const listening: Record<string, readonly [host: string, must: string]> = {
 /**
  * Listens, until a signal: then answers what is under way, and closes.
  *
- * @throws ConfigError where there is nothing to listen on
+ * @throws ConfigError where there is nothing to listen on; all is closed by then
  */
 export async function serve (config: Config): Promise<void> {
   const app = await buildApp(config)
   const ops = config.opsPort === undefined ? null : await buildOps(app, config)
-  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
+  // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
+  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT', 'beforeExit'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
     await Promise.all([app.close(), ops?.close()])
   })
@@ -37,8 +38,14 @@ export async function serve (config: Config): Promise<void> {
     if (signal === 'SIGINT') for (const one of [app, ops]) one?.leaveAtOnce()
     end.close()
   })
-  await listen(app, config.port, config.host)
-  if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+  try {
+    await listen(app, config.port, config.host)
+    if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+  } catch (error) {
+    for (const one of [app, ops]) one?.leaveAtOnce()
+    await Promise.all([app.close(), ops?.close()])
+    throw error
+  }
 }
 
 /** Tells of the first signal to end; a second one that is not the same ends the process. */

@@ -1,12 +1,20 @@
 import { sql } from 'kysely'
-import type { Origin, SessionFacts, Lifetimes } from '../core/session.js'
+import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
-import { epochMs, eventColumns, eventValues, now, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { ending, epochMs, eventColumns, eventValues, now, sessionFacts } from './sessions.js'
 import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
 import { deadlineOf } from './policy.js'
-import { startedColumns } from './succession.js'
+import { committed, startedColumns, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
+
+/**
+ * Sessions of one user without a second factor: more than anybody has browsers, few enough that what ends them all ends
+ * them in time. Those that are verified are not counted, since each took a code of its own.
+ */
+const MOST_UNVERIFIED = 100
+/** Ended by one log-in, where a user has more than there may be. */
+const MOST_CROWDED_OUT = 1_000
 
 export interface NewAccount {
   id: string
@@ -96,10 +104,13 @@ export interface Login {
  *
  * Where staff reset the factors, the set-up code is used up with it, and the session's deadline is its start: it opens
  * only what sets a device up.
+ *
+ * Past `MOST_UNVERIFIED` the new session crowds out the expired ones, then those idle longest. Never one that is
+ * verified: who has only the password must not end what they could not have begun.
  */
-export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<SessionReading | null> {
+export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
   const { table } = db
-  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+  return committed(await row(db, sql`
     with ${now},
     locked as (
       select u.user_id, u.setup_required, ${deadlineOf(db, sql`a`)} as otp_deadline
@@ -120,6 +131,16 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
         case when setup_required then now.at when not otp_required then otp_deadline end
       from person, now
       returning *
+    ),
+    crowd as (
+      select s.id from ${table.otp_session} s, started, now
+      where s.user_id = ${login.userId} and s.ended_at is null and s.otp_device_id is null
+      order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_UNVERIFIED - 1} limit ${MOST_CROWDED_OUT}
+    ),
+    ended as (
+      update ${table.otp_session} s set ${ending('crowded_out')} from crowd, now
+      where s.user_id = ${login.userId} and s.id = crowd.id and s.ended_at is null
+      returning s.id
     ),
     used_up as (
       update ${table.otp_user} u set setup_digest = null, setup_expires_at = null from person
@@ -144,6 +165,6 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       select ${eventValues(db, { userId: sql`started.user_id`, kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`, sessionId: login.sessionId, origin })}
       from started, person, now
     )
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs" from started, now`)
-  return found === undefined ? null : reading(found)
+    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
+    from started, now`))
 }

@@ -56,19 +56,21 @@ export async function updateProfile (db: Db, asking: Asking, { email, phone, fir
   })
 }
 
+export type ChangedPassword = { outcome: 'changed', session: CommittedSession } | { outcome: 'session_ended' | 'moved' }
+
 /**
  * Another password, if the user is still as judged. The other sessions end; the asking one goes on with the next
  * refresh generation, and has proven what it had proven.
  *
  * @param version `otp_user.version` as it was when the current password was asked
- * @returns null if the version has moved, or the session has ended
+ * @returns `moved` if the version has
  */
-export async function commitPassword (db: Db, asking: Asking, passwordHash: string, version: number): Promise<CommittedSession | null> {
+export async function commitPassword (db: Db, asking: Asking, passwordHash: string, version: number): Promise<ChangedPassword> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId, sessionId } = asking.standing
     await lockUser(tx, userId)
-    return committed(await row(tx, sql`
+    const session = committed(await row(tx, sql`
       with ${now},
       asking as (
         select living.user_id, living.id from (${livingSession(tx, asking)}) living
@@ -98,13 +100,17 @@ export async function commitPassword (db: Db, asking: Asking, passwordHash: stri
       )
       select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
       from kept, now`))
+    if (session !== null) return { outcome: 'changed', session }
+    const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, asking)}`) !== undefined
+    return { outcome: isAlive ? 'moved' : 'session_ended' }
   })
 }
 
 /**
  * Deletes the account and everything that is the user's; the username is free again. What stays: the rows of sessions,
  * emptied, since replicas learn of an end from them (the sweep takes them after a week), the event of the deletion,
- * and events that somebody outside has yet to be told of.
+ * with where it was asked for, events that somebody outside has yet to be told of, in `account_import` that the user
+ * was brought over once, and the budget of guesses at the name, which is nobody's.
  *
  * @returns the sessions that ended, the asking one included; null if that had ended before
  */

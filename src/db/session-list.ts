@@ -15,6 +15,9 @@ export interface ListedSession {
   isVerified: boolean
 }
 
+/** More than anybody reads, and an answer that does not grow with whoever logs in. */
+const MOST_LISTED = 200
+
 /** When its newest tokens were issued: refreshed, or given for a proof. */
 const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
 
@@ -22,7 +25,7 @@ const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
 const isLiving = (idleSeconds: number) => sql`
   s.ended_at is null and s.expires_at > now.at and ${seenAt} > now.at - make_interval(secs => ${idleSeconds})`
 
-/** A user's living sessions, the one last seen first. */
+/** A user's living sessions, the one last seen first, `MOST_LISTED` of them. */
 export async function listSessions (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> {
   const { table } = db
   return await rows<ListedSession>(db, sql`
@@ -30,7 +33,7 @@ export async function listSessions (db: Db, userId: string, idleSeconds: number)
     select s.id, s.ip, s.agent, s.started_at as "startedAt", ${seenAt} as "lastSeenAt", s.expires_at as "expiresAt",
       s.otp_device_id is not null as "isVerified"
     from ${table.otp_session} s, now where s.user_id = ${userId} and ${isLiving(idleSeconds)}
-    order by ${seenAt} desc, s.id`)
+    order by ${seenAt} desc, s.id limit ${MOST_LISTED}`)
 }
 
 /** Ends one of the user's sessions; the event says which. The asking one may end itself. */

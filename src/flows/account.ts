@@ -58,11 +58,17 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
     const { version } = await askPassword(deps, username, current, asking)
     return await commitPassword(db, asking, await hasher.hash(password), version)
   })
-  if (changed === null) throw new Refusal('CONFLICT')
-  sessions.ended(userId, changed.endedIds)
-  sessions.started(changed)
-  tally.count('sessions_ended_total', ['password_changed'], changed.endedIds.length)
-  return carried(changed.standing, asking)
+  switch (changed.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'moved': throw new Refusal('CONFLICT')
+    case 'changed': {
+      const { session } = changed
+      sessions.ended(userId, session.endedIds)
+      sessions.started(session)
+      tally.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
+      return carried(session.standing, asking)
+    }
+  }
 }
 
 /** Deletes the account and everything that is the user's. Every session ends, the asking one too. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Standing } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
@@ -61,8 +62,11 @@ export function carried (session: SessionFacts, { standing: { sessionId, otpTime
   return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session
 }
 
-/** The asking session turned out to have ended: Postgres knows better than what the guard remembered. */
-export function gone ({ sessions }: Pick<OtpDeps, 'sessions'>, { standing: { userId, sessionId } }: Asking): Refusal {
+/**
+ * The asking session turned out to have ended: Postgres knows better than what the guard remembered. To be thrown
+ * wherever a flow finds that out, so that the guard knows from then on.
+ */
+export function gone ({ sessions }: { sessions: Pick<Sessions, 'ended'> }, { standing: { userId, sessionId } }: { standing: Pick<Standing, 'userId' | 'sessionId'> }): Refusal {
   sessions.ended(userId, [sessionId])
   return new Refusal('SESSION_ENDED')
 }

@@ -5,7 +5,7 @@ import { shortfall } from '../core/assurance.js'
 import type { Asking } from '../core/session.js'
 import { newTotpSecret, otpauthUrl, standardTotp } from '../core/totp.js'
 import { dropPendingDevice, putPendingDevice } from '../db/enrolments.js'
-import type { OtpDeps } from './deps.js'
+import { gone, type OtpDeps } from './deps.js'
 import { devicePlace } from './verify.js'
 
 export interface Enrolment {
@@ -61,9 +61,7 @@ export async function enrol (deps: OtpDeps, asking: Asking, { name, label, check
     }
   })
   switch (put.outcome) {
-    case 'session_ended':
-      sessions.ended(userId, [standing.sessionId])
-      throw new Refusal('SESSION_ENDED')
+    case 'session_ended': throw gone(deps, asking)
     case 'otp_required': throw new Refusal('OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
     case 'pending': {

@@ -55,8 +55,10 @@ async function logInNow (deps: LoginDeps, username: string, password: string, se
   }
   // The password was right when it was asked; whatever changed while it was being hashed goes before it.
   if (started === null) throw new Refusal('CREDENTIALS_INVALID')
+  sessions.ended(person.id, started.endedIds)
   sessions.started(started)
   tally.count('sessions_started_total', ['password'])
+  tally.count('sessions_ended_total', ['crowded_out'], started.endedIds.length)
   return started.standing
 }
 

@@ -1,24 +1,22 @@
-import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
 import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { refuseAttempt, spendAttempt, type SpentAttempt } from '../db/attempts.js'
+import { spendAttempt, type SpentAttempt } from '../db/attempts.js'
 import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
-import { lock } from './verify.js'
+import { freed, isPaid, lock, noteRefused } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
-  const { db, locks, judgedCodes, settings, tally } = deps
+  const { db, settings, tally } = deps
   const { userId } = asking.standing
   const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
   const digest = await digestOf(deps, userId, text, spent)
   const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, nextSessionId(deps, asking), settings)
   if (committed !== null) {
-    locks.freed(userId)
-    judgedCodes.freed(userId)
+    freed(deps, userId)
     tally.count('codes_total', ['recovery', 'accepted'])
     tally.count('recovery_codes_left_total', [String(committed.codesLeft)])
     return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
@@ -26,9 +24,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
   tally.count('codes_total', ['recovery', 'refused'])
   if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : gone(deps, asking)
 
-  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, 'recovery_refused')
-  if (sessionSpent || !alive) throw gone(deps, asking)
-  if (!spent.verified && isPaid(spent) && spent.failures >= FREE_FAILURES) lock(deps, asking, lockSeconds(spent.failures))
+  await noteRefused(deps, asking, spent, 'recovery_refused')
   throw new Refusal('RECOVERY_CODE_INVALID')
 }
 
@@ -37,7 +33,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
  * be guessed: whatever has that shape is an attempt like the digits of an app, spent before it is looked at.
  */
 async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt> {
-  const { db, locks, sessions, tally } = deps
+  const { db, locks, tally } = deps
   const { userId, otpDeviceId } = asking.standing
   const locked = (seconds: number) => {
     tally.count('codes_total', ['recovery', 'locked'])
@@ -46,15 +42,10 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) throw locked(knownLock)
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw gone({ sessions }, asking)
+  if (!spent.alive) throw gone(deps, asking)
   if (spent.lockedSeconds === 0) return spent
   lock(deps, asking, spent.lockedSeconds)
   throw locked(spent.lockedSeconds)
-}
-
-/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
-function isPaid ({ devices }: SpentAttempt): boolean {
-  return devices.some(({ pending }) => !pending)
 }
 
 /** What to look for; null if the text is no code, or a weak one that could not be paid for. */
@@ -72,7 +63,7 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): P
   const replaced = await replaceRecoveryCodes(db, asking, digestsOf(await deps.digestKey(), userId, codes))
   if (replaced === null) {
     const { confirmedDevices } = await readStatus(db, userId, sessionId)
-    throw new Refusal(confirmedDevices === 0 ? 'OTP_NOT_SET_UP' : 'SESSION_ENDED')
+    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : gone(deps, asking)
   }
   sessions.ended(userId, replaced.endedIds)
   tally.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)

@@ -5,6 +5,7 @@ import { endSession, rotateSession } from '../db/sessions.js'
 import type { Db } from '../db/tables.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
+import { gone } from './deps.js'
 
 /** How long a refresh token that was just rotated answers the same child: a lost answer, two tabs. */
 export const GRACE_SECONDS = 60
@@ -22,8 +23,7 @@ export async function refresh ({ db, sessions, refreshSeconds, tally }: RefreshD
   tally.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null || !rotation.rotated) {
     if (rotation !== null) tally.count('sessions_ended_total', ['reused'])
-    sessions.ended(sub, [sid])
-    throw new Refusal('SESSION_ENDED')
+    throw gone({ sessions }, { standing: { userId: sub, sessionId: sid } })
   }
   return { ...rotation.facts, otpDeviceId: claims.otp_device_id, otpTime: claims.otp_time, amr: claims.amr }
 }

@@ -1,11 +1,11 @@
 import { resetUser } from '../db/reset.js'
 import type { OtpDeps } from './deps.js'
+import { freed } from './verify.js'
 
 /** Takes away a host's user's devices and recovery codes, and ends every session: the first factor is all there is. */
 export async function resetFactors ({ db, sessions, locks, judgedCodes, tally }: OtpDeps, userId: string, by: { actorId: string, reason: string }): Promise<void> {
   const endedIds = await resetUser(db, userId, by)
   sessions.ended(userId, endedIds)
-  locks.freed(userId)
-  judgedCodes.freed(userId)
+  freed({ locks, judgedCodes }, userId)
   tally.count('sessions_ended_total', ['otp_reset'], endedIds.length)
 }

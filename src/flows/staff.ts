@@ -3,9 +3,12 @@ import { Refusal } from '../core/refusals.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { changeReferences, resetFactors, setActive, unlock, type Actor, type Changed, type References } from '../db/staff.js'
 import type { Db } from '../db/tables.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
+import { gone } from './deps.js'
 import type { Locks } from './locks.js'
+import { freed } from './verify.js'
 
 export interface StaffDeps {
   db: Db
@@ -13,6 +16,7 @@ export interface StaffDeps {
   /** Told of ends after the commit; the command line has no session to tell, replicas learn from the rows. */
   sessions: Pick<Sessions, 'ended'>
   locks: Pick<Locks, 'freed'>
+  judgedCodes: Pick<JudgedCodes, 'freed'>
   tally: Tally
 }
 
@@ -67,17 +71,16 @@ function requireOther (actor: Actor, userId: string): void {
 }
 
 /** After the commit: what came of it, here at once. Throws unless it was done. */
-function concluded<Value> ({ sessions, locks, tally }: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
+function concluded<Value> (deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
   switch (changed.outcome) {
-    case 'session_ended':
-      if (actor.sessionId !== null) sessions.ended(actor.id, [actor.sessionId])
-      throw new Refusal('SESSION_ENDED')
+    // The command line, which has none, has none that could end.
+    case 'session_ended': throw gone(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
     case 'not_staff': throw new Refusal('STAFF_REQUIRED')
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'protected': throw new Refusal('STAFF_PROTECTED')
     case 'done':
-      sessions.ended(userId, changed.endedIds)
-      locks.freed(userId)
-      if (changed.endedIds.length > 0) tally.count('sessions_ended_total', [reason], changed.endedIds.length)
+      deps.sessions.ended(userId, changed.endedIds)
+      freed(deps, userId)
+      if (changed.endedIds.length > 0) deps.tally.count('sessions_ended_total', [reason], changed.endedIds.length)
   }
 }

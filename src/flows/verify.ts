@@ -4,7 +4,9 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { checkTotp, normaliseTotp } from '../core/totp.js'
 import { commitVerified, refuseAttempt, spendAttempt, type JudgedDevice, type SpentAttempt } from '../db/attempts.js'
 import { commitConfirmed } from '../db/enrolments.js'
-import { announce, nextSessionId, type OtpDeps } from './deps.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
+import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
+import type { Locks } from './locks.js'
 
 /**
  * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
@@ -32,7 +34,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw ended(deps, asking)
+  if (!spent.alive) throw gone(deps, asking)
   if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
   if (spent.lockedSeconds > 0) {
     lock(deps, asking, spent.lockedSeconds)
@@ -49,22 +51,15 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
       : await commitVerified(db, asking, match, spent.version, newSessionId, settings)
   if (committed !== null) {
     judgedCodes.add(userId, committed.standing.sessionId, code)
-    locks.freed(userId)
-    judgedCodes.freed(userId)
+    freed(deps, userId)
     count('accepted')
     const reason = match?.pending === true ? 'enabled' : 'verified'
     return { session: announce(deps, asking, committed, reason), reason }
   }
 
   count(used || match !== null ? 'replayed' : 'refused')
-  const refused = await refuseAttempt(db, asking, spent)
-  if (refused.sessionSpent) tally.count('sessions_ended_total', ['spent'])
-  if (refused.sessionSpent || !refused.alive) throw ended(deps, asking)
+  await noteRefused(deps, asking, spent)
   judgedCodes.add(userId, sessionId, code)
-  if (!spent.verified && spent.devices.some(({ pending }) => !pending) && spent.failures >= FREE_FAILURES) {
-    lock(deps, asking, lockSeconds(spent.failures))
-    tally.count('locks_total', [])
-  }
   throw new Refusal('OTP_INVALID')
 }
 
@@ -89,16 +84,33 @@ export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
 }
 
+/** Writes down that a code was refused, and what comes of it: a lock, or the end of a verified session. Throws where the asking session is over. */
+export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<void> {
+  const { db, tally } = deps
+  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
+  if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
+  if (sessionSpent || !alive) throw gone(deps, asking)
+  if (spent.verified || !isPaid(spent) || spent.failures < FREE_FAILURES) return
+  lock(deps, asking, lockSeconds(spent.failures))
+  tally.count('locks_total', [])
+}
+
+/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
+export function isPaid ({ devices }: SpentAttempt): boolean {
+  return devices.some(({ pending }) => !pending)
+}
+
 /** What was learnt of a lock, for those who ask without a statement. */
 export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
   locks.locked(userId, seconds)
   judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
 }
 
+/** The same for a lock that is over before its time. */
+export function freed ({ locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> }, userId: string): void {
+  locks.freed(userId)
+  judgedCodes.freed(userId)
+}
+
 /** What became of a code, for counting. */
 type Outcome = 'accepted' | 'refused' | 'replayed' | 'repeated' | 'locked' | 'malformed'
-
-function ended ({ sessions }: OtpDeps, { standing: { userId, sessionId } }: Asking): Refusal {
-  sessions.ended(userId, [sessionId])
-  return new Refusal('SESSION_ENDED')
-}

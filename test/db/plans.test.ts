@@ -1,7 +1,7 @@
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
-import { expect, signUp } from '../helpers/person.js'
+import { expect, signUp, userId } from '../helpers/person.js'
 import { explainAll } from '../helpers/plans.js'
 import { differences, plansAt } from '../load/plans-at.js'
 
@@ -33,4 +33,22 @@ t.test('an accepted code takes two statements, each a commit of its own, which w
   const written = [...explaining.plans.values()].map(({ nodes }) => nodes.reduce((sum, node) => sum + node.written, 0)).filter((rows) => rows > 0)
   t.equal(written.length, 2)
   t.equal(written.reduce((sum, rows) => sum + rows, 0), 6)
+})
+
+t.test('a log-in ends nobody where there is room, and reads no session that has ended', async (t) => {
+  const { app, db } = await freshApp(t)
+  const ada = await signUp(app, 'ada')
+  expect(200, await ada.login())
+  await db.query(`
+    insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ended_at, ended_xid, end_reason, ip, agent)
+    select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, rotated_at, started_at, '3', 'crowded_out', ip, agent
+    from otp_session, generate_series(1, 20000) where user_id = $1`, [userId(ada)])
+  await db.query('vacuum analyze otp_session')
+  const explaining = explainAll()
+  t.teardown(explaining.stop)
+  expect(200, await ada.login())
+  const [start] = [...explaining.plans].filter(([statement]) => statement.includes('crowded_out') || /insert into "?otp_session/.test(statement)).map(([, { nodes }]) => nodes)
+  const into = (table: string) => start!.filter(({ what }) => what.endsWith(` ${table}`)).reduce((sum, { written }) => sum + written, 0)
+  t.equal(into('otp_session'), 1, start!.map(({ what, written }) => `${what} (${written})`).join(', '))
+  t.ok(start![0]!.pages < 100, `${start![0]!.pages} pages`)
 })

@@ -95,3 +95,18 @@ t.test('R4 without a device a code of that shape is wrong and costs nobody anyth
   for (let i = 0; i < 8; i++) t.equal((await session.recover(person('user004').recoveryCodes[0])).json().code, 'RECOVERY_CODE_INVALID')
   t.equal(await failuresOf('user004'), 0)
 })
+
+t.test('locks and sessions that wrong ones end are counted like those of the app\'s digits', async (t) => {
+  const counted = async () => {
+    const { body } = await app.inject('/metrics')
+    return [/_locks_total (\d+)$/m, /_sessions_ended_total\{reason="spent"\} (\d+)$/m].map((what) => Number(what.exec(body)?.[1] ?? 0))
+  }
+  const verified = await loggedIn('user003')
+  expect(200, await verified.recover(person('user003').recoveryCodes[0]))
+  const [locks, spent] = await counted() as [number, number]
+  const session = await loggedIn('user003')
+  for (let i = 0; i < 5; i++) await session.recover(WRONG)
+  t.equal((await session.recover(WRONG)).json().code, 'OTP_LOCKED')
+  for (let i = 0; i < 5; i++) await verified.recover(WRONG)
+  t.same(await counted(), [locks + 1, spent + 1])
+})

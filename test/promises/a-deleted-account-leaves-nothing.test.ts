@@ -42,7 +42,7 @@ t.test('everything of the user goes in one transaction; sessions end everywhere;
   const left = await rowsOf(id)
   t.same(Object.keys(left), ['otp_session', 'otp_event'])
   t.same(await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [id]), [], 'ended, and emptied')
-  t.same(await db.query('select kind, session_id from otp_event where user_id = $1', [id]), [{ kind: 'account_deleted', session_id: ada.claims()['sid'] }])
+  t.same(await db.query("select kind, session_id, ip <> '' as has_ip from otp_event where user_id = $1", [id]), [{ kind: 'account_deleted', session_id: ada.claims()['sid'], has_ip: true }])
   t.same(await rowsOf(userId(bystander)), others, 'nobody else lost anything')
 
   t.equal(outcome(await ada.login()), '401 CREDENTIALS_INVALID')
@@ -55,6 +55,18 @@ t.test('everything of the user goes in one transaction; sessions end everywhere;
   await clock.advance(8 * 24 * 3600)
   await sweep(app.database, 400)
   t.same(Object.keys(await rowsOf(id)), ['otp_event'])
+})
+
+t.test('no other table names the user, but that of who was brought over from Django and is not to be again', async (t) => {
+  const cay = await signUp(app, 'cay')
+  expect(200, await cay.login())
+  const id = userId(cay)
+  await db.query("insert into account_import (django_id, user_id, fingerprint, imported_at) values (7, $1, 'f', now())", [id])
+  t.equal(outcome(await cay.request('DELETE', '/account')), '204')
+  const tables = await db.query<{ name: string }>("select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'user_id' order by 1")
+  const naming: string[] = []
+  for (const { name } of tables) if ((await db.query(`select 1 from ${name} where user_id = $1`, [id])).length > 0) naming.push(name)
+  t.same(naming, ['account_import', 'otp_event', 'otp_session'])
 })
 
 t.test('what somebody outside has yet to be told of stays until they are', async (t) => {
