@@ -1,7 +1,7 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { connectInTime } from './connect-in-time.js'
 import { asRefusal } from './errors.js'
-import { beginsTransaction, commandOf, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
+import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
 import { createDb, type Db } from './tables.js'
@@ -85,11 +85,12 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
 function clientOf (connection: DatabaseConnection, deadlineMs: number, release: () => void): PostgresPoolClient {
   /** What was given up goes on in the database: nobody else gets the connection before it is over. */
   let running: Promise<unknown> = Promise.resolve()
+  /** From the moment a BEGIN is sent until its end is answered: given up, it may still be come to. */
   let inTransaction = false
 
   function execute (text: string, values: readonly unknown[]) {
     const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
-    running = answer.catch(() => {})
+    running = answer.then(() => { if (endsTransaction(text)) inTransaction = false }, () => {})
     return deadlineMs < Infinity ? inTime(answer, deadlineMs) : answer
   }
 
@@ -100,7 +101,11 @@ function clientOf (connection: DatabaseConnection, deadlineMs: number, release: 
         .catch((error: unknown) => { throw asRefusal(error) })
       return { command: commandOf(text), rowCount: Number(numAffectedRows ?? rows.length), rows }
     },
-    release () { void running.then(release) }
+    release () {
+      // Kysely rolls back only what it saw begin. What the host writes next would end with a transaction that nobody ends.
+      const rolledBack = running.then(() => inTransaction ? connection.executeQuery(CompiledQuery.raw('rollback')) : undefined)
+      void rolledBack.catch(() => {}).then(release)
+    }
   } as PostgresPoolClient
 }
 

@@ -9,6 +9,9 @@ export const STATEMENT_MS = 1_400
 
 export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
 
+/** All of it: back to a savepoint is not the end. */
+export const endsTransaction = (text: string): boolean => /^(commit|rollback)$/i.test(text)
+
 /** pg names the command, others do not; Kysely counts changed rows by it. */
 export const commandOf = (text: string): string => /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
 
