@@ -34,13 +34,14 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
 }
 
 /**
- * For migrations, which may wait for each other: no statement has an end.
+ * Beside what is served: for migrations, and to look at them.
  *
+ * @param statementMs 0 for migrations, which wait for each other: no statement has an end
  * @throws {TypeError} if it is no database
  */
-export async function withHostDialect<T> (database: HostDatabase, work: (dialect: Dialect) => Promise<T>): Promise<T> {
-  if (typeof database !== 'string') return await work(dialectOf(database, 0))
-  const pool = await openAddress(database, 2, () => {}, 0)
+export async function withHostDialect<T> (database: HostDatabase, statementMs: number, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  if (typeof database !== 'string') return await work(dialectOf(database, statementMs))
+  const pool = await openAddress(database, 2, () => {}, statementMs)
   return await work(pool.dialect).finally(() => pool.close())
 }
 
