@@ -1,6 +1,6 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
-import { connectInTime } from './connect-in-time.js'
 import { asRefusal } from './errors.js'
+import { connectInTime, inTime } from './in-time.js'
 import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
@@ -71,7 +71,7 @@ function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadlineMs = statementMs > 0 ? performance.now() + statementMs : Infinity
     const taken = take(deadlineMs)
-    return await (statementMs > 0 ? connectInTime(taken, deadlineMs) : taken).catch((error: unknown) => { throw asRefusal(error) })
+    return await (statementMs > 0 ? connectInTime(taken, statementMs) : taken).catch((error: unknown) => { throw asRefusal(error) })
   }
   return new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool })
 }
@@ -92,7 +92,7 @@ function clientOf (connection: DatabaseConnection, deadlineMs: number, release: 
   function execute (text: string, values: readonly unknown[]) {
     const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
     running = answer.then(() => { if (endsTransaction(text)) inTransaction = false }, () => {})
-    return deadlineMs < Infinity ? inTime(answer, deadlineMs) : answer
+    return deadlineMs < Infinity ? inTime(answer, Math.max(deadlineMs - performance.now(), 200), 'Query read timeout') : answer
   }
 
   return {
@@ -108,12 +108,4 @@ function clientOf (connection: DatabaseConnection, deadlineMs: number, release: 
       void rolledBack.catch(() => {}).then(release)
     }
   } as PostgresPoolClient
-}
-
-async function inTime<T> (answer: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error('Query read timeout')) }, Math.max(deadlineMs - performance.now(), 200))
-  })
-  return await Promise.race([answer, late]).finally(() => { clearTimeout(timer) })
 }
