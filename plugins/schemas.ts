@@ -3,6 +3,8 @@ import fastJson from 'fast-json-stringify'
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
+import { Refusal } from '../src/core/refusals.js'
+import { asRefusal, errorBody } from './errors.js'
 
 /**
  * Strict on purpose: Fastify's own settings turn `123456` and `["123456"]` into a code, whatever the pattern says,
@@ -42,11 +44,15 @@ const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpSta
   return (payload: unknown) => serializer()(payload)
 }
 
-/** Fastify's own error handler gives the error itself to whoever serializes, and JSON sees none of an error's fields. */
+/**
+ * Fastify's own error handler gives the error itself to whoever serializes, and JSON sees none of an error's fields. What
+ * PostgreSQL or Node says of a fault is for the log, which has it already.
+ */
 function errorText (payload: unknown): string {
   if (!(payload instanceof Error)) return JSON.stringify(payload)
-  const { statusCode, code, error, message } = payload as Error & { statusCode?: number, code?: string, error?: string }
-  return JSON.stringify({ statusCode, code, error, message })
+  const { statusCode = 500, code, error, message } = payload as Error & { statusCode?: number, code?: string, error?: string }
+  if (statusCode < 500 || payload instanceof Refusal) return JSON.stringify({ statusCode, code, error, message })
+  return JSON.stringify({ ...errorBody(asRefusal(payload).code), statusCode, error })
 }
 
 /** What is checked is what the OpenAPI document says, to the letter. */

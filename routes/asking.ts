@@ -9,6 +9,7 @@ export function askingOf (request: FastifyRequest): Asking {
   return { standing: request.countersign!, ...originOf(request) }
 }
 
+/** Whoever comes in through a Unix socket has no address, whatever Fastify's type says. */
 export function originOf (request: FastifyRequest): Origin {
-  return { ip: request.ip, agent: (request.headers['user-agent'] ?? '').slice(0, AGENT_LENGTH) }
+  return { ip: request.ip ?? '', agent: (request.headers['user-agent'] ?? '').slice(0, AGENT_LENGTH) }
 }

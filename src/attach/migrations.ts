@@ -1,6 +1,7 @@
 import { secondFactorMigrations } from '../../migrations/index.js'
 import { withHostDialect, type HostDatabase } from '../db/host.js'
 import { migrateUp, migrationScript, pendingMigrations } from '../db/migrate.js'
+import { STATEMENT_MS } from '../db/pool.js'
 
 /** Where our tables live in a host's database, out of the way of its own. */
 export const DEFAULT_SCHEMA = 'countersign'
@@ -27,7 +28,7 @@ export function schemaOf ({ schema = DEFAULT_SCHEMA }: TablesOptions = {}): stri
  */
 export async function migrate (database: HostDatabase, tables: TablesOptions = {}): Promise<string[]> {
   const schema = schemaOf(tables)
-  return (await withHostDialect(database, (dialect) => migrateUp(dialect, secondFactorMigrations, schema))).map(({ name }) => name)
+  return (await withHostDialect(database, 0, (dialect) => migrateUp(dialect, secondFactorMigrations, schema))).map(({ name }) => name)
 }
 
 /** The same as SQL, to be run with a host's own migrations; `migrate` finds nothing to do afterwards. */
@@ -45,7 +46,7 @@ export interface TablesVersion {
 /** Which version our tables are at. */
 export async function tablesVersion (database: HostDatabase, tables: TablesOptions = {}): Promise<TablesVersion> {
   const schema = schemaOf(tables)
-  const pending = await withHostDialect(database, (dialect) => pendingMigrations(dialect, secondFactorMigrations, schema))
+  const pending = await withHostDialect(database, STATEMENT_MS, (dialect) => pendingMigrations(dialect, secondFactorMigrations, schema))
   const version = Object.keys(secondFactorMigrations).filter((name) => !pending.includes(name)).at(-1) ?? null
   return { version, pending }
 }

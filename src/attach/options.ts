@@ -1,4 +1,5 @@
 import type { TSchema } from '@sinclair/typebox'
+import fastJson from 'fast-json-stringify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { otpDefaults } from '../core/defaults.js'
 import type { SecurityEventNotice } from '../core/notices.js'
@@ -146,9 +147,20 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   eventsDays: ['be a whole number from 1 to 3650', isWhole(1, 3650)],
   security: ['be a list of security requirements', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null && Object.values(one).every(Array.isArray))],
   knowsSessions: isBoolean,
-  answerSchema: ['be a JSON schema', (value) => typeof value === 'object' && value !== null],
+  answerSchema: ['be a JSON schema that fast-json-stringify takes, and whole in itself', isSerializable],
   deprecatedGets: isBoolean,
   limit: isFunction
+}
+
+/** Serializers are made when the first answer needs one: for this one, a code would have been used up by then. */
+function isSerializable (schema: unknown): boolean {
+  if (typeof schema !== 'object' || schema === null) return false
+  try {
+    fastJson(schema)
+    return true
+  } catch {
+    return false
+  }
 }
 
 /** Fastify hands its own on, too. */

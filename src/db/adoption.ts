@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
+import { isUniqueViolation } from './errors.js'
 import { epochMs, now, reading, sessionFacts, type SessionReading } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -55,11 +56,11 @@ export type Moved = { outcome: 'moved', session: SessionReading } | { outcome: '
 /**
  * The host went on under another id: the session with all that it has proven is there now, and has ended here. The
  * user's row is locked first: a statement that ends all of the user's sessions would not see the new row, if that were
- * written while it runs.
+ * written while it runs. Nor does this one see a row that was adopted while it waited: the key does.
  */
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
   const { table } = db
-  const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean }>(db, sql`
+  const moving = row<SessionFacts & { readAtMs: number, isTaken: boolean }>(db, sql`
     with ${now},
     leaving as (
       select s.user_id, s.id
@@ -84,6 +85,11 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
     select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
       exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
     from now left join moved on true`)
+  const found = await moving.catch((error: unknown) => {
+    if (isUniqueViolation(error)) return null
+    throw error
+  })
+  if (found === null) return { outcome: 'taken' }
   const { isTaken, ...facts } = found!
   if (isTaken) return { outcome: 'taken' }
   return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts) }

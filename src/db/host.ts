@@ -1,7 +1,7 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
-import { connectInTime } from './connect-in-time.js'
 import { asRefusal } from './errors.js'
-import { beginsTransaction, commandOf, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
+import { connectInTime, inTime } from './in-time.js'
+import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
 import { createDb, type Db } from './tables.js'
@@ -34,13 +34,14 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
 }
 
 /**
- * For migrations, which may wait for each other: no statement has an end.
+ * Beside what is served: for migrations, and to look at them.
  *
+ * @param statementMs 0 for migrations, which wait for each other: no statement has an end
  * @throws {TypeError} if it is no database
  */
-export async function withHostDialect<T> (database: HostDatabase, work: (dialect: Dialect) => Promise<T>): Promise<T> {
-  if (typeof database !== 'string') return await work(dialectOf(database, 0))
-  const pool = await openAddress(database, 2, () => {}, 0)
+export async function withHostDialect<T> (database: HostDatabase, statementMs: number, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  if (typeof database !== 'string') return await work(dialectOf(database, statementMs))
+  const pool = await openAddress(database, 2, () => {}, statementMs)
   return await work(pool.dialect).finally(() => pool.close())
 }
 
@@ -70,7 +71,7 @@ function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadlineMs = statementMs > 0 ? performance.now() + statementMs : Infinity
     const taken = take(deadlineMs)
-    return await (statementMs > 0 ? connectInTime(taken, deadlineMs) : taken).catch((error: unknown) => { throw asRefusal(error) })
+    return await (statementMs > 0 ? connectInTime(taken, statementMs) : taken).catch((error: unknown) => { throw asRefusal(error) })
   }
   return new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool })
 }
@@ -85,12 +86,13 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
 function clientOf (connection: DatabaseConnection, deadlineMs: number, release: () => void): PostgresPoolClient {
   /** What was given up goes on in the database: nobody else gets the connection before it is over. */
   let running: Promise<unknown> = Promise.resolve()
+  /** From the moment a BEGIN is sent until its end is answered: given up, it may still be come to. */
   let inTransaction = false
 
   function execute (text: string, values: readonly unknown[]) {
     const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
-    running = answer.catch(() => {})
-    return deadlineMs < Infinity ? inTime(answer, deadlineMs) : answer
+    running = answer.then(() => { if (endsTransaction(text)) inTransaction = false }, () => {})
+    return deadlineMs < Infinity ? inTime(answer, Math.max(deadlineMs - performance.now(), 200), 'Query read timeout') : answer
   }
 
   return {
@@ -100,14 +102,10 @@ function clientOf (connection: DatabaseConnection, deadlineMs: number, release: 
         .catch((error: unknown) => { throw asRefusal(error) })
       return { command: commandOf(text), rowCount: Number(numAffectedRows ?? rows.length), rows }
     },
-    release () { void running.then(release) }
+    release () {
+      // Kysely rolls back only what it saw begin. What the host writes next would end with a transaction that nobody ends.
+      const rolledBack = running.then(() => inTransaction ? connection.executeQuery(CompiledQuery.raw('rollback')) : undefined)
+      void rolledBack.catch(() => {}).then(release)
+    }
   } as PostgresPoolClient
-}
-
-async function inTime<T> (answer: Promise<T>, deadlineMs: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new Error('Query read timeout')) }, Math.max(deadlineMs - performance.now(), 200))
-  })
-  return await Promise.race([answer, late]).finally(() => { clearTimeout(timer) })
 }

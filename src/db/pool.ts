@@ -1,6 +1,6 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
-import { connectInTime } from './connect-in-time.js'
 import { asRefusal, breaksConnection } from './errors.js'
+import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
 import { retrying } from './retry.js'
 
@@ -8,6 +8,9 @@ import { retrying } from './retry.js'
 export const STATEMENT_MS = 1_400
 
 export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
+
+/** All of it: back to a savepoint is not the end. */
+export const endsTransaction = (text: string): boolean => /^(commit|rollback)$/i.test(text)
 
 /** pg names the command, others do not; Kysely counts changed rows by it. */
 export const commandOf = (text: string): string => /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
@@ -46,7 +49,7 @@ export interface PgStatement {
 
 /** The door for a host's own pool. Its settings stay its own; our statements still have an end. */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool, 'close'> {
-  const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(pool.connect(), performance.now() + statementMs) : pool.connect())
+  const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(pool.connect(), statementMs) : pool.connect())
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
     const client = await knock().catch((error: unknown) => { throw asRefusal(error) })

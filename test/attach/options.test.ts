@@ -35,6 +35,8 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
   [{ revocationSeconds: 0.5 }, 'revocationSeconds'],
   [{ decorators: { guard: 'verified' } }, 'decorators'],
   [{ security: { cookie: [] } }, 'security'],
+  [{ answerSchema: { $ref: 'nobody#' } }, 'answerSchema'],
+  [{ answerSchema: { type: 'object', properties: { of: { type: 'nothing that there is' } } } }, 'answerSchema'],
   [{ endSession: () => {} }, 'endSession']
 ]
 

@@ -1,0 +1,36 @@
+import { Kysely, PostgresDialect, sql } from 'kysely'
+import pg from 'pg'
+import t from 'tap'
+import { openHostDatabase } from '../../src/db/host.js'
+import { inTransaction } from '../../src/db/transaction.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
+
+/*
+ * A BEGIN that was not answered in time is given up, and PostgreSQL comes to it all the same. The host's Kysely instance
+ * got its connection back within that transaction: what the host wrote on it from then on was committed by nobody.
+ */
+
+await need('postgres')
+const { url, query } = await freshDatabase(t)
+const proxy = await tcpProxy(t, targetOf(url))
+
+t.test('O3 what a host writes on a connection that was lent is there to stay', async (t) => {
+  const pool = new pg.Pool({ connectionString: proxy.url(url), max: 1 })
+  pool.on('error', () => {})
+  t.teardown(() => pool.end())
+  const host = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
+  const { db } = await openHostDatabase(host, 'countersign', () => {})
+  await query('create table host_row (id int)')
+  const [before] = (await sql<{ pid: number }>`select pg_backend_pid() as pid`.execute(host)).rows
+
+  const begun = proxy.holdNext((bytes) => bytes.includes('BEGIN\0'))
+  await t.rejects(inTransaction(db, async () => { t.fail('it has not begun') }), { code: 'UNAVAILABLE' })
+  begun.release()
+
+  await sql`insert into host_row values (1)`.execute(host)
+  t.same((await sql`select pg_backend_pid() as pid`.execute(host)).rows, [before], 'on the same connection')
+  t.same(await query('select id from host_row'), [{ id: 1 }])
+  t.equal(await inTransaction(db, async () => 'and transactions go on'), 'and transactions go on')
+})

@@ -1,0 +1,56 @@
+import Fastify from 'fastify'
+import pg from 'pg'
+import t from 'tap'
+import countersign from '../../plugins/countersign.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { freshKeys } from '../helpers/settings.js'
+
+/*
+ * Most hosts keep Fastify's own error handler, which hands the error itself to our serializer: that wrote down what
+ * PostgreSQL or OpenSSL said, with names of tables, columns and settings, for whoever asked.
+ */
+
+await need('postgres')
+const { url } = await freshDatabase(t)
+
+/** What `label` throws; nothing of ours is asked before it. */
+let thrown: () => unknown
+const app = Fastify()
+const pool = new pg.Pool({ connectionString: url })
+pool.on('error', () => {})
+app.addHook('onClose', () => pool.end())
+t.teardown(() => app.close())
+await countersign.migrate(pool)
+await app.register(countersign, {
+  issuer: 'Acme',
+  sealKeys: freshKeys()['SEAL_KEYS']!,
+  database: pool,
+  identify: () => ({ userId: 'ada', sessionId: 's' }),
+  label: async () => { throw await thrown() },
+  complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: {} })
+})
+
+const SECRET = 'of the inside'
+const withStatus = (statusCode: number) => () => Object.assign(new Error(SECRET), { statusCode, code: SECRET })
+
+/** [what is thrown, the status, the code] */
+const faults: ReadonlyArray<readonly [string, () => unknown, number, string]> = [
+  ['by PostgreSQL', () => pool.query(`select "${SECRET}"`).catch((error: unknown) => error), 500, 'INTERNAL_ERROR'],
+  ['by Node', () => Object.assign(new Error(SECRET), { code: SECRET }), 500, 'INTERNAL_ERROR'],
+  ['with a status', withStatus(503), 503, 'INTERNAL_ERROR'],
+  ['by the host, for the client', withStatus(418), 418, SECRET],
+  ['by us', () => new Refusal('UNAVAILABLE'), 503, 'UNAVAILABLE'],
+  ['by us, for the client', () => new Refusal('NOT_FOUND'), 404, 'NOT_FOUND']
+]
+
+for (const [by, fault, status, code] of faults) {
+  t.test(`E1 an error that was thrown ${by}: a 5xx tells nothing that is not in our table`, async (t) => {
+    thrown = fault
+    const answer = await app.inject({ method: 'POST', url: '/totp/create', payload: {} })
+    t.equal(answer.statusCode, status)
+    t.match(answer.json(), { statusCode: status, code, error: String, message: String })
+    t.equal(answer.body.includes(SECRET), code === SECRET, answer.body)
+  })
+}
