@@ -1,11 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
 import { freshDatabase } from '../helpers/database.js'
 import { command, start } from '../helpers/command.js'
+import { embeddedDataDir } from '../helpers/embedded-data.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
@@ -49,9 +47,7 @@ t.test('migrate: status exits with 1 while there is something to do; down asks t
 })
 
 t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'countersign-cli-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
-  const embedded = { DATA_DIR: dir, LOG_LEVEL: 'silent', PORT: '0' }
+  const embedded = { DATA_DIR: await embeddedDataDir(t), LOG_LEVEL: 'silent', PORT: '0' }
   t.match(await command(['user', 'create', 'ada'], embedded, `${PASSWORD}\n`), { code: 0 })
   const server = start(['serve'], { ...embedded, LOG_LEVEL: 'info' })
   t.teardown(() => server.kill('SIGKILL'))
