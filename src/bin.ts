@@ -25,7 +25,8 @@ if (missing.length > 0) {
     return 1
   })
 } else {
-  await import('./cli.js')
+  const { run } = await import('./cli.js')
+  await run()
 }
 
 function isInstalled (name: string): boolean {

@@ -55,7 +55,7 @@ function stackOf (error: unknown): string {
   return cause === undefined ? stack : `${stack}\ncaused by ${cause.stack}`
 }
 
-const program = new Command('countersign')
+export const program = new Command('countersign')
   .description('A second factor for REST APIs: the service, and what its operators do.\nSettings come from the environment, as the server reads them.')
   .version(version)
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 misused, 3 an import that left something out. Secrets come from a prompt or standard input.')
@@ -109,9 +109,12 @@ add(program.command('config').description('settings'), 'check', 'read the enviro
   io.print({ ok: true }, ['The configuration is sound.'])
 })
 
-try {
-  await program.parseAsync()
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error
-  process.exitCode = error.exitCode === 0 ? 0 : MISUSED
+/** Does what was typed, and leaves its exit code. */
+export async function run (): Promise<void> {
+  try {
+    await program.parseAsync()
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error
+    process.exitCode = error.exitCode === 0 ? 0 : MISUSED
+  }
 }

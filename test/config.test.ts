@@ -78,7 +78,7 @@ t.test('empty and blank count as unset, white space around is dropped, strangers
 
 /** [variable, values taken, values refused] */
 const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[]]> = [
-  ['PORT', ['0', '1', '65535', '08080'], ['65536', '-1', '+1', '1e3', '0x50', '80.0', '80 81', '٣', '１', 'Infinity', '99999999999999999999']],
+  ['PORT', ['0', '1', '65535', '08080'], ['65536', '70000', '-1', '+1', '1e3', '0x50', '3e3', '80.0', '80 81', '٣', '１', 'Infinity', '99999999999999999999']],
   ['OPS_PORT', ['0', '9000'], ['70000', 'off']],
   ['HOST', ['0.0.0.0', '::', 'fe80::1%eth0', 'api.example.org'], ['http://x', 'a b', 'x/y']],
   ['LOG_LEVEL', ['silent', 'fatal', 'trace'], ['INFO', 'verbose']],
@@ -148,6 +148,7 @@ t.test('two servers need two ports', async (t) => {
 
 t.test('a shared database needs shared keys', async (t) => {   // J9
   t.equal(refusal({ DATABASE_URL: database })?.variable, 'JWT_KEYS')
+  t.notMatch(refusal({ DATABASE_URL: 'postgres://root:hunter2@127.0.0.1/y' })?.message, 'hunter2', 'nor is the address of the database told then')
   t.equal(refusal({ DATABASE_URL: database, JWT_KEYS: `a:${random()}` })?.variable, 'SEAL_KEYS')
   t.equal(refusal({ DATABASE_URL: database, SEAL_KEYS: `a:${random()}` })?.variable, 'JWT_KEYS')
   const keys = { JWT_KEYS: `a:${random()}`, SEAL_KEYS: `a:${random()}` }

@@ -1,19 +1,26 @@
 import t, { type Test } from 'tap'
 import { freshDatabase } from './helpers/database.js'
+import { embeddedDataDir } from './helpers/embedded-data.js'
 import { call } from './helpers/http-client.js'
 import { rawRequest } from './helpers/raw-http.js'
 import { freePort } from './helpers/free-port.js'
 import { startServer } from './helpers/server-process.js'
-import { freshDataDir, freshKeys } from './helpers/settings.js'
+import { freshKeys } from './helpers/settings.js'
 import { stores } from './helpers/stores.js'
 import { until } from './helpers/wait.js'
 
 /** Sign-ups under way when the signal comes. */
 const MANY = 40
 
+const { databaseUrl } = await stores()
+/** Where there is PostgreSQL, on that: it starts sooner. */
+async function somewhere (t: Test): Promise<Record<string, string>> {
+  return databaseUrl === undefined ? { DATA_DIR: await embeddedDataDir(t) } : { ...freshKeys(), DATABASE_URL: (await freshDatabase(t)).url }
+}
+
 t.test('O5 SIGTERM: what is under way is answered, then it ends with 0; OPS_PORT has the metrics, PORT has not; CORS', { timeout: 60_000 }, async (t) => {
   const opsPort = await freePort()
-  const server = startServer(t, { DATA_DIR: await freshDataDir(t), NETWORK_LIMITS: 'off', OPS_PORT: String(opsPort), CORS_ORIGINS: 'https://app.example.org' })
+  const server = startServer(t, { ...await somewhere(t), NETWORK_LIMITS: 'off', OPS_PORT: String(opsPort), CORS_ORIGINS: 'https://app.example.org' })
   const base = await server.listening()
   const ops = `http://127.0.0.1:${opsPort}`
   t.match(await until('the other port', () => call(ops, 'GET', '/metrics').catch(() => null)), { status: 200, text: /countersign_requests_total/ })
@@ -52,12 +59,6 @@ t.test('O5 SIGTERM: what is under way is answered, then it ends with 0; OPS_PORT
   t.equal(await ended, 0)
   await t.rejects(fetch(`${base}/livez`))
 })
-
-const { databaseUrl } = await stores()
-/** Where there is PostgreSQL, on that: it starts sooner. */
-async function somewhere (t: Test): Promise<Record<string, string>> {
-  return databaseUrl === undefined ? { DATA_DIR: await freshDataDir(t) } : { ...freshKeys(), DATABASE_URL: (await freshDatabase(t)).url }
-}
 
 /** For so long it serves on after SIGTERM, so that a proxy notices. */
 const SERVES_ON_MS = 3_000

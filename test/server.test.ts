@@ -11,7 +11,7 @@ import { targetOf, tcpProxy } from './helpers/tcp-proxy.js'
 import { until } from './helpers/wait.js'
 
 const { databaseUrl } = await stores()
-/** Four starts of PGlite, on a machine that others use too. */
+/** Two starts of PGlite, on a machine that others use too. */
 t.setTimeout(100_000)
 /** Each has servers of its own. */
 t.jobs = 3
@@ -21,28 +21,19 @@ t.test('O9 bad configuration exits with 1, and one line that names the variable 
   const file = await freshDataDir(t)
   await mkdir(file, { recursive: true })
   await writeFile(`${file}/file`, '')
-  const short = `k:${Buffer.from('hunter2-too-short').toString('base64url')}`
-  const table: Array<readonly [variable: string, settings: Record<string, string>, value: string]> = [
-    ['PORT', { PORT: '70000' }, '70000'],
-    ['PORT', { PORT: '3e3' }, '3e3'],
-    ['ACCESS_SECONDS', { ACCESS_SECONDS: '5m' }, '5m'],
-    ['JWT_KEYS', { JWT_KEYS: short }, short.slice(2)],
-    ['SEAL_KEYS', { SEAL_KEYS: 'hunter2' }, 'hunter2'],
-    ['DATABASE_URL', { DATABASE_URL: 'mysql://root:hunter2@x/y' }, 'hunter2'],
-    ['JWT_KEYS', { DATABASE_URL: 'postgres://root:hunter2@127.0.0.1/y' }, 'hunter2'],
-    ['REDIS_URL', { REDIS_URL: 'http://:hunter2@x' }, 'hunter2'],
-    ['DATA_DIR', { DATA_DIR: `${file}/file/hunter2` }, 'hunter2']
+  // What each variable refuses, and that no refusal repeats it, is shown by config.test.ts.
+  const table: Array<readonly [variable: string, settings: Record<string, string>]> = [
+    ['DATABASE_URL', { DATABASE_URL: 'mysql://root:hunter2@x/y' }],
+    ['DATA_DIR', { DATA_DIR: `${file}/file/hunter2` }]
   ]
-  for (const batch of [table.slice(0, 3), table.slice(3, 6), table.slice(6)]) {
-    await Promise.all(batch.map(async ([variable, settings, value]) => {
-      const server = startServer(t, { DATA_DIR: file, ...settings })
-      t.equal(await server.exited, 1, variable)
-      const lines = server.said().trim().split('\n')
-      t.equal(lines.length, 1, `${variable}: ${server.said()}`)
-      t.ok(lines[0]!.includes(variable), `names ${variable}: ${server.said()}`)
-      t.notOk(server.said().includes(value), `${variable}: not the value`)
-    }))
-  }
+  await Promise.all(table.map(async ([variable, settings]) => {
+    const server = startServer(t, { DATA_DIR: file, ...settings })
+    t.equal(await server.exited, 1, variable)
+    const lines = server.said().trim().split('\n')
+    t.equal(lines.length, 1, `${variable}: ${server.said()}`)
+    t.ok(lines[0]!.includes(variable), `names ${variable}: ${server.said()}`)
+    t.notOk(server.said().includes('hunter2'), `${variable}: not the value`)
+  }))
 })
 
 t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; after kill -9 the next start works at once', { timeout: 90_000 }, async (t) => {
@@ -61,7 +52,9 @@ t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; a
   await once(occupied, 'listening')
   t.teardown(() => { occupied.close() })
   await first.kill('SIGKILL')
-  const third = startServer(t, { DATA_DIR: folder, PORT: String((occupied.address() as AddressInfo).port), LOG_LEVEL: 'warn' })
+  // On whatever store: PostgreSQL is there sooner.
+  const store = databaseUrl === undefined ? {} : { ...keys, DATABASE_URL: (await freshDatabase(t)).url }
+  const third = startServer(t, { DATA_DIR: folder, ...store, PORT: String((occupied.address() as AddressInfo).port), LOG_LEVEL: 'warn' })
   t.equal(await third.exited, 1)
   t.equal(third.said().trim().split('\n').length, 1, third.said())
   t.match(third.said(), /^PORT /)

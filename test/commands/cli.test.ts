@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
 import { createRequire } from 'node:module'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import t from 'tap'
+import { migrateDownCommand, migrateStatusCommand, migrateUpCommand } from '../../src/commands/migrate.js'
+import { readConfig } from '../../src/config.js'
 import { freshDatabase } from '../helpers/database.js'
-import { command, start } from '../helpers/command.js'
+import { command, start, worked } from '../helpers/command.js'
+import { embeddedDataDir } from '../helpers/embedded-data.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
@@ -42,16 +42,14 @@ t.test('O9 config check: one line that names the variable, never its value', asy
 t.test('migrate: status exits with 1 while there is something to do; down asks to be meant', async (t) => {
   t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: /^to do: .*second-factor\nto do: .*accounts\n$/ })
   t.match(await command(['user', 'list'], { ...settings, MIGRATE: 'off' }), { code: 1, stderr: /countersign migrate up/ })
-  t.match(JSON.parse((await command(['migrate', 'up', '--json'], settings)).stdout), { done: [{ direction: 'Up' }, { direction: 'Up' }] })
-  t.match(await command(['migrate', 'status', '--json'], settings), { code: 0, stdout: '{"pending":[]}\n' })
-  t.match(await command(['migrate', 'down'], settings), { code: 1, stderr: /--yes/ })
+  t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), { done: [{ direction: 'Up' }, { direction: 'Up' }] })
+  t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), { code: 0, stdout: '{"pending":[]}\n' })
+  await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
   t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })
 })
 
 t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', async (t) => {
-  const dir = await mkdtemp(join(tmpdir(), 'countersign-cli-'))
-  t.teardown(() => rm(dir, { recursive: true, force: true }))
-  const embedded = { DATA_DIR: dir, LOG_LEVEL: 'silent', PORT: '0' }
+  const embedded = { DATA_DIR: await embeddedDataDir(t), LOG_LEVEL: 'silent', PORT: '0' }
   t.match(await command(['user', 'create', 'ada'], embedded, `${PASSWORD}\n`), { code: 0 })
   const server = start(['serve'], { ...embedded, LOG_LEVEL: 'info' })
   t.teardown(() => server.kill('SIGKILL'))

@@ -1,6 +1,9 @@
 import t from 'tap'
+import { importDjangoCommand } from '../../src/commands/import-django.js'
+import { otpStatusCommand } from '../../src/commands/otp.js'
+import { readConfig } from '../../src/config.js'
 import { freshApp } from '../helpers/app.js'
-import { command } from '../helpers/command.js'
+import { command, worked } from '../helpers/command.js'
 import { bringOver, djangoDump, people } from '../helpers/django.js'
 import { need } from '../helpers/need.js'
 import { expect, Person } from '../helpers/person.js'
@@ -17,9 +20,10 @@ t.test('import django, as a process: the report, the exit code, no password on t
   const told = await command(['import', 'django', '--from', address.toString()], fresh)
   t.match(told, { code: 1, stdout: '', stderr: /PGPASSWORD/ })
   t.notMatch(told.stderr, 'hunter2')
-  t.match(await command(['import', 'django', '--from', fresh['DATABASE_URL']!], fresh), { code: 1, stderr: /^The source has no auth_user/ })
-  t.match(await command(['import', 'django', '--from', 'postgres://nobody@127.0.0.1:1/none'], fresh), { code: 1, stderr: /^The source does not answer/ })
-  t.match(await importing('--since', 'yesterday'), { code: 1, stderr: /--since must be a date/ })
+  const refused = (options: { from: string, since?: string }) => worked((io) => importDjangoCommand(io, readConfig(fresh), { ...options, password: undefined }))
+  await t.rejects(refused({ from: fresh['DATABASE_URL']! }), { name: 'DjangoSourceError', message: /^The source has no auth_user/ })
+  await t.rejects(refused({ from: 'postgres://nobody@127.0.0.1:1/none' }), { name: 'DjangoSourceError', message: /^The source does not answer/ })
+  await t.rejects(refused({ from: dump.url, since: 'yesterday' }), { name: 'CommandError', message: /--since must be a date/ })
 
   await dump.query("update auth_user set password = replace(password, '$260000$', '$50000000$') where username = 'user001'")
   await dump.query("update otp_totp_totpdevice set drift = 9 where user_id = (select id from auth_user where username = 'user003')")
@@ -50,6 +54,6 @@ t.test('R6 otp reset, for staff too: the set-up code beside the password, once',
   t.equal((await session.login()).json().code, 'SETUP_CODE_REQUIRED')
   const withCode = await session.request('POST', '/token', { username: grace.username, password: grace.password!, setupCode }, null)
   t.equal(withCode.statusCode, 200)
-  t.match(await command(['otp', 'status', 'user001'], fresh), { code: 0, stdout: /second factor off\n[^]*reset: waits for a set-up code/ })
+  t.match(await worked((io) => otpStatusCommand(io, readConfig(fresh), 'user001')), { code: 0, stdout: /second factor off\n[^]*reset: waits for a set-up code/ })
   t.equal((await command(['otp', 'reset', 'nobody'], fresh)).code, 1)
 })

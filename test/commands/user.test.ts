@@ -1,8 +1,11 @@
 import jsqr from 'jsqr'
 import t from 'tap'
+import { otpStatusCommand } from '../../src/commands/otp.js'
+import { createUserCommand, listUsersCommand } from '../../src/commands/user.js'
+import { readConfig } from '../../src/config.js'
 import { freshApp } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
-import { command, start } from '../helpers/command.js'
+import { command, start, worked } from '../helpers/command.js'
 import { need } from '../helpers/need.js'
 import { Person } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
@@ -13,6 +16,7 @@ const decode = jsqr as unknown as typeof jsqr.default
 const PASSWORD = 'correct horse battery'
 // As a process has it: what is sealed is of the service's own namespace. No Redis, so that nothing meets there.
 const { app, db, clock, settings } = await freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
+const config = readConfig(settings)
 
 const person = (username: string, password: string) => new Person({ app, username, password, phone: { lastStep: 0 } })
 
@@ -38,9 +42,9 @@ t.test('user create: the password comes from standard input, and is held to the 
   t.equal((await person('Grace', PASSWORD).login()).statusCode, 200)
   t.same(await db.query("select is_staff, email from account where username = 'grace'"), [{ is_staff: true, email: 'grace@example.org' }])
   t.match(await command(['user', 'create', 'GRACE'], settings, `${PASSWORD}\n`), { code: 1, stderr: 'This username is taken.\n' })
-  t.match(await command(['user', 'create', 'linus'], settings, 'short\n'), { code: 1, stderr: /too short/ })
-  t.match(await command(['user', 'create', 'linus'], settings), { code: 1, stderr: /Give the password/ })
-  t.match(await command(['user', 'create', 'linus', '--phone', '1\n2'], settings, `${PASSWORD}\n`), { code: 1, stdout: '', stderr: /^--phone must be one line/ })
+  await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {}), 'short\n'), { name: 'CommandError', message: /too short/ })
+  await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {})), { name: 'CommandError', message: /Give the password/ })
+  await t.rejects(worked((io) => createUserCommand(io, config, 'linus', { phone: '1\n2' }), `${PASSWORD}\n`), { name: 'CommandError', message: /^--phone must be one line/ })
   t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
 })
 
@@ -77,13 +81,13 @@ t.test('user list and otp status: without what would move the cursor', async (t)
   t.match(list, { code: 0, stdout: /^username +e-mail +staff +active +2FA +since\nada +x\[2J@yz +no +yes +yes +\d{4}-\d\d-\d\d\ngrace +grace@example\.org +yes +yes +no/ })
   // eslint-disable-next-line no-control-regex
   t.notMatch(list.stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
-  const lines = (await command(['user', 'list', '--json'], settings)).stdout
+  const lines = (await worked((io) => listUsersCommand(io, config), '', true)).stdout
   // eslint-disable-next-line no-control-regex
   t.notMatch(lines, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
   t.match(JSON.parse(lines.split('\n')[0]!), { username: 'ada', email: 'x\u001b[2J\u202e@y\u009bz', isStaff: false, isOtpEnabled: true })
   t.match(await command(['otp', 'status', 'ADA'], settings), { code: 0, stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}-\d\d-\d\dT[\d:]{8}Z +\d{4}-\d\d-\d\dT[\d:]{8}Z\nrecovery codes left: 4\n/ })
-  t.match(JSON.parse((await command(['otp', 'status', 'ada', '--json'], settings)).stdout), { isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false })
-  t.match(await command(['otp', 'status', 'nobody'], settings), { code: 1, stdout: '', stderr: 'Nobody has this username.\n' })
+  t.match(JSON.parse((await worked((io) => otpStatusCommand(io, config, 'ada'), '', true)).stdout), { isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false })
+  await t.rejects(worked((io) => otpStatusCommand(io, config, 'nobody')), { name: 'CommandError', message: 'Nobody has this username.' })
 })
 
 t.test('J5 user password and deactivate end every session, on a server that runs', async (t) => {

@@ -6,6 +6,7 @@ import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
 import { freshDatabase, type TestDatabase } from './database.js'
 import { markHost } from './door.js'
+import { embeddedDataDir } from './embedded-data.js'
 import { freshKeys, type Settings } from './settings.js'
 import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
@@ -58,7 +59,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
     LOG_LEVEL: 'silent',
     NETWORK_LIMITS: 'off',
     ...freshKeys(settings['JWT_ALG']),
-    DATA_DIR: await temporaryFolder(t),
+    DATA_DIR: isEmbedded ? await embeddedDataDir(t) : await temporaryFolder(t),
     ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
     ...settings

@@ -1,6 +1,9 @@
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
+import { text } from 'node:stream/consumers'
+import { createIo, type Io } from '../../src/commands/io.js'
 
 const CLI = join(import.meta.dirname, '..', '..', 'src', 'bin.js')
 
@@ -18,10 +21,28 @@ export function start (args: string[], settings: Record<string, string>): ChildP
 export async function command (args: string[], settings: Record<string, string>, input = ''): Promise<Ran> {
   const child = start(args, settings)
   const texts = { stdout: '', stderr: '' }
-  child.stdout.setEncoding('utf8').on('data', (text: string) => { texts.stdout += text })
-  child.stderr.setEncoding('utf8').on('data', (text: string) => { texts.stderr += text })
+  child.stdout.setEncoding('utf8').on('data', (more: string) => { texts.stdout += more })
+  child.stderr.setEncoding('utf8').on('data', (more: string) => { texts.stderr += more })
   child.stdin.on('error', () => {})   // it may end without reading all
   child.stdin.end(input)
   const [code] = await once(child, 'close') as [number | null]
   return { code, ...texts }
+}
+
+/**
+ * A command's work, in this process and on streams: for what is not about how it is typed, or how it ends.
+ *
+ * @throws what the process would say in one line, and exit with 1
+ */
+export async function worked (work: (io: Io) => Promise<number | void> | void, input = '', json = false): Promise<Ran> {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
+  stdin.end(input)
+  const io = createIo(json, { stdin, stdout, stderr } as unknown as NodeJS.Process)
+  try {
+    const code = await work(io) ?? 0
+    for (const output of [stdout, stderr]) output.end()
+    return { code, stdout: await text(stdout), stderr: await text(stderr) }
+  } finally {
+    io.close()
+  }
 }

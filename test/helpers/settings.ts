@@ -1,6 +1,7 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { freshDatabase } from './database.js'
+import { embeddedDataDir } from './embedded-data.js'
 import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
@@ -31,7 +32,7 @@ export async function freshSettings (t: Owner): Promise<Settings> {
   return {
     ...freshKeys(),
     NETWORK_LIMITS: 'off',
-    DATA_DIR: await freshDataDir(t),
+    DATA_DIR: databaseUrl === undefined ? await embeddedDataDir(t) : await freshDataDir(t),
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
   }

@@ -9,6 +9,7 @@ import { row } from '../../src/db/tables.js'
 import { inTransaction } from '../../src/db/transaction.js'
 import { sql } from 'kysely'
 import { freshApp, type App, type Fresh } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, Person, signUp } from '../helpers/person.js'
 import { idOf } from '../helpers/staff.js'
@@ -17,6 +18,7 @@ import { until } from '../helpers/wait.js'
 await need('postgres')
 
 const namespace = `test_${randomBytes(6).toString('hex')}`
+const shared = await freshApp(t, {}, { namespace })
 
 /** A replica of `fresh` whose host listens. */
 async function listening (t: Test, { settings }: Fresh, onSecurityEvent: (event: SecurityEventNotice) => void | Promise<void>): Promise<App> {
@@ -27,7 +29,7 @@ async function listening (t: Test, { settings }: Fresh, onSecurityEvent: (event:
 }
 
 t.test('E5 each decision of this process is told once it is committed, and none of another\'s', async (t) => {
-  const fresh = await freshApp(t, {}, { namespace })
+  const fresh = await emptied(shared)
   const told: SecurityEventNotice[] = []
   const app = await listening(t, fresh, (event) => { told.push(event) })
   const ada = await signUp(fresh.app)
@@ -45,7 +47,7 @@ t.test('E5 each decision of this process is told once it is committed, and none 
 })
 
 t.test('what its listener throws is logged and blocks nothing; a listener that never ends blocks nothing', async (t) => {
-  const fresh = await freshApp(t, {}, { namespace })
+  const fresh = await emptied(shared)
   let called = 0
   const logged: unknown[] = []
   const app = await listening(t, fresh, (event) => {
@@ -63,7 +65,7 @@ t.test('what its listener throws is logged and blocks nothing; a listener that n
 })
 
 t.test('50 at once: each event once, none lost', async (t) => {
-  const fresh = await freshApp(t, {}, { namespace })
+  const fresh = await emptied(shared)
   const ids: string[] = []
   const app = await listening(t, fresh, ({ id }) => { ids.push(id) })
   const ada = await signUp(app)
@@ -77,7 +79,7 @@ t.test('50 at once: each event once, none lost', async (t) => {
 })
 
 t.test('what was rolled back is told to nobody', async (t) => {
-  const fresh = await freshApp(t, {}, { namespace })
+  const fresh = await emptied(shared)
   const told: SecurityEventNotice[] = []
   const app = await listening(t, fresh, (event) => { told.push(event) })
   const { db } = insideOf(app)

@@ -3,13 +3,14 @@ import { outcome, tally } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { isAttached } from '../helpers/service-test.js'
 import { countEvents } from '../helpers/stored.js'
 
 await need('postgres')
 
 const { app, db, another } = await freshApp(t)
 const replica = await another()
-const ROUNDS = 8
+const ROUNDS = isAttached ? 3 : 8
 
 function at (person: Person, where: App): Person {
   const twin = person.elsewhere(where)

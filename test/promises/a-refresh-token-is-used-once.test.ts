@@ -1,6 +1,7 @@
 import t from 'tap'
 import { tally } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp } from '../helpers/person.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -9,13 +10,15 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
+const shared = await freshApp(t)
+const replicas = [shared.app, await shared.another()] as const
+
 const refresh = async (app: App, token: string) => await app.inject({ method: 'POST', url: '/token/refresh', payload: { refresh: token } })
 const session = async (app: App, token: string) => await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })
 const generation = 'select generation, ended_at is null as alive, end_reason from otp_session'
 
 t.test('J6 fifty refreshes at once over two replicas: one child, the same for all', async (t) => {
-  const { app, another, db } = await freshApp(t)
-  const replicas = [app, await another()] as const
+  const { app, another, db } = await emptied(shared)
   const ada = await signUp(app)
   expect(200, await ada.login())
   const parent = ada.refresh!
@@ -40,8 +43,7 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
 })
 
 t.test('J6 parent and child at once: whoever comes first, never two lines of tokens', async (t) => {
-  const { app, another, db } = await freshApp(t)
-  const replicas = [app, await another()] as const
+  const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   for (let round = 0; round < 5; round++) {
     await db.query('delete from otp_session')
@@ -59,7 +61,7 @@ t.test('J6 parent and child at once: whoever comes first, never two lines of tok
 })
 
 t.test('J6 the parent answers its child for sixty seconds, by the database\'s clock', async (t) => {
-  const { app, clock, db } = await freshApp(t)
+  const { app, clock, db } = await emptied(shared)
   const ada = await signUp(app)
   await clock.freeze()
   for (const [seconds, status] of [[59, 200], [60, 401], [3600, 401]] as const) {

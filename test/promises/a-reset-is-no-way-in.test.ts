@@ -2,11 +2,14 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { commandLine, resetOtp } from '../../src/flows/staff.js'
 import { freshApp, type App } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
 await need('postgres')
+
+const shared = await freshApp(t)
 
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 const REASON = 'Lost the phone; came to the desk.'
@@ -23,7 +26,7 @@ async function loginWith (person: Person, setupCode: string, app: App = person.a
 }
 
 t.test('R6 a reset ends everything, and the password alone opens nothing until a device is confirmed', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app, db } = fresh
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
@@ -61,7 +64,7 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
 })
 
 t.test('E5 both have it in their log: who, why and for whom', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
   const { setupCode } = await reset(grace, ada)
@@ -81,7 +84,7 @@ t.test('E5 both have it in their log: who, why and for whom', async (t) => {
 })
 
 t.test('P4 a right password without the code is a spent guess like a wrong one', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
   const { setupCode } = await reset(grace, ada)
@@ -90,7 +93,7 @@ t.test('P4 a right password without the code is a spent guess like a wrong one',
 })
 
 t.test('a code is good for a day; another one kills it, and what was begun with it', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { clock } = fresh
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
@@ -111,7 +114,7 @@ t.test('a code is good for a day; another one kills it, and what was begun with 
 })
 
 t.test('staff are reset from the command line alone', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app } = fresh
   const grace = await staffAt(fresh)
   const alan = await staffAt(fresh, 'alan')

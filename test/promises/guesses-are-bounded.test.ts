@@ -83,8 +83,10 @@ t.test('T10 nor a pending device more than ten, then it is gone with its codes',
 
 t.test('T10 the count outlives whoever made it, and goes on from lock to lock', async (t) => {
   const guy = await (await signUp(app, 'guy')).enrol()
+  // The whole table is in core/lockout.test.ts: the first lock, one that follows it, and one after a gap.
   await db.query('update otp_user set failures = 4 where user_id = $1', [userId(guy)])
-  for (const [failures, seconds] of [[5, 60], [6, 120], [7, 240], [8, 480], [9, 960], [10, 1920], [11, 3600], [12, 3600]] as const) {
+  for (const [failures, seconds] of [[5, 60], [6, 120], [12, 3600]] as const) {
+    if (failures === 12) await db.query('update otp_user set failures = 11 where user_id = $1', [userId(guy)])
     const late = await another({ DATABASE_POOL_SIZE: '2' })
     const [session] = await sessionsOf(guy, 1, [late])
     const answers = await Promise.all((await wrongCodes([], 50)).map((guess) => session!.verify(guess)))

@@ -1,17 +1,20 @@
 import t from 'tap'
 import { tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp } from '../helpers/person.js'
 
 await need('postgres')
 
+const shared = await freshApp(t, behindProxy)
+const replicas = [shared.app, await shared.another()] as const
+
 const failed = "select count(*)::int as n from otp_event where kind = 'login_failed'"
 
 t.test('P4 sixty guesses at once over two replicas from one network: ten are judged', async (t) => {
-  const { app, another, db } = await freshApp(t, behindProxy)
-  const replicas = [app, await another()] as const
+  const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`)))
   t.same(tally(answers), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 50 })
@@ -25,8 +28,7 @@ t.test('P4 sixty guesses at once over two replicas from one network: ten are jud
 })
 
 t.test('P4 a hundred and thirty networks at once over two replicas: a hundred are judged', async (t) => {
-  const { app, another, db } = await freshApp(t, behindProxy)
-  const replicas = [app, await another()] as const
+  const { app, db } = await emptied(shared)
   await signUp(app)
   const answers = await Promise.all(Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`)))
   t.same(tally(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
@@ -34,8 +36,8 @@ t.test('P4 a hundred and thirty networks at once over two replicas: a hundred ar
 })
 
 t.test('P4 one budget for all doors where the password is asked, also at once', async (t) => {
-  const { app, another, db } = await freshApp(t)
-  const other = await another()
+  const { db } = await emptied(shared)
+  const [app, other] = replicas
   const ada = await signUp(app)
   expect(200, await ada.login())
   const guesses = Array.from({ length: 60 }, (_, i) => i % 2 === 0
@@ -50,8 +52,7 @@ t.test('P4 one budget for all doors where the password is asked, also at once', 
 })
 
 t.test('P4 guesses that race the owner: his success makes room once, no more', async (t) => {
-  const { app, another, db } = await freshApp(t, behindProxy)
-  const replicas = [app, await another()] as const
+  const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   const answers = await Promise.all(Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`)))
   const { 200: ok = 0, '401 CREDENTIALS_INVALID': judged = 0 } = tally(answers)

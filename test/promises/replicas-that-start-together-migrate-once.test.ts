@@ -15,8 +15,9 @@ const names = Object.keys(serviceMigrations)
 const migrated = (said: string) => [...said.matchAll(/"name":"([^"]+)","msg":"migrated"/g)].map(([, name]) => name)
 const start = async (t: Pick<Test, 'teardown'>, url: string) => startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshDataDir(t) })
 
+const { url, query } = await freshDatabase(t)
+
 t.test('M1 four processes at once on an empty database: each migration ran once, all serve', async (t) => {
-  const { url, query } = await freshDatabase(t)
   const four = await Promise.all(Array.from({ length: 4 }, () => start(t, url)))
   for (const base of await Promise.all(four.map((one) => one.ready()))) {
     t.equal((await call(base, 'POST', '/token', { body: { username: 'x', password: 'y' } })).status, 401)
@@ -45,9 +46,6 @@ t.test('M1 a migrator killed half-way leaves nothing, and the next one completes
 })
 
 t.test('M1 an old replica and a new one: a migration that is there already is not run again', async (t) => {
-  const { url } = await freshDatabase(t)
-  const first = await start(t, url)
-  await first.ready()
   const second = await start(t, url)
   await second.ready()
   t.same(migrated(second.said()), [])

@@ -6,27 +6,18 @@ import { startServer } from '../helpers/server-process.js'
 import { freshSettings } from '../helpers/settings.js'
 import { until } from '../helpers/wait.js'
 
-// A browser opens connections in advance. To Node one that never asked anything is not idle, and once it closes it stops
-// looking for those that take too long: the process was killed after 10 s, with exit code 1.
-t.test('O5 a connection that never asked anything does not hold a process that closes', { timeout: 60_000 }, async (t) => {
-  const server = startServer(t, await freshSettings(t))
-  const base = await server.ready()
-  const socket = connect(Number(new URL(base).port), '127.0.0.1').on('error', () => {})
-  t.teardown(() => socket.destroy())
-  await once(socket, 'connect')
-  // It has been accepted by then: connections are, in turn.
-  t.equal((await call(base, 'GET', '/livez')).status, 200)
-  const toldAtMs = performance.now()
-  t.equal(await server.kill('SIGTERM'), 0)
-  t.ok(performance.now() - toldAtMs < 10_000)
-})
+const server = startServer(t, await freshSettings(t))
+const base = await server.ready()
+const socket = connect(Number(new URL(base).port), '127.0.0.1').on('error', () => {})
+t.teardown(() => socket.destroy())
+await once(socket, 'connect')
+// It has been accepted by then: connections are, in turn.
+t.equal((await call(base, 'GET', '/livez')).headers.get('connection'), 'keep-alive')
+const toldAtMs = performance.now()
+const ended = server.kill('SIGTERM')
 
 // The proxy of a rolling restart keeps connections. Closed at once, about every other restart cost somebody a request.
 t.test('O5 told to end, it first serves on, says so on /readyz and asks clients to close', { timeout: 60_000 }, async (t) => {
-  const server = startServer(t, await freshSettings(t))
-  const base = await server.ready()
-  t.equal((await call(base, 'GET', '/livez')).headers.get('connection'), 'keep-alive')
-  const ended = server.kill('SIGTERM')
   const leaving = await until('it to say that it leaves', async () => {
     const answer = await call(base, 'GET', '/readyz')
     return answer.status === 503 ? answer : null
@@ -35,5 +26,11 @@ t.test('O5 told to end, it first serves on, says so on /readyz and asks clients 
   const served = await call(base, 'GET', '/livez')
   t.equal(served.status, 200)
   t.equal(served.headers.get('connection'), 'close')
+})
+
+// A browser opens connections in advance. To Node one that never asked anything is not idle, and once it closes it stops
+// looking for those that take too long: the process was killed after 10 s, with exit code 1.
+t.test('O5 a connection that never asked anything does not hold a process that closes', { timeout: 60_000 }, async (t) => {
   t.equal(await ended, 0)
+  t.ok(performance.now() - toldAtMs < 10_000)
 })

@@ -8,10 +8,12 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
+const keys = { old: `old:${randomBytes(32).toString('base64url')}`, new: `new:${randomBytes(32).toString('base64url')}` }
+const { app, another } = await freshApp(t, { SEAL_KEYS: keys.old })
+
 const WRONG = ['000000', '111111', '222222', '333333', '444444', '555555']
 
 t.test('T11 during a lock a code that was judged before it gets the answer of any other', async (t) => {
-  const { app, another } = await freshApp(t)
   const ada = await (await signUp(app)).enrol()
   const thief = ada.elsewhere()
   expect(200, await thief.login())
@@ -25,9 +27,7 @@ t.test('T11 during a lock a code that was judged before it gets the answer of an
 })
 
 t.test('R7 T6 a quiet rotation: started once with the new key, the old one may go', async (t) => {
-  const keys = { old: `old:${randomBytes(32).toString('base64url')}`, new: `new:${randomBytes(32).toString('base64url')}` }
-  const { app, another } = await freshApp(t, { SEAL_KEYS: keys.old })
-  const ada = await (await signUp(app)).enrol()
+  const ada = await (await signUp(app, 'bob')).enrol()
   const between = await another({ SEAL_KEYS: `${keys.new},${keys.old}` })
   await until('the replica to be ready', () => between.countersign.isReady())
   const after = await another({ SEAL_KEYS: keys.new })

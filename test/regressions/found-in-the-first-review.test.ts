@@ -1,10 +1,13 @@
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { expect, signUp } from '../helpers/person.js'
 
+const shared = await freshApp(t)
+
 t.test('J6 a step-up logs out neither the tab that took no part nor the one that did', async (t) => {
-  const { app, clock } = await freshApp(t)
+  const { app, clock } = await emptied(shared)
   const ada = await (await signUp(app)).enrol()
   const otherTab = ada.elsewhere()
   Object.assign(otherTab, { access: ada.access, refresh: ada.refresh })
@@ -28,7 +31,7 @@ t.test('T9 a preflight says nothing about a session', async (t) => {
 })
 
 t.test('E4 an operation that takes no body refuses one', async (t) => {
-  const { app } = await freshApp(t)
+  const { app } = await emptied(shared)
   const ada = await (await signUp(app)).enrol()
   for (const [method, url] of [['POST', '/totp/recovery_code/create'], ['DELETE', '/totp/delete'], ['DELETE', '/totp/rollback'], ['POST', '/token/revoke']] as const) {
     t.equal(outcome(await ada.request(method, url, { nonsense: 1 })), '400 REQUEST_INVALID', url)
@@ -38,7 +41,7 @@ t.test('E4 an operation that takes no body refuses one', async (t) => {
 })
 
 t.test('E4 a username is checked as it is kept', async (t) => {
-  const { app } = await freshApp(t)
+  const { app } = await emptied(shared)
   const signUpAs = (username: string) => app.inject({ method: 'POST', url: '/users', payload: { username, email: 'a@example.org', password: 'no common word at all' } })
   t.equal(outcome(await signUpAs('\uFDFA'.repeat(40))), '400 REQUEST_INVALID', 'forty characters that become 720, with spaces')
   t.equal((await signUpAs('\uFF41\uFF44\uFF41')).json().username, 'ada')

@@ -2,6 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
@@ -9,10 +10,13 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
+const shared = await freshApp(t)
+const replica = await shared.another()
+
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 
 t.test('T14 staff free whom the hard stop stopped, at once', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app, db } = fresh
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
@@ -30,9 +34,8 @@ t.test('T14 staff free whom the hard stop stopped, at once', async (t) => {
 })
 
 t.test('J5 deactivated: every session ends on every replica, the password opens nothing; reactivated: it does', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app, db } = fresh
-  const replica = await fresh.another()
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
   const there = ada.elsewhere(replica)
@@ -57,7 +60,7 @@ t.test('J5 deactivated: every session ends on every replica, the password opens 
 })
 
 t.test('T8 a log-in that waited in the hash queue while the account was deactivated gives nothing', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await signUp(fresh.app)
   await ada.login()
@@ -70,7 +73,7 @@ t.test('T8 a log-in that waited in the hash queue while the account was deactiva
 })
 
 t.test('not on oneself', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const url = `/admin/users/${idOf(grace)}`
   for (const [path, body] of [['/reset-otp', { reason: 'r' }], ['/unlock', undefined], ['/deactivate', { reason: 'r' }], ['/reactivate', {}]] as const) {
@@ -81,7 +84,7 @@ t.test('not on oneself', async (t) => {
 })
 
 t.test('of two members of staff who deactivate each other at the same moment, the second one finds out', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const [grace, alan] = [await staffAt(fresh), await staffAt(fresh, 'alan')]
   const holder = new pg.Client({ connectionString: fresh.db.url })
   await holder.connect()
@@ -100,8 +103,7 @@ t.test('of two members of staff who deactivate each other at the same moment, th
 })
 
 t.test('of eight members of staff who deactivate each other at once, over two replicas, exactly one stays', async (t) => {
-  const fresh = await freshApp(t)
-  const replica = await fresh.another()
+  const fresh = await emptied(shared)
   const all: Person[] = []
   for (let i = 0; i < 8; i++) all.push(await staffAt({ app: i % 2 === 0 ? fresh.app : replica, db: fresh.db }, `staff${i}`))
   // Enrolling moved the clock, and who began first would not be fresh any more.

@@ -1,11 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
 await need('postgres')
+
+const shared = await freshApp(t)
 
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 
@@ -20,7 +23,7 @@ const names = (person: Person, query: string) => person.request('GET', `/admin/u
   expect(200, answer).json<{ users: Array<{ username: string }>, nextCursor: string | null }>())
 
 t.test('T9 for staff alone, with a second factor, and for changes a fresh one', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app, db, clock } = fresh
   const ada = await (await signUp(app)).enrol()
   const grace = await staffAt(fresh)
@@ -47,7 +50,7 @@ t.test('T9 for staff alone, with a second factor, and for changes a fresh one', 
 })
 
 t.test('E6 an id that is nobody\'s is 404, and leaves no row behind', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const id = randomUUID()
   for (const [method, path, body] of about) {
@@ -61,7 +64,7 @@ t.test('E6 an id that is nobody\'s is 404, and leaves no row behind', async (t) 
 })
 
 t.test('users are found by how their name begins, whatever its case, and nothing is a pattern', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   for (const name of ['Ada', 'adam', 'a_a', 'ADELE', 'bob', 'Émile', 'zoe+x']) await signUp(fresh.app, name)
   const found = async (query: string) => (await names(grace, `query=${encodeURIComponent(query)}`)).users.map(({ username }) => username)
@@ -87,7 +90,7 @@ t.test('users are found by how their name begins, whatever its case, and nothing
 })
 
 t.test('the search by name reads an index, not the table', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   await fresh.db.query(`
     insert into account (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
     select gen_random_uuid(), 'user' || n, 'user' || n, '', true, false, '', '', '', '', now(), now() from generate_series(1, 20000) n`)
@@ -97,7 +100,7 @@ t.test('the search by name reads an index, not the table', async (t) => {
 })
 
 t.test('what staff see of somebody has no secret, digest, token or hash in it', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const { app, db } = fresh
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
@@ -131,7 +134,7 @@ t.test('what staff see of somebody has no secret, digest, token or hash in it', 
 })
 
 t.test('staff set the references, the owner reads them, and both have it in their log', async (t) => {
-  const fresh = await freshApp(t)
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await signUp(fresh.app)
   await ada.login()
@@ -151,7 +154,7 @@ t.test('staff set the references, the owner reads them, and both have it in thei
 })
 
 t.test('L3 strangers are counted before anybody looks at their token', async (t) => {
-  const { app } = await freshApp(t, { NETWORK_LIMITS: 'on' })
+  const app = await shared.another({ NETWORK_LIMITS: 'on' })
   const statuses: number[] = []
   for (let i = 0; i < 601; i++) statuses.push((await app.inject({ url: '/admin/users', headers: { authorization: 'Bearer a.b.c' } })).statusCode)
   t.equal(statuses.filter((status) => status === 401).length, 600)

@@ -48,9 +48,10 @@ t.test('required: open until the grace after sign-up is over, and then only for 
   t.equal((await ada.elsewhere().login()).json().otpDeadline, null)
 })
 
+const noGrace = await freshApp(t, { OTP_POLICY: 'required', OTP_GRACE_DAYS: '0' })
+
 t.test('required, no grace: the very first session opens only the set-up; removing the last device leads back there', async (t) => {
-  const { app } = await freshApp(t, { OTP_POLICY: 'required', OTP_GRACE_DAYS: '0' })
-  const ada = await signUp(app)
+  const ada = await signUp(noGrace.app)
   expect(200, await ada.login())
   await opensOnlyTheSetUp(t, ada)
   await ada.enrol()
@@ -61,8 +62,7 @@ t.test('required, no grace: the very first session opens only the set-up; removi
 })
 
 t.test('the last of several devices, removed by its id, leads there too', async (t) => {
-  const { app } = await freshApp(t, { OTP_POLICY: 'required', OTP_GRACE_DAYS: '0' })
-  const ada = await (await signUp(app)).enrol()
+  const ada = await (await signUp(noGrace.app, 'eve')).enrol()
   ada.access = expect(200, await ada.request('DELETE', `/totp/devices/${ada.deviceId}`)).json<{ access: string }>().access
   await opensOnlyTheSetUp(t, ada)
 })

@@ -1,10 +1,14 @@
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
 await need('postgres')
+
+const shared = await freshApp(t)
+const replica = await shared.another()
 
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 const RACERS = 50
@@ -15,8 +19,7 @@ async function reset (grace: Person, ada: Person): Promise<{ setupCode: string, 
 }
 
 t.test(`one code, ${RACERS} racers over two replicas, one session`, async (t) => {
-  const fresh = await freshApp(t)
-  const replica = await fresh.another()
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
   const { setupCode } = await reset(grace, ada)
@@ -30,8 +33,7 @@ t.test(`one code, ${RACERS} racers over two replicas, one session`, async (t) =>
 })
 
 t.test('T8 what raced the reset gives nothing: log-ins, codes, recovery codes, a set-up', async (t) => {
-  const fresh = await freshApp(t)
-  const replica = await fresh.another()
+  const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   for (let round = 0; round < 6; round++) {
     const ada = await (await signUp(fresh.app, `ada${round}`)).enrol()

@@ -1,19 +1,21 @@
 import { randomBytes } from 'node:crypto'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { claimEvents } from '../../src/db/outbox.js'
 import { createTally } from '../../src/tally.js'
 import { deliver, type CourierDeps } from '../../src/webhook/courier.js'
 import type { Message } from '../../src/webhook/message.js'
 import { freshApp } from '../helpers/app.js'
+import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
 
 await need('postgres')
 
+const shared = await freshApp(t)
 const DAY = 24 * 3600
 
 /** An outbox that nobody serves but the test, and a receiver that says what the test says. */
-async function outbox (t: Test, events: number) {
-  const { app, db, clock } = await freshApp(t)
+async function outbox (events: number) {
+  const { app, db, clock } = await emptied(shared)
   const put = (kind: string, count: number) => db.query(`
     insert into otp_event (user_id, at, id, kind, ip, agent, notify_after)
     select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '', clock_timestamp() from generate_series(1, $2::int) n`, [kind, count])
@@ -42,7 +44,7 @@ async function outbox (t: Test, events: number) {
 }
 
 t.test('batches are bounded, and empty the outbox', async (t) => {
-  const { deps, sent, rows, counted } = await outbox(t, 23)
+  const { deps, sent, rows, counted } = await outbox(23)
   t.same(await deliver(deps), { sent: 10, failed: 0, givenUp: 0, isMore: true })
   t.same(await deliver(deps), { sent: 10, failed: 0, givenUp: 0, isMore: true })
   t.same(await deliver(deps), { sent: 3, failed: 0, givenUp: 0, isMore: false })
@@ -53,7 +55,7 @@ t.test('batches are bounded, and empty the outbox', async (t) => {
 })
 
 t.test('what the receiver does not take holds up nothing else, waits twice as long each time, and is given up after a day', async (t) => {
-  const { deps, clock, put, sent, failures, receiver, rows, counted } = await outbox(t, 3)
+  const { deps, clock, put, sent, failures, receiver, rows, counted } = await outbox(3)
   await put('unlocked', 1)
   receiver.takes = (type) => type !== 'unlocked'
   t.same(await deliver(deps), { sent: 3, failed: 1, givenUp: 0, isMore: false })
@@ -76,7 +78,7 @@ t.test('what the receiver does not take holds up nothing else, waits twice as lo
 })
 
 t.test('an event that nobody could send all day, since all replicas were down, is tried once', async (t) => {
-  const { deps, clock, receiver } = await outbox(t, 2)
+  const { deps, clock, receiver } = await outbox(2)
   await clock.advance(3 * DAY)
   receiver.takes = () => false
   t.match(await deliver(deps), { failed: 2, givenUp: 0 })
@@ -85,7 +87,7 @@ t.test('an event that nobody could send all day, since all replicas were down, i
 })
 
 t.test('60 at once claim each event once; what a dead replica had claimed is another\'s after half a minute', async (t) => {
-  const { database, clock } = await outbox(t, 500)
+  const { database, clock } = await outbox(500)
   const claims = (await Promise.all(Array.from({ length: 60 }, () => claimEvents(database, 10)))).flat().map(({ id }) => id)
   t.equal(new Set(claims).size, claims.length)
   while (claims.length < 500) claims.push(...(await claimEvents(database, 10)).map(({ id }) => id))

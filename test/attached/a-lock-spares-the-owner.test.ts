@@ -1,4 +1,0 @@
-// The same promise, kept by an app that is nothing like the service: test/helpers/host-app.ts.
-import '../helpers/attached.js'
-
-await import('../promises/a-lock-spares-the-owner.test.js')

@@ -1,0 +1,9 @@
+// What is promised of codes, kept by an app that is nothing like the service: test/helpers/host-app.ts. Each makes a host of its own.
+import '../helpers/attached.js'
+
+await import('../promises/a-code-is-accepted-once.test.js')
+await import('../promises/accepted-steps-only-rise.test.js')
+await import('../promises/a-recovery-code-works-once.test.js')
+await import('../promises/guesses-are-bounded.test.js')
+await import('../promises/a-lock-spares-the-owner.test.js')
+await import('../promises/a-fault-costs-one-attempt-at-most.test.js')

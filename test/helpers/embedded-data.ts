@@ -1,0 +1,33 @@
+import { constants, existsSync } from 'node:fs'
+import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { openEmbedded } from '../../src/db/embedded.js'
+import { prepareDataDir } from '../../src/embedded/data-dir.js'
+import type { Owner } from './teardown.js'
+import { temporaryFolder } from './temporary-folder.js'
+
+const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string> }
+/** Whole, or not there. Nobody opens it: it is copied. */
+const MADE = resolve('build', `embedded-${devDependencies['@electric-sql/pglite']}`)
+
+/**
+ * A `DATA_DIR` with an empty embedded database in it: to make one is ten seconds of CPU, and it is the same each time.
+ * All else that a first start does is still to be done. The first start of all is in server.test.ts.
+ */
+export async function embeddedDataDir (t: Owner): Promise<string> {
+  if (!existsSync(MADE)) await make()
+  const dataDir = join(await temporaryFolder(t), 'data')
+  await cp(MADE, dataDir, { recursive: true, mode: constants.COPYFILE_FICLONE })
+  return dataDir
+}
+
+async function make (): Promise<void> {
+  const draft = await mkdtemp(`${MADE}-`)
+  await prepareDataDir(draft)
+  await (await openEmbedded(join(draft, 'postgres'))).close()
+  // Where another file was first, that one is as good.
+  await rename(draft, MADE).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
+  })
+  await rm(draft, { recursive: true, force: true })
+}
