@@ -35,10 +35,11 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       return standing.userId === userId && standing.sessionId === sessionId ? reading : undefined
     },
 
-    put (reading) {
-      const body = JSON.stringify(reading)
+    put ({ standing, readAtMs }) {
+      // And nothing that else may hang on it: which sessions a log-in ended is nobody's affair here.
+      const body = JSON.stringify({ standing, readAtMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
-      void redis.run((client) => client.set(keyOf(reading.standing.userId, reading.standing.sessionId), text, 'PX', TRUST_MS))
+      void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', TRUST_MS))
     }
   }
 }
