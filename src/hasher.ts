@@ -14,7 +14,7 @@ const POOL_THREADS = 4
 /** About a second's worth of our own hashes for each core: past that, "try again" is the kinder answer. */
 const WAITING_PER_SLOT = 100
 /** A hash from Django takes half a second, so that the same queue may be a minute long; a request is cut off after nine seconds. */
-const LONGEST_WAIT_MS = 3_000
+const LONGEST_WAIT_MS = 5_000
 /** Who is let in asks Postgres before and after the hash: so many that the cores never wait for that. */
 const ADMITTED_PER_SLOT = 2
 

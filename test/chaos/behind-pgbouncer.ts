@@ -15,6 +15,7 @@ const RUN = join(import.meta.dirname, '../helpers/run.js')
 
 const MIGRATES = 'migrates, and the service does so over a direct address only'
 const MOVES_IN = "loads another system's database, whose dump leaves its settings on the pooler's connections"
+const HOST = 'a host migrates as it starts, over a direct address'
 /** What says nothing through a pooler, and why. */
 const needsDirect: Record<string, string> = {
   'test/db/migrate.test.ts': MIGRATES,
@@ -22,10 +23,16 @@ const needsDirect: Record<string, string> = {
   'test/chaos/invariants.test.ts': MIGRATES,
   'test/commands/cli.test.ts': MIGRATES,
   'test/commands/import-django.test.ts': MOVES_IN,
+  'test/flows/weak-codes.test.ts': MOVES_IN,
   'test/django/devices.test.ts': MOVES_IN,
   'test/django/import-many.test.ts': MOVES_IN,
   'test/django/import.test.ts': MOVES_IN,
   'test/django/people.test.ts': MOVES_IN,
+  'test/regressions/a-late-migration-that-fails-holds-the-process.test.ts': MIGRATES,
+  'test/regressions/a-host-on-a-unix-socket-answers-500.test.ts': HOST,
+  'test/regressions/a-request-without-a-body-is-forged-from-another-origin.test.ts': HOST,
+  'test/regressions/a-session-is-seen-while-its-host-moves-to-it.test.ts': HOST,
+  'test/regressions/what-a-host-answers-is-taken-as-it-is.test.ts': HOST,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
   'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
   'test/regressions/a-session-that-moves-outlives-the-end-of-all.test.ts': "holds a lock of a connection's, which a pooler hands to somebody else",
@@ -33,6 +40,7 @@ const needsDirect: Record<string, string> = {
 }
 
 const all = (await readdir('test', { recursive: true })).filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name)).sort()
+for (const name of all.filter((name) => name.startsWith('test/attached/'))) needsDirect[name] = HOST
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => !(name in needsDirect))
 for (const [name, reason] of Object.entries(needsDirect)) console.log(`left out: ${name}: ${reason}`)
 

@@ -19,8 +19,7 @@ const ALONE = [
 
 const isAlone = (file: string) => ALONE.includes(basename(file, '.test.js'))
 
-// One more than there are cores: each waits for a database, a clock or a process for a quarter of its time.
-t.jobs = availableParallelism() + 1
+t.jobs = availableParallelism()
 // Each file has a time of its own.
 t.setTimeout(0)
 const files = process.argv.slice(2)
