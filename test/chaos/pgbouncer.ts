@@ -18,6 +18,8 @@ export interface Pgbouncer {
 
 /** Connections to Postgres for each database, as docs/operations.md says: fewer than two replicas have, so that they do share. */
 const POOL_SIZE = 20
+/** Likewise, but for the end of idle transactions: tests hold some for longer than the service would. */
+const ON_CONNECT = 'set statement_timeout = 1300'
 
 /** A pooler in transaction mode, in front of every database of one server. */
 export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbouncer> {
@@ -29,7 +31,7 @@ export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbou
   const config = join(folder, 'pgbouncer.ini')
   await writeFile(users, `"${username}" ""\n`)
   await writeFile(config, [
-    '[databases]', `* = host=${hostname} port=${serverPort || 5432}`,
+    '[databases]', `* = host=${hostname} port=${serverPort || 5432} connect_query='${ON_CONNECT}'`,
     '[pgbouncer]', 'listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = trust', `auth_file = ${users}`,
     'pool_mode = transaction', `default_pool_size = ${POOL_SIZE}`, 'max_client_conn = 2000', 'autodb_idle_timeout = 1', 'server_idle_timeout = 5', ''
   ].join('\n'))
