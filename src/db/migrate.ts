@@ -7,6 +7,7 @@ export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
 /** Our own names, so that a host that migrates with Kysely too keeps its list apart from ours. */
 const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
+
 function migrator (dialect: Dialect, migrations: Record<string, Migration>, schema?: string) {
   const db = new Kysely<unknown>({ dialect })
   return new Migrator({

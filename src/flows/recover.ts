@@ -4,9 +4,9 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { spendAttempt, type SpentAttempt } from '../db/attempts.js'
 import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
 import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
+import { freed, isPaid, lock, noteRefused } from './attempts.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
-import { freed, isPaid, lock, noteRefused } from './verify.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {

@@ -1,6 +1,6 @@
 import { resetUser } from '../db/reset.js'
+import { freed } from './attempts.js'
 import type { OtpDeps } from './deps.js'
-import { freed } from './verify.js'
 
 /** Takes away a host's user's devices and recovery codes, and ends every session: the first factor is all there is. */
 export async function resetFactors ({ db, sessions, locks, judgedCodes, tally }: OtpDeps, userId: string, by: { actorId: string, reason: string }): Promise<void> {

@@ -6,9 +6,9 @@ import type { Db } from '../db/tables.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
+import { freed } from './attempts.js'
 import { gone } from './deps.js'
 import type { Locks } from './locks.js'
-import { freed } from './verify.js'
 
 export interface StaffDeps {
   db: Db

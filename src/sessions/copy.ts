@@ -36,7 +36,7 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
     },
 
     put ({ standing, readAtMs }) {
-      // And nothing that else may hang on it: which sessions a log-in ended is nobody's affair here.
+      // Nothing else that may hang on it: which sessions a log-in ended is nobody's affair here.
       const body = JSON.stringify({ standing, readAtMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
       void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', TRUST_MS))

@@ -1,0 +1,34 @@
+import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
+import type { Asking } from '../core/session.js'
+import { refuseAttempt, type SpentAttempt } from '../db/attempts.js'
+import type { JudgedCodes } from '../redis/judged-codes.js'
+import { gone, type OtpDeps } from './deps.js'
+import type { Locks } from './locks.js'
+
+/** Writes down that a code was refused, and what comes of it: a lock, or the end of a verified session. Throws where the asking session is over. */
+export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<void> {
+  const { db, tally } = deps
+  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
+  if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
+  if (sessionSpent || !alive) throw gone(deps, asking)
+  if (spent.verified || !isPaid(spent) || spent.failures < FREE_FAILURES) return
+  lock(deps, asking, lockSeconds(spent.failures))
+  tally.count('locks_total', [])
+}
+
+/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
+export function isPaid ({ devices }: SpentAttempt): boolean {
+  return devices.some(({ pending }) => !pending)
+}
+
+/** What was learnt of a lock, for those who ask without a statement. */
+export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
+  locks.locked(userId, seconds)
+  judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
+}
+
+/** The same for a lock that is over before its time. */
+export function freed ({ locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> }, userId: string): void {
+  locks.freed(userId)
+  judgedCodes.freed(userId)
+}
