@@ -17,7 +17,10 @@ const UNAVAILABLE_TEXTS = /timeout|timed out|Connection terminated|connection er
 
 const RETRIED_STATES = /^(40001|40P01)$/
 
-interface PgError { code?: unknown, message?: unknown }
+/** What it was prepared for has another type now (a migration), or it is not prepared any more. */
+const STALE_PLAN = /^(0A000:RevalidateCachedQuery|26000:.*)$/
+
+interface PgError { code?: unknown, message?: unknown, routine?: unknown }
 
 /** Every state has a digit in it; EPIPE, five letters too, is none. */
 function sqlState (error: unknown): string | null {
@@ -25,9 +28,14 @@ function sqlState (error: unknown): string | null {
   return typeof code === 'string' && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(code) ? code : null
 }
 
-/** Lost to another transaction; the same statement may succeed when it is tried again as a whole. */
+/** A statement that was prepared cannot be run as it was: nothing of it was done. */
+export function isStalePlan (error: unknown): boolean {
+  return STALE_PLAN.test(`${sqlState(error)}:${String((error as PgError | null)?.routine)}`)
+}
+
+/** Lost to another transaction, or prepared for tables that were otherwise; the same statement may succeed when it is tried again as a whole. */
 export function isRetriable (error: unknown): boolean {
-  return RETRIED_STATES.test(sqlState(error) ?? '')
+  return RETRIED_STATES.test(sqlState(error) ?? '') || isStalePlan(error)
 }
 
 export function isUnavailable (error: unknown): boolean {

@@ -1,7 +1,8 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
-import { asRefusal, breaksConnection } from './errors.js'
+import { asRefusal, breaksConnection, isStalePlan } from './errors.js'
 import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
+import type { Prepared } from './prepared.js'
 import { retrying } from './retry.js'
 
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
@@ -41,14 +42,20 @@ export interface PgClient {
 }
 
 export interface PgStatement {
+  /** By which the connection keeps it. */
+  name?: string
   text: string
   values: unknown[]
   /** In milliseconds. pg knows it for each statement; its types do not. */
   query_timeout?: number
 }
 
-/** The door for a host's own pool. Its settings stay its own; our statements still have an end. */
-export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool, 'close'> {
+/**
+ * The door for a host's own pool. Its settings stay its own; our statements still have an end.
+ *
+ * @param prepared for a pool of ours alone: its connections keep what they were given
+ */
+export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
   const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(pool.connect(), statementMs) : pool.connect())
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
@@ -60,13 +67,16 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS): Omit<Pool,
     client.on('error', lost)
 
     const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
-      const config = statementMs > 0
-        ? { text, values: [...values], query_timeout: Math.max(deadline - performance.now(), 200) }
-        : { text, values: [...values] }
+      const config: PgStatement = { text, values: [...values] }
+      if (statementMs > 0) config.query_timeout = Math.max(deadline - performance.now(), 200)
+      // Nobody waits for what takes several statements; and the sweep's would go another way if they were planned for any values.
+      const name = inTransaction ? undefined : prepared?.nameOf(client, text)
+      if (name !== undefined) config.name = name
       try {
         return await client.query(config) as PostgresQueryResult<unknown>
       } catch (error) {
         broken ||= breaksConnection(error)
+        if (isStalePlan(error)) prepared?.forget()
         throw error
       }
     }

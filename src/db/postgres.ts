@@ -1,6 +1,7 @@
 import pg from 'pg'
 import { asRefusal } from './errors.js'
 import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
+import { createPrepared } from './prepared.js'
 
 /** The server gives up a little earlier than we do, so that a lock that nobody waits for any more is not waited for. */
 const SERVER_STATEMENT_MS = 1_300
@@ -16,6 +17,7 @@ const IDLE_IN_TRANSACTION_MS = 2_000
  * @param connectMs how long a connection may take: what answers no request may be patient
  */
 export function openPostgres (url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS): Pool {
+  const prepared = createPrepared()
   const pool = new pg.Pool({
     connectionString: url,
     max,
@@ -25,24 +27,33 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
     application_name: 'countersign',
     // Not a start-up parameter: pgbouncer refuses those.
     onConnect: async (client: pg.ClientBase) => {
-      if (statementMs > 0) await client.query({ text: `set statement_timeout = ${SERVER_STATEMENT_MS}; set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}`, query_timeout: CONNECT_MS } as pg.QueryConfig)
+      if (statementMs === 0) return
+      const text = `set statement_timeout = ${SERVER_STATEMENT_MS}; set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; ${WHO_ANSWERS}`
+      const answers = await client.query({ text, query_timeout: CONNECT_MS } as pg.QueryConfig) as unknown as pg.QueryResult[]
+      if (isDirect(client, answers.at(-1)!)) prepared.keeps(client)
     }
   } as pg.PoolConfig)
   pool.on('error', report)
-  return { ...usePgPool(pool, statementMs), close: () => pool.end() }
+  return { ...usePgPool(pool, statementMs, prepared), close: () => pool.end() }
+}
+
+const WHO_ANSWERS = 'select pg_backend_pid() as pid'
+
+/** Whether the process that answers is the one that introduced itself. */
+function isDirect (client: pg.ClientBase, { rows: [answer] }: pg.QueryResult): boolean {
+  return (answer as { pid: number }).pid === (client as pg.ClientBase & { processID: number | null }).processID
 }
 
 /**
- * Whether a pooler (pgbouncer, RDS Proxy) hands out Postgres' connections: then the process that answers is not the one
- * that introduced itself. There, what belongs to a connection, as the lock of migrations does, belongs to nobody.
+ * Whether a pooler (pgbouncer, RDS Proxy) hands out Postgres' connections. There, what belongs to a connection, as the
+ * lock of migrations does, belongs to nobody.
  */
 export async function isPooled (url: string): Promise<boolean> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, query_timeout: STATEMENT_MS, application_name: 'countersign' })
   client.on('error', () => {})
   try {
     await client.connect()
-    const { rows } = await client.query<{ pid: number }>('select pg_backend_pid() as pid')
-    return rows[0]?.pid !== (client as pg.Client & { processID: number | null }).processID
+    return !isDirect(client, await client.query(WHO_ANSWERS))
   } catch (error) {
     throw asRefusal(error)
   } finally {

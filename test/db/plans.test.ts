@@ -15,7 +15,7 @@ const GROWS = /^Seq Scan (otp_(user|device|session|event|recovery_code)|account|
 t.test('more users change no plan, and no more than the depth of trees', async (t) => {
   const few = await plansAt(t, server, FEW)
   const many = await plansAt(t, server, MANY)
-  t.ok(few.plans.size > 20, 'the statements were seen')
+  t.ok(few.plans.size > 40, 'the statements were seen, each as it is planned for what it is given and for anything')
   t.strictSame(differences(few.plans, many.plans), [])
   const whole = [...many.plans].filter(([, { nodes }]) => nodes.some(({ what }) => GROWS.test(what))).map(([statement]) => statement)
   t.strictSame(whole, [], 'nothing reads a whole table of those that grow with the users')

@@ -23,23 +23,39 @@ const ENDS = /^\s*(commit|rollback)\s*;?\s*$/i
 type Query = (this: pg.Client, ...args: unknown[]) => Promise<pg.QueryResult>
 
 /**
- * From now on whatever this process asks of Postgres is explained first, run and taken back, and then done. Statements
- * by their text; of one that is done more than once, the last. A process of a test's own, with one client at work.
+ * From now on whatever this process asks of Postgres is explained first, run and taken back, and then done: as it is planned for
+ * what it is given, and, where it is no part of a transaction, as a prepared one is, for anything. Statements by their text; of one that is done more than once, the last.
+ * A process of a test's own, with one client at work.
  */
-export function explainAll (): { plans: Map<string, Plan>, stop (): void } {
+export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, Plan>, stop (): void } {
   const plans = new Map<string, Plan>()
+  const generic = new Map<string, Plan>()
+  let count = 0
   const prototype = pg.Client.prototype as unknown as { query: Query }
   const plain = prototype.query
   const inTransaction = new WeakSet<pg.Client>()
 
   async function explain (client: pg.Client, text: string, values: unknown[]): Promise<void> {
     const [begin, takeBack] = inTransaction.has(client) ? ['savepoint explained', 'rollback to savepoint explained'] : ['begin', 'rollback']
+    const into = async (found: Map<string, Plan>, explained: string, given: unknown[]) => {
+      const { rows } = await plain.call(client, { text: `explain (analyze, buffers, format json, timing off) ${explained}`, values: given })
+      found.set(text, { nodes: nodesOf((rows[0] as { 'QUERY PLAN': Array<{ Plan: Node }> })['QUERY PLAN'][0]!.Plan) })
+    }
     await plain.call(client, begin)
     try {
-      const { rows } = await plain.call(client, { text: `explain (analyze, buffers, format json, timing off) ${text}`, values })
-      plans.set(text, { nodes: nodesOf((rows[0] as { 'QUERY PLAN': Array<{ Plan: Node }> })['QUERY PLAN'][0]!.Plan) })
+      await into(plans, text, values)
     } finally {
       await plain.call(client, takeBack)
+    }
+    if (inTransaction.has(client)) return
+    await plain.call(client, begin)
+    try {
+      await plain.call(client, 'set local plan_cache_mode = force_generic_plan')
+      await plain.call(client, `prepare explained_${count} as ${text}`)
+      await into(generic, `execute explained_${count}${values.length === 0 ? '' : `(${values.map(literal).join(', ')})`}`, [])
+    } finally {
+      await plain.call(client, takeBack)
+      count++
     }
   }
 
@@ -52,7 +68,13 @@ export function explainAll (): { plans: Map<string, Plan>, stop (): void } {
     if (ENDS.test(text)) inTransaction.delete(this)
     return result
   }
-  return { plans, stop () { prototype.query = plain } }
+  return { plans, generic, stop () { prototype.query = plain } }
+}
+
+/** As pg sends it; Postgres takes it for what the parameter is. */
+function literal (value: unknown): string {
+  const sent = (pg as unknown as { utils: { prepareValue (value: unknown): string | Buffer | null } }).utils.prepareValue(value)
+  return sent === null ? 'null' : pg.escapeLiteral(String(sent))
 }
 
 function nodesOf (node: Node): Plan['nodes'] {

@@ -15,6 +15,7 @@ import { putManyUsers } from './many-users.js'
 /** EVENTS_DAYS by default. */
 const DAYS = 400
 
+/** By statement, and by `prepared:` and the statement. */
 export interface PlansAt { plans: Map<string, Plan>, livesMs: Array<Map<string, number>> }
 
 /**
@@ -37,7 +38,8 @@ export async function plansAt (owner: Owner, server: string, users: number, live
   await live(...apps, 'ada').then(() => sweep(apps[0]!.database, DAYS)).finally(explaining.stop)
   const livesMs: PlansAt['livesMs'] = []
   for (let i = 0; i < lives; i++) livesMs.push(await live(...apps, `lovelace-${i}`))
-  return { plans: explaining.plans, livesMs }
+  const generic = [...explaining.generic].map(([statement, plan]) => [`prepared: ${statement}`, plan] as const)
+  return { plans: new Map([...explaining.plans, ...generic]), livesMs }
 }
 
 /** A look-up goes down an index of a few levels and to one row: with a thousand rows the index has two levels, with millions four. */
