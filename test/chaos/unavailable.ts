@@ -52,7 +52,7 @@ export async function unavailable (stage: Stage, { begin, end, isAway = true }: 
 
 /** Connections asked for, and statements sent: either is a try. */
 function triesOf ({ replicas }: Stage): number {
-  return replicas.reduce((sum, { toPostgres }) => sum + toPostgres.opened + (toPostgres.postgresMessages['P'] ?? 0), 0)
+  return replicas.reduce((sum, { toPostgres }) => sum + toPostgres.opened + (toPostgres.postgresMessages['E'] ?? 0), 0)
 }
 
 /** `/livez` says 200 all the while; `/readyz` says 503 and which dependency it is; memory stays in bounds. */

@@ -18,8 +18,8 @@ const PARALLEL = 50
 /** The feed is read each quarter of this: not within a test, unless a message says so. */
 const REVOCATION_SECONDS = '60'
 
-/** Statements and transaction commands that went through: one Parse each, or one simple Query. */
-const statements = ({ postgresMessages: { P = 0, Q = 0 } }: TcpProxy) => P + Q
+/** Statements and transaction commands that went through: one Execute each (a prepared one is not parsed again), or one simple Query. */
+const statements = ({ postgresMessages: { E = 0, Q = 0 } }: TcpProxy) => E + Q
 
 /** Commands that Redis was sent since `config resetstat`, by name, without those of the link itself (its probe is a DEL). */
 async function commands (redis: Redis): Promise<Record<string, number>> {
