@@ -5,7 +5,7 @@ import type { Standing } from '../core/assurance.js'
 export const TRUST_MS = 60_000
 /** Ends are remembered longer than any reading that could contradict them may live: the trust, the slowest read, a clock that steps. */
 const REMEMBER_ENDS_MS = 3 * TRUST_MS
-/** About 300 bytes each. */
+/** About 350 bytes each. */
 const MOST_SESSIONS = 100_000
 
 interface Remembered { standing: Standing, untilMs: number }
@@ -52,7 +52,7 @@ export class Memo {
     if (askedAtMs < this.#coveredSinceMs) return
     // Somebody may have heard of the end, or of a change, between the reading and now.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
-    this.#alive.set(sessionId, { standing, untilMs: askedAtMs + TRUST_MS })
+    this.#alive.set(sessionId, { standing: justStanding(standing), untilMs: askedAtMs + TRUST_MS })
   }
 
   end (userId: string, sessionId: string): void {
@@ -73,6 +73,11 @@ export class Memo {
     this.#alive.clear()
     this.#coveredSinceMs = this.#clockMs()
   }
+}
+
+/** A reading brings more along, which need not be kept a hundred thousand times. */
+function justStanding ({ userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }: Standing): Standing {
+  return { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }
 }
 
 const keyOf = (userId: string, sessionId: string): string => JSON.stringify([userId, sessionId])
