@@ -9,7 +9,7 @@ export interface AgingMapOptions {
 
 /**
  * A Map that forgets by age. It has two generations, of which the older one goes as a whole: nothing is looked for to
- * be thrown away.
+ * be thrown away. (To take the first key out of a full Map each time costs 15 µs with ten thousand of them: V8 walks over the holes.)
  */
 export class AgingMap<Key, Value extends {}> {
   readonly #keepMs: number

@@ -1,4 +1,4 @@
-import { BoundedMap } from '../bounded-map.js'
+import { AgingMap } from '../aging-map.js'
 
 /** How long this process takes a lock for granted without asking Postgres. */
 const REMEMBER_MS = 1_000
@@ -13,7 +13,7 @@ export interface Locks {
 }
 
 export function createLocks (): Locks {
-  const known = new BoundedMap<string, { forgetAtMs: number, endsAtMs: number }>(MOST_USERS)
+  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({ keepMs: REMEMBER_MS, capacity: MOST_USERS })
   return {
     waitSeconds (userId) {
       const lock = known.get(userId)
