@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, buildOps } from '../app.js'
 import { ConfigError, type Config } from '../config.js'
@@ -25,6 +26,8 @@ const listening: Record<string, readonly [host: string, must: string]> = {
  * @throws ConfigError where there is nothing to listen on; all is closed by then
  */
 export async function serve (config: Config): Promise<void> {
+  // What is known of sessions lives for a minute: left alone, V8 lets the heap grow to several times of it before it looks for what is over.
+  setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)
   const ops = config.opsPort === undefined ? null : await buildOps(app, config)
   // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
