@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { row } from '../../src/db/tables.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
-import { around, asking, interleave, portionsFor, supply, WARM_UP, type Contestant, type Process } from './contest.js'
+import { around, asking, interleave, portionsFor, supply, type Contestant, type Process } from './contest.js'
 import { closedLoop, get, post } from './generator.js'
 import { atLeast, rowOf, type Row } from './rows.js'
 import type { Work } from './run.js'
@@ -10,7 +10,7 @@ import type { Stage } from './stage.js'
 const AT_ONCE = 32
 
 /** `POST /totp/login`: accepted, each user once; and the two ways in which an attack is turned away. */
-export const codes: Work = async (stage, _owner, { rounds, writingRounds, verifications: times, floods }) => {
+export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds, verifications: times, floods }) => {
   const ours = await stage.service()
   const accepted = await interleave({
     limit: await updating(stage, times, writingRounds),
@@ -20,7 +20,7 @@ export const codes: Work = async (stage, _owner, { rounds, writingRounds, verifi
     limit: asking('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
     locked: await locked(stage, ours),
     repeated: await repeated(stage, ours, rounds)
-  }, { rounds, times: floods, atOnce: AT_ONCE, warmUp: WARM_UP })
+  }, { rounds, times: floods, atOnce: AT_ONCE, warmUp })
 
   const work = '`POST /totp/login`'
   return [

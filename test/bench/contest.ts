@@ -115,9 +115,6 @@ export function supply<T> (items: readonly T[], size: number): { next: () => T, 
   }
 }
 
-/** Until a route of a few microseconds costs what it will cost from then on. */
-export const WARM_UP = 20_000
-
 /** Enough for the warm-up, the rounds, and those that must be done again. */
 export function portionsFor (rounds: number): number {
   return rounds + MOST_TRIES

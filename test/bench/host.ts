@@ -1,4 +1,4 @@
-import { around, asking, interleave, WARM_UP } from './contest.js'
+import { around, asking, interleave } from './contest.js'
 import { get } from './generator.js'
 import { atMostOver, rowOf } from './rows.js'
 import type { Work } from './run.js'
@@ -8,11 +8,11 @@ const AT_ONCE = 32
 const HOT = 1_000
 
 /** A host's own route, and the same behind `app.otpVerified`, in one process with the plugin attached. */
-export const host: Work = async (stage, _owner, { rounds, guarded: times }) => {
+export const host: Work = async (stage, _owner, { rounds, warmUp, guarded: times }) => {
   const tokens = (await stage.putAtHost(HOT)).map(({ userId, sessionId }) => `${userId}.${sessionId}`)
   const process = await stage.limit('host')
   const ask = (name: string, path: string) => asking(name, process, around(tokens.map((token) => get(path, token))))
-  const { own, guarded } = await interleave({ own: ask("the host's own route", '/own'), guarded: ask('behind `app.otpVerified`', '/guarded') }, { rounds, times, atOnce: AT_ONCE, warmUp: WARM_UP })
+  const { own, guarded } = await interleave({ own: ask("the host's own route", '/own'), guarded: ask('behind `app.otpVerified`', '/guarded') }, { rounds, times, atOnce: AT_ONCE, warmUp })
   const work = "a host's route"
   return [rowOf(work, own), rowOf(work, guarded, { verdicts: [atMostOver(own, guarded, 6)] })]
 }

@@ -3,7 +3,7 @@
  * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
- *   npm run bench -- --quick                   in some two minutes, and rough
+ *   npm run bench -- --quick                   in less than a minute, and rough
  *   npm run bench -- --only session            one part: session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a CPU profile of each service
  */
@@ -25,10 +25,16 @@ import { makeStage, type Stage } from './stage.js'
 /** How much is asked of each contestant. */
 export interface Scale {
   rounds: number
+  /** Requests until a route of a few microseconds costs what it will cost from then on. */
+  warmUp: number
   /** Of what writes to Postgres: it takes longer, and is less of a matter of microseconds. */
   writingRounds: number
-  /** Guarded requests a round; different sessions a round where each is asked about once; and sessions that end meanwhile. */
+  /**
+   * Guarded requests a round, and of how many sessions, few enough that each is asked about again within a second; different
+   * sessions a round where each is asked about once; and sessions that end meanwhile.
+   */
   guarded: number
+  hot: number
   known: number
   unknown: number
   endings: number
@@ -45,8 +51,10 @@ export interface Scale {
 
 const full: Scale = {
   rounds: 7,
+  warmUp: 20_000,
   writingRounds: 5,
   guarded: 20_000,
+  hot: 1_000,
   known: 12_500,
   unknown: 2_500,
   endings: 10_000,
@@ -59,16 +67,18 @@ const full: Scale = {
   starts: 5
 }
 const quick: Scale = {
-  rounds: 3,
-  writingRounds: 3,
-  guarded: 5_000,
-  known: 1_000,
-  unknown: 250,
-  endings: 1_000,
-  verifications: 300,
-  refreshes: 300,
-  passwords: 40,
-  floods: 2_000,
+  rounds: 2,
+  warmUp: 3_000,
+  writingRounds: 2,
+  guarded: 2_000,
+  hot: 200,
+  known: 500,
+  unknown: 100,
+  endings: 600,
+  verifications: 150,
+  refreshes: 150,
+  passwords: 20,
+  floods: 1_000,
   latency: { rounds: 1, seconds: 1, atOnce: 64 },
   remembered: 2_000,
   starts: 1

@@ -1,36 +1,34 @@
 import { call } from '../helpers/http-client.js'
 import { freePort } from '../helpers/free-port.js'
 import { freshKeys, type Settings } from '../helpers/settings.js'
-import { around, asking, interleave, latencies, portionsFor, ratio, supply, WARM_UP, type Contestant, type Measured, type Process } from './contest.js'
+import { around, asking, interleave, latencies, portionsFor, ratio, supply, type Contestant, type Measured, type Process } from './contest.js'
 import { closedLoop, get } from './generator.js'
 import { atMostOver, rowOf, text, type Row, type Verdict } from './rows.js'
 import type { Scale, Work } from './run.js'
 import type { Stage } from './stage.js'
 
 const AT_ONCE = 32
-/** Different sessions of a round: few enough that each is asked about again within a second. */
-const HOT = 1_000
 const ENDS_PER_SECOND = 20
 const LATENCY_SHARE = 0.5
 
 /** `GET /session` with verified sessions, on two replicas of which the other one ends some all the time. */
 export const session: Work = async (stage, owner, scale) => {
-  const { rounds, guarded, known, unknown, endings } = scale
+  const { rounds, warmUp, guarded, hot, known, unknown, endings } = scale
   const [ours, other] = [await stage.service(), await stage.service()]
   const stopEnding = await endSome(stage, other, endings)
   owner.teardown(stopEnding)
   const ask = async (name: string, process: Process, size: number, more: Asked = {}) => await contestant(stage, name, process, size, rounds, more)
   const contestants = {
-    bare: await ask('bare route', await stage.limit('bare'), HOT),
-    jwt: await ask('plain jwtVerify()', await stage.limit('jwt'), HOT),
-    hot: await ask('seen within a second', ours, HOT, { knownAt: ours }),
+    bare: await ask('bare route', await stage.limit('bare'), hot),
+    jwt: await ask('plain jwtVerify()', await stage.limit('jwt'), hot),
+    hot: await ask('seen within a second', ours, hot, { knownAt: ours }),
     known: await ask('known, not lately seen', ours, known, { knownAt: ours, times: known }),
     copied: await ask('first seen, found in Redis', ours, unknown, { knownAt: other, times: unknown }),
     unknown: await ask('first seen, asked of Postgres', ours, unknown, { times: unknown }),
-    eddsa: await variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, rounds),
-    noRedis: await variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, rounds)
+    eddsa: await variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, hot, rounds),
+    noRedis: await variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, hot, rounds)
   }
-  const measured = await interleave(contestants, { rounds, times: guarded, atOnce: AT_ONCE, warmUp: WARM_UP })
+  const measured = await interleave(contestants, { rounds, times: guarded, atOnce: AT_ONCE, warmUp })
   const p99Ms = await hotLatencies(stage, ours, contestants.bare, measured, scale)
   await stopEnding()
   return rowsOf(measured, p99Ms)
@@ -55,9 +53,9 @@ async function contestant (stage: Stage, name: string, process: Process, size: n
 }
 
 /** The same service otherwise configured. */
-async function variant (stage: Stage, name: string, settings: Settings, rounds: number): Promise<Contestant> {
+async function variant (stage: Stage, name: string, settings: Settings, size: number, rounds: number): Promise<Contestant> {
   const process = await stage.service(settings)
-  return await contestant(stage, name, process, HOT, rounds, { knownAt: process, issue: await stage.issuerFor(settings) })
+  return await contestant(stage, name, process, size, rounds, { knownAt: process, issue: await stage.issuerFor(settings) })
 }
 
 async function requestsFor (stage: Stage, count: number, issue = stage.issue): Promise<Buffer[]> {
@@ -65,9 +63,9 @@ async function requestsFor (stage: Stage, count: number, issue = stage.issue): P
   return guarded.map((facts) => get('/session', issue(facts).access))
 }
 
-async function hotLatencies (stage: Stage, { port }: Process, bare: { port: number }, { bare: { perSecond: bareRate }, hot: { perSecond: hotRate } }: Record<'bare' | 'hot', Measured>, { latency }: Scale) {
-  const requests = await requestsFor(stage, HOT)
-  await closedLoop({ port, next: around(requests), status: 200 }, HOT, AT_ONCE)
+async function hotLatencies (stage: Stage, { port }: Process, bare: { port: number }, { bare: { perSecond: bareRate }, hot: { perSecond: hotRate } }: Record<'bare' | 'hot', Measured>, { hot: size, latency }: Scale) {
+  const requests = await requestsFor(stage, size)
+  await closedLoop({ port, next: around(requests), status: 200 }, size, AT_ONCE)
   const targets = [bare.port, port].map((port) => ({ port, next: around(requests), status: 200 }))
   const [bareMs, hotMs] = await latencies(targets, Math.min(bareRate.median, hotRate.median) * LATENCY_SHARE, latency)
   return { bare: bareMs!, hot: hotMs! }
