@@ -17,10 +17,13 @@ const UNAVAILABLE_TEXTS = /timeout|timed out|Connection terminated|connection er
 
 const RETRIED_STATES = /^(40001|40P01)$/
 
-/** What it was prepared for has another type now (a migration), or it is not prepared any more. */
-const STALE_PLAN = /^(0A000:RevalidateCachedQuery|26000:.*)$/
+/**
+ * What a statement fails with, undone, that was prepared elsewhere or for columns of other types: no such name, one that
+ * is taken, another result, another parameter. Each may be the statement's own fault as well.
+ */
+const OF_A_NAME = /^(26|42|0A|22)/
 
-interface PgError { code?: unknown, message?: unknown, routine?: unknown }
+interface PgError { code?: unknown, message?: unknown }
 
 /** Every state has a digit in it; EPIPE, five letters too, is none. */
 function sqlState (error: unknown): string | null {
@@ -28,14 +31,14 @@ function sqlState (error: unknown): string | null {
   return typeof code === 'string' && /^(?=.*[0-9])[0-9A-Z]{5}$/.test(code) ? code : null
 }
 
-/** A statement that was prepared cannot be run as it was: nothing of it was done. */
-export function isStalePlan (error: unknown): boolean {
-  return STALE_PLAN.test(`${sqlState(error)}:${String((error as PgError | null)?.routine)}`)
+/** Whether a statement that was given by name may go without one. Nothing of it was done. */
+export function mayBeOfItsName (error: unknown): boolean {
+  return OF_A_NAME.test(sqlState(error) ?? '')
 }
 
-/** Lost to another transaction, or prepared for tables that were otherwise; the same statement may succeed when it is tried again as a whole. */
+/** Lost to another transaction; the same statement may succeed when it is tried again as a whole. */
 export function isRetriable (error: unknown): boolean {
-  return RETRIED_STATES.test(sqlState(error) ?? '') || isStalePlan(error)
+  return RETRIED_STATES.test(sqlState(error) ?? '')
 }
 
 export function isUnavailable (error: unknown): boolean {

@@ -1,5 +1,5 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
-import { asRefusal, breaksConnection, isStalePlan } from './errors.js'
+import { asRefusal, breaksConnection, mayBeOfItsName } from './errors.js'
 import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
 import type { Prepared } from './prepared.js'
@@ -42,7 +42,7 @@ export interface PgClient {
 }
 
 export interface PgStatement {
-  /** By which the connection keeps it. */
+  /** By which the connection keeps it: one statement alone, then. */
   name?: string
   text: string
   values: unknown[]
@@ -66,18 +66,29 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
     const lost = (): void => { broken = true }
     client.on('error', lost)
 
-    const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
-      const config: PgStatement = { text, values: [...values] }
-      if (statementMs > 0) config.query_timeout = Math.max(deadline - performance.now(), 200)
-      // Nobody waits for what takes several statements; and the sweep's would go another way if they were planned for any values.
-      const name = inTransaction ? undefined : prepared?.nameOf(client, text)
-      if (name !== undefined) config.name = name
+    const send = async (text: string, values: readonly unknown[], name?: string): Promise<PostgresQueryResult<unknown>> => {
+      const statement: PgStatement = { text, values: [...values] }
+      if (statementMs > 0) statement.query_timeout = Math.max(deadline - performance.now(), 200)
+      if (name !== undefined) statement.name = name
       try {
-        return await client.query(config) as PostgresQueryResult<unknown>
+        return await client.query(statement) as PostgresQueryResult<unknown>
       } catch (error) {
         broken ||= breaksConnection(error)
-        if (isStalePlan(error)) prepared?.forget()
         throw error
+      }
+    }
+
+    const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
+      // Nobody waits for what takes several statements; and the sweep's would go another way if they were planned for any values.
+      const name = inTransaction ? undefined : prepared?.nameOf(client, text)
+      if (name === undefined) return await send(text, values)
+      try {
+        return await send(text, values, name)
+      } catch (error) {
+        if (!mayBeOfItsName(error)) throw error
+        const result = await send(text, values)
+        prepared?.distrust(client)
+        return result
       }
     }
 

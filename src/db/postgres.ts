@@ -30,7 +30,7 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
       if (statementMs === 0) return
       const text = `set statement_timeout = ${SERVER_STATEMENT_MS}; set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; ${WHO_ANSWERS}`
       const answers = await client.query({ text, query_timeout: CONNECT_MS } as pg.QueryConfig) as unknown as pg.QueryResult[]
-      if (isDirect(client, answers.at(-1)!)) prepared.keeps(client)
+      if (isDirect(client, answers.at(-1)!)) prepared.trust(client)
     }
   } as pg.PoolConfig)
   pool.on('error', report)

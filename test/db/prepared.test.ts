@@ -33,14 +33,31 @@ t.test('within a transaction nothing is', async (t) => {
   t.match(await ask(PREPARED), [{ statement: PREPARED }])
 })
 
-t.test('O3 a migration that gives a column another type, and names that are gone, are asked about anew', async (t) => {
+t.test('O3 what was prepared for columns of other types goes without a name, and so does all else there', async (t) => {
+  const changes: Array<[what: string, alter: string, given: unknown, found: unknown]> = [
+    ['another result', 'alter table measured alter n type bigint', 5, '5'],
+    ['a parameter that was too narrow', 'alter table measured alter n type bigint', 3_000_000_000, undefined],
+    ['a parameter that cannot be compared', 'alter table measured alter n type text', '5', '5'],
+    ['names that are gone', '', 5, 5]
+  ]
+  for (const [what, alter, given, found] of changes) {
+    const { ask } = opened(t, url)
+    await query('drop table if exists measured; create table measured (n integer); insert into measured values (5)')
+    // Planned for what it is given at first, for anything at last.
+    for (let i = 0; i < 7; i++) t.same(await ask('select n from measured where n = $1', 5), [{ n: 5 }])
+    await (alter === '' ? ask('deallocate all') : query(alter))
+    t.same(await ask('select n from measured where n = $1', given), found === undefined ? [] : [{ n: found }], what)
+    await ask('select 1')
+    t.notOk((await ask(PREPARED)).some(({ statement }) => statement === 'select 1'), 'the connection is not relied upon any more')
+  }
+})
+
+t.test('a statement that is wrong is refused as it would be without a name, and nothing else comes of it', async (t) => {
   const { ask } = opened(t, url)
-  await query('create table measured (n integer); insert into measured values (5)')
-  for (let i = 0; i < 7; i++) t.same(await ask('select n from measured where n > $1', i - 3), [{ n: 5 }], 'planned for each at first, for any at last')
-  await query('alter table measured alter n type bigint')
-  t.same(await ask('select n from measured where n > $1', 0), [{ n: '5' }])
-  await ask('deallocate all')
-  t.same(await ask('select n from measured where n > $1', 0), [{ n: '5' }])
+  await t.rejects(ask('select 1 / $1::int', 0), { code: '22012' })
+  await t.rejects(ask('select nothing from nowhere'), { code: 'UNAVAILABLE' }, 'tables that a migration has yet to make')
+  await t.rejects(ask('select nothing'), { code: '42703' })
+  t.same((await ask(PREPARED)).at(-1)?.['statement'], PREPARED)
 })
 
 t.test('texts that are made up each time do not pile up', async (t) => {
