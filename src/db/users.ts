@@ -52,16 +52,28 @@ export async function findUsers (db: Db, prefix: string, limit: number, cursor: 
   const { table } = db
   const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString()
   if (cursor !== null && (after === '' || /\0|\uFFFD/.test(after))) return null
+  const end = endOf(prefix)
+  // The range, too: what is planned for any prefix goes into no index for `^@`.
   const found = await rows<ListedUser & { key: string }>(db, sql`
     select ${listed(db)}, a.username_key as key
     from ${table.account} a
-    where ${name} ^@ ${prefix} and ${name} > ${after}
+    where ${name} ^@ ${prefix} and ${name} >= ${prefix} and ${name} > ${after} ${end === null ? sql`` : sql`and ${name} < ${end}`}
     order by ${name} limit ${limit + 1}`)
   const page = found.slice(0, limit)
   return {
     users: page.map(({ key, ...user }) => user),
     nextCursor: found.length > limit ? Buffer.from(page.at(-1)!.key).toString('base64url') : null
   }
+}
+
+/** The first text, in byte order, behind all that begin so; null if nothing is. */
+function endOf (prefix: string): string | null {
+  const points = Array.from(prefix, (character) => character.codePointAt(0)!)
+  const last = points.pop()
+  if (last === undefined) return null
+  const begin = String.fromCodePoint(...points)
+  if (last === 0x10FFFF) return endOf(begin)
+  return begin + String.fromCodePoint(last === 0xD7FF ? 0xE000 : last + 1)
 }
 
 export async function readUser (db: Db, id: string): Promise<ShownUser | undefined> {

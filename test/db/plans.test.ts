@@ -1,8 +1,10 @@
 import t from 'tap'
+import { findUsers } from '../../src/db/users.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, userId } from '../helpers/person.js'
 import { explainAll } from '../helpers/plans.js'
+import { putManyUsers } from '../load/many-users.js'
 import { differences, plansAt } from '../load/plans-at.js'
 
 const server = await need('postgres')
@@ -19,6 +21,19 @@ t.test('more users change no plan, and no more than the depth of trees', async (
   t.strictSame(differences(few.plans, many.plans), [])
   const whole = [...many.plans].filter(([, { nodes }]) => nodes.some(({ what }) => GROWS.test(what))).map(([statement]) => statement)
   t.strictSame(whole, [], 'nothing reads a whole table of those that grow with the users')
+})
+
+t.test('a list of users reads as much as it shows, however many there are', async (t) => {
+  const { app } = await freshApp(t)
+  await putManyUsers(app.database, MANY)
+  for (const [prefix, shown] of [['user-1', 101], ['zoe', 0], ['', 101]] as const) {
+    const explaining = explainAll()
+    t.equal((await findUsers(app.database, prefix, 100, null).finally(explaining.stop))?.users.length, Math.min(shown, 100))
+    for (const [how, plans] of [['for this prefix', explaining.plans], ['for any', explaining.generic]] as const) {
+      const [nodes] = [...plans.values()].map((plan) => plan.nodes)
+      t.ok(nodes![0]!.pages < 8 + 6 * shown, `"${prefix}", planned ${how}: ${nodes!.map(({ what, pages }) => `${what} (${pages})`).join(', ')}`)
+    }
+  }
 })
 
 t.test('an accepted code takes two statements, each a commit of its own, which write six rows', async (t) => {

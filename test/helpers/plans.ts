@@ -20,6 +20,9 @@ const EXPLAINABLE = /^\s*(with|select|insert|update|delete)\b/i
 const BEGINS = /^\s*(begin|start transaction)\b/i
 const ENDS = /^\s*(commit|rollback)\s*;?\s*$/i
 
+/** Of statements prepared, so that none is prepared twice by one connection. */
+let count = 0
+
 type Query = (this: pg.Client, ...args: unknown[]) => Promise<pg.QueryResult>
 
 /**
@@ -30,7 +33,6 @@ type Query = (this: pg.Client, ...args: unknown[]) => Promise<pg.QueryResult>
 export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, Plan>, stop (): void } {
   const plans = new Map<string, Plan>()
   const generic = new Map<string, Plan>()
-  let count = 0
   const prototype = pg.Client.prototype as unknown as { query: Query }
   const plain = prototype.query
   const inTransaction = new WeakSet<pg.Client>()
