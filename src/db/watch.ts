@@ -30,7 +30,7 @@ export function watched (db: Db, tell: (event: SecurityEventNotice) => void, rep
       try {
         const events = await rows<SecurityEventNotice>(db, sql`
           select ${noticed} from ${db.table.otp_event}
-          where at > clock_timestamp() - make_interval(secs => ${RECENT_SECONDS}) and id = any(${ids}::uuid[]) order by at, id`)
+          where at > now() - make_interval(secs => ${RECENT_SECONDS}) and id = any(${ids}::uuid[]) order by at, id`)
         events.forEach(tell)
       } catch (error) {
         report(error)
