@@ -26,7 +26,7 @@ const listening: Record<string, readonly [host: string, must: string]> = {
  * @throws ConfigError where there is nothing to listen on; all is closed by then
  */
 export async function serve (config: Config): Promise<void> {
-  // What is known of sessions lives for a minute: left alone, V8 lets the heap grow to several times of it before it looks for what is over.
+  // What is known of sessions lives for a minute or two: left alone, V8 lets the heap grow to several times of it before it looks for what is over.
   setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)
   const ops = config.opsPort === undefined ? null : await buildOps(app, config)
