@@ -59,12 +59,22 @@ export function differences (few: PlansAt['plans'], many: PlansAt['plans']): Dif
   })
 }
 
-function isAlike (few: Plan['nodes'], many: Plan['nodes']): boolean {
+function isAlike (givenFew: Plan['nodes'], givenMany: Plan['nodes']): boolean {
   // A small table is read whole where a large one is not: another way that is no longer is as good.
-  if (many[0]!.pages <= few[0]!.pages + DEEPER_PAGES) return true
+  if (givenMany[0]!.pages <= givenFew[0]!.pages + DEEPER_PAGES) return true
+  const [few, many] = [withoutBitmaps(givenFew), withoutBitmaps(givenMany)]
   if (few.length !== many.length || few.some(({ what }, i) => what !== many[i]!.what)) return false
   const lookUps = few.filter(({ what }) => what.includes('Index'))
   const written = few.reduce((sum, node) => sum + node.written, 0)
   return many[0]!.pages <= few[0]!.pages + DEEPER_PAGES * lookUps.length + WRITTEN_PAGES * written &&
     few.every(({ what, pages, loops }, i) => !what.includes('Index') || many[i]!.pages <= pages + DEEPER_PAGES * Math.max(loops, 1))
+}
+
+/** By the same index, its rows are read one by one or, sorted by page first, together: the planner's choice where they are as many as pages. */
+function withoutBitmaps (nodes: Plan['nodes']): Plan['nodes'] {
+  return nodes.flatMap((node, i) => {
+    const index = /^Bitmap Index Scan (.+)$/.exec(nodes[i + 1]?.what ?? '')?.[1]
+    if (node.what.startsWith('Bitmap Heap Scan') && index !== undefined) return [{ ...node, what: `Index Scan ${index}` }]
+    return node.what.startsWith('Bitmap Index Scan') ? [] : [node]
+  })
 }
