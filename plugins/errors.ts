@@ -22,7 +22,6 @@ export function errorBody (code: RefusalCode, { hint, ...details }: RefusalDetai
 const fromFastify: Record<string, RefusalCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
-  FST_ERR_HANDLER_TIMEOUT: 'UNAVAILABLE',
   FST_ERR_NOT_FOUND: 'NOT_FOUND'
 }
 
@@ -40,10 +39,7 @@ export function asRefusal (error: unknown): Refusal {
 /** The service's only place where an error becomes HTTP. */
 async function errors (app: FastifyInstance): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
-    const isLate = (error as FastifyError).code === 'FST_ERR_HANDLER_TIMEOUT' && !request.raw.complete
-    const refusal = isLate ? new Refusal('REQUEST_TIMEOUT') : asRefusal(error)
-    // What is still on its way is not worth the wait, and must not be read as the next request.
-    if (isLate) void reply.header('connection', 'close')
+    const refusal = asRefusal(error)
     if (refusal.statusCode >= 500) request.log.error({ err: refusal.cause ?? refusal, code: refusal.code }, 'request failed')
     void reply.code(refusal.statusCode).headers(refusal.headers).send(errorBody(refusal.code, refusal.details))
   })

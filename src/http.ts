@@ -28,14 +28,13 @@ const LEAVING_MS = 3_000
 const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
 /** What both ports have in common: limits of time and size, one shape of errors, also for what no route ever sees. */
-export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'logLevel' | 'trustedProxies'>): Promise<FastifyInstance> {
+export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'logLevel' | 'trustedProxies'>, requestMs = REQUEST_MS): Promise<FastifyInstance> {
   const app = Fastify({
     logger: { level: logLevel, serializers: { err: describeError } },
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
-    handlerTimeout: REQUEST_MS,
     // Migrations wait for other replicas', and a first start on a busy machine for the embedded database: as long as it takes.
     pluginTimeout: 0,
     http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
@@ -45,6 +44,7 @@ export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'lo
     clientErrorHandler: answerUnreadable
   })
   await app.register(errors)
+  giveUpInTime(app, requestMs)
   app.addHook('onRequest', ({ raw }, reply, done) => {
     reply.headers(ALWAYS)
     // Node would refuse this itself, without a body.
@@ -54,6 +54,23 @@ export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'lo
   app.server.on('checkExpectation', app.routing)
   leaveInSteps(app)
   return app
+}
+
+/**
+ * Whatever a handler waits for. Not Fastify's `handlerTimeout`, which stops its clock when a body was read: it takes that for the
+ * end of the request, and makes a DOMException of it each time.
+ */
+function giveUpInTime (app: FastifyInstance, requestMs: number): void {
+  app.addHook('onRequest', ({ raw }, reply, done) => {
+    const timer = setTimeout(() => {
+      if (reply.sent) return
+      // What is still on its way is not worth the wait, and must not be read as the next request.
+      if (!raw.complete) void reply.header('connection', 'close')
+      void reply.send(raw.complete ? new Refusal('UNAVAILABLE') : new Refusal('REQUEST_TIMEOUT'))
+    }, requestMs)
+    reply.raw.once('close', () => { clearTimeout(timer) })
+    done()
+  })
 }
 
 /**

@@ -36,7 +36,6 @@ t.test('E1 whatever is thrown is a refusal, and a bug says nothing of itself', a
     [Object.assign(new Error('bad gateway'), { statusCode: 502 }), 'INTERNAL_ERROR'],
     [fastify('FST_ERR_CTP_BODY_TOO_LARGE', 413), 'BODY_TOO_LARGE'],
     [fastify('FST_ERR_CTP_INVALID_MEDIA_TYPE', 415), 'MEDIA_TYPE_UNSUPPORTED'],
-    [fastify('FST_ERR_HANDLER_TIMEOUT', 503), 'UNAVAILABLE'],
     [fastify('FST_ERR_CTP_EMPTY_JSON_BODY', 400), 'REQUEST_INVALID'],
     [fastify('FST_ERR_NEW_ONE', 400), 'REQUEST_INVALID'],
     ['a string', 'INTERNAL_ERROR'], [null, 'INTERNAL_ERROR'], [undefined, 'INTERNAL_ERROR'], [42, 'INTERNAL_ERROR']
