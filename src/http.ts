@@ -66,7 +66,7 @@ function giveUpInTime (app: FastifyInstance, requestMs: number): void {
       if (reply.sent) return
       // What is still on its way is not worth the wait, and must not be read as the next request.
       if (!raw.complete) void reply.header('connection', 'close')
-      void reply.send(raw.complete ? new Refusal('UNAVAILABLE') : new Refusal('REQUEST_TIMEOUT'))
+      void reply.send(raw.complete ? new Refusal('UNAVAILABLE', {}, { cause: new Error(`not answered within ${requestMs} ms`) }) : new Refusal('REQUEST_TIMEOUT'))
     }, requestMs)
     reply.raw.once('close', () => { clearTimeout(timer) })
     done()
