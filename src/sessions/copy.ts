@@ -2,18 +2,20 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { Standing } from '../core/assurance.js'
 import { redisKey } from '../redis/keys.js'
 import type { RedisLink } from '../redis/link.js'
-import { TRUST_MS } from './memo.js'
 
 /** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
 export interface Reading { standing: Standing, readAtMs: number }
 
+/** With how long it may be used, from when it was read. */
+export interface Copy extends Reading { trustMs: number }
+
 /** Redis' copies of what replicas read in Postgres, each with its reading time and a MAC: who can write to Redis cannot make one up. */
 export interface Copies {
-  get (userId: string, sessionId: string): Promise<Reading | undefined>
-  put (reading: Reading): void
+  get (userId: string, sessionId: string): Promise<Copy | undefined>
+  put (copy: Copy): void
 }
 
-/** 128 bits: nobody can try a MAC offline, and the copy lives a minute. */
+/** 128 bits: nobody can try a MAC offline, and the copy lives a minute at most. */
 const MAC_BYTES = 16
 
 /** @param macKeys the first one makes MACs, all check them */
@@ -29,17 +31,17 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       const given = Buffer.from(text.slice(0, dot), 'base64url')
       const body = text.slice(dot + 1)
       if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return undefined
-      const reading = JSON.parse(body) as Reading
+      const copy = JSON.parse(body) as Copy
       // The MAC says that we wrote it, not that it was written under this key.
-      const { standing } = reading
-      return standing.userId === userId && standing.sessionId === sessionId ? reading : undefined
+      const { standing } = copy
+      return standing.userId === userId && standing.sessionId === sessionId ? copy : undefined
     },
 
-    put ({ standing, readAtMs }) {
+    put ({ standing, readAtMs, trustMs }) {
       // Nothing else that may hang on it: which sessions a log-in ended is nobody's affair here.
-      const body = JSON.stringify({ standing, readAtMs })
+      const body = JSON.stringify({ standing, readAtMs, trustMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
-      void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', TRUST_MS))
+      void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', trustMs))
     }
   }
 }

@@ -1,8 +1,10 @@
 import { AgingMap } from '../aging-map.js'
 import type { Standing } from '../core/assurance.js'
 
-/** How long a reading of "alive" may be used, feed or no feed: here and in Redis. */
+/** How long a reading of "alive" may be used at most, feed or no feed: here and in Redis. */
 export const TRUST_MS = 60_000
+/** Up to so much of it less, by chance. */
+const SPREAD = 1 / 4
 /** Ends are remembered longer than any reading that could contradict them may live: the trust, the slowest read, a clock that steps. */
 const REMEMBER_ENDS_MS = 3 * TRUST_MS
 /** About 350 bytes each. */
@@ -46,13 +48,16 @@ export class Memo {
     return askedAtMs < (this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity)
   }
 
-  /** @param askedAtMs when Postgres was asked whether it is alive, or later only by what a question takes */
-  fill (standing: Standing, askedAtMs: number): void {
+  /**
+   * @param askedAtMs when Postgres was asked whether it is alive, or later only by what a question takes
+   * @param trustMs how long from then on that may be used
+   */
+  fill (standing: Standing, askedAtMs: number, trustMs: number): void {
     const { userId, sessionId } = standing
     if (askedAtMs < this.#coveredSinceMs) return
     // Somebody may have heard of the end, or of a change, between the reading and now.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
-    this.#alive.set(sessionId, { standing: justStanding(standing), untilMs: askedAtMs + TRUST_MS })
+    this.#alive.set(sessionId, { standing: justStanding(standing), untilMs: askedAtMs + trustMs })
   }
 
   end (userId: string, sessionId: string): void {
@@ -74,6 +79,12 @@ export class Memo {
     this.#coveredSinceMs = this.#clockMs()
   }
 }
+
+/**
+ * For one reading, wherever it is kept. Sessions that were all read at once, as after a start or a gap, would all be asked about again
+ * at once, every minute: with a thousand of them everybody waited for half a second.
+ */
+export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * Math.random()))
 
 /** A reading brings more along, which need not be kept a hundred thousand times. */
 function justStanding ({ userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }: Standing): Standing {

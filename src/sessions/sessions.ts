@@ -5,7 +5,7 @@ import type { Db } from '../db/tables.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './copy.js'
 import { createFeed } from './feed.js'
-import { Memo, TRUST_MS } from './memo.js'
+import { chooseTrustMs, Memo } from './memo.js'
 
 /**
  * A copy read shortly before this replica began to follow the feed may miss an end that the feed will not name any
@@ -52,17 +52,18 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   /** Redis' copy, if the feed covers the time since it was read. */
   async function fromCopy (userId: string, sessionId: string): Promise<Standing | undefined> {
     if (!feed.isFresh()) return undefined
-    const reading = await copies.get(userId, sessionId)
+    const copy = await copies.get(userId, sessionId)
     // Only now, since there may have been a gap meanwhile.
     const coveredSinceMs = feed.coveredSinceMs()
-    if (reading === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(reading.standing)) return undefined
-    const ageMs = feed.nowMs() - reading.readAtMs
-    if (ageMs > TRUST_MS || ageMs < -AHEAD_MS || reading.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    if (copy === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(copy.standing)) return undefined
+    const { standing, trustMs } = copy
+    const ageMs = feed.nowMs() - copy.readAtMs
+    if (!(ageMs <= trustMs) || ageMs < -AHEAD_MS || copy.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
     const readAtMs = performance.now() - Math.max(ageMs, 0)
     if (memo.isOutdated(userId, sessionId, readAtMs)) return undefined
     counters.copy++
-    memo.fill(reading.standing, readAtMs)
-    return reading.standing
+    memo.fill(standing, readAtMs, trustMs)
+    return standing
   }
 
   async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
@@ -71,8 +72,9 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     const reading = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : found
     counters.postgres++
     if (reading === null) return null
-    memo.fill(reading.standing, askedAtMs)
-    copies.put(reading)
+    const trustMs = chooseTrustMs()
+    memo.fill(reading.standing, askedAtMs, trustMs)
+    copies.put({ ...reading, trustMs })
     return reading.standing
   }
 
@@ -121,8 +123,9 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
     started (reading: Reading): void {
       const coveredSinceMs = feed.coveredSinceMs()
-      if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now())
-      copies.put(reading)
+      const trustMs = chooseTrustMs()
+      if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
+      copies.put({ ...reading, trustMs })
     },
 
     /** Sessions ended here, and it is committed: known here at once; the others are told to look. */

@@ -9,14 +9,14 @@ const ADA = standing('ada', 'one')
 
 t.test('J5 what was asked before the ends were followed is not remembered', async (t) => {
   const memo = new Memo()
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'nobody follows yet')
 
   const askedAtMs = performance.now()
   memo.coveredFromNow()
-  memo.fill(ADA, askedAtMs)
+  memo.fill(ADA, askedAtMs, TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'asked before, answered after')
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.same(memo.alive('ada', 'one'), ADA)
 
   memo.coveredFromNow()
@@ -26,10 +26,10 @@ t.test('J5 what was asked before the ends were followed is not remembered', asyn
 t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) => {
   const memo = new Memo()
   memo.coveredFromNow()
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   memo.end('ada', 'one')
   t.equal(memo.alive('ada', 'one'), undefined)
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined)
   t.ok(memo.hasEnded('ada', 'one'))
 })
@@ -38,14 +38,14 @@ t.test('J5 a change is stronger than what was asked before it, and no end', asyn
   const memo = new Memo()
   memo.coveredFromNow()
   const askedAtMs = performance.now()
-  memo.fill(ADA, askedAtMs)
+  memo.fill(ADA, askedAtMs, TRUST_MS)
   memo.change('ada', 'one')
   t.equal(memo.alive('ada', 'one'), undefined, 'forgotten')
-  memo.fill(ADA, askedAtMs)
+  memo.fill(ADA, askedAtMs, TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'asked before, answered after')
   t.ok(memo.isOutdated('ada', 'one', askedAtMs))
   t.notOk(memo.hasEnded('ada', 'one'))
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.same(memo.alive('ada', 'one'), ADA)
   t.notOk(memo.isOutdated('bob', 'one', askedAtMs))
 })
@@ -53,14 +53,14 @@ t.test('J5 a change is stronger than what was asked before it, and no end', asyn
 t.test("J5, E6 two users' sessions of one id are two", async (t) => {
   const memo = new Memo()
   memo.coveredFromNow()
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('eve', 'one'), undefined)
   memo.end('eve', 'one')
   t.notOk(memo.hasEnded('ada', 'one'))
   memo.end('ada', 'one')
   memo.end('eve', 'one')
   t.ok(memo.hasEnded('ada', 'one'), "another user's end of the same id does not erase this one")
-  memo.fill(ADA, performance.now())
+  memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined)
 })
 
@@ -68,12 +68,12 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
   let nowMs = 1_000
   const memo = new Memo(() => nowMs)
   memo.coveredFromNow()
-  memo.fill(ADA, nowMs)
+  memo.fill(ADA, nowMs, TRUST_MS)
   nowMs += TRUST_MS
   t.same(memo.alive('ada', 'one'), ADA)
   nowMs++
   t.equal(memo.alive('ada', 'one'), undefined)
-  memo.fill(ADA, nowMs - TRUST_MS - 1)
+  memo.fill(ADA, nowMs - TRUST_MS - 1, TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'from when it was asked, not from when it was answered')
 
   memo.end('ada', 'one')
@@ -84,7 +84,7 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
   memo.end('eve', 'three')
   t.notOk(memo.hasEnded('ada', 'one'), 'but not for ever')
 
-  for (let i = 0; i < 150_000; i++) memo.fill(standing('bob', `${i}`), nowMs)
+  for (let i = 0; i < 150_000; i++) memo.fill(standing('bob', `${i}`), nowMs, TRUST_MS)
   t.ok(memo.size <= 100_000, String(memo.size))
   t.equal(memo.alive('bob', '0'), undefined)
   t.ok(memo.alive('bob', '149999'))
@@ -95,7 +95,7 @@ t.test('O8 what is not trusted any more is forgotten, asked about or not', async
   const memo = new Memo(() => nowMs)
   memo.coveredFromNow()
   for (let minute = 0; minute < 30; minute++) {
-    for (let i = 0; i < 1_000; i++) memo.fill(standing('ada', `${minute}.${i}`), nowMs)
+    for (let i = 0; i < 1_000; i++) memo.fill(standing('ada', `${minute}.${i}`), nowMs, TRUST_MS)
     t.same(memo.alive('ada', `${minute}.0`), standing('ada', `${minute}.0`))
     nowMs += TRUST_MS
     t.ok(memo.alive('ada', `${minute}.1`), 'to the end of its time')

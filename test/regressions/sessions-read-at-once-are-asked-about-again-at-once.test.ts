@@ -1,0 +1,40 @@
+/**
+ * Sessions that were all read at once, as after a start or when Postgres was away, were all trusted for the same minute; then
+ * all were asked of Postgres again in one moment, in which everybody waited, and so on every minute.
+ */
+import { Redis } from 'ioredis'
+import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
+import { TRUST_MS } from '../../src/sessions/memo.js'
+import { need } from '../helpers/need.js'
+import { pastFirstSeconds, startReplicas } from '../helpers/replicas.js'
+import { until } from '../helpers/wait.js'
+import { newIds, putSessions } from '../load/stock.js'
+
+await need('postgres')
+await need('redis-server')
+
+const NAMESPACE = 'spread'
+
+t.test('J5 readings that were made at once run out one by one, here and in Redis', async (t) => {
+  const started = await startReplicas(t, 2, {}, NAMESPACE)
+  const redis = new Redis(started.redisServer.url)
+  t.teardown(() => redis.disconnect())
+  await pastFirstSeconds(started)
+  const [a, b] = started.replicas.map(({ app }) => insideOf(app))
+  const put = await putSessions(a!.db, newIds(50), { verified: true })
+  const findAll = ({ sessions }: typeof a & {}) => Promise.all(put.map(({ userId, sessionId }) => sessions.find(userId, sessionId, null)))
+
+  t.notOk((await findAll(a!)).includes(null))
+  const keys = put.map(({ userId, sessionId }) => `${NAMESPACE}:{${userId}}:session:${sessionId}`)
+  await until('the copies', async () => await redis.exists(...keys) === keys.length)
+  const left = await Promise.all(keys.map((key) => redis.pttl(key)))
+  t.ok(Math.max(...left) <= TRUST_MS, 'none longer than a minute')
+  t.ok(Math.min(...left) >= TRUST_MS / 2, 'nor much shorter: each is a question')
+  t.ok(Math.max(...left) - Math.min(...left) > TRUST_MS / 12, `over some seconds: ${left.join(', ')} ms`)
+
+  t.notOk((await findAll(b!)).includes(null))
+  t.equal(b!.sessions.state().copy, put.length, 'the other one takes them')
+  const bodies = (await redis.mget(keys)).map((text) => JSON.parse(text!.slice(text!.indexOf('.') + 1)) as { trustMs: number })
+  t.equal(new Set(bodies.map(({ trustMs }) => trustMs)).size > put.length / 2, true, 'each with its own end')
+})
