@@ -18,33 +18,37 @@ const RUSH_AT_ONCE = 64
 /** So slow that nothing but the rush is in the way. */
 const GUARDED_PER_SECOND = 200
 const PROBES_PER_SECOND = 50
+/** Until a read costs what it will cost from then on. */
+const WARM_READS = 5_000
 
-/** `POST /token` beside argon2id alone, and what a rush of log-ins does to everybody else. */
-export const passwords: Work = async (stage, owner, { rounds, passwords: times, latency: { seconds } }) => {
+/** `POST /token` beside argon2id alone, and what a rush of log-ins does to everybody else: to another process too, which is the limit. */
+export const passwords: Work = async (stage, owner, { rounds, passwords: times, passwordsWarmUp: warmUp, rush: seconds }) => {
   const { people, guarded } = await stage.put({ people: 100, guarded: 100 })
   const logIns = around(people.map((username) => post('/token', { username, password: PASSWORD })))
   const service = await stage.service()
   const { limit, ours } = await interleave({
     limit: await hashing(owner),
     ours: asking('passwords', service, logIns)
-  }, { rounds, times, atOnce: AT_ONCE })
+  }, { rounds, times, atOnce: AT_ONCE, warmUp })
   const beforeUs = await mainThreadCpuUs(service.pid)
   await closedLoop({ port: service.port, next: logIns, status: 200 }, times, AT_ONCE)
   const besideHashMs = (await mainThreadCpuUs(service.pid) - beforeUs) / times / 1000
 
   const reads = around(guarded.map((session) => get('/session', stage.issue(session).access)))
+  const bare = await stage.limit('bare')
+  await closedLoop({ port: bare.port, next: reads, status: 200 }, WARM_READS, AT_ONCE)
   // Each is asked of Postgres once; what is to be seen is what a rush does to those that are known.
-  await closedLoop({ port: service.port, next: reads, status: 200 }, guarded.length, AT_ONCE)
-  const quiet = await bystanders(stage, service, reads, seconds)
+  await closedLoop({ port: service.port, next: reads, status: 200 }, WARM_READS, AT_ONCE)
+  const quiet = await bystanders(stage, service, bare, reads, seconds)
   let isOver = false
   // More at a time than there are turns: most of them wait, and none is turned away.
   const rush = closedLoop({ port: service.port, next: logIns, status: 200 }, Infinity, RUSH_AT_ONCE, () => isOver)
-  const rushed = await bystanders(stage, service, reads, seconds)
+  const rushed = await bystanders(stage, service, bare, reads, seconds)
   isOver = true
   await rush
 
   const work = '`POST /token`'
-  const during = (what: string, name: keyof typeof quiet, goal: string, most: number): Row => ({
+  const during = (what: string, name: keyof typeof quiet, goal: string, most = Infinity): Row => ({
     work: `${work}, a rush of ${RUSH_AT_ONCE} at once`,
     contestant: what,
     verdicts: [{ goal, measured: `${rushed[name].toFixed(1)} ms, quiet ${quiet[name].toFixed(1)} ms`, holds: rushed[name] <= most }]
@@ -52,6 +56,7 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
   return [
     rowOf(work, limit),
     rowOf(work, ours, { verdicts: [...atLeast(limit, ours, 0.9), { goal: '–', measured: `${besideHashMs.toFixed(2)} ms of it by the main thread, which hashes nothing`, holds: true }] }),
+    during('a bare route of another process meanwhile, p99', 'bareMs', '–'),
     during('`/session` meanwhile, p99', 'sessionMs', '≤ 3 × quiet', 3 * quiet.sessionMs),
     during('`/livez` meanwhile, p99', 'livezMs', '< 50 ms', 50),
     during('back after all connections to Postgres were ended', 'reconnectMs', '≤ quiet + 100 ms', quiet.reconnectMs + 100)
@@ -74,12 +79,12 @@ async function hashing (owner: Owner): Promise<Contestant> {
 }
 
 /** How everybody else fares. */
-async function bystanders (stage: Stage, process: Process, reads: () => Buffer, seconds: number): Promise<{ sessionMs: number, livezMs: number, reconnectMs: number }> {
-  const { port } = process
-  const p99 = async (next: () => Buffer, perSecond: number) => quantile((await openLoop({ port, next, status: 200 }, perSecond, seconds, 16)).latenciesMs, 0.99)
+async function bystanders (stage: Stage, process: Process, bare: Process, reads: () => Buffer, seconds: number): Promise<{ bareMs: number, sessionMs: number, livezMs: number, reconnectMs: number }> {
+  const p99 = async ({ port }: Process, next: () => Buffer, perSecond: number) => quantile((await openLoop({ port, next, status: 200 }, perSecond, seconds, 16)).latenciesMs, 0.99)
   return {
-    sessionMs: await p99(reads, GUARDED_PER_SECOND),
-    livezMs: await p99(() => get('/livez'), PROBES_PER_SECOND),
+    bareMs: await p99(bare, reads, GUARDED_PER_SECOND),
+    sessionMs: await p99(process, reads, GUARDED_PER_SECOND),
+    livezMs: await p99(process, () => get('/livez'), PROBES_PER_SECOND),
     reconnectMs: await reconnect(stage, process)
   }
 }

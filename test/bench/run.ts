@@ -43,6 +43,10 @@ export interface Scale {
   refreshes: number
   passwords: number
   floods: number
+  /** Log-ins before the first round: they come so slowly that what is around the hash is compiled for good after minutes only. */
+  passwordsWarmUp: number
+  /** Seconds for each of those who are asked during a rush of them. */
+  rush: number
   latency: { rounds: number, seconds: number, atOnce: number }
   /** Sessions that a process remembers, when it is weighed. */
   remembered: number
@@ -62,7 +66,9 @@ const full: Scale = {
   refreshes: 5_000,
   passwords: 200,
   floods: 10_000,
-  latency: { rounds: 5, seconds: 3, atOnce: 64 },
+  passwordsWarmUp: 3_000,
+  rush: 6,
+  latency: { rounds: 15, seconds: 1, atOnce: 64 },
   remembered: 100_000,
   starts: 5
 }
@@ -79,6 +85,8 @@ const quick: Scale = {
   refreshes: 150,
   passwords: 20,
   floods: 1_000,
+  passwordsWarmUp: 20,
+  rush: 1,
   latency: { rounds: 1, seconds: 1, atOnce: 64 },
   remembered: 2_000,
   starts: 1

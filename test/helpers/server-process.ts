@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { call } from './http-client.js'
 import { startNode } from './node-process.js'
@@ -6,7 +7,10 @@ import type { Settings } from './settings.js'
 import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
-const SERVER = join(import.meta.dirname, '../../src/server.js')
+const ROOT = join(import.meta.dirname, '../../..')
+const { scripts } = createRequire(import.meta.url)(join(ROOT, 'package.json')) as { scripts: { start: string } }
+/** Without `node` itself. */
+const START = scripts.start.split(' ').slice(1)
 /** PGlite needs some seconds to be made, more of them where others test too. */
 const START_MS = 60_000
 
@@ -33,7 +37,7 @@ export interface ServerProcess {
  * @param nodeOptions for Node itself, such as `--cpu-prof`
  */
 export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
-  const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, SERVER], { PORT: '0', ...settings })
+  const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, ...START], { PORT: '0', ...settings }, ROOT)
   const listening = async () => await saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
 
   return {
