@@ -5,7 +5,7 @@
  *
  *   npm run bench -- --quick                   in less than a minute, and rough
  *   npm run bench -- --only session            one part: session, host, codes, refreshes, passwords, memory or start
- *   npm run bench -- --profile build/profiles  with a CPU profile of each service
+ *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg } from 'node:os'
@@ -104,6 +104,7 @@ async function main (): Promise<void> {
 
   const machine = { at: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model ?? '', cores: availableParallelism(), load: loadavg()[0], quick: values.quick }
   console.log(`${machine.at} Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load average ${machine.load?.toFixed(1)}`)
+  if (values.profile !== undefined) await mkdir(values.profile, { recursive: true })
   const rows: Row[] = []
   for (const [name, work] of Object.entries(chosen)) {
     if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
@@ -112,7 +113,7 @@ async function main (): Promise<void> {
     current = owner
     const beganAtMs = performance.now()
     try {
-      rows.push(...await work(await makeStage(owner, stores, values.profile), owner, values.quick ? quick : full))
+      rows.push(...await work(await makeStage(owner, stores, name, values.profile), owner, values.quick ? quick : full))
     } finally {
       await owner.end()
     }

@@ -19,6 +19,7 @@ import type { Owner } from '../helpers/teardown.js'
 import { makePlace } from '../load/place.js'
 import { newIds, putSessions, putStock, type Amounts, type Stock } from '../load/stock.js'
 import type { Process } from './contest.js'
+import { NAMED_FOR_PERF, watch } from './flame.js'
 
 /** As in `buildApp`: secrets are sealed for it. */
 const NAMESPACE = 'countersign'
@@ -39,8 +40,12 @@ export interface Stage {
   limit (name: string): Promise<Process>
 }
 
-/** @param profiles folder for CPU profiles of the services, if they are wanted */
-export async function makeStage (owner: Owner, stores: Stores, profiles?: string): Promise<Stage> {
+/**
+ * @param work what it is for
+ * @param profiles folder for pictures of where the services spend their time, if they are wanted
+ */
+export async function makeStage (owner: Owner, stores: Stores, work: string, profiles?: string): Promise<Stage> {
+  let services = 0
   const settings = await makePlace(owner, stores)
   const { sealKeys, jwtKeys, databaseUrl } = readConfig(settings)
   const pool = openPostgres(databaseUrl!, 2, () => {}, 0)
@@ -64,11 +69,14 @@ export async function makeStage (owner: Owner, stores: Stores, profiles?: string
     },
 
     async service (others = {}) {
-      const profiling = profiles === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profiles}`]
-      const service = startServer(owner, { ...settings, ...others }, profiling)
-      // A profile is written by who ends in order.
-      if (profiles !== undefined) owner.teardown(() => service.kill('SIGTERM'))
-      return { ...service, port: Number(new URL(await service.ready()).port) }
+      const service = startServer(owner, { ...settings, ...others }, profiles === undefined ? [] : [NAMED_FOR_PERF])
+      const port = Number(new URL(await service.ready()).port)
+      if (profiles !== undefined) {
+        const name = `${work}-${++services}`
+        const watching = await watch(service.pid, name, join(profiles, `${name}.svg`))
+        owner.teardown(watching.end)
+      }
+      return { ...service, port }
     },
 
     async limit (name) {

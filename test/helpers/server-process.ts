@@ -34,7 +34,7 @@ export interface ServerProcess {
  * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
  * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
  *
- * @param nodeOptions for Node itself, such as `--cpu-prof`
+ * @param nodeOptions for Node itself, such as `--perf-basic-prof`
  */
 export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
   const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, ...START], { PORT: '0', ...settings }, ROOT)

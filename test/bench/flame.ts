@@ -1,0 +1,136 @@
+/**
+ * Where a process spends its time, as a picture: the stacks that `perf` has seen, callers below, each as wide as its share. Only
+ * JavaScript is shown function by function; below it stands what kind of native code it was in.
+ */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createInterface } from 'node:readline'
+
+/** What a process must be started with, so that `perf` can name its functions. */
+export const NAMED_FOR_PERF = '--perf-basic-prof'
+
+const SAMPLES_PER_SECOND = 997
+
+/** Watches a process until told to end, then draws what it saw. Needs `perf`, and the right to use it. */
+export async function watch (pid: number, title: string, file: string): Promise<{ end: () => Promise<void> }> {
+  const data = file.replace(/\.svg$/, '.perf.data')
+  const perf = spawn('perf', ['record', '-q', '-g', '-F', String(SAMPLES_PER_SECOND), '-p', String(pid), '-o', data], { stdio: 'inherit' })
+  await once(perf, 'spawn')
+  return {
+    async end () {
+      perf.kill('SIGINT')
+      if (perf.exitCode === null) await once(perf, 'exit')
+      const { stdout } = spawn('perf', ['script', '-i', data, '-F', 'comm,ip,sym,dso'], { stdio: ['ignore', 'pipe', 'inherit'] })
+      await writeFile(file, await flameGraph(title, createInterface(stdout)))
+    }
+  }
+}
+
+type Owner = 'ours' | 'libraries' | 'Node' | 'V8' | 'garbage collection' | 'crypto' | 'kernel' | 'other'
+
+interface Frame { name: string, owner: Owner }
+interface Part extends Frame { samples: number, callees: Map<string, Part> }
+
+const COLOURS: Record<Owner, string> = {
+  ours: '#e4572e', libraries: '#f3a712', Node: '#a8c686', V8: '#669bbc', 'garbage collection': '#9d4edd', crypto: '#ef476f', kernel: '#adb5bd', other: '#dee2e6'
+}
+/** Of the width; what is narrower is left out. */
+const NARROWEST = 0.003
+const WIDTH = 1200
+const ROW = 17
+const LETTER = 6.2
+
+/** @param lines of `perf script -F comm,ip,sym,dso`: a head, a line for each function, an empty one */
+async function flameGraph (title: string, lines: AsyncIterable<string>): Promise<string> {
+  const all: Part = { name: 'all', owner: 'other', samples: 0, callees: new Map() }
+  let stack: string[] = []
+  for await (const line of lines) {
+    if (line !== '') {
+      stack.push(line)
+      continue
+    }
+    add(all, framesOf(stack))
+    stack = []
+  }
+  return draw(title, all)
+}
+
+function add (all: Part, frames: readonly Frame[]): void {
+  if (frames.length === 0) return
+  let at = all
+  at.samples++
+  for (const { name, owner } of frames) {
+    const next = at.callees.get(name) ?? { name, owner, samples: 0, callees: new Map() }
+    at.callees.set(name, next)
+    at = next
+    at.samples++
+  }
+}
+
+const LINE = /^\s*[0-9a-f]+ (.+) \((.*?)\)$/
+
+/** Callers first. */
+function framesOf (lines: readonly string[]): Frame[] {
+  const found = lines.map((line) => LINE.exec(line)).filter((match) => match !== null).map(([, symbol = '', object = '']) => ({ symbol, object }))
+  if (found.length === 0) return []
+  const scripts = found.filter(({ symbol }) => symbol.startsWith('JS:')).map(({ symbol }) => script(symbol)).toReversed()
+  const [innermost] = found
+  return innermost!.symbol.startsWith('JS:') ? scripts : [...scripts, native(found)]
+}
+
+/** `JS:*name file:line:column`: a mark for how well it is compiled stands before the name. */
+function script (symbol: string): Frame {
+  const [, called = '', place = ''] = /^JS:[~^*+]?(\S*) ?(.*)$/.exec(symbol) ?? []
+  const file = place.replace(/^file:\/\//, '').replace(/:\d+$/, '')
+  const inPackage = /node_modules\/((?:@[^/]+\/)?[^/]+)\/.*?([^/]+)$/.exec(file)
+  const name = called === '' ? '(anonymous)' : called
+  if (inPackage !== null) return { name: `${name} ${inPackage[1]} ${inPackage[2]}`, owner: 'libraries' }
+  if (file.startsWith('node:')) return { name: `${name} ${file}`, owner: 'Node' }
+  return { name: `${name} ${file.replace(/^.*\/build\//, '')}`, owner: 'ours' }
+}
+
+/** By the innermost few: what is far out is only who called. */
+function native (frames: ReadonlyArray<{ symbol: string, object: string }>): Frame {
+  const [{ object }] = frames as [{ symbol: string, object: string }]
+  const kind = (owner: Owner): Frame => ({ name: owner, owner })
+  if (object.includes('kernel')) return kind('kernel')
+  const until = frames.findIndex(({ symbol }) => symbol.startsWith('JS:'))
+  const names = frames.slice(0, until === -1 ? frames.length : until).map(({ symbol }) => symbol)
+  if (names.some((name) => /Scaveng|MarkCompact|Sweeper|ConcurrentMarking|Heap::Collect|GCJob/.test(name))) return kind('garbage collection')
+  if (names.some((name) => /node::crypto|EVP_|SHA\d|AES|aes|HMAC/.test(name)) || object.includes('argon2')) return kind('crypto')
+  if (names.some((name) => /^Builtins_|v8::/.test(name))) return kind('V8')
+  return object.endsWith('/node') || object.includes('libc') ? kind('Node') : kind('other')
+}
+
+function draw (title: string, all: Part): string {
+  /** Boxes by depth. */
+  const rows: string[][] = []
+  const box = (part: Part, x: number, depth: number): void => {
+    const width = part.samples / all.samples * WIDTH
+    if (width < NARROWEST * WIDTH) return
+    const label = part.name.slice(0, Math.max(0, Math.floor(width / LETTER) - 1))
+    const words = label.length < 4 ? '' : `<text x="3" y="12">${escaped(label)}</text>`
+    const tip = `<title>${escaped(part.name)}: ${(part.samples / all.samples * 100).toFixed(1)} %</title>`
+    const boxes = rows[depth] ??= []
+    boxes.push(`<g transform="translate(${x.toFixed(1)},0)">${tip}<rect width="${width.toFixed(1)}" height="${ROW - 1}" fill="${COLOURS[part.owner]}"/>${words}</g>`)
+    let left = x
+    for (const callee of [...part.callees.values()].toSorted((a, b) => a.name < b.name ? -1 : 1)) {
+      box(callee, left, depth + 1)
+      left += callee.samples / all.samples * WIDTH
+    }
+  }
+  box(all, 0, 0)
+  const height = 2 * ROW + rows.length * ROW
+  const placed = rows.map((boxes, depth) => `<g transform="translate(0,${height - (depth + 1) * ROW})">${boxes.join('')}</g>`)
+  const legend = Object.entries(COLOURS).map(([owner, colour], i) => `<g transform="translate(${500 + i * 88},4)"><rect width="10" height="10" fill="${colour}"/><text x="13" y="10">${owner.replace('garbage collection', 'GC')}</text></g>`)
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="monospace" font-size="10">`,
+    `<rect width="${WIDTH}" height="${height}" fill="#fff"/><text x="3" y="14" font-size="13">${escaped(title)}, ${all.samples} samples</text>`,
+    ...legend, ...placed, '</svg>\n'
+  ].join('\n')
+}
+
+function escaped (text: string): string {
+  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
+}
