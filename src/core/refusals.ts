@@ -61,10 +61,14 @@ export class Refusal extends Error {
   readonly headers: Record<string, string>
 
   constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
-    super(details.hint ?? refusals[code][1], options)
+    const [status, message] = refusals[code]
+    // An answer, not a fault: nobody looks up where it came from, and a stack is a sixth of what it costs to turn a flood away.
+    const { stackTraceLimit } = Error
+    if (status < 500) Reflect.set(Error, 'stackTraceLimit', 0)
+    super(details.hint ?? message, options)
+    Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
     this.code = code
-    this.statusCode = refusals[code][0]
-    const status = refusals[code][0]
+    this.statusCode = status
     this.details = status === 429 || status === 503 ? { retryAfterSeconds: 1, ...details } : details
     this.headers = headersOf(code, this.details)
   }
