@@ -4,7 +4,7 @@
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
  *   npm run bench -- --quick                   in less than a minute, and rough
- *   npm run bench -- --only session            one part: session, host, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --only session            one part: latency, session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -16,13 +16,14 @@ import { createOwner, type Owner } from '../helpers/teardown.js'
 import { codes } from './codes.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
+import { latency } from './latency.js'
 import { passwords } from './passwords.js'
 import { refreshes } from './refreshes.js'
 import { table, type Row } from './rows.js'
 import { session } from './session.js'
 import { makeStage, type Stage } from './stage.js'
 
-/** How much is asked of each contestant. */
+/** How much is asked of each contestant. Rounds are many and short: the machine's speed changes by the second. */
 export interface Scale {
   rounds: number
   /** Requests until a route of a few microseconds costs what it will cost from then on. */
@@ -54,18 +55,18 @@ export interface Scale {
 }
 
 const full: Scale = {
-  rounds: 7,
+  rounds: 28,
   warmUp: 20_000,
   writingRounds: 5,
-  guarded: 20_000,
+  guarded: 5_000,
   hot: 1_000,
-  known: 12_500,
-  unknown: 2_500,
+  known: 3_200,
+  unknown: 600,
   endings: 10_000,
   verifications: 5_000,
   refreshes: 5_000,
-  passwords: 200,
-  floods: 10_000,
+  passwords: 50,
+  floods: 2_500,
   passwordsWarmUp: 3_000,
   rush: 6,
   latency: { rounds: 15, seconds: 1, atOnce: 64 },
@@ -94,7 +95,7 @@ const quick: Scale = {
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
 
-const works: Record<string, Work> = { session, host, codes, refreshes, passwords, memory, start }
+const works: Record<string, Work> = { latency, session, host, codes, refreshes, passwords, memory, start }
 
 async function main (): Promise<void> {
   const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } } })
