@@ -62,7 +62,8 @@ export class Refusal extends Error {
 
   constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
     const [status, message] = refusals[code]
-    // An answer, not a fault: nobody looks up where it came from, and a stack is a sixth of what it costs to turn a flood away.
+    // An answer, not a fault: nobody looks up where it came from, and a stack is some 15 of the 100 µs that it takes to turn one of a flood away.
+    // By `Reflect`, since where the intrinsics are frozen an assignment would throw.
     const { stackTraceLimit } = Error
     if (status < 500) Reflect.set(Error, 'stackTraceLimit', 0)
     super(details.hint ?? message, options)

@@ -11,7 +11,8 @@ export interface Copy extends Reading { trustMs: number }
 
 /** Redis' copies of what replicas read in Postgres, each with its reading time and a MAC: who can write to Redis cannot make one up. */
 export interface Copies {
-  get (userId: string, sessionId: string): Promise<Copy | undefined>
+  /** What a replica of another release wrote may say nothing of its trust. */
+  get (userId: string, sessionId: string): Promise<Reading & Partial<Copy> | undefined>
   put (copy: Copy): void
 }
 
@@ -31,7 +32,7 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       const given = Buffer.from(text.slice(0, dot), 'base64url')
       const body = text.slice(dot + 1)
       if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return undefined
-      const copy = JSON.parse(body) as Copy
+      const copy = JSON.parse(body) as Reading & Partial<Copy>
       // The MAC says that we wrote it, not that it was written under this key.
       const { standing } = copy
       return standing.userId === userId && standing.sessionId === sessionId ? copy : undefined

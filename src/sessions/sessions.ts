@@ -5,7 +5,7 @@ import type { Db } from '../db/tables.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './copy.js'
 import { createFeed } from './feed.js'
-import { chooseTrustMs, Memo } from './memo.js'
+import { chooseTrustMs, Memo, TRUST_MS } from './memo.js'
 
 /**
  * A copy read shortly before this replica began to follow the feed may miss an end that the feed will not name any
@@ -56,9 +56,11 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     // Only now, since there may have been a gap meanwhile.
     const coveredSinceMs = feed.coveredSinceMs()
     if (copy === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(copy.standing)) return undefined
-    const { standing, trustMs } = copy
+    const { standing } = copy
     const ageMs = feed.nowMs() - copy.readAtMs
-    if (!(ageMs <= trustMs) || ageMs < -AHEAD_MS || copy.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    // Another release may have trusted for longer than this one remembers ends, or not have said for how long.
+    const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
+    if (ageMs > trustMs || ageMs < -AHEAD_MS || copy.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
     const readAtMs = performance.now() - Math.max(ageMs, 0)
     if (memo.isOutdated(userId, sessionId, readAtMs)) return undefined
     counters.copy++

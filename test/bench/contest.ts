@@ -73,15 +73,11 @@ async function oneRound ({ name, pid, run, prepare, times: own }: Contestant, al
   throw new Error(`${name}: none of ${MOST_TRIES} tries of a round was answered as it should be`)
 }
 
-/** The 99th percentile in milliseconds at that pace, by turns. */
-export async function latencies (targets: readonly Target[], perSecond: number, { rounds, seconds, atOnce }: { rounds: number, seconds: number, atOnce: number }): Promise<Spread[]> {
-  const seen = targets.map(() => [] as number[])
-  for (let round = 0; round < rounds; round++) {
-    for (const [i, target] of targets.entries()) {
-      seen[i]!.push(quantile((await openLoop(target, perSecond, seconds, atOnce)).latenciesMs, 0.99))
-    }
-  }
-  return seen.map(spread)
+/** The 99th percentile in milliseconds at that pace. @throws if anything was answered otherwise than it should be: that may be fast */
+export async function p99Ms (target: Target, perSecond: number, seconds: number, connections: number): Promise<number> {
+  const { wrong, latenciesMs } = await openLoop(target, perSecond, seconds, connections)
+  if (wrong > 0) throw new Error(`${wrong} of ${latenciesMs.length} were not answered with ${target.status}`)
+  return quantile(latenciesMs, 0.99)
 }
 
 export function spread (values: readonly number[]): Spread {
@@ -92,6 +88,11 @@ export function spread (values: readonly number[]): Spread {
 /** Round by round, since neighbours in time share what the machine was doing. */
 export function ratio (of: readonly number[], to: readonly number[]): Spread {
   return spread(of.map((value, i) => value / to[i]!))
+}
+
+/** The same for what one takes more than the other. */
+export function excess (of: readonly number[], over: readonly number[]): Spread {
+  return spread(of.map((value, i) => value - over[i]!))
 }
 
 /** Over and over. */
@@ -117,5 +118,5 @@ export function supply<T> (items: readonly T[], size: number): { next: () => T, 
 
 /** Enough for the warm-up, the rounds, and those that must be done again. */
 export function portionsFor (rounds: number): number {
-  return rounds + MOST_TRIES
+  return Math.ceil(rounds * 1.25) + MOST_TRIES
 }

@@ -7,12 +7,13 @@ const ENDS_PER_SECOND = 20
 /** Logs sessions out at a replica, so many a second, until told to stop. */
 export async function endSome (stage: Stage, { port }: Process, count: number): Promise<() => Promise<void>> {
   const next = around((await stage.put({ guarded: count })).guarded)
-  let ending: Promise<unknown> = Promise.resolve()
+  const endings = new Set<Promise<unknown>>()
   const timer = setInterval(() => {
-    ending = call(`http://127.0.0.1:${port}`, 'POST', '/token/revoke', { access: stage.issue(next()).access }).catch(() => {})
+    const ending = call(`http://127.0.0.1:${port}`, 'POST', '/token/revoke', { access: stage.issue(next()).access }).catch(() => {}).finally(() => endings.delete(ending))
+    endings.add(ending)
   }, 1000 / ENDS_PER_SECOND)
   return async () => {
     clearInterval(timer)
-    await ending
+    await Promise.all(endings)
   }
 }

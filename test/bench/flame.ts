@@ -1,14 +1,14 @@
 /**
  * Where a process spends its time, as a picture: the stacks that `perf` has seen, callers below, each as wide as its share. Only
- * JavaScript is shown function by function; below it stands what kind of native code it was in.
+ * JavaScript is shown function by function; on top of it stands what kind of native code it was in.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 
-/** What a process must be started with, so that `perf` can name its functions. */
-export const NAMED_FOR_PERF = '--perf-basic-prof'
+/** What a process must be started with, so that `perf` can name its functions: code that moved would go by the name of what was there before. */
+export const NAMED_FOR_PERF = ['--perf-basic-prof', '--no-compact-code-space', '--no-flush-bytecode', '--no-logfile-per-isolate', '--logfile=/dev/null']
 
 const SAMPLES_PER_SECOND = 997
 
@@ -17,29 +17,32 @@ export async function watch (pid: number, title: string, file: string): Promise<
   const data = file.replace(/\.svg$/, '.perf.data')
   const perf = spawn('perf', ['record', '-q', '-g', '-F', String(SAMPLES_PER_SECOND), '-p', String(pid), '-o', data], { stdio: 'inherit' })
   await once(perf, 'spawn')
+  const ended = once(perf, 'exit')
   return {
     async end () {
-      perf.kill('SIGINT')
-      if (perf.exitCode === null) await once(perf, 'exit')
-      const { stdout } = spawn('perf', ['script', '-i', data, '-F', 'comm,ip,sym,dso'], { stdio: ['ignore', 'pipe', 'inherit'] })
-      await writeFile(file, await flameGraph(title, createInterface(stdout)))
+      if (!perf.kill('SIGINT')) throw new Error('perf ended by itself: may it watch processes here?')
+      await ended
+      const script = spawn('perf', ['script', '-i', data, '-F', 'comm,ip,sym,dso'], { stdio: ['ignore', 'pipe', 'inherit'] })
+      await writeFile(file, await flameGraph(title, createInterface(script.stdout)))
+      await rm(data)
+      await rm(`/tmp/perf-${pid}.map`, { force: true })
     }
   }
 }
 
-type Owner = 'ours' | 'libraries' | 'Node' | 'V8' | 'garbage collection' | 'crypto' | 'kernel' | 'other'
+type Owner = 'ours' | 'libraries' | 'generated' | 'Node' | 'V8' | 'garbage collection' | 'crypto' | 'kernel' | 'other'
 
 interface Frame { name: string, owner: Owner }
 interface Part extends Frame { samples: number, callees: Map<string, Part> }
 
 const COLOURS: Record<Owner, string> = {
-  ours: '#e4572e', libraries: '#f3a712', Node: '#a8c686', V8: '#669bbc', 'garbage collection': '#9d4edd', crypto: '#ef476f', kernel: '#adb5bd', other: '#dee2e6'
+  ours: '#e4572e', libraries: '#f3a712', generated: '#ffe08a', Node: '#a8c686', V8: '#669bbc', 'garbage collection': '#9d4edd', crypto: '#ef476f', kernel: '#adb5bd', other: '#dee2e6'
 }
 /** Of the width; what is narrower is left out. */
-const NARROWEST = 0.003
-const WIDTH = 1200
-const ROW = 17
-const LETTER = 6.2
+const NARROWEST_SHARE = 0.003
+const WIDTH_PX = 1200
+const ROW_PX = 17
+const LETTER_PX = 6.2
 
 /** @param lines of `perf script -F comm,ip,sym,dso`: a head, a line for each function, an empty one */
 async function flameGraph (title: string, lines: AsyncIterable<string>): Promise<string> {
@@ -53,6 +56,7 @@ async function flameGraph (title: string, lines: AsyncIterable<string>): Promise
     add(all, framesOf(stack))
     stack = []
   }
+  if (all.samples === 0) throw new Error('perf saw nothing')
   return draw(title, all)
 }
 
@@ -79,14 +83,14 @@ function framesOf (lines: readonly string[]): Frame[] {
   return innermost!.symbol.startsWith('JS:') ? scripts : [...scripts, native(found)]
 }
 
-/** `JS:*name file:line:column`: a mark for how well it is compiled stands before the name. */
+/** `JS:*name file:line:column`: a mark for how well it is compiled stands before the name. What was made at run time has no file. */
 function script (symbol: string): Frame {
-  const [, called = '', place = ''] = /^JS:[~^*+]?(\S*) ?(.*)$/.exec(symbol) ?? []
-  const file = place.replace(/^file:\/\//, '').replace(/:\d+$/, '')
+  const [, called = '', file = ''] = /^JS:[~^*+]?(.*?) ?((?:file:|node:|\/)?[^ ]*):\d+(?::\d+)?$/.exec(symbol) ?? []
   const inPackage = /node_modules\/((?:@[^/]+\/)?[^/]+)\/.*?([^/]+)$/.exec(file)
   const name = called === '' ? '(anonymous)' : called
   if (inPackage !== null) return { name: `${name} ${inPackage[1]} ${inPackage[2]}`, owner: 'libraries' }
   if (file.startsWith('node:')) return { name: `${name} ${file}`, owner: 'Node' }
+  if (file === '') return { name, owner: 'generated' }
   return { name: `${name} ${file.replace(/^.*\/build\//, '')}`, owner: 'ours' }
 }
 
@@ -107,26 +111,26 @@ function draw (title: string, all: Part): string {
   /** Boxes by depth. */
   const rows: string[][] = []
   const box = (part: Part, x: number, depth: number): void => {
-    const width = part.samples / all.samples * WIDTH
-    if (width < NARROWEST * WIDTH) return
-    const label = part.name.slice(0, Math.max(0, Math.floor(width / LETTER) - 1))
+    const width = part.samples / all.samples * WIDTH_PX
+    if (width < NARROWEST_SHARE * WIDTH_PX) return
+    const label = part.name.slice(0, Math.max(0, Math.floor(width / LETTER_PX) - 1))
     const words = label.length < 4 ? '' : `<text x="3" y="12">${escaped(label)}</text>`
     const tip = `<title>${escaped(part.name)}: ${(part.samples / all.samples * 100).toFixed(1)} %</title>`
     const boxes = rows[depth] ??= []
-    boxes.push(`<g transform="translate(${x.toFixed(1)},0)">${tip}<rect width="${width.toFixed(1)}" height="${ROW - 1}" fill="${COLOURS[part.owner]}"/>${words}</g>`)
+    boxes.push(`<g transform="translate(${x.toFixed(1)},0)">${tip}<rect width="${width.toFixed(1)}" height="${ROW_PX - 1}" fill="${COLOURS[part.owner]}"/>${words}</g>`)
     let left = x
     for (const callee of [...part.callees.values()].toSorted((a, b) => a.name < b.name ? -1 : 1)) {
       box(callee, left, depth + 1)
-      left += callee.samples / all.samples * WIDTH
+      left += callee.samples / all.samples * WIDTH_PX
     }
   }
   box(all, 0, 0)
-  const height = 2 * ROW + rows.length * ROW
-  const placed = rows.map((boxes, depth) => `<g transform="translate(0,${height - (depth + 1) * ROW})">${boxes.join('')}</g>`)
-  const legend = Object.entries(COLOURS).map(([owner, colour], i) => `<g transform="translate(${500 + i * 88},4)"><rect width="10" height="10" fill="${colour}"/><text x="13" y="10">${owner.replace('garbage collection', 'GC')}</text></g>`)
+  const height = 2 * ROW_PX + rows.length * ROW_PX
+  const placed = rows.map((boxes, depth) => `<g transform="translate(0,${height - (depth + 1) * ROW_PX})">${boxes.join('')}</g>`)
+  const legend = Object.entries(COLOURS).map(([owner, colour], i) => `<g transform="translate(${420 + i * 86},4)"><rect width="10" height="10" fill="${colour}"/><text x="13" y="10">${owner.replace('garbage collection', 'GC')}</text></g>`)
   return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="monospace" font-size="10">`,
-    `<rect width="${WIDTH}" height="${height}" fill="#fff"/><text x="3" y="14" font-size="13">${escaped(title)}, ${all.samples} samples</text>`,
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH_PX} ${height}" font-family="monospace" font-size="10">`,
+    `<rect width="${WIDTH_PX}" height="${height}" fill="#fff"/><text x="3" y="14" font-size="13">${escaped(title)}, ${all.samples} samples</text>`,
     ...legend, ...placed, '</svg>\n'
   ].join('\n')
 }

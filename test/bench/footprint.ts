@@ -13,13 +13,13 @@ const BASE_MIB = 130
 const MIB_PER_HASH = 19
 
 /** What a service holds that knows many sessions, and what a rush of log-ins adds. Redis and Postgres are outside. */
-export const memory: Work = async (stage, _owner, { remembered, passwords }) => {
+export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
   const { guarded, people } = await stage.put({ guarded: remembered, people: AT_ONCE })
   const service = await stage.service()
   const idleMib = await service.memory()
   await closedLoop({ port: service.port, next: around(guarded.map((session) => get('/session', stage.issue(session).access))), status: 200 }, remembered, AT_ONCE)
   const knowingMib = await service.memory()
-  await closedLoop({ port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 }, passwords, AT_ONCE)
+  await closedLoop({ port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 }, logIns, AT_ONCE)
   const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
   const hashes = Math.min(availableParallelism(), 3)
   const held = (contestant: string, mib: number, most?: number): Row => ({

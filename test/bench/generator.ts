@@ -39,7 +39,7 @@ export async function closedLoop ({ port, next, status }: Target, count: number,
 
 /**
  * So many requests a second, each at its time, however long the answers take; where every connection is busy it waits
- * for one, and that counts. The process does nothing else meanwhile.
+ * for one, and that counts. The process should do next to nothing else meanwhile.
  *
  * @returns also the latencies in milliseconds, ascending
  */
@@ -65,7 +65,7 @@ export async function openLoop ({ port, next, status }: Target, perSecond: numbe
   for (let i = 0; i < count;) {
     const due = (performance.now() - beganAtMs) / 1000 * perSecond
     for (; i < count && i <= due; i++) underWay.push(ask(i))
-    await soon(beganAtMs + i / perSecond * 1000)
+    if (i < count) await soon(beganAtMs + i / perSecond * 1000)
   }
   await Promise.all(underWay)
   const took = (performance.now() - beganAtMs) / 1000
@@ -74,7 +74,7 @@ export async function openLoop ({ port, next, status }: Target, perSecond: numbe
 }
 
 /**
- * Sleeps until shortly before, since whoever is measured needs the core; from then on turns, since a timer may come a millisecond late
+ * Where requests are far apart it sleeps until shortly before, since whoever is measured needs the core; from then on it turns, since a timer may come a millisecond late
  * or two, which is what is to be measured.
  */
 async function soon (atMs: number): Promise<void> {

@@ -3,7 +3,7 @@
  * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
- *   npm run bench -- --quick                   in less than a minute, and rough
+ *   npm run bench -- --quick                   in less than a minute: rough, and without latencies
  *   npm run bench -- --only session            one part: latency, session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
@@ -46,50 +46,55 @@ export interface Scale {
   floods: number
   /** Log-ins before the first round: they come so slowly that what is around the hash is compiled for good after minutes only. */
   passwordsWarmUp: number
-  /** Seconds for each of those who are asked during a rush of them. */
-  rush: number
-  latency: { rounds: number, seconds: number, atOnce: number }
+  /** A rush of them, for each of those who are asked meanwhile. */
+  rushSeconds: number
+  /** Log-ins where a figure is taken over all of them. */
+  logIns: number
+  /** Of a second each; 0 where there is no time for them. */
+  latencyRounds: number
   /** Sessions that a process remembers, when it is weighed. */
   remembered: number
   starts: number
 }
 
 const full: Scale = {
-  rounds: 28,
+  rounds: 14,
   warmUp: 20_000,
   writingRounds: 5,
-  guarded: 5_000,
+  guarded: 10_000,
   hot: 1_000,
-  known: 3_200,
-  unknown: 600,
+  known: 6_300,
+  unknown: 1_200,
   endings: 10_000,
   verifications: 5_000,
   refreshes: 5_000,
-  passwords: 50,
-  floods: 2_500,
+  passwords: 100,
+  floods: 5_000,
   passwordsWarmUp: 3_000,
-  rush: 6,
-  latency: { rounds: 15, seconds: 1, atOnce: 64 },
+  rushSeconds: 6,
+  logIns: 200,
+  latencyRounds: 20,
   remembered: 100_000,
   starts: 5
 }
 const quick: Scale = {
   rounds: 2,
-  warmUp: 3_000,
+  warmUp: 1_500,
   writingRounds: 2,
-  guarded: 2_000,
+  guarded: 1_000,
   hot: 200,
-  known: 500,
+  known: 300,
   unknown: 100,
   endings: 600,
-  verifications: 150,
-  refreshes: 150,
-  passwords: 20,
+  verifications: 100,
+  refreshes: 100,
+  passwords: 16,
   floods: 1_000,
-  passwordsWarmUp: 20,
-  rush: 1,
-  latency: { rounds: 1, seconds: 1, atOnce: 64 },
-  remembered: 2_000,
+  passwordsWarmUp: 16,
+  rushSeconds: 0.4,
+  logIns: 16,
+  latencyRounds: 0,
+  remembered: 1_000,
   starts: 1
 }
 

@@ -12,9 +12,13 @@ const AT_ONCE = 32
 /** `GET /session` with verified sessions, on two replicas of which the other one ends some all the time. */
 export const session: Work = async (stage, owner, scale) => {
   const { rounds, warmUp, guarded, hot, known, unknown, endings } = scale
-  const [ours, other] = [await stage.service(), await stage.service()]
+  const [ours, other] = await Promise.all([stage.service(), stage.service()])
   owner.teardown(await endSome(stage, other, endings))
   const ask = async (name: string, process: Process, size: number, more: Asked = {}) => await contestant(stage, name, process, size, rounds, more)
+  const [eddsa, noRedis] = await Promise.all([
+    variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, hot, rounds),
+    variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, hot, rounds)
+  ])
   const contestants = {
     bare: await ask('bare route', await stage.limit('bare'), hot),
     jwt: await ask('plain jwtVerify()', await stage.limit('jwt'), hot),
@@ -22,8 +26,8 @@ export const session: Work = async (stage, owner, scale) => {
     known: await ask('known, not lately seen', ours, known, { knownAt: ours, times: known }),
     copied: await ask('first seen, found in Redis', ours, unknown, { knownAt: other, times: unknown }),
     unknown: await ask('first seen, asked of Postgres', ours, unknown, { times: unknown }),
-    eddsa: await variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, hot, rounds),
-    noRedis: await variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, hot, rounds)
+    eddsa,
+    noRedis
   }
   const measured = await interleave(contestants, { rounds, times: guarded, atOnce: AT_ONCE, warmUp })
   return rowsOf(measured)

@@ -69,7 +69,7 @@ export async function makeStage (owner: Owner, stores: Stores, work: string, pro
     },
 
     async service (others = {}) {
-      const service = startServer(owner, { ...settings, ...others }, profiles === undefined ? [] : [NAMED_FOR_PERF])
+      const service = startServer(owner, { ...settings, ...others }, profiles === undefined ? [] : NAMED_FOR_PERF)
       const port = Number(new URL(await service.ready()).port)
       if (profiles !== undefined) {
         const name = `${work}-${++services}`

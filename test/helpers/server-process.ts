@@ -9,7 +9,7 @@ import { until } from './wait.js'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const { scripts } = createRequire(import.meta.url)(join(ROOT, 'package.json')) as { scripts: { start: string } }
-/** Without `node` itself. */
+/** Without `node` itself. What is tested and measured is what `npm start` starts. */
 const START = scripts.start.split(' ').slice(1)
 /** PGlite needs some seconds to be made, more of them where others test too. */
 const START_MS = 60_000

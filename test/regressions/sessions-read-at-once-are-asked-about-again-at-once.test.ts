@@ -7,7 +7,7 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { TRUST_MS } from '../../src/sessions/memo.js'
 import { need } from '../helpers/need.js'
-import { pastFirstSeconds, startReplicas } from '../helpers/replicas.js'
+import { pastFirstSeconds, settled, startReplicas } from '../helpers/replicas.js'
 import { until } from '../helpers/wait.js'
 import { newIds, putSessions } from '../load/stock.js'
 
@@ -21,6 +21,7 @@ t.test('J5 readings that were made at once run out one by one, here and in Redis
   const redis = new Redis(started.redisServer.url)
   t.teardown(() => redis.disconnect())
   await pastFirstSeconds(started)
+  await Promise.all(started.replicas.map(settled))
   const [a, b] = started.replicas.map(({ app }) => insideOf(app))
   const put = await putSessions(a!.db, newIds(50), { verified: true })
   const findAll = ({ sessions }: typeof a & {}) => Promise.all(put.map(({ userId, sessionId }) => sessions.find(userId, sessionId, null)))
@@ -36,5 +37,5 @@ t.test('J5 readings that were made at once run out one by one, here and in Redis
   t.notOk((await findAll(b!)).includes(null))
   t.equal(b!.sessions.state().copy, put.length, 'the other one takes them')
   const bodies = (await redis.mget(keys)).map((text) => JSON.parse(text!.slice(text!.indexOf('.') + 1)) as { trustMs: number })
-  t.equal(new Set(bodies.map(({ trustMs }) => trustMs)).size > put.length / 2, true, 'each with its own end')
+  t.ok(new Set(bodies.map(({ trustMs }) => trustMs)).size > put.length / 2, 'each with its own end')
 })

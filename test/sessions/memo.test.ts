@@ -1,6 +1,6 @@
 import t from 'tap'
 import type { Standing } from '../../src/core/assurance.js'
-import { Memo, TRUST_MS } from '../../src/sessions/memo.js'
+import { chooseTrustMs, Memo, TRUST_MS } from '../../src/sessions/memo.js'
 
 const standing = (userId: string, sessionId: string): Standing =>
   ({ userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 2 ** 40 })
@@ -76,6 +76,12 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
   memo.fill(ADA, nowMs - TRUST_MS - 1, TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'from when it was asked, not from when it was answered')
 
+  memo.fill(ADA, nowMs, 10_000)
+  nowMs += 10_000
+  t.same(memo.alive('ada', 'one'), ADA, 'as long as it was to be')
+  nowMs++
+  t.equal(memo.alive('ada', 'one'), undefined, 'and no longer')
+
   memo.end('ada', 'one')
   nowMs += 2 * TRUST_MS
   memo.end('eve', 'two')
@@ -103,4 +109,11 @@ t.test('O8 what is not trusted any more is forgotten, asked about or not', async
     t.equal(memo.alive('ada', `${minute}.2`), undefined)
   }
   t.ok(memo.size <= 2_000, `${memo.size} of 30 000`)
+})
+
+t.test('J5 readings are trusted for a minute at most, and not all for as long', async (t) => {
+  const chosen = Array.from({ length: 1_000 }, chooseTrustMs)
+  t.ok(Math.max(...chosen) <= TRUST_MS)
+  t.ok(Math.min(...chosen) >= TRUST_MS * 3 / 4)
+  t.ok(Math.max(...chosen) - Math.min(...chosen) > TRUST_MS / 8, 'spread')
 })
