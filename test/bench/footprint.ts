@@ -36,14 +36,13 @@ export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
 
 /** From the command until it listens. */
 export const start: Work = async (stage, owner, { starts }) => {
-  const time = async (settings: Settings) => {
+  const time = async (settings: Settings, unmeasured: number) => {
     const seconds: number[] = []
-    // The first start makes what the others find.
-    for (let i = 0; i <= starts; i++) {
+    for (let i = 0; i < unmeasured + starts; i++) {
       const beganAtMs = performance.now()
       const service = startServer(owner, settings)
       await service.listening()
-      if (i > 0) seconds.push((performance.now() - beganAtMs) / 1000)
+      if (i >= unmeasured) seconds.push((performance.now() - beganAtMs) / 1000)
       // Whoever is told so goes at once, in order.
       await service.kill('SIGINT')
     }
@@ -54,5 +53,6 @@ export const start: Work = async (stage, owner, { starts }) => {
     contestant,
     verdicts: [{ goal: `< ${most} s`, measured: `${median.toFixed(2)} s (${lowest.toFixed(2)}–${highest.toFixed(2)})`, holds: median < most }]
   })
-  return [row('embedded, second start', await time({ ...freshKeys(), DATA_DIR: await freshDataDir(owner) }), 2), row('with PostgreSQL and Redis', await time(stage.settings), 1)]
+  // The first embedded start makes what the others find.
+  return [row('embedded, second start', await time({ ...freshKeys(), DATA_DIR: await freshDataDir(owner) }, 1), 2), row('with PostgreSQL and Redis', await time(stage.settings, 0), 1)]
 }

@@ -13,8 +13,8 @@ interface Node {
   Plans?: Node[]
 }
 
-/** What Postgres did for a statement: each node of its plan in order, what it goes by, the pages it touched, those of its children included, and the rows it wrote. */
-export interface Plan { nodes: Array<{ what: string, pages: number, loops: number, written: number }> }
+/** What Postgres did for a statement: each node of its plan in order, what it goes by, the pages it touched, those of its children included, the rows that it gave in all, and those it wrote. */
+export interface Plan { nodes: Array<{ what: string, pages: number, loops: number, rows: number, written: number }> }
 
 const EXPLAINABLE = /^\s*(with|select|insert|update|delete)\b/i
 const BEGINS = /^\s*(begin|start transaction)\b/i
@@ -50,14 +50,15 @@ export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, 
       await plain.call(client, takeBack)
     }
     if (inTransaction.has(client)) return
+    // Whoever polls meanwhile takes the next.
+    const name = `explained_${count++}`
     await plain.call(client, begin)
     try {
       await plain.call(client, 'set local plan_cache_mode = force_generic_plan')
-      await plain.call(client, `prepare explained_${count} as ${text}`)
-      await into(generic, `execute explained_${count}${values.length === 0 ? '' : `(${values.map(literal).join(', ')})`}`, [])
+      await plain.call(client, `prepare ${name} as ${text}`)
+      await into(generic, `execute ${name}${values.length === 0 ? '' : `(${values.map(literal).join(', ')})`}`, [])
     } finally {
       await plain.call(client, takeBack)
-      count++
     }
   }
 
@@ -81,7 +82,7 @@ function literal (value: unknown): string {
 
 function nodesOf (node: Node): Plan['nodes'] {
   const what = [node['Node Type'], node['Index Name'] ?? node['Relation Name'] ?? ''].join(' ').trim()
-  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'], written: writtenBy(node) }, ...(node.Plans ?? []).flatMap(nodesOf)]
+  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'], rows: node['Actual Rows'] * node['Actual Loops'], written: writtenBy(node) }, ...(node.Plans ?? []).flatMap(nodesOf)]
 }
 
 /** What a node that changes a table is given is what it writes. */
