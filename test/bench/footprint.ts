@@ -36,6 +36,7 @@ export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
 
 /** From the command until it listens. */
 export const start: Work = async (stage, owner, { starts }) => {
+  if (starts === 0) return []
   const time = async (settings: Settings, unmeasured: number) => {
     const seconds: number[] = []
     for (let i = 0; i < unmeasured + starts; i++) {

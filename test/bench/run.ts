@@ -3,7 +3,7 @@
  * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
  * machine) and Linux, whose accounts say how much CPU a process used.
  *
- *   npm run bench -- --quick                   in less than a minute: rough, and without latencies
+ *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
  *   npm run bench -- --only session            one part: latency, session, host, codes, refreshes, passwords, memory or start
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
@@ -54,6 +54,7 @@ export interface Scale {
   latencyRounds: number
   /** Sessions that a process remembers, when it is weighed. */
   remembered: number
+  /** 0 where there is no time for them. */
   starts: number
 }
 
@@ -95,7 +96,7 @@ const quick: Scale = {
   logIns: 16,
   latencyRounds: 0,
   remembered: 1_000,
-  starts: 1
+  starts: 0
 }
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
