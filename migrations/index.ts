@@ -1,14 +1,18 @@
 import type { Migration } from 'kysely'
 import * as secondFactor from './2026-11-23-01-second-factor.js'
 import * as accounts from './2026-11-23-02-accounts.js'
+import * as secondFactorEdges from './2026-11-30-01-second-factor.js'
+import * as accountsEdges from './2026-11-30-02-accounts.js'
 
 /** What an attached host needs. In order, by name; once released, a migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
-  '2026-11-23-01-second-factor': secondFactor
+  '2026-11-23-01-second-factor': secondFactor,
+  '2026-11-30-01-second-factor': secondFactorEdges
 }
 
 /** What the service needs: the same, and its users. */
 export const serviceMigrations: Record<string, Migration> = {
   ...secondFactorMigrations,
-  '2026-11-23-02-accounts': accounts
+  '2026-11-23-02-accounts': accounts,
+  '2026-11-30-02-accounts': accountsEdges
 }
