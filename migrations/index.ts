@@ -10,9 +10,10 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-01-second-factor': secondFactorEdges
 }
 
-/** What the service needs: the same, and its users. */
+/** What the service needs: the same, and its users. In order, by name. */
 export const serviceMigrations: Record<string, Migration> = {
-  ...secondFactorMigrations,
+  '2026-11-23-01-second-factor': secondFactor,
   '2026-11-23-02-accounts': accounts,
+  '2026-11-30-01-second-factor': secondFactorEdges,
   '2026-11-30-02-accounts': accountsEdges
 }
