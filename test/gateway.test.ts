@@ -2,13 +2,14 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
-import { createServer, request, type IncomingHttpHeaders, type IncomingMessage, type RequestListener } from 'node:http'
+import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { freshApp } from './helpers/app.js'
 import { blocksAfter } from './helpers/doc-blocks.js'
 import { freePort } from './helpers/free-port.js'
 import { call } from './helpers/http-client.js'
+import { listener } from './helpers/listener.js'
 import { need } from './helpers/need.js'
 import { startNginx } from './helpers/nginx.js'
 import { expect, signUp, type Person } from './helpers/person.js'
@@ -22,25 +23,6 @@ const python = await need('python3')
 const page = await readFile('docs/gateway.md', 'utf8')
 const [configuration = ''] = blocksAfter(page, 'nginx')
 const [backEndInPython = ''] = blocksAfter(page, 'back end')
-
-interface Seen { method: string, url: string, headers: IncomingHttpHeaders, body: string }
-
-/** A server that remembers what it is asked. */
-async function listener (t: Owner, answer: RequestListener): Promise<{ port: number, seen: Seen[] }> {
-  const seen: Seen[] = []
-  const server = createServer(async (incoming, reply) => {
-    const chunks: Buffer[] = []
-    for await (const chunk of incoming) chunks.push(chunk as Buffer)
-    seen.push({ method: incoming.method ?? '', url: incoming.url ?? '', headers: incoming.headers, body: Buffer.concat(chunks).toString() })
-    answer(incoming, reply)
-  }).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.teardown(() => {
-    server.close()
-    server.closeAllConnections()
-  })
-  return { port: (server.address() as AddressInfo).port, seen }
-}
 
 /** The page's nginx between these two. @returns its port */
 async function gateway (t: Owner, countersign: number, backEnd: number): Promise<number> {
@@ -66,7 +48,7 @@ expect(200, await unverified.login())
 const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 
-const forged = { 'x-user-id': 'root', 'x-session-id': 'root', 'x-otp-device-id': 'recovery', x_user_id: 'root', X_Otp_Device_Id: 'recovery' }
+const forged = { 'x-user-id': 'root', 'x-session-id': 'root', 'x-otp-device-id': 'recovery', 'x-otp-verified': 'yes', x_user_id: 'root', X_Otp_Device_Id: 'recovery' }
 
 t.test("the back end learns who is asking from us alone, whatever the client says under our headers' names", async (t) => {
   for (const [who, device] of [[owner, owner.deviceId], [optional, undefined]] as const) {
@@ -75,6 +57,7 @@ t.test("the back end learns who is asking from us alone, whatever the client say
     const { headers } = backEnd.seen.at(-1)!
     t.match(headers, { 'x-user-id': who.claims()['sub'], 'x-session-id': who.claims()['sid'] })
     t.equal(headers['x-otp-device-id'], device ?? undefined)
+    t.equal(headers['x-otp-verified'], String(device !== undefined))
     t.equal(headers.authorization, undefined, 'no token gets through')
     t.notMatch(Object.keys(headers).join(' '), '_', 'nor a header that some languages take for ours')
     t.notMatch(JSON.stringify(headers), /root|"recovery"/)

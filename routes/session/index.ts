@@ -38,11 +38,13 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = request.countersign!
-    // Always sent, empty if null: a client's own header of that name never survives a gateway that copies ours.
+    // Always sent, so that a client's own header of that name never survives a gateway that copies ours.
+    // Gateways differ in how they treat an empty one: X-Otp-Verified never is.
     reply.headers({
       'x-user-id': encodeURIComponent(userId),
       'x-session-id': encodeURIComponent(sessionId),
-      'x-otp-device-id': encodeURIComponent(otpDeviceId ?? '')
+      'x-otp-device-id': encodeURIComponent(otpDeviceId ?? ''),
+      'x-otp-verified': String(otpDeviceId !== null)
     })
     return reply.send({ userId, sessionId, otpDeviceId, otpTime, expiresAt: new Date(expiresAt * 1000) })
   }
@@ -50,7 +52,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   const guard: typeof app.countersign.session = function (request, reply, done) {
     // A content type that cannot be read is the back end's affair: Fastify would refuse it before the parser above.
     if (request.headers['content-type'] !== undefined) request.headers['content-type'] = undefined
-    const demand = demandOf(request.query as Query)
+    const demand = demandOf(request.query as Query, isBelow(request))
     const hook = demand === null ? app.otpVerified : app.otpVerified(demand)
     return hook.call(this, request, reply, done)
   }
@@ -61,12 +63,15 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     security: bearer,
     summary: 'Whether this session may pass the guard, and whose it is',
     description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy `ext_authz` can ask about every request. ' +
-      'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null. ' +
+      'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null; ' +
+      '`X-Otp-Verified` is `true` if a second factor verified the session, else `false`. ' +
       'A refusal repeats its `code` in `X-Refusal`. ' +
-      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent.',
+      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent. ' +
+      'On `/session` itself any other parameter, spelling or repetition is refused with 400; below it they belong to the request that is asked about.',
     response: { 200: SessionAnswer, ...refused(needsFresh) }
   }
-  const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false }
+  // The guard judges the query; the schema is for the document.
+  const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
   const querystring = Type.Object({
     required: Type.Optional(Type.String({ description: 'Present: only with a second factor.' })),
     maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' }))
@@ -78,13 +83,41 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 type Query = Record<string, string | string[] | undefined>
 
-/** What the query asks for; it can only ask for more than the plain guard. Null for the plain guard. */
-function demandOf ({ required, maxAge }: Query): Demand | null {
-  if (required === undefined && maxAge === undefined) return null
-  if (maxAge !== undefined && (typeof maxAge !== 'string' || !/^[0-9]{1,9}$/.test(maxAge))) {
-    throw new Refusal('REQUEST_INVALID', { hint: 'maxAge is a whole number of seconds, once.' })
+/** The parameters that are demands, by their names in lower case. */
+const demands = new Map([['required', 'required'], ['maxage', 'maxAge']])
+
+/** Whether the query came with the request that is asked about, and so from its client. A slash at the end is a path below, too. */
+function isBelow ({ url, routeOptions }: FastifyRequest): boolean {
+  const [path = ''] = url.split('?', 1)
+  return routeOptions.url?.endsWith('*') === true || path.endsWith('/')
+}
+
+/**
+ * The demand that the query makes; null for the plain guard. On `/session` itself the operator wrote the query: a misspelt
+ * demand would be a weaker guard, so only what is known, spelled as it is and once, is taken. Below, parameters belong to the
+ * client: it can only ask for more, so known names are demands in any case, and the strictest counts.
+ *
+ * @throws {Refusal} REQUEST_INVALID
+ */
+function demandOf (query: Query, isFromClient: boolean): Demand | null {
+  let [required, maxAge] = [false, Infinity]
+  for (const [name, value] of Object.entries(query)) {
+    const known = demands.get(name.toLowerCase())
+    if (!isFromClient && (known !== name || Array.isArray(value))) throw unreadable('Query parameters are required and maxAge, each once.')
+    if (known === 'required') required = true
+    if (known === 'maxAge') maxAge = Math.min(maxAge, ...[value ?? ''].flat().map(secondsOf))
   }
-  return { required: required !== undefined, ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }) }
+  if (!required && maxAge === Infinity) return null
+  return { required, ...(maxAge === Infinity ? {} : { maxAge }) }
+}
+
+function secondsOf (text: string): number {
+  if (!/^[0-9]{1,9}$/.test(text)) throw unreadable('maxAge is a whole number of seconds.')
+  return Number(text)
+}
+
+function unreadable (hint: string): Refusal {
+  return new Refusal('REQUEST_INVALID', { hint })
 }
 
 export default sessionRoutes

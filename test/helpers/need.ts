@@ -10,6 +10,7 @@ export const needs = {
   pgbouncer: { find: async () => findProgram('pgbouncer'), missing: 'needs pgbouncer' },
   'redis-server': { find: async () => findProgram('redis-server'), missing: 'needs redis-server' },
   nginx: { find: async () => findProgram('nginx'), missing: 'needs nginx' },
+  caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
   chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' }

@@ -36,7 +36,8 @@ export async function startNginx (t: Owner, program: string, http: string, port:
   })
 }
 
-async function listens (port: number): Promise<boolean> {
+/** Whether a program listens on a port of this machine. */
+export async function listens (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {
     await once(socket, 'connect')
