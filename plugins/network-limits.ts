@@ -2,7 +2,7 @@ import rateLimit from '@fastify/rate-limit'
 import type { FastifyRateLimitStore, FastifyRateLimitStoreCtor } from '@fastify/rate-limit'
 import type { FastifyInstance, FastifyRequest, onRequestHookHandler, preHandlerHookHandler, RouteOptions } from 'fastify'
 import fp from 'fastify-plugin'
-import { networkOf } from '../src/core/network.js'
+import { networkOfRequest } from '../routes/asking.js'
 import { Refusal } from '../src/core/refusals.js'
 import { redisKey } from '../src/redis/keys.js'
 import { countHits } from '../src/redis/limit-store.js'
@@ -69,7 +69,7 @@ async function networkLimits (app: FastifyInstance, { redis, namespace, enabled,
   )) as Record<LimitName, onRequestHookHandler>
 
   function countEverywhere (name: string, { max, windowSeconds, of }: Limit): onRequestHookHandler {
-    const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOf(request.ip)
+    const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOfRequest(request)
     const count = app.createRateLimit({
       max,
       timeWindow: windowSeconds * 1000,
@@ -98,7 +98,7 @@ async function networkLimits (app: FastifyInstance, { redis, namespace, enabled,
 function countHere (local: LocalWindows, name: string, { max, windowSeconds }: Limit): onRequestHookHandler {
   const windowMs = windowSeconds * 1000
   return (request, _reply, done) => {
-    const hit = local.hit(`${name} ${networkOf(request.ip)}`, windowMs, performance.now())
+    const hit = local.hit(`${name} ${networkOfRequest(request)}`, windowMs, performance.now())
     done(hit.count > max ? refusal(hit.ttlMs) : undefined)
   }
 }

@@ -4,6 +4,7 @@ import ipaddr from 'ipaddr.js'
 import { otpDefaults } from './core/defaults.js'
 import { parseRedisAddress } from './redis/address.js'
 import { literalAddress, receiversAt } from './webhook/address.js'
+import { UNIX_PEERS } from './trusted-proxies.js'
 import { parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from './key-ring.js'
 
 export type { Key } from './key-ring.js'
@@ -28,6 +29,8 @@ const NAME = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
 const DATABASE_ADDRESS = 'be an address that starts with postgres:// or postgresql://'
 const NETWORK = /^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/
+const PROXY = /^(unix|[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?)$/
+const PROXIES = 'be a comma-separated list of IPv4 or IPv6 addresses, CIDR ranges or unix, none of them everyone'
 const NETWORKS = 'be a comma-separated list of IPv4 or IPv6 addresses or CIDR ranges, none of them everyone'
 const ORIGINS = 'be a comma-separated list of exact origins: http or https, a lower-case host, no path, no default port, no *'
 
@@ -71,7 +74,7 @@ export const settings = Type.Object({
   WEBHOOK_KEYS: Type.Optional(ring('Keys that sign what is sent there, spelled as SEAL_KEYS; each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.')),
   WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: addresses or CIDR ranges, comma-separated.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
-  TRUSTED_PROXIES: list(NETWORK, NETWORKS, 'Proxies whose X-Forwarded-For is believed: addresses or CIDR ranges, comma-separated.'),
+  TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is believed, comma-separated: addresses, CIDR ranges, or unix for the peers of a Unix socket.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
 })
 
@@ -90,7 +93,7 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['OPS_PORT', 'differ from PORT', ({ opsPort, port }) => opsPort !== port || port === 0],
   ['REFRESH_SECONDS', 'be at least ACCESS_SECONDS', ({ refreshSeconds, accessSeconds }) => refreshSeconds >= accessSeconds],
   ['SESSION_SECONDS', 'be at least REFRESH_SECONDS', ({ sessionSeconds, refreshSeconds }) => sessionSeconds >= refreshSeconds],
-  ['TRUSTED_PROXIES', NETWORKS, ({ trustedProxies }) => trustedProxies.every(isNetwork)],
+  ['TRUSTED_PROXIES', PROXIES, ({ trustedProxies }) => trustedProxies.every((proxy) => proxy === UNIX_PEERS || isNetwork(proxy))],
   ['CORS_ORIGINS', ORIGINS, ({ corsOrigins }) => corsOrigins.every(isOrigin)],
   ['DATABASE_URL', DATABASE_ADDRESS, ({ databaseUrl }) => databaseUrl === undefined || URL.canParse(databaseUrl)],
   ['REDIS_URL', 'be an address of Redis, as docs/operations.md spells them', ({ redisUrl }) => redisUrl === undefined || isRedisAddress(redisUrl)],

@@ -5,6 +5,7 @@ import errors, { errorBody } from '../plugins/errors.js'
 import type { Config } from './config.js'
 import { Refusal, type RefusalCode } from './core/refusals.js'
 import { describeError } from './log.js'
+import { trustProxies } from './trusted-proxies.js'
 
 declare module 'fastify' {
   interface FastifyInstance {
@@ -32,7 +33,7 @@ export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'lo
   const app = Fastify({
     logger: { level: logLevel, serializers: { err: describeError } },
     logController: new LogController({ disableRequestLogging: true }),
-    trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
+    trustProxy: trustProxies(trustedProxies),
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
     // Migrations wait for other replicas', and a first start on a busy machine for the embedded database: as long as it takes.

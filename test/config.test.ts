@@ -103,8 +103,8 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['WEBHOOK_URL', [], ['ftp://h', 'hooks.example.org', 'https://', 'https://a b', 'https://h:x/', 'http://hooks.example.org', 'HTTPS://h', 'https://127.0.0.1/', 'https://[::1]/', 'https://10.1/', 'https://2852039166/', 'https://[::ffff:a9fe:a9fe]/']],
   ['PASSWORD_MIN_LENGTH', ['8', '15', '128'], ['7', '129']],
   ['REVOCATION_SECONDS', ['1', '300'], ['0', '0.5', '301']],
-  ['TRUSTED_PROXIES', ['10.0.0.1', '10.0.0.0/8, 192.168.0.0/16', '2001:db8::/32', '::1'],
-    ['*', 'true', 'loopback', '0.0.0.0/0', '::/0', '10.0.0.0/33', '::1/129', '10.0.0.0/08', '10.1', '010.0.0.1', '::ffff:10.0.0.1', '::ffff:0:0/96', '10.0.0.1,', 'proxy.example']],
+  ['TRUSTED_PROXIES', ['10.0.0.1', '10.0.0.0/8, 192.168.0.0/16', '2001:db8::/32', '::1', 'unix', '10.0.0.1,unix'],
+    ['*', 'true', 'loopback', '0.0.0.0/0', '::/0', '10.0.0.0/33', '::1/129', '10.0.0.0/08', '10.1', '010.0.0.1', '::ffff:10.0.0.1', '::ffff:0:0/96', '10.0.0.1,', 'proxy.example', 'unix:/run/x.sock', 'Unix', '[::1]', '10.0.0.1:443']],
   ['CORS_ORIGINS', ['https://app.example.org', 'http://localhost:5173,https://a.example', 'http://[::1]:8080'],
     ['*', 'null', 'https://*.example.org', 'https://app.example.org/', 'https://app.example.org/x', 'https://App.example.org', 'https://a.example:443', 'https://u:p@a.example', 'https://a.example?q', 'ftp://a.example', 'app.example.org', 'https://a.example https://b.example']]
 ]

@@ -3,21 +3,93 @@ import { isIPv4, isIPv6 } from 'node:net'
 const GROUPS = 8
 /** Half of an IPv6 address: what one customer gets, so what one customer can vary at will. */
 const PREFIX_GROUPS = 4
+/** A /48: what one site gets (RFC 6177). */
+const SITE_GROUPS = 3
+/** `[v6]`, `[v6]:port` and `a.b.c.d:port`, as proxies write them. */
+const WITH_PORT = /^(?:\[([^[\]]+)\](?::([0-9]{1,5}))?|([0-9.]+):([0-9]{1,5}))$/
+const MOST_PORT = 65_535
+
+/** Network of a request without any address: peers of a Unix socket have none. */
+const NO_NETWORK = 'unknown'
+/** Precedes the proxy's network where the client's address cannot be read, so that both are counted apart. */
+const BEHIND = 'behind '
+
+/** Address of a client and the network that it is counted under. */
+export interface Client {
+  /** IPv4 in four parts, IPv6 as RFC 5952 writes it; empty if there is none. */
+  ip: string
+  network: string
+}
 
 /**
- * The network that an address is counted under: an IPv4 address itself (also when it
- * comes mapped, `::ffff:192.0.2.1`), an IPv6 address as its /64 in RFC 5952 text.
+ * Reads an address in any spelling that proxies use: with or without port and brackets, any case, with a zone (dropped).
+ * An IPv4 address in an IPv6 one (mapped, RFC 4291 §2.5.5.2; NAT64, RFC 6052 §2.1) is the IPv4 address.
+ *
+ * @returns null if the text is no address
+ */
+export function addressOf (text: string | undefined): string | null {
+  const parsed = parse(text)
+  return typeof parsed === 'object' && parsed !== null ? textOf(parsed) : parsed
+}
+
+/**
+ * The network that an address is counted under: an IPv4 address itself, an IPv6 address as its /64 in RFC 5952 text.
  * Called for each request, hence by hand: a parser of whole addresses costs five microseconds.
  *
- * @returns `'unknown'` for whatever is no address (a Unix socket has none), so that
- * all such callers share one budget instead of having none.
+ * @returns `'unknown'` for text that is no address
  */
 export function networkOf (address: string | undefined): string {
-  if (address === undefined) return 'unknown'
-  if (isIPv4(address)) return address
-  if (!isIPv6(address)) return 'unknown'
-  const groups = groupsOf(address)
-  return isMapped(groups) ? dotted(groups) : prefixText(groups)
+  const parsed = parse(address)
+  if (parsed === null) return NO_NETWORK
+  return typeof parsed === 'string' ? parsed : prefixText(parsed, PREFIX_GROUPS)
+}
+
+/**
+ * The client's network, by the address that the proxies vouch for. Where that cannot be read, the peer's network stands
+ * in for it, under another name: clients of such a proxy share a network, and nobody else shares it with them.
+ *
+ * @param claimed the client's address as the framework found it
+ * @param peer address of the connection's other end
+ */
+export function networkBehind (claimed: string | undefined, peer: string | undefined): string {
+  const network = networkOf(claimed)
+  if (network !== NO_NETWORK) return network
+  const proxy = networkOf(peer)
+  return proxy === NO_NETWORK ? NO_NETWORK : BEHIND + proxy
+}
+
+/** The same with the address, which is stored and shown. Parameters as for `networkBehind`. */
+export function clientOf (claimed: string | undefined, peer: string | undefined): Client {
+  return { ip: addressOf(claimed) ?? addressOf(peer) ?? '', network: networkBehind(claimed, peer) }
+}
+
+/** Whether the network is that of an address: only then can it become a known network of an account. */
+export function isAddressed (network: string): boolean {
+  return network !== NO_NETWORK && !network.startsWith(BEHIND)
+}
+
+/** The site that a network belongs to: the /24 of an IPv4 address, the /48 of an IPv6 one; other networks are their own. */
+export function siteOf (network: string): string {
+  if (isIPv4(network)) return `${network.slice(0, network.lastIndexOf('.'))}.0/24`
+  const [address = ''] = network.split('/')
+  return isIPv6(address) ? prefixText(groupsOf(address), SITE_GROUPS) : network
+}
+
+/** IPv4 as text, IPv6 as its eight numbers. */
+function parse (text: string | undefined): string | readonly number[] | null {
+  if (typeof text !== 'string') return null
+  if (isIPv4(text)) return text
+  const bare = isIPv6(text) ? text : withoutPort(text)
+  if (bare === null || isIPv4(bare)) return bare
+  const groups = groupsOf(bare)
+  return isMapped(groups) || isNat64(groups) ? dotted(groups) : groups
+}
+
+function withoutPort (text: string): string | null {
+  const [, v6, v6Port, v4, v4Port] = WITH_PORT.exec(text) ?? []
+  if (Number(v6Port ?? v4Port ?? 0) > MOST_PORT) return null
+  if (v6 !== undefined) return isIPv6(v6) ? v6 : null
+  return v4 !== undefined && isIPv4(v4) ? v4 : null
 }
 
 /** The eight numbers of a valid IPv6 address, its zone dropped. */
@@ -47,19 +119,37 @@ function numbersOf (text: string): number[] {
 }
 
 /** RFC 4291 §2.5.5.2: 80 zero bits, 16 ones, then the IPv4 address. */
-function isMapped (groups: number[]): boolean {
+function isMapped (groups: readonly number[]): boolean {
   return groups[5] === 0xffff && groups.slice(0, 5).every((group) => group === 0)
 }
 
-function dotted (groups: number[]): string {
+/** RFC 6052 §2.1: `64:ff9b::/96`, then the IPv4 address. */
+function isNat64 (groups: readonly number[]): boolean {
+  return groups[0] === 0x64 && groups[1] === 0xff9b && groups.slice(2, 6).every((group) => group === 0)
+}
+
+function dotted (groups: readonly number[]): string {
   return groups.slice(6).flatMap((group) => [group >> 8, group & 255]).join('.')
 }
 
 /** The zeros at the end are the longest run there is, so they are what RFC 5952 §4.2.3 shortens. */
-function prefixText (groups: number[]): string {
-  let length = PREFIX_GROUPS
+function prefixText (groups: readonly number[], count: number): string {
+  let length = count
   while (length > 0 && groups[length - 1] === 0) length -= 1
-  let text = ''
-  for (let i = 0; i < length; i++) text += `${i === 0 ? '' : ':'}${groups[i]?.toString(16)}`
-  return `${text}::/64`
+  return `${hex(groups.slice(0, length))}::/${count * 16}`
+}
+
+/** RFC 5952 §4: lower case, no leading zeros, the first of the longest runs of zeros shortened if it has two groups or more. */
+function textOf (groups: readonly number[]): string {
+  let [from, length] = [0, 1]
+  for (let start = 0; start < GROUPS; start++) {
+    let end = start
+    while (end < GROUPS && groups[end] === 0) end++
+    if (end - start > length) [from, length] = [start, end - start]
+  }
+  return length < 2 ? hex(groups) : `${hex(groups.slice(0, from))}::${hex(groups.slice(from + length))}`
+}
+
+function hex (groups: readonly number[]): string {
+  return groups.map((group) => group.toString(16)).join(':')
 }

@@ -3,8 +3,11 @@ import type { Standing } from './assurance.js'
 /** Where a request came from, for the owner's list of sessions and events. Never used to decide. */
 export interface Origin { ip: string, agent: string }
 
+/** Origin of a request, with the network that its guesses are counted under. */
+export interface ClientOrigin extends Origin { network: string }
+
 /** Who asks, as a flow needs it. */
-export interface Asking extends Origin {
+export interface Asking extends ClientOrigin {
   standing: Standing
 }
 

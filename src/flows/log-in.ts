@@ -1,9 +1,8 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { networkOf } from '../core/network.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest } from '../core/setup-codes.js'
-import type { Lifetimes, Origin, SessionFacts } from '../core/session.js'
+import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
 import { usernameKey } from '../core/usernames.js'
 import { commitLogin, readUsername } from '../db/accounts.js'
 import { noteWrongPassword, returnGuess, spendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
@@ -27,11 +26,11 @@ export interface LoginDeps {
  *
  * @param setupCode as it was typed, if one was
  */
-export function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
+export function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin): Promise<SessionFacts> {
   return deps.hasher.inTurn(() => logInNow(deps, username, password, setupCode, origin))
 }
 
-async function logInNow (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: Origin): Promise<SessionFacts> {
+async function logInNow (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
@@ -66,18 +65,18 @@ async function logInNow (deps: LoginDeps, username: string, password: string, se
  * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
  * would tell the client that its token is bad.
  */
-export function checkPassword (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+export function checkPassword (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
   return deps.hasher.inTurn(() => checkPasswordNow(deps, userId, password, origin))
 }
 
-async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: Origin): Promise<void> {
+async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
   const username = await readUsername(deps.db, userId)
   if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
   await askPassword(deps, username, password, origin)
 }
 
 /** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
-export async function askPassword (deps: LoginDeps, username: string, password: string, origin: Origin): Promise<{ version: number }> {
+export async function askPassword (deps: LoginDeps, username: string, password: string, origin: ClientOrigin): Promise<{ version: number }> {
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('REAUTH_REQUIRED')
@@ -85,17 +84,17 @@ export async function askPassword (deps: LoginDeps, username: string, password: 
   return { version: judged.person.version }
 }
 
-async function guessAt ({ digestKey }: LoginDeps, username: string, { ip }: Origin): Promise<Guess> {
+async function guessAt ({ digestKey }: LoginDeps, username: string, { network }: ClientOrigin): Promise<Guess> {
   const key = usernameKey(username)
   return {
     nameDigest: createHmac('sha256', await digestKey()).update(`username\0${key}`).digest('base64url'),
     usernameKey: key,
-    network: networkOf(ip)
+    network
   }
 }
 
 /** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
-async function judge ({ db, hasher, tally }: LoginDeps, guess: Guess, password: string, origin: Origin) {
+async function judge ({ db, hasher, tally }: LoginDeps, guess: Guess, password: string, origin: ClientOrigin) {
   const spent: SpentGuess = await spendGuess(db, guess)
   if (spent.waitSeconds > 0) {
     tally.count('passwords_total', ['limited'])
