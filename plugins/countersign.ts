@@ -5,7 +5,7 @@ import { originOf } from '../routes/asking.js'
 import { AnyAnswer } from '../routes/schemas.js'
 import totpRoutes from '../routes/totp/index.js'
 import { tellHost } from '../src/attach/end-sessions.js'
-import { createGuards, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
+import { createGuards, type Check, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
 import { handOver } from '../src/attach/hand-over.js'
 import { keepInside } from '../src/attach/inside.js'
 import { migrate, migrationSql, tablesVersion } from '../src/attach/migrations.js'
@@ -37,6 +37,7 @@ const KEY_RETRY_MS = 250
 export interface Countersign {
   /** A hook that lets live sessions in, verified or not. */
   session: GuardHook
+  check: Check
   /** Whether Postgres answers, and what the keys of this process open is opened. */
   isReady (): boolean
   /**
@@ -114,13 +115,14 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   }
 
   const guards = createGuards({ ...options, sessions, originOf, slot: decorators.countersign })
-  const { session, otpVerified, standingOf } = guards
+  const { session, otpVerified, check, standingOf } = guards
   let hasKey = false
   const isReady = () => hasKey && sessions.state().isFeedFresh
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, otpVerified)
   const shown: Countersign = {
     session,
+    check,
     isReady,
     async reset (userId, by) {
       await resetFactors(deps, userId, by)
@@ -205,7 +207,7 @@ async function requireTables ({ database, schema }: CheckedOptions): Promise<voi
 }
 
 export type { Completion, CountersignOptions, Identity, ProvenSession } from '../src/attach/options.js'
-export type { OtpVerified } from '../src/attach/guard.js'
+export type { Check, OtpVerified } from '../src/attach/guard.js'
 export type { TablesOptions, TablesVersion } from '../src/attach/migrations.js'
 export type { Demand, Standing } from '../src/core/assurance.js'
 export type { SecurityEventNotice } from '../src/core/notices.js'
