@@ -23,7 +23,8 @@ export const SecurityEvent = Type.Object({
   agent: Type.String({ description: 'What the browser or program says it is.' }),
   sessionId: NullableString('The session that asked for it; null if there was none.'),
   deviceName: NullableString('The device it was about.'),
-  detail: NullableString('What else there is to say: which session was ended, why staff did it.')
+  detail: NullableString('What else there is to say: which session was ended, why staff did it.'),
+  count: Type.Optional(Type.Integer({ description: 'In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for.' }))
 })
 
 /** Which page: for the querystring of whoever answers one. */

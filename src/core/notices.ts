@@ -14,4 +14,6 @@ export interface SecurityEventNotice {
   /** Who did it, if not the user: a member of staff, or `command line`. */
   actorId: string | null
   detail: string | null
+  /** In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for so far. */
+  count?: number
 }

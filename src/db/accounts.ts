@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
-import { ending, epochMs, eventColumns, eventValues, now, sessionFacts } from './sessions.js'
+import { ending, epochMs, event, eventColumns, eventValues, now, sessionFacts } from './sessions.js'
 import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
 import { deadlineOf } from './policy.js'
 import { committed, startedColumns, type CommittedSession } from './succession.js'
@@ -160,11 +160,12 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       where n.user_id = started.user_id and n.last_login_at < now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
     ),
     ${returned(db, login, sql`select from started`)},
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`started.user_id`, kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`, sessionId: login.sessionId, origin })}
-      from started, person, now
-    )
+    ${event(db, {
+      userId: sql`started.user_id`,
+      kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`,
+      sessionId: login.sessionId,
+      origin
+    }, sql`started, person, now`)}
     select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
     from started, now`))
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { FIRST_LOCK_SECONDS, FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
-import { eventColumns, eventValues, ending, now } from './sessions.js'
+import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 
@@ -150,10 +150,9 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ),
     ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
     ${kept(db, burnt, verifiedProof(sessionSeconds))},
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name` })} from burnt, now
-    )
+    ${event(db, {
+      userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name`
+    }, sql`burnt, now`)}
     ${answered()}`))
 }
 
@@ -193,9 +192,7 @@ export async function refuseAttempt (db: Db, asking: Asking, { failures, verifie
     dropped_codes as (
       delete from ${table.otp_recovery_code} c using dropped where c.user_id = ${userId} and c.pending_device_id = dropped.id
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, {
+    ${event(db, {
         userId: sql`${userId}`,
         kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
@@ -204,9 +201,7 @@ export async function refuseAttempt (db: Db, asking: Asking, { failures, verifie
           else ${kind} end`,
         sessionId,
         origin: asking
-      })}
-      from now left join ${table.otp_user} u on u.user_id = ${userId}
-    )
+      }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
     select exists (select from spent) as "sessionSpent",
       exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
     from now`)

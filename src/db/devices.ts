@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { deadlineFor } from './policy.js'
-import { ending, eventColumns, eventValues, livingSession, now } from './sessions.js'
+import { ending, event, livingSession, now } from './sessions.js'
 import { answered, changedInPlace, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
@@ -37,10 +37,9 @@ export async function renameDevice (db: Db, asking: Asking, deviceId: string, na
       where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
       returning d.*
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name` })} from renamed, now
-    )
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name`
+    }, sql`renamed, now`)}
     select exists (select from asking) as alive, id, name, created_at as "createdAt", last_used_at as "lastUsedAt"
     from now left join renamed on true`)
   const { alive, ...device } = found!
@@ -111,10 +110,9 @@ async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId
       from removed, asking, now where s.user_id = removed.user_id and s.id = asking.id and asking.stays
       returning s.*
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: asking, deviceName: sql`removed.name` })} from removed, now
-    )
+    ${event(tx, {
+      userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: asking, deviceName: sql`removed.name`
+    }, sql`removed, now`)}
     ${answered()}`))
 }
 
@@ -157,9 +155,6 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
     ),
     ${started(tx, raised, asking, newSessionId, proof)},
     ${kept(tx, raised, proof)},
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking })} from asking, now
-    )
+    ${event(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking }, sql`asking, now`)}
     ${answered()}`))
 }

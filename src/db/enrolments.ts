@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { PENDING_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempts.js'
-import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
@@ -183,11 +183,13 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ),
       ${started(tx, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
       ${kept(tx, burnt, verifiedProof(sessionSeconds))},
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`, sessionId, origin: asking, deviceName: sql`burnt.name` })}
-        from burnt, asking, now
-      )
+      ${event(tx, {
+        userId: sql`burnt.user_id`,
+        kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,
+        sessionId,
+        origin: asking,
+        deviceName: sql`burnt.name`
+      }, sql`burnt, asking, now`)}
       ${answered()}`))
   })
 }
@@ -216,10 +218,7 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
         from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
         returning s.id
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking })} from raised, now
-      )
+      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
       select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
     if (raised === undefined) return null
     await insertCodes(tx, userId, digests, null)

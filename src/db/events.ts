@@ -13,6 +13,16 @@ export interface SecurityEvent {
   /** Who did it, if not the user. Staff see it, the owner sees that it was staff. */
   actorId: string | null
   detail: string | null
+  /** In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for. */
+  count?: number
+}
+
+/** An event as its row has it. */
+export type Counted<Event> = Omit<Event, 'count'> & { count: number | null }
+
+/** A line that counts has its count, any other has none. */
+export function withoutNull<Event extends { count: number | null }> ({ count, ...event }: Event) {
+  return count === null ? event : { ...event, count }
 }
 
 export interface EventPage {
@@ -35,8 +45,8 @@ export async function readEvents (db: Db, userId: string, limit: number, cursor:
   const { table } = db
   const [, micros = null, id = null] = cursor === null ? [] : CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
   if (cursor !== null && id === null) return null
-  const found = await rows<SecurityEvent & { micros: string }>(db, sql`
-    select id, kind, at, ip, agent, session_id as "sessionId", device_name as "deviceName", actor_id as "actorId", detail,
+  const found = await rows<Counted<SecurityEvent> & { micros: string }>(db, sql`
+    select id, kind, at, ip, agent, session_id as "sessionId", device_name as "deviceName", actor_id as "actorId", detail, count,
       (extract(epoch from at) * 1000000)::bigint::text as micros
     from ${table.otp_event}
     where user_id = ${userId}
@@ -44,7 +54,7 @@ export async function readEvents (db: Db, userId: string, limit: number, cursor:
     order by at desc, id desc limit ${limit + 1}`)
   const last = found.length > limit ? found[limit - 1] : undefined
   return {
-    events: found.slice(0, limit).map(({ micros, ...event }) => event),
+    events: found.slice(0, limit).map(({ micros, ...event }) => withoutNull(event)),
     nextCursor: last === undefined ? null : Buffer.from(`${last.micros}.${last.id}`).toString('base64url')
   }
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
-import { eventColumns, eventValues, livingSession, now } from './sessions.js'
+import { event, livingSession, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -42,10 +42,7 @@ export async function insertOauthProfile (db: Db, asking: Asking, { id, serviceN
         where (select count(*) from ${table.account_oauth_profile} p where p.user_id = ${userId}) < ${MOST_PROFILES}
         returning *
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: asking, detail: serviceName })} from added, now
-      )
+      ${event(tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: asking, detail: serviceName }, sql`added, now`)}
       select exists (select from asking) as alive, ${shown} from now left join added on true`)
     const { alive, ...profile } = found!
     if (!alive) return { outcome: 'session_ended' }
@@ -63,10 +60,9 @@ export async function deleteOauthProfile (db: Db, asking: Asking, id: string): P
       delete from ${table.account_oauth_profile} p using asking where p.user_id = asking.user_id and p.id = ${id}::uuid
       returning p.service_name
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: asking, detail: sql`deleted.service_name` })} from deleted, now
-    )
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: asking, detail: sql`deleted.service_name`
+    }, sql`deleted, now`)}
     select exists (select from asking) as alive, exists (select from deleted) as deleted`)
   if (!found!.alive) return 'session_ended'
   return found!.deleted ? 'deleted' : 'not_found'

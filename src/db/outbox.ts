@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { SecurityEventNotice } from '../core/notices.js'
+import { withoutNull, type Counted } from './events.js'
 import { rows, type Db } from './tables.js'
 import { noticed } from './watch.js'
 
@@ -21,7 +22,7 @@ export interface Claimed extends SecurityEventNotice {
 /** Takes events that are due out of the outbox, the longest due first, for this replica to send; no two replicas take the same. */
 export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
   const { table } = db
-  return await rows<Claimed>(db, sql`
+  const claimed = await rows<Counted<Claimed>>(db, sql`
     with now as materialized (select clock_timestamp() as at),
     due as (
       select e.user_id, e.at, e.id from ${table.otp_event} e, now
@@ -34,6 +35,7 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
       returning e.*
     )
     select ${noticed}, at::text as "exactAt", notify_attempts as attempts, (select extract(epoch from at) from now)::float8 as "nowSeconds" from claimed order by at, id`)
+  return claimed.map(withoutNull)
 }
 
 /** What became of an event that was claimed: after how many seconds it is due again; null if it was sent. */

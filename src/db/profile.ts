@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
 import { committed, type CommittedSession } from './succession.js'
-import { ending, epochMs, eventColumns, eventValues, livingSession, now, sessionFacts } from './sessions.js'
+import { ending, epochMs, event, eventColumns, eventValues, livingSession, now, sessionFacts } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -46,10 +46,7 @@ export async function updateProfile (db: Db, asking: Asking, { email, phone, fir
         from allowed, now where s.user_id = allowed.user_id and allowed.moves and s.id <> ${sessionId} and s.ended_at is null
         returning s.id
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: asking })} from allowed, now where allowed.moves
-      )
+      ${event(tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: asking }, sql`allowed, now where allowed.moves`)}
       select exists (select from changed) as changed, coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from asking`)
     if (found === undefined) return { outcome: 'session_ended' }
     return found.changed ? { outcome: 'changed', endedIds: found.endedIds } : { outcome: 'stale' }
@@ -94,10 +91,7 @@ export async function commitPassword (db: Db, asking: Asking, passwordHash: stri
         from changed, now where s.user_id = ${userId} and s.id = ${sessionId}
         returning s.*
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'password_changed', sessionId, origin: asking })} from changed, now
-      )
+      ${event(tx, { userId: sql`${userId}`, kind: 'password_changed', sessionId, origin: asking }, sql`changed, now`)}
       select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
       from kept, now`))
     if (session !== null) return { outcome: 'changed', session }
@@ -133,6 +127,7 @@ export async function deleteAccount (db: Db, asking: Asking): Promise<string[] |
       devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
       codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
       events as (delete from ${table.otp_event} e using asking where e.user_id = asking.user_id and e.notify_after is null),
+      counters as (delete from ${table.otp_event_counter} c using asking where c.user_id = asking.user_id),
       profiles as (delete from ${table.account_oauth_profile} p using asking where p.user_id = asking.user_id),
       networks as (delete from ${table.account_network} n using asking where n.user_id = asking.user_id),
       person as (delete from ${table.account} a using asking where a.id = ${userId}::uuid),

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
-import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -51,10 +51,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
       ),
       ${started(tx, burnt, asking, newSessionId, proof)},
       ${kept(tx, burnt, proof)},
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking })} from burnt, now
-      )
+      ${event(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking }, sql`burnt, now`)}
       ${answered(sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c
           where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`)}`)
@@ -74,10 +71,7 @@ export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> 
       select s.user_id from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking })} from asking, now
-    )
+    ${event(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking }, sql`asking, now`)}
     select user_id from asking`)
   return alive !== undefined
 }

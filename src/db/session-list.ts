@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
-import { ending, eventColumns, eventValues, livingSession, now } from './sessions.js'
+import { ending, event, livingSession, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -48,10 +48,9 @@ export async function endListedSession (db: Db, asking: Asking, id: string, idle
       where s.user_id = asking.user_id and s.id = ${id} and ${isLiving(idleSeconds)}
       returning s.id
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: asking, detail: sql`ended.id` })} from ended, now
-    )
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: asking, detail: sql`ended.id`
+    }, sql`ended, now`)}
     select exists (select from asking) as alive, exists (select from ended) as ended`)
   if (!found!.alive) return 'session_ended'
   return found!.ended ? 'ended' : 'not_found'
@@ -76,11 +75,13 @@ export async function endOtherSessions (db: Db, asking: Asking): Promise<string[
         where s.user_id = asking.user_id and s.id <> asking.id and s.ended_at is null
         returning s.id
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: asking, detail: sql`'all others: ' || (select count(*) from ended)` })}
-        from asking, now where exists (select from ended)
-      )
+      ${event(tx, {
+        userId: sql`${userId}`,
+        kind: 'session_ended',
+        sessionId,
+        origin: asking,
+        detail: sql`'all others: ' || (select count(*) from ended)`
+      }, sql`asking, now where exists (select from ended)`)}
       select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from asking`)
     return found?.endedIds ?? null
   })

@@ -21,7 +21,8 @@ export const now = sql`now as materialized (select clock_timestamp() as at)`
 export const ending = (reason: string) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
 
 /** The columns of an event, in the order in which `eventValues` gives them. */
-export const eventColumns = sql`(user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail, notify_after)`
+const columns = sql`user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail, notify_after`
+export const eventColumns = sql`(${columns})`
 
 export interface EventValues {
   userId: RawBuilder<unknown>
@@ -39,6 +40,54 @@ export function eventValues (db: Db, { userId, kind, sessionId, origin, deviceNa
   const id = db.watch === null ? sql`gen_random_uuid()` : sql`${db.watch.newId()}::uuid`
   return sql`${userId}::text, now.at, ${id}, ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
     ${actorId ?? null}::text, ${detail ?? null}::text, ${db.notifies ? sql`now.at` : sql`null::timestamptz`}`
+}
+
+/** Events of one kind that a user causes are kept one by one up to so many an hour; then one line counts the others. */
+const EVENTS_AN_HOUR = 60
+
+/**
+ * Writes an event that the user caused, in the decision's own statement: CTEs beside `now`, from a relation of at most
+ * one row. Past `EVENTS_AN_HOUR` of a kind no row is added: the count of one line rises, and that line is notified once.
+ *
+ * The first event of a kind within an hour costs one look-up. From the second on, a row per user and kind numbers them,
+ * which is exact for statements at the same moment. Acts of staff and of the command line, sign-up and deletion are
+ * inserted as they are (`eventValues`): each of them stays a line of its own.
+ *
+ * @param from the relations of the decision, `now` among them, and their condition
+ * @param name of the CTE, where a statement writes two
+ */
+export function event (db: Db, values: EventValues, from: RawBuilder<unknown>, name = 'event'): RawBuilder<unknown> {
+  const { table } = db
+  const [made, numbered] = [sql.ref(`${name}_made`), sql.ref(`${name}_numbered`)]
+  const isOver = sql`c.since <= excluded.since - interval '1 hour'`
+  const number = sql`case when ${isOver} then excluded.events else greatest(c.events + 1, excluded.events) end`
+  const begins = sql`(${isOver} or c.line_at is null)`
+  return sql`
+    ${made} ${eventColumns} as (select ${eventValues(db, values)} from ${from}),
+    ${numbered} as (
+      insert into ${table.otp_event_counter} as c (user_id, kind, since, events, line_at, line_id)
+      select made.user_id, made.kind, made.at, recent.events + 1, case when recent.events >= ${EVENTS_AN_HOUR}::int then made.at end, made.id
+      from ${made} made, lateral (
+        select count(*)::int as events from (
+          select from ${table.otp_event} e
+          where e.user_id = made.user_id and e.at > made.at - interval '1 hour' and e.kind = made.kind limit ${EVENTS_AN_HOUR}::int
+        ) few
+      ) recent
+      where recent.events > 0
+      on conflict (user_id, kind) do update set
+        events = ${number},
+        since = case when ${isOver} then excluded.since else c.since end,
+        line_at = case when not ${begins} then c.line_at when ${number} > ${EVENTS_AN_HOUR}::int then excluded.since end,
+        line_id = case when ${begins} then excluded.line_id else c.line_id end
+      returning c.line_at, c.line_id
+    ),
+    ${sql.ref(name)} as (
+      insert into ${table.otp_event} as e (${columns}, count)
+      select user_id, coalesce(line_at, at), case when line_at is null then id else line_id end, kind, session_id, ip, agent,
+        device_name, actor_id, detail, notify_after, case when line_at is not null then 1 end
+      from ${made} left join ${numbered} on true
+      on conflict (user_id, at, id) do update set count = e.count + 1
+    )`
 }
 
 /** The asking session's row if it lives, as `user_id` and `id`; beside `now`. What a guard remembers may be a second old. */
@@ -73,10 +122,7 @@ export async function endSession (db: Db, userId: string, sessionId: string, rea
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
       returning s.user_id
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`ended.user_id`, kind: reason, sessionId, origin })} from ended, now
-    )
+    ${event(db, { userId: sql`ended.user_id`, kind: reason, sessionId, origin }, sql`ended, now`)}
     select user_id from ended`)
   return ended !== undefined
 }
@@ -113,11 +159,7 @@ export async function rotateSession (db: Db, userId: string, sessionId: string, 
         and greatest(s.rotated_at, s.otp_at) > now.at - make_interval(secs => ${idleSeconds})
       returning s.*
     ),
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(db, { userId: sql`rotated.user_id`, kind: 'refresh_reused', sessionId, origin })} from rotated, now
-      where rotated.ended_at is not null
-    )
+    ${event(db, { userId: sql`rotated.user_id`, kind: 'refresh_reused', sessionId, origin }, sql`rotated, now where rotated.ended_at is not null`)}
     select ${sessionFacts}, ended_at is not null as reused from rotated`)
   if (found === undefined) return null
   const { reused, ...facts } = found

@@ -8,6 +8,8 @@ const BATCH_ROWS = 500
 const ENDED_SESSION_DAYS = 7
 /** The longest window of a budget is an hour. */
 const BUDGET_HOURS = 2
+/** A counter of events is of use for an hour. */
+const COUNTER_HOURS = 2
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
@@ -28,7 +30,8 @@ function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Re
       told as (
         delete from ${table.otp_event} e using gone
         where e.user_id = gone.user_id and gone.end_reason = 'account_deleted' and e.kind <> 'account_deleted' and e.notify_after is null
-      )
+      ),
+      counters as (delete from ${table.otp_event_counter} c using gone where c.user_id = gone.user_id and gone.end_reason = 'account_deleted')
       select user_id from gone`,
     // A pending device takes its recovery codes along.
     devices: sql`
@@ -37,7 +40,16 @@ function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Re
       ),
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
-    events: batch(table.otp_event, sql`user_id, at, id`, sql`at < ${ago(eventsDays * DAY_MS)}`),
+    // A counter goes with the events that it numbered.
+    events: sql`
+      with gone as (
+        ${batch(table.otp_event, sql`user_id, at, id`, sql`at < ${ago(eventsDays * DAY_MS)}`)} returning user_id, kind
+      ),
+      counters as (
+        delete from ${table.otp_event_counter} c using gone
+        where c.user_id = gone.user_id and c.kind = gone.kind and c.since < ${ago(COUNTER_HOURS * HOUR_MS)}
+      )
+      select user_id from gone`,
     ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`) } : {})
   }
 }

@@ -91,6 +91,19 @@ export interface OtpEventTable {
   /** The outbox: when somebody outside is to be told (next); null if nobody is, or was. */
   notify_after: Date | null
   notify_attempts: number
+  /** Of a line that counts the events past an hour's number: how many it stands for. Null: one event. */
+  count: number | null
+}
+
+/** Numbers a user's events of one kind, from the second one within an hour on. */
+export interface OtpEventCounterTable {
+  user_id: string
+  kind: string
+  since: Date
+  events: number
+  /** Key of the line that counts the events past the hour's number; null before that. The id means nothing until then. */
+  line_at: Date | null
+  line_id: string
 }
 
 /** Random keys of the deployment, sealed under SEAL_KEYS so that those can rotate. */
@@ -165,6 +178,7 @@ export interface Tables {
   otp_recovery_code: OtpRecoveryCodeTable
   otp_session: OtpSessionTable
   otp_event: OtpEventTable
+  otp_event_counter: OtpEventCounterTable
   otp_key: OtpKeyTable
   account: AccountTable
   account_oauth_profile: AccountOauthProfileTable
@@ -175,7 +189,7 @@ export interface Tables {
 }
 
 const tableNames = [
-  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_key',
+  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_event_counter', 'otp_key',
   'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'kysely'
 import type { SecurityEventNotice } from '../core/notices.js'
+import { withoutNull, type Counted } from './events.js'
 import { rows, type Db, type Watch } from './tables.js'
 
 /** A transaction that wrote an event is over within this, and the event is looked for right after. */
@@ -8,7 +9,7 @@ const RECENT_SECONDS = 60
 
 /** An event's columns as a notice names them. */
 export const noticed = sql`
-  id, kind, at, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail`
+  id, kind, at, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail, count`
 
 /**
  * The same `Db`, whose statements' events are told to `tell` once they are committed: those that were decided by this
@@ -28,10 +29,10 @@ export function watched (db: Db, tell: (event: SecurityEventNotice) => void, rep
       const ids = over
       over = []
       try {
-        const events = await rows<SecurityEventNotice>(db, sql`
+        const events = await rows<Counted<SecurityEventNotice>>(db, sql`
           select ${noticed} from ${db.table.otp_event}
           where at > now() - make_interval(secs => ${RECENT_SECONDS}) and id = any(${ids}::uuid[]) order by at, id`)
-        events.forEach(tell)
+        for (const event of events) tell(withoutNull(event))
       } catch (error) {
         report(error)
       }

@@ -7,7 +7,7 @@ const RAISING = `('otp_enabled', 'otp_device_added', 'otp_device_removed', 'otp_
 const STANDINGS = '(select o.* from otp_user o join account a on a.id::text = o.user_id)'
 const HAS_ACCOUNT = 'exists (select from account a where a.id::text = %.user_id)'
 const CONFIRMED = 'exists (select from otp_device d where d.user_id = %.user_id and d.confirmed_at is not null)'
-const events = (user: string, kinds: string) => `(select count(*) from otp_event e where e.user_id = ${user}.user_id and e.kind in ${kinds})`
+const events = (user: string, kinds: string) => `(select coalesce(sum(coalesce(e.count, 1)), 0) from otp_event e where e.user_id = ${user}.user_id and e.kind in ${kinds})`
 const sessions = (user: string, which: string) => `(select count(*) from otp_session s where s.user_id = ${user}.user_id and ${which})`
 const hasAccount = (of: string) => HAS_ACCOUNT.replace('%', of)
 const confirmed = (of: string) => CONFIRMED.replace('%', of)

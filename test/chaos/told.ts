@@ -58,7 +58,7 @@ export async function checkTold (told: Told[], { query }: Pick<PostgresServer, '
 }
 
 const counts = (kinds: Record<string, string>) => Object.entries(kinds)
-  .map(([name, list]) => `(select count(*)::int from otp_event e where e.user_id = a.id::text and kind in (${list})) as ${name}`).join(', ')
+  .map(([name, list]) => `(select coalesce(sum(coalesce(e.count, 1)), 0)::int from otp_event e where e.user_id = a.id::text and kind in (${list})) as ${name}`).join(', ')
 
 async function askReplica (told: Told[], base: string): Promise<string[]> {
   const wrong: string[] = []

@@ -1,6 +1,6 @@
 import type { Fresh } from './app.js'
 
-const TABLES = ['account', 'account_import', 'account_network', 'account_oauth_profile', 'password_budget', 'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event']
+const TABLES = ['account', 'account_import', 'account_network', 'account_oauth_profile', 'password_budget', 'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_event_counter']
 
 /**
  * The same app with nobody in it, and its clock running: for files of many tests, since an embedded database takes
