@@ -32,7 +32,7 @@ async function refused (name: string): Promise<{ id: string, refuse: (to?: Db) =
   expect(200, await person.login())
   const [userId, sessionId] = [String(person.claims()['sub']), String(person.claims()['sid'])]
   const standing: Standing = { userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 0 }
-  return { id: userId, refuse: async (to = insideOf(app).db) => { await refuseRecovery(to, { standing, ip: '198.51.100.1', agent: 'test' }) } }
+  return { id: userId, refuse: async (to = insideOf(app).db) => { await refuseRecovery(to, { standing, ip: '198.51.100.1', network: '198.51.100.1', agent: 'test' }) } }
 }
 
 type Cause = (person: Person, n: number) => Promise<LightMyRequestResponse>
