@@ -2,11 +2,12 @@ import { sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
-import { ending, epochMs, event, eventColumns, eventValues, now, sessionFacts } from './sessions.js'
+import { endedIds, ending, event, eventColumns, eventValues, now, readAtMs, sessionFacts } from './sessions.js'
 import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
 import { deadlineOf } from './policy.js'
 import { committed, startedColumns, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
+import { timeAs } from './values.js'
 
 /**
  * Sessions of one user without a second factor: more than anybody has browsers, few enough that what ends them all ends
@@ -58,7 +59,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
       )
-      select created_at as "createdAt" from made`)
+      select ${timeAs(sql`created_at`, 'createdAt')} from made`)
     return made!
   } catch (error) {
     if (isUniqueViolation(error)) return null
@@ -71,7 +72,7 @@ export async function readAccount (db: Db, id: string): Promise<Account | undefi
   return await row<Account>(db, sql`
     select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
       a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
-      a.created_at as "createdAt", a.updated_at as "updatedAt",
+      ${timeAs(sql`a.created_at`, 'createdAt')}, ${timeAs(sql`a.updated_at`, 'updatedAt')},
       exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
     from ${table.account} a where a.id = ${id}::uuid`)
 }
@@ -166,6 +167,6 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       sessionId: login.sessionId,
       origin
     }, sql`started, person, now`)}
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
+    select ${sessionFacts}, ${readAtMs}, ${endedIds}
     from started, now`))
 }

@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
 import { isUniqueViolation } from './errors.js'
-import { epochMs, now, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -40,7 +40,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, {
         where s.ended_at is null and s.expires_at <= excluded.started_at
         returning *
       )
-      select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs"
+      select ${sessionFacts}, ${readAtMs}
       from (
         select * from begun
         union all select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
@@ -82,7 +82,7 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
       from ended
       returning *
     )
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
+    select ${sessionFacts}, ${readAtMs},
       exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
     from now left join moved on true`)
   const found = await moving.catch((error: unknown) => {

@@ -5,6 +5,7 @@ import { amr } from '../core/assurance.js'
 import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
+import { jsonAs, numberAs } from './values.js'
 
 export interface JudgedDevice {
   id: string
@@ -87,19 +88,19 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
       where case when pending then id in (select id from by_pending)
         else exists (select from by_user) or exists (select from by_session) end
     )
-    select (extract(epoch from now.at))::float8 as "nowSeconds",
+    select ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')},
       exists (select from asking) as alive,
       coalesce((select verified from asking), false) as verified,
       coalesce(u.version, 0) as version,
       exists (select from device) as "hasDevices",
       coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
-      case
+      ${numberAs(sql`case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
         when u.failures >= ${HARD_STOP_FAILURES} then ${LONGEST_LOCK_SECONDS}
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
-      end::float8 as "lockedSeconds",
-      coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
-        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json) as devices
+      end`, 'lockedSeconds')},
+      ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
+        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${userId}`)
   return spent!
 }

@@ -5,6 +5,7 @@ import { insertAccount, type NewAccount } from './accounts.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
+import { numberAs, timeAs } from './values.js'
 
 /** What is done at the command line has no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
@@ -26,7 +27,7 @@ const PAGE_USERS = 500
 export async function listUsers (db: Db, after: string): Promise<Array<KnownUser & { key: string }>> {
   const { table } = db
   return await rows(db, sql`
-    select a.id, a.username, a.username_key as key, a.email, a.is_staff as "isStaff", a.is_active as "isActive", a.created_at as "createdAt",
+    select a.id, a.username, a.username_key as key, a.email, a.is_staff as "isStaff", a.is_active as "isActive", ${timeAs(sql`a.created_at`, 'createdAt')},
       exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
     from ${table.account} a where a.username_key > ${after} order by a.username_key limit ${PAGE_USERS}`)
 }
@@ -38,7 +39,7 @@ export async function findUser (db: Db, key: string): Promise<{ id: string, user
 
 /** Unix seconds by the judge's clock. */
 export async function readNowSeconds (db: Db): Promise<number> {
-  return (await row<{ now: number }>(db, sql`select extract(epoch from clock_timestamp())::float8 as now`))!.now
+  return (await row<{ now: number }>(db, sql`select ${numberAs(sql`extract(epoch from clock_timestamp())`, 'now')}`))!.now
 }
 
 /** A device that has just proved itself by a code, and the codes that go with it. */
@@ -121,6 +122,7 @@ export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
     select
       (select count(*) from codes)::int as "recoveryCodesLeft",
       exists (select from codes where weak) as "recoveryCodesWeak",
-      u.failures, case when u.locked_until > clock_timestamp() then u.locked_until end as "lockedUntil", u.setup_required as "setupRequired", u.setup_expires_at as "setupExpiresAt"
+      u.failures, ${timeAs(sql`case when u.locked_until > clock_timestamp() then u.locked_until end`, 'lockedUntil')},
+      u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')}
     from ${table.otp_user} u where u.user_id = ${userId}`))!
 }

@@ -6,6 +6,7 @@ import { ending, event, livingSession, now } from './sessions.js'
 import { answered, changedInPlace, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
+import { timeAs } from './values.js'
 
 export interface Device {
   id: string
@@ -19,7 +20,7 @@ export interface Device {
 export async function listDevices (db: Db, userId: string): Promise<Device[]> {
   const { table } = db
   return await rows<Device>(db, sql`
-    select id, name, created_at as "createdAt", last_used_at as "lastUsedAt"
+    select id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
     from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null order by created_at, id`)
 }
 
@@ -40,7 +41,7 @@ export async function renameDevice (db: Db, asking: Asking, deviceId: string, na
     ${event(db, {
       userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name`
     }, sql`renamed, now`)}
-    select exists (select from asking) as alive, id, name, created_at as "createdAt", last_used_at as "lastUsedAt"
+    select exists (select from asking) as alive, id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
     from now left join renamed on true`)
   const { alive, ...device } = found!
   if (!alive) return { outcome: 'session_ended' }

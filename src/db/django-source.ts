@@ -65,6 +65,8 @@ export class DjangoSourceError extends Error {
 
 const PAGE_USERS = 500
 const CONNECT_MS = 10_000
+/** The values that pg reads right, and no time limit between two pages, whatever the source's role or database has set. */
+const PLAIN = ["datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0', 'idle_in_transaction_session_timeout = 0']
 /** What the dump of such a deployment has; anything less is another application's database. */
 const TABLES = ['auth_user', 'account_userprofile', 'account_useroauthprofile', 'otp_totp_totpdevice', 'otp_static_staticdevice', 'otp_static_statictoken']
 
@@ -98,7 +100,7 @@ export async function openDjango (url: string, password: () => Promise<string>):
   client.on('error', () => {})   // the statement under way says so
   await client.connect().catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
   try {
-    await client.query('begin transaction isolation level repeatable read, read only')
+    await client.query(`begin transaction isolation level repeatable read, read only; ${PLAIN.map((setting) => `set local ${setting}`).join('; ')}`)
     const { rows } = await client.query<{ missing: string }>('select name as missing from unnest($1::text[]) name where to_regclass(name) is null', [TABLES])
     if (rows.length > 0) throw new DjangoSourceError(`The source has no ${rows.map(({ missing }) => missing).join(', ')}: it is not such a Django deployment.`)
   } catch (error) {

@@ -3,6 +3,7 @@ import type { Origin } from '../core/session.js'
 import { eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
+import { numberAs } from './values.js'
 
 export interface ImportedDevice {
   id: string
@@ -77,7 +78,7 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
   const { table } = tx
   await row(tx, sql`select pg_advisory_xact_lock(hashtext('countersign import'))`)
   const known = await rows<{ djangoId: number, fingerprint: string, isThere: boolean }>(tx, sql`
-    select i.django_id::float8 as "djangoId", i.fingerprint, a.id is not null as "isThere"
+    select ${numberAs(sql`i.django_id`, 'djangoId')}, i.fingerprint, a.id is not null as "isThere"
     from ${table.account_import} i left join ${table.account} a on a.id::text = i.user_id
     where i.django_id = any (${users.map(({ djangoId }) => djangoId)}::bigint[])`)
   const byId = new Map(users.map((user) => [user.djangoId, user]))

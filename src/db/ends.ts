@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { row, type Db } from './tables.js'
+import { jsonAs, numberAs } from './values.js'
 
 export interface NamedSession {
   userId: string
@@ -42,8 +43,9 @@ export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
     )
     select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
            extract(epoch from pg_postmaster_start_time())::text as server,
-           (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs",
-           coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id, 'isOver', ended_at is not null)) from named), '[]'::json) as named`)
+           ${numberAs(sql`extract(epoch from clock_timestamp()) * 1000`, 'nowMs')},
+           ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id, 'isOver', ended_at is not null)) from named),
+             '[]'::json)`, 'named')}`)
   const { named, ...rest } = found!
   return named.length > MOST_ENDS ? { ...rest, named: [], tooMany: true } : { ...rest, named, tooMany: false }
 }

@@ -2,10 +2,11 @@ import { sql } from 'kysely'
 import { PENDING_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempts.js'
-import { ending, event, now } from './sessions.js'
+import { endedIds, ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
+import { timeAs } from './values.js'
 
 /** DESIGN §3. */
 export const MOST_DEVICES = 10
@@ -33,8 +34,8 @@ export async function readStatus (db: Db, userId: string, sessionId: string): Pr
         and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft",
       exists (select from ${table.otp_recovery_code} where user_id = ${userId}
         and used_at is null and pending_device_id is null and weak) as "recoveryCodesWeak",
-      (select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
-        and otp_device_id is null and not otp_required) as "otpDeadline"`)
+      ${timeAs(sql`(select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
+        and otp_device_id is null and not otp_required)`, 'otpDeadline')}`)
   return found!
 }
 
@@ -86,7 +87,7 @@ export async function putPendingDevice (db: Db, { standing: { userId, sessionId,
       select ${userId}, ${device.id}, ${device.name}, ${device.sealedSecret}, ${device.digits}, ${device.periodSeconds}, ${device.t0Seconds},
         -1, now.at, ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
       on conflict (user_id, session_id) where confirmed_at is null do update set name = excluded.name
-      returning id, name, secret as "sealedSecret", expires_at as "expiresAt"`)
+      returning id, name, secret as "sealedSecret", ${timeAs(sql`expires_at`, 'expiresAt')}`)
     await row(tx, sql`delete from ${table.otp_recovery_code} where user_id = ${userId} and pending_device_id = ${pending!.id}`)
     await insertCodes(tx, userId, device.digests(isFirst), pending!.id)
     return { outcome: 'pending', ...pending!, isFirst }
@@ -219,7 +220,7 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
         returning s.id
       ),
       ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
+      select ${endedIds} from raised`)
     if (raised === undefined) return null
     await insertCodes(tx, userId, digests, null)
     return raised

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import { rows, type Db } from './tables.js'
+import { timeAs } from './values.js'
 
 export interface SecurityEvent {
   id: string
@@ -46,7 +47,7 @@ export async function readEvents (db: Db, userId: string, limit: number, cursor:
   const [, micros = null, id = null] = cursor === null ? [] : CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
   if (cursor !== null && id === null) return null
   const found = await rows<Counted<SecurityEvent> & { micros: string }>(db, sql`
-    select id, kind, at, ip, agent, session_id as "sessionId", device_name as "deviceName", actor_id as "actorId", detail, count,
+    select id, kind, ${timeAs(sql`at`, 'at')}, ip, agent, session_id as "sessionId", device_name as "deviceName", actor_id as "actorId", detail, count,
       (extract(epoch from at) * 1000000)::bigint::text as micros
     from ${table.otp_event}
     where user_id = ${userId}

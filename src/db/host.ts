@@ -1,10 +1,11 @@
 import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
-import { asRefusal } from './errors.js'
+import { asRefusal, breaksConnection } from './errors.js'
 import { connectInTime, inTime } from './in-time.js'
 import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
 import { createDb, type Db } from './tables.js'
+import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
 
 /** A database that was opened already, with a connection for the feed: the service's. */
 export interface OpenedDatabase extends Db { readonly feedDb: Db }
@@ -61,10 +62,12 @@ const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof 
 
 /** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
+  let defaults: TransactionDefaults | undefined
   const take = (deadlineMs: number): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
     kysely.getExecutor().provideConnection(async (connection) => {
       const { promise: isBack, resolve: release } = deferred()
-      resolve(clientOf(connection, deadlineMs, release))
+      defaults ??= await readDefaults((text) => connection.executeQuery<unknown>(CompiledQuery.raw(text)))
+      resolve(clientOf(connection, deadlineMs, defaults, release))
       await isBack
     }).catch(reject)
   })
@@ -83,23 +86,37 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
 }
 
 /** @param deadlineMs Infinity for no end */
-function clientOf (connection: DatabaseConnection, deadlineMs: number, release: () => void): PostgresPoolClient {
+function clientOf (connection: DatabaseConnection, deadlineMs: number, { begin, areOurs }: TransactionDefaults, release: () => void): PostgresPoolClient {
   /** What was given up goes on in the database: nobody else gets the connection before it is over. */
   let running: Promise<unknown> = Promise.resolve()
   /** From the moment a BEGIN is sent until its end is answered: given up, it may still be come to. */
   let inTransaction = false
 
-  function execute (text: string, values: readonly unknown[]) {
+  function execute (text: string, values: readonly unknown[] = []) {
+    if (beginsTransaction(text)) inTransaction = true
     const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
     running = answer.then(() => { if (endsTransaction(text)) inTransaction = false }, () => {})
     return deadlineMs < Infinity ? inTime(answer, Math.max(deadlineMs - performance.now(), 200), 'Query read timeout') : answer
   }
 
+  async function alone (text: string, values: readonly unknown[]) {
+    if (areOurs) return await execute(text, values)
+    return await inItsOwn(begin, execute, () => execute(text, values)).catch(async (error: unknown) => {
+      if (!breaksConnection(error)) await execute('rollback')
+      throw error
+    })
+  }
+
+  async function start (text: string) {
+    const begun = await execute(text === 'begin' ? begin : text)
+    if (deadlineMs === Infinity) for (const setting of WITHOUT_END) await execute(setting)
+    return begun
+  }
+
   return {
     async query (text: string, values: readonly unknown[] = []) {
-      if (beginsTransaction(text)) inTransaction = true
-      const { rows, numAffectedRows } = await (inTransaction ? execute(text, values) : retrying(() => execute(text, values)))
-        .catch((error: unknown) => { throw asRefusal(error) })
+      const answer = beginsTransaction(text) ? start(text) : inTransaction ? execute(text, values) : retrying(() => alone(text, values))
+      const { rows, numAffectedRows } = await answer.catch((error: unknown) => { throw asRefusal(error) })
       return { command: commandOf(text), rowCount: Number(numAffectedRows ?? rows.length), rows }
     },
     release () {

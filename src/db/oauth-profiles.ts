@@ -3,6 +3,7 @@ import type { Asking } from '../core/session.js'
 import { event, livingSession, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
+import { timeAs } from './values.js'
 
 /** How many accounts elsewhere one user may link. What was imported may be more. */
 export const MOST_PROFILES = 20
@@ -15,7 +16,7 @@ export interface OauthProfile {
   createdAt: Date
 }
 
-const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", created_at as "createdAt"`
+const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", ${timeAs(sql`created_at`, 'createdAt')}`
 
 /** The oldest first. */
 export async function listOauthProfiles (db: Db, userId: string): Promise<OauthProfile[]> {

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { SecurityEventNotice } from '../core/notices.js'
 import { withoutNull, type Counted } from './events.js'
 import { rows, type Db } from './tables.js'
+import { numberAs } from './values.js'
 import { noticed } from './watch.js'
 
 /** How long a claimed event is nobody else's: longer than it takes to send one. Whoever dies with it loses it to the others then. */
@@ -11,8 +12,8 @@ const KEEP_SECONDS = 24 * 3600
 const GIVE_UP_ROWS = 500
 
 export interface Claimed extends SecurityEventNotice {
-  /** `at` as Postgres has it, which is finer than a `Date`: the row is found by it. */
-  exactAt: string
+  /** `at` in Unix microseconds, as PostgreSQL keeps it and a `Date` does not: the row is found by it. */
+  exactMicros: string
   /** This one included. */
   attempts: number
   /** Postgres' clock, Unix seconds. */
@@ -34,7 +35,8 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
       from due, now where e.user_id = due.user_id and e.at = due.at and e.id = due.id
       returning e.*
     )
-    select ${noticed}, at::text as "exactAt", notify_attempts as attempts, (select extract(epoch from at) from now)::float8 as "nowSeconds" from claimed order by at, id`)
+    select ${noticed}, (extract(epoch from at) * 1000000)::bigint::text as "exactMicros", notify_attempts as attempts, 
+      ${numberAs(sql`(select extract(epoch from at) from now)`, 'nowSeconds')} from claimed order by at, id`)
   return claimed.map(withoutNull)
 }
 
@@ -48,10 +50,10 @@ export async function settleEvents (db: Db, settled: readonly Settled[]): Promis
   await rows(db, sql`
     update ${table.otp_event} e set notify_after = clock_timestamp() + make_interval(secs => settled.seconds)
     from unnest(
-      ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.exactAt)}::timestamptz[],
+      ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.exactMicros)}::bigint[],
       ${column(({ event }) => event.id)}::uuid[], ${column(({ waitSeconds }) => waitSeconds)}::float8[]
-    ) settled (user_id, at, id, seconds)
-    where e.user_id = settled.user_id and e.at = settled.at and e.id = settled.id and e.notify_after is not null`)
+    ) settled (user_id, micros, id, seconds)
+    where e.user_id = settled.user_id and e.at = timestamptz 'epoch' + settled.micros * interval '1 microsecond' and e.id = settled.id and e.notify_after is not null`)
 }
 
 /** Takes events out of the outbox that nobody could be told of in all that time. @returns how many */

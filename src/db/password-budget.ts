@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { Origin } from '../core/session.js'
 import { eventColumns, eventValues, now } from './sessions.js'
 import { row, type Db } from './tables.js'
+import { jsonAs, numberAs } from './values.js'
 
 /** Wrong passwords per account and network, and how long they count. */
 const NETWORK_GUESSES = 10
@@ -78,15 +79,16 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
       returning b.spent
     )
     select
-      case
+      ${numberAs(sql`case
         when not exists (select from by_network) and not exists (select from world_full) then
           greatest(1, ceil(coalesce((select ${here.remaining} from ${table.password_budget} b where b.name_digest = ${nameDigest} and b.network = ${network}), ${NETWORK_WINDOW_SECONDS})))
         when not known.network and not exists (select from by_world) then
           greatest(1, ceil(coalesce((select ${world.remaining} from ${table.password_budget} b where b.name_digest = ${nameDigest} and b.network = '*'), ${WORLD_WINDOW_SECONDS})))
         else 0
-      end::float8 as "waitSeconds",
+      end`, 'waitSeconds')},
       exists (select from by_world) as "spentEverywhere",
-      (select json_build_object('id', id, 'passwordHash', password_hash, 'isActive', is_active, 'version', version, 'setupRequired', setup_required) from person) as person
+      ${jsonAs(sql`(select json_build_object('id', id, 'passwordHash', password_hash, 'isActive', is_active, 'version', version,
+        'setupRequired', setup_required) from person)`, 'person')}
     from now, known`)
   return spent!
 }

@@ -4,6 +4,7 @@ import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
 import type { Prepared } from './prepared.js'
 import { retrying } from './retry.js'
+import { inItsOwn, OUR_DEFAULTS, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
 
 /** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
 export const STATEMENT_MS = 1_400
@@ -57,9 +58,13 @@ export interface PgStatement {
  */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
   const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(pool.connect(), statementMs) : pool.connect())
+  const known = new WeakMap<PgClient, TransactionDefaults>()
+
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
     const client = await knock().catch((error: unknown) => { throw asRefusal(error) })
+    // A connection of ours was given our defaults; a host's keeps its own.
+    let defaults = prepared === undefined ? known.get(client) : OUR_DEFAULTS
     let broken = false
     let inTransaction = false
     // While a connection is lent out the pool does not listen to it: one lost in the middle of a statement would end the process.
@@ -78,6 +83,14 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
       }
     }
 
+    if (defaults === undefined) {
+      defaults = await readDefaults((text) => send(text, [])).catch((error: unknown) => {
+        client.release(true)
+        throw asRefusal(error)
+      })
+      known.set(client, defaults)
+    }
+
     const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
       // Nobody waits for what takes several statements; and the sweep's would go another way if they were planned for any values.
       const name = inTransaction ? undefined : prepared?.nameOf(client, text)
@@ -92,11 +105,26 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
       }
     }
 
+    const { begin, areOurs } = defaults
+    const alone = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
+      if (areOurs) return await query(text, values)
+      return await inItsOwn(begin, (text) => send(text, []), () => query(text, values)).catch(async (error: unknown) => {
+        if (!broken) await send('rollback', []).catch(() => { broken = true })
+        throw error
+      })
+    }
+    const start = async (text: string): Promise<PostgresQueryResult<unknown>> => {
+      inTransaction = true
+      const begun = await send(text === 'begin' ? begin : text, [])
+      if (statementMs === 0) for (const setting of WITHOUT_END) await send(setting, [])
+      return begun
+    }
+
     return {
       async query (text: string, values: readonly unknown[] = []) {
-        if (beginsTransaction(text)) inTransaction = true
         // A statement on its own is a whole transaction: losing a race costs another try. Within one, its owner tries again.
-        return await (inTransaction ? query(text, values) : retrying(() => query(text, values))).catch((error: unknown) => { throw asRefusal(error) })
+        const answer = beginsTransaction(text) ? start(text) : inTransaction ? query(text, values) : retrying(() => alone(text, values))
+        return await answer.catch((error: unknown) => { throw asRefusal(error) })
       },
       // A connection whose statement timed out is still busy with it: the pool must not hand it on.
       release () {

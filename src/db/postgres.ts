@@ -2,6 +2,7 @@ import pg from 'pg'
 import { asRefusal } from './errors.js'
 import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
 import { createPrepared } from './prepared.js'
+import { SET_DEFAULTS } from './transaction-defaults.js'
 
 /** The server gives up a little earlier than we do, so that a lock that nobody waits for any more is not waited for. */
 const SERVER_STATEMENT_MS = 1_300
@@ -27,15 +28,27 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
     application_name: 'countersign',
     // Not a start-up parameter: pgbouncer refuses those.
     onConnect: async (client: pg.ClientBase) => {
-      if (statementMs === 0) return
-      const text = `set statement_timeout = ${SERVER_STATEMENT_MS}; set idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_MS}; ${WHO_ANSWERS}`
-      const answers = await client.query({ text, query_timeout: CONNECT_MS } as pg.QueryConfig) as unknown as pg.QueryResult[]
-      if (isDirect(client, answers.at(-1)!)) prepared.trust(client)
+      const ask = async (text: string) => await client.query({ text, query_timeout: connectMs } as pg.QueryConfig)
+      if (statementMs > 0) {
+        const answers = await ask(`${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
+        if (isDirect(client, answers.at(-1)!)) prepared.trust(client)
+      // Through a pooler, others would be lent this connection without a time limit.
+      } else if (isDirect(client, await ask(WHO_ANSWERS))) await ask(settingsFor(0, 0))
     }
   } as pg.PoolConfig)
   pool.on('error', report)
   return { ...usePgPool(pool, statementMs, prepared), close: () => pool.end() }
 }
+
+/** Nothing else ends a statement or a connection of ours, whatever a role or a database has set. PostgreSQL 17 has the last one. */
+const settingsFor = (statementMs: number, idleInTransactionMs: number) => [
+  `set statement_timeout = ${statementMs}`,
+  `set idle_in_transaction_session_timeout = ${idleInTransactionMs}`,
+  SET_DEFAULTS,
+  'set lock_timeout = 0',
+  'set idle_session_timeout = 0',
+  "select set_config('transaction_timeout', '0', false) where current_setting('transaction_timeout', true) <> '0'"
+].join('; ')
 
 const WHO_ANSWERS = 'select pg_backend_pid() as pid'
 

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
 import { committed, type CommittedSession } from './succession.js'
-import { ending, epochMs, event, eventColumns, eventValues, livingSession, now, sessionFacts } from './sessions.js'
+import { endedIds, ending, event, eventColumns, eventValues, livingSession, now, readAtMs, sessionFacts } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -47,7 +47,7 @@ export async function updateProfile (db: Db, asking: Asking, { email, phone, fir
         returning s.id
       ),
       ${event(tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: asking }, sql`allowed, now where allowed.moves`)}
-      select exists (select from changed) as changed, coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from asking`)
+      select exists (select from changed) as changed, ${endedIds} from asking`)
     if (found === undefined) return { outcome: 'session_ended' }
     return found.changed ? { outcome: 'changed', endedIds: found.endedIds } : { outcome: 'stale' }
   })
@@ -92,7 +92,7 @@ export async function commitPassword (db: Db, asking: Asking, passwordHash: stri
         returning s.*
       ),
       ${event(tx, { userId: sql`${userId}`, kind: 'password_changed', sessionId, origin: asking }, sql`changed, now`)}
-      select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs", coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"
+      select ${sessionFacts}, ${readAtMs}, ${endedIds}
       from kept, now`))
     if (session !== null) return { outcome: 'changed', session }
     const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, asking)}`) !== undefined
@@ -136,7 +136,7 @@ export async function deleteAccount (db: Db, asking: Asking): Promise<string[] |
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: asking })} from asking, now
       )
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from asking`)
+      select ${endedIds} from asking`)
     return found?.endedIds ?? null
   })
 }

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { endedIds, ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -23,7 +23,7 @@ export async function resetUser (db: Db, userId: string, { actorId, reason }: { 
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(tx, { userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason })} from now
       )
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds"`)
+      select ${endedIds}`)
     return found!.endedIds
   })
 }

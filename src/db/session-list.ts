@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
-import { ending, event, livingSession, now } from './sessions.js'
+import { endedIds, ending, event, livingSession, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
+import { timeAs } from './values.js'
 
 export interface ListedSession {
   id: string
@@ -30,7 +31,8 @@ export async function listSessions (db: Db, userId: string, idleSeconds: number)
   const { table } = db
   return await rows<ListedSession>(db, sql`
     with ${now}
-    select s.id, s.ip, s.agent, s.started_at as "startedAt", ${seenAt} as "lastSeenAt", s.expires_at as "expiresAt",
+    select s.id, s.ip, s.agent, ${timeAs(sql`s.started_at`, 'startedAt')}, ${timeAs(seenAt, 'lastSeenAt')},
+      ${timeAs(sql`s.expires_at`, 'expiresAt')},
       s.otp_device_id is not null as "isVerified"
     from ${table.otp_session} s, now where s.user_id = ${userId} and ${isLiving(idleSeconds)}
     order by ${seenAt} desc, s.id limit ${MOST_LISTED}`)
@@ -82,7 +84,7 @@ export async function endOtherSessions (db: Db, asking: Asking): Promise<string[
         origin: asking,
         detail: sql`'all others: ' || (select count(*) from ended)`
       }, sql`asking, now where exists (select from ended)`)}
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from asking`)
+      select ${endedIds} from asking`)
     return found?.endedIds ?? null
   })
 }

@@ -2,17 +2,21 @@ import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import type { Asking, Origin, SessionFacts } from '../core/session.js'
 import { row, type Db } from './tables.js'
+import { jsonAs, numberAs } from './values.js'
+
+const seconds = (at: RawBuilder<unknown>, name: string) => numberAs(sql`floor(extract(epoch from ${at}))`, name)
 
 /** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
 export const sessionFacts = sql`
-  user_id as "userId", id as "sessionId", amr, otp_required as "otpRequired", otp_device_id as "otpDeviceId",
-  floor(extract(epoch from otp_deadline))::float8 as "otpDeadline",
-  floor(extract(epoch from otp_at))::float8 as "otpTime", floor(extract(epoch from auth_at))::float8 as "authTime",
-  floor(extract(epoch from expires_at))::float8 as "expiresAt", generation,
-  floor(extract(epoch from greatest(rotated_at, otp_at)))::float8 as "issuedAt"`
+  user_id as "userId", id as "sessionId", ${jsonAs(sql`to_json(amr)`, 'amr')}, otp_required as "otpRequired", otp_device_id as "otpDeviceId",
+  ${seconds(sql`otp_deadline`, 'otpDeadline')}, ${seconds(sql`otp_at`, 'otpTime')}, ${seconds(sql`auth_at`, 'authTime')},
+  ${seconds(sql`expires_at`, 'expiresAt')}, generation, ${seconds(sql`greatest(rotated_at, otp_at)`, 'issuedAt')}`
 
-/** Postgres' clock in Unix milliseconds, as an expression over `now.at`. */
-export const epochMs = (at: RawBuilder<unknown>) => sql`(extract(epoch from ${at}) * 1000)::float8`
+/** PostgreSQL's clock in Unix milliseconds; beside `now`. */
+export const readAtMs = numberAs(sql`extract(epoch from now.at) * 1000`, 'readAtMs')
+
+/** The ids of the sessions that a statement ended; beside its CTE `ended`. */
+export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
 
 /** Statement-wide: the clock is read once. */
 export const now = sql`now as materialized (select clock_timestamp() as at)`
@@ -102,7 +106,7 @@ export interface SessionReading { standing: SessionFacts, readAtMs: number }
 export async function readStanding (db: Db, userId: string, sessionId: string): Promise<SessionReading | null> {
   const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
     with ${now}
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs"
+    select ${sessionFacts}, ${readAtMs}
     from ${db.table.otp_session}, now
     where user_id = ${userId} and id = ${sessionId} and ended_at is null and expires_at > now.at`)
   return found === undefined ? null : reading(found)

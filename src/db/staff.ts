@@ -1,9 +1,10 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import type { Origin } from '../core/session.js'
-import { ending, eventColumns, eventValues, now } from './sessions.js'
+import { endedIds, ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
+import { timeAs } from './values.js'
 
 /** Who changes somebody else's account: a member of staff in a session, or (without one) the command line. */
 export interface Actor extends Origin {
@@ -98,7 +99,7 @@ export async function resetFactors (db: Db, actor: Actor, userId: string, { dige
         returning s.id
       ),
       ${events(tx, actor, userId, 'otp_reset', 'otp_reset_issued', reason, sql`raised`)}
-      select setup_expires_at as "expiresAt", coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
+      select ${timeAs(sql`setup_expires_at`, 'expiresAt')}, ${endedIds} from raised`)
     return { endedIds: found!.endedIds, value: found!.expiresAt }
   }, { sparesStaff: true })
 }
@@ -124,7 +125,7 @@ export async function setActive (db: Db, actor: Actor, userId: string, isActive:
         returning s.id
       ),
       ${events(tx, actor, userId, kind, 'staff_acted', reason, sql`changed`)}
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from now`)
+      select ${endedIds} from now`)
     return { endedIds: found!.endedIds, value: null }
   })
 }

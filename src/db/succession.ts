@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { epochMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { endedIds, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
 import type { Db } from './tables.js'
 
 /** What an accepted decision came to: the session to answer with, and those that ended for it. */
@@ -62,8 +62,8 @@ export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) =
 
 /** The one session that came of it, and the ids of those that ended. */
 export const answered = (more: RawBuilder<unknown> = sql``) => sql`
-    select ${sessionFacts}, ${epochMs(sql`now.at`)} as "readAtMs",
-      coalesce((select json_agg(ended.id) from ended), '[]'::json) as "endedIds"${more}
+    select ${sessionFacts}, ${readAtMs},
+      ${endedIds}${more}
     from (select * from started union all select * from kept) session, now`
 
 export function committed (found: unknown): CommittedSession | null {

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { row, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
+import { timeAs, timeOf } from './values.js'
 
 /** Rows taken away at once: few enough that nobody waits for them. */
 const BATCH_ROWS = 500
@@ -19,7 +20,7 @@ function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Re
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   /** As a value: a clock that may be another at each row is looked up in no index, and the planner could not tell that little is that old. */
-  const ago = (ms: number) => sql`${new Date(now.getTime() - ms)}::timestamptz`
+  const ago = (ms: number) => sql`${timeOf(now.getTime() - ms)}`
   return {
     // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
@@ -63,7 +64,7 @@ export interface Swept {
 /** Takes away what is of no use any more, a batch of each kind. Null if another replica is doing so right now. */
 export async function sweep (db: Db, eventsDays: number): Promise<Swept | null> {
   return await inTransaction(db, async (tx) => {
-    const broom = await row<{ isMine: boolean, now: Date }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", clock_timestamp() as now`)
+    const broom = await row<{ isMine: boolean, now: Date }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)
     if (!broom!.isMine) return null
     const rowsByKind: Record<string, number> = {}
     for (const [kind, statement] of Object.entries(batches(tx, broom!.now, eventsDays))) {

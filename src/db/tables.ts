@@ -1,4 +1,5 @@
 import { Kysely, sql, type Dialect, type RawBuilder } from 'kysely'
+import { valueReader } from './values.js'
 
 /*
  * Every primary and unique key that decides something about a second factor begins with the user's id, so that the
@@ -224,7 +225,7 @@ export interface DbOptions {
 export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false }: DbOptions = {}): Db {
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
-    kysely: new Kysely<Tables>({ dialect }),
+    kysely: new Kysely<Tables>({ dialect, plugins: [valueReader] }),
     table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table'],
     notifies,
     hasAccounts,

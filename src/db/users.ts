@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { row, rows, type Db } from './tables.js'
+import { timeAs } from './values.js'
 
 /** Somebody's account as staff see it in a list: nothing that opens anything. */
 export interface ListedUser {
@@ -36,7 +37,7 @@ export interface UserPage {
 
 const listed = ({ table }: Db) => sql`
   a.id, a.username, a.email, a.first_name as "firstName", a.last_name as "lastName", a.is_active as "isActive", a.is_staff as "isStaff",
-  exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled", a.created_at as "createdAt"`
+  exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled", ${timeAs(sql`a.created_at`, 'createdAt')}`
 
 /** Byte order, which an index has, whatever the database's language. */
 const name = sql`(a.username_key collate "C")`
@@ -79,9 +80,9 @@ function endOf (prefix: string): string | null {
 export async function readUser (db: Db, id: string): Promise<ShownUser | undefined> {
   const { table } = db
   return await row<ShownUser>(db, sql`
-    select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId", a.updated_at as "updatedAt",
-      u.failures, case when u.locked_until > clock_timestamp() then u.locked_until end as "lockedUntil",
-      u.setup_required as "setupRequired", u.setup_expires_at as "setupExpiresAt",
+    select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId", ${timeAs(sql`a.updated_at`, 'updatedAt')},
+      u.failures, ${timeAs(sql`case when u.locked_until > clock_timestamp() then u.locked_until end`, 'lockedUntil')},
+      u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')},
       (select count(*) from ${table.otp_recovery_code} c where c.user_id = u.user_id and c.used_at is null and c.pending_device_id is null)::int as "recoveryCodesLeft"
     from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text
     where a.id = ${id}::uuid`)

@@ -3,13 +3,14 @@ import { sql } from 'kysely'
 import type { SecurityEventNotice } from '../core/notices.js'
 import { withoutNull, type Counted } from './events.js'
 import { rows, type Db, type Watch } from './tables.js'
+import { timeAs } from './values.js'
 
 /** A transaction that wrote an event is over within this, and the event is looked for right after. */
 const RECENT_SECONDS = 60
 
 /** An event's columns as a notice names them. */
 export const noticed = sql`
-  id, kind, at, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail, count`
+  id, kind, ${timeAs(sql`at`, 'at')}, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail, count`
 
 /**
  * The same `Db`, whose statements' events are told to `tell` once they are committed: those that were decided by this

@@ -39,8 +39,8 @@ export async function deliver ({ db, sender, keys, tally, report }: CourierDeps)
   const claimed = await claimEvents(db, BATCH_EVENTS)
   if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: givenUp > 0 }
 
-  const settled = await Promise.all(claimed.map(async ({ exactAt, attempts, nowSeconds, ...event }): Promise<Settled> => {
-    const claim: Claimed = { ...event, exactAt, attempts, nowSeconds }
+  const settled = await Promise.all(claimed.map(async ({ exactMicros, attempts, nowSeconds, ...event }): Promise<Settled> => {
+    const claim: Claimed = { ...event, exactMicros, attempts, nowSeconds }
     try {
       await sender.send(messageOf(event, keys, nowSeconds))
       return { event: claim, waitSeconds: null }

@@ -17,6 +17,12 @@ export interface TestDatabase {
 /** `npm test` names its run, so that it can drop what a killed file left behind. */
 const PREFIX = `countersign_test_${process.env['COUNTERSIGN_TEST_RUN'] ?? 'single'}_`
 
+/** A test reads and writes as PostgreSQL does by default, whatever settings it gives the database. A pooler takes no such options. */
+const PLAIN = [
+  'datestyle=ISO', 'extra_float_digits=1', 'default_transaction_isolation=read\\ committed', 'default_transaction_read_only=off',
+  'statement_timeout=0', 'idle_session_timeout=0'
+].map((setting) => `-c ${setting}`).join(' ')
+
 /** Where DATABASE_URL leads to a pooler: the server behind it. The service does not migrate through one. */
 const BEHIND_POOLER = process.env['COUNTERSIGN_TEST_BEHIND_POOLER']
 
@@ -31,7 +37,14 @@ export async function freshDatabase (t: Owner, server?: string): Promise<TestDat
   const url = await emptyDatabase(server === undefined ? t : undefined, at)
   await onServer(at, `alter database ${new URL(url).pathname.slice(1)} set search_path = ${SEARCH_PATH}`)
   if (server === undefined && BEHIND_POOLER !== undefined) await migrateDirectly(new URL(new URL(url).pathname, BEHIND_POOLER).href)
-  const pool = new pg.Pool({ connectionString: url, max: 4, connectionTimeoutMillis: 10_000, idleTimeoutMillis: 1_000, allowExitOnIdle: true })
+  const pool = new pg.Pool({
+    connectionString: url,
+    max: 4,
+    connectionTimeoutMillis: 10_000,
+    idleTimeoutMillis: 1_000,
+    allowExitOnIdle: true,
+    ...(BEHIND_POOLER === undefined ? { options: PLAIN } : {})
+  })
   // Tests end connections and stop servers: that is no reason to die.
   pool.on('error', () => {})
   t.teardown(() => pool.end())

@@ -1,0 +1,20 @@
+import pg from 'pg'
+import t from 'tap'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { hostOn, livesAtHost } from '../helpers/settings-host.js'
+
+await need('postgres')
+
+/** B6: `types.setTypeParser` holds for the whole process, so a host's choice held for our statements too. */
+const { TIMESTAMPTZ, TIMESTAMP, DATE, INT8, NUMERIC, JSON, JSONB } = pg.types.builtins
+const TEXT_ARRAY = 1009
+for (const type of [TIMESTAMPTZ, TIMESTAMP, DATE, NUMERIC, JSON, JSONB, TEXT_ARRAY]) pg.types.setTypeParser(type, (text) => `as it is: ${text}`)
+pg.types.setTypeParser(INT8, BigInt)
+
+for (const kind of ['pool', 'kysely'] as const) {
+  t.test(`a host's ${kind} with type parsers of its own`, async (t) => {
+    const db = await freshDatabase(t)
+    await livesAtHost(t, await hostOn(t, kind, db.url), db.clock)
+  })
+}
