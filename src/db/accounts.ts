@@ -2,8 +2,9 @@ import { sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
+import { remembered } from './known-networks.js'
 import { endedIds, ending, event, eventColumns, eventValues, now, readAtMs, sessionFacts } from './sessions.js'
-import { KNOWN_NETWORK_DAYS, returned } from './password-budget.js'
+import { returned, type SpentGuess } from './password-budget.js'
 import { deadlineOf } from './policy.js'
 import { committed, startedColumns, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
@@ -90,8 +91,8 @@ export interface Login {
   sessionId: string
   nameDigest: string
   network: string
-  /** Whether this guess was counted for the whole world too. */
-  spentEverywhere: boolean
+  /** The shared budget that this guess was counted in. */
+  shared: SpentGuess['shared']
   /** The password under today's parameters, if its hash was made under others. */
   rehash: string | null
   /** Of the set-up code that came with the password, if the user must give one; else null. */
@@ -100,8 +101,8 @@ export interface Login {
 
 /**
  * A right password starts a session, if the user is still as judged: not deactivated, no other password, no other
- * factors. Clears what this network spent on the account, gives the world's budget back the one guess, and remembers
- * the network.
+ * factors. Clears what this network spent on the account, and gives the shared budget back the one guess. A user without
+ * a second factor has proven all there is: the network becomes known.
  *
  * Where staff reset the factors, the set-up code is used up with it, and the session's deadline is its start: it opens
  * only what sets a device up.
@@ -151,15 +152,8 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       update ${table.account} a set password_hash = ${login.rehash} from started
       where a.id = ${login.userId}::uuid and ${login.rehash}::text is not null
     ),
-    remembered as (
-      insert into ${table.account_network} as n (user_id, network, last_login_at)
-      select user_id, ${login.network}, now.at from started, now
-      on conflict (user_id, network) do update set last_login_at = excluded.last_login_at
-    ),
-    forgotten as (
-      delete from ${table.account_network} n using started, now
-      where n.user_id = started.user_id and n.last_login_at < now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
-    ),
+    factorless as (select user_id from person where not otp_required and not setup_required),
+    ${remembered(db, sql`factorless`, login.network, false)}
     ${returned(db, login, sql`select from started`)},
     ${event(db, {
       userId: sql`started.user_id`,

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { FIRST_LOCK_SECONDS, FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
+import { remembered } from './known-networks.js'
 import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
@@ -151,6 +152,7 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ),
     ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
     ${kept(db, burnt, verifiedProof(sessionSeconds))},
+    ${remembered(db, burnt, asking.network, true)}
     ${event(db, {
       userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name`
     }, sql`burnt, now`)}

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { Origin } from '../core/session.js'
 import { standardTotp } from '../core/totp.js'
 import { insertAccount, type NewAccount } from './accounts.js'
+import { forgotten } from './known-networks.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -95,6 +96,7 @@ export async function setPassword (db: Db, userId: string, passwordHash: string)
         from raised, now where s.user_id = raised.user_id and s.ended_at is null
         returning s.id
       ),
+      ${forgotten(tx, sql`raised`, userId)},
       event as (
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR })} from raised, now

@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import { PENDING_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempts.js'
+import { remembered } from './known-networks.js'
 import { endedIds, ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
@@ -184,6 +185,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ),
       ${started(tx, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
       ${kept(tx, burnt, verifiedProof(sessionSeconds))},
+      ${remembered(tx, burnt, asking.network, true)}
       ${event(tx, {
         userId: sql`burnt.user_id`,
         kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
+import { forgotten } from './known-networks.js'
 import { committed, type CommittedSession } from './succession.js'
 import { endedIds, ending, event, eventColumns, eventValues, livingSession, now, readAtMs, sessionFacts } from './sessions.js'
 import { row, type Db } from './tables.js'
@@ -91,6 +92,7 @@ export async function commitPassword (db: Db, asking: Asking, passwordHash: stri
         from changed, now where s.user_id = ${userId} and s.id = ${sessionId}
         returning s.*
       ),
+      ${forgotten(tx, sql`changed`, userId, asking.network)},
       ${event(tx, { userId: sql`${userId}`, kind: 'password_changed', sessionId, origin: asking }, sql`changed, now`)}
       select ${sessionFacts}, ${readAtMs}, ${endedIds}
       from kept, now`))

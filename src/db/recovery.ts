@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
+import { remembered } from './known-networks.js'
 import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
@@ -51,6 +52,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
       ),
       ${started(tx, burnt, asking, newSessionId, proof)},
       ${kept(tx, burnt, proof)},
+      ${remembered(tx, burnt, asking.network, true)}
       ${event(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking }, sql`burnt, now`)}
       ${answered(sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c

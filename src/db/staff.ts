@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import type { Origin } from '../core/session.js'
+import { forgotten } from './known-networks.js'
 import { endedIds, ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
@@ -98,6 +99,7 @@ export async function resetFactors (db: Db, actor: Actor, userId: string, { dige
         update ${table.otp_session} s set ${ending('otp_reset')} from now where s.user_id = ${userId} and s.ended_at is null
         returning s.id
       ),
+      ${forgotten(tx, sql`raised`, userId)},
       ${events(tx, actor, userId, 'otp_reset', 'otp_reset_issued', reason, sql`raised`)}
       select ${timeAs(sql`setup_expires_at`, 'expiresAt')}, ${endedIds} from raised`)
     return { endedIds: found!.endedIds, value: found!.expiresAt }

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { KNOWN_NETWORK_DAYS } from './known-networks.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
 import { timeAs, timeOf } from './values.js'
@@ -51,7 +52,12 @@ function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Re
         where c.user_id = gone.user_id and c.kind = gone.kind and c.since < ${ago(COUNTER_HOURS * HOUR_MS)}
       )
       select user_id from gone`,
-    ...(hasAccounts ? { budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`) } : {})
+    ...(hasAccounts
+      ? {
+          budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`),
+          networks: batch(table.account_network, sql`user_id, network`, sql`last_login_at < ${ago(KNOWN_NETWORK_DAYS * DAY_MS)}`)
+        }
+      : {})
   }
 }
 

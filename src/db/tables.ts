@@ -158,14 +158,16 @@ export interface AccountImportTable {
   imported_at: Date
 }
 
-/** Networks from which somebody logged in to the account: they have a budget of guesses of their own. */
+/** Known networks of an account: they have a budget of guesses apart from that of all others. */
 export interface AccountNetworkTable {
   user_id: string
   network: string
   last_login_at: Date
+  /** Whether a session was verified there; else the network is known only while the user has no second factor. */
+  verified: boolean
 }
 
-/** Password guesses by name (existing or not) and network; `*` is the whole world. */
+/** Password guesses by name (existing or not) and network; `*` is all unknown networks together, `known` all known ones. */
 export interface PasswordBudgetTable {
   name_digest: string
   network: string

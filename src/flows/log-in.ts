@@ -5,7 +5,7 @@ import { setupDigest } from '../core/setup-codes.js'
 import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
 import { usernameKey } from '../core/usernames.js'
 import { commitLogin, readUsername } from '../db/accounts.js'
-import { noteWrongPassword, returnGuess, spendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
+import { noteWrongPassword, returnGuess, spendGuess, unspendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
 import type { Db } from '../db/tables.js'
 import type { Hasher } from '../hasher.js'
 import type { Sessions } from '../sessions/sessions.js'
@@ -35,16 +35,18 @@ async function logInNow (deps: LoginDeps, username: string, password: string, se
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
-  const { person, spentEverywhere } = judged
+  const { person, shared } = judged
   const { setupRequired } = person
+  const rehash = await orGivenBack(deps, guess, shared, async () =>
+    hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null)
   const started = await commitLogin(db, {
     userId: person.id,
     version: person.version,
     sessionId: randomUUID(),
     nameDigest: guess.nameDigest,
     network: guess.network,
-    spentEverywhere,
-    rehash: hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null,
+    shared,
+    rehash,
     setupDigest: setupRequired && setupCode !== null ? setupDigest(await deps.digestKey(), person.id, setupCode) : null
   }, origin, lifetimes)
   if (setupRequired) tally.count('codes_total', ['setup', started === null ? 'refused' : 'accepted'])
@@ -80,7 +82,7 @@ export async function askPassword (deps: LoginDeps, username: string, password: 
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, guess, password, origin)
   if (judged === null) throw new Refusal('REAUTH_REQUIRED')
-  await returnGuess(deps.db, guess, judged.spentEverywhere)
+  await returnGuess(deps.db, guess, judged.shared)
   return { version: judged.person.version }
 }
 
@@ -94,17 +96,29 @@ async function guessAt ({ digestKey }: LoginDeps, username: string, { network }:
 }
 
 /** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
-async function judge ({ db, hasher, tally }: LoginDeps, guess: Guess, password: string, origin: ClientOrigin) {
-  const spent: SpentGuess = await spendGuess(db, guess)
+async function judge (deps: LoginDeps, guess: Guess, password: string, origin: ClientOrigin) {
+  const { db, hasher, tally } = deps
+  const spent = await spendGuess(db, guess)
   if (spent.waitSeconds > 0) {
     tally.count('passwords_total', ['limited'])
     throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
   }
-  const { person, spentEverywhere } = spent
-  const isRight = await hasher.verify(person?.passwordHash ?? null, password)
+  const { person, shared } = spent
+  const isRight = await orGivenBack(deps, guess, shared, () => hasher.verify(person?.passwordHash ?? null, password))
   const isAccepted = isRight && person?.isActive === true
   tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
-  if (isAccepted) return { person, spentEverywhere }
+  if (isAccepted) return { person, shared }
   await noteWrongPassword(db, person?.id ?? null, guess, origin)
   return null
+}
+
+/** What is to be done before a password is judged. Where that fails, the fault is ours, and the guess is given back. */
+async function orGivenBack<T> ({ db }: LoginDeps, guess: Guess, shared: SpentGuess['shared'], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    // Without PostgreSQL it stays spent: one attempt at most.
+    await unspendGuess(db, guess, shared).catch(() => {})
+    throw error
+  }
 }

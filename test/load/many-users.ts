@@ -21,7 +21,7 @@ export async function putManyUsers (db: Db, users: number): Promise<void> {
     sql`insert into ${table.otp_user} (user_id, version) select ${id}::text, 1 from ${everybody}`,
     sql`insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
       select ${id}, 'user-' || u, 'user-' || u, ${HASH}, true, false, 'user-' || u || '@example.org', '', '', '', now(), now() from ${everybody}`,
-    sql`insert into ${table.account_network} (user_id, network, last_login_at) select ${id}::text, '192.0.2.' || u % 256, now() from ${everybody}`,
+    sql`insert into ${table.account_network} (user_id, network, last_login_at, verified) select ${id}::text, '192.0.2.' || u % 256, now(), true from ${everybody}`,
     sql`insert into ${table.password_budget} (name_digest, network, window_started_at, spent) select md5('name' || u), '192.0.2.1', now(), 1 from ${everybody}`,
     sql`insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at)
       select ${id}::text, ${uuidOf('device')}, 'Phone ' || n, repeat('s', ${SEALED_LENGTH}::int), 6, 30, 0, 1, now(), now() from ${each(EACH)}`,

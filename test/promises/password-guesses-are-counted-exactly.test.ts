@@ -1,6 +1,7 @@
 import t from 'tap'
 import { tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { emptied } from '../helpers/emptied.js'
 import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { need } from '../helpers/need.js'
@@ -8,7 +9,7 @@ import { expect, signUp } from '../helpers/person.js'
 
 await need('postgres')
 
-const shared = await freshApp(t, behindProxy)
+const shared = await freshApp(t, behindProxy, { hasher: cheapHasher })
 const replicas = [shared.app, await shared.another()] as const
 
 const failed = "select count(*)::int as n from otp_event where kind = 'login_failed'"

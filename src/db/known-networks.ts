@@ -1,0 +1,57 @@
+import { sql, type RawBuilder } from 'kysely'
+import { isAddressed } from '../core/network.js'
+import type { Db } from './tables.js'
+
+/** How long a network stays known without a session there. */
+export const KNOWN_NETWORK_DAYS = 30
+/** Known networks of an account: those of the newest sessions. */
+const MOST_KNOWN = 20
+
+/**
+ * Whether a network is known to an account: a session was verified there, or began there and the user has no second factor.
+ * As a condition, over the CTEs `person` (id, has_factor; at most one row) and `now`.
+ */
+export const isKnownTo = ({ table }: Db, network: RawBuilder<unknown>) => sql`exists (
+  select from person, now, lateral (
+    select n.network, n.verified from ${table.account_network} n
+    where n.user_id = person.id::text and n.last_login_at > now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
+    order by n.last_login_at desc limit ${MOST_KNOWN}
+  ) recent
+  where recent.network = ${network} and (recent.verified or not person.has_factor)
+)`
+
+/** Of an account `a` with its `u` in otp_user: whether the user has a second factor, or must set one up before anything else. */
+export const hasFactor = ({ table }: Db) => sql`
+  (u.setup_required or exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null))`
+
+/**
+ * Makes the network of a session known. CTEs beside `now`, each with a comma behind it; none where the users are a host's.
+ * At most `MOST_KNOWN` networks are kept, and none for longer than `KNOWN_NETWORK_DAYS`.
+ *
+ * @param sessions a CTE that has a row (user_id) where the session proved what makes its network known
+ * @param verified whether it is verified; else the user has no second factor
+ */
+export function remembered ({ table, hasAccounts }: Db, sessions: RawBuilder<unknown>, network: string, verified: boolean): RawBuilder<unknown> {
+  if (!hasAccounts || !isAddressed(network)) return sql``
+  return sql`
+    remembered as (
+      insert into ${table.account_network} as n (user_id, network, last_login_at, verified)
+      select s.user_id, ${network}, now.at, ${verified} from ${sessions} s, now
+      on conflict (user_id, network) do update set last_login_at = excluded.last_login_at, verified = n.verified or excluded.verified
+    ),
+    forgotten as (
+      delete from ${table.account_network} n using ${sessions} s, now
+      where n.user_id = s.user_id and n.network <> ${network} and (
+        n.last_login_at < now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
+        or n.network in (
+          select o.network from ${table.account_network} o where o.user_id = s.user_id and o.network <> ${network}
+          order by o.last_login_at desc offset ${MOST_KNOWN - 1}))
+    ),`
+}
+
+/** A credential was changed: forgets the networks that earlier ones made known. A CTE; `changed` has a row where it was. */
+export const forgotten = ({ table }: Db, changed: RawBuilder<unknown>, userId: string, except: string | null = null) => sql`
+    forgotten as (
+      delete from ${table.account_network} n
+      where n.user_id = ${userId} and n.network is distinct from ${except} and exists (select from ${changed})
+    )`
