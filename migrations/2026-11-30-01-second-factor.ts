@@ -12,9 +12,22 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('line_id', 'uuid', (c) => c.notNull())
     .addPrimaryKeyConstraint('otp_event_counter_pk', ['user_id', 'kind'])
     .execute()
+
+  await db.schema.alterTable('otp_session').addColumn('auth_claimed_at', 'timestamptz').execute()
+
+  // Ids of ended sessions of hosts, whose rows are no longer kept.
+  await db.schema.createTable('otp_ended_session')
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('digest', 'bytea', (c) => c.notNull())
+    .addColumn('ended_at', 'timestamptz', (c) => c.notNull())
+    .addPrimaryKeyConstraint('otp_ended_session_pk', ['user_id', 'digest'])
+    .execute()
+  await db.schema.createIndex('otp_ended_session_at').on('otp_ended_session').column('ended_at').execute()
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {
+  await db.schema.dropTable('otp_ended_session').execute()
+  await db.schema.alterTable('otp_session').dropColumn('auth_claimed_at').execute()
   await db.schema.dropTable('otp_event_counter').execute()
   await db.schema.alterTable('otp_event').dropColumn('count').execute()
 }

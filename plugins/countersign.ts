@@ -114,7 +114,11 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     sameSession: options.sameSession ?? false
   }
 
-  const guards = createGuards({ ...options, sessions, originOf, slot: decorators.countersign })
+  const asksPassword = options.knowsSessions === true || options.checkPassword !== undefined
+  const needsAuthTime = 'countersign: without "checkPassword" a first device needs "authTime" of identify(): a proof of unknown age is old'
+  if (!asksPassword) app.log.warn(needsAuthTime)
+  const onUnknownAge = () => { if (!asksPassword) app.log.warn(`${needsAuthTime}, and identify() answered none`) }
+  const guards = createGuards({ ...options, sessions, originOf, onUnknownAge, slot: decorators.countersign })
   const { session, otpVerified, check, standingOf } = guards
   let hasKey = false
   const isReady = () => hasKey && sessions.state().isFeedFresh
@@ -151,7 +155,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
       answerSchema: options.answerSchema ?? AnyAnswer
     })
   }, { prefix })
-  await app.register(sweeper, { db, tally: deps.tally, isReady, eventsDays: options.eventsDays })
+  await app.register(sweeper, { db, tally: deps.tally, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays })
 
   const closing = new AbortController()
 

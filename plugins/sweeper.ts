@@ -12,6 +12,8 @@ export interface SweeperOptions {
   isReady: () => boolean
   /** How long security events are kept. */
   eventsDays: number
+  /** How long the ids of a host's ended sessions are kept. */
+  endedSessionDays: number
 }
 
 /** Between two looks, and between two batches while there is more. */
@@ -19,12 +21,12 @@ const IDLE_MS = 60_000
 const BUSY_MS = 250
 
 /** Takes away what is of no use any more, in small batches, on one replica at a time. Nothing waits for it, nothing depends on it. */
-async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays }: SweeperOptions): Promise<void> {
+async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays, endedSessionDays }: SweeperOptions): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
 
   async function once (): Promise<boolean> {
-    const swept = isReady() ? await sweep(db, eventsDays) : null
+    const swept = isReady() ? await sweep(db, eventsDays, endedSessionDays) : null
     for (const [kind, count] of Object.entries(swept?.rowsByKind ?? {})) tally.count('swept_rows_total', [kind], count)
     return swept?.isMore === true
   }

@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { shortfall, type Demand, type Standing } from '../core/assurance.js'
+import { authTimeOf, shortfall, type Demand, type Standing } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import type { Sessions } from '../sessions/sessions.js'
@@ -35,6 +35,8 @@ export interface GuardDeps extends Pick<CheckedOptions, 'identify' | 'knowsSessi
   /** Under which name a request carries its `Standing`, once a guard has let it in. */
   slot: string
   originOf: (request: FastifyRequest) => Origin
+  /** Notified once, when a host did not say how old a proof is. */
+  onUnknownAge?: () => void
 }
 
 export interface Guards {
@@ -47,16 +49,37 @@ export interface Guards {
 
 type Slotted = FastifyRequest & Record<string, Standing | null>
 
-export function createGuards ({ identify, knowsSessions = false, settings, sessions, slot, originOf }: GuardDeps): Guards {
-  function admit (request: FastifyRequest, { proven, authTime }: Identity, standing: Standing | null): Standing {
+export function createGuards (deps: GuardDeps): Guards {
+  const { identify, knowsSessions = false, settings, sessions, slot, originOf, onUnknownAge = () => {} } = deps
+  let isAgeKnown = true
+
+  function admit (request: FastifyRequest, identity: Identity, standing: Standing | null): Standing | Promise<Standing> {
     if (standing === null) throw new Refusal('SESSION_ENDED')
-    let admitted = standing
+    checkTimes(identity)
+    const { authTime } = identity
+    if (authTime === null || authTime === undefined) return enter(request, identity, standing, standing.authTime)
+    // Given again within the session, or a token from before that.
+    const provenAt = authTimeOf(standing, authTime, sessions.nowSeconds())
+    return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, standing, provenAt)
+  }
+
+  async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<Standing> {
+    const standing = await sessions.claimed(identity.userId, identity.sessionId, authTime)
+    if (standing === null) throw new Refusal('SESSION_ENDED')
+    return enter(request, identity, standing, Math.min(authTime, standing.authTime))
+  }
+
+  function enter (request: FastifyRequest, { proven }: Identity, standing: Standing, authTime: number): Standing {
+    let admitted = authTime === standing.authTime ? standing : { ...standing, authTime }
     // A host's token is at most as new as the session; it never adds what the session has not proven.
-    if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven }
-    // Given anew within the session. A host's clock may be ahead of Postgres': no proof is from the future.
-    if (typeof authTime === 'number' && authTime !== standing.authTime && authTime <= sessions.nowSeconds()) admitted = { ...admitted, authTime }
+    if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven, otpTime: provenTime(proven, standing) }
     ;(request as Slotted)[slot] = admitted
     return admitted
+  }
+
+  /** The service's own tokens may be newer than what this process remembers of their session; nothing that a host says is. */
+  function provenTime ({ otpTime }: NonNullable<Identity['proven']>, standing: Standing): number | null {
+    return knowsSessions || otpTime === null || standing.otpTime === null ? otpTime : Math.min(otpTime, standing.otpTime)
   }
 
   async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
@@ -67,7 +90,13 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
     if (known !== undefined) return admit(request, identity, known)
     if (knowsSessions) return admit(request, identity, await sessions.find(userId, sessionId, null))
     checkIdentity(identity)
-    return admit(request, identity, await sessions.find(userId, sessionId, { authTime: identity.authTime ?? null, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }))
+    const authTime = identity.authTime ?? null
+    if (authTime === null && isAgeKnown) {
+      isAgeKnown = false
+      onUnknownAge()
+    }
+    const adoption = { authTime, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }
+    return admit(request, identity, await sessions.find(userId, sessionId, adoption))
   }
 
   /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
@@ -101,7 +130,8 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
   /** @throws {TypeError} before anything of the request was looked at: to `async` code an ignored call would be a passed guard */
   function requireDone (done: unknown): void {
     if (typeof done === 'function') return
-    throw new TypeError(`countersign: this hook was called without "done", as Fastify calls it: write "await app.${slot}.check(request, demand)" to call the guard yourself`)
+    throw new TypeError('countersign: this hook was called without "done", with which Fastify calls it: ' +
+      `write "await app.${slot}.check(request, demand)" to call the guard yourself`)
   }
 
   /** @throws {Refusal} */
@@ -115,7 +145,8 @@ export function createGuards ({ identify, knowsSessions = false, settings, sessi
 
   /** With one argument a maker of hooks, else a hook. Three parameters, since code that wraps hooks goes by their number. */
   function otpVerified (this: unknown, request: unknown, _reply: unknown, _done: unknown) {
-    return arguments.length < 2 ? guard(checkDemand(request, 'otpVerified')) : plain.apply(this as never, arguments as unknown as Parameters<GuardHook>)
+    if (arguments.length < 2) return guard(checkDemand(request, 'otpVerified'))
+    return plain.apply(this as never, arguments as unknown as Parameters<GuardHook>)
   }
 
   async function check (request: FastifyRequest, ...demands: [Demand?]): Promise<Standing> {
@@ -168,8 +199,21 @@ function checkDemand (demand: unknown, of: 'otpVerified' | 'check'): Demand {
 }
 
 /** @throws {Error} */
-function checkIdentity ({ userId, sessionId, authTime = null }: Identity): void {
-  requireId(userId, 'identify() must answer "userId"')
-  requireId(sessionId, 'identify() must answer "sessionId"')
-  if (authTime !== null && !(Number.isFinite(authTime) && authTime >= 0 && authTime < MOST_SECONDS)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
+function checkIdentity (identity: Identity): void {
+  requireId(identity.userId, 'identify() must answer "userId"')
+  requireId(identity.sessionId, 'identify() must answer "sessionId"')
+  checkTimes(identity)
+}
+
+/** What is no time would be compared with none. @throws {Error} */
+function checkTimes ({ authTime, proven }: Identity): void {
+  if (!isTime(authTime)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
+  if (proven === undefined) return
+  const { otpDeviceId, otpTime } = proven
+  if (isTime(otpTime) && (otpDeviceId === null || typeof otpDeviceId === 'string')) return
+  throw new Error('countersign: identify() must answer "proven" as { otpDeviceId, otpTime }, otpTime in Unix seconds')
+}
+
+function isTime (value: unknown): boolean {
+  return value === null || value === undefined || (typeof value === 'number' && value >= 0 && value < MOST_SECONDS)
 }

@@ -60,6 +60,7 @@ async function goOn ({ complete, sameSession = false, db, sessions }: HandOverDe
     sessions.ended(userId, [proposedId])
     // Somebody ended all of the user's sessions at that moment.
     if (moved.outcome !== 'moved') throw new Refusal('SESSION_ENDED')
+    if (moved.wasSeen) sessions.changed(userId, sessionId)
     sessions.started(moved.session)
   }
   return completion

@@ -18,7 +18,11 @@ export interface Identity {
   userId: string
   /** The host's own id of the session, or of whatever its tokens have in common. Never one that was used for another session of the user. */
   sessionId: string
-  /** When the password, or whatever the host goes by, was given (Unix seconds). By default, and with null: when the session was first seen here. */
+  /**
+   * When the password, or another first factor, was given (Unix seconds). Without it, and with null, the proof is old: it is
+   * fresh for no route, and the first device needs `checkPassword`. A time that is still to come counts as the moment when
+   * it was first seen.
+   */
   authTime?: number | null
   /**
    * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
@@ -84,6 +88,8 @@ export interface CountersignOptions {
   revocationSeconds?: number
   /** How long security events are kept. */
   eventsDays?: number
+  /** For how long the id of an ended session is refused after it ended: as long as the host may present it. 400 by default. */
+  endedSessionDays?: number
   /**
    * How one proves who one is, for a host's OpenAPI document: names of its own security schemes, such as `[{ cookie: [] }]`.
    * Nothing by default: a scheme that the document does not have breaks it.
@@ -112,6 +118,7 @@ export interface CheckedOptions extends Omit<CountersignOptions, 'tables'> {
   decorators: { otpVerified: string, countersign: string }
   revocationSeconds: number
   eventsDays: number
+  endedSessionDays: number
 }
 
 type Rule = readonly [must: string, holds: (value: unknown) => boolean]
@@ -145,6 +152,7 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
     Object.entries(value).every(([name, number]) => name in settingsOf({}) && isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
   revocationSeconds: ['be a whole number from 1 to 300', isWhole(1, 300)],
   eventsDays: ['be a whole number from 1 to 3650', isWhole(1, 3650)],
+  endedSessionDays: ['be a whole number from 7 to 3650', isWhole(7, 3650)],
   security: ['be a list of security requirements', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null && Object.values(one).every(Array.isArray))],
   knowsSessions: isBoolean,
   answerSchema: ['be a JSON schema that fast-json-stringify takes, and whole in itself', isSerializable],
@@ -197,7 +205,8 @@ export function checkOptions (options: CountersignOptions): CheckedOptions {
     settings: settingsOf(options.settings ?? {}),
     decorators: { otpVerified: 'otpVerified', countersign: 'countersign', ...options.decorators },
     revocationSeconds: options.revocationSeconds ?? otpDefaults.revocationSeconds,
-    eventsDays: options.eventsDays ?? otpDefaults.eventsDays
+    eventsDays: options.eventsDays ?? otpDefaults.eventsDays,
+    endedSessionDays: options.endedSessionDays ?? otpDefaults.endedSessionDays
   }
 }
 

@@ -12,8 +12,10 @@ export interface Standing {
   otpTime: number | null
   /** Unix seconds from which on a session without a device opens only what sets one up; null where 2FA is optional. */
   otpDeadline: number | null
-  /** Unix seconds of the password (OIDC `auth_time`). */
+  /** Unix seconds of the password (OIDC `auth_time`); 0 where a host did not give it: a proof of unknown age is old. */
   authTime: number
+  /** The latest time of a proof that a host gave while it was still to come (Unix seconds); `authTime` is when it was first seen. */
+  authClaimedTime?: number | null
   /** Unix seconds. Nothing of a session outlives this. */
   expiresAt: number
 }
@@ -37,7 +39,19 @@ export function shortfall (standing: Standing, { required = false, maxAge }: Dem
   if (!verified && required) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
   const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0
-  return nowSeconds - provenAt > maxAge ? 'OTP_STALE' : null
+  return nowSeconds - provenAt <= maxAge ? null : 'OTP_STALE'
+}
+
+/**
+ * Returns when the proof counts as given (Unix seconds) that a host dates `saidTime`. A host's clock may be ahead: a time
+ * that is still to come counts as the moment when it was first seen, also once it has passed.
+ *
+ * @returns null for a time that is still to come and new: the caller must record it
+ */
+export function authTimeOf ({ authTime, authClaimedTime }: Pick<Standing, 'authTime' | 'authClaimedTime'>, saidTime: number, nowSeconds: number): number | null {
+  if (saidTime <= authTime) return saidTime
+  if (saidTime <= (authClaimedTime ?? -Infinity)) return authTime
+  return saidTime <= nowSeconds ? saidTime : null
 }
 
 /** RFC 8176 values for how a session was authenticated; `recovery` is ours, since the registry has none. */

@@ -8,5 +8,6 @@ export const otpDefaults = {
   recoveryCodes: 5,
   sessionSeconds: 30 * 86_400,
   revocationSeconds: 1,
-  eventsDays: 400
+  eventsDays: 400,
+  endedSessionDays: 400
 } as const

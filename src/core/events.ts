@@ -19,6 +19,7 @@ export const eventKinds = {
   otp_device_removed: 'A device was removed',
   otp_device_renamed: 'A device was renamed',
   session_ended: 'A session was ended from another one',
+  session_evicted: 'The user had as many sessions as there may be: those that idled longest ended for a new one',
   password_changed: 'The password was changed: the other sessions ended',
   email_changed: 'The e-mail address was changed: the other sessions ended',
   oauth_profile_added: 'An account elsewhere was linked',

@@ -1,96 +1,167 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
-import { isUniqueViolation } from './errors.js'
-import { now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { isEndedId, isForgotten } from './ended-sessions.js'
+import { endedIds, ending, event, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { changedInPlace } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
+/** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to be ended in time. */
+export const MOST_REGISTERED = 1_000
+/** Ended by one registration, where a user has more than there may be. */
+const MOST_EVICTED = 100
+
 /** How a session that began at a host begins here. */
 export interface Adoption {
-  /** When the password, or whatever the host goes by, was given (Unix seconds); null if the host does not say: now, then. */
+  /** When the password, or whatever the host goes by, was given (Unix seconds); null if the host does not say: the proof is old. */
   authTime: number | null
   /** For how long it is followed; after that it begins anew, unverified. */
   sessionSeconds: number
   origin: Origin
 }
 
+export interface Adopted extends SessionReading {
+  /** Sessions that ended since the user had too many. */
+  endedIds: string[]
+}
+
+/** A host's time in whole seconds, rounded up: what is kept of it must not be before what is compared with it. */
+const claimed = (authTime: number | null) => sql`to_timestamp(${Math.ceil(authTime ?? 0)}::float8)`
+
 /**
  * A host's session that nobody has seen here yet, or whose time is over: from now on there is a row for its end to be
  * written into. It has proven what the host says, and owes a code if the user has a device. Behind the user's lock,
- * since a device that is being confirmed at this moment ends every session that has a row.
+ * since a device that is being confirmed at this moment ends every session that has a row. One that begins again is
+ * counted in `generation`, which a host's session has no other use for.
  *
  * @returns null if it has ended
  */
-export async function adoptSession (db: Db, userId: string, sessionId: string, { authTime, sessionSeconds, origin }: Adoption): Promise<SessionReading | null> {
+export async function adoptSession (db: Db, userId: string, sessionId: string, adoption: Adoption): Promise<Adopted | null> {
+  const { authTime, sessionSeconds, origin } = adoption
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const found = await row<SessionFacts & { readAtMs: number }>(tx, sql`
+    const found = await row<SessionFacts & { readAtMs: number, endedIds: string[] }>(tx, sql`
       with ${now},
       begun as (
-        insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
-        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}), least(now.at, to_timestamp(${authTime}::float8)), ${[...amr.password]}::text[],
-          exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null), now.at, ${origin.ip}, ${origin.agent}
+        insert into ${table.otp_session} as s
+          (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, rotated_at, ip, agent)
+        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}),
+          least(now.at, to_timestamp(${authTime ?? 0}::float8)), case when ${claimed(authTime)} > now.at then ${claimed(authTime)} end,
+          ${[...amr.password]}::text[], exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null),
+          now.at, ${origin.ip}, ${origin.agent}
         from now
+        where not ${isEndedId(tx, userId, sessionId)} and not ${isForgotten(tx, userId, authTime)}
         on conflict (user_id, id) do update set
-          started_at = excluded.started_at, expires_at = excluded.expires_at, auth_at = excluded.auth_at, amr = excluded.amr,
-          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, rotated_at = excluded.rotated_at, failures = 0,
-          ip = excluded.ip, agent = excluded.agent
+          started_at = excluded.started_at, expires_at = excluded.expires_at, amr = excluded.amr,
+          auth_at = least(excluded.auth_at, case when s.auth_claimed_at >= ${claimed(authTime)} then s.auth_at end),
+          auth_claimed_at = greatest(s.auth_claimed_at, excluded.auth_claimed_at),
+          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, rotated_at = excluded.rotated_at,
+          failures = 0, generation = s.generation + 1, ip = excluded.ip, agent = excluded.agent
         where s.ended_at is null and s.expires_at <= excluded.started_at
         returning *
-      )
-      select ${sessionFacts}, ${readAtMs}
+      ),
+      surplus as (
+        select s.id from ${table.otp_session} s, begun, now
+        where s.user_id = ${userId} and s.id <> begun.id and s.ended_at is null and s.otp_device_id is null
+        order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_REGISTERED - 1} limit ${MOST_EVICTED}
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('session_evicted')} from surplus, now
+        where s.user_id = ${userId} and s.id = surplus.id and s.ended_at is null
+        returning s.id
+      ),
+      ${event(tx, {
+        userId: sql`${userId}`,
+        kind: 'session_evicted',
+        sessionId,
+        origin,
+        detail: sql`(select case count(*) when 1 then min(ended.id) else count(*)::text end from ended)`
+      }, sql`now where exists (select from ended)`)}
+      select ${sessionFacts}, ${readAtMs}, ${endedIds}
       from (
         select * from begun
-        union all select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
+        union all
+        select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
       ) session, now
       where ended_at is null and expires_at > now.at`)
-    return found === undefined ? null : reading(found)
+    if (found === undefined) return null
+    const { endedIds: ids, ...facts } = found
+    return { ...reading(facts), endedIds: ids }
   })
 }
 
-/** `taken`: the other id is one that was seen before. */
-export type Moved = { outcome: 'moved', session: SessionReading } | { outcome: 'ended' | 'taken' }
+/**
+ * Records a host's proof that is dated ahead of Postgres' clock: it counts as given now, once. Where the session ended
+ * meanwhile, or another request recorded it, nothing changes.
+ *
+ * @returns whether it was recorded
+ */
+export async function recordClaim (db: Db, userId: string, sessionId: string, authTime: number): Promise<boolean> {
+  const { table } = db
+  return await row(db, sql`
+    with ${now}
+    update ${table.otp_session} s set auth_at = least(now.at, ${claimed(authTime)}), auth_claimed_at = ${claimed(authTime)},
+      ${changedInPlace(db)}
+    from now
+    where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      and (s.auth_claimed_at is null or s.auth_claimed_at < ${claimed(authTime)})
+    returning s.id`) !== undefined
+}
+
+/** `taken`: the other id is one that was seen before. `wasSeen`: while the host moved to it, as an unverified session. */
+export type Moved = { outcome: 'moved', session: SessionReading, wasSeen: boolean } | { outcome: 'ended' | 'taken' }
 
 /**
  * The host went on under another id: the session with all that it has proven is there now, and has ended here. The
- * user's row is locked first: a statement that ends all of the user's sessions would not see the new row, if that were
- * written while it runs. Nor does this one see a row that was adopted while it waited: the key does.
+ * user's lock comes first: this sees a session that was registered while it waited, and what ends all of the user's
+ * sessions sees the new row.
+ *
+ * Requests may name the new session as soon as the host has made it, before `complete` has answered. Its row is then
+ * that of an unverified session which began after the proof, and is taken over. One that began earlier may be known to
+ * somebody else.
  */
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
-  const { table } = db
-  const moving = row<SessionFacts & { readAtMs: number, isTaken: boolean }>(db, sql`
-    with ${now},
-    leaving as (
-      select s.user_id, s.id
-      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
-      where u.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
-        and not exists (select from ${table.otp_session} other where other.user_id = ${userId} and other.id = ${toId})
-      for no key update of u, s
-    ),
-    ended as (
-      update ${table.otp_session} s set ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = 'moved'
-      from leaving, now where s.user_id = leaving.user_id and s.id = leaving.id
-      returning s.*
-    ),
-    moved as (
-      insert into ${table.otp_session} (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
-        generation, rotated_at, failures, ip, agent)
-      select user_id, ${toId}, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, otp_deadline,
-        generation, rotated_at, failures, ip, agent
-      from ended
-      returning *
-    )
-    select ${sessionFacts}, ${readAtMs},
-      exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}) as "isTaken"
-    from now left join moved on true`)
-  const found = await moving.catch((error: unknown) => {
-    if (isUniqueViolation(error)) return null
-    throw error
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean, wasSeen: boolean }>(tx, sql`
+      with ${now},
+      leaving as (
+        select s.* from ${table.otp_session} s, now
+        where s.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
+        for no key update of s
+      ),
+      other as (
+        select s.ended_at is null and s.otp_device_id is null and s.generation = 0
+          and coalesce(s.started_at > (select greatest(rotated_at, otp_at) from leaving), false) as "isNew"
+        from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}
+      ),
+      target as (select exists (select from other where not "isNew") or ${isEndedId(tx, userId, toId)} as "isTaken"),
+      ended as (
+        update ${table.otp_session} s set ${ending('moved')}
+        from leaving, target, now where s.user_id = leaving.user_id and s.id = leaving.id and not target."isTaken"
+        returning s.*
+      ),
+      moved as (
+        insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required,
+          otp_device_id, otp_at, otp_deadline, generation, rotated_at, failures, ip, agent)
+        select user_id, ${toId}, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, otp_device_id, otp_at,
+          otp_deadline, generation, rotated_at, failures, ip, agent
+        from ended
+        on conflict (user_id, id) do update set
+          started_at = excluded.started_at, expires_at = excluded.expires_at, auth_at = excluded.auth_at,
+          auth_claimed_at = excluded.auth_claimed_at, amr = excluded.amr, otp_required = excluded.otp_required,
+          otp_device_id = excluded.otp_device_id, otp_at = excluded.otp_at, otp_deadline = excluded.otp_deadline,
+          generation = excluded.generation, rotated_at = excluded.rotated_at, failures = excluded.failures,
+          ip = excluded.ip, agent = excluded.agent, ${changedInPlace(tx)}
+        returning *
+      )
+      select ${sessionFacts}, ${readAtMs}, target."isTaken", exists (select from other) as "wasSeen"
+      from now cross join target left join moved on true`)
+    const { isTaken, wasSeen, ...facts } = found!
+    if (isTaken) return { outcome: 'taken' }
+    return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts), wasSeen }
   })
-  if (found === null) return { outcome: 'taken' }
-  const { isTaken, ...facts } = found!
-  if (isTaken) return { outcome: 'taken' }
-  return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts) }
 }

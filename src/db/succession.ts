@@ -30,10 +30,11 @@ export const startedColumns = sql`(${columns})`
  */
 export const started = ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string, { amr, otpRequired, deviceId, seconds, deadline }: Proof) => sql`
     started as (
-      insert into ${table.otp_session} ${startedColumns}
+      insert into ${table.otp_session} (${columns}, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, now.at + make_interval(secs => ${seconds}), asking.auth_at,
         ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text, ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
-        ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`}
+        ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`},
+        (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = asking.user_id and s.id = asking.id)
       from ${decided}, asking, now where not asking.stays
       returning *
     )`

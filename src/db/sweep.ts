@@ -1,5 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { KNOWN_NETWORK_DAYS } from './known-networks.js'
+import { otpDefaults } from '../core/defaults.js'
+import { keptDigests } from './ended-sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
 import { timeAs, timeOf } from './values.js'
@@ -17,17 +19,22 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
 /** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
-function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Record<string, RawBuilder<unknown>> {
+function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: number): Record<string, RawBuilder<unknown>> {
+  const { table, hasAccounts } = tx
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
   /** As a value: a clock that may be another at each row is looked up in no index, and the planner could not tell that little is that old. */
   const ago = (ms: number) => sql`${timeOf(now.getTime() - ms)}`
+  /** A host dated its proof ahead of the clock. Without the row it would be seen for the first time again. */
+  const isAwaited = sql`coalesce(ended_at is null and auth_claimed_at > ${ago(0)} and expires_at > ${ago(endedSessionDays * DAY_MS)}, false)`
   return {
     // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
       with gone as (
-        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${ago(ENDED_SESSION_DAYS * DAY_MS)}`)} returning user_id, end_reason
+        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${ago(ENDED_SESSION_DAYS * DAY_MS)} and not ${isAwaited}`)}
+        returning user_id, id, ended_at, end_reason
       ),
+      ${hasAccounts ? sql`` : sql`digests as (${keptDigests(tx, sql`gone`)}),`}
       locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted'),
       told as (
         delete from ${table.otp_event} e using gone
@@ -42,6 +49,7 @@ function batches ({ table, hasAccounts }: Tx, now: Date, eventsDays: number): Re
       ),
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
+    ...(hasAccounts ? {} : { ended: batch(table.otp_ended_session, sql`user_id, digest`, sql`ended_at < ${ago(endedSessionDays * DAY_MS)}`) }),
     // A counter goes with the events that it numbered.
     events: sql`
       with gone as (
@@ -68,12 +76,12 @@ export interface Swept {
 }
 
 /** Takes away what is of no use any more, a batch of each kind. Null if another replica is doing so right now. */
-export async function sweep (db: Db, eventsDays: number): Promise<Swept | null> {
+export async function sweep (db: Db, eventsDays: number, endedSessionDays: number = otpDefaults.endedSessionDays): Promise<Swept | null> {
   return await inTransaction(db, async (tx) => {
     const broom = await row<{ isMine: boolean, now: Date }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)
     if (!broom!.isMine) return null
     const rowsByKind: Record<string, number> = {}
-    for (const [kind, statement] of Object.entries(batches(tx, broom!.now, eventsDays))) {
+    for (const [kind, statement] of Object.entries(batches(tx, broom!.now, eventsDays, endedSessionDays))) {
       const { numAffectedRows, rows } = await statement.execute(tx.kysely)
       rowsByKind[kind] = Number(numAffectedRows ?? rows.length)
     }

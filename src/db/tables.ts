@@ -64,6 +64,8 @@ export interface OtpSessionTable {
   otp_at: Date | null
   /** From when on a session without a device opens only what sets one up; null where 2FA is optional. */
   otp_deadline: Date | null
+  /** The latest time of a proof that a host gave while that was still to come: `auth_at` is when it was first seen. */
+  auth_claimed_at: Date | null
   /** Refresh generation: raised by each rotation, compared by the next. */
   generation: number
   rotated_at: Date
@@ -75,6 +77,14 @@ export interface OtpSessionTable {
   end_reason: string | null
   ip: string
   agent: string
+}
+
+/** Session ids of hosts that have ended, kept after their rows: a host may present them for as long as it likes. */
+export interface OtpEndedSessionTable {
+  user_id: string
+  /** SHA-256 of user and session id; empty for the mark of a forgotten user: sessions with a proof from before `ended_at` have ended. */
+  digest: Buffer
+  ended_at: Date
 }
 
 export interface OtpEventTable {
@@ -180,6 +190,7 @@ export interface Tables {
   otp_device: OtpDeviceTable
   otp_recovery_code: OtpRecoveryCodeTable
   otp_session: OtpSessionTable
+  otp_ended_session: OtpEndedSessionTable
   otp_event: OtpEventTable
   otp_event_counter: OtpEventCounterTable
   otp_key: OtpKeyTable
@@ -192,7 +203,7 @@ export interface Tables {
 }
 
 const tableNames = [
-  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'otp_event_counter', 'otp_key',
+  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event', 'otp_event_counter', 'otp_key',
   'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 

@@ -87,8 +87,9 @@ export class Memo {
 export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * Math.random()))
 
 /** A reading brings more along, which need not be kept a hundred thousand times. */
-function justStanding ({ userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }: Standing): Standing {
-  return { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }
+function justStanding (standing: Standing): Standing {
+  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime = null, expiresAt } = standing
+  return { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt }
 }
 
 const keyOf = (userId: string, sessionId: string): string => JSON.stringify([userId, sessionId])

@@ -1,5 +1,5 @@
 import type { Standing } from '../core/assurance.js'
-import { adoptSession, type Adoption } from '../db/adoption.js'
+import { adoptSession, recordClaim, type Adoption } from '../db/adoption.js'
 import { readStanding } from '../db/sessions.js'
 import type { Db } from '../db/tables.js'
 import type { RedisLink } from '../redis/link.js'
@@ -71,9 +71,11 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
     const askedAtMs = performance.now()
     const found = await readStanding(db, userId, sessionId)
-    const reading = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : found
+    const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
+    const reading = found ?? adopted
     counters.postgres++
     if (reading === null) return null
+    if (adopted !== null) ended(userId, adopted.endedIds)
     const trustMs = chooseTrustMs()
     memo.fill(reading.standing, askedAtMs, trustMs)
     copies.put({ ...reading, trustMs })
@@ -87,7 +89,32 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
   const isOver = (standing: Standing): boolean => standing.expiresAt * 1000 <= feed.nowMs()
 
+  /** Sessions ended here, and it is committed: known here at once; the others are told to look. */
+  function ended (userId: string, sessionIds: readonly string[]): void {
+    if (sessionIds.length === 0) return
+    for (const sessionId of sessionIds) memo.end(userId, sessionId)
+    tellOthers()
+  }
+
+  /** A session that lives on has proven something else, and it is committed; `started` says what. */
+  function changed (userId: string, sessionId: string): void {
+    memo.change(userId, sessionId)
+    tellOthers()
+  }
+
+  /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
+  function started (reading: Reading): void {
+    const coveredSinceMs = feed.coveredSinceMs()
+    const trustMs = chooseTrustMs()
+    if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
+    copies.put({ ...reading, trustMs })
+  }
+
   return {
+    ended,
+    changed,
+    started,
+
     /**
      * What can be said without asking anybody: the standing, null for one that ended, undefined for "ask".
      * Synchronous, since this is what most requests need.
@@ -122,25 +149,17 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
       return standing
     },
 
-    /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
-    started (reading: Reading): void {
-      const coveredSinceMs = feed.coveredSinceMs()
-      const trustMs = chooseTrustMs()
-      if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
-      copies.put({ ...reading, trustMs })
-    },
-
-    /** Sessions ended here, and it is committed: known here at once; the others are told to look. */
-    ended (userId: string, sessionIds: readonly string[]): void {
-      if (sessionIds.length === 0) return
-      for (const sessionId of sessionIds) memo.end(userId, sessionId)
-      tellOthers()
-    },
-
-    /** A session that lives on has proven something else, and it is committed; `started` says what. */
-    changed (userId: string, sessionId: string): void {
-      memo.change(userId, sessionId)
-      tellOthers()
+    /**
+     * Takes a host's proof that is dated ahead of Postgres' clock as given now, if it is new.
+     *
+     * @returns the session as it is since; null if it has ended
+     */
+    async claimed (userId: string, sessionId: string, authTime: number): Promise<Standing | null> {
+      if (await recordClaim(db, userId, sessionId, authTime)) changed(userId, sessionId)
+      const reading = await readStanding(db, userId, sessionId)
+      if (reading === null) return null
+      started(reading)
+      return reading.standing
     },
 
     nowSeconds: (): number => feed.nowMs() / 1000,

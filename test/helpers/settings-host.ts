@@ -24,7 +24,7 @@ export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Pr
     issuer: 'Host',
     sealKeys: freshKeys()['SEAL_KEYS']!,
     database,
-    identify: ({ headers }) => ({ userId: String(headers['user']), sessionId: String(headers['session']) }),
+    identify: ({ headers }) => ({ userId: String(headers['user']), sessionId: String(headers['session']), authTime: Number(headers['at']) }),
     label: (userId) => userId,
     complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: { sessionId } })
   })
@@ -37,8 +37,9 @@ export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Pr
 /** A user sets up a factor, gives codes, reads lists, uses a recovery code and switches it off again. */
 export async function livesAtHost (t: Test, app: FastifyInstance, clock: TestClock): Promise<void> {
   const user = randomUUID()
+  const at = String(Math.floor((await clock.now()).getTime() / 1000))
   const call = async (session: string, method: 'GET' | 'POST' | 'DELETE', url: string, body?: object) =>
-    await app.inject({ method, url, headers: { user, session }, ...(body === undefined ? {} : { payload: body }) })
+    await app.inject({ method, url, headers: { user, session, at }, ...(body === undefined ? {} : { payload: body }) })
   const isNow = async (time: string | number, why: string) => {
     t.ok(Math.abs(new Date(time).getTime() - (await clock.now()).getTime()) < 600_000, `${why}: ${String(time)}`)
   }

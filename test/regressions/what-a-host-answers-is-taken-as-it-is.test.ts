@@ -25,9 +25,9 @@ t.test('two users are never one, and no session is another', async (t) => {
   t.equal((await (await saying({ userId: '🎉', sessionId: 'é'.repeat(127) })).inject('/app/inside')).statusCode, 200)
 })
 
-t.test('authTime: null is none, what is no time is told', async (t) => {
+t.test('authTime: null is none, and fresh for nothing; what is no time is told', async (t) => {
   const unknown = await saying({ userId: 'bob', sessionId: 's', authTime: null })
-  for (let i = 0; i < 2; i++) t.equal(outcome(await unknown.inject('/app/inside?maxAge=300')), '200')
+  for (let i = 0; i < 2; i++) t.equal(outcome(await unknown.inject('/app/inside?maxAge=300')), '403 OTP_STALE')
   for (const authTime of [-1e308, -Infinity, NaN, String(nowSeconds), new Date()]) t.equal((await (await saying({ userId: 'bob', sessionId: `at ${authTime}`, authTime })).inject('/app/inside')).statusCode, 500, String(authTime))
 })
 

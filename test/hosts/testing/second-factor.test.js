@@ -7,13 +7,14 @@ import Fastify from 'fastify'
 
 const memory = await memoryDatabase()
 
-// In place of your own: whoever names a user and a session in the headers is believed.
+// In place of your own: the user and the session that the headers name, logged in just now.
+const loggedInAt = Math.floor((await memory.now()).getTime() / 1000)
 const app = Fastify()
 await app.register(countersign, {
   issuer: 'Acme',
   sealKeys: `test:${Buffer.from(randomUUID()).toString('base64url')}`,
   database: memory.database,
-  identify: ({ headers: { user, session } }) => user === undefined ? null : { userId: user, sessionId: session },
+  identify: ({ headers: { user, session } }) => user === undefined ? null : { userId: user, sessionId: session, authTime: loggedInAt },
   label: (userId) => userId,
   complete: (request, reply, { sessionId }) => ({ sessionId, answer: { session: sessionId } })
 })
