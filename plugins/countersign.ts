@@ -14,13 +14,13 @@ import type { Standing } from '../src/core/assurance.js'
 import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
 import { createSeal } from '../src/core/seal.js'
+import { isMisread } from '../src/core/totp.js'
 import { createDigestKey } from '../src/db/digest-key.js'
 import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
 import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
 import { createLocks } from '../src/flows/locks.js'
-import { createUnreadable } from '../src/flows/unreadable.js'
 import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
@@ -87,6 +87,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   for (const name of Object.values(decorators)) {
     if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
   }
+  if (isMisread(issuer)) app.log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
   const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost'))
   takeSchema(options.database, options.schema)
   const redis = openHostRedis(options.redis, app.log)
@@ -103,17 +104,13 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
   })
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
-  const tally = createTally()
   const deps: OtpDeps = {
     db,
     seal,
     sessions,
     judgedCodes: createJudgedCodes(redis.link, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
-    tally,
-    unreadable: createUnreadable(tally, (at) => app.log.error(at, at.row === null
-      ? 'more stored values cannot be read: no line for each of them any more'
-      : 'a stored value cannot be read and is skipped: is its key missing in SEAL_KEYS?')),
+    tally: createTally(),
     digestKey: createDigestKey(db, seal),
     settings: { ...settings, issuer },
     sameSession: options.sameSession ?? false

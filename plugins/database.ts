@@ -1,4 +1,3 @@
-import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
@@ -10,7 +9,7 @@ import { openEmbedded } from '../src/db/embedded.js'
 import type { Pool, PoolStats } from '../src/db/pool.js'
 import { isPooled, openPostgres } from '../src/db/postgres.js'
 import { createDb, type Db } from '../src/db/tables.js'
-import { prepareDataDir } from '../src/embedded/data-dir.js'
+import { prepareDatabaseDir, prepareDataDir } from '../src/embedded/data-dir.js'
 import { takeLock } from '../src/embedded/lock.js'
 
 export interface DatabaseOptions {
@@ -126,7 +125,7 @@ function openRemote (url: string, poolSize: number, report: (error: Error) => vo
 async function openLocked (dataDir: string): Promise<Opened> {
   await prepareDataDir(dataDir)
   const lock = await takeLock(dataDir)
-  const pool = await openEmbedded(join(dataDir, 'postgres')).catch(async (error: unknown) => {
+  const pool = await prepareDatabaseDir(dataDir).then(openEmbedded).catch(async (error: unknown) => {
     await lock.release()
     throw error
   })

@@ -9,7 +9,6 @@ export interface ErrorBody {
   error: string
   message: string
   retryAfterSeconds?: number
-  needsRecovery?: true
   maxAgeSeconds?: number
 }
 

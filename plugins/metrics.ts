@@ -16,6 +16,8 @@ export interface Metrics {
   gauge (name: string, help: string, read: () => number): void
   /** The same for one that only grows. */
   counter (name: string, help: string, read: () => number): void
+  /** A fact that does not change, as a label of a gauge that is 1. */
+  fact (name: string, help: string, labels: Record<string, string>): void
   text (): Promise<{ type: string, text: string }>
 }
 
@@ -26,6 +28,8 @@ export interface Metrics {
 async function metrics (app: FastifyInstance): Promise<void> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
+  // Metrics may be read by strangers, where nobody keeps them out: which release runs is of use to attackers alone.
+  registry.removeSingleMetric('nodejs_version_info')
   const requests = new Map<string, number>()
 
   app.addHook('onResponse', (request, reply, done) => {
@@ -68,6 +72,9 @@ async function metrics (app: FastifyInstance): Promise<void> {
     },
     counter (name, help, read) {
       const counter: Counter = new Counter({ name: `countersign_${name}`, help, registers: [registry], collect: () => { counter.reset(); counter.inc(read()) } })
+    },
+    fact (name, help, labels) {
+      new Gauge({ name: `countersign_${name}`, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1)
     },
     text: async () => ({ type: registry.contentType, text: await registry.metrics() })
   } satisfies Metrics)

@@ -19,7 +19,7 @@ interface Limit {
   replicas: 'all' | 'each'
 }
 
-/** Every budget. Routes that name the same one share it, whatever their method, path and spelling. */
+/** Every budget, with its default. Routes that name the same one share it, whatever their method, path and spelling. */
 export const limits = {
   token: { max: 30, windowSeconds: 60, of: 'network', replicas: 'all' },
   signUp: { max: 10, windowSeconds: 3600, of: 'network', replicas: 'all' },
@@ -28,7 +28,9 @@ export const limits = {
   /** For routes that name none, and for paths that do not exist. */
   other: { max: 600, windowSeconds: 60, of: 'network', replicas: 'all' },
   /** For the guard asked by a gateway on each request: it has one Redis command at most, and that is not this one. */
-  reads: { max: 600, windowSeconds: 60, of: 'network', replicas: 'each' }
+  reads: { max: 600, windowSeconds: 60, of: 'network', replicas: 'each' },
+  /** Writing all metrics down costs as much as some hundred answers. */
+  metrics: { max: 60, windowSeconds: 60, of: 'network', replicas: 'each' }
 } as const satisfies Record<string, Limit>
 
 export type LimitName = keyof typeof limits
@@ -39,6 +41,8 @@ export interface NetworkLimitsOptions {
   namespace: string
   /** False where a gateway in front does this: then nothing is counted here. */
   enabled: boolean
+  /** Other numbers of requests than the defaults. */
+  max?: Partial<Record<LimitName, number>>
   /** The authenticated user, for limits of a user. Undefined counts by network. */
   userIdOf (request: FastifyRequest): string | undefined
 }
@@ -58,15 +62,17 @@ declare module 'fastify' {
  * The service's budgets per network. Register it before the routes; a refusal is thrown, the app's error handler answers it.
  * Counts live in Redis under `namespace:{network or user}:limit:name`, in the process while Redis is away.
  */
-async function networkLimits (app: FastifyInstance, { redis, namespace, enabled, userIdOf }: NetworkLimitsOptions): Promise<void> {
+async function networkLimits (app: FastifyInstance, options: NetworkLimitsOptions): Promise<void> {
+  const { redis, namespace, enabled, max = {}, userIdOf } = options
   app.decorate('limit', (name) => ({ limit: name }))
   if (!enabled) return
 
   await app.register(rateLimit, { global: false, store: storeOf(countHits(redis)) })
   const local = new LocalWindows()
-  const hooks = Object.fromEntries(Object.entries(limits).map(([name, limit]) =>
-    [name, limit.replicas === 'each' ? countHere(local, name, limit) : countEverywhere(name, limit)]
-  )) as Record<LimitName, onRequestHookHandler>
+  const hooks = Object.fromEntries(Object.entries(limits).map(([name, initial]) => {
+    const limit = { ...initial, max: max[name as LimitName] ?? initial.max }
+    return [name, limit.replicas === 'each' ? countHere(local, name, limit) : countEverywhere(name, limit)]
+  })) as Record<LimitName, onRequestHookHandler>
 
   function countEverywhere (name: string, { max, windowSeconds, of }: Limit): onRequestHookHandler {
     const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOfRequest(request)

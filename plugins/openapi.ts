@@ -13,8 +13,14 @@ device. \`required\` asks for a second factor of everybody, \`maxAge\` for a rec
 
 **Errors** have one shape: \`{ statusCode, code, error, message }\`. \`code\` is API; the sentence may change.`
 
+export interface OpenapiOptions {
+  version: string
+  /** Whether there are `/openapi.json` and `/docs`; without them `app.swagger()` still has the document. */
+  isServed?: boolean
+}
+
 /** `GET /openapi.json` and the page at `/docs`. Register it before the routes: it collects them. */
-async function openapi (app: FastifyInstance, { version }: { version: string }): Promise<void> {
+async function openapi (app: FastifyInstance, { version, isServed = true }: OpenapiOptions): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
@@ -31,6 +37,7 @@ async function openapi (app: FastifyInstance, { version }: { version: string }):
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }
     }
   })
+  if (!isServed) return
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,

@@ -37,3 +37,13 @@ function warnOnce ({ server, ip, raw }: FastifyRequest): void {
   if (peer === null) server.log.warn('clients on a Unix socket have no address and share one network: let the proxy send X-Forwarded-For, and trust it')
   else server.log.warn({ peer, claimed: ip.slice(0, SAMPLE_LENGTH) }, 'the client\'s address in X-Forwarded-For cannot be read: clients of this proxy share one network')
 }
+
+/** A proxy that passes requests on says so in one of these; any name that begins with x-forwarded counts, too. */
+const FORWARDING = new Set(['forwarded', 'via', 'x-real-ip', 'x-client-ip', 'true-client-ip', 'cf-connecting-ip', 'x-cluster-client-ip'])
+
+/** Whether a request was made on this machine, and not by a proxy on it. A peer of a Unix socket, mostly a proxy, does not count. */
+export function isFromThisMachine ({ raw }: FastifyRequest): boolean {
+  const peer = addressOf(raw.socket?.remoteAddress)
+  const isLoopback = peer !== null && (peer.startsWith('127.') || peer === '::1')
+  return isLoopback && Object.keys(raw.headers).every((name) => !FORWARDING.has(name) && !name.startsWith('x-forwarded'))
+}

@@ -14,7 +14,7 @@ import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
-import { originOf } from '../routes/asking.js'
+import { isFromThisMachine, originOf } from '../routes/asking.js'
 import { bearer, TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
@@ -22,7 +22,7 @@ import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
 import { insideOf } from './attach/inside.js'
-import type { Config } from './config.js'
+import { servesOps, type Config } from './config.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './db/accounts.js'
 import { ringsOf } from './embedded/keys.js'
@@ -31,6 +31,7 @@ import { createHasher, type Hasher } from './hasher.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
 import { noRedis } from './redis/link.js'
+import { storeOf } from './store.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
 
@@ -74,7 +75,20 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   const { jwtKeys, sealKeys } = await ringsOf(config)
   const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)
   app.addHook('onClose', async () => { await redis.close() })
-  await app.register(networkLimits, { redis, namespace, enabled: config.networkLimits === 'on', userIdOf: ({ countersign }) => countersign?.userId })
+  await app.register(networkLimits, {
+    redis,
+    namespace,
+    enabled: config.networkLimits === 'on',
+    max: {
+      token: config.limitTokenPerMinute,
+      signUp: config.limitUsersPerHour,
+      enrol: config.limitCreatePerHour,
+      code: config.limitCodesPerMinute,
+      other: config.limitOtherPerMinute,
+      reads: config.limitOtherPerMinute
+    },
+    userIdOf: ({ countersign }) => countersign?.userId
+  })
   if (config.networkLimits === 'off') app.log.warn('NETWORK_LIMITS=off: whoever is in front of this must limit requests per network')
   await app.register(tokens, {
     algorithm: config.jwtAlg,
@@ -86,7 +100,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   const { database } = app
   const hasher = given ?? await createHasher()
   const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
-  await app.register(openapi, { version })
+  await app.register(openapi, { version, isServed: config.docs === 'on' })
   await app.register(countersign, {
     issuer: config.otpIssuer,
     sealKeys,
@@ -153,15 +167,27 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     redis: redis.state
   }))
   describeState(app, { hasher, redis: () => redis.state })
-  await app.register(opsRoutes, { readiness: app.readiness, metrics: config.opsPort === undefined ? () => app.metrics.text() : null })
+  app.metrics.fact('store_info', 'The database in use', { store: storeOf(config).kind })
+  await app.register(opsRoutes, {
+    readiness: app.readiness,
+    metrics: config.metrics === 'on' && !servesOps(config) ? () => app.metrics.text() : null,
+    store: storeOf(config).name,
+    showsStore: isFromThisMachine
+  })
   app.refuseOtherMethods()
   return app
 }
 
-/** `/metrics` on a port of its own, with the probes, for whoever must not reach it from outside. Closes with the app, whoever closes that. */
+/** `/metrics` and the probes at a place of their own, which outsiders do not reach. Closes with the app. */
 export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
   const ops = await createHttp(config)
-  await ops.register(opsRoutes, { readiness: app.readiness, metrics: () => app.metrics.text() })
+  await ops.register(networkLimits, { redis: noRedis, namespace: 'ops', enabled: config.networkLimits === 'on', userIdOf: () => undefined })
+  await ops.register(opsRoutes, {
+    readiness: app.readiness,
+    metrics: config.metrics === 'on' ? () => app.metrics.text() : null,
+    store: storeOf(config).name,
+    showsStore: () => true
+  })
   app.addHook('onClose', async () => {
     ops.leaveAtOnce()
     await ops.close()

@@ -20,7 +20,7 @@ if (missing.length > 0) {
   process.exitCode = 1
 } else if (command === 'tables') {
   const { tablesCommand } = await import('./commands/tables.js')
-  process.exitCode = await tablesCommand(args, process.env['DATABASE_URL']).catch((error: unknown) => {
+  process.exitCode = await tablesCommand(args, process.env).catch((error: unknown) => {
     console.error((error as Error).message)
     return 1
   })

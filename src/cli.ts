@@ -27,8 +27,12 @@ function add (parent: Command, usage: string, description: string, work: Work): 
       const { json = false, ...options } = given.pop() as { json?: boolean }
       const io = createIo(json, process)
       try {
-        const { readConfig } = await import('./config.js')
-        const config = () => readConfig(process.env)
+        const { readProcess } = await import('./config.js')
+        const config = () => {
+          const { config, notes } = readProcess(process.env, process.cwd())
+          for (const { level, text } of notes) if (level === 'warn') console.error(text)
+          return config
+        }
         process.exitCode = await work(io, config, given as string[], options as never) ?? 0
       } catch (error) {
         fail(error, json, command)
@@ -61,8 +65,9 @@ export const program = new Command('countersign')
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 misused, 3 an import that left something out. Secrets come from a prompt or standard input.')
   .exitOverride()
 
-add(program, 'serve', 'listen for requests', async (_io, config) => {
-  await (await import('./commands/serve.js')).serve(config())
+add(program, 'serve', 'listen for requests', async () => {
+  const { config, notes } = (await import('./config.js')).readProcess(process.env, process.cwd())
+  await (await import('./commands/serve.js')).serve(config, notes)
 })
 
 const migrate = program.command('migrate').description('the tables')
@@ -104,10 +109,8 @@ add(program.command('import').description('moving in'), 'django', 'bring over th
   .option('--dry-run', 'do it all in one transaction, and take it back')
   .option('--since <date>', 'only who joined, logged in or changed their profile since')
 
-add(program.command('config').description('settings'), 'check', 'read the environment as the server does, and say what is wrong', async (io, config) => {
-  config()
-  io.print({ ok: true }, ['The configuration is sound.'])
-})
+add(program.command('config').description('settings'), 'check', 'read the environment as the server does, and say what is wrong', async (io) =>
+  (await import('./commands/config.js')).checkConfigCommand(io, process.env, process.cwd()))
 
 /** Does what was typed, and leaves its exit code. */
 export async function run (): Promise<void> {

@@ -21,6 +21,7 @@ const BODY_BYTES = 16 * 1024
 /** A request has arrived and is answered within this, or is cut off. The sockets are looked at once a second. */
 const REQUEST_MS = 9_000
 const CHECK_MS = 1_000
+const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
 /** For so long it serves on when it is told to end: within it a proxy has used, and so closed, the connections that it keeps. */
 const LEAVING_MS = 3_000
@@ -28,14 +29,18 @@ const LEAVING_MS = 3_000
 /** On every answer; what may be kept says so itself. */
 const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
+export type HttpSettings = Pick<Config, 'logLevel' | 'trustedProxies'> & Partial<Pick<Config, 'keepAliveSeconds'>>
+
 /** What both ports have in common: limits of time and size, one shape of errors, also for what no route ever sees. */
-export async function createHttp ({ logLevel, trustedProxies }: Pick<Config, 'logLevel' | 'trustedProxies'>, requestMs = REQUEST_MS): Promise<FastifyInstance> {
+export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS): Promise<FastifyInstance> {
+  const { logLevel, trustedProxies, keepAliveSeconds = KEEP_ALIVE_SECONDS } = settings
   const app = Fastify({
     logger: { level: logLevel, serializers: { err: describeError } },
     logController: new LogController({ disableRequestLogging: true }),
     trustProxy: trustProxies(trustedProxies),
     bodyLimit: BODY_BYTES,
     requestTimeout: REQUEST_MS,
+    keepAliveTimeout: keepAliveSeconds * 1000,
     // Migrations wait for other replicas', and a first start on a busy machine for the embedded database: as long as it takes.
     pluginTimeout: 0,
     http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },

@@ -1,8 +1,8 @@
-import { Value } from '@sinclair/typebox/value'
 import { serviceMigrations } from '../migrations/index.js'
 import { requireDirect } from './commands/direct.js'
-import { ConfigError, settings } from './config.js'
 import { Refusal } from './core/refusals.js'
+import { addDotenv, ConfigError, readVariable } from './environment.js'
+import { serversFault } from './db/connect.js'
 import { migrateUp } from './db/migrate.js'
 import { openPostgres } from './db/postgres.js'
 
@@ -11,11 +11,11 @@ import { openPostgres } from './db/postgres.js'
  * MIGRATE=off, and where they reach Postgres through a pooler only. Needs no keys.
  */
 
-const { DATABASE_URL: schema } = settings.properties
-const url = process.env['DATABASE_URL']?.trim()
-
 try {
-  if (!Value.Check(schema, url) || url === undefined || !URL.canParse(url)) throw new ConfigError('DATABASE_URL', String(schema['must']))
+  addDotenv(process.env, process.cwd())
+  const url = readVariable(process.env, 'DATABASE_URL', true)
+  const fault = serversFault(url)
+  if (fault !== undefined) throw new ConfigError('DATABASE_URL', fault)
   await requireDirect(url)
   const pool = openPostgres(url, 2, () => {}, 0)
   const done = await migrateUp(pool.dialect, serviceMigrations).finally(() => pool.close())

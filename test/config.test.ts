@@ -24,6 +24,10 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     port: 3000,
     host: '127.0.0.1',
     opsPort: undefined,
+    opsHost: '127.0.0.1',
+    metrics: 'on',
+    docs: 'on',
+    keepAliveSeconds: 72,
     logLevel: 'info',
     dataDir: '.countersign',
     databaseUrl: undefined,
@@ -55,6 +59,11 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     webhookKeys: undefined,
     webhookPrivate: [],
     networkLimits: 'on',
+    limitTokenPerMinute: 30,
+    limitUsersPerHour: 10,
+    limitCreatePerHour: 20,
+    limitCodesPerMinute: 60,
+    limitOtherPerMinute: 600,
     trustedProxies: [],
     corsOrigins: []
   })
@@ -80,7 +89,10 @@ t.test('empty and blank count as unset, white space around is dropped, strangers
 const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[]]> = [
   ['PORT', ['0', '1', '65535', '08080'], ['65536', '70000', '-1', '+1', '1e3', '0x50', '3e3', '80.0', '80 81', '٣', '１', 'Infinity', '99999999999999999999']],
   ['OPS_PORT', ['0', '9000'], ['70000', 'off']],
-  ['HOST', ['0.0.0.0', '::', 'fe80::1%eth0', 'api.example.org'], ['http://x', 'a b', 'x/y']],
+  ['HOST', ['0.0.0.0', '::', 'fe80::1%eth0', 'api.example.org', '/run/countersign.sock', '/run/with space/é.sock'], ['http://x', 'a b', 'x/y', './x', `/${'x'.repeat(103)}`, '/run/']],
+  ['OPS_HOST', ['::1', '/run/ops.sock'], ['x/y', '/']],
+  ['KEEP_ALIVE_SECONDS', ['1', '3600'], ['0', '3601']],
+  ['LIMIT_TOKEN_PER_MINUTE', ['1', '1000000'], ['0', '1000001']],
   ['LOG_LEVEL', ['silent', 'fatal', 'trace'], ['INFO', 'verbose']],
   ['DATA_DIR', ['.', '/var/lib/x', 'with space/é'], ['a\nb']],
   ['DATABASE_POOL_SIZE', ['1', '100'], ['0', '1001']],
@@ -90,8 +102,8 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['JWT_ALG', ['HS256', 'EdDSA'], ['none', 'hs256', 'RS256', 'HS512']],
   ['JWT_ISSUER', ['https://id.example.org/', 'Ünï'], ['a\u0000b', 'x'.repeat(256)]],
   ['JWT_AUDIENCE', ['api'], ['a\nb']],
-  ['REDIS_URL', ['redis://h', 'rediss://u:p@h:6380/2', 'redis+sentinel://:p@a:1,b:2/main', 'rediss+sentinel://a:1/main', 'redis+cluster://a:1,b:2', 'rediss+cluster://a:1'],
-    ['h:6379', 'http://h', 'redis:h', 'redis+foo://h', 'unix:///tmp/redis', 'redis://h h', 'redis://']],
+  ['REDIS_URL', ['redis://h', 'rediss://u:p@h:6380/2', 'redis+sentinel://:p@a:1,b:2/main', 'rediss+sentinel://a:1/main', 'redis+cluster://a:1,b:2', 'rediss+cluster://a:1', 'unix:///run/redis.sock', 'unix://u:p@/run/redis.sock?db=2', 'redis://:a/b#c?d@h'],
+    ['h:6379', 'http://h', 'redis:h', 'redis+foo://h', 'unix://run/redis.sock', 'unix:///run/redis/', 'unix:///run/redis?x=1', 'redis://h h', 'redis://']],
   ['ACCESS_SECONDS', ['1', '86400'], ['0', '86401', '5m', '300s']],
   ['OTP_ISSUER', ['A', 'Acme & Söhne / 100% 😀', '😀'.repeat(64)], ['Acme: Bank', 'x'.repeat(65), 'a\tb', '\ud800']],
   ['OTP_WINDOW', ['0', '1', '2'], ['3', '-1']],
@@ -152,8 +164,12 @@ t.test('a shared database needs shared keys', async (t) => {   // J9
   t.equal(refusal({ DATABASE_URL: database, JWT_KEYS: `a:${random()}` })?.variable, 'SEAL_KEYS')
   t.equal(refusal({ DATABASE_URL: database, SEAL_KEYS: `a:${random()}` })?.variable, 'JWT_KEYS')
   const keys = { JWT_KEYS: `a:${random()}`, SEAL_KEYS: `a:${random()}` }
-  for (const url of [database, 'postgresql:///app?host=/run/postgresql', 'postgres://127.0.0.1']) t.equal(readConfig({ ...keys, DATABASE_URL: url }).databaseUrl, url)
-  for (const url of ['mysql://h/d', 'h:5432', 'postgres://', 'postgres://h:x/d', 'postgres:h']) t.equal(refusal({ ...keys, DATABASE_URL: url })?.variable, 'DATABASE_URL', url)
+  const whatPgAndLibpqTake = [
+    'postgres://u@/db?host=/run/postgresql', 'postgres://u:p@%2Frun%2Fpostgresql:5433/db', 'postgres://u:a#b@h/db', 'postgres://u:a/b@h/db', 'postgres://u:a?b@h:1/db', 'postgres://u:a%23%2Fb@h/db',
+    'postgres://h1,h2/db', 'postgres://u:p@h1:1,h2:2/db?target_session_attrs=read-write', 'postgres://u:p w@h/db', 'postgres://u:p@[::1]:5,[::2]/db'
+  ]
+  for (const url of [database, 'postgresql:///app?host=/run/postgresql', 'postgres://127.0.0.1', ...whatPgAndLibpqTake]) t.equal(readConfig({ ...keys, DATABASE_URL: url }).databaseUrl, url)
+  for (const url of ['mysql://h/d', 'h:5432', 'postgres://', 'postgres://h:x/d', 'postgres:h', 'postgres://h/d?target_session_attrs=standby', 'postgres://h/d?sslrootcert=/not/there', 'postgres://u:%ff@h/d', 'postgres://h:70000/d']) t.equal(refusal({ ...keys, DATABASE_URL: url })?.variable, 'DATABASE_URL', url)
 })
 
 t.test('a ring is read in its order', async (t) => {

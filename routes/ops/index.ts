@@ -1,5 +1,6 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import { refused } from '../schemas.js'
 
 export interface Readiness { postgres: 'up' | 'down', redis: 'up' | 'down' | 'none' }
@@ -8,16 +9,23 @@ export interface OpsRoutesOptions {
   readiness: () => Readiness
   /** Prometheus text; null where it is served on a port of its own. */
   metrics: (() => Promise<{ type: string, text: string }>) | null
+  /** Name of the database in use, which /readyz tells operators. */
+  store: string
+  /** Whether a request comes from an operator. */
+  showsStore: (request: FastifyRequest) => boolean
 }
 
 const Answer = Type.Object({ status: Type.String() }, { examples: [{ status: 'ok' }] })
 const Ready = Type.Object({
   status: Type.String(),
   postgres: Type.Union([Type.Literal('up'), Type.Literal('down')]),
-  redis: Type.Union([Type.Literal('up'), Type.Literal('down'), Type.Literal('none')])
+  redis: Type.Union([Type.Literal('up'), Type.Literal('down'), Type.Literal('none')]),
+  store: Type.Optional(Type.String({
+    description: 'The database in use. Only for requests from the same machine that no proxy passed on, and on `OPS_PORT`.'
+  }))
 }, { examples: [{ status: 'ready', postgres: 'up', redis: 'none' }] })
 
-const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { readiness, metrics }) => {
+const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { readiness, metrics, store, showsStore }) => {
   const common = { config: { limit: 'none' as const } }
   const tags = ['Operations']
 
@@ -40,8 +48,8 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
         })
       }
     },
-    handler: async (_request, reply) => {
-      const states = readiness()
+    handler: async (request, reply) => {
+      const states = { ...readiness(), ...(showsStore(request) ? { store } : {}) }
       if (states.postgres === 'up' && !app.isLeaving()) return { status: 'ready', ...states }
       const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', 'PostgreSQL does not answer.']
       return await reply.code(503).header('retry-after', '1').send({
@@ -52,7 +60,7 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
 
   if (metrics === null) return
   app.get('/metrics', {
-    ...common,
+    config: { limit: 'metrics' as const },
     schema: { operationId: 'metrics', tags, summary: 'Metrics in Prometheus\' text format', produces: ['text/plain'], response: { 200: Type.String() } },
     handler: async (_request, reply) => {
       const { type, text } = await metrics()

@@ -5,6 +5,7 @@ import { otpDefaults } from '../core/defaults.js'
 import type { SecurityEventNotice } from '../core/notices.js'
 import { DEFAULT_NAMESPACE } from '../core/seal.js'
 import type { SessionFacts } from '../core/session.js'
+import { addressFault } from '../db/address.js'
 import type { HostDatabase } from '../db/host.js'
 import type { OtpSettings } from '../flows/deps.js'
 import { parseRing, ringFault, type Key } from '../key-ring.js'
@@ -136,7 +137,7 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   issuer: ['be 1 to 64 characters without a colon', isText(/^[^:\p{Cc}\p{Cs}]{1,64}$/u)],
   sealKeys: ['be kid:base64url, comma-separated', (value) => value !== undefined],
   namespace: ['be 1 to 64 letters, digits, _ . or -', isText(/^[A-Za-z0-9_.-]{1,64}$/)],
-  database: ['be a pg Pool, a Kysely instance or an address', (value) => isText(/^postgres(ql)?:\/\/\S+$/)(value) || (typeof value === 'object' && value !== null)],
+  database: ['be a pg Pool, a Kysely instance or an address', (value) => typeof value === 'string' || (typeof value === 'object' && value !== null)],
   redis: ['be a client of ioredis, or a Cluster', isRedis],
   tables: ['be { schema }', (value) => typeof value === 'object' && value !== null],
   prefix: ['begin with /, and not end with one', isText(/^\/[^?#\s]*[^/?#\s]$/)],
@@ -191,6 +192,8 @@ export function checkOptions (options: CountersignOptions): CheckedOptions {
     const [must, holds] = rules[name as keyof typeof rules]
     if (value !== undefined && !holds(value)) fail(name, must)
   }
+  const unreadable = typeof options.database === 'string' ? addressFault(options.database) : undefined
+  if (unreadable !== undefined) fail('database', unreadable)
   const sealKeys = typeof options.sealKeys === 'string' ? parseRing(options.sealKeys) : options.sealKeys
   if (sealKeys === undefined || sealKeys.length === 0) return fail('sealKeys', rules.sealKeys[0]) as never
   const fault = ringFault(sealKeys, 'seal')

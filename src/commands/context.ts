@@ -1,6 +1,5 @@
-import { join } from 'node:path'
 import { serviceMigrations } from '../../migrations/index.js'
-import type { Config } from '../config.js'
+import type { Config, Key } from '../config.js'
 import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
 import { createDigestKey } from '../db/digest-key.js'
 import { migrateUp, pendingMigrations } from '../db/migrate.js'
@@ -8,8 +7,8 @@ import { openEmbedded } from '../db/embedded.js'
 import type { Pool } from '../db/pool.js'
 import { openPostgres } from '../db/postgres.js'
 import { createDb, type Db } from '../db/tables.js'
-import { prepareDataDir } from '../embedded/data-dir.js'
-import { ringsOf } from '../embedded/keys.js'
+import { hasDatabase, prepareDatabaseDir, prepareDataDir } from '../embedded/data-dir.js'
+import { sealKeysOf } from '../embedded/keys.js'
 import { takeLock } from '../embedded/lock.js'
 import { requireDirect } from './direct.js'
 import { CommandError } from './io.js'
@@ -18,11 +17,17 @@ import { CommandError } from './io.js'
 export interface Context {
   config: Config
   db: Db
-  seal: Seal
-  /** The key that seals now. */
-  sealKid: string
+  /** @throws {CommandError} if there are no keys yet: commands make none */
+  readonly seal: Seal
+  /** The key that seals now. @throws as `seal` */
+  readonly sealKid: string
+  /** @throws as `seal` */
   digestKey: () => Promise<Buffer>
 }
+
+const NO_DATABASE = 'There is no database: DATABASE_URL is not set, and DATA_DIR has none. Set it, or start the service once; ' +
+  '"countersign migrate up" makes one, too.'
+const NO_KEYS = 'There are no keys in DATA_DIR: start the service once, or run "countersign migrate up".'
 
 /** A command runs few statements at once. */
 const CONNECTIONS = 3
@@ -32,16 +37,20 @@ const CONNECT_MS = 10_000
 /**
  * The database alone. Embedded, under the lock that the server takes: one of them at a time. Its statements have no
  * time-out: nobody waits on the other end of a socket.
+ *
+ * @param makes whether an embedded database is made where there is none
+ * @throws {CommandError} if there is none, and none is made: the address of the right one may be missing by mistake
  */
-export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>): Promise<T> {
+export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>, makes = false): Promise<T> {
   if (databaseUrl !== undefined) {
     const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, CONNECT_MS)
     return await work(pool).finally(() => pool.close())
   }
+  if (!makes && !hasDatabase(dataDir)) throw new CommandError(NO_DATABASE)
   await prepareDataDir(dataDir)
   const lock = await takeLock(dataDir)
   try {
-    const pool = await openEmbedded(join(dataDir, 'postgres'))
+    const pool = await openEmbedded(await prepareDatabaseDir(dataDir))
     return await work(pool).finally(() => pool.close())
   } finally {
     await lock.release()
@@ -61,9 +70,20 @@ export async function withContext<T> (config: Config, work: (context: Context) =
       await requireDirect(config.databaseUrl)
       await migrateUp(dialect, serviceMigrations)
     }
-    const { sealKeys } = await ringsOf(config)
     const db = createDb(dialect, { notifies: config.webhookUrl !== undefined })
-    const seal = createSeal(sealKeys, DEFAULT_NAMESPACE)
-    return await work({ config, db, seal, sealKid: sealKeys[0]!.kid, digestKey: createDigestKey(db, seal) })
+    return await work(Object.assign(keyed(db, await sealKeysOf(config)), { config, db }))
   })
+}
+
+/** Commands that need no key work where there is none. */
+function keyed (db: Db, sealKeys: readonly Key[] | undefined): Pick<Context, 'seal' | 'sealKid' | 'digestKey'> {
+  if (sealKeys !== undefined) {
+    const seal = createSeal(sealKeys, DEFAULT_NAMESPACE)
+    return { seal, sealKid: sealKeys[0]!.kid, digestKey: createDigestKey(db, seal) }
+  }
+  return {
+    get seal (): Seal { throw new CommandError(NO_KEYS) },
+    get sealKid (): string { throw new CommandError(NO_KEYS) },
+    digestKey: async () => { throw new CommandError(NO_KEYS) }
+  }
 }

@@ -1,4 +1,6 @@
 import type { Config } from '../config.js'
+import { parsePostgresAddress } from '../db/address.js'
+import { serversFault } from '../db/connect.js'
 import { openDjango } from '../db/django-source.js'
 import { importDjango, type ImportReport } from '../django/import.js'
 import type { Note } from '../django/translate.js'
@@ -55,10 +57,14 @@ async function askSourcePassword (io: Io): Promise<string> {
 }
 
 function requireAddress (from: string): void {
-  if (!/^postgres(ql)?:\/\/\S+$/.test(from) || !URL.canParse(from)) throw new CommandError('--from must be an address that starts with postgres:// or postgresql://')
-  const { password, username, pathname, searchParams } = new URL(from)
-  if (password !== '' || searchParams.has('password')) throw new CommandError('Leave the password out of --from, since everybody on this machine can read it there: set PGPASSWORD, or give it at the prompt.')
-  if (username === '' || pathname.length < 2) throw new CommandError('--from must name a user and a database: postgres://user@host/database')
+  const fault = serversFault(from)
+  if (fault !== undefined) throw new CommandError(`--from must ${fault}.`)
+  const { password, user, database } = parsePostgresAddress(from)
+  if (password !== '') {
+    throw new CommandError('Leave the password out of --from, since everybody on this machine can read it there: ' +
+      'set PGPASSWORD, or give it at the prompt.')
+  }
+  if (user === '' || database === '') throw new CommandError('--from must name a user and a database: postgres://user@host/database')
 }
 
 function dateOf (text: string): Date {

@@ -1,13 +1,19 @@
 import { serviceMigrations } from '../../migrations/index.js'
 import type { Config } from '../config.js'
 import { migrateDown, migrateUp, pendingMigrations, type MigrationReport } from '../db/migrate.js'
+import { ringsOf } from '../embedded/keys.js'
 import { withPool } from './context.js'
 import { requireDirect } from './direct.js'
 import { CommandError, type Io } from './io.js'
 
 export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
   await requireDirect(config.databaseUrl)
-  const done = await withPool(config, ({ dialect }) => migrateUp(dialect, serviceMigrations))
+  const done = await withPool(config, async ({ dialect }) => {
+    const report = await migrateUp(dialect, serviceMigrations)
+    // With an embedded database come its keys, so that commands can be used before the first start.
+    await ringsOf(config)
+    return report
+  }, true)
   print(io, done, 'The tables are up to date.')
 }
 

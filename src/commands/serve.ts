@@ -1,7 +1,9 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import { buildApp, buildOps } from '../app.js'
-import { ConfigError, type Config } from '../config.js'
+import { servesOps, type Config, type Note } from '../config.js'
+import { storeOf, trialNotice } from '../store.js'
+import { listen } from './listen.js'
 
 /** Longer than any request may take: those under way are answered. */
 const DRAIN_MS = 10_000
@@ -11,25 +13,18 @@ const DRAIN_MS = 10_000
  */
 const ONE_SIGNAL_MS = 500
 
-/** What listening fails with, as the setting that asked for it. */
-const listening: Record<string, readonly [host: string, must: string]> = {
-  EADDRINUSE: ['PORT', 'be one that nobody listens on'],
-  EACCES: ['PORT', 'be one that this user may listen on'],
-  EADDRNOTAVAIL: ['HOST', 'be an address of this machine'],
-  ENOTFOUND: ['HOST', 'be an address of this machine'],
-  EAI_AGAIN: ['HOST', 'be an address of this machine']
-}
-
 /**
  * Listens, until a signal: then answers what is under way, and closes.
  *
+ * @param notes about the configuration, for the log
  * @throws ConfigError where there is nothing to listen on; all is closed by then
  */
-export async function serve (config: Config): Promise<void> {
+export async function serve (config: Config, notes: readonly Note[] = []): Promise<void> {
   // What is known of sessions lives for a minute or two: left alone, V8 lets the heap grow to several times of it before it looks for what is over.
   setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)
-  const ops = config.opsPort === undefined ? null : await buildOps(app, config)
+  for (const { level, text } of notes) app.log[level](text)
+  const ops = !servesOps(config) ? null : await buildOps(app, config)
   // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
   const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT', 'beforeExit'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
@@ -42,13 +37,25 @@ export async function serve (config: Config): Promise<void> {
     end.close()
   })
   try {
-    await listen(app, config.port, config.host)
-    if (ops !== null && config.opsPort !== undefined) await listen(ops, config.opsPort, config.host, true)
+    await listen(app, { host: config.host, port: config.port, hostVariable: 'HOST', portVariable: 'PORT' })
+    if (ops !== null) {
+      await listen(ops, { host: config.opsHost, port: config.opsPort ?? 0, hostVariable: 'OPS_HOST', portVariable: 'OPS_PORT' })
+    }
   } catch (error) {
     for (const one of [app, ops]) one?.leaveAtOnce()
     await Promise.all([app.close(), ops?.close()])
     throw error
   }
+  nameStore(app, config)
+}
+
+/** In one line, at the first look at the log: a service on the wrong database answers like one on the right. */
+function nameStore (app: Awaited<ReturnType<typeof buildApp>>, config: Config): void {
+  const store = storeOf(config)
+  const notice = trialNotice(store)
+  const text = `store: ${store.name}, ${config.redisUrl === undefined ? 'without' : 'with'} Redis`
+  if (notice === undefined) app.log.info(text)
+  else app.log.warn(`${text}. ${notice}`)
 }
 
 /** Tells of the first signal to end; a second one that is not the same ends the process. */
@@ -62,11 +69,4 @@ function onEnd (leave: (signal: NodeJS.Signals) => void): void {
       } else if (performance.now() - firstAtMs > ONE_SIGNAL_MS) process.exit(1)
     })
   }
-}
-
-async function listen (app: Awaited<ReturnType<typeof buildApp>>, port: number, host: string, isOps = false): Promise<void> {
-  await app.listen({ port, host }).catch((error: unknown) => {
-    const [variable, must] = listening[(error as NodeJS.ErrnoException).code ?? ''] ?? []
-    throw variable === undefined || must === undefined ? error : new ConfigError(isOps && variable === 'PORT' ? 'OPS_PORT' : variable, must)
-  })
 }

@@ -1,4 +1,6 @@
 import { parseArgs } from 'node:util'
+import { readVariable } from '../environment.js'
+import { serversFault } from '../db/connect.js'
 import { migrate, migrationSql, tablesVersion } from '../attach/migrations.js'
 
 const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up to date, what is still to do, or the same as SQL.'
@@ -9,7 +11,7 @@ const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up 
  *
  * @returns the exit code: 1 if it failed, or if there is something to do; 2 if it was misused
  */
-export async function tablesCommand (args: string[], databaseUrl: string | undefined): Promise<number> {
+export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { positionals: [what = '', ...more], values: { schema, help } } = parse(args)
   if (help === true) {
     console.log(`Usage: countersign tables ${what === '' ? 'up|status|sql' : what} [options]\n\n${DESCRIPTION}\n\n  --schema <name>  where they are: countersign by default`)
@@ -24,8 +26,10 @@ export async function tablesCommand (args: string[], databaseUrl: string | undef
     console.error('countersign tables up, status or sql; --help says more')
     return 2
   }
-  if (databaseUrl === undefined || !/^postgres(ql)?:\/\/\S+$/.test(databaseUrl)) {
-    console.error('DATABASE_URL must be an address that starts with postgres:// or postgresql://')
+  const databaseUrl = readVariable(env, 'DATABASE_URL', true)
+  const fault = serversFault(databaseUrl)
+  if (fault !== undefined) {
+    console.error(`DATABASE_URL must ${fault}.`)
     return 1
   }
   if (what === 'up') {

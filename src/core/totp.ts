@@ -12,7 +12,7 @@ export interface TotpParameters {
 export const standardTotp: TotpParameters = { digits: 6, periodSeconds: 30, t0Seconds: 0 }
 
 /** 160 bits: the length RFC 4226 R6 recommends, and the block of SHA-1 that apps expect. */
-export const SECRET_BYTES = 20
+const SECRET_BYTES = 20
 
 export function newTotpSecret (): Buffer {
   return randomBytes(SECRET_BYTES)
@@ -111,4 +111,12 @@ export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, {
   const shown = [...label.replaceAll(':', '-')].slice(0, LABEL_CHARACTERS).join('')
   return `otpauth://totp/${text(issuer)}:${text(shown)}` +
     `?secret=${base32(secret)}&issuer=${text(issuer)}&algorithm=SHA1&digits=${digits}&period=${periodSeconds}`
+}
+
+/**
+ * Whether some readers of the URI refuse an issuer, or show another one, although it is encoded correctly: pyotp 2.6.0 (Debian 12)
+ * decodes the whole URI before it splits it at these characters.
+ */
+export function isMisread (issuer: string): boolean {
+  return /[&+#?]/.test(issuer)
 }

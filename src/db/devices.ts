@@ -1,7 +1,6 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
-import { countsCleared } from './lockout.js'
 import { deadlineFor } from './policy.js'
 import { ending, event, livingSession, now } from './sessions.js'
 import { answered, changedInPlace, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
@@ -144,7 +143,7 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
       for no key update of s
     ),
     raised as (
-      update ${table.otp_user} u set version = u.version + 1, ${countsCleared}
+      update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null
       from asking where u.user_id = asking.user_id
       returning u.user_id
     ),

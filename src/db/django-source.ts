@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { connectFirst, serversOf } from './connect.js'
 
 /** What django-otp calls a TOTP device. */
 export interface DjangoTotpDevice {
@@ -81,24 +82,15 @@ const USERS = 'auth_user u left join account_userprofile p on p.user_id = u.id'
  * @throws {DjangoSourceError} if it does not answer, or is none
  */
 export async function openDjango (url: string, password: () => Promise<string>): Promise<DjangoSource> {
-  const { hostname, port, pathname, username, searchParams } = new URL(url)
-  const sslmode = searchParams.get('sslmode') ?? ''
   let unasked: unknown
-  const client = new pg.Client({
-    host: decodeURIComponent(hostname) || searchParams.get('host') || '127.0.0.1',
-    port: port === '' ? 5432 : Number(port),
-    database: decodeURIComponent(pathname.slice(1)),
-    user: decodeURIComponent(username),
+  const client = await connectFirst(serversOf(url, 'libpq'), {
     password: () => password().catch((error: unknown) => {
       unasked = error
       throw error
     }),
-    ssl: /^(require|verify)/.test(sslmode) && { rejectUnauthorized: sslmode !== 'require' },
     connectionTimeoutMillis: CONNECT_MS,
     application_name: 'countersign import'
-  })
-  client.on('error', () => {})   // the statement under way says so
-  await client.connect().catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
+  }).catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
   try {
     await client.query(`begin transaction isolation level repeatable read, read only; ${PLAIN.map((setting) => `set local ${setting}`).join('; ')}`)
     const { rows } = await client.query<{ missing: string }>('select name as missing from unnest($1::text[]) name where to_regclass(name) is null', [TABLES])

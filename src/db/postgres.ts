@@ -1,4 +1,5 @@
 import pg from 'pg'
+import { APPLICATION, checkTarget, connectFirst, poolInTurn, serversOf } from './connect.js'
 import { asRefusal } from './errors.js'
 import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
 import { createPrepared } from './prepared.js'
@@ -19,25 +20,31 @@ const IDLE_IN_TRANSACTION_MS = 2_000
  */
 export function openPostgres (url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS): Pool {
   const prepared = createPrepared()
-  const pool = new pg.Pool({
-    connectionString: url,
+  const { configs, address } = serversOf(url)
+  // What is decided is written: of several hosts only one that takes writes will do, whatever the address says.
+  const target = configs.length > 1 ? 'primary' : address.target
+  const pools = configs.map((config) => new pg.Pool({
+    application_name: APPLICATION,
+    ...config,
     max,
     connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    application_name: 'countersign',
     // Not a start-up parameter: pgbouncer refuses those.
     onConnect: async (client: pg.ClientBase) => {
       const ask = async (text: string) => await client.query({ text, query_timeout: connectMs } as pg.QueryConfig)
+      await checkTarget(client, target, connectMs)
       if (statementMs > 0) {
         const answers = await ask(`${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
         if (isDirect(client, answers.at(-1)!)) prepared.trust(client)
       // Through a pooler, others would be lent this connection without a time limit.
       } else if (isDirect(client, await ask(WHO_ANSWERS))) await ask(settingsFor(0, 0))
     }
-  } as pg.PoolConfig)
-  pool.on('error', report)
-  return { ...usePgPool(pool, statementMs, prepared), close: () => pool.end() }
+  } as pg.PoolConfig))
+  for (const pool of pools) pool.on('error', report)
+  const [first] = pools
+  const pool = pools.length === 1 ? first! : poolInTurn(pools)
+  return { ...usePgPool(pool, statementMs, prepared), close: async () => { await Promise.all(pools.map((one) => one.end())) } }
 }
 
 /** Nothing else ends a statement or a connection of ours, whatever a role or a database has set. PostgreSQL 17 has the last one. */
@@ -62,14 +69,13 @@ function isDirect (client: pg.ClientBase, { rows: [answer] }: pg.QueryResult): b
  * lock of migrations does, belongs to nobody.
  */
 export async function isPooled (url: string): Promise<boolean> {
-  const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: CONNECT_MS, query_timeout: STATEMENT_MS, application_name: 'countersign' })
-  client.on('error', () => {})
+  let client: pg.Client | undefined
   try {
-    await client.connect()
+    client = await connectFirst(serversOf(url), { connectionTimeoutMillis: CONNECT_MS, query_timeout: STATEMENT_MS })
     return !isDirect(client, await client.query(WHO_ANSWERS))
   } catch (error) {
     throw asRefusal(error)
   } finally {
-    await client.end().catch(() => {})
+    await client?.end().catch(() => {})
   }
 }

@@ -42,18 +42,12 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
       ),
       counters as (delete from ${table.otp_event_counter} c using gone where c.user_id = gone.user_id and gone.end_reason = 'account_deleted')
       select user_id from gone`,
-    // A pending device takes its recovery codes along. A replica of an older version confirms one without clearing its seed.
+    // A pending device takes its recovery codes along.
     devices: sql`
       with gone as (
         ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < ${ago(0)}`)} returning user_id, id
       ),
-      codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id),
-      seeds as (
-        update ${table.otp_device} set seed = null where (user_id, id) in (
-          select user_id, id from ${table.otp_device} where seed is not null and confirmed_at is not null
-          limit ${BATCH_ROWS} for update skip locked
-        )
-      )
+      codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
     ...(hasAccounts ? {} : { ended: batch(table.otp_ended_session, sql`user_id, digest`, sql`ended_at < ${ago(endedSessionDays * DAY_MS)}`) }),
     // A counter goes with the events that it numbered.

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ConfigError } from '../config.js'
@@ -20,6 +21,28 @@ export async function prepareDataDir (dataDir: string): Promise<void> {
     throw new ConfigError('DATA_DIR', `be a folder that this process may make and write (${codeOf(error)})`)
   }
 }
+
+/**
+ * The folder of the database itself, made if it is not there: for its owner alone also where DATA_DIR, which was there
+ * before, is open to others.
+ *
+ * @throws {ConfigError} if there can be no such folder
+ */
+export async function prepareDatabaseDir (dataDir: string): Promise<string> {
+  const folder = databaseDir(dataDir)
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 })
+    await chmod(folder, 0o700).catch(unless('EPERM'))
+  } catch (error) {
+    throw new ConfigError('DATA_DIR', `have a folder postgres that this process may make and write (${codeOf(error)})`)
+  }
+  return folder
+}
+
+/** Whether there is a database in DATA_DIR. */
+export const hasDatabase = (dataDir: string): boolean => existsSync(join(databaseDir(dataDir), 'PG_VERSION'))
+
+const databaseDir = (dataDir: string): string => join(dataDir, 'postgres')
 
 /** A handler that ignores one system error, and rethrows the rest. */
 export function unless (code: string): (error: unknown) => void {

@@ -43,6 +43,11 @@ export async function ringsOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config): 
   return { jwtKeys: jwtKeys ?? made.jwtKeys, sealKeys: sealKeys ?? made.sealKeys }
 }
 
+/** The keys that seal, as given or under DATA_DIR; undefined if there are none. Makes none. */
+export async function sealKeysOf ({ sealKeys, dataDir }: Config): Promise<readonly Key[] | undefined> {
+  return sealKeys ?? await loadRing(dataDir, 'seal')
+}
+
 async function loadOrCreateRing (dataDir: string, kind: KeyKind): Promise<Key[]> {
   return await loadRing(dataDir, kind) ?? await createRing(dataDir, kind)
 }

@@ -15,6 +15,12 @@ export interface ServerOptions extends ServerCredentials, Endpoint {
   db: number
 }
 
+/** A server on this machine, by the path of its Unix socket. */
+export interface SocketOptions extends ServerCredentials {
+  path: string
+  db: number
+}
+
 export interface SentinelOptions extends ServerCredentials {
   sentinels: Endpoint[]
   name: string
@@ -27,7 +33,7 @@ export interface SentinelOptions extends ServerCredentials {
 
 /** Where Redis is: one server (named or found by Sentinel), or a Cluster's first nodes. */
 export type RedisAddress =
-  | { kind: 'server', options: ServerOptions | SentinelOptions }
+  | { kind: 'server', options: ServerOptions | SocketOptions | SentinelOptions }
   | { kind: 'cluster', nodes: Endpoint[], options: ServerCredentials }
 
 /** Thrown for an address that cannot be read. The message never contains the address: it may hold a password. */
@@ -35,19 +41,22 @@ export class RedisAddressError extends Error {
   override name = 'RedisAddressError'
 }
 
-const ADDRESS = /^(rediss?)(\+sentinel|\+cluster)?:\/\/(?:([^@/]*)@)?([^@/?#]+)(?:\/([^?#]*))?$/
+const ADDRESS = /^(rediss?)(\+sentinel|\+cluster)?:\/\/(?:([^@]*)@)?([^@/?#]+)(?:\/([^?#]*))?$/
+const SOCKET = /^unix:\/\/(?:([^@/]*)@)?(\/[^?#@]*[^?#@/])(?:\?([^#]*))?$/
 const ENDPOINT = /^(?:\[([0-9a-f:.]+)\]|([^:[\]\s]+))(?::(\d{1,5}))?$/i
 const DB = /^\d{1,5}$/
 
 /**
  * Reads `redis://[user:password@]host:port[/db]`,
  * `redis+sentinel://[user:password@]h1:26379,h2:26379/<master-name>[/db]` and
- * `redis+cluster://[user:password@]h1:7000,h2:7001`; `rediss…` is the same over TLS.
+ * `redis+cluster://[user:password@]h1:7000,h2:7001`; `rediss…` is the same over TLS. And
+ * `unix://[user:password@]/path/of/the/socket[?db=1]`.
  * User, password and master's name are percent-decoded. Sentinels are asked with the servers' user and password.
  *
  * @throws RedisAddressError with one line saying what is wrong.
  */
 export function parseRedisAddress (url: string): RedisAddress {
+  if (url.startsWith('unix:')) return { kind: 'server', options: readSocket(url) }
   const parts = ADDRESS.exec(url)
   if (!parts) throw new RedisAddressError('must look like redis://user:password@host:port/db')
   const [, scheme, topology, userInfo, hosts = '', path = ''] = parts
@@ -61,6 +70,15 @@ export function parseRedisAddress (url: string): RedisAddress {
     default:
       return { kind: 'server', options: { ...readSingle(readEndpoints(hosts, 6379)), db: readDb(path), ...credentials } }
   }
+}
+
+function readSocket (url: string): SocketOptions {
+  const parts = SOCKET.exec(url)
+  if (!parts) throw new RedisAddressError('must look like unix:///path/of/the/socket?db=0')
+  const [, userInfo, path = '', query = ''] = parts
+  const { db = '', ...others } = Object.fromEntries(new URLSearchParams(query))
+  if (Object.keys(others).length > 0) throw new RedisAddressError('has a parameter other than db')
+  return { path: decode(path), db: readDb(db), ...readUserInfo(userInfo) }
 }
 
 function readSentinel (sentinels: Endpoint[], path: string, credentials: ServerCredentials): SentinelOptions {

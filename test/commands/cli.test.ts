@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { createRequire } from 'node:module'
 import t from 'tap'
+import { serviceMigrations } from '../../migrations/index.js'
 import { migrateDownCommand, migrateStatusCommand, migrateUpCommand } from '../../src/commands/migrate.js'
 import { readConfig } from '../../src/config.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -39,10 +40,13 @@ t.test('O9 config check: one line that names the variable, never its value', asy
   t.match(JSON.parse((await command(['config', 'check', '--json'], { ...settings, PORT: 'x' })).stderr), { error: { command: 'check', message: /^PORT must/ } })
 })
 
+const all = Object.keys(serviceMigrations)
+const toDo = all.map((name) => `to do: ${name}\n`).join('')
+
 t.test('migrate: status exits with 1 while there is something to do; down asks to be meant', async (t) => {
-  t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: /^to do: .*second-factor\nto do: .*accounts\n$/ })
+  t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: toDo })
   t.match(await command(['user', 'list'], { ...settings, MIGRATE: 'off' }), { code: 1, stderr: /countersign migrate up/ })
-  t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), { done: [{ direction: 'Up' }, { direction: 'Up' }] })
+  t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), { done: all.map(() => ({ direction: 'Up' })) })
   t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), { code: 0, stdout: '{"pending":[]}\n' })
   await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
   t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })

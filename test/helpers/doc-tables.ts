@@ -64,6 +64,14 @@ function codesOf ({ responses }: Operation): RefusalCode[] {
     .filter((code) => !everywhere.has(code))
 }
 
+/** `.env.example`: what stands above its first setting, and every setting of the schema. */
+export function envExample (before: string): string {
+  const [head = ''] = before.split('\n\n')
+  const entries = Object.entries<TSchema>(settings.properties).map(([name, { description, default: initial = '' }]) =>
+    `# ${description}\n# ${name}=${[initial].flat().join(',')}`)
+  return [head, ...entries].join('\n\n') + '\n'
+}
+
 function settingsTable (): string {
   return table(['setting', 'default', 'what it is'], Object.entries<TSchema>(settings.properties).map(([name, schema]) => {
     const given = [schema.default ?? []].flat().join(',')

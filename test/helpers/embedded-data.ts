@@ -2,7 +2,7 @@ import { constants, existsSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openEmbedded } from '../../src/db/embedded.js'
-import { prepareDataDir } from '../../src/embedded/data-dir.js'
+import { prepareDatabaseDir, prepareDataDir } from '../../src/embedded/data-dir.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
@@ -24,7 +24,7 @@ export async function embeddedDataDir (t: Owner): Promise<string> {
 async function make (): Promise<void> {
   const draft = await mkdtemp(`${MADE}-`)
   await prepareDataDir(draft)
-  await (await openEmbedded(join(draft, 'postgres'))).close()
+  await (await openEmbedded(await prepareDatabaseDir(draft))).close()
   // Where another file was first, that one is as good.
   await rename(draft, MADE).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error

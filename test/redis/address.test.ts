@@ -15,6 +15,9 @@ const servers = [
   ['redis+sentinel://:pw@s1:1,[::1]:2/main/3', {
     sentinels: [{ host: 's1', port: 1 }, { host: '::1', port: 2 }], name: 'main', db: 3, password: 'pw', sentinelPassword: 'pw'
   }],
+  ['redis://ada:a/b?c#d@cache', { host: 'cache', port: 6379, db: 0, username: 'ada', password: 'a/b?c#d' }],
+  ['unix:///run/redis.sock', { path: '/run/redis.sock', db: 0 }],
+  ['unix://:p%40ss@/run/with%20space/redis.sock?db=3', { path: '/run/with space/redis.sock', db: 3, password: 'p@ss' }],
   ['rediss+sentinel://ada:pw@s1/main', {
     sentinels: [{ host: 's1', port: 26379 }],
     name: 'main',
@@ -38,7 +41,7 @@ const broken = [
   '', 'localhost:6379', 'http://localhost', 'redis://', 'redis:///0', 'redis://h:0', 'redis://h:65536', 'redis://h:x', 'redis://h/x',
   'redis://h/-1', 'redis://h/0/1', 'redis://h?db=1', 'redis://h#1', 'redis://h1,h2', 'redis://::1', 'redis://[::1', 'redis://hunter2@h',
   'redis://ada:@h', 'redis://:%zz@h', 'redis://a@b:hunter2@h', 'redis+sentinel://s1', 'redis+sentinel://s1/', 'redis+sentinel://s1/m/0/x',
-  'redis+sentinel://s1,/m', 'redis+cluster://h1/1', 'redis+other://h1', 'redis+cluster+sentinel://h1'
+  'redis+sentinel://s1,/m', 'redis+cluster://h1/1', 'redis+other://h1', 'unix:', 'unix://', 'unix:///', 'unix://run/redis.sock', 'unix:///run/redis.sock?db=x', 'unix:///r?password=hunter2', 'unix:///r#hunter2', 'redis+cluster+sentinel://h1'
 ]
 
 t.test('one server, or the one that Sentinels name', async (t) => {

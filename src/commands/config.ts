@@ -1,0 +1,25 @@
+import { readProcess } from '../config.js'
+import { isMisread } from '../core/totp.js'
+import { storeOf, trialNotice } from '../store.js'
+import { printable, type Io } from './io.js'
+
+/** Reads the configuration as the server does. Warnings are no failure. */
+export function checkConfigCommand (io: Io, env: NodeJS.ProcessEnv, folder: string): void {
+  const { config, notes } = readProcess(env, folder)
+  const store = storeOf(config)
+  const trial = trialNotice(store)
+  const warnings = [
+    ...notes.filter(({ level }) => level === 'warn').map(({ text }) => text),
+    ...(trial === undefined ? [] : [trial]),
+    ...(isMisread(config.otpIssuer) ? [MISREAD] : [])
+  ]
+  const remarks = notes.filter(({ level }) => level === 'info').map(({ text }) => text)
+  io.print({ ok: true, store: store.kind, storeName: store.name, remarks, warnings }, [
+    'The configuration is sound.',
+    `store: ${printable(store.name)}`,
+    ...remarks,
+    ...warnings.map((warning) => `warning: ${warning}`)
+  ])
+}
+
+const MISREAD = 'OTP_ISSUER has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)'

@@ -1,0 +1,144 @@
+import pg from 'pg'
+import { parsePostgresAddress, PostgresAddressError, type PostgresAddress } from './address.js'
+import type { PgPool } from './pool.js'
+
+/** The parameters that pg takes from an address as they are. */
+const TAKEN = ['application_name', 'fallback_application_name', 'client_encoding', 'options', 'replication', 'sslnegotiation',
+  'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'] as const
+/** From those pg makes its settings of TLS. */
+const OF_TLS = ['ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat']
+
+/** Shown in pg_stat_activity, unless the address says otherwise. */
+export const APPLICATION = 'countersign'
+const OF_THIS_KIND = { primary: 'f', standby: 't' } as const
+/** PostgreSQL's own code for a write to a server that takes none. */
+const READ_ONLY = '25006'
+
+export interface Servers {
+  address: PostgresAddress
+  /** For each host in turn. */
+  configs: pg.ClientConfig[]
+}
+
+/**
+ * pg's configuration for each host of an address. This is the one place where addresses are turned into connections.
+ *
+ * @param tls whose reading of `sslmode` counts: pg takes `require` for `verify-full`; libpq, and so psql, looks at no certificate then
+ * @throws {PostgresAddressError}
+ */
+export function serversOf (url: string, tls: 'pg' | 'libpq' = 'pg'): Servers {
+  const address = parsePostgresAddress(url)
+  const { hosts, user, password, database, parameters } = address
+  const taken = Object.fromEntries(TAKEN.filter((name) => parameters[name] !== undefined).map((name) => [name, parameters[name]]))
+  const ssl = tlsOf(parameters, tls)
+  return {
+    address,
+    configs: hosts.map(({ host, port }) => ({
+      ...taken,
+      ...(ssl === undefined ? {} : { ssl }),
+      ...given({ host, user, password, database }),
+      ...(port === undefined ? {} : { port })
+    }))
+  }
+}
+
+/** The message of what is wrong with an address, its certificates included; undefined if it can be used. */
+export function serversFault (url: string): string | undefined {
+  try {
+    serversOf(url)
+    return undefined
+  } catch (error) {
+    if (error instanceof PostgresAddressError) return error.message
+    throw error
+  }
+}
+
+/**
+ * A connection to the first host that answers and is of the kind that the address asks for.
+ *
+ * @param more settings of the caller
+ */
+export async function connectFirst ({ address, configs }: Servers, more: pg.ClientConfig): Promise<pg.Client> {
+  for (const [i, config] of configs.entries()) {
+    const client = new pg.Client({ application_name: APPLICATION, ...config, ...more })
+    client.on('error', () => {})   // the statement under way says so
+    try {
+      await client.connect()
+      await checkTarget(client, address.target)
+      return client
+    } catch (error) {
+      await client.end().catch(() => {})
+      if (i === configs.length - 1 || isRefused(error)) throw error
+    }
+  }
+  throw new Error('unreachable: an address has a host')
+}
+
+/**
+ * Asks whether the server is a standby. Settings by which a primary would take no writes are ours to set.
+ *
+ * @throws as PostgreSQL does for a write, if the server is of the other kind
+ */
+export async function checkTarget (client: pg.ClientBase, target: PostgresAddress['target'], queryMs = 1_000): Promise<void> {
+  if (target === 'any') return
+  const text = 'select pg_is_in_recovery()::text as recovers'
+  const { rows: [answer] } = await client.query<{ recovers: string }>({ text, query_timeout: queryMs } as pg.QueryConfig)
+  if (answer!.recovers.startsWith(OF_THIS_KIND[target])) return
+  throw Object.assign(new Error(target === 'primary' ? 'this server takes no writes' : 'this server is no standby'), { code: READ_ONLY })
+}
+
+/** A pool over a pool for each host: connections come from the host that gave the last one, else from the next. */
+export function poolInTurn (pools: readonly PgPool[]): PgPool {
+  let current = 0
+  const sum = (name: 'totalCount' | 'idleCount' | 'waitingCount') => pools.reduce((total, pool) => total + pool[name], 0)
+  return {
+    async connect () {
+      const first = current
+      for (let tried = 0; ; tried++) {
+        const at = (first + tried) % pools.length
+        try {
+          const client = await pools[at]!.connect()
+          current = at
+          return client
+        } catch (error) {
+          if (tried === pools.length - 1 || isRefused(error) || isCrowded(error)) throw error
+        }
+      }
+    },
+    get totalCount () { return sum('totalCount') },
+    get idleCount () { return sum('idleCount') },
+    get waitingCount () { return sum('waitingCount') }
+  }
+}
+
+/** The server was reached and lets us in nowhere (a wrong password, no such database): as in libpq, other hosts are not asked. */
+function isRefused (error: unknown): boolean {
+  return /^(28|3D)/.test(String((error as { code?: unknown }).code))
+}
+
+/** The host is there, and all of its connections are lent out. */
+function isCrowded (error: unknown): boolean {
+  return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
+}
+
+/** pg reads its own default or environment where a setting is absent. */
+function given (settings: Record<string, string>): pg.ClientConfig {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== ''))
+}
+
+/** @throws {PostgresAddressError} */
+function tlsOf (parameters: Readonly<Record<string, string>>, whose: 'pg' | 'libpq'): NonNullable<pg.ClientConfig['ssl']> | undefined {
+  const query = new URLSearchParams(Object.entries(parameters).filter(([name]) => OF_TLS.includes(name)))
+  if (query.size === 0) return undefined
+  if (whose === 'libpq') {
+    // They fall back to a connection without TLS, which pg cannot.
+    if (/^(allow|prefer)$/.test(query.get('sslmode') ?? '')) return false
+    query.set('uselibpqcompat', 'true')
+  }
+  try {
+    return (new pg.Client({ connectionString: `postgres://host/?${query}` }) as pg.Client & { ssl: boolean | object }).ssl
+  } catch (error) {
+    const { code = 'not understood' } = error as NodeJS.ErrnoException
+    throw new PostgresAddressError(`have parameters of TLS that pg takes, and certificates that this process may read (${code})`)
+  }
+}
