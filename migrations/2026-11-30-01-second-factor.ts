@@ -23,9 +23,20 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('otp_ended_session_pk', ['user_id', 'digest'])
     .execute()
   await db.schema.createIndex('otp_ended_session_at').on('otp_ended_session').column('ended_at').execute()
+
+  // Wrong passwords that a host refused, by user and network.
+  await db.schema.createTable('otp_password_budget')
+    .addColumn('user_id', 'text', (c) => c.notNull())
+    .addColumn('network', 'text', (c) => c.notNull())
+    .addColumn('window_started_at', 'timestamptz', (c) => c.notNull())
+    .addColumn('spent', 'integer', (c) => c.notNull())
+    .addPrimaryKeyConstraint('otp_password_budget_pk', ['user_id', 'network'])
+    .execute()
+  await db.schema.createIndex('otp_password_budget_window').on('otp_password_budget').column('window_started_at').execute()
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {
+  await db.schema.dropTable('otp_password_budget').execute()
   await db.schema.dropTable('otp_ended_session').execute()
   await db.schema.alterTable('otp_session').dropColumn('auth_claimed_at').execute()
   await db.schema.dropTable('otp_event_counter').execute()

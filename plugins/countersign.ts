@@ -7,6 +7,8 @@ import totpRoutes from '../routes/totp/index.js'
 import { tellHost } from '../src/attach/end-sessions.js'
 import { createGuards, type Check, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
 import { handOver } from '../src/attach/hand-over.js'
+import { checkedLabel, checkedPassword } from '../src/attach/host-answers.js'
+import { requireId } from '../src/attach/ids.js'
 import { keepInside } from '../src/attach/inside.js'
 import { migrate, migrationSql, tablesVersion } from '../src/attach/migrations.js'
 import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
@@ -20,6 +22,7 @@ import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
 import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
+import { forget } from '../src/flows/forget.js'
 import { createLocks } from '../src/flows/locks.js'
 import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
@@ -48,6 +51,14 @@ export interface Countersign {
    * @param by who decided it, and why: it stands in the user's events
    */
   reset (userId: string, by: { actorId: string, reason: string }): Promise<void>
+  /**
+   * Deletes everything of a user whose account is deleted at the host, and ends every session. From then on a session is
+   * refused whose proof is older, or of unknown age: the id may be given to another user. Resolves within a second, when
+   * that user may log in.
+   *
+   * @throws {Error} if it is no id
+   */
+  forget (userId: string): Promise<void>
   /** Hears at once what it would hear within a quarter of a second: which sessions ended elsewhere, and what time it is in PostgreSQL. */
   catchUp (): Promise<void>
 }
@@ -134,6 +145,10 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
       await resetFactors(deps, userId, by)
       host.end(userId, null)
     },
+    async forget (userId) {
+      requireId(userId, 'forget() must take "userId"')
+      await forget(deps, userId, () => host.end(userId, null))
+    },
     async catchUp () { await sessions.poll() }
   }
   app.decorate(decorators.countersign, shown)
@@ -145,6 +160,10 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     await scope.register(jsonOnly)
     await scope.register(totpRoutes, {
       ...pick(options),
+      label: checkedLabel(options.label, (error) => app.log.error({ err: error }, 'label')),
+      ...(options.checkPassword === undefined
+        ? {}
+        : { checkPassword: checkedPassword(options.checkPassword, { db, originOf, sessionIdOf: (request) => standingOf(request).sessionId }) }),
       deps,
       session,
       verified: otpVerified,
@@ -193,10 +212,8 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
 }
 
 /** What the routes take as it was handed in; what was not, is not there. */
-function pick ({ label, checkPassword, security, deprecatedGets, limit }: CheckedOptions) {
+function pick ({ security, deprecatedGets, limit }: CheckedOptions) {
   return {
-    label,
-    ...(checkPassword === undefined ? {} : { checkPassword }),
     ...(security === undefined ? {} : { security }),
     ...(deprecatedGets === undefined ? {} : { deprecatedGets }),
     ...(limit === undefined ? {} : { limit })

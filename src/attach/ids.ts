@@ -9,7 +9,7 @@ const NOT_KEPT = /[\0\p{Cs}]/u
  * @param from what answered it, and by which name, as the error says it
  * @throws {Error}
  */
-export function requireId (id: unknown, from: `${string}() must answer "${string}"`): asserts id is string {
+export function requireId (id: unknown, from: `${string}() must ${'answer' | 'take'} "${string}"`): asserts id is string {
   const isSound = typeof id === 'string' && id !== '' && Buffer.byteLength(id) <= MOST_BYTES && !NOT_KEPT.test(id)
   if (!isSound) throw new Error(`countersign: ${from} as 1 to ${MOST_BYTES} bytes of text`)
 }

@@ -70,8 +70,12 @@ export interface CountersignOptions {
   identify: (request: FastifyRequest) => Identity | null | Promise<Identity | null>
   /** What the authenticator app shows beside the issuer. */
   label: (userId: string) => string | Promise<string>
-  /** Whether the password that came with `create` is right; throws if not. Without it, `create` takes none. */
-  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
+  /**
+   * Whether the password that came with `create` is right; answers false or throws an error with a 4xx status if not. At most
+   * ten wrong ones for a user and network in 15 minutes, and a hundred for a user in an hour; an error with a 5xx status costs none.
+   * Without it, `create` takes no password.
+   */
+  checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void | boolean>
   /** Moves the host to the new session, and says what the client gets for it. Called after the code was used up. */
   complete: (request: FastifyRequest, reply: FastifyReply, session: ProvenSession) => Completion | Promise<Completion>
   /** The host cannot move: the asking session itself becomes verified, and so does any copy of it that somebody made before. */

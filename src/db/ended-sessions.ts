@@ -18,6 +18,13 @@ export const isForgotten = ({ table }: Db, userId: string, authTime: number | nu
   select from ${table.otp_ended_session} e
   where e.user_id = ${userId} and e.digest = ${FORGOTTEN} and e.ended_at > to_timestamp(${authTime ?? 0}::float8))`
 
+/** The part of a statement that marks the user as forgotten, beside `now`: returns `ended_at`, at the end of this second. */
+export const markForgotten = ({ table }: Db, userId: string) => sql`
+  insert into ${table.otp_ended_session} as e (user_id, digest, ended_at)
+  select ${userId}, ${FORGOTTEN}, date_trunc('second', now.at) + interval '1 second' from now
+  on conflict (user_id, digest) do update set ended_at = greatest(e.ended_at, excluded.ended_at)
+  returning ended_at`
+
 /** The part of a statement that keeps the digests of sessions as they are deleted. @param removed CTE of their rows */
 export const keptDigests = ({ table }: Db, removed: RawBuilder<unknown>) => sql`
   insert into ${table.otp_ended_session} (user_id, digest, ended_at)

@@ -27,6 +27,9 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
   const ago = (ms: number) => sql`${timeOf(now.getTime() - ms)}`
   /** A host dated its proof ahead of the clock. Without the row it would be seen for the first time again. */
   const isAwaited = sql`coalesce(ended_at is null and auth_claimed_at > ${ago(0)} and expires_at > ${ago(endedSessionDays * DAY_MS)}, false)`
+  /** At a host the id of a forgotten user may be another user's by now. */
+  const isUnused = sql`not exists (select from ${table.otp_device} d where d.user_id = u.user_id)
+    and not exists (select from ${table.otp_session} s where s.user_id = u.user_id and s.ended_at is null)`
   return {
     // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
     sessions: sql`
@@ -35,12 +38,20 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
         returning user_id, id, ended_at, end_reason
       ),
       ${hasAccounts ? sql`` : sql`digests as (${keptDigests(tx, sql`gone`)}),`}
-      locks as (delete from ${table.otp_user} u using gone where u.user_id = gone.user_id and gone.end_reason = 'account_deleted'),
+      locks as (
+        delete from ${table.otp_user} u using gone
+        where u.user_id = gone.user_id and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and ${isUnused}))
+      ),
       told as (
         delete from ${table.otp_event} e using gone
-        where e.user_id = gone.user_id and gone.end_reason = 'account_deleted' and e.kind <> 'account_deleted' and e.notify_after is null
+        where e.user_id = gone.user_id and e.kind <> 'account_deleted' and e.notify_after is null
+          and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and e.session_id = gone.id))
       ),
-      counters as (delete from ${table.otp_event_counter} c using gone where c.user_id = gone.user_id and gone.end_reason = 'account_deleted')
+      counters as (
+        delete from ${table.otp_event_counter} c using gone
+        where c.user_id = gone.user_id
+          and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and c.since < ${ago(COUNTER_HOURS * HOUR_MS)}))
+      )
       select user_id from gone`,
     // A pending device takes its recovery codes along.
     devices: sql`
@@ -49,7 +60,6 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
       ),
       codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
       select user_id from gone`,
-    ...(hasAccounts ? {} : { ended: batch(table.otp_ended_session, sql`user_id, digest`, sql`ended_at < ${ago(endedSessionDays * DAY_MS)}`) }),
     // A counter goes with the events that it numbered.
     events: sql`
       with gone as (
@@ -65,7 +75,10 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
           budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`),
           networks: batch(table.account_network, sql`user_id, network`, sql`last_login_at < ${ago(KNOWN_NETWORK_DAYS * DAY_MS)}`)
         }
-      : {})
+      : {
+          ended: batch(table.otp_ended_session, sql`user_id, digest`, sql`ended_at < ${ago(endedSessionDays * DAY_MS)}`),
+          budgets: batch(table.otp_password_budget, sql`user_id, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`)
+        })
   }
 }
 

@@ -87,6 +87,14 @@ export interface OtpEndedSessionTable {
   ended_at: Date
 }
 
+/** Guesses at passwords that a host checks, by user and network; `*` is all networks together. */
+export interface OtpPasswordBudgetTable {
+  user_id: string
+  network: string
+  window_started_at: Date
+  spent: number
+}
+
 export interface OtpEventTable {
   user_id: string
   at: Date
@@ -191,6 +199,7 @@ export interface Tables {
   otp_recovery_code: OtpRecoveryCodeTable
   otp_session: OtpSessionTable
   otp_ended_session: OtpEndedSessionTable
+  otp_password_budget: OtpPasswordBudgetTable
   otp_event: OtpEventTable
   otp_event_counter: OtpEventCounterTable
   otp_key: OtpKeyTable
@@ -203,7 +212,7 @@ export interface Tables {
 }
 
 const tableNames = [
-  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event', 'otp_event_counter', 'otp_key',
+  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_password_budget', 'otp_event', 'otp_event_counter', 'otp_key',
   'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 
