@@ -34,9 +34,12 @@ async function fileOf (t: Owner, text: string, name = 'secret'): Promise<string>
 }
 
 t.test('each secret may be in a file', async (t) => {
-  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, WEBHOOK_URL: 'https://hooks.example.org/hunter2', WEBHOOK_KEYS: ring('w') }
-  t.strictSame(Object.keys(secrets).sort(), Object.entries(settings.properties).filter(([, schema]) => 'mayBeInFile' in schema).map(([name]) => name).sort())
-  const inFiles = Object.fromEntries(await Promise.all(Object.entries(secrets).map(async ([name, value]) => [`${name}_FILE`, await fileOf(t, `${value}\n`)] as const)))
+  const webhook = { WEBHOOK_URL: 'https://hooks.example.org/hunter2', WEBHOOK_KEYS: ring('w') }
+  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, ...webhook }
+  const marked = Object.entries(settings.properties).filter(([, schema]) => 'mayBeInFile' in schema).map(([name]) => name)
+  t.strictSame(Object.keys(secrets).sort(), marked.sort())
+  const written = Object.entries(secrets).map(async ([name, value]) => [`${name}_FILE`, await fileOf(t, `${value}\n`)] as const)
+  const inFiles = Object.fromEntries(await Promise.all(written))
   t.strictSame({ ...readConfig(inFiles) }, { ...readConfig(secrets) })
   for (const [name, value] of Object.entries(secrets)) {
     const others = { ...secrets, [name]: '' }
@@ -57,7 +60,8 @@ t.test('each secret may be in a file', async (t) => {
 t.test('.env says what the environment does not', async (t) => {
   const folder = await temporaryFolder(t)
   t.strictSame(readProcess({}, folder).notes, [], 'there is none')
-  await writeFile(join(folder, '.env'), `PORT=81\nHOST="0.0.0.0" # all\nexport LOG_LEVEL='warn'\n\nDATABASE_URL=${URL_}\nPGPASSWORD=x\nJWT_KEYS=${keys.JWT_KEYS}\nSEAL_KEYS=${keys.SEAL_KEYS}\n`)
+  const own = `DATABASE_URL=${URL_}\nJWT_KEYS=${keys.JWT_KEYS}\nSEAL_KEYS=${keys.SEAL_KEYS}\n`
+  await writeFile(join(folder, '.env'), `PORT=81\nHOST="0.0.0.0" # all\nexport LOG_LEVEL='warn'\n\nPGPASSWORD=x\n${own}`)
   const env: NodeJS.ProcessEnv = { PORT: '82', HOST: '' }
   const { config, notes } = readProcess(env, folder)
   t.match(config, { port: 82, host: '127.0.0.1', logLevel: 'warn', databaseUrl: URL_ })
@@ -66,7 +70,8 @@ t.test('.env says what the environment does not', async (t) => {
   t.notMatch(JSON.stringify(notes), /hunter2/)
 
   const file = await fileOf(t, 'postgres://other/app')
-  t.equal(readProcess({ DATABASE_URL_FILE: file }, folder).config.databaseUrl, 'postgres://other/app', 'the file that the environment names goes before')
+  const named = readProcess({ DATABASE_URL_FILE: file }, folder).config
+  t.equal(named.databaseUrl, 'postgres://other/app', 'the file that the environment names goes before')
   t.equal(readProcess({ DATABASE_URL: '' }, folder).config.databaseUrl, undefined, 'empty in the environment is said, too')
   await writeFile(join(folder, '.env'), `DATABASE_URL_FILE=${file}\n`)
   t.equal(readProcess({ DATABASE_URL: 'postgres://own/app', ...keys }, folder).config.databaseUrl, 'postgres://own/app')
@@ -80,8 +85,10 @@ t.test('.env says what the environment does not', async (t) => {
 
 t.test('a name one edit away from ours is noted, and never its value', async (t) => {
   for (const [given, meant] of [
-    ['REDIS_URI', 'REDIS_URL'], ['REDISURL', 'REDIS_URL'], ['REDIS_URL_', 'REDIS_URL'], ['JWT_KEY', 'JWT_KEYS'], ['SEAL_KESY', 'SEAL_KEYS'], ['SEAL_KEYS_FIEL', 'SEAL_KEYS_FILE'],
-    ['OTP_POLCY', 'OTP_POLICY'], ['otp_policy', 'OTP_POLICY'], ['Otp_Polcy', 'OTP_POLICY'], ['TRUSTED_PROXY_S', ''], ['TRUSTED_PROXYES', 'TRUSTED_PROXIES'], ['MIGRATES', 'MIGRATE'], ['ISSUER', '']
+    ['REDIS_URI', 'REDIS_URL'], ['REDISURL', 'REDIS_URL'], ['REDIS_URL_', 'REDIS_URL'], ['JWT_KEY', 'JWT_KEYS'],
+    ['SEAL_KESY', 'SEAL_KEYS'], ['SEAL_KEYS_FIEL', 'SEAL_KEYS_FILE'],
+    ['OTP_POLCY', 'OTP_POLICY'], ['otp_policy', 'OTP_POLICY'], ['Otp_Polcy', 'OTP_POLICY'], ['TRUSTED_PROXY_S', ''],
+    ['TRUSTED_PROXYES', 'TRUSTED_PROXIES'], ['MIGRATES', 'MIGRATE'], ['ISSUER', '']
   ] as const) {
     const notes = notesOf({ [given]: 'hunter2' })
     t.match(notes, meant === '' ? [] : [{ level: 'warn', text: `${given} is ignored: is ${meant} meant?` }], given)
@@ -92,7 +99,10 @@ t.test('a name one edit away from ours is noted, and never its value', async (t)
 })
 
 t.test('where the embedded database would start because of it, such a name is refused', async (t) => {
-  for (const given of ['DATABSE_URL', 'DATABASE_URI', 'DATABASE_URLS', 'DATABASEURL', 'DATABASE_ULR', 'ATABASE_URL', 'database_url', 'DATABASE-URL', 'DATABASE_URL_FIL', 'DATABASE_URL_FILES', 'DATABASE_URLFILE']) {
+  for (const given of [
+    'DATABSE_URL', 'DATABASE_URI', 'DATABASE_URLS', 'DATABASEURL', 'DATABASE_ULR', 'ATABASE_URL', 'database_url', 'DATABASE-URL',
+    'DATABASE_URL_FIL', 'DATABASE_URL_FILES', 'DATABASE_URLFILE'
+  ]) {
     const { variable, message } = refusal({ [given]: URL_ })
     t.match(variable, /^DATABASE_URL(_FILE)?$/, given)
     t.match(message, given)
@@ -116,7 +126,8 @@ t.test('the store is named without user and password', async (t) => {
   t.match(storeOf({ databaseUrl: undefined, dataDir: '/data' }), { kind: 'embedded', name: 'embedded database in /data/postgres' })
   t.match(trialNotice(storeOf({ databaseUrl: undefined, dataDir: 'x' })), /Trial mode/)
   for (const [databaseUrl, name] of [
-    [URL_, 'PostgreSQL at db.example/app'], ['postgres://u:hunter2@h1:1,[::1]:2/app', 'PostgreSQL at h1:1,[::1]:2/app'], ['postgres://u:hunter2@/app?host=/run/postgresql', 'PostgreSQL at /run/postgresql/app']
+    [URL_, 'PostgreSQL at db.example/app'], ['postgres://u:hunter2@h1:1,[::1]:2/app', 'PostgreSQL at h1:1,[::1]:2/app'],
+    ['postgres://u:hunter2@/app?host=/run/postgresql', 'PostgreSQL at /run/postgresql/app']
   ] as const) {
     const store = storeOf({ databaseUrl, dataDir: 'x' })
     t.strictSame(store, { kind: 'postgres', name })

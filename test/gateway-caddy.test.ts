@@ -25,7 +25,8 @@ function asInLaterReleases (site: string): string {
     const value = `{http.reverse_proxy.header.${name}}`
     return [`@copied${i} not vars ${value} ""`, `request_header @copied${i} ${name} ${value}`]
   })
-  const steps = ['method GET', `rewrite ${uri}`, 'header_up X-Forwarded-Method {method}', 'header_up X-Forwarded-Uri {uri}', '@good status 2xx', 'handle_response @good {', ...copies, '}']
+  const forwarded = ['header_up X-Forwarded-Method {method}', 'header_up X-Forwarded-Uri {uri}']
+  const steps = ['method GET', `rewrite ${uri}`, ...forwarded, '@good status 2xx', 'handle_response @good {', ...copies, '}']
   return site.replace(/^[ \t]*forward_auth [^}]*\}/m, `${indent}reverse_proxy ${backEnd} {\n${steps.join('\n')}\n}`)
 }
 
@@ -37,7 +38,9 @@ const backEnd = await listener(t, (_incoming, reply) => { reply.end('invoices') 
 /** The page's Caddy before the back end. @returns its port */
 async function gateway (t: Owner, site: string, guard: number): Promise<number> {
   const port = await freePort()
-  const text = site.replace(':80 {', `:${port} {\n\tbind 127.0.0.1`).replace('127.0.0.1:3000', `127.0.0.1:${guard}`).replace('127.0.0.1:8000', `127.0.0.1:${backEnd.port}`)
+  const text = site.replace(':80 {', `:${port} {\n\tbind 127.0.0.1`)
+    .replace('127.0.0.1:3000', `127.0.0.1:${guard}`)
+    .replace('127.0.0.1:8000', `127.0.0.1:${backEnd.port}`)
   await startCaddy(t, caddy, text, port)
   return port
 }
@@ -49,18 +52,23 @@ const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 
 /** What a client may send under our names, and under those that CGI and WSGI take for the same. */
-const forged = ['X-User-Id: root', 'x-session-id: root', 'X-OTP-DEVICE-ID: recovery', 'X-Otp-Verified: true', 'X_User_Id: root', 'X-User_Id: root', 'X_Otp_Verified: true', 'X-Otp_Verified: true', 'x_otp-device_id: recovery']
+const forged = [
+  'X-User-Id: root', 'x-session-id: root', 'X-OTP-DEVICE-ID: recovery', 'X-Otp-Verified: true',
+  'X_User_Id: root', 'X-User_Id: root', 'X_Otp_Verified: true', 'X-Otp_Verified: true', 'x_otp-device_id: recovery'
+]
 
 for (const [release, site] of [['as it stands', block], ['with the steps of later releases', asInLaterReleases(block)]] as const) {
   t.test(`the back end learns of the user from us alone: ${release}`, async (t) => {
     const port = await gateway(t, site, countersign)
     for (const [person, device] of [[owner, owner.deviceId], [optional, undefined]] as const) {
       for (const path of ['/', '/invoices/2?page=2&maxage=0&required', '/a%2Fb?x=%26']) {
-        const bytes = `POST ${path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${person.access}\r\n${forged.join('\r\n')}\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi`
+        const headerLines = ['Host: x', `Authorization: Bearer ${person.access}`, ...forged, 'Content-Length: 2', 'Connection: close']
+        const bytes = `POST ${path} HTTP/1.1\r\n${headerLines.join('\r\n')}\r\n\r\nhi`
         t.equal((await rawRequest(port, bytes)).statusCode, 200, path)
         const { method, url, body, headers } = backEnd.seen.at(-1)!
         t.match({ method, url, body }, { method: 'POST', url: path, body: 'hi' })
-        t.match(headers, { 'x-user-id': person.claims()['sub'], 'x-session-id': person.claims()['sid'], 'x-otp-verified': String(device !== undefined) })
+        const { sub, sid } = person.claims()
+        t.match(headers, { 'x-user-id': sub, 'x-session-id': sid, 'x-otp-verified': String(device !== undefined) })
         t.equal(headers['x-otp-device-id'] || undefined, device ?? undefined, path)
         t.equal(headers.authorization, undefined)
         t.notMatch(Object.keys(headers).join(' '), '_')
@@ -72,7 +80,8 @@ for (const [release, site] of [['as it stands', block], ['with the steps of late
   t.test(`a refusal comes out as it is, and nothing reaches the back end: ${release}`, async (t) => {
     const base = `http://127.0.0.1:${await gateway(t, site, countersign)}`
     const reached = backEnd.seen.length
-    for (const [access, status, code] of [[null, 401, 'TOKEN_INVALID'], ['nonsense', 401, 'TOKEN_INVALID'], [unverified.access, 403, 'OTP_REQUIRED']] as const) {
+    const refusals = [[null, 401, 'TOKEN_INVALID'], ['nonsense', 401, 'TOKEN_INVALID'], [unverified.access, 403, 'OTP_REQUIRED']] as const
+    for (const [access, status, code] of refusals) {
       for (const [method, path] of [['GET', '/'], ['POST', '/session'], ['DELETE', '/x?required=false']] as const) {
         const answer = await call(base, method, path, { access })
         t.match(answer.json(), { statusCode: status, code }, `${method} ${path}`)

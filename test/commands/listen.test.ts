@@ -17,6 +17,7 @@ import type { Owner } from '../helpers/teardown.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 import { until } from '../helpers/wait.js'
 
+const PATHS = ['/docs', '/openapi.json', '/metrics', '/livez']
 const placeOf = (host: string): Place => ({ host, port: 1, hostVariable: 'HOST', portVariable: 'PORT' })
 
 async function statusOf (socketPath: string, path = '/'): Promise<number> {
@@ -76,23 +77,30 @@ t.test('the service and its metrics on sockets; metrics and pages can be switche
     await listen(service, placeOf(host))
     await listen(ops, { ...placeOf(opsHost), hostVariable: 'OPS_HOST' })
     service.leaveAtOnce()
-    for (const [socket, paths] of [[host, ['/docs', '/openapi.json', '/metrics', '/livez']], [opsHost, ['/docs', '/metrics', '/livez']]] as const) {
-      seen.push(...await Promise.all(paths.map(async (path) => `${socket === host ? 'app' : 'ops'} ${path} ${await statusOf(socket, path)}`)))
+    for (const [name, socket] of [['app', host], ['ops', opsHost]] as const) {
+      seen.push(...await Promise.all(PATHS.map(async (path) => `${name} ${path} ${await statusOf(socket, path)}`)))
     }
     await service.close()
   }
   const seen: string[] = []
   await serve({})
-  t.strictSame(seen.splice(0), ['app /docs 200', 'app /openapi.json 200', 'app /metrics 404', 'app /livez 200', 'ops /docs 404', 'ops /metrics 200', 'ops /livez 200'])
+  t.strictSame(seen.splice(0), [
+    'app /docs 200', 'app /openapi.json 200', 'app /metrics 404', 'app /livez 200',
+    'ops /docs 404', 'ops /openapi.json 404', 'ops /metrics 200', 'ops /livez 200'
+  ])
   await serve({ METRICS: 'off', DOCS: 'off' })
-  t.strictSame(seen.splice(0), ['app /docs 404', 'app /openapi.json 404', 'app /metrics 404', 'app /livez 200', 'ops /docs 404', 'ops /metrics 404', 'ops /livez 200'])
+  t.strictSame(seen.splice(0), [
+    'app /docs 404', 'app /openapi.json 404', 'app /metrics 404', 'app /livez 200',
+    'ops /docs 404', 'ops /openapi.json 404', 'ops /metrics 404', 'ops /livez 200'
+  ])
 })
 
 const redisServer = findProgram('redis-server')
 t.test('Redis on a Unix socket', { skip: redisServer === undefined && 'needs redis-server' }, async (t) => {
   const folder = await temporaryFolder(t)
   const path = join(folder, 'r s.sock')
-  const server = spawn(redisServer!, ['--port', '0', '--unixsocket', path, '--save', '', '--requirepass', 'a/b#c', '--dir', folder], { stdio: 'ignore' })
+  const args = ['--port', '0', '--unixsocket', path, '--save', '', '--requirepass', 'a/b#c', '--dir', folder]
+  const server = spawn(redisServer!, args, { stdio: 'ignore' })
   const exited = once(server, 'close')
   t.teardown(async () => {
     server.kill('SIGKILL')

@@ -5,7 +5,8 @@ type Parts = Partial<Omit<ReturnType<typeof parsePostgresAddress>, 'hosts'>> & {
 
 /** As pg-connection-string 2.14 and libpq 15 read them, where at least one of them does. */
 const addresses: ReadonlyArray<readonly [url: string, parts: Parts]> = [
-  ['postgres://ada:pa55@db.example:5433/app', { hosts: [['db.example', 5433]], user: 'ada', password: 'pa55', database: 'app', target: 'any' }],
+  ['postgres://ada:pa55@db.example:5433/app',
+    { hosts: [['db.example', 5433]], user: 'ada', password: 'pa55', database: 'app', target: 'any' }],
   ['postgresql://db.example', { hosts: [['db.example']], user: '', password: '', database: '' }],
   ['postgres:///app', { hosts: [['']], database: 'app' }],
   ['postgres://u@/db?host=/run/postgresql', { hosts: [['/run/postgresql']], user: 'u', database: 'db' }],
@@ -31,7 +32,8 @@ const addresses: ReadonlyArray<readonly [url: string, parts: Parts]> = [
   ['postgres://u:/w@h/db', { password: '/w', hosts: [['h']] }],
   ['postgres://u:p?w@h:1/db', { password: 'p?w', hosts: [['h', 1]] }],
   ['postgres://u:12?34@h/db', { password: '12?34', hosts: [['h']] }],
-  ['postgres://u:a/b?c#d=e@h:5433/db?sslmode=disable', { password: 'a/b?c#d=e', hosts: [['h', 5433]], database: 'db', parameters: { sslmode: 'disable' } }],
+  ['postgres://u:a/b?c#d=e@h:5433/db?sslmode=disable',
+    { password: 'a/b?c#d=e', hosts: [['h', 5433]], database: 'db', parameters: { sslmode: 'disable' } }],
   ['postgres://u:a#b@c@h/db', { password: 'a#b@c', hosts: [['h']] }],
   ['postgres://u:p@w@h/db', { password: 'p@w', hosts: [['h']] }],
   ['postgres://u:a:b@h/db', { user: 'u', password: 'a:b' }],
@@ -43,7 +45,8 @@ const addresses: ReadonlyArray<readonly [url: string, parts: Parts]> = [
 
   // Several hosts.
   ['postgres://h1,h2/db', { hosts: [['h1'], ['h2']], database: 'db', target: 'primary' }],
-  ['postgres://u:p@h1:1,h2:2,h3/db?target_session_attrs=read-write', { hosts: [['h1', 1], ['h2', 2], ['h3']], user: 'u', target: 'primary' }],
+  ['postgres://u:p@h1:1,h2:2,h3/db?target_session_attrs=read-write',
+    { hosts: [['h1', 1], ['h2', 2], ['h3']], user: 'u', target: 'primary' }],
   ['postgres://u:p#w@[::1]:5,[::2]/db', { hosts: [['::1', 5], ['::2']], password: 'p#w' }],
   ['postgres://u@/db?host=h1,h2&port=1,2', { hosts: [['h1', 1], ['h2', 2]] }],
   ['postgres://u@/db?host=h1,/run/x&port=7', { hosts: [['h1', 7], ['/run/x', 7]] }],
@@ -63,9 +66,12 @@ t.test('what pg and libpq take is taken, as they mean it', async (t) => {
 
 t.test('what cannot be read is refused with its reason, which shows nothing of it', async (t) => {
   for (const [url, reason] of [
-    ['', /postgres:\/\//], ['mysql://hunter2@h/d', /postgres:\/\//], ['h:5432', /postgres:\/\//], ['postgres:h', /postgres:\/\//], ['host=h dbname=d', /postgres:\/\//], ['postgres://h\n', /postgres:\/\//],
-    ['postgres://h:x/d', /ports/], ['postgres://h:0/d', /ports/], ['postgres://h:70000/d', /ports/], ['postgres://h:1:2/d', /host and a port/], ['postgres://[::1/d', /host and a port/], ['postgres://::1/d', /host and a port/],
-    ['postgres://u:hunter2@h:5432x/d', /ports/], ['postgres://u:hunter2@h h/d', /host and a port/], ['postgres://u:%ffhunter2@h/d', /UTF-8/], ['postgres://h/%c3', /UTF-8/],
+    ['', /postgres:\/\//], ['mysql://hunter2@h/d', /postgres:\/\//], ['h:5432', /postgres:\/\//], ['postgres:h', /postgres:\/\//],
+    ['host=h dbname=d', /postgres:\/\//], ['postgres://h\n', /postgres:\/\//],
+    ['postgres://h:x/d', /ports/], ['postgres://h:0/d', /ports/], ['postgres://h:70000/d', /ports/],
+    ['postgres://h:1:2/d', /host and a port/], ['postgres://[::1/d', /host and a port/], ['postgres://::1/d', /host and a port/],
+    ['postgres://u:hunter2@h:5432x/d', /ports/], ['postgres://u:hunter2@h h/d', /host and a port/],
+    ['postgres://u:%ffhunter2@h/d', /UTF-8/], ['postgres://h/%c3', /UTF-8/],
     ['postgres://h1,h2/d?port=1,2,3', /as many as hosts/], ['postgres://h/d?target_session_attrs=hunter2', /target_session_attrs/]
   ] as const) {
     const fault = addressFault(url)

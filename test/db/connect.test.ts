@@ -37,8 +37,10 @@ async function answering (t: Owner, url: string): Promise<number> {
 t.test('the same server by every spelling of its place', async (t) => {
   const { port } = primary
   for (const url of [
-    primary.url, `postgres://postgres@/postgres?host=/tmp&port=${port}`, `postgres://postgres@%2Ftmp:${port}/postgres`, `postgresql:///postgres?host=/tmp&port=${port}&user=postgres`,
-    `postgres://postgres@:${port}/?host=/tmp&dbname=postgres`, `postgres://postgres@/postgres?host=127.0.0.1&port=${port}`, `postgres://postgres:x#y/z@127.0.0.1:${port}/postgres`
+    primary.url, `postgres://postgres@/postgres?host=/tmp&port=${port}`, `postgres://postgres@%2Ftmp:${port}/postgres`,
+    `postgresql:///postgres?host=/tmp&port=${port}&user=postgres`,
+    `postgres://postgres@:${port}/?host=/tmp&dbname=postgres`, `postgres://postgres@/postgres?host=127.0.0.1&port=${port}`,
+    `postgres://postgres:x#y/z@127.0.0.1:${port}/postgres`
   ]) {
     t.equal(await answering(t, url), port, url)
     t.equal(await isPooled(url), false, url)
@@ -48,7 +50,11 @@ t.test('the same server by every spelling of its place', async (t) => {
 
 t.test('a database whose name wants encoding', async (t) => {
   await primary.query('create database "d#b/ c"')
-  for (const name of ['d%23b%2F%20c', 'd#b/ c']) t.equal(await answering(t, `postgres://postgres@127.0.0.1:${primary.port}/${name}`), primary.port, name)
+  for (const name of [
+    'd%23b%2F%20c', 'd#b/ c'
+  ]) {
+    t.equal(await answering(t, `postgres://postgres@127.0.0.1:${primary.port}/${name}`), primary.port, name)
+  }
 })
 
 t.test('a password of special characters, encoded and as it is', async (t) => {
@@ -58,13 +64,19 @@ t.test('a password of special characters, encoded and as it is', async (t) => {
   await primary.query('select pg_reload_conf()')
   const address = (password: string) => `postgres://guarded:${password}@127.0.0.1:${primary.port}/postgres`
   await until('the server to ask for passwords', () => answering(t, address('wrong')).then(() => false, () => true))
-  for (const spelled of [encodeURIComponent(PASSWORD), 'a/b#c?d%2520&é', 'a%2Fb#c?d%2520&%C3%A9']) t.equal(await answering(t, address(spelled)), primary.port, spelled)
+  for (const spelled of [
+    encodeURIComponent(PASSWORD), 'a/b#c?d%2520&é', 'a%2Fb#c?d%2520&%C3%A9'
+  ]) {
+    t.equal(await answering(t, address(spelled)), primary.port, spelled)
+  }
 })
 
 t.test('of several hosts the first that takes writes, whatever their order', async (t) => {
   const [writes, reads] = [`127.0.0.1:${primary.port}`, `127.0.0.1:${standby.port}`]
   const dead = '127.0.0.1:1'
-  for (const hosts of [`${writes},${reads}`, `${reads},${writes}`, `${dead},${writes}`, `${dead},${reads},${writes}`, `${writes},${dead}`]) {
+  for (const hosts of [
+    `${writes},${reads}`, `${reads},${writes}`, `${dead},${writes}`, `${dead},${reads},${writes}`, `${writes},${dead}`
+  ]) {
     for (const attributes of ['', '?target_session_attrs=read-write', '?target_session_attrs=any']) {
       t.equal(await answering(t, `postgres://postgres@${hosts}/postgres${attributes}`), primary.port, hosts + attributes)
     }
