@@ -18,7 +18,7 @@ import { Refusal } from '../src/core/refusals.js'
 import { createSeal } from '../src/core/seal.js'
 import { isMisread } from '../src/core/totp.js'
 import { createDigestKey } from '../src/db/digest-key.js'
-import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
+import { openHostDatabase, requireServer, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
 import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
@@ -197,7 +197,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   }
 
   app.addHook('onReady', async () => {
-    if (options.knowsSessions !== true) await requireTables(options)
+    if (options.knowsSessions !== true) await requireTables(options, app.log)
     sessions.start()
     void fetchKey().catch((error: unknown) => { app.log.fatal({ err: error }, 'SEAL_KEYS do not open what this database holds') })
   })
@@ -221,11 +221,14 @@ function pick ({ security, deprecatedGets, limit }: CheckedOptions) {
 }
 
 /** A host that forgot to migrate learns it at start. One whose Postgres is still to come serves 503 until it does. */
-async function requireTables ({ database, schema }: CheckedOptions): Promise<void> {
-  const pending = await tablesVersion(database, { schema }).then((found) => found.pending, (error: unknown) => {
-    if (error instanceof Refusal) return []
+async function requireTables ({ database, schema }: CheckedOptions, log: FastifyInstance['log']): Promise<void> {
+  const state = await requireServer(database).then(() => tablesVersion(database, { schema })).catch((error: unknown) => {
+    if (error instanceof Refusal) return null
     throw error
   })
+  const { pending = [], unknown = [] } = state ?? {}
+  if (pending.length > 0 && unknown.length > 0) throw new Error(`countersign: the tables in the schema "${schema}" are of another version: it made ${unknown.join(', ')}, and not ${pending.join(', ')}`)
+  if (unknown.length > 0) log.warn({ schema, unknown }, 'countersign: the tables are of a newer version')
   if (pending.length > 0) throw new Error(`countersign: the tables in the schema "${schema}" are not up to date: await countersign.migrate(database) first`)
 }
 

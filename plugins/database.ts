@@ -4,11 +4,12 @@ import fp from 'fastify-plugin'
 import { serviceMigrations } from '../migrations/index.js'
 import { ConfigError } from '../src/config.js'
 import { Refusal } from '../src/core/refusals.js'
-import { isMigrated, migrateUp, pendingMigrations } from '../src/db/migrate.js'
+import { migrateUp, readMigrations } from '../src/db/migrate.js'
 import { openEmbedded } from '../src/db/embedded.js'
 import type { Pool, PoolStats } from '../src/db/pool.js'
-import { isPooled, openPostgres } from '../src/db/postgres.js'
+import { inspect, openPostgres } from '../src/db/postgres.js'
 import { createDb, type Db } from '../src/db/tables.js'
+import { reasonOf, UnusableDatabaseError } from '../src/db/unusable.js'
 import { prepareDatabaseDir, prepareDataDir } from '../src/embedded/data-dir.js'
 import { takeLock } from '../src/embedded/lock.js'
 
@@ -27,6 +28,8 @@ export interface Database extends Db {
   feedDb: Db
   /** Whether the tables are as this version needs them. */
   isMigrated (): boolean
+  /** Why the database could not be used at start, as a sentence; null once it could. */
+  fault (): string | null
   stats (): PoolStats
 }
 
@@ -36,68 +39,111 @@ declare module 'fastify' {
   }
 }
 
-/** Between two tries to migrate a Postgres that does not answer yet. */
-const RETRY_MS = 500
+/** Between two tries to reach a PostgreSQL that cannot be used yet. Never longer than a recovery may take (DESIGN §4). */
+const FIRST_RETRY_MS = 250
+const LONGEST_RETRY_MS = 1_000
+/** Connections lost within this are one event. */
+const LOST_MS = 10_000
+
+const AWAY = 'PostgreSQL does not answer.'
+const BEHIND = 'The tables are not up to date: migrate them (MIGRATE=off).'
+
+/** One line for each reason, and one when it is over. */
+function createOutageLog ({ log }: FastifyInstance) {
+  const said = new Set<string>()
+  return {
+    away (reason: string): void {
+      if (said.has(reason)) return
+      said.add(reason)
+      log.warn({ reason }, 'PostgreSQL cannot be used yet: 503 until it can')
+    },
+    back (): void {
+      if (said.size > 0) log.info('PostgreSQL can be used')
+      said.clear()
+    }
+  }
+}
+
+/** A connection in the pool is lost with all others: one line for them. */
+function createLostLog ({ log }: FastifyInstance): (error: Error) => void {
+  let lastAtMs = -Infinity
+  return (error) => {
+    if (performance.now() - lastAtMs > LOST_MS) log.warn({ reason: reasonOf(error) }, 'connections to PostgreSQL were lost')
+    lastAtMs = performance.now()
+  }
+}
 
 async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate, notifies }: DatabaseOptions): Promise<void> {
-  const report = (error: Error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost')
-  const opened = url === undefined ? await openLocked(dataDir) : openRemote(url, poolSize, report)
+  const opened = url === undefined ? await openLocked(dataDir) : openRemote(url, poolSize, createLostLog(app))
   const closing = new AbortController()
-  let migrated = !migrate
+  app.addHook('onClose', async () => {
+    closing.abort()
+    await opened.close()
+  })
+  const outage = createOutageLog(app)
+  let fault: string | null = AWAY
+  let unknownTold = false
 
-  /** @throws {ConfigError} if there is something to migrate and only a pooler to do it through: several replicas would do it at once */
-  async function migrateOnce (): Promise<void> {
-    if (!await isMigrated(opened.pool.dialect, serviceMigrations)) await migrateNow()
-    migrated = true
+  /**
+   * The server is looked at and the tables are brought up to date, or are waited for.
+   *
+   * @throws {UnusableDatabaseError} if waiting is of no use
+   * @throws {ConfigError} if there is something to migrate and only a pooler to do it through: several replicas would do it at once
+   */
+  async function prepare (): Promise<void> {
+    const isPooled = url !== undefined && (await inspect(url)).isPooled
+    const { pending, unknown } = await readMigrations(opened.pool.dialect, serviceMigrations)
+    if (unknown.length > 0 && !unknownTold) app.log.warn({ unknown }, 'the tables are of a newer version')
+    unknownTold ||= unknown.length > 0
+    if (pending.length > 0) {
+      if (!migrate) return wait(BEHIND)
+      if (isPooled) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler, while there are tables to migrate (npm run migrate, over a direct address)')
+      const done = await opened.withMigrator(({ dialect }) => migrateUp(dialect, serviceMigrations))
+      for (const { name } of done) app.log.info({ name }, 'migrated')
+    }
+    fault = null
+    outage.back()
   }
 
-  async function migrateNow (): Promise<void> {
-    const isThroughPooler = url !== undefined && await isPooled(url)
-    await opened.withMigrator(async ({ dialect }) => {
-      if (isThroughPooler) {
-        const pending = await pendingMigrations(dialect, serviceMigrations)
-        if (pending.length > 0) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler, while there are tables to migrate (npm run migrate, over a direct address)')
-      } else {
-        for (const { name } of await migrateUp(dialect, serviceMigrations)) app.log.info({ name }, 'migrated')
-      }
+  function wait (forWhat: string, reason = forWhat): void {
+    fault = forWhat
+    outage.away(reason)
+  }
+
+  /** @returns whether the database can be used */
+  async function tryToPrepare (): Promise<boolean> {
+    await prepare().catch((error: unknown) => {
+      if (!(error instanceof Refusal)) throw error
+      wait(AWAY, reasonOf(error))
     })
+    return fault === null
   }
 
-  /** A dependency may come up after us: until then /readyz says 503. A broken migration is another matter. */
-  async function migrateWhenPossible (): Promise<void> {
-    while (!closing.signal.aborted && !migrated) {
-      try {
-        await migrateOnce()
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        app.log.warn({ err: error.cause }, 'PostgreSQL does not answer yet')
-        await delay(RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false })
-      }
+  /** A dependency may come up after us: until then /readyz says 503. A database that cannot be used is another matter. */
+  async function keepTrying (): Promise<void> {
+    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
+      await delay(waitMs * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
+      if (await tryToPrepare()) return
     }
   }
 
-  if (!migrated) {
-    await migrateOnce().catch((error: unknown) => {
-      if (!(error instanceof Refusal)) throw error
-      app.log.warn({ err: error.cause }, 'PostgreSQL does not answer yet: serving 503 until it does')
-      migrateWhenPossible().catch((broken: unknown) => {
-        app.log.fatal({ err: broken }, 'the migration failed')
-        process.exitCode = 1
-        void app.close()
-      })
+  if (!await tryToPrepare()) {
+    keepTrying().catch((error: unknown) => {
+      if (closing.signal.aborted) return
+      if (error instanceof UnusableDatabaseError || error instanceof ConfigError) app.log.fatal({ reason: error.message }, 'the database cannot be used')
+      else app.log.fatal({ err: error }, 'the migration failed')
+      process.exitCode = 1
+      void app.close()
     })
   }
 
   app.decorate('database', {
     ...createDb(opened.pool.dialect, { notifies, hasAccounts: true }),
     feedDb: createDb(opened.feedPool.dialect),
-    isMigrated: () => migrated,
+    isMigrated: () => fault === null,
+    fault: () => fault,
     stats: () => opened.pool.stats()
   } satisfies Database)
-  app.addHook('onClose', async () => {
-    closing.abort()
-    await opened.close()
-  })
 }
 
 interface Opened {

@@ -13,7 +13,7 @@ const FAILED = 1
 const MISUSED = 2
 
 /** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
-const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError']
+const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'UnusableDatabaseError']
 
 /** A command's work. What it returns is the exit code; nothing means 0. */
 type Work = (io: Io, config: () => Config, args: string[], options: never) => Promise<number | void>

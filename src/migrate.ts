@@ -3,8 +3,9 @@ import { requireDirect } from './commands/direct.js'
 import { Refusal } from './core/refusals.js'
 import { addDotenv, ConfigError, readVariable } from './environment.js'
 import { serversFault } from './db/connect.js'
-import { migrateUp } from './db/migrate.js'
+import { migrateUp, readMigrations, upToDate } from './db/migrate.js'
 import { openPostgres } from './db/postgres.js'
+import { UnusableDatabaseError } from './db/unusable.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with
@@ -18,11 +19,15 @@ try {
   if (fault !== undefined) throw new ConfigError('DATABASE_URL', fault)
   await requireDirect(url)
   const pool = openPostgres(url, 2, () => {}, 0)
-  const done = await migrateUp(pool.dialect, serviceMigrations).finally(() => pool.close())
-  for (const { name } of done) console.log(`migrated: ${name}`)
-  if (done.length === 0) console.log('The tables are up to date.')
+  try {
+    const done = await migrateUp(pool.dialect, serviceMigrations)
+    for (const { name } of done) console.log(`migrated: ${name}`)
+    if (done.length === 0) console.log(upToDate((await readMigrations(pool.dialect, serviceMigrations)).unknown))
+  } finally {
+    await pool.close()
+  }
 } catch (error) {
-  if (error instanceof ConfigError) console.error(error.message)
+  if (error instanceof ConfigError || error instanceof UnusableDatabaseError) console.error(error.message)
   else if (error instanceof Refusal) console.error(`PostgreSQL does not answer: ${(error.cause as Error).message}`)
   else console.error(error)
   process.exitCode = 1

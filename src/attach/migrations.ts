@@ -1,6 +1,6 @@
 import { secondFactorMigrations } from '../../migrations/index.js'
-import { withHostDialect, type HostDatabase } from '../db/host.js'
-import { migrateUp, migrationScript, pendingMigrations } from '../db/migrate.js'
+import { requireServer, withHostDialect, type HostDatabase } from '../db/host.js'
+import { migrateUp, migrationScript, readMigrations } from '../db/migrate.js'
 import { STATEMENT_MS } from '../db/pool.js'
 
 /** Where our tables live in a host's database, out of the way of its own. */
@@ -25,9 +25,11 @@ export function schemaOf ({ schema = DEFAULT_SCHEMA }: TablesOptions = {}): stri
  * direct connection: behind pgbouncer in transaction mode the lock of migrations does not hold.
  *
  * @returns the names of the migrations that it ran
+ * @throws if the server is not PostgreSQL 15 or later with UTF8, or refuses the connection or the role for good
  */
 export async function migrate (database: HostDatabase, tables: TablesOptions = {}): Promise<string[]> {
   const schema = schemaOf(tables)
+  await requireServer(database)
   return (await withHostDialect(database, 0, (dialect) => migrateUp(dialect, secondFactorMigrations, schema))).map(({ name }) => name)
 }
 
@@ -37,16 +39,18 @@ export async function migrationSql (tables: TablesOptions = {}): Promise<string>
 }
 
 export interface TablesVersion {
-  /** The newest migration that was run; null before the first. */
+  /** The newest of this version's migrations that was run; null before the first. */
   version: string | null
   /** The names of those still to come. */
   pending: string[]
+  /** Those that a newer version of this package ran: this one works on its tables, and does not take them back. */
+  unknown: string[]
 }
 
 /** Which version our tables are at. */
 export async function tablesVersion (database: HostDatabase, tables: TablesOptions = {}): Promise<TablesVersion> {
   const schema = schemaOf(tables)
-  const pending = await withHostDialect(database, STATEMENT_MS, (dialect) => pendingMigrations(dialect, secondFactorMigrations, schema))
+  const { pending, unknown } = await withHostDialect(database, STATEMENT_MS, (dialect) => readMigrations(dialect, secondFactorMigrations, schema))
   const version = Object.keys(secondFactorMigrations).filter((name) => !pending.includes(name)).at(-1) ?? null
-  return { version, pending }
+  return { version, pending, unknown }
 }

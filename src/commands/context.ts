@@ -2,10 +2,10 @@ import { serviceMigrations } from '../../migrations/index.js'
 import type { Config, Key } from '../config.js'
 import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
 import { createDigestKey } from '../db/digest-key.js'
-import { migrateUp, pendingMigrations } from '../db/migrate.js'
+import { migrateUp, readMigrations } from '../db/migrate.js'
 import { openEmbedded } from '../db/embedded.js'
 import type { Pool } from '../db/pool.js'
-import { openPostgres } from '../db/postgres.js'
+import { inspect, openPostgres } from '../db/postgres.js'
 import { createDb, type Db } from '../db/tables.js'
 import { hasDatabase, prepareDatabaseDir, prepareDataDir } from '../embedded/data-dir.js'
 import { sealKeysOf } from '../embedded/keys.js'
@@ -43,6 +43,7 @@ const CONNECT_MS = 10_000
  */
 export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>, makes = false): Promise<T> {
   if (databaseUrl !== undefined) {
+    await inspect(databaseUrl, CONNECT_MS)
     const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, CONNECT_MS)
     return await work(pool).finally(() => pool.close())
   }
@@ -65,7 +66,7 @@ export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool
  */
 export async function withContext<T> (config: Config, work: (context: Context) => Promise<T>): Promise<T> {
   return await withPool(config, async ({ dialect }) => {
-    if ((await pendingMigrations(dialect, serviceMigrations)).length > 0) {
+    if ((await readMigrations(dialect, serviceMigrations)).pending.length > 0) {
       if (config.migrate === 'off') throw new CommandError('The tables are not up to date: run "countersign migrate up" first.')
       await requireDirect(config.databaseUrl)
       await migrateUp(dialect, serviceMigrations)

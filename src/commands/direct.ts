@@ -1,12 +1,13 @@
 import { ConfigError } from '../config.js'
-import { isPooled } from '../db/postgres.js'
+import { inspect } from '../db/postgres.js'
 
 /**
- * For whoever is about to migrate: several would do it at once.
+ * Before migrations: through a pooler, several processes would run them at once.
  *
  * @param url undefined for the embedded database, which no pooler is in front of
  * @throws {ConfigError} if the address leads to a pooler
+ * @throws {UnusableDatabaseError} if the server cannot be used
  */
 export async function requireDirect (url: string | undefined): Promise<void> {
-  if (url !== undefined && await isPooled(url)) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler: the lock that migrations take does not hold there')
+  if (url !== undefined && (await inspect(url)).isPooled) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler: the lock that migrations take does not hold there')
 }

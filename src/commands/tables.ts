@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { readVariable } from '../environment.js'
 import { serversFault } from '../db/connect.js'
 import { migrate, migrationSql, tablesVersion } from '../attach/migrations.js'
+import { upToDate } from '../db/migrate.js'
 
 const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up to date, what is still to do, or the same as SQL.'
 
@@ -34,11 +35,16 @@ export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Pr
   }
   if (what === 'up') {
     const done = await migrate(databaseUrl, tables)
-    console.log(done.length === 0 ? 'The tables are up to date.' : done.map((name) => `up: ${name}`).join('\n'))
+    const { unknown } = await tablesVersion(databaseUrl, tables)
+    console.log(done.length === 0 ? upToDate(unknown) : done.map((name) => `up: ${name}`).join('\n'))
     return 0
   }
-  const { version, pending } = await tablesVersion(databaseUrl, tables)
-  console.log([`at: ${version ?? 'nothing'}`, ...pending.map((name) => `to do: ${name}`)].join('\n'))
+  const { version, pending, unknown } = await tablesVersion(databaseUrl, tables)
+  console.log([
+    `at: ${version ?? 'nothing'}`,
+    ...pending.map((name) => `to do: ${name}`),
+    ...unknown.map((name) => `of a newer version: ${name}`)
+  ].join('\n'))
   return pending.length === 0 ? 0 : 1
 }
 

@@ -3,6 +3,7 @@ import { Refusal } from '../core/refusals.js'
 /** SQLSTATE classes and states that say "not now", never "this statement is wrong". */
 const UNAVAILABLE_STATES = [
   /^08/, // connection exceptions
+  /^28/, // the user or the password is refused: another one is being set, perhaps
   /^53/, // out of connections, memory, disk
   /^57/, // shutting down, starting up, cancelled by a timeout
   /^25006$/, // read-only: a failover is under way, this is not the primary any more
@@ -62,6 +63,11 @@ export function isOutage (error: unknown): boolean {
 /** A fault of the infrastructure becomes one refusal, whose text says nothing of the inside; `cause` is for the log. */
 export function asRefusal (error: unknown): unknown {
   return isUnavailable(error) ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error }) : error
+}
+
+/** The same for a connection that could not be made, for any reason: no TLS, another certificate, no such host. */
+export function asUnreachable (error: unknown): Refusal {
+  return error instanceof Refusal ? error : new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error })
 }
 
 /** Two rows wanted one unique key. */

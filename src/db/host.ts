@@ -4,8 +4,10 @@ import { connectInTime, inTime } from './in-time.js'
 import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from './pool.js'
 import type { openPostgres } from './postgres.js'
 import { retrying } from './retry.js'
+import { requirePostgres, type Ask } from './server-check.js'
 import { createDb, type Db } from './tables.js'
 import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
+import { asUnusable } from './unusable.js'
 
 /** A database that was opened already, with a connection for the feed: the service's. */
 export interface OpenedDatabase extends Db { readonly feedDb: Db }
@@ -46,6 +48,36 @@ export async function withHostDialect<T> (database: HostDatabase, statementMs: n
   return await work(pool.dialect).finally(() => pool.close())
 }
 
+/**
+ * Looks at the server behind a host's database.
+ *
+ * @throws {UnusableDatabaseError} if it is not PostgreSQL, or not one that this can stand on, or refuses the connection for good
+ */
+export async function requireServer (database: HostDatabase): Promise<void> {
+  if (typeof database === 'string') {
+    await (await import('./postgres.js')).inspect(database)
+    return
+  }
+  await inTime(lend(database, requirePostgres), STATEMENT_MS, 'Query read timeout').catch((error: unknown) => { throw asUnusable(asRefusal(error)) })
+}
+
+/** A connection of the host's, as it is: nothing is asked of it before the work does. */
+async function lend<T> (database: Exclude<HostDatabase, string>, work: (ask: Ask) => Promise<T>): Promise<T> {
+  if (!isPgPool(database)) {
+    const kysely = isOpened(database) ? database.kysely : database
+    return await kysely.getExecutor().provideConnection((connection) => work((text) => connection.executeQuery(CompiledQuery.raw(text))))
+  }
+  const client = await connectInTime(database.connect(), STATEMENT_MS)
+  let broken = false
+  const lost = (): void => { broken = true }
+  client.on('error', lost)
+  const ask: Ask = async (text) => await client.query({ text, values: [], query_timeout: STATEMENT_MS }) as { rows: unknown[] }
+  return await work(ask).finally(() => {
+    if (!broken) client.off('error', lost)
+    client.release(broken)
+  })
+}
+
 /** A host that brings a pool or an instance needs no `pg` of ours. */
 async function openAddress (...given: Parameters<typeof openPostgres>): Promise<Pool> {
   return (await import('./postgres.js')).openPostgres(...given)
@@ -54,10 +86,11 @@ async function openAddress (...given: Parameters<typeof openPostgres>): Promise<
 function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number): Dialect {
   if (isOpened(database)) return dialectOf(database.kysely, statementMs)
   if ('getExecutor' in database) return borrow(database, statementMs)
-  if ('totalCount' in database) return usePgPool(database, statementMs).dialect
+  if (isPgPool(database)) return usePgPool(database, statementMs).dialect
   throw new TypeError('countersign: "database" must be a pg Pool, a Kysely instance or an address')
 }
 
+const isPgPool = (database: Exclude<HostDatabase, string>): database is PgPool => 'totalCount' in database
 const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'feedDb' in database
 
 /** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */

@@ -2,59 +2,105 @@ import {
   Kysely, Migrator, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler, sql,
   type CompiledQuery, type DatabaseConnection, type Dialect, type Driver, type Migration, type QueryResult
 } from 'kysely'
+import { asUnusable, UnusableDatabaseError } from './unusable.js'
 
 export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
 /** Our own names, so that a host that migrates with Kysely too keeps its list apart from ours. */
 const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
 
-function migrator (dialect: Dialect, migrations: Record<string, Migration>, schema?: string) {
-  const db = new Kysely<unknown>({ dialect })
+/** The migrations of a database, compared with those that this version has. */
+export interface MigrationState {
+  /** Still to come. */
+  pending: string[]
+  /** Done by a newer version: this one does not know them. Its own tables are there all the same. */
+  unknown: string[]
+}
+
+/** One line for tables on which this version has nothing to do: its own, or those of a newer one. */
+export function upToDate (unknown: readonly string[]): string {
+  return unknown.length === 0 ? 'The tables are up to date.' : `The tables are up to date, and of a newer version: ${unknown.join(', ')}.`
+}
+
+function migrator (dialect: Dialect, migrations: Record<string, Migration>, schema: string) {
   return new Migrator({
-    db: schema === undefined ? db : db.withSchema(schema),
+    db: new Kysely<unknown>({ dialect }).withSchema(schema),
     provider: { getMigrations: async () => migrations },
     ...NAMES,
-    ...(schema === undefined ? {} : { migrationTableSchema: schema })
+    migrationTableSchema: schema
   })
 }
 
 /**
- * Brings the tables up to date, in one transaction under Postgres' advisory lock: replicas that start at once wait
- * for the first, then find nothing to do. Needs a connection without a statement time-out, and a direct one: behind
- * pgbouncer in transaction mode the lock does not hold.
+ * The schema in which the connection finds the tables, or would make them. Always named to the migrator, which would
+ * take the list of an attached host in another schema of the same database for ours.
  *
- * @throws what the first failing migration threw; nothing is kept of it
+ * @throws {UnusableDatabaseError} if the search path names none
  */
-export async function migrateUp (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
-  return report(await migrator(dialect, migrations, schema).migrateToLatest())
+async function schemaByPath (dialect: Dialect): Promise<string> {
+  const { rows: [found] } = await sql<{ schema: string | null }>`
+    select coalesce((select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = to_regclass(${NAMES.migrationTableName})),
+      current_schema())::text as schema`.execute(new Kysely<unknown>({ dialect }))
+  if (found?.schema == null) throw new UnusableDatabaseError('The search_path of the role or the database names no schema that exists.')
+  return found.schema
+}
+
+/** For two small statements. The migrator takes the lock and looks through the catalogue, only to find at every start but the first that there is nothing to do. */
+export async function readMigrations (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationState> {
+  const db = new Kysely<unknown>({ dialect })
+  const list = sql.table(schema === undefined ? NAMES.migrationTableName : `${schema}.${NAMES.migrationTableName}`)
+  const name = schema === undefined ? NAMES.migrationTableName : `"${schema}".${NAMES.migrationTableName}`
+  const { rows: [found] } = await sql<{ isThere: boolean }>`select to_regclass(${name}) is not null as "isThere"`.execute(db)
+  const done = found?.isThere === true ? (await sql<{ name: string }>`select name from ${list} order by name`.execute(db)).rows.map(({ name }) => name) : []
+  return {
+    pending: Object.keys(migrations).filter((name) => !done.includes(name)),
+    unknown: done.filter((name) => !Object.hasOwn(migrations, name))
+  }
 }
 
 /**
- * Whether all of these, and no others, are done: for two small statements. The migrator takes the lock and looks through
- * the catalogue, only to find, at every start but the first, that there is nothing to do.
+ * Brings the tables up to date, in one transaction under PostgreSQL's advisory lock: replicas that start at once wait
+ * for the first, then find nothing to do. Needs a connection without a statement time-out, and a direct one: behind
+ * pgbouncer in transaction mode the lock does not hold. Tables of a newer version stay as they are.
+ *
+ * @throws {UnusableDatabaseError} if a newer version ran some of its migrations and this one has others to run
+ * @throws the error of the first failing migration; nothing of it stays
  */
-export async function isMigrated (dialect: Dialect, migrations: Record<string, Migration>): Promise<boolean> {
-  const db = new Kysely<unknown>({ dialect })
-  const { rows: [list] } = await sql<{ oid: unknown }>`select to_regclass(${NAMES.migrationTableName}) as oid`.execute(db)
-  if (list?.oid === null) return false
-  const { rows } = await sql<{ name: string }>`select name from ${sql.table(NAMES.migrationTableName)}`.execute(db)
-  const done = new Set(rows.map(({ name }) => name))
-  return done.size === Object.keys(migrations).length && Object.keys(migrations).every((name) => done.has(name))
+export async function migrateUp (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
+  if (await hasNothingToDo(dialect, migrations, schema)) return []
+  const { error, results } = await migrator(dialect, migrations, schema ?? await schemaByPath(dialect)).migrateToLatest()
+  if (error === undefined) return report(results)
+  // While this one waited for the lock, a newer version may have done it all.
+  if (await hasNothingToDo(dialect, migrations, schema)) return []
+  throw asUnusable(error)
 }
 
-/** Takes back the newest migration. */
+async function hasNothingToDo (dialect: Dialect, migrations: Record<string, Migration>, schema: string | undefined): Promise<boolean> {
+  const { pending, unknown } = await readMigrations(dialect, migrations, schema)
+  if (pending.length === 0) return true
+  if (unknown.length > 0) {
+    throw new UnusableDatabaseError(`The tables are of another version: they have ${unknown.join(', ')}, which this version does not know, and lack ${pending.join(', ')}. ` +
+      'Use a version that knows all of them, or take back the unknown ones with the version that made them.')
+  }
+  return false
+}
+
+/**
+ * Takes back the newest migration.
+ *
+ * @throws {UnusableDatabaseError} if this version does not know it
+ */
 export async function migrateDown (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
-  return report(await migrator(dialect, migrations, schema).migrateDown())
+  const { unknown } = await readMigrations(dialect, migrations, schema)
+  if (unknown.length > 0) {
+    throw new UnusableDatabaseError(`This version does not know ${unknown.join(', ')}: take back with the version that made the tables so.`)
+  }
+  const { error, results } = await migrator(dialect, migrations, schema ?? await schemaByPath(dialect)).migrateDown()
+  if (error !== undefined) throw asUnusable(error)
+  return report(results)
 }
 
-/** The names of those that are still to come. */
-export async function pendingMigrations (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<string[]> {
-  const all = await migrator(dialect, migrations, schema).getMigrations()
-  return all.filter(({ executedAt }) => executedAt === undefined).map(({ name }) => name)
-}
-
-function report ({ error, results = [] }: Awaited<ReturnType<Migrator['migrateToLatest']>>): MigrationReport[] {
-  if (error !== undefined) throw error
+function report (results: Awaited<ReturnType<Migrator['migrateToLatest']>>['results'] = []): MigrationReport[] {
   return results.map(({ migrationName, direction }) => ({ name: migrationName, direction }))
 }
 

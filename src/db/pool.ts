@@ -1,5 +1,5 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
-import { asRefusal, breaksConnection, mayBeOfItsName } from './errors.js'
+import { asRefusal, asUnreachable, breaksConnection, mayBeOfItsName } from './errors.js'
 import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
 import type { Prepared } from './prepared.js'
@@ -62,7 +62,7 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
 
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
-    const client = await knock().catch((error: unknown) => { throw asRefusal(error) })
+    const client = await knock().catch((error: unknown) => { throw asUnreachable(error) })
     // A connection of ours was given our defaults; a host's keeps its own.
     let defaults = prepared === undefined ? known.get(client) : OUR_DEFAULTS
     let broken = false

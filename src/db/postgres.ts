@@ -3,7 +3,9 @@ import { APPLICATION, checkTarget, connectFirst, poolInTurn, serversOf } from '.
 import { asRefusal } from './errors.js'
 import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
 import { createPrepared } from './prepared.js'
+import { requirePostgres } from './server-check.js'
 import { SET_DEFAULTS } from './transaction-defaults.js'
+import { asUnusable } from './unusable.js'
 
 /** The server gives up a little earlier than we do, so that a lock that nobody waits for any more is not waited for. */
 const SERVER_STATEMENT_MS = 1_300
@@ -36,9 +38,9 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
       await checkTarget(client, target, connectMs)
       if (statementMs > 0) {
         const answers = await ask(`${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
-        if (isDirect(client, answers.at(-1)!)) prepared.trust(client)
+        if (isDirect(client, pidOf(answers.at(-1)!))) prepared.trust(client)
       // Through a pooler, others would be lent this connection without a time limit.
-      } else if (isDirect(client, await ask(WHO_ANSWERS))) await ask(settingsFor(0, 0))
+      } else if (isDirect(client, pidOf(await ask(WHO_ANSWERS)))) await ask(settingsFor(0, 0))
     }
   } as pg.PoolConfig))
   for (const pool of pools) pool.on('error', report)
@@ -60,21 +62,29 @@ const settingsFor = (statementMs: number, idleInTransactionMs: number) => [
 const WHO_ANSWERS = 'select pg_backend_pid() as pid'
 
 /** Whether the process that answers is the one that introduced itself. */
-function isDirect (client: pg.ClientBase, { rows: [answer] }: pg.QueryResult): boolean {
-  return (answer as { pid: number }).pid === (client as pg.ClientBase & { processID: number | null }).processID
+function isDirect (client: pg.ClientBase, pid: number): boolean {
+  return pid === (client as pg.ClientBase & { processID: number | null }).processID
 }
 
+const pidOf = ({ rows: [answer] }: pg.QueryResult): number => (answer as { pid: number }).pid
+
 /**
- * Whether a pooler (pgbouncer, RDS Proxy) hands out Postgres' connections. There, what belongs to a connection, as the
- * lock of migrations does, belongs to nobody.
+ * Looks at the server behind an address, on a connection of its own and before anything else is asked of it.
+ *
+ * `isPooled`: a pooler (pgbouncer, RDS Proxy) hands out PostgreSQL's connections. There, a session-level lock, as that of
+ * migrations is, belongs to nobody.
+ *
+ * @throws {UnusableDatabaseError} if it is not PostgreSQL, or not one that this can stand on, or refuses the connection for good
  */
-export async function isPooled (url: string): Promise<boolean> {
+export async function inspect (url: string, connectMs = CONNECT_MS): Promise<{ isPooled: boolean }> {
   let client: pg.Client | undefined
   try {
-    client = await connectFirst(serversOf(url), { connectionTimeoutMillis: CONNECT_MS, query_timeout: STATEMENT_MS })
-    return !isDirect(client, await client.query(WHO_ANSWERS))
+    const connected = await connectFirst(serversOf(url), { connectionTimeoutMillis: connectMs, query_timeout: Math.max(connectMs, STATEMENT_MS) })
+    client = connected
+    const { pid } = await requirePostgres((text) => connected.query(text))
+    return { isPooled: !isDirect(connected, pid) }
   } catch (error) {
-    throw asRefusal(error)
+    throw asUnusable(asRefusal(error))
   } finally {
     await client?.end().catch(() => {})
   }

@@ -47,7 +47,7 @@ t.test('migrate: status exits with 1 while there is something to do; down asks t
   t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: toDo })
   t.match(await command(['user', 'list'], { ...settings, MIGRATE: 'off' }), { code: 1, stderr: /countersign migrate up/ })
   t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), { done: all.map(() => ({ direction: 'Up' })) })
-  t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), { code: 0, stdout: '{"pending":[]}\n' })
+  t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), { code: 0, stdout: '{"pending":[],"unknown":[]}\n' })
   await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
   t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })
 })
@@ -72,7 +72,7 @@ t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', 
 t.test('a database behind a slow line is waited for', async (t) => {
   const proxy = await tcpProxy(t, targetOf(settings.DATABASE_URL))
   proxy.delayMs = 1_500
-  t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), { stdout: /^to do: .*accounts\n$/, stderr: '' })
+  t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), { stdout: /to do: .*accounts\n$/, stderr: '' })
 })
 
 t.test('the database away: one line, and 1', async (t) => {

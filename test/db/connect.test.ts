@@ -6,7 +6,7 @@ import { sql } from 'kysely'
 import t from 'tap'
 import { serversFault, serversOf } from '../../src/db/connect.js'
 import { openDjango } from '../../src/db/django-source.js'
-import { isPooled, openPostgres } from '../../src/db/postgres.js'
+import { inspect, openPostgres } from '../../src/db/postgres.js'
 import { createDb } from '../../src/db/tables.js'
 import { startPostgres } from '../chaos/postgres-server.js'
 import type { Undo } from '../chaos/stage.js'
@@ -43,7 +43,7 @@ t.test('the same server by every spelling of its place', async (t) => {
     `postgres://postgres:x#y/z@127.0.0.1:${port}/postgres`
   ]) {
     t.equal(await answering(t, url), port, url)
-    t.equal(await isPooled(url), false, url)
+    t.equal((await inspect(url)).isPooled, false, url)
     await t.rejects(openDjango(url, async () => ''), { name: 'DjangoSourceError', message: /has no auth_user/ }, url)
   }
 })
@@ -80,7 +80,7 @@ t.test('of several hosts the first that takes writes, whatever their order', asy
     for (const attributes of ['', '?target_session_attrs=read-write', '?target_session_attrs=any']) {
       t.equal(await answering(t, `postgres://postgres@${hosts}/postgres${attributes}`), primary.port, hosts + attributes)
     }
-    t.equal(await isPooled(`postgres://postgres@${hosts}/postgres`), false, hosts)
+    t.equal((await inspect(`postgres://postgres@${hosts}/postgres`)).isPooled, false, hosts)
   }
   for (const hosts of [reads, `${dead},${reads}`]) {
     await t.rejects(answering(t, `postgres://postgres@${hosts}/postgres?target_session_attrs=read-write`), { code: 'UNAVAILABLE' }, hosts)

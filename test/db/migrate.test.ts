@@ -1,7 +1,7 @@
 import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
-import { isMigrated, migrateDown, migrateUp } from '../../src/db/migrate.js'
+import { migrateDown, migrateUp, readMigrations } from '../../src/db/migrate.js'
 import { openEmbedded } from '../../src/db/embedded.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
@@ -38,18 +38,37 @@ t.test('M1 up, down, up leaves nothing behind', async (t) => {
   t.equal(await everything(), full, 'up makes the same again')
 })
 
-t.test('M1 it is known at a glance that there is nothing to do: these are done, and no others', async (t) => {
+t.test('M1 O12 it is known at a glance which are to do, and which a newer version did', async (t) => {
   const [first = '', ...others] = Object.keys(serviceMigrations)
-  t.equal(await isMigrated(pool.dialect, serviceMigrations), true)
-  t.equal(await isMigrated(pool.dialect, { [first]: serviceMigrations[first]! }), false, 'a newer version was here')
-  t.equal(await isMigrated(pool.dialect, { ...serviceMigrations, later: serviceMigrations[first]! }), false)
-  for (let down = 0; down <= others.length; down++) {
+  t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: [], unknown: [] })
+  t.same(await readMigrations(pool.dialect, { [first]: serviceMigrations[first]! }), { pending: [], unknown: others })
+  t.same(await readMigrations(pool.dialect, { ...serviceMigrations, later: serviceMigrations[first]! }), { pending: ['later'], unknown: [] })
+  for (let down = 1; down <= others.length + 1; down++) {
     await migrateDown(pool.dialect, serviceMigrations)
-    t.equal(await isMigrated(pool.dialect, serviceMigrations), false)
+    t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: Object.keys(serviceMigrations).slice(-down), unknown: [] })
   }
   await query('drop table countersign_migration')
-  t.equal(await isMigrated(pool.dialect, serviceMigrations), false, 'an empty database')
+  t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: Object.keys(serviceMigrations), unknown: [] }, 'an empty database')
   await migrateUp(pool.dialect, serviceMigrations)
+})
+
+t.test('O12 a version leaves the tables of a newer one as they are, and never mixes its own in', async (t) => {
+  const before = await everything()
+  const [first = '', ...others] = Object.keys(serviceMigrations)
+  const older = { [first]: serviceMigrations[first]! }
+  t.same(await migrateUp(pool.dialect, older), [])
+  await t.rejects(migrateDown(pool.dialect, older), { name: 'UnusableDatabaseError' })
+  await t.rejects(migrateUp(pool.dialect, { ...older, '2026-12-24-other': serviceMigrations[first]! }), { name: 'UnusableDatabaseError' })
+  t.equal(await everything(), before)
+  t.same((await readMigrations(pool.dialect, older)).unknown, others)
+})
+
+t.test('the list of another schema of the same database is another list', async (t) => {
+  const pool = await openEmbedded(await temporaryFolder(t))
+  t.teardown(() => pool.close())
+  await migrateUp(pool.dialect, secondFactorMigrations, 'countersign')
+  t.equal((await migrateUp(pool.dialect, serviceMigrations)).length, Object.keys(serviceMigrations).length)
+  t.same(await readMigrations(pool.dialect, secondFactorMigrations, 'countersign'), { pending: [], unknown: [] })
 })
 
 t.test('M4 every primary and unique key that decides a fact of the second factor contains the user', async (t) => {

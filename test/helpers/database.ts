@@ -76,7 +76,7 @@ async function migrateDirectly (url: string): Promise<void> {
   await migrateUp(pool.dialect, serviceMigrations).finally(() => pool.close())
 }
 
-async function onServer (url: string, text: string, values: string[] = []): Promise<Record<string, unknown>[]> {
+export async function onServer (url: string, text: string, values: string[] = []): Promise<Record<string, unknown>[]> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: 10_000 })
   client.on('error', () => {})
   await client.connect()
