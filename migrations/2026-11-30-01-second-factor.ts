@@ -1,4 +1,4 @@
-import type { Kysely } from 'kysely'
+import { sql, type Kysely } from 'kysely'
 
 export async function up (db: Kysely<unknown>): Promise<void> {
   // Events that a user can cause at will: numbered by user and kind, and counted in one line past sixty an hour.
@@ -11,6 +11,14 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addColumn('line_at', 'timestamptz')
     .addColumn('line_id', 'uuid', (c) => c.notNull())
     .addPrimaryKeyConstraint('otp_event_counter_pk', ['user_id', 'kind'])
+    .execute()
+
+  // Refresh tokens that are presented again from elsewhere; sessions that another one took the place of.
+  await db.schema.alterTable('otp_session')
+    .addColumn('rotated_network', 'text')
+    .addColumn('reused_generation', 'integer')
+    .addColumn('reused_xid', sql`xid8`)
+    .addColumn('replaced_by', 'text')
     .execute()
 
   await db.schema.alterTable('otp_session').addColumn('auth_claimed_at', 'timestamptz').execute()
@@ -39,6 +47,9 @@ export async function down (db: Kysely<unknown>): Promise<void> {
   await db.schema.dropTable('otp_password_budget').execute()
   await db.schema.dropTable('otp_ended_session').execute()
   await db.schema.alterTable('otp_session').dropColumn('auth_claimed_at').execute()
+  for (const column of ['replaced_by', 'reused_xid', 'reused_generation', 'rotated_network']) {
+    await db.schema.alterTable('otp_session').dropColumn(column).execute()
+  }
   await db.schema.dropTable('otp_event_counter').execute()
   await db.schema.alterTable('otp_event').dropColumn('count').execute()
 }

@@ -3,7 +3,9 @@ import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { AgingMap } from '../src/aging-map.js'
-import { claimsOf, isClaims, isTimely, tokenTypes, type AccessClaims, type Claims, type TokenKind, type TokenSettings } from '../src/core/claims.js'
+import {
+  claimsOf, isClaims, isIssued, isTimely, tokenTypes, type AccessClaims, type Claims, type RefreshClaims, type TokenKind, type TokenSettings
+} from '../src/core/claims.js'
 import { Refusal } from '../src/core/refusals.js'
 import type { SessionFacts } from '../src/core/session.js'
 import type { Key } from '../src/key-ring.js'
@@ -24,6 +26,13 @@ export interface Tokens {
   issue (session: SessionFacts): TokenPair
   /** @throws Refusal TOKEN_INVALID, whatever is wrong with it */
   verify<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind>
+  /**
+   * A refresh token for rotation, which alone takes an expired one: its session may idle for longer, if the answer to
+   * its rotation was lost.
+   *
+   * @throws Refusal TOKEN_INVALID
+   */
+  readRefresh (token: string): { claims: RefreshClaims, isExpired: boolean }
   /** RFC 7517. Empty under HS256: that key must not leave the house. */
   jwks: { keys: JsonWebKey[] }
 }
@@ -94,6 +103,11 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
       const claims = signed(kind, token)
       if (!isTimely(claims, nowSeconds())) throw new Refusal('TOKEN_INVALID')
       return claims
+    },
+    readRefresh (token) {
+      const claims = signed('refresh', token)
+      if (!isIssued(claims, nowSeconds())) throw new Refusal('TOKEN_INVALID')
+      return { claims, isExpired: !isTimely(claims, nowSeconds()) }
     },
     jwks: { keys: algorithm === 'EdDSA' ? keys.map(publicJwk) : [] }
   } satisfies Tokens)

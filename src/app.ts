@@ -138,7 +138,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   const { db, sessions, seal, digestKey, tally, locks, judgedCodes } = insideOf(app)
   const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
 
-  await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds })
+  await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds, accessSeconds: config.accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
   await app.register(userRoutes, { prefix: '/users', db, hasher, passwordMinLength: config.passwordMinLength, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {

@@ -6,6 +6,7 @@ import type { OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
 import type { SessionListDeps } from '../../src/flows/sessions.js'
 import { askingOf } from '../asking.js'
 import { guarded } from '../guarded.js'
+import { onRepeat } from '../repeats.js'
 import { bearer, DateTime, Email, Line, needsFresh, needsVerified, Password, refused, strict, TokenPair } from '../schemas.js'
 import oauthProfileRoutes, { OauthProfile, oauthProfileExample } from './oauth-profiles.js'
 import securityEventRoutes from './security-events.js'
@@ -55,7 +56,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Change your profile',
-      description: 'What is not given stays. Another e-mail address asks for a proof within `OTP_FRESH_SECONDS`, and ends your other sessions.',
+      description: 'What is not given stays. Another e-mail address or telephone number asks for a proof within `OTP_FRESH_SECONDS`; another address ends your other sessions.',
       body: Type.Object({
         email: Type.Optional(Email),
         phone: Type.Optional(Line(longest.phone)),
@@ -84,6 +85,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
   })
 
   app.post('/password', {
+    ...onRepeat(deps.db, { password_changed: 'CONFLICT' }),
     config: app.limit('token'),
     onRequest: fresh,
     schema: {
@@ -91,7 +93,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Change your password',
-      description: 'Your other sessions end; this one goes on with the tokens of the answer. A wrong current password is 403 `REAUTH_REQUIRED`, and counts as a guess as it does at the log-in.',
+      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. A wrong current password is 403 `REAUTH_REQUIRED`, and counts as a guess as it does at the log-in.',
       body: Type.Object({
         current: Password(),
         next: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one, not the username.' })

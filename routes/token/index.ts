@@ -49,13 +49,13 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       operationId: 'refresh',
       tags,
       summary: 'Rotate the refresh token',
-      description: 'The token is used up. Shown again within a minute it answers the same pair, until that has been used; after that it ends the session.',
+      description: 'The token is used up. Presented again it answers the same new refresh token, since answers get lost, until that one has been used; ' +
+        'from then on it ends the session.',
       body: Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, { ...strict, examples: [{ refresh: 'eyJ…' }] }),
       response: { 200: TokenPair, ...refused(needsSession, { body: true }) }
     },
     handler: async (request) => {
-      const claims = app.tokens.verify('refresh', request.body.refresh)
-      return app.tokens.issue(await refresh(deps, claims, originOf(request)))
+      return app.tokens.issue(await refresh(deps, app.tokens.readRefresh(request.body.refresh), originOf(request)))
     }
   })
 

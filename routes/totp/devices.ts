@@ -1,7 +1,9 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import type { FastifyRequest } from 'fastify'
 import { listDevices } from '../../src/db/devices.js'
 import { removeDevice, renameDevice } from '../../src/flows/devices.js'
+import { onRepeat } from '../repeats.js'
 import { DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict, type Security } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
@@ -45,14 +47,19 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
     handler: async (request) => await renameDevice(deps, askingOf(request), request.params.id, request.body.name)
   })
 
+  const isRemoved = async (request: FastifyRequest, userId: string) => {
+    const { id } = request.params as { id: string }
+    return (await listDevices(deps.db, userId)).every((device) => device.id !== id)
+  }
   app.delete('/:id', {
+    ...onRepeat(deps.db, { otp_device_removed: 'NOT_FOUND', otp_disabled: 'NOT_FOUND' }, isRemoved),
     onRequest: fresh,
     schema: {
       operationId: 'removeDevice',
       ...common,
       summary: 'Remove a device',
-      description: 'The user\'s other sessions end; this one goes on with the tokens of the answer. If the device is the one that verified it, the tokens are those ' +
-        'of a new session that owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
+      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. If the device is the one that verified the asking session, ' +
+        'the new one owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
       params: Id,
       response: { 200: answerSchema, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },

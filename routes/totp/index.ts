@@ -9,6 +9,7 @@ import { enrol, rollBack } from '../../src/flows/enrol.js'
 import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
+import { onRepeat } from '../repeats.js'
 import { DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, type Security } from '../schemas.js'
 import deviceRoutes from './devices.js'
 
@@ -159,13 +160,15 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   })
 
   app.post('/login', {
+    ...onRepeat(deps.db, { otp_verified: 'OTP_INVALID', otp_enabled: 'OTP_INVALID' }),
     config: limit('code'),
     onRequest: session,
     schema: {
       operationId: 'verifyTotp',
       ...common,
       summary: 'Give a code: confirms a pending device, or verifies this session',
-      description: 'An accepted code is used up. On an unverified session it ends that session and answers the tokens of a new one; on a verified one it renews the proof.',
+      description: 'An accepted code is used up. On an unverified session, and where it confirms a device, it ends that session and answers the tokens of a new one; ' +
+        'else it renews the proof.',
       body: Code('The digits that the app shows; spaces and hyphens do not matter.', '492039'),
       response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
     },
@@ -193,6 +196,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   app.post('/recovery_code/create', { ...regenerate, handler: regenerateHandler })
 
   app.post('/recovery_code/login', {
+    ...onRepeat(deps.db, { recovery_used: 'RECOVERY_CODE_INVALID' }),
     config: limit('code'),
     onRequest: session,
     schema: {
@@ -214,6 +218,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   })
 
   app.delete('/delete', {
+    ...onRepeat(deps.db, { otp_disabled: 'OTP_NOT_SET_UP' }),
     onRequest: fresh,
     schema: {
       operationId: 'deleteTotp',

@@ -1,6 +1,6 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { authTimeOf, shortfall, type Demand, type Standing } from '../core/assurance.js'
-import { Refusal } from '../core/refusals.js'
+import { Refusal, SessionEnded } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import type { Sessions } from '../sessions/sessions.js'
 import { requireId } from './ids.js'
@@ -54,7 +54,7 @@ export function createGuards (deps: GuardDeps): Guards {
   let isAgeKnown = true
 
   function admit (request: FastifyRequest, identity: Identity, standing: Standing | null): Standing | Promise<Standing> {
-    if (standing === null) throw new Refusal('SESSION_ENDED')
+    if (standing === null) throw new SessionEnded(identity)
     checkTimes(identity)
     const { authTime } = identity
     if (authTime === null || authTime === undefined) return enter(request, identity, standing, standing.authTime)
@@ -65,7 +65,7 @@ export function createGuards (deps: GuardDeps): Guards {
 
   async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<Standing> {
     const standing = await sessions.claimed(identity.userId, identity.sessionId, authTime)
-    if (standing === null) throw new Refusal('SESSION_ENDED')
+    if (standing === null) throw new SessionEnded(identity)
     return enter(request, identity, standing, Math.min(authTime, standing.authTime))
   }
 

@@ -63,3 +63,9 @@ export const amr = {
 
 /** What stands in `otp_device_id` of a session that a recovery code verified. */
 export const RECOVERY = 'recovery'
+
+/** Authentication methods of a session that this device verified. */
+export function amrOf (otpDeviceId: string | null): readonly string[] {
+  if (otpDeviceId === null) return amr.password
+  return otpDeviceId === RECOVERY ? amr.recovery : amr.totp
+}

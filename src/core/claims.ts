@@ -40,19 +40,21 @@ const AHEAD_SECONDS = 60
  */
 export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFacts, settings: TokenSettings): Claims<Kind> {
   const lifetimeSeconds = kind === 'access' ? settings.accessSeconds : settings.refreshSeconds
-  const identity = `${session.sessionId}.${session.generation}.${kind}.${session.otpTime}`
+  const { issuedAt, accessIssuedAt = issuedAt } = session
+  const iat = kind === 'access' ? accessIssuedAt : issuedAt
+  const identity = [session.sessionId, session.generation, kind, session.otpTime, ...(iat === issuedAt ? [] : [iat])].join('.')
   return {
     iss: settings.issuer,
     aud: settings.audience,
     sub: session.userId,
     sid: session.sessionId,
     jti: createHash('sha256').update(identity).digest('base64url').slice(0, 22),
-    iat: session.issuedAt,
-    exp: Math.min(session.issuedAt + lifetimeSeconds, session.expiresAt),
+    iat,
+    exp: Math.min(iat + lifetimeSeconds, session.expiresAt),
     token_type: kind,
     auth_time: session.authTime,
     amr: session.amr,
-    otp_required: session.otpRequired || owesSetUp(session),
+    otp_required: session.otpRequired || owesSetUp(session, iat),
     otp_device_id: session.otpDeviceId,
     otp_time: session.otpTime,
     ...(kind === 'refresh' ? { gen: session.generation } : {})
@@ -60,8 +62,8 @@ export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFa
 }
 
 /** Whether a session opens nothing but the set-up. Who verifies tokens by themselves knows of no deadline. */
-function owesSetUp ({ otpDeviceId, otpDeadline, issuedAt }: SessionFacts): boolean {
-  return otpDeviceId === null && otpDeadline !== null && issuedAt >= otpDeadline
+function owesSetUp ({ otpDeviceId, otpDeadline }: SessionFacts, iat: number): boolean {
+  return otpDeviceId === null && otpDeadline !== null && iat >= otpDeadline
 }
 
 /** Whether a verified payload is what we issue under that name: each claim there, each of its type. */
@@ -79,5 +81,10 @@ export function isClaims<Kind extends TokenKind> (kind: Kind, payload: unknown):
 
 /** Whether a token is of this moment. Checked by us, since it goes by Postgres' clock, and libraries let `iat` be in the future. */
 export function isTimely ({ iat, exp }: Pick<CommonClaims, 'iat' | 'exp'>, nowSeconds: number): boolean {
-  return nowSeconds < exp && iat <= nowSeconds + AHEAD_SECONDS
+  return nowSeconds < exp && isIssued({ iat }, nowSeconds)
+}
+
+/** Whether a token was issued before this moment, as far as our clock knows. */
+export function isIssued ({ iat }: Pick<CommonClaims, 'iat'>, nowSeconds: number): boolean {
+  return iat <= nowSeconds + AHEAD_SECONDS
 }

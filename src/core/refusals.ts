@@ -91,3 +91,19 @@ function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: Ref
   if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds) }
   return {}
 }
+
+/**
+ * SESSION_ENDED, with the session. An operation that replaces its own session asks by it whether the same request, sent
+ * twice, was first.
+ */
+export class SessionEnded extends Refusal {
+  readonly #session: { userId: string, sessionId: string }
+
+  constructor ({ userId, sessionId }: { userId: string, sessionId: string }) {
+    super('SESSION_ENDED')
+    this.#session = { userId, sessionId }
+  }
+
+  /** Not a property of its own: a log of the refusal names no session. */
+  get session (): { userId: string, sessionId: string } { return this.#session }
+}

@@ -19,6 +19,8 @@ export interface SessionFacts extends Standing {
   generation: number
   /** When its current tokens were issued, by rotation or step-up (Unix seconds, whole). */
   issuedAt: number
+  /** The same of its access token, where that was issued later. */
+  accessIssuedAt?: number
 }
 
 /** How long things last, in seconds; DESIGN §3 and the settings of the same names. */

@@ -4,7 +4,7 @@ import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { remembered } from './known-networks.js'
 import { ending, event, now } from './sessions.js'
-import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
+import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
 
@@ -129,7 +129,8 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
   return committed(await row(db, sql`
     with ${now},
     asking as (
-      select u.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at
+      select u.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+        null::timestamptz as until
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
         and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
@@ -146,7 +147,7 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
       from burnt, asking where u.user_id = burnt.user_id and not asking.verified
     ),
     ended as (
-      update ${table.otp_session} s set ${ending('otp_verified')}
+      update ${table.otp_session} s set ${replacing('otp_verified', newSessionId)}
       from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and not asking.stays
       returning s.id
     ),

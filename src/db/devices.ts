@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { deadlineFor } from './policy.js'
-import { ending, event, livingSession, now } from './sessions.js'
-import { answered, changedInPlace, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
+import { event, livingSession, now } from './sessions.js'
+import { answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
 import { timeAs } from './values.js'
@@ -53,9 +53,9 @@ export type RemovedDevice =
   | { outcome: 'session_ended' | 'not_found' }
 
 /**
- * Removes one device; with the last one goes everything. The user's other sessions end. The asking one goes on with the
- * next refresh generation, unless the removed device is what verified it: no session lives on a proof whose device is
- * gone, so it gets a new one that owes a code of those that are left.
+ * Removes one device; with the last one goes everything. Every session ends; the asking one gets a new one in its place,
+ * which has proven what its token says. Where the removed device is what its token names, the new one owes a code of a
+ * device that is left: no session lives on a proof whose device was removed.
  */
 export async function removeDevice (db: Db, asking: Asking, deviceId: string, newSessionId: string, lifetimes: Lifetimes): Promise<RemovedDevice> {
   return await inTransaction(db, async (tx) => {
@@ -78,14 +78,14 @@ export async function removeDevice (db: Db, asking: Asking, deviceId: string, ne
 
 /** One of several. */
 async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId: string, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId, otpDeviceId } = asking.standing
   const { table } = tx
   const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
+  const next = otpDeviceId === deviceId ? started(tx, sql`removed`, asking, newSessionId, owing) : carriedOn(tx, sql`removed`, asking, newSessionId)
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.user_id, s.id, s.auth_at, s.otp_device_id is distinct from ${deviceId} as proven,
-        s.otp_device_id is distinct from ${deviceId} or ${isInPlace(asking, newSessionId)} as stays
+      select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven, ${isInPlace(asking, newSessionId)} as stays
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is not null
       for no key update of s
@@ -98,13 +98,13 @@ async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId
       update ${table.otp_user} u set version = u.version + 1 from removed where u.user_id = removed.user_id
     ),
     ended as (
-      update ${table.otp_session} s set ${ending('otp_device_removed')}
+      update ${table.otp_session} s set ${replacing('otp_device_removed', newSessionId)}
       from removed, asking, now where s.user_id = removed.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
       returning s.id
     ),
-    ${started(tx, sql`removed`, asking, newSessionId, owing)},
+    ${next},
     kept as (
-      update ${table.otp_session} s set generation = s.generation + 1, rotated_at = now.at,
+      update ${table.otp_session} s set
         amr = case when asking.proven then s.amr else ${[...owing.amr]}::text[] end,
         otp_device_id = case when asking.proven then s.otp_device_id end, otp_at = case when asking.proven then s.otp_at end,
         ${changedInPlace(tx)}
@@ -137,7 +137,7 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.user_id, s.id, s.auth_at, ${isInPlace(asking, newSessionId)} as stays from ${table.otp_session} s, now
+      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(asking, newSessionId)} as stays from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
       for no key update of s
@@ -150,7 +150,7 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
     devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
     codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
     ended as (
-      update ${table.otp_session} s set ${ending('otp_disabled')}
+      update ${table.otp_session} s set ${replacing('otp_disabled', newSessionId)}
       from asking, now where s.user_id = asking.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
       returning s.id
     ),

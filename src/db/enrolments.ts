@@ -4,7 +4,7 @@ import type { Asking, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempts.js'
 import { remembered } from './known-networks.js'
 import { endedIds, ending, event, now } from './sessions.js'
-import { answered, committed, isInPlace, kept, started, type CommittedSession } from './succession.js'
+import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
 import { timeAs } from './values.js'
@@ -134,7 +134,7 @@ async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<
 
 /**
  * The first accepted code of a pending device: confirms it, brings its recovery codes to life, drops the user's other
- * pending devices and ends every other session. The step is burnt with it: the code cannot log in again.
+ * pending devices and ends every session, the asking one for a new one. The step is burnt with it: the code cannot log in again.
  *
  * @returns null if another request was first, or the device, its session or the room for it is gone
  */
@@ -147,7 +147,8 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
     return committed(await row(tx, sql`
       with ${now},
       asking as (
-        select s.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+        select s.user_id, s.id, s.otp_device_id is not null as verified, ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+          case when s.otp_device_id is not null then s.expires_at end as until,
           (select count(*) from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) as confirmed
         from ${table.otp_session} s, now
         where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
@@ -178,7 +179,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
         where c.user_id = burnt.user_id and c.pending_device_id is not null and c.pending_device_id <> burnt.id
       ),
       ended as (
-        update ${table.otp_session} s set ${ending('otp_enabled')}
+        update ${table.otp_session} s set ${replacing('otp_enabled', newSessionId)}
         from burnt, asking, now
         where s.user_id = burnt.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
         returning s.id

@@ -2,8 +2,8 @@ import { sql } from 'kysely'
 import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { remembered } from './known-networks.js'
-import { ending, event, now } from './sessions.js'
-import { answered, committed, isInPlace, kept, started, type CommittedSession, type Proof } from './succession.js'
+import { event, now } from './sessions.js'
+import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -28,7 +28,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
     const found = await row<{ codesLeft: number }>(tx, sql`
       with ${now},
       asking as (
-        select u.user_id, s.id, ${isInPlace(asking, newSessionId)} as stays, s.auth_at
+        select u.user_id, s.id, ${isInPlace(asking, newSessionId)} as stays, s.auth_at, null::timestamptz as until
         from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
         where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         for no key update of u, s
@@ -44,7 +44,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
         update ${table.otp_user} u set failures = 0, locked_until = null from burnt where u.user_id = burnt.user_id
       ),
       ended as (
-        update ${table.otp_session} s set ${ending('recovery_used')}
+        update ${table.otp_session} s set ${replacing('recovery_used', newSessionId)}
         from burnt, asking, now
         where s.user_id = burnt.user_id and s.ended_at is null and (s.otp_device_id is null or s.id = asking.id)
           and not (asking.stays and s.id = asking.id)
@@ -54,9 +54,11 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
       ${kept(tx, burnt, proof)},
       ${remembered(tx, burnt, asking.network, true)}
       ${event(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking }, sql`burnt, now`)}
-      ${answered(sql`,
+      ${answered({
+        more: sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c
-          where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`)}`)
+          where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`
+      })}`)
     if (found === undefined) return null
     const { codesLeft, ...session } = found
     return { ...committed(session)!, codesLeft }

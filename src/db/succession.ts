@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
+import { amrOf } from '../core/assurance.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { endedIds, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
-import type { Db } from './tables.js'
+import { ending, endedIds, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { row, type Db } from './tables.js'
 
 /** What an accepted decision came to: the session to answer with, and those that ended for it. */
 export interface CommittedSession extends SessionReading { endedIds: string[] }
@@ -13,7 +14,7 @@ export interface Proof {
   otpRequired: boolean
   /** The device, as an expression; null where the password is all that was proven. */
   deviceId: RawBuilder<unknown> | null
-  /** How long a new session lives. */
+  /** How long a new session lives; one that takes the place of a verified session no longer than that one. */
   seconds: number
   /** From when on it opens only what sets a device up. */
   deadline?: RawBuilder<unknown>
@@ -26,18 +27,40 @@ export const startedColumns = sql`(${columns})`
 /**
  * As whom the asking session goes on: under `nextId` as a new one, or as itself where it `stays`: it is verified and
  * proved itself once more, or `nextId` is its own id, since its host cannot move it. A CTE beside `now` and `asking`
- * (user_id, id, auth_at, stays), for each row of the one that decided.
+ * (user_id, id, auth_at, stays; `until`, if the new one must end by then), for each row of the one that decided.
  */
 export const started = ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string, { amr, otpRequired, deviceId, seconds, deadline }: Proof) => sql`
     started as (
       insert into ${table.otp_session} (${columns}, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, now.at + make_interval(secs => ${seconds}), asking.auth_at,
+      select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), asking.until), asking.auth_at,
         ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text, ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
         ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`},
         (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = asking.user_id and s.id = asking.id)
       from ${decided}, asking, now where not asking.stays
       returning *
     )`
+
+/**
+ * The same where nothing was proven anew: the new session has proven what the asking token says, which may be less than
+ * its row, and neither lives longer nor has more wrong codes left. `asking` is the whole row here, and `stays`.
+ */
+export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string): RawBuilder<unknown> {
+  const { otpDeviceId, otpTime } = asking.standing
+  return sql`
+    started as (
+      insert into ${table.otp_session} (${columns}, failures, auth_claimed_at)
+      select ${decided}.user_id, ${nextId}, now.at, asking.expires_at, asking.auth_at,
+        case when asking.otp_device_id is not distinct from ${otpDeviceId}::text then asking.amr else ${[...amrOf(otpDeviceId)]}::text[] end,
+        asking.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${asking.ip}, ${asking.agent}, asking.otp_deadline, asking.failures,
+        asking.auth_claimed_at
+      from ${decided}, asking, now where not asking.stays
+      returning *
+    )`
+}
+
+/** Ends sessions of which the asking one goes on under `nextId`: that is noted, so that its request, sent twice, is told apart. Beside `asking`. */
+export const replacing = (reason: string, nextId: string) => sql`
+  ${ending(reason)}, replaced_by = case when s.id = asking.id then ${nextId}::text end`
 
 /**
  * The same for one that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes on
@@ -61,11 +84,24 @@ export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAcco
 /** Whether the asking session goes on as itself, whatever it has proven: a host that cannot move it hands in its own id. */
 export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) => sql`${sessionId === nextId}::boolean`
 
+/** For so long a request that comes twice is told apart from one of a session that ended otherwise: longer than a request takes. */
+const REPEAT_SECONDS = 10
+
+/** Why the session ended, if it did a moment ago and its own request put another one in its place; else null. */
+export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: string, sessionId: string }): Promise<string | null> {
+  const { table } = db
+  const found = await row<{ reason: string }>(db, sql`
+    with ${now}
+    select s.end_reason as reason from ${table.otp_session} s, now
+    where s.user_id = ${userId} and s.id = ${sessionId} and s.replaced_by is not null and s.ended_at > now.at - make_interval(secs => ${REPEAT_SECONDS})`)
+  return found?.reason ?? null
+}
+
 /** The one session that came of it, and the ids of those that ended. */
-export const answered = (more: RawBuilder<unknown> = sql``) => sql`
+export const answered = ({ more = sql``, kept = true }: { more?: RawBuilder<unknown>, kept?: boolean } = {}) => sql`
     select ${sessionFacts}, ${readAtMs},
       ${endedIds}${more}
-    from (select * from started union all select * from kept) session, now`
+    from (select * from started${kept ? sql` union all select * from kept` : sql``}) session, now`
 
 export function committed (found: unknown): CommittedSession | null {
   if (found === undefined) return null

@@ -69,12 +69,19 @@ export interface OtpSessionTable {
   /** Refresh generation: raised by each rotation, compared by the next. */
   generation: number
   rotated_at: Date
+  /** Network that asked for that rotation; null if there was none, or by an older release. */
+  rotated_network: string | null
+  /** Newest generation whose parent was presented from another network than that, and the transaction in which it was. */
+  reused_generation: number | null
+  reused_xid: string | null
   /** Wrong codes of a verified session. */
   failures: number
   ended_at: Date | null
   /** The transaction that ended it: what the feed of ends is ordered by. */
   ended_xid: string | null
   end_reason: string | null
+  /** Session that took its place, where its own request ended it. */
+  replaced_by: string | null
   ip: string
   agent: string
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import { shortfall } from '../core/assurance.js'
 import { passwordFault } from '../core/password-faults.js'
 import { normalisePassword } from '../core/passwords.js'
@@ -6,7 +7,7 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { readAccount, readUsername, type Account } from '../db/accounts.js'
 import { listOauthProfiles, type OauthProfile } from '../db/oauth-profiles.js'
 import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from '../db/profile.js'
-import { carried, gone } from './deps.js'
+import { gone } from './deps.js'
 import { askPassword, type LoginDeps } from './log-in.js'
 
 export interface AccountDeps extends LoginDeps {
@@ -24,7 +25,7 @@ export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: stri
   return { ...account, oauthProfiles: await listOauthProfiles(db, userId) }
 }
 
-/** Another e-mail address, and only that, asks for a fresh proof, and ends the user's other sessions. */
+/** Another e-mail address or telephone number asks for a fresh proof; another address ends the user's other sessions, too. */
 export async function changeProfile (deps: AccountDeps, asking: Asking, change: ProfileChange): Promise<ShownAccount> {
   const { db, sessions, tally, freshSeconds } = deps
   const { standing } = asking
@@ -44,7 +45,7 @@ export async function changeProfile (deps: AccountDeps, asking: Asking, change: 
  * Changes the password. The current one is asked under the one budget of guesses; both are hashed before the
  * transaction begins, and what changed meanwhile goes before it.
  *
- * @returns the asking session, for a new pair: it has proven what it had proven
+ * @returns the session that takes the asking one's place: it has proven what the asking token says
  */
 export async function changePassword (deps: AccountDeps, asking: Asking, current: string, next: string): Promise<SessionFacts> {
   const { db, hasher, sessions, tally, passwordMinLength } = deps
@@ -56,7 +57,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
   const changed = await hasher.inTurn(async () => {
     const { version } = await askPassword(deps, username, current, asking)
-    return await commitPassword(db, asking, await hasher.hash(password), version)
+    return await commitPassword(db, asking, await hasher.hash(password), version, randomUUID())
   })
   switch (changed.outcome) {
     case 'session_ended': throw gone(deps, asking)
@@ -66,7 +67,8 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
       sessions.ended(userId, session.endedIds)
       sessions.started(session)
       tally.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
-      return carried(session.standing, asking)
+      tally.count('sessions_started_total', ['password_changed'])
+      return session.standing
     }
   }
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Standing } from '../core/assurance.js'
-import { Refusal } from '../core/refusals.js'
+import { SessionEnded, type Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../db/succession.js'
@@ -68,5 +68,5 @@ export function carried (session: SessionFacts, { standing: { sessionId, otpTime
  */
 export function gone ({ sessions }: { sessions: Pick<Sessions, 'ended'> }, { standing: { userId, sessionId } }: { standing: Pick<Standing, 'userId' | 'sessionId'> }): Refusal {
   sessions.ended(userId, [sessionId])
-  return new Refusal('SESSION_ENDED')
+  return new SessionEnded({ userId, sessionId })
 }

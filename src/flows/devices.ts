@@ -13,8 +13,8 @@ export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, n
 }
 
 /**
- * Removes one device, and the last one with everything. The user's other sessions end. Returns what the asking one
- * goes on as: itself; or a new session, where the removed device is what had verified it or nothing is left to verify with.
+ * Removes one device, and the last one with everything. Every session ends. Returns the one that takes the asking one's
+ * place, or the asking one itself where its host cannot move it.
  */
 export async function removeDevice (deps: OtpDeps, asking: Asking, id: string): Promise<SessionFacts> {
   const removed = await remove(deps.db, asking, id, nextSessionId(deps, asking), deps.settings)

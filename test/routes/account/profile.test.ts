@@ -55,19 +55,40 @@ t.test('T8 another e-mail address needs a fresh proof, and ends the other sessio
   t.equal(outcome(stale), '403 OTP_STALE')
   t.match(stale.headers['www-authenticate'], /insufficient_user_authentication.*max_age="300"/)
   t.match(await accountOf(cas), { email: 'cas@example.org', phone: '' }, 'nothing of it was done')
-  t.equal(outcome(await change(cas, { email: 'cas@example.org', phone: '2' })), '200', 'the address that is there already is no change')
+  t.equal(outcome(await change(cas, { email: 'cas@example.org', phone: '', firstName: 'Caspar' })), '200', 'what is there already is no change')
   t.equal(await versionOf(cas), version)
   t.equal(outcome(await change(unverified!, { phone: '3' })).slice(0, 3), '401', 'expired meanwhile')
 
   const { access } = cas
   expect(200, await cas.verify())
   t.equal(outcome(await cas.request('PATCH', '/account', { email: 'new@example.org' }, access)), '403 OTP_STALE', 'with a token from before the step-up')
-  t.match(expect(200, await change(cas, { email: 'new@example.org' })).json(), { email: 'new@example.org', phone: '2' })
+  t.match(expect(200, await change(cas, { email: 'new@example.org' })).json(), { email: 'new@example.org', phone: '' })
   t.equal(await alive(other!), '401 SESSION_ENDED')
   t.equal(await alive(cas), '200', 'the asking one stays')
   t.equal(await versionOf(cas), version + 1)
   t.equal(await countEvents(db, cas, 'email_changed'), 1)
   t.same(await db.query("select distinct end_reason from otp_session where user_id = $1 and end_reason = 'email_changed'", [userId(cas)]), [{ end_reason: 'email_changed' }])
+})
+
+t.test('T8 another telephone number needs a fresh proof, and leaves an event; names do not', async (t) => {
+  for (const hasFactor of [true, false]) {
+    const hal = await signUp(app, hasFactor ? 'hal' : 'ivy')
+    if (hasFactor) await hal.enrol()
+    else expect(200, await hal.login())
+    const stale = hal.elsewhere()
+    Object.assign(stale, { access: hal.access, refresh: hal.refresh })
+    const twice = await Promise.all([change(hal, { phone: '+44 20 7946 0000' }), change(hal, { phone: '+44 20 7946 0000' })])
+    t.same(twice.map(outcome), ['200', '200'])
+    t.equal(await countEvents(db, hal, 'phone_changed'), 1, 'twice at once is one change')
+    expect(200, await change(hal, { email: `${hal.username}@example.net`, phone: '+44 20 7946 0001' }))
+    t.equal(await countEvents(db, hal, 'phone_changed', 'email_changed'), 3, 'both in one request: an event for each')
+    await growOld(hal)
+    for (const body of [{ phone: '1' }, { phone: '' }, { firstName: 'Ada', phone: '1' }]) t.equal(outcome(await change(hal, body)), '403 OTP_STALE', JSON.stringify(body))
+    t.equal(outcome(await change(hal, { firstName: 'Harold', lastName: 'Abelson', phone: '+44 20 7946 0001' })), '200')
+    t.match(await accountOf(hal), { phone: '+44 20 7946 0001', firstName: 'Harold' })
+    t.equal(await countEvents(db, hal, 'phone_changed'), 2)
+    t.match(await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'phone_changed'", [userId(hal)]), [{ session_id: hal.claims()['sid'], detail: null }], 'E3 without the number')
+  }
 })
 
 t.test('linked accounts: sealed at rest, shown without their credentials', async (t) => {
