@@ -4,6 +4,7 @@ import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 import { withPhones } from '../helpers/phones.js'
+import { until } from '../helpers/wait.js'
 
 /*
  * A password manager sends a form twice. The first request put a new session in the place of the asking one; the second
@@ -114,7 +115,7 @@ for (const { name, prepare, second } of cases) {
       t.ok(second.includes(refused[0]!), `${how}: ${refused[0]}`)
 
       t.ok(second.includes(outcome(await ask(former))), `${how}: once more, when it is over`)
-      t.equal(outcome(await person.request('GET', '/totp/status')), '401 SESSION_ENDED', 'anything else of that session')
+      await until('anything else of that session to be refused', async () => outcome(await person.request('GET', '/totp/status')) === '401 SESSION_ENDED', 1_500)
       t.equal(outcome(await person.request('POST', '/token/refresh', { refresh: person.refresh }, null)), '401 SESSION_ENDED')
       await clock.advance(11)
       t.equal(outcome(await ask(person)), '401 SESSION_ENDED', 'and this, too, a moment later')
