@@ -41,9 +41,18 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('otp_password_budget_pk', ['user_id', 'network'])
     .execute()
   await db.schema.createIndex('otp_password_budget_window').on('otp_password_budget').column('window_started_at').execute()
+
+  // The slow count of wrong codes, and the seed of a pending factor's recovery codes.
+  await db.schema.alterTable('otp_user').addColumn('wrong_codes_at', sql`timestamptz[]`, (c) => c.notNull().defaultTo(sql`'{}'`)).execute()
+  await db.schema.alterTable('otp_device').addColumn('seed', 'text').execute()
+  await db.schema.createIndex('otp_device_seed_left').on('otp_device').column('user_id')
+    .where(sql.ref('seed'), 'is not', null).where(sql.ref('confirmed_at'), 'is not', null).execute()
 }
 
 export async function down (db: Kysely<unknown>): Promise<void> {
+  await db.schema.dropIndex('otp_device_seed_left').execute()
+  await db.schema.alterTable('otp_device').dropColumn('seed').execute()
+  await db.schema.alterTable('otp_user').dropColumn('wrong_codes_at').execute()
   await db.schema.dropTable('otp_password_budget').execute()
   await db.schema.dropTable('otp_ended_session').execute()
   await db.schema.alterTable('otp_session').dropColumn('auth_claimed_at').execute()

@@ -24,6 +24,7 @@ import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
 import { forget } from '../src/flows/forget.js'
 import { createLocks } from '../src/flows/locks.js'
+import { createUnreadable } from '../src/flows/unreadable.js'
 import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
@@ -115,13 +116,17 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
   })
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
+  const tally = createTally()
   const deps: OtpDeps = {
     db,
     seal,
     sessions,
     judgedCodes: createJudgedCodes(redis.link, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
-    tally: createTally(),
+    tally,
+    unreadable: createUnreadable(tally, (at) => app.log.error(at, at.row === null
+      ? 'more stored values cannot be read: no line for each of them any more'
+      : 'a stored value cannot be read and is skipped: is its key missing in SEAL_KEYS?')),
     digestKey: createDigestKey(db, seal),
     settings: { ...settings, issuer },
     sameSession: options.sameSession ?? false

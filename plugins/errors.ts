@@ -9,6 +9,7 @@ export interface ErrorBody {
   error: string
   message: string
   retryAfterSeconds?: number
+  needsRecovery?: true
   maxAgeSeconds?: number
 }
 

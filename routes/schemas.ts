@@ -51,6 +51,8 @@ export function refused (codes: RefusalCode[], { body = false } = {}): Record<nu
   return Object.fromEntries([...byStatus].map(([status, of]) => [status, errorSchema(status, of)]))
 }
 
+const needsRecovery = 'On `OTP_LOCKED`: true where no wait helps, only a recovery code or staff.'
+
 function errorSchema (status: number, codes: RefusalCode[]): TSchema {
   const [first] = codes
   return Type.Object({
@@ -59,6 +61,7 @@ function errorSchema (status: number, codes: RefusalCode[]): TSchema {
     error: Type.String(),
     message: Type.String(),
     ...(status === 429 || status === 503 ? { retryAfterSeconds: Type.Optional(Type.Integer()) } : {}),
+    ...(codes.includes('OTP_LOCKED') ? { needsRecovery: Type.Optional(Type.Boolean({ description: needsRecovery })) } : {}),
     ...(status === 403 ? { maxAgeSeconds: Type.Optional(Type.Integer()) } : {})
   }, {
     description: codes.map((code) => `\`${code}\`: ${refusals[code][1]}`).join(' '),

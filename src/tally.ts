@@ -6,11 +6,13 @@ export const counters = {
   passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
   codes_total: { help: 'Second-factor codes judged or turned away', labels: ['kind', 'outcome'] },
   locks_total: { help: 'Locks that wrong codes began', labels: [] },
+  stops_total: { help: 'Users whose app codes are not accepted until a recovery code is used or staff unlock the account', labels: [] },
   recovery_codes_left_total: { help: 'Recovery codes that were left when one was used', labels: ['left'] },
   sessions_started_total: { help: 'Sessions that began', labels: ['by'] },
   sessions_ended_total: { help: 'Sessions that ended', labels: ['reason'] },
   refreshes_total: { help: 'Refresh tokens shown', labels: ['outcome'] },
   webhooks_total: { help: 'Attempts to tell the webhook\'s receiver of an event, and events given up', labels: ['outcome'] },
+  rows_skipped_total: { help: 'Stored values that could not be read, each time that one was skipped', labels: ['table'] },
   swept_rows_total: { help: 'Rows that were of no use any more', labels: ['kind'] }
 } as const
 

@@ -45,12 +45,25 @@ export const ShownUser = Type.Object({
   updatedAt: DateTime,
   failures: Type.Integer({ description: 'Wrong codes since the last accepted one; at 100 no code is taken any more.' }),
   lockedUntil: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when no code of a device is taken; null if one is.' }),
+  isStopped: Type.Boolean({
+    description: 'Whether no code of an app is accepted, after 100 wrong ones in a row or 300 in 30 days, until a recovery code is used or staff unlock the account.'
+  }),
   setupRequired: Type.Boolean({ description: 'Whether the second factor was reset and nothing is set up yet: the password alone opens nothing.' }),
   setupExpiresAt: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when the set-up code is good; null if there is none, or it was used.' }),
   recoveryCodesLeft: Type.Integer()
 }, {
   examples: [{
-    ...listed, phone: '', powerAccountId: null, powerContactId: 4711, updatedAt: '2026-11-23T09:00:00.000Z', failures: 0, lockedUntil: null, setupRequired: false, setupExpiresAt: null, recoveryCodesLeft: 5
+    ...listed,
+    phone: '',
+    powerAccountId: null,
+    powerContactId: 4711,
+    updatedAt: '2026-11-23T09:00:00.000Z',
+    failures: 0,
+    lockedUntil: null,
+    isStopped: false,
+    setupRequired: false,
+    setupExpiresAt: null,
+    recoveryCodesLeft: 5
   }]
 })
 

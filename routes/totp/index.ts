@@ -91,7 +91,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'createTotp',
       ...common,
       summary: 'Begin a set-up: one pending device, and recovery codes for the first',
-      description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and fresh codes. ' +
+      description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and codes, ' +
+        'and renews `expiresAt`. ' +
         'The first device asks for a password given within `OTP_REAUTH_SECONDS`, or in the body; a further one for a fresh code.',
       response: {
         201: Type.Object({

@@ -11,6 +11,7 @@ export const eventKinds = {
   otp_verified: 'A code was accepted',
   otp_refused: 'A code was wrong, expired or already used',
   otp_locked: 'Too many wrong codes: locked for a while',
+  otp_stopped: 'Too many wrong codes: no code of an app is accepted until a recovery code is used or staff unlock the account',
   otp_disabled: 'Every device and recovery code was removed',
   otp_session_spent: 'Too many wrong codes on a verified session: it ended',
   otp_setup_spent: 'Too many wrong codes for a pending device: it is gone',

@@ -43,6 +43,8 @@ export type RefusalCode = keyof typeof refusals
 export interface RefusalDetails {
   /** On 429 and 503: after how many seconds trying again makes sense. */
   retryAfterSeconds?: number
+  /** On OTP_LOCKED: true where no wait helps, only a recovery code or staff. */
+  needsRecovery?: true
   /** On OTP_STALE: how old, in seconds, the proof may be (RFC 9470 `max_age`). */
   maxAgeSeconds?: number
   /** What to mend, in words; never anything of the inside. */

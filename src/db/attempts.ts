@@ -1,9 +1,12 @@
 import { sql } from 'kysely'
-import { FIRST_LOCK_SECONDS, FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES } from '../core/lockout.js'
+import {
+  FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
+} from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { remembered } from './known-networks.js'
 import { ending, event, now } from './sessions.js'
+import { codeAccepted, isStopped, withOneMore } from './lockout.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
@@ -22,6 +25,8 @@ export interface JudgedDevice {
 /** What the attempt cost, and what is needed to judge it, as of one moment by one clock. */
 export interface SpentAttempt {
   nowSeconds: number
+  /** The same as whole microseconds, by which the attempt can be given back. */
+  spentAtMicros: string
   /** False if the asking session had ended. */
   alive: boolean
   verified: boolean
@@ -32,7 +37,9 @@ export interface SpentAttempt {
   hasDevices: boolean
   /** Attempts spent since the last accepted code, this one included; 0 if this one was refused for lack of budget. */
   failures: number
-  /** How long to wait if the user's budget is used up, else 0. */
+  /** Whether this attempt, if its code is wrong, is the last one that the user's budget pays. */
+  isLast: boolean
+  /** How long to wait if the user's budget is used up, else 0; `NEVER_SECONDS` if no wait helps. */
   lockedSeconds: number
 }
 
@@ -63,12 +70,13 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
       update ${table.otp_user} u set
         failures = u.failures + 1,
         locked_until = case when u.failures + 1 >= ${FREE_FAILURES} then now.at + make_interval(secs =>
-          least(${FIRST_LOCK_SECONDS} * 2.0 ^ least(u.failures + 1 - ${FREE_FAILURES}, 20), ${LONGEST_LOCK_SECONDS})) end
+          least(${FIRST_LOCK_SECONDS} * 2.0 ^ least(u.failures + 1 - ${FREE_FAILURES}, 20), ${LONGEST_LOCK_SECONDS})) end,
+        wrong_codes_at = ${withOneMore}
       from asking, now
       where u.user_id = ${userId} and not asking.verified
         and exists (select from device where not pending)
-        and u.failures < ${HARD_STOP_FAILURES} and (u.locked_until is null or u.locked_until <= now.at)
-      returning u.failures
+        and not ${isStopped} and (u.locked_until is null or u.locked_until <= now.at)
+      returning u.failures, ${isStopped} as stopped
     ),
     by_session as (
       update ${table.otp_session} s set failures = s.failures + 1
@@ -90,14 +98,16 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
         else exists (select from by_user) or exists (select from by_session) end
     )
     select ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')},
+      (extract(epoch from now.at) * 1000000)::bigint::text as "spentAtMicros",
       exists (select from asking) as alive,
       coalesce((select verified from asking), false) as verified,
       coalesce(u.version, 0) as version,
       exists (select from device) as "hasDevices",
       coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
+      coalesce((select stopped from by_user), false) as "isLast",
       ${numberAs(sql`case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
-        when u.failures >= ${HARD_STOP_FAILURES} then ${LONGEST_LOCK_SECONDS}
+        when ${isStopped} then ${NEVER_SECONDS}::float8
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end`, 'lockedSeconds')},
       ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
@@ -143,7 +153,7 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
       returning d.user_id, d.id, d.name
     ),
     freed as (
-      update ${table.otp_user} u set failures = 0, locked_until = null
+      update ${table.otp_user} u set ${codeAccepted}
       from burnt, asking where u.user_id = burnt.user_id and not asking.verified
     ),
     ended as (
@@ -175,7 +185,9 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
  *
  * @param kind of the event, where there are no such consequences
  */
-export async function refuseAttempt (db: Db, asking: Asking, { failures, verified, devices }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<RefusedAttempt> {
+export async function refuseAttempt (
+  db: Db, asking: Asking, { failures, verified, devices, isLast }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
+): Promise<RefusedAttempt> {
   const { table } = db
   const { userId, sessionId } = asking.standing
   const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
@@ -201,6 +213,7 @@ export async function refuseAttempt (db: Db, asking: Asking, { failures, verifie
         kind: sql`case
           when exists (select from spent) then 'otp_session_spent'
           when exists (select from dropped) then 'otp_setup_spent'
+          when ${isLast} and ${isStopped} then 'otp_stopped'
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
           else ${kind} end`,
         sessionId,

@@ -3,6 +3,7 @@ import type { Origin } from '../core/session.js'
 import { standardTotp } from '../core/totp.js'
 import { insertAccount, type NewAccount } from './accounts.js'
 import { forgotten } from './known-networks.js'
+import { isStopped } from './lockout.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -112,6 +113,8 @@ export interface OtpState {
   /** Codes spent since the last accepted one. */
   failures: number
   lockedUntil: Date | null
+  /** Whether wrong codes stopped those of apps, until a recovery code is used or the account is unlocked. */
+  isStopped: boolean
   setupRequired: boolean
   /** Until when the set-up code that was handed out is good; null if there is none. */
   setupExpiresAt: Date | null
@@ -120,11 +123,12 @@ export interface OtpState {
 export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
   const { table } = db
   return (await row<OtpState>(db, sql`
-    with codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
+    with ${now},
+    codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
     select
       (select count(*) from codes)::int as "recoveryCodesLeft",
       exists (select from codes where weak) as "recoveryCodesWeak",
-      u.failures, ${timeAs(sql`case when u.locked_until > clock_timestamp() then u.locked_until end`, 'lockedUntil')},
+      u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
       u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')}
-    from ${table.otp_user} u where u.user_id = ${userId}`))!
+    from ${table.otp_user} u, now where u.user_id = ${userId}`))!
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
+import { countsCleared } from './lockout.js'
 import { deadlineFor } from './policy.js'
 import { event, livingSession, now } from './sessions.js'
 import { answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
@@ -143,7 +144,7 @@ export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, {
       for no key update of s
     ),
     raised as (
-      update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null
+      update ${table.otp_user} u set version = u.version + 1, ${countsCleared}
       from asking where u.user_id = asking.user_id
       returning u.user_id
     ),

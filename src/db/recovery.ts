@@ -2,7 +2,8 @@ import { sql } from 'kysely'
 import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { remembered } from './known-networks.js'
-import { event, now } from './sessions.js'
+import { countsCleared } from './lockout.js'
+import { ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -41,7 +42,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
         returning c.user_id
       ),
       freed as (
-        update ${table.otp_user} u set failures = 0, locked_until = null from burnt where u.user_id = burnt.user_id
+        update ${table.otp_user} u set ${countsCleared} from burnt where u.user_id = burnt.user_id
       ),
       ended as (
         update ${table.otp_session} s set ${replacing('recovery_used', newSessionId)}
@@ -78,4 +79,40 @@ export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> 
     ${event(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking }, sql`asking, now`)}
     select user_id from asking`)
   return alive !== undefined
+}
+
+/** New codes in place of all old ones; the user's other sessions end. Null if the session or the last device is gone. */
+export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: string[]): Promise<{ endedIds: string[] } | null> {
+  const { userId, sessionId } = asking.standing
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const raised = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1
+        from now
+        where u.user_id = ${userId}
+          and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
+          and exists (
+            select from ${table.otp_session} s where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+          )
+        returning u.user_id
+      ),
+      dropped as (
+        delete from ${table.otp_recovery_code} c using raised where c.user_id = raised.user_id and c.pending_device_id is null
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('recovery_regenerated')}
+        from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
+        returning s.id
+      ),
+      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
+      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
+    if (raised === undefined) return null
+    await row(tx, sql`
+      insert into ${table.otp_recovery_code} (user_id, digest, created_at)
+      select ${userId}, digest, clock_timestamp() from unnest(${digests}::text[]) digest`)
+    return raised
+  })
 }

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { countsCleared } from './lockout.js'
 import { endedIds, ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -11,7 +12,7 @@ export async function resetUser (db: Db, userId: string, { actorId, reason }: { 
     const found = await row<{ endedIds: string[] }>(tx, sql`
       with ${now},
       raised as (
-        update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null where u.user_id = ${userId}
+        update ${table.otp_user} u set version = u.version + 1, ${countsCleared} where u.user_id = ${userId}
       ),
       devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
       codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),

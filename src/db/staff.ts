@@ -2,6 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import type { Origin } from '../core/session.js'
 import { forgotten } from './known-networks.js'
+import { countsCleared } from './lockout.js'
 import { endedIds, ending, eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
@@ -88,7 +89,7 @@ export async function resetFactors (db: Db, actor: Actor, userId: string, { dige
     const found = await row<{ expiresAt: Date, endedIds: string[] }>(tx, sql`
       with ${now},
       raised as (
-        update ${table.otp_user} u set version = u.version + 1, failures = 0, locked_until = null,
+        update ${table.otp_user} u set version = u.version + 1, ${countsCleared},
           setup_required = true, setup_digest = ${digest}, setup_expires_at = now.at + make_interval(secs => ${seconds})
         from now where u.user_id = ${userId}
         returning u.setup_expires_at
@@ -139,7 +140,7 @@ export async function unlock (db: Db, actor: Actor, userId: string): Promise<Cha
     await row(tx, sql`
       with ${now},
       freed as (
-        update ${table.otp_user} u set failures = 0, locked_until = null where u.user_id = ${userId} returning u.user_id
+        update ${table.otp_user} u set ${countsCleared} where u.user_id = ${userId} returning u.user_id
       ),
       ${events(tx, actor, userId, 'unlocked', 'staff_acted', null, sql`freed`)}
       select user_id from freed`)

@@ -13,6 +13,8 @@ export interface OtpUserTable {
   /** Codes spent since the last accepted one. */
   failures: number
   locked_until: Date | null
+  /** When codes of unverified sessions were wrong, the oldest first. An accepted code does not clear it. */
+  wrong_codes_at: Date[]
   /** Staff reset the factors: the password alone opens nothing until a device is confirmed. */
   setup_required: boolean
   /** Of the one-time code that must stand beside the password then, and until when it is good. */
@@ -32,6 +34,8 @@ export interface OtpDeviceTable {
   /** The last accepted step; nothing up to it is accepted again. */
   last_step: number
   created_at: Date
+  /** Sealed; of a pending factor alone: its recovery codes are derived from it, so that each answer of `create` shows the same. */
+  seed: string | null
   /** Null while pending. */
   confirmed_at: Date | null
   last_used_at: Date | null

@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { isStopped } from './lockout.js'
+import { now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { timeAs } from './values.js'
 
@@ -23,6 +25,8 @@ export interface ShownUser extends ListedUser {
   /** Wrong codes since the last accepted one, and until when no code is taken; null if one is. */
   failures: number
   lockedUntil: Date | null
+  /** Whether wrong codes stopped those of apps, until a recovery code is used or staff unlock the account. */
+  isStopped: boolean
   /** Whether the factors were reset and nothing is set up yet, and until when the code handed out is good; null if it was used. */
   setupRequired: boolean
   setupExpiresAt: Date | null
@@ -80,11 +84,12 @@ function endOf (prefix: string): string | null {
 export async function readUser (db: Db, id: string): Promise<ShownUser | undefined> {
   const { table } = db
   return await row<ShownUser>(db, sql`
+    with ${now}
     select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId", ${timeAs(sql`a.updated_at`, 'updatedAt')},
-      u.failures, ${timeAs(sql`case when u.locked_until > clock_timestamp() then u.locked_until end`, 'lockedUntil')},
+      u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
       u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')},
       (select count(*) from ${table.otp_recovery_code} c where c.user_id = u.user_id and c.used_at is null and c.pending_device_id is null)::int as "recoveryCodesLeft"
-    from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text
+    from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text, now
     where a.id = ${id}::uuid`)
 }
 

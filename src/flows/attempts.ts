@@ -1,4 +1,5 @@
-import { FREE_FAILURES, lockSeconds } from '../core/lockout.js'
+import { FREE_FAILURES, lockSeconds, LONGEST_LOCK_SECONDS, NEVER_SECONDS } from '../core/lockout.js'
+import { Refusal } from '../core/refusals.js'
 import type { Asking } from '../core/session.js'
 import { refuseAttempt, type SpentAttempt } from '../db/attempts.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
@@ -11,9 +12,24 @@ export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAt
   const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
   if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
   if (sessionSpent || !alive) throw gone(deps, asking)
-  if (spent.verified || !isPaid(spent) || spent.failures < FREE_FAILURES) return
-  lock(deps, asking, lockSeconds(spent.failures))
-  tally.count('locks_total', [])
+  if (spent.verified || !isPaid(spent)) return
+  if (spent.isLast) {
+    lock(deps, asking, NEVER_SECONDS)
+    tally.count('stops_total', [])
+  } else if (spent.failures >= FREE_FAILURES) {
+    lock(deps, asking, lockSeconds(spent.failures))
+    tally.count('locks_total', [])
+  }
+}
+
+/** @param seconds how long the lock lasts; `NEVER_SECONDS` if no wait ends it */
+export function otpLocked (seconds: number): Refusal {
+  if (seconds < NEVER_SECONDS) return new Refusal('OTP_LOCKED', { retryAfterSeconds: seconds })
+  return new Refusal('OTP_LOCKED', {
+    retryAfterSeconds: LONGEST_LOCK_SECONDS,
+    needsRecovery: true,
+    hint: 'Too many wrong codes: none of an app is accepted any more. Use a recovery code, or ask staff.'
+  })
 }
 
 /** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */

@@ -9,6 +9,7 @@ import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
 import type { Locks } from './locks.js'
+import type { ReportUnreadable } from './unreadable.js'
 
 export interface OtpSettings extends Lifetimes {
   /** Shown in the authenticator app; no colon. */
@@ -30,6 +31,7 @@ export interface OtpDeps {
   judgedCodes: JudgedCodes
   locks: Locks
   tally: Tally
+  unreadable: ReportUnreadable
   /** Under which recovery codes are digested. */
   digestKey: () => Promise<Buffer>
   settings: OtpSettings

@@ -2,9 +2,9 @@ import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryD
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { spendAttempt, type SpentAttempt } from '../db/attempts.js'
-import { readStatus, replaceRecoveryCodes } from '../db/enrolments.js'
-import { burnRecoveryCode, refuseRecovery } from '../db/recovery.js'
-import { freed, isPaid, lock, noteRefused } from './attempts.js'
+import { readStatus } from '../db/enrolments.js'
+import { burnRecoveryCode, refuseRecovery, replaceRecoveryCodes } from '../db/recovery.js'
+import { freed, isPaid, lock, noteRefused, otpLocked } from './attempts.js'
 import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
 import { digestsOf, newCodes } from './enrol.js'
 
@@ -12,8 +12,10 @@ import { digestsOf, newCodes } from './enrol.js'
 export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
   const { db, settings, tally } = deps
   const { userId } = asking.standing
-  const spent = normaliseWeakCode(text) === null ? null : await spendOnWeak(deps, asking)
-  const digest = await digestOf(deps, userId, text, spent)
+  const { digest: found, isWeak } = await digestOf(deps, userId, text)
+  // After the digest: a key that cannot be read must cost no attempt.
+  const spent = isWeak ? await spendOnWeak(deps, asking) : null
+  const digest = spent === null || isPaid(spent) ? found : null
   const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, nextSessionId(deps, asking), settings)
   if (committed !== null) {
     freed(deps, userId)
@@ -37,7 +39,7 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   const { userId, otpDeviceId } = asking.standing
   const locked = (seconds: number) => {
     tally.count('codes_total', ['recovery', 'locked'])
-    return new Refusal('OTP_LOCKED', { retryAfterSeconds: seconds })
+    return otpLocked(seconds)
   }
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) throw locked(knownLock)
@@ -48,11 +50,12 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   throw locked(spent.lockedSeconds)
 }
 
-/** What to look for; null if the text is no code, or a weak one that could not be paid for. */
-async function digestOf (deps: OtpDeps, userId: string, text: string, spent: SpentAttempt | null): Promise<string | null> {
-  const code = spent === null ? normaliseRecoveryCode(text) : normaliseWeakCode(text)
-  if (code === null || (spent !== null && !isPaid(spent))) return null
-  return (spent === null ? recoveryDigest : weakRecoveryDigest)(await deps.digestKey(), userId, code)
+/** The digest to look for, null if the text is no code; and whether the code is so short that a guess costs an attempt. */
+async function digestOf (deps: OtpDeps, userId: string, text: string): Promise<{ digest: string | null, isWeak: boolean }> {
+  const weak = normaliseWeakCode(text)
+  if (weak !== null) return { digest: weakRecoveryDigest(await deps.digestKey(), userId, weak), isWeak: true }
+  const code = normaliseRecoveryCode(text)
+  return { digest: code === null ? null : recoveryDigest(await deps.digestKey(), userId, code), isWeak: false }
 }
 
 /** Makes a new set and kills the old one, also against a use that races it. The caller has a fresh, verified session. */

@@ -126,3 +126,25 @@ t.test('T14 a hundred failures in a row stop TOTP, whatever time passes, until a
   const [next] = await sessionsOf(joy, 1)
   t.equal(outcome(await next!.verify()), '200')
 })
+
+t.test('T14 three hundred failures in thirty days stop TOTP too; recovery codes work, verified sessions step up', async (t) => {
+  const max = await (await signUp(app, 'max')).enrol()
+  await db.query(`update otp_user set wrong_codes_at = array(
+    select test_clock.clock_timestamp() - make_interval(hours => n) from generate_series(299, 1, -1) n
+  ) where user_id = $1`, [userId(max)])
+  const [thief, owner] = await sessionsOf(max, 2)
+  t.equal(outcome(await owner!.verify()), '200', 'the three hundredth may be right')
+  t.equal(outcome(await thief!.verify(await wrong(max, 0))), '400 OTP_INVALID')
+  for (const code of [await wrong(max, 1), await max.code(1)]) {
+    const answer = await thief!.verify(code)
+    t.equal(outcome(answer), '429 OTP_LOCKED')
+    t.equal(answer.json().needsRecovery, true)
+  }
+  t.equal(await countEvents(db, max, 'otp_stopped'), 1)
+  t.equal(outcome(await max.verify()), '200', 'a verified session steps up')
+  t.equal(outcome(await thief!.verify(await max.code(1))), '429 OTP_LOCKED', 'which frees no other session')
+  const [lost] = await sessionsOf(max, 1)
+  t.equal(outcome(await lost!.recover(max.recoveryCodes[0])), '200')
+  const [next] = await sessionsOf(max, 1)
+  t.equal(outcome(await next!.verify()), '200')
+})

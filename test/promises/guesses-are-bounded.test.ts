@@ -2,8 +2,9 @@ import t from 'tap'
 import { outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
-import { sessionsOf, signUp, userId } from '../helpers/person.js'
+import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { countEvents, failuresOf } from '../helpers/stored.js'
+import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
@@ -97,4 +98,29 @@ t.test('T10 the count outlives whoever made it, and goes on from lock to lock', 
     t.ok(leftSeconds > seconds - 10 && leftSeconds <= seconds, `${leftSeconds} s of ${seconds} are left`)
     await clock.advance(leftSeconds + 0.5)
   }
+})
+
+t.test('T14 three hundred wrong codes in thirty days are the last, however often the owner logs in between', async (t) => {
+  const hal = await (await signUp(app, 'hal')).enrol()
+  const [thief, other] = await sessionsOf(hal, 2, [app, replica])
+  const near = await Promise.all([-1, 0, 1, 2].map((offset) => hal.code(offset)))
+  const [one, ...guesses] = await wrongCodes(near, 51)
+  t.equal(outcome(await thief!.verify(one)), '400 OTP_INVALID')
+  await db.query(`update otp_user set wrong_codes_at = array(
+    select clock_timestamp() - make_interval(hours => n) from generate_series(400, 104, -1) n
+  ) || wrong_codes_at where user_id = $1`, [userId(hal)])
+  const owner = hal.elsewhere()
+  expect(200, await owner.login())
+  t.equal(outcome(await owner.verify()), '200')
+  t.equal(await failuresOf(db, hal), 0)
+  const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? thief! : other!).verify(guess)))
+  t.same(tally(answers), { '400 OTP_INVALID': 2, '429 OTP_LOCKED': 48 }, '298 before, two more are judged')
+  t.equal(await countEvents(db, hal, 'otp_stopped'), 1)
+  const [late] = await sessionsOf(hal, 1, [replica])
+  const answer = await late!.verify()
+  t.match([outcome(answer), answer.json()], ['429 OTP_LOCKED', { needsRecovery: true }])
+  await clock.advance(16 * 86_400)
+  const [later] = await sessionsOf(hal, 1)
+  // For a second this process takes the stop for granted.
+  await until('those of thirty days ago to count no more', async () => (await later!.verify(await hal.code())).statusCode === 200)
 })

@@ -1,0 +1,125 @@
+import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
+import { spendAttempt } from '../../src/db/attempts.js'
+import { returnAttempt } from '../../src/db/lockout.js'
+import { readStanding } from '../../src/db/sessions.js'
+import { outcome, tally } from '../helpers/answers.js'
+import { freshApp, type App } from '../helpers/app.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { holding, phoneOf, withPhones } from '../helpers/phones.js'
+import { failuresOf } from '../helpers/stored.js'
+
+const { app, db, clock } = await freshApp(t)
+const lines = linesOf(app)
+
+/** What the app logs as an error, from now on. */
+function linesOf (app: App): Array<{ table?: string, row?: string }> {
+  const logged: Array<{ table?: string, row?: string }> = []
+  app.log.error = ((line: object) => { logged.push(line) }) as typeof app.log.error
+  return logged
+}
+
+/** As if the row were sealed under a key that left the ring. */
+async function lose (deviceId: string): Promise<() => Promise<unknown>> {
+  await db.query("update otp_device set secret = 'gone.' || split_part(secret, '.', 2) where id = $1", [deviceId])
+  return async () => await db.query("update otp_device set secret = 'test-seal.' || split_part(secret, '.', 2) where id = $1", [deviceId])
+}
+
+async function unverified (person: Person, phone = phoneOf(person)): Promise<Person> {
+  const session = holding(person, phone)
+  // Past the step that the phone has shown already.
+  await clock.advance(30)
+  expect(200, await session.login())
+  return session
+}
+
+/** Rows of one device with which nothing can be computed. */
+const broken = [
+  "secret = 'gone.' || split_part(secret, '.', 2)", "secret = ''", "secret = 'test-seal.AAAA'",
+  'period_seconds = 0', 'period_seconds = -30', 'digits = 0', 'digits = 400'
+]
+
+t.test('one device of two cannot be read: it is skipped and logged once, a code of the other is accepted', async (t) => {
+  const { person: ada, phones: [first, second] } = await withPhones(app, 'ada', 2)
+  const [before] = await db.query<{ secret: string }>('select secret from otp_device where id = $1', [first!.id])
+  for (const assignment of broken) {
+    await db.query(`update otp_device set ${assignment} where id = $1`, [first!.id])
+    const session = await unverified(ada, second)
+    t.equal(outcome(await session.verify()), '200', assignment)
+    t.equal(outcome(await session.request('GET', '/totp/devices')), '200', 'it is listed')
+    await db.query('update otp_device set secret = $2, period_seconds = 30, digits = 6 where id = $1', [first!.id, before!.secret])
+  }
+  t.same(lines.filter(({ row }) => row === first!.id).map(({ table }) => table), ['otp_device'])
+  t.equal(outcome(await (await unverified(ada, first)).verify()), '200', 'and taken again once it can be read')
+})
+
+t.test('a wrong code that one of two devices judged is spent', async (t) => {
+  const { person: bob, phones: [first, second] } = await withPhones(app, 'bob', 2)
+  await lose(first!.id)
+  const session = await unverified(bob, second)
+  for (let i = 1; i <= 5; i++) {
+    t.equal(outcome(await session.verify(await session.code(20 + i))), '400 OTP_INVALID')
+    t.equal(await failuresOf(db, bob), i)
+  }
+  t.equal(outcome(await session.verify()), '429 OTP_LOCKED')
+})
+
+t.test('no device can be read: no code is judged, so that none is spent and nothing locks', async (t) => {
+  const { person: cyd, phones: [first, second] } = await withPhones(app, 'cyd', 2)
+  const back = [await lose(first!.id), await lose(second!.id)]
+  const session = await unverified(cyd, second)
+  for (let i = 0; i < 7; i++) t.equal(outcome(await session.verify(await session.code(i))), '500 INTERNAL_ERROR')
+  const sessions = await sessionsOf(session, 5)
+  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => sessions[i % 5]!.verify(String(100_000 + i))))
+  t.same(Object.keys(tally(answers)).filter((seen) => !['500 INTERNAL_ERROR', '429 OTP_LOCKED'].includes(seen)), [])
+  t.same(await db.query('select failures, locked_until, wrong_codes_at from otp_user where user_id = $1', [userId(session)]),
+    [{ failures: 0, locked_until: null, wrong_codes_at: [] }])
+  for (let i = 0; i < 6; i++) t.equal(outcome(await cyd.verify(await session.code(i))), '500 INTERNAL_ERROR')
+  t.equal(outcome(await cyd.request('GET', '/session')), '200', 'nor does it end a verified session')
+  t.equal(outcome(await (await unverified(cyd)).recover(cyd.recoveryCodes[0])), '200', 'a recovery code works')
+  for (const putBack of back) await putBack()
+  t.equal(outcome(await (await unverified(cyd, second)).verify()), '200')
+})
+
+t.test('a fault in between gains no attempt', async (t) => {
+  const dan = await (await signUp(app, 'dan')).enrol()
+  const session = await unverified(dan)
+  for (let i = 0; i < 4; i++) t.equal(outcome(await session.verify(await session.code(20 + i))), '400 OTP_INVALID')
+  const putBack = await lose(dan.deviceId!)
+  t.equal(outcome(await session.verify(await session.code(30))), '500 INTERNAL_ERROR')
+  t.equal(await failuresOf(db, dan), 4)
+  await putBack()
+  t.equal(outcome(await session.verify(await session.code(31))), '400 OTP_INVALID')
+  t.equal(outcome(await session.verify()), '429 OTP_LOCKED', 'the fifth judged one locks')
+})
+
+t.test('an attempt that is given back after the owner logged in takes nothing from the next count', async (t) => {
+  const fay = await (await signUp(app, 'fay')).enrol()
+  const session = await unverified(fay)
+  const { db: inside } = insideOf(app)
+  const asking = { standing: (await readStanding(inside, userId(session), String(session.claims()['sid'])))!.standing, ip: '', network: '', agent: '' }
+  const { spentAtMicros } = await spendAttempt(inside, asking)
+  const owner = await unverified(fay)
+  expect(200, await owner.verify())
+  for (let i = 0; i < 3; i++) t.equal(outcome(await session.verify(await session.code(20 + i))), '400 OTP_INVALID')
+  for (let i = 0; i < 2; i++) await returnAttempt(inside, asking, { spentAtMicros, verified: false, confirmed: true, pending: false })
+  const counts = await db.query('select failures, cardinality(wrong_codes_at) as slow from otp_user where user_id = $1', [userId(fay)])
+  t.same(counts, [{ failures: 3, slow: 3 }])
+})
+
+t.test('a pending device that cannot be read is replaced by the next call', async (t) => {
+  const eve = await signUp(app, 'eve')
+  expect(200, await eve.login())
+  for (const column of ['secret', 'seed']) {
+    const first = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()
+    await db.query(`update otp_device set ${column} = 'gone.AAAA' where id = $1`, [first.deviceId])
+    if (column === 'secret') {
+      for (let i = 0; i < 12; i++) t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not spent')
+    }
+    const second = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()
+    t.not(second.deviceId, first.deviceId, column)
+    t.notOk(second.recoveryCodes.some((code) => first.recoveryCodes.includes(code)))
+  }
+  t.equal(outcome(await eve.confirm()), '200')
+  t.same(await db.query('select seed from otp_device where user_id = $1', [userId(eve)]), [{ seed: null }])
+})
