@@ -3,12 +3,21 @@ import { createHmac, randomBytes } from 'node:crypto'
 /** Crockford base32 without I, L, O, U: nothing to misread aloud or on paper. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 /** 15 bytes = 24 symbols × 5 bits = 120 bits: over the 112 from which ASVS 6.5.2 allows a plain keyed digest. */
-const CODE_BYTES = 15
+export const CODE_BYTES = 15
 const GROUP_SYMBOLS = 4
 
-/** One code as it is printed: six groups of four symbols. Shown once; store `recoveryDigest` of it and nothing else. */
+/** One code as it is printed. Shown once; store `recoveryDigest` of it and nothing else. */
 export function newRecoveryCode (): string {
-  let number = BigInt(`0x${randomBytes(CODE_BYTES).toString('hex')}`)
+  return formatRecoveryCode(randomBytes(CODE_BYTES))
+}
+
+/**
+ * Six groups of four symbols.
+ *
+ * @param bytes `CODE_BYTES` of them
+ */
+export function formatRecoveryCode (bytes: Buffer): string {
+  let number = BigInt(`0x${bytes.toString('hex')}`)
   let symbols = ''
   for (let i = 0; i < CODE_BYTES * 8 / 5; i++) {
     symbols = ALPHABET.charAt(Number(number & 31n)) + symbols

@@ -12,7 +12,7 @@ export interface TotpParameters {
 export const standardTotp: TotpParameters = { digits: 6, periodSeconds: 30, t0Seconds: 0 }
 
 /** 160 bits: the length RFC 4226 R6 recommends, and the block of SHA-1 that apps expect. */
-const SECRET_BYTES = 20
+export const SECRET_BYTES = 20
 
 export function newTotpSecret (): Buffer {
   return randomBytes(SECRET_BYTES)

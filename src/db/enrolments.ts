@@ -3,11 +3,11 @@ import { PENDING_FAILURES } from '../core/lockout.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempts.js'
 import { remembered } from './known-networks.js'
-import { endedIds, ending, event, now } from './sessions.js'
+import { event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser, type Tx } from './transaction.js'
-import { timeAs } from './values.js'
+import { jsonAs, timeAs } from './values.js'
 
 /** DESIGN §3. */
 export const MOST_DEVICES = 10
@@ -40,68 +40,90 @@ export async function readStatus (db: Db, userId: string, sessionId: string): Pr
   return found!
 }
 
-export interface NewDevice {
+/** A session's pending device as it is stored, for the flow that continues it. */
+export interface StoredPending {
   id: string
-  name: string
   sealedSecret: string
+  /** Null if an older version of the service made it, or no recovery codes go with it. */
+  sealedSeed: string | null
+  /** How many recovery codes go with it. */
+  codes: number
+}
+
+/** What the flow decided: to continue the stored device, by its id, or to replace it by another one. */
+export interface PreparedPending extends Omit<StoredPending, 'codes'> {
+  /** Of all recovery codes that go with it. */
+  digests: string[]
+}
+
+export interface NewDevice {
+  name: string
   digits: number
   periodSeconds: number
   t0Seconds: number
   setupSeconds: number
-  /** Makes the digests of the codes that go with it; called once it is known whether the user has a set in force already. */
-  digests: (isFirst: boolean) => string[]
+  /**
+   * Called under the user's lock, again if the transaction is repeated.
+   *
+   * @param isFirst false if the user has a set of recovery codes in force
+   */
+  prepare: (stored: StoredPending | null, isFirst: boolean) => PreparedPending
 }
 
 export type PendingDevice =
-  | { outcome: 'pending', id: string, name: string, sealedSecret: string, expiresAt: Date, isFirst: boolean }
+  | { outcome: 'pending', id: string, expiresAt: Date }
   | { outcome: 'session_ended' | 'otp_required' | 'too_many' }
 
 /**
- * Makes the one pending device of this session, or finds the one it has, and gives it a fresh set of recovery codes.
- * A pending device changes nothing for anyone. Its secret is shown only to the session that made it.
+ * Makes the one pending device of this session, or continues the one it has with a new expiry. A pending device changes nothing
+ * for anyone. Its secret is shown only to the session that made it.
  */
 export async function putPendingDevice (db: Db, { standing: { userId, sessionId, otpDeviceId } }: Asking, device: NewDevice): Promise<PendingDevice> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const state = await row<{ alive: boolean, confirmed: number }>(tx, sql`
-      select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
-          and ended_at is null and expires_at > clock_timestamp()) as alive,
-        (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed`)
-    if (!state!.alive) return { outcome: 'session_ended' }
-    if (state!.confirmed > 0 && otpDeviceId === null) return { outcome: 'otp_required' }
-    if (state!.confirmed >= MOST_DEVICES) return { outcome: 'too_many' }
-    const isFirst = state!.confirmed === 0
-
-    // One that expired or used up its ten codes is replaced, secret and all; one that is good stays as it is.
-    await row(tx, sql`
-      with dropped as (
-        delete from ${table.otp_device} where user_id = ${userId} and session_id = ${sessionId} and confirmed_at is null
-          and (expires_at <= clock_timestamp() or failures >= ${PENDING_FAILURES})
-        returning id
-      )
-      delete from ${table.otp_recovery_code} c where c.user_id = ${userId} and c.pending_device_id in (select id from dropped)`)
-    const pending = await row<{ id: string, name: string, sealedSecret: string, expiresAt: Date }>(tx, sql`
+    // One that expired or used up its ten codes is not looked for: it is replaced, secret and all.
+    const state = await row<{ alive: boolean, confirmed: number, stored: StoredPending | null }>(tx, sql`
       with ${now}
-      insert into ${table.otp_device} as d
-        (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, session_id, expires_at)
-      select ${userId}, ${device.id}, ${device.name}, ${device.sealedSecret}, ${device.digits}, ${device.periodSeconds}, ${device.t0Seconds},
-        -1, now.at, ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
-      on conflict (user_id, session_id) where confirmed_at is null do update set name = excluded.name
-      returning id, name, secret as "sealedSecret", ${timeAs(sql`expires_at`, 'expiresAt')}`)
-    await row(tx, sql`delete from ${table.otp_recovery_code} where user_id = ${userId} and pending_device_id = ${pending!.id}`)
-    await insertCodes(tx, userId, device.digests(isFirst), pending!.id)
-    return { outcome: 'pending', ...pending!, isFirst }
-  })
-}
+      select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
+          and ended_at is null and expires_at > now.at) as alive,
+        (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed,
+        ${jsonAs(sql`select json_build_object('id', d.id, 'sealedSecret', d.secret, 'sealedSeed', d.seed, 'codes',
+            (select count(*) from ${table.otp_recovery_code} c where c.user_id = d.user_id and c.pending_device_id = d.id))
+          from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
+            and d.expires_at > now.at and d.failures < ${PENDING_FAILURES}`, 'stored')}
+      from now`)
+    const { alive, confirmed, stored } = state!
+    if (!alive) return { outcome: 'session_ended' }
+    if (confirmed > 0 && otpDeviceId === null) return { outcome: 'otp_required' }
+    if (confirmed >= MOST_DEVICES) return { outcome: 'too_many' }
 
-/** @param pendingDeviceId the device whose confirmation will bring them to life; null if they live at once */
-async function insertCodes (tx: Tx, userId: string, digests: string[], pendingDeviceId: string | null): Promise<void> {
-  const { table } = tx
-  if (digests.length === 0) return
-  await row(tx, sql`
-    insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
-    select ${userId}, digest, ${pendingDeviceId}::uuid, clock_timestamp() from unnest(${digests}::text[]) digest`)
+    const { id, sealedSecret, sealedSeed, digests } = device.prepare(stored, confirmed === 0)
+    if (id !== stored?.id) await dropPending(tx, userId, sessionId)
+    const pending = await row<{ expiresAt: Date }>(tx, sql`
+      with ${now},
+      put as (
+        insert into ${table.otp_device} as d
+          (user_id, id, name, secret, seed, digits, period_seconds, t0_seconds, last_step, created_at, session_id, expires_at)
+        select ${userId}, ${id}, ${device.name}, ${sealedSecret}, ${sealedSeed},
+          ${device.digits}, ${device.periodSeconds}, ${device.t0Seconds}, -1, now.at,
+          ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
+        on conflict (user_id, session_id) where confirmed_at is null
+          do update set name = excluded.name, seed = excluded.seed, expires_at = excluded.expires_at
+        returning d.expires_at
+      ),
+      others as (
+        delete from ${table.otp_recovery_code} c
+        where c.user_id = ${userId} and c.pending_device_id = ${id}::uuid and c.digest <> all (${digests}::text[])
+      ),
+      codes as (
+        insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
+        select ${userId}, digest, ${id}::uuid, now.at from unnest(${digests}::text[]) digest, now
+        on conflict (user_id, digest) do nothing
+      )
+      select ${timeAs(sql`expires_at`, 'expiresAt')} from put`)
+    return { outcome: 'pending', id, ...pending! }
+  })
 }
 
 export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
@@ -156,7 +178,7 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
       ),
       burnt as (
         update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
-          secret = coalesce(${match.resealed}, d.secret), session_id = null, expires_at = null, failures = 0
+          secret = coalesce(${match.resealed}, d.secret), seed = null, session_id = null, expires_at = null, failures = 0
         from asking, now
         where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
           and d.session_id = asking.id and d.expires_at > now.at and asking.confirmed < ${MOST_DEVICES}
@@ -195,37 +217,5 @@ export async function commitConfirmed (db: Db, asking: Asking, match: Match, new
         deviceName: sql`burnt.name`
       }, sql`burnt, asking, now`)}
       ${answered()}`))
-  })
-}
-
-/** New codes in place of all old ones; the user's other sessions end. Null if the session or the last device is gone. */
-export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: string[]): Promise<{ endedIds: string[] } | null> {
-  const { userId, sessionId } = asking.standing
-  return await inTransaction(db, async (tx) => {
-    await lockUser(tx, userId)
-    const { table } = tx
-    const raised = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1
-        from now
-        where u.user_id = ${userId}
-          and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
-          and exists (select from ${table.otp_session} s where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at)
-        returning u.user_id
-      ),
-      dropped as (
-        delete from ${table.otp_recovery_code} c using raised where c.user_id = raised.user_id and c.pending_device_id is null
-      ),
-      ended as (
-        update ${table.otp_session} s set ${ending('recovery_regenerated')}
-        from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
-        returning s.id
-      ),
-      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
-      select ${endedIds} from raised`)
-    if (raised === undefined) return null
-    await insertCodes(tx, userId, digests, null)
-    return raised
   })
 }

@@ -3,7 +3,7 @@ import { amr, RECOVERY } from '../core/assurance.js'
 import type { Asking, Lifetimes } from '../core/session.js'
 import { remembered } from './known-networks.js'
 import { countsCleared } from './lockout.js'
-import { ending, event, now } from './sessions.js'
+import { endedIds, ending, event, now } from './sessions.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -108,7 +108,7 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
         returning s.id
       ),
       ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
-      select coalesce((select json_agg(id) from ended), '[]'::json) as "endedIds" from raised`)
+      select ${endedIds} from raised`)
     if (raised === undefined) return null
     await row(tx, sql`
       insert into ${table.otp_recovery_code} (user_id, digest, created_at)

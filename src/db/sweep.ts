@@ -53,12 +53,18 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
           and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and c.since < ${ago(COUNTER_HOURS * HOUR_MS)}))
       )
       select user_id from gone`,
-    // A pending device takes its recovery codes along.
+    // A pending device takes its recovery codes along. A replica of an older version confirms one without clearing its seed.
     devices: sql`
       with gone as (
         ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < ${ago(0)}`)} returning user_id, id
       ),
-      codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id)
+      codes as (delete from ${table.otp_recovery_code} c using gone where c.user_id = gone.user_id and c.pending_device_id = gone.id),
+      seeds as (
+        update ${table.otp_device} set seed = null where (user_id, id) in (
+          select user_id, id from ${table.otp_device} where seed is not null and confirmed_at is not null
+          limit ${BATCH_ROWS} for update skip locked
+        )
+      )
       select user_id from gone`,
     // A counter goes with the events that it numbered.
     events: sql`

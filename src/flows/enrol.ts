@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto'
+import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
 import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { shortfall } from '../core/assurance.js'
 import type { Asking } from '../core/session.js'
-import { newTotpSecret, otpauthUrl, standardTotp } from '../core/totp.js'
-import { dropPendingDevice, putPendingDevice } from '../db/enrolments.js'
+import { otpauthUrl, standardTotp } from '../core/totp.js'
+import { dropPendingDevice, putPendingDevice, type StoredPending } from '../db/enrolments.js'
 import { gone, type OtpDeps } from './deps.js'
-import { devicePlace } from './verify.js'
+import { devicePlace, seedPlace } from './verify.js'
 
 export interface Enrolment {
   deviceId: string
@@ -26,8 +27,8 @@ export interface EnrolmentRequest {
 }
 
 /**
- * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. Called again
- * it answers the same secret and fresh codes; another session of the user gets a secret of its own.
+ * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. Called again it answers
+ * the same secret and codes, with a new expiry; another session of the user gets a secret of its own.
  *
  * The first device asks for a fresh password, a further one for a fresh code.
  */
@@ -46,28 +47,64 @@ export async function enrol (deps: OtpDeps, asking: Asking, { name, label, check
   }
 
   const digestKey = await deps.digestKey()
-  const secret = newTotpSecret()
-  const id = randomUUID()
-  let recoveryCodes: string[] = []
+  let shown: { secret: Uint8Array, recoveryCodes: string[] } = { secret: new Uint8Array(), recoveryCodes: [] }
   const put = await putPendingDevice(db, asking, {
-    id,
     name,
-    sealedSecret: seal.seal(secret, devicePlace(userId, { id })),
     ...standardTotp,
     setupSeconds: settings.setupSeconds,
-    digests (isFirst) {
-      recoveryCodes = isFirst ? newCodes(settings.recoveryCodes) : []
-      return digestsOf(digestKey, userId, recoveryCodes)
+    prepare (stored, isFirst) {
+      const { id, secret, seed, codes } = open(deps, userId, stored) ?? newPending()
+      const recoveryCodes = isFirst ? seededRecoveryCodes(seed, codes ?? settings.recoveryCodes) : []
+      shown = { secret, recoveryCodes }
+      return {
+        id,
+        sealedSecret: seal.seal(secret, devicePlace(userId, { id })),
+        sealedSeed: isFirst ? seal.seal(seed, seedPlace(userId, { id })) : null,
+        digests: digestsOf(digestKey, userId, recoveryCodes)
+      }
     }
   })
   switch (put.outcome) {
     case 'session_ended': throw gone(deps, asking)
     case 'otp_required': throw new Refusal('OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
-    case 'pending': {
-      const { plain } = seal.open(put.sealedSecret, devicePlace(userId, put))
-      return { deviceId: put.id, otpUrl: otpauthUrl(settings.issuer, label, plain, standardTotp), recoveryCodes, expiresAt: put.expiresAt }
+    case 'pending': return {
+      deviceId: put.id,
+      otpUrl: otpauthUrl(settings.issuer, label, shown.secret, standardTotp),
+      recoveryCodes: shown.recoveryCodes,
+      expiresAt: put.expiresAt
     }
+  }
+}
+
+interface OpenPending {
+  id: string
+  secret: Buffer
+  seed: Buffer
+  /** How many recovery codes were shown with it; undefined if none that follow from the seed. */
+  codes?: number
+}
+
+function newPending (): OpenPending {
+  const seed = newEnrolmentSeed()
+  return { id: randomUUID(), secret: seededTotpSecret(seed), seed }
+}
+
+/**
+ * The stored pending device, opened. Of one that an older version made the codes are not known: it keeps its secret and gets a seed.
+ *
+ * @returns null if there is none, or it cannot be read: nothing depends on it yet, so that another one takes its place
+ */
+function open ({ seal, unreadable }: OtpDeps, userId: string, stored: StoredPending | null): OpenPending | null {
+  if (stored === null) return null
+  const { id, sealedSecret, sealedSeed, codes } = stored
+  try {
+    const { plain: secret } = seal.open(sealedSecret, devicePlace(userId, { id }))
+    if (sealedSeed === null || codes === 0) return { id, secret, seed: newEnrolmentSeed() }
+    return { id, secret, seed: seal.open(sealedSeed, seedPlace(userId, { id })).plain, codes }
+  } catch (error) {
+    unreadable('otp_device', id, error)
+    return null
   }
 }
 
