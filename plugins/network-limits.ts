@@ -15,6 +15,8 @@ interface Limit {
   windowSeconds: number
   /** Whose budget: a network's, asked first of all; or a user's, asked once the request is authenticated. */
   of: 'network' | 'user'
+  /** Verified sessions have a budget of their own, so that a session that has only the password cannot use it up. */
+  sparesVerified?: boolean
   /** `all`: exact over all replicas, one Redis command per request. `each`: every replica on its own, none. */
   replicas: 'all' | 'each'
 }
@@ -23,8 +25,8 @@ interface Limit {
 export const limits = {
   token: { max: 30, windowSeconds: 60, of: 'network', replicas: 'all' },
   signUp: { max: 10, windowSeconds: 3600, of: 'network', replicas: 'all' },
-  enrol: { max: 20, windowSeconds: 3600, of: 'user', replicas: 'all' },
-  code: { max: 60, windowSeconds: 60, of: 'network', replicas: 'all' },
+  enrol: { max: 20, windowSeconds: 3600, of: 'user', replicas: 'all', sparesVerified: true },
+  code: { max: 60, windowSeconds: 60, of: 'network', replicas: 'all', sparesVerified: true },
   /** For routes that name none, and for paths that do not exist. */
   other: { max: 600, windowSeconds: 60, of: 'network', replicas: 'all' },
   /** For the guard asked by a gateway on each request: it has one Redis command at most, and that is not this one. */
@@ -45,6 +47,8 @@ export interface NetworkLimitsOptions {
   max?: Partial<Record<LimitName, number>>
   /** The authenticated user, for limits of a user. Undefined counts by network. */
   userIdOf (request: FastifyRequest): string | undefined
+  /** Whether the request comes from a session that has verified a second factor. By default none does. */
+  isVerified? (request: FastifyRequest): Promise<boolean>
 }
 
 declare module 'fastify' {
@@ -63,7 +67,7 @@ declare module 'fastify' {
  * Counts live in Redis under `namespace:{network or user}:limit:name`, in the process while Redis is away.
  */
 async function networkLimits (app: FastifyInstance, options: NetworkLimitsOptions): Promise<void> {
-  const { redis, namespace, enabled, max = {}, userIdOf } = options
+  const { redis, namespace, enabled, max = {}, userIdOf, isVerified = async () => false } = options
   app.decorate('limit', (name) => ({ limit: name }))
   if (!enabled) return
 
@@ -74,16 +78,27 @@ async function networkLimits (app: FastifyInstance, options: NetworkLimitsOption
     return [name, limit.replicas === 'each' ? countHere(local, name, limit) : countEverywhere(name, limit)]
   })) as Record<LimitName, onRequestHookHandler>
 
-  function countEverywhere (name: string, { max, windowSeconds, of }: Limit): onRequestHookHandler {
+  function countEverywhere (name: string, { max, windowSeconds, of, sparesVerified = false }: Limit): onRequestHookHandler {
     const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOfRequest(request)
-    const count = app.createRateLimit({
-      max,
-      timeWindow: windowSeconds * 1000,
-      keyGenerator: (request) => redisKey(namespace, whose(request), 'limit', name)
-    })
+    /** Throws nothing: how long the budget of that name stays used up, in milliseconds, 0 if it is not. */
+    const counter = (budget: string) => {
+      const count = app.createRateLimit({
+        max,
+        timeWindow: windowSeconds * 1000,
+        keyGenerator: (request) => redisKey(namespace, whose(request), 'limit', budget)
+      })
+      return async (request: FastifyRequest) => {
+        const hit = await count(request)
+        return !hit.isAllowed && hit.isExceeded ? hit.ttl : 0
+      }
+    }
+    const [common, ofVerified] = [counter(name), counter(`${name}-verified`)]
     return async (request) => {
-      const hit = await count(request)
-      if (!hit.isAllowed && hit.isExceeded) throw refusal(hit.ttl)
+      // A network is asked for its budget before anything is known of the session, which is looked up where that is used up.
+      const isApart = sparesVerified && of === 'user' && await isVerified(request)
+      let ttlMs = isApart ? 0 : await common(request)
+      if (isApart || (ttlMs > 0 && sparesVerified && await isVerified(request))) ttlMs = await ofVerified(request)
+      if (ttlMs > 0) throw refusal(ttlMs)
     }
   }
 

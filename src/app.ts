@@ -87,7 +87,11 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
       other: config.limitOtherPerMinute,
       reads: config.limitOtherPerMinute
     },
-    userIdOf: ({ countersign }) => countersign?.userId
+    userIdOf: ({ countersign }) => countersign?.userId,
+    async isVerified (request) {
+      if (request.countersign !== null) return request.countersign.otpDeviceId !== null
+      return await app.countersign.check(request, { required: true }).then(() => true, () => false)
+    }
   })
   if (config.networkLimits === 'off') app.log.warn('NETWORK_LIMITS=off: whoever is in front of this must limit requests per network')
   await app.register(tokens, {

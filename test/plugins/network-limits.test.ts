@@ -32,6 +32,7 @@ async function replica (t: Test, options: Partial<NetworkLimitsOptions> = {}): P
     namespace: 'test',
     enabled: true,
     userIdOf: (request) => request.getDecorator<string | undefined>('userId'),
+    isVerified: async (request) => request.headers['verified'] === 'yes',
     ...options
   })
   const answer = async () => ({ ok: true })
@@ -51,10 +52,10 @@ async function replica (t: Test, options: Partial<NetworkLimitsOptions> = {}): P
   return app
 }
 
-interface Ask { method?: 'GET' | 'POST' | 'HEAD', from?: string, user?: string }
+interface Ask { method?: 'GET' | 'POST' | 'HEAD', from?: string, user?: string, verified?: 'yes' | 'no' }
 
-async function ask (app: FastifyInstance, url: string, { method = 'GET', from = '192.0.2.1', user = 'ada' }: Ask = {}) {
-  return await app.inject({ method, url, headers: { 'x-forwarded-for': from, user } })
+async function ask (app: FastifyInstance, url: string, { method = 'GET', from = '192.0.2.1', user = 'ada', verified = 'no' }: Ask = {}) {
+  return await app.inject({ method, url, headers: { 'x-forwarded-for': from, user, verified } })
 }
 
 async function accepted (app: FastifyInstance, times: number, url: string, how?: Ask): Promise<number> {
@@ -107,6 +108,17 @@ t.test('a budget of a user follows the user, not the network', async (t) => {
   t.equal(await accepted(app, 15, '/totp/create'), 15)
   t.equal(await accepted(app, 15, '/totp/create', { method: 'POST', from: '192.0.2.2' }), 5)
   t.equal(await accepted(app, 5, '/totp/create', { user: 'bob' }), 5)
+})
+
+t.test('verified sessions have budgets of their own for set-ups and codes, which others cannot use up', async (t) => {
+  const server = await startRedisServer(t)
+  const app = await replica(t, { redis: await linked(t, server.url) })
+  for (const [url, max] of [['/totp/create', limits.enrol.max], ['/code', limits.code.max]] as const) {
+    t.equal(await accepted(app, max + 5, url), max, url)
+    t.equal(await accepted(app, max + 5, url, { verified: 'yes' }), max, `${url} of a verified session`)
+    t.equal(await accepted(app, 1, url), 0)
+  }
+  t.equal(await accepted(app, limits.token.max + 5, '/token', { method: 'POST', verified: 'yes' }), limits.token.max, 'no other budget is doubled')
 })
 
 t.test('what names no budget has the common one, unknown paths too; "none" has none', async (t) => {
