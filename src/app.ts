@@ -27,6 +27,7 @@ import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './db/accounts.js'
 import { ringsOf } from './embedded/keys.js'
 import { checkPassword, type LoginDeps } from './flows/log-in.js'
+import { createWaiters } from './flows/waiters.js'
 import { createHasher, type Hasher } from './hasher.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
@@ -140,11 +141,12 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
   const { db, sessions, seal, digestKey, tally, locks, judgedCodes } = insideOf(app)
-  const loginDeps: LoginDeps = { db, hasher, sessions, digestKey, lifetimes, tally }
+  const waiterOf = createWaiters(db, { byAccount: config.networkLimits === 'off' })
+  const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, tally }
 
   await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds, accessSeconds: config.accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
-  await app.register(userRoutes, { prefix: '/users', db, hasher, passwordMinLength: config.passwordMinLength, isOpen: config.signUp === 'open' })
+  await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength: config.passwordMinLength, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {
     prefix: '/account',
     ...loginDeps,

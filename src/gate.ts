@@ -1,14 +1,23 @@
 import { Refusal } from './core/refusals.js'
+import { FairQueue, type Place } from './fair-queue.js'
 
-/** Lets so many in at once; the others wait in order, and only so many. */
+/** Lets so many in at once; the others wait for their turns, and only so many. */
 export interface Gate {
-  /** @throws Refusal BUSY, before anything was done, where too many wait already, or the turn came too late */
-  enter<T> (work: () => Promise<T>): Promise<T>
+  /**
+   * @param work with a function that gives its place up before it ends
+   * @param place where it waits; all that name none are one network
+   * @throws Refusal BUSY, before anything was done, where too many wait already, or the turn came too late
+   */
+  enter<T> (work: (leave: () => void) => Promise<T>, place?: Place): Promise<T>
+  /** Whether the next one need not wait. */
+  isFree (): boolean
   state (): { running: number, waiting: number }
 }
 
 /** When who was turned away may come again. */
 const BUSY_SECONDS = 2
+
+const NOWHERE: Place = { isKnown: false, site: '', network: '' }
 
 export interface GateOptions {
   /** At once. */
@@ -22,43 +31,54 @@ export interface GateOptions {
   clockMs?: () => number
 }
 
-export function createGate ({ places, mostWaiting, longestWaitMs = Infinity, isHopeless = () => false, clockMs = () => performance.now() }: GateOptions): Gate {
-  const queue: Array<{ sinceMs: number, come: () => void, turnAway: (reason: unknown) => void }> = []
+interface Waiting { sinceMs: number, come: () => void, turnAway: (reason: unknown) => void }
+
+export function createGate (options: GateOptions): Gate {
+  const { places, mostWaiting, longestWaitMs = Infinity, isHopeless = () => false, clockMs = () => performance.now() } = options
+  const queue = new FairQueue<Waiting>(mostWaiting)
   let running = 0
 
   const busy = () => new Refusal('BUSY', { retryAfterSeconds: BUSY_SECONDS })
 
-  function wait (): Promise<void> {
-    if (queue.length >= mostWaiting) throw busy()
-    return new Promise((resolve, reject) => { queue.push({ sinceMs: clockMs(), come: resolve, turnAway: reject }) })
+  function wait (place: Place): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const { added, evicted } = queue.add({ sinceMs: clockMs(), come: resolve, turnAway: reject }, place)
+      evicted?.turnAway(busy())
+      if (!added) throw busy()
+    })
   }
 
   /** The place is handed on, not given back: nobody can slip in between. */
   function handOn (): void {
-    const oldestMs = clockMs() - longestWaitMs
-    let next = queue.shift()
-    while (next !== undefined && next.sinceMs < oldestMs) {
-      next.turnAway(busy())
-      next = queue.shift()
+    const earliestMs = clockMs() - longestWaitMs
+    for (let oldest = queue.oldest(); oldest !== undefined && oldest.sinceMs < earliestMs; oldest = queue.oldest()) {
+      queue.takeOldest()!.turnAway(busy())
     }
+    const next = queue.next()
     if (next === undefined) running--
     else next.come()
   }
 
   return {
-    async enter (work) {
-      if (running >= places) await wait()
+    async enter (work, place = NOWHERE) {
+      if (running >= places) await wait(place)
       else running++
+      let holds = true
+      const leave = () => {
+        if (holds) handOn()
+        holds = false
+      }
       try {
-        return await work()
+        return await work(leave)
       } catch (error) {
         // They need not find out one by one.
-        if (isHopeless(error)) for (const { turnAway } of queue.splice(0)) turnAway(error)
+        if (isHopeless(error)) for (let next = queue.takeOldest(); next !== undefined; next = queue.takeOldest()) next.turnAway(error)
         throw error
       } finally {
-        handOn()
+        leave()
       }
     },
-    state: () => ({ running, waiting: queue.length })
+    isFree: () => running < places,
+    state: () => ({ running, waiting: queue.size })
   }
 }

@@ -1,8 +1,11 @@
+import { pbkdf2Sync } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash } from '@node-rs/argon2'
 import t from 'tap'
 import { Refusal } from '../src/core/refusals.js'
+import { keepDjangoHash } from '../src/django/hashes.js'
 import { createHasher } from '../src/hasher.js'
+import { until } from './helpers/wait.js'
 
 t.test('P2 argon2id with the parameters of the README, a salt for each', async (t) => {
   const hasher = await createHasher()
@@ -97,4 +100,60 @@ t.test('P2 as many slots as cores, and fewer than threads: DNS and files wait th
   const work = Promise.all(Array.from({ length: 8 }, () => hasher.hash('x')))
   t.equal(hasher.state().running, Math.min(availableParallelism(), 3))
   await work
+})
+
+const slowHash = (password: string, iterations: number) =>
+  keepDjangoHash(`pbkdf2_sha256$${iterations}$salt$${pbkdf2Sync(password, 'salt', iterations, 32, 'sha256').toString('base64')}`)
+
+t.test('P2 slow hashes from Django have a lane of their own', async (t) => {
+  const hasher = await createHasher(2)
+  const own = await hasher.hash('right')
+  const stored = slowHash('right', 60_000)
+  const ended: string[] = []
+  const slow = Array.from({ length: 8 }, () => hasher.inTurn(async (turn) => {
+    t.ok(await hasher.verify(stored, 'right', turn))
+    ended.push('slow')
+  }))
+  const fast = Array.from({ length: 4 }, () => hasher.inTurn(async (turn) => {
+    t.ok(await hasher.verify(own, 'right', turn))
+    ended.push('fast')
+  }))
+  await Promise.all([...slow, ...fast])
+  t.ok(ended.lastIndexOf('fast') < 8, ended.join(' '))
+  t.same(hasher.state(), { running: 0, waiting: 0 })
+})
+
+t.test('P2 the slow lane is bounded too, and whoever finds it full is told so', async (t) => {
+  const hasher = await createHasher(2)
+  const stored = slowHash('right', 50_000)
+  const answers = await Promise.allSettled(Array.from({ length: 40 }, () => hasher.inTurn((turn) => hasher.verify(stored, 'right', turn))))
+  const refused = answers.filter((answer) => answer.status === 'rejected')
+  t.ok(refused.length > 0 && refused.length < 40)
+  for (const { reason } of refused) t.match(reason, { code: 'BUSY', statusCode: 503 })
+  t.same(hasher.state(), { running: 0, waiting: 0 })
+})
+
+t.test('P2 a full queue makes room for another network, and for a known one first', async (t) => {
+  const hasher = await createHasher(1)
+  let end = () => {}
+  const held = new Promise<void>((resolve) => { end = resolve })
+  const from = (site: string, known = false) => ({ site, network: site, isKnown: async () => known })
+  const served: string[] = []
+  const enter = (site: string, known?: boolean) => hasher.inTurn(async () => { await held; served.push(site) }, from(site, known))
+  const flood = Array.from({ length: 110 }, () => enter('flood'))
+  const answers = Promise.allSettled(flood)
+  await until('the queue to be full', () => hasher.state().waiting === 100)
+  const others = [enter('stranger'), enter('home', true), enter('home', true)]
+  await new Promise((resolve) => { setImmediate(resolve) })
+  end()
+  await Promise.all(others)
+  t.same(served.slice(0, 5), ['flood', 'flood', 'home', 'home', 'flood'])
+  t.ok(served.indexOf('stranger') < 7)
+  t.equal((await answers).filter(({ status }) => status === 'rejected').length, 110 - 2 - 97)
+})
+
+t.test('P2 where nobody waits, nobody is asked whether a network is known', async (t) => {
+  const hasher = await createHasher(1)
+  const waiter = { site: 'a', network: 'a', isKnown: async () => t.fail('asked') as never }
+  for (let i = 0; i < 5; i++) t.equal(await hasher.inTurn(async () => 'served', waiter), 'served')
 })

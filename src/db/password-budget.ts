@@ -48,7 +48,8 @@ export interface SpentGuess {
 export function counting ({ table, key }: Budget, id: string, network: string, isKnown: RawBuilder<unknown>) {
   const isOver = (seconds: number) => sql`b.window_started_at <= excluded.window_started_at - make_interval(secs => ${seconds})`
   const remaining = (of: RawBuilder<unknown>, seconds: number) => sql`greatest(1, ceil(coalesce((
-    select extract(epoch from b.window_started_at - now.at) + ${seconds} from ${table} b where b.${key} = ${id} and b.network = ${of}), ${seconds})))`
+    select extract(epoch from b.window_started_at - now.at) + ${seconds} from ${table} b
+    where b.${key} = ${id} and b.network = ${of}), ${seconds})))`
   const count = (most: RawBuilder<unknown>, seconds: number) => sql`
       on conflict (${key}, network) do update set
         spent = case when ${isOver(seconds)} then 1 else b.spent + 1 end,
@@ -113,7 +114,10 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
  * @param userId null for a name that nobody has
  * @param kind what else was wrong, if the password was right
  */
-export async function noteWrongPassword (db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin, kind: 'login_failed' | 'setup_code_refused' = 'login_failed'): Promise<void> {
+export async function noteWrongPassword (
+  db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin,
+  kind: 'login_failed' | 'setup_code_refused' = 'login_failed'
+): Promise<void> {
   const { table } = db
   await row(db, sql`
     with ${now},
@@ -141,11 +145,15 @@ export async function unspendGuess (db: Db, { nameDigest, network }: Guess, shar
     select from given_back`)
 }
 
+type ReturnedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<SpentGuess, 'shared'>
+
 /**
  * The parts of a statement that end a guess with a right password, if `condition` has a row: this network's budget is
  * cleared, the shared one gets back the one guess, in the order in which `spendGuess` takes their locks.
  */
-export function returned ({ table }: Db, { nameDigest, network, shared }: Pick<Guess, 'nameDigest' | 'network'> & { shared: Shared | null }, condition: RawBuilder<unknown>) {
+export function returned (db: Db, guess: ReturnedGuess, condition: RawBuilder<unknown>) {
+  const { table } = db
+  const { nameDigest, network, shared } = guess
   return sql`
     cleared as (
       delete from ${table.password_budget} b where exists (${condition}) and b.name_digest = ${nameDigest} and b.network = ${network}

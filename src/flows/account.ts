@@ -55,10 +55,10 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   const password = normalisePassword(next)
   const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
-  const changed = await hasher.inTurn(async () => {
-    const { version } = await askPassword(deps, username, current, asking)
+  const changed = await hasher.inTurn(async (turn) => {
+    const { version } = await askPassword(deps, turn, username, current, asking)
     return await commitPassword(db, asking, await hasher.hash(password), version, randomUUID())
-  })
+  }, deps.waiterOf(username, asking))
   switch (changed.outcome) {
     case 'session_ended': throw gone(deps, asking)
     case 'moved': throw new Refusal('CONFLICT')

@@ -7,13 +7,15 @@ import { usernameKey } from '../core/usernames.js'
 import { commitLogin, readUsername } from '../db/accounts.js'
 import { noteWrongPassword, returnGuess, spendGuess, unspendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
 import type { Db } from '../db/tables.js'
-import type { Hasher } from '../hasher.js'
+import type { Hasher, Turn } from '../hasher.js'
 import type { Sessions } from '../sessions/sessions.js'
 import type { Tally } from '../tally.js'
+import type { WaiterOf } from './waiters.js'
 
 export interface LoginDeps {
   db: Db
   hasher: Hasher
+  waiterOf: WaiterOf
   sessions: Sessions
   digestKey: () => Promise<Buffer>
   lifetimes: Lifetimes
@@ -26,14 +28,18 @@ export interface LoginDeps {
  *
  * @param setupCode as it was typed, if one was
  */
-export function logIn (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin): Promise<SessionFacts> {
-  return deps.hasher.inTurn(() => logInNow(deps, username, password, setupCode, origin))
+export function logIn (
+  deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin
+): Promise<SessionFacts> {
+  return deps.hasher.inTurn((turn) => logInNow(deps, turn, username, password, setupCode, origin), deps.waiterOf(username, origin))
 }
 
-async function logInNow (deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin): Promise<SessionFacts> {
+async function logInNow (
+  deps: LoginDeps, turn: Turn, username: string, password: string, setupCode: string | null, origin: ClientOrigin
+): Promise<SessionFacts> {
   const { db, hasher, sessions, lifetimes, tally } = deps
   const guess = await guessAt(deps, username, origin)
-  const judged = await judge(deps, guess, password, origin)
+  const judged = await judge(deps, turn, guess, password, origin)
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
   const { person, shared } = judged
   const { setupRequired } = person
@@ -67,20 +73,18 @@ async function logInNow (deps: LoginDeps, username: string, password: string, se
  * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
  * would tell the client that its token is bad.
  */
-export function checkPassword (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
-  return deps.hasher.inTurn(() => checkPasswordNow(deps, userId, password, origin))
-}
-
-async function checkPasswordNow (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
+export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
   const username = await readUsername(deps.db, userId)
   if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
-  await askPassword(deps, username, password, origin)
+  await deps.hasher.inTurn((turn) => askPassword(deps, turn, username, password, origin), deps.waiterOf(username, origin))
 }
 
 /** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
-export async function askPassword (deps: LoginDeps, username: string, password: string, origin: ClientOrigin): Promise<{ version: number }> {
+export async function askPassword (
+  deps: LoginDeps, turn: Turn, username: string, password: string, origin: ClientOrigin
+): Promise<{ version: number }> {
   const guess = await guessAt(deps, username, origin)
-  const judged = await judge(deps, guess, password, origin)
+  const judged = await judge(deps, turn, guess, password, origin)
   if (judged === null) throw new Refusal('REAUTH_REQUIRED')
   await returnGuess(deps.db, guess, judged.shared)
   return { version: judged.person.version }
@@ -96,7 +100,7 @@ async function guessAt ({ digestKey }: LoginDeps, username: string, { network }:
 }
 
 /** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
-async function judge (deps: LoginDeps, guess: Guess, password: string, origin: ClientOrigin) {
+async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: string, origin: ClientOrigin) {
   const { db, hasher, tally } = deps
   const spent = await spendGuess(db, guess)
   if (spent.waitSeconds > 0) {
@@ -104,7 +108,7 @@ async function judge (deps: LoginDeps, guess: Guess, password: string, origin: C
     throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
   }
   const { person, shared } = spent
-  const isRight = await orGivenBack(deps, guess, shared, () => hasher.verify(person?.passwordHash ?? null, password))
+  const isRight = await orGivenBack(deps, guess, shared, () => hasher.verify(person?.passwordHash ?? null, password, turn))
   const isAccepted = isRight && person?.isActive === true
   tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
   if (isAccepted) return { person, shared }

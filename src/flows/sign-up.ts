@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { passwordFault } from '../core/password-faults.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
-import type { Origin } from '../core/session.js'
+import type { ClientOrigin } from '../core/session.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import { insertAccount } from '../db/accounts.js'
 import type { Db } from '../db/tables.js'
 import type { Hasher } from '../hasher.js'
+import type { WaiterOf } from './waiters.js'
 
 export interface SignUp {
   username: string
@@ -17,9 +18,9 @@ export interface SignUp {
   phone: string
 }
 
-export interface SignUpDeps { db: Db, hasher: Hasher, passwordMinLength: number }
+export interface SignUpDeps { db: Db, hasher: Hasher, waiterOf: WaiterOf, passwordMinLength: number }
 
-export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, person: SignUp, origin: Origin) {
+export async function signUp ({ db, hasher, waiterOf, passwordMinLength }: SignUpDeps, person: SignUp, origin: ClientOrigin) {
   const username = normaliseUsername(person.username)
   if (username === null) throw new Refusal('REQUEST_INVALID', { hint: 'The username is 1 to 150 letters, digits and @ . + - _' })
   const password = normalisePassword(person.password)
@@ -31,7 +32,7 @@ export async function signUp ({ db, hasher, passwordMinLength }: SignUpDeps, per
     id,
     username,
     usernameKey: usernameKey(username),
-    passwordHash: await hasher.inTurn(() => hasher.hash(password))
+    passwordHash: await hasher.inTurn(() => hasher.hash(password), waiterOf(username, origin))
   }, origin)
   if (made === null) throw new Refusal('USERNAME_TAKEN')
   return { id, username, createdAt: made.createdAt }

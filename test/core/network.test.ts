@@ -80,14 +80,15 @@ t.test('L1 a client whose address cannot be read is counted under its proxy, apa
   t.not(behind.network, clientOf('10.0.0.1', '10.0.0.1').network)
   t.not(behind.network, networkBehind('unknown', '10.0.0.2'))
   t.same(clientOf(undefined, undefined), { ip: '', network: 'unknown' })
-  for (const [claimed, peer, known] of [['192.0.2.1', '10.0.0.1', true], ['x', '10.0.0.1', false], [undefined, undefined, false]] as const) {
+  const clients = [['192.0.2.1', '10.0.0.1', true], ['x', '10.0.0.1', false], [undefined, undefined, false]] as const
+  for (const [claimed, peer, known] of clients) {
     t.equal(isAddressed(networkBehind(claimed, peer)), known)
   }
 })
 
 t.test('the site of a network: /24, /48, or itself', async (t) => {
-  const sites = [['192.0.2.77', '192.0.2.0/24'], ['2001:db8:1:2::/64', '2001:db8:1::/48'], ['2001:db8::/64', '2001:db8::/48'], ['::/64', '::/48'],
-    [networkBehind('x', '10.0.0.1'), networkBehind('x', '10.0.0.1')], ['unknown', 'unknown']] as const
+  const sites = [['192.0.2.77', '192.0.2.0/24'], ['2001:db8:1:2::/64', '2001:db8:1::/48'], ['2001:db8::/64', '2001:db8::/48'],
+    ['::/64', '::/48'], [networkBehind('x', '10.0.0.1'), networkBehind('x', '10.0.0.1')], ['unknown', 'unknown']] as const
   for (const [network, site] of sites) t.equal(siteOf(network), site)
 })
 
@@ -100,7 +101,8 @@ t.test('L1 it agrees with a parser of whole addresses', async (t) => {
       ? address.toIPv4Address().toString()
       : `${new ipaddr.IPv6([...groups.slice(0, 4), 0, 0, 0, 0]).toRFC5952String()}/64`
     const shown = address.isIPv4MappedAddress() ? expected : address.toRFC5952String()
-    return [text, text.toUpperCase(), `[${text}]`, `[${text}]:443`].every((spelt) => networkOf(spelt) === expected && addressOf(spelt) === shown)
+    const all = [text, text.toUpperCase(), `[${text}]`, `[${text}]:443`]
+    return all.every((spelt) => networkOf(spelt) === expected && addressOf(spelt) === shown)
   }), { numRuns: 2000 })
   t.pass('2000 addresses in three spellings')
 })

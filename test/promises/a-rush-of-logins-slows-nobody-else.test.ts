@@ -1,7 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import t from 'tap'
+import { floodedWorld, OWN_LOGINS, passedFlood } from '../helpers/flood.js'
 import { call } from '../helpers/http-client.js'
 import { startServer, type ServerProcess } from '../helpers/server-process.js'
+import { logInFrom } from '../helpers/logins.js'
 import { freshSettings } from '../helpers/settings.js'
 
 const LOGINS = 500
@@ -66,4 +68,9 @@ t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, mem
 
   const again = await rush(url, 20)
   t.ok(again.every(({ status }) => status === 401), 'and it goes on working')
+})
+
+t.test('P2 a rush from 300 networks of one site leaves others their turns, whether they are known or not', async (t) => {
+  const place = await floodedWorld(t, { TRUSTED_PROXIES: '127.0.0.1', NETWORK_LIMITS: 'on' })
+  t.equal(await passedFlood(t, place, (i) => logInFrom(place.app, `2001:db8:1:${(0x1000 + i).toString(16)}::1`, `nobody${i}`, 'a guess')), OWN_LOGINS)
 })

@@ -3,10 +3,9 @@ import { tally } from '../helpers/answers.js'
 import { freshApp, type App, type Fresh } from '../helpers/app.js'
 import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { emptied } from '../helpers/emptied.js'
+import { floodedWorld, HOME, OWN_LOGINS, passedFlood } from '../helpers/flood.js'
 import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
-
-const HOME = '203.0.113.7'
 
 interface World extends Fresh {
   ada: Person
@@ -141,4 +140,10 @@ t.test('P4 a right password at another door gives back its one guess and clears 
     t.equal((await ada.create({ password: ada.password })).statusCode, 201)
   }
   t.same(await db.query('select network, spent from password_budget where spent > 0'), [{ network: 'known', spent: 27 }], 'the wrong ones stay counted for all known networks')
+})
+
+t.test('P2 P4 300 log-ins in flight from 300 sites leave a known network its turns', async (t) => {
+  const place = await floodedWorld(t, { TRUSTED_PROXIES: '127.0.0.1', NETWORK_LIMITS: 'on' })
+  expect(200, await logInFrom(place.app, HOME, 'ada', place.ada.password))
+  t.equal(await passedFlood(t, place, (i) => logInFrom(place.app, `10.${i >> 8}.${i & 255}.1`, `nobody${i}`, 'a guess')), OWN_LOGINS)
 })

@@ -15,8 +15,15 @@ import { trustProxies } from '../../src/trusted-proxies.js'
 
 const shared = await freshApp(t, { TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' })
 
-const OWNERS = ['203.0.113.1:50001', '[2001:db8:1:2::1]:50001', '[2001:db8:1:2::1]', '[::ffff:203.0.113.1]:9', '64:ff9b::203.0.113.1', '203.0.113.1, 10.0.0.9:443', '203.0.113.1:7, [::ffff:10.0.0.9]:443']
-const STRANGERS = ['198.51.100.7:50001', '[2001:db8:9:9::1]:50001', '[2001:db8:9:9::1]', '[::ffff:198.51.100.7]:9', '64:ff9b::198.51.100.7', '198.51.100.7, 10.0.0.9:443', '198.51.100.7:7, [::ffff:10.0.0.9]:443']
+/** One address in each spelling, and one through two proxies. */
+const spelt = (v4: string, v6: string) => [
+  `${v4}:50001`, `[${v6}]:50001`, `[${v6}]`, `[::ffff:${v4}]:9`, `64:ff9b::${v4}`, `${v4}, 10.0.0.9:443`, `${v4}:7, [::ffff:10.0.0.9]:443`
+]
+const OWNERS = spelt('203.0.113.1', '2001:db8:1:2::1')
+const STRANGERS = spelt('198.51.100.7', '2001:db8:9:9::1')
+const UNREADABLE = [
+  'unknown', '_obfuscated', '203.0.113.1:http', 'for=203.0.113.1', '"203.0.113.1"', 'x'.repeat(4_000), '203.0.113.1, -', '10.0.0.1:443:443'
+]
 
 for (const [i, home] of OWNERS.entries()) {
   t.test(`L1 P4 strangers at ${STRANGERS[i]} do not lock out the owner at ${home}`, async (t) => {
@@ -28,17 +35,19 @@ for (const [i, home] of OWNERS.entries()) {
     const address = home.includes('2001') ? '2001:db8:1:2::1' : '203.0.113.1'
     t.same(await db.query('select distinct ip from otp_session'), [{ ip: address }], 'what is stored is the address')
     t.same(await db.query("select distinct ip from otp_event where kind = 'logged_in'"), [{ ip: address }])
-    t.same(await db.query('select network from account_network'), [{ network: home.includes('2001') ? '2001:db8:1:2::/64' : '203.0.113.1' }])
+    const network = home.includes('2001') ? '2001:db8:1:2::/64' : address
+    t.same(await db.query('select network from account_network'), [{ network }])
   })
 }
 
 t.test('L1 P4 what cannot be read is its proxy\'s, never a known network, and shares nothing with clients that can be read', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
-  for (const claimed of ['unknown', '_obfuscated', '203.0.113.1:http', 'for=203.0.113.1', '"203.0.113.1"', 'x'.repeat(4_000), '203.0.113.1, -', '10.0.0.1:443:443']) {
+  for (const claimed of UNREADABLE) {
     const answer = expect(200, await logInFrom(app, claimed, 'ada', ada.password))
     const { access } = answer.json<{ access: string }>()
-    const sessions = await app.inject({ url: '/account/sessions', headers: { authorization: `Bearer ${access}`, 'x-forwarded-for': claimed } })
+    const headers = { authorization: `Bearer ${access}`, 'x-forwarded-for': claimed }
+    const sessions = await app.inject({ url: '/account/sessions', headers })
     t.notOk(sessions.body.includes(claimed), 'nothing of it is shown')
   }
   t.same(await db.query('select distinct ip from otp_session'), [{ ip: '127.0.0.1' }])
@@ -51,8 +60,11 @@ t.test('L1 P4 what cannot be read is its proxy\'s, never a known network, and sh
 
 t.test('L1 an address of a listed proxy in any spelling is a proxy\'s', async (t) => {
   const trust = trustProxies(['10.0.0.0/8', '2001:db8::/32', '64:ff9b::/96', 'fe80::1', 'unix']) as (address?: string) => boolean
-  for (const proxy of ['10.1.2.3', '10.1.2.3:443', '::ffff:10.1.2.3', '[::FFFF:10.1.2.3]:443', '64:ff9b::a01:203', '64:ff9b::203.0.113.1', '[2001:DB8::1]:443', 'fe80::1%eth0', '', undefined]) t.ok(trust(proxy), String(proxy))
-  for (const other of ['203.0.113.1', '203.0.113.1:10', '2001:db9::1', 'unknown', '10.1.2.3:x', '10.1', 'fe80::2', 'unix']) t.notOk(trust(other), other)
+  const proxies = ['10.1.2.3', '10.1.2.3:443', '::ffff:10.1.2.3', '[::FFFF:10.1.2.3]:443', '64:ff9b::a01:203', '64:ff9b::203.0.113.1',
+    '[2001:DB8::1]:443', 'fe80::1%eth0', '', undefined]
+  const others = ['203.0.113.1', '203.0.113.1:10', '2001:db9::1', 'unknown', '10.1.2.3:x', '10.1', 'fe80::2', 'unix']
+  for (const proxy of proxies) t.ok(trust(proxy), String(proxy))
+  for (const other of others) t.notOk(trust(other), other)
   t.notOk((trustProxies(['10.0.0.0/8']) as (address?: string) => boolean)(undefined), 'a Unix socket is trusted by name')
   t.equal(trustProxies([]), false)
 })
@@ -64,7 +76,8 @@ t.test('L1 an operator reads once that addresses cannot be read', async (t) => {
   t.teardown(() => host.close())
   host.register(async (scope) => { scope.get('/inside', async (request) => originOf(request)) })
   host.get('/', async (request) => originOf(request))
-  for (const [url, claimed] of [['/', '203.0.113.1:443'], ['/', '_a\n'.repeat(9)], ['/inside', '_b'], ['/', '']] as const) await host.inject({ url, headers: { 'x-forwarded-for': claimed } })
+  const asked = [['/', '203.0.113.1:443'], ['/', '_a\n'.repeat(9)], ['/inside', '_b'], ['/', '']] as const
+  for (const [url, claimed] of asked) await host.inject({ url, headers: { 'x-forwarded-for': claimed } })
   t.equal(lines.length, 1)
   t.match(lines[0], { level: 40, peer: '127.0.0.1' })
   t.ok(lines[0]!.claimed!.length <= 64)
