@@ -69,6 +69,16 @@ t.test('L1 an address of a listed proxy in any spelling is a proxy\'s', async (t
   t.equal(trustProxies([]), false)
 })
 
+t.test('L1 a host that has something else in place of the address is served', async (t) => {
+  for (const ip of [undefined, null, 7, {}]) {
+    const host = Fastify()
+    t.teardown(() => host.close())
+    host.get('/', async (request) => originOf(Object.defineProperty(request, 'ip', { value: ip })))
+    const answer = await host.inject({ url: '/', remoteAddress: '192.0.2.1' })
+    t.match(answer.json(), { ip: '192.0.2.1', network: /^behind/ }, String(ip))
+  }
+})
+
 t.test('L1 an operator reads once that addresses cannot be read', async (t) => {
   const lines: Array<{ level: number, msg: string, claimed?: string }> = []
   const stream = new Writable({ write (line: Buffer, _encoding, done) { lines.push(JSON.parse(line.toString())); done() } })
