@@ -7,7 +7,9 @@ import { amr } from '../core/assurance.js'
 import { remembered } from './known-networks.js'
 import { ending, event, now } from './sessions.js'
 import { codeAccepted, isStopped, withOneMore } from './lockout.js'
-import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
+import {
+  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
+} from './succession.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
 
@@ -156,11 +158,14 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
       update ${table.otp_user} u set ${codeAccepted}
       from burnt, asking where u.user_id = burnt.user_id and not asking.verified
     ),
+    ${surplus(db, burnt)},
     ended as (
-      update ${table.otp_session} s set ${replacing('otp_verified', newSessionId)}
-      from burnt, asking, now where s.user_id = burnt.user_id and s.id = asking.id and not asking.stays
+      update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
+      from burnt, asking, now
+      where s.user_id = burnt.user_id and s.ended_at is null and ((s.id = asking.id and not asking.stays) or s.id in (select id from surplus))
       returning s.id
     ),
+    ${evictedEvent(db, asking)},
     ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
     ${kept(db, burnt, verifiedProof(sessionSeconds))},
     ${remembered(db, burnt, asking.network, true)}

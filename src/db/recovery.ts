@@ -4,7 +4,9 @@ import type { Asking, Lifetimes } from '../core/session.js'
 import { remembered } from './known-networks.js'
 import { countsCleared } from './lockout.js'
 import { endedIds, ending, event, now } from './sessions.js'
-import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from './succession.js'
+import {
+  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
+} from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 
@@ -44,13 +46,16 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
       freed as (
         update ${table.otp_user} u set ${countsCleared} from burnt where u.user_id = burnt.user_id
       ),
+      ${surplus(tx, burnt)},
       ended as (
-        update ${table.otp_session} s set ${replacing('recovery_used', newSessionId)}
+        update ${table.otp_session} s set ${replacing(reasonFor('recovery_used'), newSessionId)}
         from burnt, asking, now
-        where s.user_id = burnt.user_id and s.ended_at is null and (s.otp_device_id is null or s.id = asking.id)
+        where s.user_id = burnt.user_id and s.ended_at is null
+          and (s.otp_device_id is null or s.id = asking.id or s.id in (select id from surplus))
           and not (asking.stays and s.id = asking.id)
         returning s.id
       ),
+      ${evictedEvent(tx, asking)},
       ${started(tx, burnt, asking, newSessionId, proof)},
       ${kept(tx, burnt, proof)},
       ${remembered(tx, burnt, asking.network, true)}

@@ -23,7 +23,7 @@ export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ende
 export const now = sql`now as materialized (select clock_timestamp() as at)`
 
 /** What ends a session: three columns that always go together. The transaction's id is what replicas follow. */
-export const ending = (reason: string) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
+export const ending = (reason: string | RawBuilder<unknown>) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
 
 /** The columns of an event, in the order in which `eventValues` gives them. */
 const columns = sql`user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail, notify_after`

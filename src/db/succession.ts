@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amrOf } from '../core/assurance.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { ending, endedIds, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { ending, endedIds, event, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
 import { row, type Db } from './tables.js'
 
 /** What an accepted decision came to: the session to answer with, and those that ended for it. */
@@ -50,16 +50,17 @@ export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: 
     started as (
       insert into ${table.otp_session} (${columns}, failures, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, asking.expires_at, asking.auth_at,
-        case when asking.otp_device_id is not distinct from ${otpDeviceId}::text then asking.amr else ${[...amrOf(otpDeviceId)]}::text[] end,
-        asking.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${asking.ip}, ${asking.agent}, asking.otp_deadline, asking.failures,
-        asking.auth_claimed_at
+        case when asking.otp_device_id is not distinct from ${otpDeviceId}::text then asking.amr
+          else ${[...amrOf(otpDeviceId)]}::text[] end,
+        asking.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${asking.ip}, ${asking.agent},
+        asking.otp_deadline, asking.failures, asking.auth_claimed_at
       from ${decided}, asking, now where not asking.stays
       returning *
     )`
 }
 
-/** Ends sessions of which the asking one goes on under `nextId`: that is noted, so that its request, sent twice, is told apart. Beside `asking`. */
-export const replacing = (reason: string, nextId: string) => sql`
+/** Ends sessions of which the asking one goes on under `nextId`: noted, so that its request, sent twice, is told apart. Beside `asking`. */
+export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) => sql`
   ${ending(reason)}, replaced_by = case when s.id = asking.id then ${nextId}::text end`
 
 /**
@@ -84,6 +85,36 @@ export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAcco
 /** Whether the asking session goes on as itself, whatever it has proven: a host that cannot move it hands in its own id. */
 export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) => sql`${sessionId === nextId}::boolean`
 
+/** Verified sessions of a user: more than a person has browsers and devices. A host may start one for each run of a program. */
+const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
+/** Evicted by one verification, where a user has more than there may be. */
+const MOST_EVICTED = 1_000
+
+/**
+ * Verified sessions past `MOST_VERIFIED`, the asking one counted: those that expired, then those idle longest. A CTE beside
+ * `now` and `asking`, for the one that ends sessions. Sessions that other requests verify at this moment may not be seen:
+ * the next verification evicts what is too many then.
+ */
+export const surplus = ({ table, hasAccounts }: Db, decided: RawBuilder<unknown>) => sql`
+    surplus as (
+      select s.id from ${table.otp_session} s, ${decided} decided, asking, now
+      where s.user_id = decided.user_id and s.id <> asking.id and s.ended_at is null and s.otp_device_id is not null
+      order by s.expires_at > now.at desc, greatest(s.rotated_at, s.otp_at) desc
+      offset ${(hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1}::int limit ${MOST_EVICTED}::int
+    )`
+
+/** Why a session ends beside `surplus`. */
+export const reasonFor = (reason: string) => sql`case when s.id in (select id from surplus) then 'session_evicted' else ${reason}::text end`
+
+/** Writes that sessions were evicted: one event, which names the session or says how many. CTEs beside `surplus` and `ended`. */
+export const evictedEvent = (db: Db, asking: Asking) => event(db, {
+  userId: sql`${asking.standing.userId}`,
+  kind: 'session_evicted',
+  sessionId: asking.standing.sessionId,
+  origin: asking,
+  detail: sql`case when evicted.sessions = 1 then evicted.id else evicted.sessions || ' sessions' end`
+}, sql`(select min(id) as id, count(*) as sessions from ended join surplus using (id)) evicted, now where evicted.sessions > 0`, 'eviction')
+
 /** For so long a request that comes twice is told apart from one of a session that ended otherwise: longer than a request takes. */
 const REPEAT_SECONDS = 10
 
@@ -93,7 +124,8 @@ export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: s
   const found = await row<{ reason: string }>(db, sql`
     with ${now}
     select s.end_reason as reason from ${table.otp_session} s, now
-    where s.user_id = ${userId} and s.id = ${sessionId} and s.replaced_by is not null and s.ended_at > now.at - make_interval(secs => ${REPEAT_SECONDS})`)
+    where s.user_id = ${userId} and s.id = ${sessionId} and s.replaced_by is not null
+      and s.ended_at > now.at - make_interval(secs => ${REPEAT_SECONDS})`)
   return found?.reason ?? null
 }
 

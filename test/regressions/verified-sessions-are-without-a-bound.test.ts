@@ -1,0 +1,71 @@
+import t from 'tap'
+import { outcome } from '../helpers/answers.js'
+import { freshApp } from '../helpers/app.js'
+import { need } from '../helpers/need.js'
+import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+
+/*
+ * Sessions without a second factor had a bound, verified ones had none. A client that logs in for each start, with a code
+ * or a recovery code, left one for a month each time; what ends all of a user's sessions is one statement with a deadline.
+ */
+
+await need('postgres')
+const { app, db, another } = await freshApp(t)
+const replica = await another()
+
+const MOST = 100
+
+const verified = async (person: Person) => (await db.query<{ id: string }>(
+  'select id from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null', [userId(person)])).map(({ id }) => id)
+const evictions = async (person: Person) => (await db.query<{ detail: string }>(
+  "select detail from otp_event where user_id = $1 and kind = 'session_evicted' order by at", [userId(person)])).map(({ detail }) => detail)
+
+/** So many more verified sessions, each idle for a minute more than the one before; the ids, the one that idled longest last. */
+async function more (person: Person, count: number): Promise<string[]> {
+  return (await db.query<{ id: string }>(`
+    insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
+    select user_id, 'idle-' || n, started_at, expires_at, auth_at, amr, true, otp_device_id, otp_at - n * interval '1 minute', rotated_at - n * interval '1 minute', ip, agent
+    from otp_session, generate_series(1, ${count}) n where user_id = $1 and id = $2 returning id`, [userId(person), person.claims()['sid']])).map(({ id }) => id)
+}
+
+t.test('past a hundred the one that idled longest ends, with an event; never the new one, nor an unverified one', async (t) => {
+  const ada = await (await signUp(app, 'ada')).enrol()
+  const idle = await more(ada, MOST - 2)
+  const [first, second, waiting] = await sessionsOf(ada, 3)
+  expect(200, await first!.verify())
+  t.same([(await verified(ada)).length, await evictions(ada)], [MOST, []], 'a hundred are no more than there may be')
+  expect(200, await first!.verify())
+  t.same(await evictions(ada), [], 'a step-up starts none')
+  expect(200, await second!.verify())
+  const left = await verified(ada)
+  t.equal(left.length, MOST)
+  t.notOk(left.includes(idle.at(-1)!))
+  t.ok([ada, first!, second!].every((person) => left.includes(String(person.claims()['sid']))))
+  t.same(await evictions(ada), [idle.at(-1)])
+  t.same(await db.query('select end_reason from otp_session where id = $1 and user_id = $2', [idle.at(-1), userId(ada)]), [{ end_reason: 'session_evicted' }])
+  t.equal(outcome(await waiting!.request('GET', '/session')), '403 OTP_REQUIRED', 'a session that owes a code is not counted')
+  const { events } = expect(200, await second!.request('GET', '/account/security-events')).json<{ events: Array<{ kind: string, detail: string }> }>()
+  t.match(events.filter(({ kind }) => kind === 'session_evicted'), [{ detail: idle.at(-1) }])
+})
+
+t.test('with recovery codes, five at once on two replicas: a hundred, no more', async (t) => {
+  const bea = await (await signUp(app, 'bea')).enrol()
+  await more(bea, MOST - 1)
+  const sessions = await sessionsOf(bea, 5, [app, replica])
+  const answers = await Promise.all(sessions.map((session, i) => session.recover(bea.recoveryCodes[i])))
+  // A recovery code ends the sessions that owe a code, and so the others that ask at this moment.
+  t.ok(answers.some(({ statusCode }) => statusCode === 200))
+  t.equal((await verified(bea)).length, MOST)
+})
+
+t.test('many more, from before there was a bound, are brought down to it', async (t) => {
+  const cas = await (await signUp(app, 'cas')).enrol()
+  await more(cas, 1_500)
+  for (const [left, detail] of [[1_501 + 1 - 1_000, '1000 sessions'], [MOST, '403 sessions']] as const) {
+    const [session] = await sessionsOf(cas, 1)
+    expect(200, await session!.verify())
+    t.equal((await verified(cas)).length, left)
+    t.equal((await evictions(cas)).at(-1), detail)
+  }
+  t.ok((await verified(cas)).includes(String(cas.claims()['sid'])), 'the one that is in use')
+})
