@@ -1,14 +1,13 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
-import type { FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { onRequestHookHandler } from 'fastify'
 import { Refusal } from '../../src/core/refusals.js'
 import { longest } from '../../src/core/texts.js'
-import type { Actor } from '../../src/db/staff.js'
 import { readUser } from '../../src/db/users.js'
-import { deactivate, reactivate, resetOtp, setReferences, unlockUser, type StaffDeps } from '../../src/flows/staff.js'
-import { originOf } from '../asking.js'
-import { bearer, DateTime, Id, Line, needsFresh, refused, strict } from '../schemas.js'
-import { ShownUser } from './schemas.js'
+import { deactivate, demote, promote, reactivate, resetOtp, setReferences, unlockUser, type StaffDeps } from '../../src/flows/staff.js'
+import { bearer, DateTime, Id, Line, refused, strict } from '../schemas.js'
+import { actorOf } from './actor.js'
+import { Done, needsFreshStaff, ShownUser } from './schemas.js'
 
 export interface ChangeRoutesOptions extends StaffDeps {
   /** Lets in staff who proved themselves lately. */
@@ -16,12 +15,10 @@ export interface ChangeRoutesOptions extends StaffDeps {
 }
 
 const tags = ['Staff']
-const needsFreshStaff = [...needsFresh, 'STAFF_REQUIRED' as const, 'NOT_YOURSELF' as const, 'NOT_FOUND' as const]
 
 const Reason = Line(longest.reason, { minLength: 1, description: 'Why. The user reads it in their own log.' })
 /** What stays is left out; null takes away. */
 const Reference = Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]))
-const Done = Type.Null({ description: 'It is done.' })
 
 /** What staff change. Fresh, all of it; each leaves an event for the user and one for whoever did it. */
 const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app, { fresh, ...deps }) => {
@@ -116,11 +113,43 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       return await reply.code(204).send(null)
     }
   })
-}
 
-function actorOf (request: FastifyRequest): Actor {
-  const { userId, sessionId } = request.countersign!
-  return { id: userId, sessionId, ...originOf(request) }
+  app.post('/:id/promote', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'promoteUser',
+      tags,
+      security: bearer,
+      summary: 'Make a user a member of staff',
+      description: 'The user has a second factor, or a set-up code to give beside the password; else `OTP_NOT_SET_UP`. ' +
+        'Already staff: nothing changes.',
+      params: Id,
+      body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Joined the support team.' }] }),
+      response: { 204: Done, ...refused([...needsFreshStaff, 'OTP_NOT_SET_UP'], { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await promote(deps, actorOf(request), request.params.id, request.body.reason)
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.post('/:id/demote', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'demoteUser',
+      tags,
+      security: bearer,
+      summary: 'Make a member of staff an ordinary user',
+      description: 'From the next request on, in every session. No session ends. Not staff: nothing changes.',
+      params: Id,
+      body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Left the support team.' }] }),
+      response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await demote(deps, actorOf(request), request.params.id, request.body.reason)
+      return await reply.code(204).send(null)
+    }
+  })
 }
 
 export default changeRoutes

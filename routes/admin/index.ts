@@ -1,19 +1,18 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
-import { shownAgent } from '../../src/core/agents.js'
 import { Refusal } from '../../src/core/refusals.js'
-import { usernameKey } from '../../src/core/usernames.js'
+import { longest } from '../../src/core/texts.js'
 import { listDevices } from '../../src/db/devices.js'
-import { listSessions } from '../../src/db/session-list.js'
 import { isStaff } from '../../src/db/staff.js'
 import { findUsers, hasUser, readUser } from '../../src/db/users.js'
 import type { StaffDeps } from '../../src/flows/staff.js'
 import { eventPage, PageQuery } from '../account/security-events.js'
-import { bearer, Id, Line, needsVerified, refused } from '../schemas.js'
+import { bearer, Id, Line, refused } from '../schemas.js'
 import { Device } from '../totp/devices.js'
 import changeRoutes from './changes.js'
-import { EventPageWithActor, ListedSession, ShownUser, UserPage, UsersCursor } from './schemas.js'
+import { EventPageWithActor, needsStaff, ShownUser, UserPage, UsersCursor } from './schemas.js'
+import sessionRoutes from './sessions.js'
 
 export interface AdminRoutesOptions extends StaffDeps {
   /** How recent a proof must be for a change. */
@@ -24,14 +23,13 @@ export interface AdminRoutesOptions extends StaffDeps {
 
 const DEFAULT_LIMIT = 50
 const tags = ['Staff']
-const needsStaff = [...needsVerified, 'STAFF_REQUIRED' as const]
 
 /**
  * Other people's accounts, for staff. A second factor is asked of every one of them, whatever the policy; whether
  * somebody is staff is asked of Postgres on each request. No answer has a secret, a code but a set-up code, or a token.
  */
 const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, deps) => {
-  const { db, refreshSeconds } = deps
+  const { db } = deps
   // On each route, not on the scope: the limits count first.
   const staff: onRequestHookHandler[] = [app.otpVerified({ required: true }), (request, _reply, done) => {
     isStaff(db, request.countersign!.userId).then((is) => { done(is ? undefined : new Refusal('STAFF_REQUIRED')) }, done)
@@ -45,16 +43,18 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'Find users',
-      description: 'By how their username begins, whatever its case, in the order of their names.',
+      description: 'By how their username begins, or by their whole e-mail address, whatever the case, in the order of their names.',
       querystring: Type.Object({
-        query: Type.Optional(Line(150, { description: 'How the username begins; nothing in it is a pattern. All users without.' })),
+        query: Type.Optional(Line(longest.email, {
+          description: 'How the username begins, or the e-mail address; nothing in it is a pattern. All users without.'
+        })),
         limit: PageQuery.properties.limit,
         cursor: UsersCursor
       }, { additionalProperties: false }),
       response: { 200: UserPage, ...refused(needsStaff) }
     },
     handler: async ({ query: { query = '', limit, cursor } }) => {
-      const page = await findUsers(db, usernameKey(query), limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
+      const page = await findUsers(db, query, limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
       if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
       return page
     }
@@ -93,24 +93,6 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
     }
   })
 
-  app.get('/users/:id/sessions', {
-    onRequest: staff,
-    schema: {
-      operationId: 'listUserSessions',
-      tags,
-      security: bearer,
-      summary: 'Where somebody is logged in',
-      description: 'The living sessions, the one last seen first; 200 at most.',
-      params: Id,
-      response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
-    },
-    handler: async ({ params }) => {
-      await requireUser(params.id)
-      const sessions = await listSessions(db, params.id, refreshSeconds)
-      return sessions.map((session) => ({ ...session, agent: shownAgent(session.agent) }))
-    }
-  })
-
   app.get('/users/:id/events', {
     onRequest: staff,
     schema: {
@@ -129,6 +111,7 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
     }
   })
 
+  await app.register(sessionRoutes, { ...deps, prefix: '/users/:id/sessions', staff, fresh })
   await app.register(changeRoutes, { ...deps, prefix: '/users', fresh })
 
   async function requireUser (id: string): Promise<void> {

@@ -1,6 +1,12 @@
 import { Type } from '@sinclair/typebox'
 import { SecurityEvent } from '../account/security-events.js'
-import { DateTime, NullableDateTime } from '../schemas.js'
+import { DateTime, needsFresh, needsVerified, NullableDateTime } from '../schemas.js'
+
+/** What an operation of staff refuses with, to read and to change. */
+export const needsStaff = [...needsVerified, 'STAFF_REQUIRED' as const]
+export const needsFreshStaff = [...needsFresh, 'STAFF_REQUIRED' as const, 'NOT_YOURSELF' as const, 'NOT_FOUND' as const]
+
+export const Done = Type.Null({ description: 'It is done.' })
 
 const Reference = Type.Union([Type.Integer(), Type.Null()], { description: 'Of an account elsewhere.' })
 const Cursor = (description: string) => Type.Union([Type.String(), Type.Null()], { description })

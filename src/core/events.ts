@@ -3,6 +3,7 @@ export const eventKinds = {
   signed_up: 'The account was made',
   logged_in: 'The password was right: a session started',
   login_failed: 'The password was wrong',
+  login_deactivated: 'The password was right, but the account is deactivated: no session started',
   logged_out: 'The session was ended by its owner',
   refresh_reused: 'An old refresh token was presented again: the session ended',
   refresh_reused_elsewhere: 'A refresh token was presented again, from another network than before: its answer was lost, or there is a copy of it',
@@ -35,6 +36,9 @@ export const eventKinds = {
   unlocked: 'Staff cleared the lock',
   deactivated: 'Staff deactivated the account: every session ended',
   reactivated: 'Staff reactivated the account',
+  promoted: 'The account became one of staff',
+  demoted: 'The account is not one of staff any more',
+  session_ended_by_staff: 'Staff ended a session of this account, or all of them',
   references_changed: 'Staff changed which accounts elsewhere this one refers to',
   staff_acted: 'You changed somebody\'s account',
   imported: 'The account was brought over from another system'

@@ -13,3 +13,8 @@ export const LINE = '^[^\\p{Cc}\\p{Cs}]*$'
 export const EMAIL = '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$'
 
 export const longest = { email: 254, phone: 64, firstName: 128, lastName: 128, reason: 500 } as const
+
+/** What an e-mail address is looked up by: the case of ASCII letters counts for nothing, nor does white space at the ends. */
+export function emailKey (email: string): string {
+  return email.trim().replace(/[A-Z]+/g, (letters) => letters.toLowerCase())
+}

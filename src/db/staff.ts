@@ -31,7 +31,9 @@ interface Permission { isOver: boolean, isStaff: boolean, isThere: boolean, isOf
  * Runs a change of somebody's account under the locks of both, taken in one order: of two members of staff who act on
  * each other at once, the second one finds out what the first one did.
  */
-async function asStaff<Value> (db: Db, actor: Actor, userId: string, change: (tx: Tx) => Promise<{ endedIds: string[], value: Value }>, { sparesStaff = false } = {}): Promise<Changed<Value>> {
+export async function asStaff<Value> (
+  db: Db, actor: Actor, userId: string, change: (tx: Tx) => Promise<{ endedIds: string[], value: Value }>, { sparesStaff = false } = {}
+): Promise<Changed<Value>> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     // Not an upsert as for the asking user: an id from a path may be nobody's, and leaves no row behind.
@@ -60,9 +62,13 @@ async function asStaff<Value> (db: Db, actor: Actor, userId: string, change: (tx
  * One decision, two events, both from the row that `from` has if it was made: the user's says who did it and why, but
  * not from where; the staff member's says whom it was done to.
  */
-function events (tx: Tx, actor: Actor, userId: string, kind: EventKind, told: EventKind, detail: string | null, from: RawBuilder<unknown>): RawBuilder<unknown> {
+export function events (
+  tx: Tx, actor: Actor, userId: string, kind: EventKind, told: EventKind,
+  detail: string | RawBuilder<unknown> | null, from: RawBuilder<unknown>
+): RawBuilder<unknown> {
   const { table } = tx
   const what = told === 'staff_acted' ? `${kind} ${userId}` : userId
+  const toldDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
   return sql`
     event as (
       insert into ${table.otp_event} ${eventColumns}
@@ -70,7 +76,7 @@ function events (tx: Tx, actor: Actor, userId: string, kind: EventKind, told: Ev
     ),
     told as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`${actor.id}`, kind: told, sessionId: actor.sessionId, origin: actor, detail: detail === null ? what : `${what}: ${detail}` })}
+      select ${eventValues(tx, { userId: sql`${actor.id}`, kind: told, sessionId: actor.sessionId, origin: actor, detail: toldDetail })}
       from ${from}, now where ${actor.sessionId}::text is not null
     )`
 }
@@ -130,6 +136,37 @@ export async function setActive (db: Db, actor: Actor, userId: string, isActive:
       ${events(tx, actor, userId, kind, 'staff_acted', reason, sql`changed`)}
       select ${endedIds} from now`)
     return { endedIds: found!.endedIds, value: null }
+  })
+}
+
+/** Outcome of a change of `is_staff`: nothing to change, or nothing beside the password that a new member of staff must give. */
+export type StaffChange = 'changed' | 'unchanged' | 'no_factor'
+
+/**
+ * Makes a user a member of staff, or takes that away; it counts from the next request on. Staff have a second factor, or
+ * a set-up code that must stand beside the password: a password alone makes no staff.
+ */
+export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: boolean, reason: string): Promise<Changed<StaffChange>> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const found = await row<{ outcome: StaffChange }>(tx, sql`
+      with ${now},
+      standing as (
+        select a.id, a.is_staff <> ${isStaff} as differs,
+          u.setup_required or exists (
+            select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null
+          ) as "hasFactor"
+        from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text where a.id = ${userId}::uuid
+      ),
+      changed as (
+        update ${table.account} a set is_staff = ${isStaff}, updated_at = now.at from standing s, now
+        where a.id = s.id and s.differs and (s."hasFactor" or not ${isStaff})
+        returning a.id
+      ),
+      ${events(tx, actor, userId, isStaff ? 'promoted' : 'demoted', 'staff_acted', reason, sql`changed`)}
+      select case when exists (select from changed) then 'changed' when differs then 'no_factor' else 'unchanged' end as outcome
+      from standing`)
+    return { endedIds: [], value: found!.outcome }
   })
 }
 

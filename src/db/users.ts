@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { emailKey } from '../core/texts.js'
+import { usernameKey } from '../core/usernames.js'
 import { isStopped } from './lockout.js'
 import { now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
@@ -47,23 +49,29 @@ const listed = ({ table }: Db) => sql`
 const name = sql`(a.username_key collate "C")`
 
 /**
- * One page of the users whose name begins so, in the order of their names. Nothing in `prefix` is a pattern.
+ * One page of the users whose name begins with `query`, or whose e-mail address it is, in the order of their names.
+ * Nothing in it is a pattern; empty finds every user.
  *
- * @param prefix as `usernameKey` gives it
  * @param cursor of the page before, null for the first
  * @returns null if the cursor is none of ours
  */
-export async function findUsers (db: Db, prefix: string, limit: number, cursor: string | null): Promise<UserPage | null> {
+export async function findUsers (db: Db, query: string, limit: number, cursor: string | null): Promise<UserPage | null> {
   const { table } = db
   const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString()
   if (cursor !== null && (after === '' || /\0|\uFFFD/.test(after))) return null
+  const prefix = usernameKey(query.trim())
   const end = endOf(prefix)
-  // The range, too: what is planned for any prefix goes into no index for `^@`.
-  const found = await rows<ListedUser & { key: string }>(db, sql`
-    select ${listed(db)}, a.username_key as key
-    from ${table.account} a
+  // Two look-ups, each by its index and no longer than the page. The range, too: a plan for any prefix uses no index for `^@`.
+  const byName = sql`
+    (select ${listed(db)}, a.username_key as key from ${table.account} a
     where ${name} ^@ ${prefix} and ${name} >= ${prefix} and ${name} > ${after} ${end === null ? sql`` : sql`and ${name} < ${end}`}
-    order by ${name} limit ${limit + 1}`)
+    order by ${name} limit ${limit + 1})`
+  const byEmail = sql`
+    (select ${listed(db)}, a.username_key as key from ${table.account} a
+    where lower(a.email collate "C") = ${emailKey(query)} and ${name} > ${after} order by ${name} limit ${limit + 1})`
+  const found = await rows<ListedUser & { key: string }>(db, sql`
+    select * from (${byName} ${prefix === '' ? sql`` : sql`union ${byEmail}`}) found
+    order by key collate "C" limit ${limit + 1}`)
   const page = found.slice(0, limit)
   return {
     users: page.map(({ key, ...user }) => user),

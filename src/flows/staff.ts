@@ -1,7 +1,8 @@
 import { newRecoveryCode } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
-import { changeReferences, resetFactors, setActive, unlock, type Actor, type Changed, type References } from '../db/staff.js'
+import { changeReferences, resetFactors, setActive, setStaff, unlock, type Actor, type Changed, type References } from '../db/staff.js'
+import { endSessions } from '../db/staff-sessions.js'
 import type { Db } from '../db/tables.js'
 import type { JudgedCodes } from '../redis/judged-codes.js'
 import type { Sessions } from '../sessions/sessions.js'
@@ -58,6 +59,38 @@ export async function reactivate (deps: StaffDeps, actor: Actor, userId: string,
 export async function unlockUser (deps: StaffDeps, actor: Actor, userId: string): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await unlock(deps.db, actor, userId), 'unlocked')
+}
+
+/** Makes the user a member of staff. Refused where a password alone would do: staff have a second factor. */
+export async function promote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  const changed = await setStaff(deps.db, actor, userId, true, reason)
+  concluded(deps, actor, userId, changed, 'promoted')
+  if (changed.value !== 'no_factor') return
+  throw new Refusal('OTP_NOT_SET_UP', { hint: 'This user has no second factor. A member of staff needs one.' })
+}
+
+/** Takes that away, for every request from now on. Not from oneself, so that one member of staff stays. */
+export async function demote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setStaff(deps.db, actor, userId, false, reason), 'demoted')
+}
+
+/** Ends one session of a user, for every replica within a second. Refused where the user has no such session, or it has ended. */
+export async function endUserSession (deps: StaffDeps, actor: Actor, userId: string, sessionId: string): Promise<void> {
+  if (await endSessionsOf(deps, actor, userId, sessionId) === 0) throw new Refusal('NOT_FOUND')
+}
+
+/** Ends every session of a user. @returns how many */
+export async function endUserSessions (deps: StaffDeps, actor: Actor, userId: string): Promise<number> {
+  return await endSessionsOf(deps, actor, userId, null)
+}
+
+async function endSessionsOf (deps: StaffDeps, actor: Actor, userId: string, sessionId: string | null): Promise<number> {
+  requireOther(actor, userId)
+  const changed = await endSessions(deps.db, actor, userId, sessionId)
+  concluded(deps, actor, userId, changed, 'session_ended_by_staff')
+  return changed.endedIds.length
 }
 
 /** What the account refers to elsewhere. */

@@ -3,6 +3,7 @@ import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
+import { operationsOf } from '../helpers/operations.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
@@ -12,12 +13,18 @@ const shared = await freshApp(t)
 
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 
-/** [method, path below /admin/users/{id}, body]: everything that is about one user. */
-const about = [
-  ['GET', ''], ['GET', '/devices'], ['GET', '/sessions'], ['GET', '/events'],
-  ['PATCH', '', { powerAccountId: 1 }], ['POST', '/reset-otp', { reason: 'r' }], ['POST', '/unlock'], ['POST', '/deactivate', { reason: 'r' }], ['POST', '/reactivate', {}]
-] as const
+const OF_A_USER = '/admin/users/{id}'
+/** [method, path below /admin/users/{id}, body]: every operation on one user, as the document has them. */
+const about = operationsOf(shared.app).filter(({ path }) => path.startsWith(OF_A_USER))
+  .map(({ method, path, body }) => [method, path.slice(OF_A_USER.length).replace(/\{[^}]+\}/g, () => randomUUID()), body] as const)
 const changes = about.filter(([method]) => method !== 'GET')
+
+t.test('the walk below goes over every operation of staff', async (t) => {
+  t.ok(about.length >= 13)
+  for (const { path, id } of operationsOf(shared.app).filter(({ object }) => object.tags?.includes('Staff'))) {
+    t.ok(path === '/admin/users' || path.startsWith(OF_A_USER), id)
+  }
+})
 
 const names = (person: Person, query: string) => person.request('GET', `/admin/users?${query}`).then((answer) =>
   expect(200, answer).json<{ users: Array<{ username: string }>, nextCursor: string | null }>())
@@ -87,6 +94,34 @@ t.test('users are found by how their name begins, whatever its case, and nothing
   for (const bad of ['cursor=AA', 'cursor=_w', 'cursor=%00', 'limit=0', 'limit=101', 'limit=1e1', 'query=%00', 'query=a%0Ab', 'querry=a', 'limit=1&limit=2']) {
     t.equal((await grace.request('GET', `/admin/users?${bad}`)).statusCode, 400, bad)
   }
+})
+
+t.test('users are found by their whole e-mail address, whatever the case of its letters, beside those whose name begins so', async (t) => {
+  const fresh = await emptied(shared)
+  const grace = await staffAt(fresh)
+  for (const name of ['zoe', 'ada', 'alan', 'Bob']) await signUp(fresh.app, name)
+  await fresh.db.query("update account set username = 'ada@example.org', username_key = 'ada@example.org' where username = 'ada'")
+  const mail = async (name: string, email: string) =>
+    await fresh.db.query('update account set email = $2 where username = $1', [name, email])
+  await mail('zoe', 'ADA@Example.org')
+  await mail('ada@example.org', 'other@example.org')
+  await mail('alan', 'ada@example.org')
+  await mail('Bob', 'Grüße+x%_@example.org')
+  const found = async (query: string) =>
+    (await names(grace, `query=${encodeURIComponent(query)}`)).users.map(({ username }) => username)
+  t.same(await found('ada@example.org'), ['ada@example.org', 'alan', 'zoe'], 'each once, in the order of their names')
+  t.same(await found(' ADA@EXAMPLE.ORG '), ['ada@example.org', 'alan', 'zoe'])
+  t.same(await found('grüße+X%_@example.ORG'), ['Bob'])
+  for (const none of ['da@example.org', 'other@example', '%@example.org', 'ad_@example.org', '@']) t.same(await found(none), [], none)
+  await mail('grace', 'ada@example.org')
+  const seen: string[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const more: string = cursor === '' ? '' : `&cursor=${cursor}`
+    const page: Awaited<ReturnType<typeof names>> = await names(grace, `query=ada@example.org&limit=1${more}`)
+    seen.push(...page.users.map(({ username }) => username))
+    cursor = page.nextCursor
+  }
+  t.same(seen, ['ada@example.org', 'alan', 'grace', 'zoe'], 'page by page the same')
 })
 
 t.test('the search by name reads an index, not the table', async (t) => {

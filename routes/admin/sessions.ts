@@ -1,0 +1,79 @@
+import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { Type } from '@sinclair/typebox'
+import type { onRequestHookHandler } from 'fastify'
+import { shownAgent } from '../../src/core/agents.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { listSessions } from '../../src/db/session-list.js'
+import { hasUser } from '../../src/db/users.js'
+import { endUserSession, endUserSessions, type StaffDeps } from '../../src/flows/staff.js'
+import { bearer, Id, refused } from '../schemas.js'
+import { actorOf } from './actor.js'
+import { ListedSession, needsFreshStaff, needsStaff } from './schemas.js'
+
+export interface SessionRoutesOptions extends StaffDeps {
+  /** Lets in staff; and staff with a recent proof. */
+  staff: onRequestHookHandler[]
+  fresh: onRequestHookHandler[]
+  /** How long a session may idle. */
+  refreshSeconds: number
+}
+
+const tags = ['Staff']
+const Ended = Type.Null({ description: 'Ended, on every replica within a second.' })
+const Params = Type.Object({ ...Id.properties, sessionId: Id.properties.id })
+
+/** A user's sessions: which there are, and ending them. */
+const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { staff, fresh, ...deps }) => {
+  app.get('', {
+    onRequest: staff,
+    schema: {
+      operationId: 'listUserSessions',
+      tags,
+      security: bearer,
+      summary: 'Where somebody is logged in',
+      description: 'The living sessions, the one last seen first; 200 at most.',
+      params: Id,
+      response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
+    },
+    handler: async ({ params }) => {
+      if (!await hasUser(deps.db, params.id)) throw new Refusal('NOT_FOUND')
+      const sessions = await listSessions(deps.db, params.id, deps.refreshSeconds)
+      return sessions.map((session) => ({ ...session, agent: shownAgent(session.agent) }))
+    }
+  })
+
+  app.delete('', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'endUserSessions',
+      tags,
+      security: bearer,
+      summary: 'End every session of a user',
+      description: 'Password and second factor stay as they are: the user may log in again.',
+      params: Id,
+      response: { 204: Ended, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await endUserSessions(deps, actorOf(request), request.params.id)
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.delete('/:sessionId', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'endUserSession',
+      tags,
+      security: bearer,
+      summary: 'End one session of a user',
+      params: Params,
+      response: { 204: Ended, ...refused(needsFreshStaff, { body: true }) }
+    },
+    handler: async (request, reply) => {
+      await endUserSession(deps, actorOf(request), request.params.id, request.params.sessionId)
+      return await reply.code(204).send(null)
+    }
+  })
+}
+
+export default sessionRoutes
