@@ -116,7 +116,7 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
  */
 export async function noteWrongPassword (
   db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin,
-  kind: 'login_failed' | 'setup_code_refused' = 'login_failed'
+  kind: 'login_failed' | 'login_deactivated' | 'setup_code_refused' = 'login_failed'
 ): Promise<void> {
   const { table } = db
   await row(db, sql`

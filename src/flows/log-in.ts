@@ -99,7 +99,7 @@ async function guessAt ({ digestKey }: LoginDeps, username: string, { network }:
   }
 }
 
-/** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong. */
+/** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong, or the account is deactivated. */
 async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: string, origin: ClientOrigin) {
   const { db, hasher, tally } = deps
   const spent = await spendGuess(db, guess)
@@ -112,7 +112,7 @@ async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: strin
   const isAccepted = isRight && person?.isActive === true
   tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
   if (isAccepted) return { person, shared }
-  await noteWrongPassword(db, person?.id ?? null, guess, origin)
+  await noteWrongPassword(db, person?.id ?? null, guess, origin, isRight ? 'login_deactivated' : 'login_failed')
   return null
 }
 
