@@ -1,7 +1,8 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
-import { Command, CommanderError } from 'commander'
-import { asciiJson, createIo, printable, type Io } from './commands/io.js'
+import { Command, CommanderError, Help } from 'commander'
+import { asciiJson, createIo, MisuseError, printable, type Io } from './commands/io.js'
+import { tableCommands } from './commands/table-commands.js'
 import type { Config } from './config.js'
 import { Refusal } from './core/refusals.js'
 import { describeError } from './log.js'
@@ -15,13 +16,15 @@ const MISUSED = 2
 /** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
 const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'UnusableDatabaseError']
 
+const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const
+
 /** A command's work. What it returns is the exit code; nothing means 0. */
 type Work = (io: Io, config: () => Config, args: string[], options: never) => Promise<number | void>
 
 /** One command: its words and options, and the work, loaded when it is called. */
 function add (parent: Command, usage: string, description: string, work: Work): Command {
   return parent.command(usage).description(description)
-    .option('--json', 'answer in JSON, a value on each line')
+    .option(...JSON_OPTION)
     .action(async (...given: unknown[]) => {
       const command = given.pop() as Command
       const { json = false, ...options } = given.pop() as { json?: boolean }
@@ -42,6 +45,11 @@ function add (parent: Command, usage: string, description: string, work: Work): 
     })
 }
 
+/** For what the user then reads in the account's own log. */
+function withReason (command: Command): Command {
+  return command.option('--reason <text>', 'reason, for the log of the user', 'by the operator')
+}
+
 /** What the operator can mend is one line; anything else shows where it came from. */
 function fail (error: unknown, json: boolean, command: Command): void {
   const { type: name, message } = describeError(error)
@@ -50,7 +58,7 @@ function fail (error: unknown, json: boolean, command: Command): void {
   // Some of the text may be a server's that somebody else runs.
   if (json) console.error(asciiJson({ error: { command: command.name(), message: text } }))
   else console.error(plain ? printable(text) : stackOf(error))
-  process.exitCode = FAILED
+  process.exitCode = error instanceof MisuseError ? MISUSED : FAILED
 }
 
 /** Where it came from, and none of what drivers hang on their errors: rows and parameters, password hashes among them. */
@@ -59,55 +67,102 @@ function stackOf (error: unknown): string {
   return cause === undefined ? stack : `${stack}\ncaused by ${cause.stack}`
 }
 
+const standardHelp = new Help()
+const groupOf = ({ parent }: Command) => parent === null || parent.parent === null ? '' : `${parent.name()} `
+
 export const program = new Command('countersign')
   .description('A second factor for REST APIs: the service, and what its operators do.\nSettings come from the environment, as the server reads them.')
   .version(version)
   .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 misused, 3 an import that left something out. Secrets come from a prompt or standard input.')
   .exitOverride()
+  .configureHelp({
+    // The commands themselves, not their groups.
+    visibleCommands: (command) => command.commands.flatMap((one) => one.commands.length === 0 ? one : one.commands),
+    subcommandTerm: (command) => `${groupOf(command)}${standardHelp.subcommandTerm(command)}`
+  })
 
-add(program, 'serve', 'listen for requests', async () => {
+add(program, 'serve', 'start the service, and listen for requests', async () => {
   const { config, notes } = (await import('./config.js')).readProcess(process.env, process.cwd())
   await (await import('./commands/serve.js')).serve(config, notes)
 })
 
-const migrate = program.command('migrate').description('the tables')
-add(migrate, 'up', 'bring them up to date', async (io, config) => (await import('./commands/migrate.js')).migrateUpCommand(io, config()))
-add(migrate, 'down', 'take back the newest migration, with all that its tables hold', async (io, config, _args, options) =>
-  (await import('./commands/migrate.js')).migrateDownCommand(io, config(), options)).option('--yes', 'really')
-add(migrate, 'status', 'what is still to do; exits with 1 if something is', async (io, config) => (await import('./commands/migrate.js')).migrateStatusCommand(io, config()))
+const migrate = program.command('migrate').description('the tables of the service')
+add(migrate, 'up', 'bring the tables up to date', async (io, config) =>
+  (await import('./commands/migrate.js')).migrateUpCommand(io, config()))
+add(migrate, 'down', 'undo the newest migration, and drop its tables with all rows', async (io, config, _args, options) =>
+  (await import('./commands/migrate.js')).migrateDownCommand(io, config(), options)).option('--yes', 'confirm that rows are lost')
+add(migrate, 'status', 'list the migrations that are missing; exits with 1 if there are any', async (io, config) =>
+  (await import('./commands/migrate.js')).migrateStatusCommand(io, config()))
 
+// For hosts, where the rest is not installed, src/bin.ts does these without loading this file.
+const tables = program.command('tables').description('the tables of an attached host, at DATABASE_URL')
+for (const [name, description] of Object.entries(tableCommands)) {
+  tables.command(name).description(description)
+    .option('--schema <name>', 'schema of the tables', 'countersign').option(...JSON_OPTION)
+    .action(async () => {
+      process.exitCode = await (await import('./commands/tables.js')).tablesCommand(process.argv.slice(3), process.env)
+    })
+}
+
+const unlock: Work = async (io, config, [username]) =>
+  (await import('./commands/user-changes.js')).unlockUserCommand(io, config(), username!)
 const user = program.command('user').description('accounts')
-add(user, 'create <username>', 'make somebody; the password comes from a prompt or standard input', async (io, config, [username], options) =>
+add(user, 'create <username>', 'create an account; asks for the password', async (io, config, [username], options) =>
   (await import('./commands/user.js')).createUserCommand(io, config(), username!, options))
-  .option('--email <address>', 'where they are reached').option('--phone <number>', 'the same')
-  .option('--first-name <name>', 'as they are called').option('--last-name <name>', 'the same')
-  .option('--staff', 'a staff member')
-  .option('--otp', 'with a second factor: draws the QR code, once, and asks for the first code')
-add(user, 'list', 'everybody, by name', async (io, config) => (await import('./commands/user.js')).listUsersCommand(io, config()))
-add(user, 'deactivate <username>', 'end every session and refuse the password', async (io, config, [username], options) =>
-  (await import('./commands/user.js')).deactivateUserCommand(io, config(), username!, options))
-  .option('--reason <text>', 'for the log of the user', 'by the operator')
+  .option('--email <address>', 'e-mail address, for the profile').option('--phone <number>', 'phone number, for the profile')
+  .option('--first-name <name>', 'first name, for the profile').option('--last-name <name>', 'last name, for the profile')
+  .option('--staff', 'make it a member of staff; without --otp, a one-time set-up code is printed')
+  .option('--otp', 'set up the second factor now: draws the QR code, once, and asks for the first code')
+add(user, 'list', 'list all accounts, by name', async (io, config) => (await import('./commands/user.js')).listUsersCommand(io, config()))
+add(user, 'find <name-or-e-mail>', 'find accounts by the start of the username, or by the e-mail address', async (io, config, [query]) =>
+  (await import('./commands/user.js')).findUserCommand(io, config(), query!))
+add(user, 'show <username>', 'show an account: profile, staff, second factor, lock', async (io, config, [username]) =>
+  (await import('./commands/user.js')).showUserCommand(io, config(), username!))
+add(user, 'events <username>', 'show the newest security events of an account', async (io, config, [username], options) =>
+  (await import('./commands/user.js')).userEventsCommand(io, config(), username!, options))
+  .option('--limit <number>', 'number of events', '50')
 add(user, 'password <username>', 'set a new password and end every session', async (io, config, [username]) =>
   (await import('./commands/user.js')).setPasswordCommand(io, config(), username!))
+withReason(add(user, 'deactivate <username>', 'end every session and refuse the password', async (io, config, [username], options) =>
+  (await import('./commands/user-changes.js')).deactivateUserCommand(io, config(), username!, options)))
+withReason(add(user, 'reactivate <username>', 'accept the password again', async (io, config, [username], options) =>
+  (await import('./commands/user-changes.js')).reactivateUserCommand(io, config(), username!, options)))
+add(user, 'unlock <username>', 'clear the wrong codes and the lock of the second factor', unlock)
+withReason(add(user, 'promote <username>', 'make a user a member of staff', async (io, config, [username], options) =>
+  (await import('./commands/user-changes.js')).promoteUserCommand(io, config(), username!, options)))
+withReason(add(user, 'demote <username>', 'make a member of staff an ordinary user', async (io, config, [username], options) =>
+  (await import('./commands/user-changes.js')).demoteUserCommand(io, config(), username!, options)))
+add(user, 'set <username>', 'set the accounts elsewhere that an account refers to', async (io, config, [username], options) =>
+  (await import('./commands/user-changes.js')).setReferencesCommand(io, config(), username!, options))
+  .option('--power-account-id <number>', 'id of the power account, or none')
+  .option('--power-contact-id <number>', 'id of the power contact, or none')
+
+const sessions = program.command('sessions').description('where users are logged in')
+add(sessions, 'list <username>', 'list the living sessions of a user, the last seen first', async (io, config, [username]) =>
+  (await import('./commands/sessions.js')).listSessionsCommand(io, config(), username!))
+add(sessions, 'end [username]', 'end sessions of a user or of all; the service may run', async (io, config, [username], options) =>
+  (await import('./commands/sessions.js')).endSessionsCommand(io, config(), username, options))
+  .option('--session <id>', 'this session alone').option('--all', 'every session of every user')
 
 const otp = program.command('otp').description('second factors')
-add(otp, 'reset <username>', 'take away devices and recovery codes, and show a one-time set-up code', async (io, config, [username], options) =>
-  (await import('./commands/otp.js')).resetOtpCommand(io, config(), username!, options))
-  .option('--reason <text>', 'for the log of the user', 'by the operator')
+withReason(add(otp, 'reset <username>', 'remove devices and codes; prints a set-up code', async (io, config, [username], options) =>
+  (await import('./commands/otp.js')).resetOtpCommand(io, config(), username!, options)))
 add(otp, 'status <username>', 'devices, recovery codes, lock', async (io, config, [username]) =>
   (await import('./commands/otp.js')).otpStatusCommand(io, config(), username!))
+add(otp, 'unlock <username>', 'the same as "user unlock"', unlock)
 
 const keys = program.command('keys').description('key rings')
 add(keys, 'new <kind>', 'a new entry for JWT_KEYS (HS256, EdDSA), SEAL_KEYS or WEBHOOK_KEYS (seal)', async (io, _config, [kind]) =>
   (await import('./commands/keys.js')).newKeyCommand(io, kind!))
-add(keys, 'rotate', 'seal everything anew under the first of SEAL_KEYS, while the service runs', async (io, config) =>
+add(keys, 'rotate', 'seal all rows again under the first of SEAL_KEYS, while the service runs', async (io, config) =>
   (await import('./commands/keys.js')).rotateKeysCommand(io, config()))
 
-add(program.command('import').description('moving in'), 'django', 'bring over the users of a Django deployment that are not here yet', async (io, config, _args, options) =>
+const imports = program.command('import').description('import from another system')
+add(imports, 'django', 'import the users of a Django deployment that are not here yet', async (io, config, _args, options) =>
   (await import('./commands/import-django.js')).importDjangoCommand(io, config(), Object.assign({ password: process.env['PGPASSWORD'] }, options)))
   .requiredOption('--from <address>', 'postgres://user@host/database, without the password: that comes from PGPASSWORD or a prompt')
-  .option('--dry-run', 'do it all in one transaction, and take it back')
-  .option('--since <date>', 'only who joined, logged in or changed their profile since')
+  .option('--dry-run', 'rehearse: do everything in one transaction, and roll it back')
+  .option('--since <date>', 'only users who joined, logged in or changed their profile since then')
 
 add(program.command('config').description('settings'), 'check', 'read the environment as the server does, and say what is wrong', async (io) =>
   (await import('./commands/config.js')).checkConfigCommand(io, process.env, process.cwd()))

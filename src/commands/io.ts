@@ -6,6 +6,9 @@ export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
 
+/** The arguments are not those of the command: nothing was tried. Exits with 2. */
+export class MisuseError extends CommandError {}
+
 /** A command's way to the person or the program that called it. */
 export interface Io {
   /** For machines: one JSON value on each line of standard output, and nothing else there. */
@@ -20,6 +23,8 @@ export interface Io {
   isInteractive: boolean
   /** Whether `say` goes to a terminal, which knows colours. */
   isTerminal: boolean
+  /** False once the reader of standard output has left, as `head` does: a list may stop. Work goes on. */
+  isRead (): boolean
   /** Drawn on a terminal only. */
   progress (label: string): Progress
   close (): void
@@ -37,6 +42,8 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
   let end = () => {}
   let around = (write: () => void) => { write() }
   const isInteractive = stdin.isTTY && stderr.isTTY
+  let isRead = true
+  stdout.once('error', () => { isRead = false })
 
   function write (stream: NodeJS.WriteStream, text: string): void {
     around(() => { stream.write(`${text}\n`) })
@@ -55,6 +62,7 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
   return {
     json,
     isInteractive,
+    isRead: () => isRead,
     isTerminal: (json ? stderr : stdout).isTTY,
     print (value, text) {
       if (json) write(stdout, asciiJson(value))
@@ -119,4 +127,9 @@ export function table (headings: readonly string[], cells: ReadonlyArray<readonl
   const rows = [headings, ...cells.map((row) => row.map(printable))]
   const widths = headings.map((_, i) => Math.max(...rows.map((row) => [...row[i] ?? ''].length)))
   return rows.map((row) => row.map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - [...cell].length))).join('  ').trimEnd())
+}
+
+/** To the second, in UTC. */
+export function shownTime (at: Date): string {
+  return at.toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -21,3 +21,9 @@ export function reasonOption (text: string): string {
   if (text.trim() === '') throw new CommandError('--reason must say something: the user reads it in their own log.')
   return lineOption('--reason', text, 'reason')
 }
+
+/** A whole number from 1 to `most`. @throws {CommandError} that names the option */
+export function countOption (option: string, text: string, most: number): number {
+  if (!/^[1-9]\d{0,9}$/.test(text) || Number(text) > most) throw new CommandError(`${option} must be a whole number from 1 to ${most}.`)
+  return Number(text)
+}

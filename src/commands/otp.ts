@@ -3,9 +3,9 @@ import { readOtpState } from '../db/command-line.js'
 import { listDevices } from '../db/devices.js'
 import { commandLine, resetOtp } from '../flows/staff.js'
 import { withContext } from './context.js'
-import { printable, table, type Io } from './io.js'
+import { printable, shownTime, table, type Io } from './io.js'
 import { reasonOption } from './options.js'
-import { staffDeps } from './staff.js'
+import { setupLines, staffDeps } from './staff.js'
 import { requireUser } from './user.js'
 
 /** As staff do it over HTTP; for staff too, who can be reset here alone. The code is shown this once. */
@@ -16,7 +16,7 @@ export async function resetOtpCommand (io: Io, config: Config, username: string,
     const { setupCode, expiresAt } = await resetOtp(staffDeps(context), commandLine, user.id, reason)
     io.print({ id: user.id, setupCode, expiresAt }, [
       `Reset the second factor of ${printable(user.username)}: every session has ended.`,
-      `Set-up code, shown this once, good until ${expiresAt.toISOString()}: ${setupCode}`
+      ...setupLines(setupCode, expiresAt)
     ])
   })
 }
@@ -35,9 +35,4 @@ export async function otpStatusCommand (io: Io, config: Config, username: string
       ...(state.setupRequired ? [`reset: waits for a set-up code${state.setupExpiresAt === null ? '' : `, good until ${state.setupExpiresAt.toISOString()}`}`] : [])
     ])
   })
-}
-
-/** To the second, in UTC, as everything here. */
-function shownTime (at: Date): string {
-  return at.toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -6,3 +6,8 @@ import type { Context } from './context.js'
 export function staffDeps ({ db, digestKey }: Context): StaffDeps {
   return { db, digestKey, sessions: { ended: () => {} }, locks: { freed: () => {} }, judgedCodes: { freed: () => {} }, tally: createTally() }
 }
+
+/** For people: the one time that a set-up code is shown. */
+export function setupLines (setupCode: string, expiresAt: Date): string[] {
+  return [`Set-up code, shown this once, good until ${expiresAt.toISOString()}: ${setupCode}`]
+}

@@ -3,8 +3,10 @@ import { readVariable } from '../environment.js'
 import { serversFault } from '../db/connect.js'
 import { migrate, migrationSql, tablesVersion } from '../attach/migrations.js'
 import { upToDate } from '../db/migrate.js'
+import { asciiJson } from './io.js'
+import { tableCommands } from './table-commands.js'
 
-const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up to date, what is still to do, or the same as SQL.'
+const DESCRIPTION = 'The tables of an attached host, at DATABASE_URL.'
 
 /**
  * For a host's deployments: the tables in its own database. Apart from the service's commands, since a host has none of
@@ -13,34 +15,44 @@ const DESCRIPTION = 'The tables of an attached Countersign, at DATABASE_URL: up 
  * @returns the exit code: 1 if it failed, or if there is something to do; 2 if it was misused
  */
 export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Promise<number> {
-  const { positionals: [what = '', ...more], values: { schema, help } } = parse(args)
+  const { positionals: [command = '', ...more], values: { schema, help, json = false } } = parse(args)
   if (help === true) {
-    console.log(`Usage: countersign tables ${what === '' ? 'up|status|sql' : what} [options]\n\n${DESCRIPTION}\n\n  --schema <name>  where they are: countersign by default`)
+    console.log(helpOf(command))
     return 0
   }
-  const tables = schema === undefined ? {} : { schema }
-  if (what === 'sql' && more.length === 0) {
-    console.log(await migrationSql(tables))
-    return 0
-  }
-  if (!['up', 'status'].includes(what) || more.length > 0) {
-    console.error('countersign tables up, status or sql; --help says more')
+  if (!Object.hasOwn(tableCommands, command) || more.length > 0) {
+    console.error(`countersign tables ${Object.keys(tableCommands).join(', ')}; --help says more`)
     return 2
+  }
+  try {
+    const print: Print = (value, text) => { console.log(json ? asciiJson(value) : text) }
+    return await run(command, env, schema === undefined ? {} : { schema }, print)
+  } catch (error) {
+    const { message } = error as Error
+    console.error(json ? asciiJson({ error: { command, message } }) : message)
+    return 1
+  }
+}
+
+type Print = (value: object, text: string) => void
+
+async function run (command: string, env: NodeJS.ProcessEnv, tables: { schema?: string }, print: Print): Promise<number> {
+  if (command === 'sql') {
+    const sql = await migrationSql(tables)
+    print({ sql }, sql)
+    return 0
   }
   const databaseUrl = readVariable(env, 'DATABASE_URL', true)
   const fault = serversFault(databaseUrl)
-  if (fault !== undefined) {
-    console.error(`DATABASE_URL must ${fault}.`)
-    return 1
-  }
-  if (what === 'up') {
+  if (fault !== undefined) throw new Error(`DATABASE_URL must ${fault}.`)
+  if (command === 'up') {
     const done = await migrate(databaseUrl, tables)
     const { unknown } = await tablesVersion(databaseUrl, tables)
-    console.log(done.length === 0 ? upToDate(unknown) : done.map((name) => `up: ${name}`).join('\n'))
+    print({ done, unknown }, done.length === 0 ? upToDate(unknown) : done.map((name) => `up: ${name}`).join('\n'))
     return 0
   }
   const { version, pending, unknown } = await tablesVersion(databaseUrl, tables)
-  console.log([
+  print({ version, pending, unknown }, [
     `at: ${version ?? 'nothing'}`,
     ...pending.map((name) => `to do: ${name}`),
     ...unknown.map((name) => `of a newer version: ${name}`)
@@ -48,9 +60,20 @@ export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Pr
   return pending.length === 0 ? 0 : 1
 }
 
-function parse (args: string[]): { positionals: string[], values: { schema?: string | undefined, help?: boolean | undefined } } {
+function helpOf (command: string): string {
+  const commands = Object.entries(tableCommands).map(([name, description]) => `  ${name.padEnd(16)} ${description}`)
+  return [
+    `Usage: countersign tables ${command === '' ? 'up|status|sql' : command} [options]`, '', DESCRIPTION, '', ...commands, '',
+    '  --schema <name>  schema of the tables: countersign by default', '  --json           answer in JSON, a value on each line'
+  ].join('\n')
+}
+
+interface Parsed { positionals: string[], values: { schema?: string | undefined, help?: boolean | undefined, json?: boolean | undefined } }
+
+function parse (args: string[]): Parsed {
+  const options = { schema: { type: 'string' }, help: { type: 'boolean' }, json: { type: 'boolean' } } as const
   try {
-    return parseArgs({ args, allowPositionals: true, options: { schema: { type: 'string' }, help: { type: 'boolean' } } })
+    return parseArgs({ args, allowPositionals: true, options })
   } catch {
     return { positionals: [], values: {} }
   }

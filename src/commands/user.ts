@@ -1,24 +1,33 @@
 import { randomUUID } from 'node:crypto'
+import { newRecoveryCode } from '../core/recovery-codes.js'
+import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { passwordFault } from '../core/password-faults.js'
 import { normalisePassword } from '../core/passwords.js'
 import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../core/totp.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import type { Config } from '../config.js'
-import { createUser, findUser, listUsers, readNowSeconds, setPassword, type FirstDevice } from '../db/command-line.js'
+import { createUser, findUser, readNowSeconds, setPassword, type FirstDevice } from '../db/command-line.js'
+import { readEvents } from '../db/events.js'
+import type { Db } from '../db/tables.js'
+import { findUsers, readUser, type UserPage } from '../db/users.js'
 import { digestsOf, newCodes } from '../flows/enrol.js'
-import { commandLine, deactivate } from '../flows/staff.js'
 import { devicePlace } from '../flows/verify.js'
 import { createHasher } from '../hasher.js'
 import { withContext, type Context } from './context.js'
-import { CommandError, printable, table, type Io } from './io.js'
-import { emailOption, lineOption, reasonOption } from './options.js'
-import { staffDeps } from './staff.js'
+import { CommandError, printable, shownTime, table, type Io } from './io.js'
+import { countOption, emailOption, lineOption } from './options.js'
+import { setupLines } from './staff.js'
 
 const CODE_TRIES = 3
+const PAGE_USERS = 500
+const MOST_EVENTS = 10_000
 
 export interface UserOptions { email?: string, firstName?: string, lastName?: string, phone?: string, staff?: boolean, otp?: boolean }
 
-/** Makes somebody. With `--otp` their phone proves itself before anything is stored; QR code and recovery codes are shown once. */
+/**
+ * Creates an account. With `--otp` the phone proves itself before anything is stored; QR code and recovery codes are
+ * shown once. Staff without it get a set-up code, as after a reset: the password alone opens nothing.
+ */
 export async function createUserCommand (io: Io, config: Config, username: string, options: UserOptions): Promise<void> {
   const name = normaliseUsername(username)
   if (name === null) throw new CommandError('A username has 1 to 150 letters, digits and @ . + - _')
@@ -35,37 +44,85 @@ export async function createUserCommand (io: Io, config: Config, username: strin
     if (await findUser(db, usernameKey(name)) !== undefined) throw new CommandError('This username is taken.')
     const passwordHash = await hashNewPassword(io, config, name)
     const enrolled = otp ? await enrol(io, context, id, name) : null
-    const made = await createUser(db, { ...profile, id, username: name, usernameKey: usernameKey(name), passwordHash }, staff, enrolled?.device ?? null)
+    // A member of staff has more than a password from the beginning.
+    const setupCode = staff && enrolled === null ? newRecoveryCode() : null
+    const made = await createUser(db, {
+      account: { ...profile, id, username: name, usernameKey: usernameKey(name), passwordHash },
+      isStaff: staff,
+      device: enrolled?.device ?? null,
+      setup: setupCode === null ? null : { digest: setupDigest(await context.digestKey(), id, setupCode)!, seconds: SETUP_CODE_SECONDS }
+    })
     if (made === null) throw new CommandError('This username is taken.')
-    io.print({ id, username: name, isStaff: staff, createdAt: made.createdAt, ...(enrolled === null ? {} : { recoveryCodes: enrolled.recoveryCodes }) }, [
+    const { createdAt, setupExpiresAt } = made
+    io.print({
+      id,
+      username: name,
+      isStaff: staff,
+      createdAt,
+      ...(enrolled === null ? {} : { recoveryCodes: enrolled.recoveryCodes }),
+      ...(setupCode === null ? {} : { setupCode, expiresAt: setupExpiresAt })
+    }, [
       `Made ${staff ? 'staff member' : 'user'} ${name} (${id}).`,
-      ...(enrolled === null ? [] : ['Recovery codes, shown this once:', ...enrolled.recoveryCodes.map((code) => `  ${code}`)])
+      ...(enrolled === null ? [] : ['Recovery codes, shown this once:', ...enrolled.recoveryCodes.map((code) => `  ${code}`)]),
+      ...(setupCode === null ? [] : setupLines(setupCode, setupExpiresAt!))
     ])
   })
 }
 
 export async function listUsersCommand (io: Io, config: Config): Promise<void> {
+  await withContext(config, async ({ db }) => { await printUsers(io, db, '') })
+}
+
+/** By how the name begins, or by the whole e-mail address, as staff find users over HTTP. Exits with 1 if there is none. */
+export async function findUserCommand (io: Io, config: Config, query: string): Promise<void> {
+  const text = lineOption('What to look for', query, 'email')
+  if (text.trim() === '') throw new CommandError('Give the beginning of a username, or an e-mail address.')
   await withContext(config, async ({ db }) => {
-    for (let after = '', isFirst = true; ; isFirst = false) {
-      const users = await listUsers(db, after)
-      if (users.length === 0) return
-      after = users.at(-1)!.key
-      if (io.json) for (const { key, ...user } of users) io.print(user, [])
-      else {
-        const lines = table(['username', 'e-mail', 'staff', 'active', '2FA', 'since'], users.map((user) =>
-          [user.username, user.email, yes(user.isStaff), yes(user.isActive), yes(user.isOtpEnabled), user.createdAt.toISOString().slice(0, 10)]))
-        io.print(users, isFirst ? lines : lines.slice(1))
-      }
-    }
+    if (await printUsers(io, db, text) === 0) throw new CommandError('No user has this name or e-mail address.')
   })
 }
 
-export async function deactivateUserCommand (io: Io, config: Config, username: string, { reason: typed }: { reason: string }): Promise<void> {
-  const reason = reasonOption(typed)
+/** @returns how many were found, as far as somebody read on */
+async function printUsers (io: Io, db: Db, query: string): Promise<number> {
+  let count = 0
+  for (let cursor: string | null = null, isFirst = true; (isFirst || cursor !== null) && io.isRead(); isFirst = false) {
+    const page: UserPage = (await findUsers(db, query, PAGE_USERS, cursor))!
+    cursor = page.nextCursor
+    count += page.users.length
+    if (page.users.length === 0) break
+    if (io.json) for (const user of page.users) io.print(user, [])
+    else {
+      const lines = table(
+        ['username', 'e-mail', 'staff', 'active', '2FA', 'since'],
+        page.users.map(({ username, email, isStaff, isActive, isOtpEnabled, createdAt }) =>
+          [username, email, yes(isStaff), yes(isActive), yes(isOtpEnabled), createdAt.toISOString().slice(0, 10)])
+      )
+      io.print(page.users, isFirst ? lines : lines.slice(1))
+    }
+  }
+  return count
+}
+
+/** The account as staff see it over HTTP. */
+export async function showUserCommand (io: Io, config: Config, username: string): Promise<void> {
   await withContext(config, async (context) => {
-    const user = await requireUser(context, username)
-    await deactivate(staffDeps(context), commandLine, user.id, reason)
-    io.print({ id: user.id, isActive: false }, [`Deactivated ${printable(user.username)}: every session has ended.`])
+    const user = await readUser(context.db, (await requireUser(context, username)).id)
+    if (user === undefined) throw new CommandError('No user has this username.')
+    io.print(user, Object.entries(user).map(([name, value]) => `${name}: ${shown(value)}`))
+  })
+}
+
+/** The newest events of a user's log, with the actor of each. */
+export async function userEventsCommand (io: Io, config: Config, username: string, { limit: typed }: { limit: string }): Promise<void> {
+  const limit = countOption('--limit', typed, MOST_EVENTS)
+  await withContext(config, async (context) => {
+    const { id } = await requireUser(context, username)
+    const { events } = (await readEvents(context.db, id, limit, null))!
+    if (io.json) for (const event of events) io.print(event, [])
+    else {
+      io.print(events, table(['at', 'event', 'by', 'address', 'detail'], events.map(({ at, kind, actorId, ip, detail }) =>
+        [shownTime(at), kind, actorId ?? '', ip, detail ?? ''])))
+    }
   })
 }
 
@@ -120,3 +177,9 @@ function coloured ({ isTerminal }: Io, qr: string): string {
 }
 
 const yes = (is: boolean) => is ? 'yes' : 'no'
+
+function shown (value: unknown): string {
+  if (value instanceof Date) return shownTime(value)
+  if (typeof value === 'boolean') return yes(value)
+  return value === null || value === '' ? '–' : printable(String(value))
+}

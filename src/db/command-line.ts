@@ -5,34 +5,13 @@ import { insertAccount, type NewAccount } from './accounts.js'
 import { forgotten } from './known-networks.js'
 import { isStopped } from './lockout.js'
 import { ending, eventColumns, eventValues, now } from './sessions.js'
-import { row, rows, type Db } from './tables.js'
+import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
 import { numberAs, timeAs } from './values.js'
 
 /** What is done at the command line has no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 const ACTOR = 'command line'
-
-export interface KnownUser {
-  id: string
-  username: string
-  email: string
-  isStaff: boolean
-  isActive: boolean
-  isOtpEnabled: boolean
-  createdAt: Date
-}
-
-const PAGE_USERS = 500
-
-/** By username, a page at a time. @param after the last key of the page before */
-export async function listUsers (db: Db, after: string): Promise<Array<KnownUser & { key: string }>> {
-  const { table } = db
-  return await rows(db, sql`
-    select a.id, a.username, a.username_key as key, a.email, a.is_staff as "isStaff", a.is_active as "isActive", ${timeAs(sql`a.created_at`, 'createdAt')},
-      exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
-    from ${table.account} a where a.username_key > ${after} order by a.username_key limit ${PAGE_USERS}`)
-}
 
 /** @param key as `usernameKey` gives it */
 export async function findUser (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> {
@@ -54,13 +33,40 @@ export interface FirstDevice {
   digests: string[]
 }
 
-/** Makes somebody, with a second factor or without, all at once. Null if the username is taken. */
-export async function createUser (db: Db, account: NewAccount, isStaff: boolean, device: FirstDevice | null): Promise<{ createdAt: Date } | null> {
+/** Of a set-up code that must stand beside the password, and how long it is good. */
+export interface Setup { digest: string, seconds: number }
+
+export interface NewUser {
+  account: NewAccount
+  isStaff: boolean
+  device: FirstDevice | null
+  setup: Setup | null
+}
+
+/** Creates an account, with a second factor, with a set-up code or with neither, all at once. Null if the username is taken. */
+export async function createUser (
+  db: Db, { account, isStaff, device, setup }: NewUser
+): Promise<{ createdAt: Date, setupExpiresAt: Date | null } | null> {
   return await inTransaction(db, async (tx) => {
-    const made = await insertAccount(tx, account, ORIGIN)
-    if (made === null) return null
+    const inserted = await insertAccount(tx, account, ORIGIN)
+    if (inserted === null) return null
     const { table } = tx
-    if (isStaff) await row(tx, sql`update ${table.account} set is_staff = true where id = ${account.id}::uuid`)
+    if (isStaff) {
+      await row(tx, sql`
+        with ${now},
+        promoted as (update ${table.account} set is_staff = true where id = ${account.id}::uuid)
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, {
+          userId: sql`${account.id}`, kind: 'promoted', sessionId: null, origin: ORIGIN, actorId: ACTOR
+        })} from now`)
+    }
+    const required = setup === null
+      ? undefined
+      : await row<{ expiresAt: Date }>(tx, sql`
+        update ${table.otp_user} set setup_required = true, setup_digest = ${setup.digest},
+          setup_expires_at = clock_timestamp() + make_interval(secs => ${setup.seconds})
+        where user_id = ${account.id} returning ${timeAs(sql`setup_expires_at`, 'expiresAt')}`)
+    const made = { ...inserted, setupExpiresAt: required?.expiresAt ?? null }
     if (device === null) return made
     await row(tx, sql`
       with ${now},

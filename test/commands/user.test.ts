@@ -1,3 +1,4 @@
+import { text } from 'node:stream/consumers'
 import jsqr from 'jsqr'
 import t from 'tap'
 import { otpStatusCommand } from '../../src/commands/otp.js'
@@ -7,7 +8,7 @@ import { freshApp } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { command, start, worked } from '../helpers/command.js'
 import { need } from '../helpers/need.js'
-import { Person } from '../helpers/person.js'
+import { expect, Person } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 await need('postgres')
@@ -17,6 +18,14 @@ const PASSWORD = 'correct horse battery'
 // As a process has it: what is sealed is of the service's own namespace. No Redis, so that nothing meets there.
 const { app, db, clock, settings } = await freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
 const config = readConfig(settings)
+
+/** Kinds of a user's events, all of them or those that the command line left. */
+async function kindsOf (username: string, ofCommandLine = false): Promise<string[]> {
+  const rows = await db.query<{ kind: string }>(`
+    select kind from otp_event e join account a on a.id::text = e.user_id
+    where username = $1 and (actor_id = 'command line' or not $2::boolean) order by at, e.id`, [username, ofCommandLine])
+  return rows.map(({ kind }) => kind)
+}
 
 const person = (username: string, password: string) => new Person({ app, username, password, phone: { lastStep: 0 } })
 
@@ -38,14 +47,44 @@ function readQr (lines: string[]): string | undefined {
 }
 
 t.test('user create: the password comes from standard input, and is held to the rules', async (t) => {
-  t.match(await command(['user', 'create', 'grace', '--staff', '--email', 'grace@example.org'], settings, `${PASSWORD}\n`), { code: 0, stdout: /^Made staff member grace \([0-9a-f-]{36}\)\.\n$/, stderr: '' })
+  const made = await command(['user', 'create', 'grace', '--email', 'grace@example.org'], settings, `${PASSWORD}\n`)
+  t.match(made, { code: 0, stdout: /^Made user grace \([0-9a-f-]{36}\)\.\n$/, stderr: '' })
   t.equal((await person('Grace', PASSWORD).login()).statusCode, 200)
-  t.same(await db.query("select is_staff, email from account where username = 'grace'"), [{ is_staff: true, email: 'grace@example.org' }])
+  t.same(await db.query("select is_staff, email from account where username = 'grace'"), [{ is_staff: false, email: 'grace@example.org' }])
   t.match(await command(['user', 'create', 'GRACE'], settings, `${PASSWORD}\n`), { code: 1, stderr: 'This username is taken.\n' })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {}), 'short\n'), { name: 'CommandError', message: /too short/ })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {})), { name: 'CommandError', message: /Give the password/ })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', { phone: '1\n2' }), `${PASSWORD}\n`), { name: 'CommandError', message: /^--phone must be one line/ })
   t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
+})
+
+t.test('R6 user create --staff: the password alone opens nothing, in the same moment as the account is there', async (t) => {
+  const { code, stdout } = await command(['user', 'create', 'alan', '--staff'], settings, `${PASSWORD}\n`)
+  t.equal(code, 0)
+  t.match(stdout, /^Made staff member alan \([0-9a-f-]{36}\)\.\n/)
+  const [, setupCode = ''] = /^Set-up code, shown this once, good until [0-9TZ:.-]+: (\S+)$/m.exec(stdout) ?? []
+  const alan = person('alan', PASSWORD)
+  t.equal((await alan.login()).json().code, 'SETUP_CODE_REQUIRED')
+  const login = await app.inject({ method: 'POST', url: '/token', payload: { username: 'alan', password: PASSWORD, setupCode } })
+  alan.access = expect(200, login).json().access
+  t.equal((await alan.request('GET', '/admin/users')).json().code, 'OTP_SETUP_REQUIRED')
+  expect(201, await alan.create())
+  expect(200, await alan.confirm())
+  t.equal((await alan.request('GET', '/admin/users')).statusCode, 200)
+  t.same(await kindsOf('alan', true), ['promoted'])
+
+  const made = JSON.parse((await worked((io) => createUserCommand(io, config, 'barbara', { staff: true }), `${PASSWORD}\n`, true)).stdout)
+  t.match(made, { username: 'barbara', isStaff: true, setupCode: /^(\w{4}-){5}\w{4}$/, expiresAt: /Z$/ })
+  const both = start(['user', 'create', 'carol', '--staff', '--otp', '--json'], settings)
+  let said = ''
+  both.stderr.setEncoding('utf8').on('data', (text: string) => { said += text })
+  both.stdin.write(`${PASSWORD}\n`)
+  const url = await until('the secret', () => /^(otpauth:\S+)\n/m.exec(said)?.[1], 60_000)
+  both.stdin.end(`${totp(secretOf(url), stepAt(await clock.now()))}\n`)
+  const { setupCode: none, recoveryCodes } = JSON.parse(await text(both.stdout))
+  t.same([none, recoveryCodes.length], [undefined, 5])
+  t.equal((await person('carol', PASSWORD).login()).statusCode, 200)
+  await db.query("update account set is_staff = false where username in ('alan', 'barbara', 'carol')")
 })
 
 t.test('user create --otp: the QR code is the secret\'s, shown once, kept only once the phone has proved it', async (t) => {
@@ -78,7 +117,8 @@ t.test('user list and otp status: without what would move the cursor', async (t)
   await db.query("update account set email = E'x\\u001b[2J\\u202e@y\\u009bz' where username = 'ada'")
   await db.query("update otp_device set name = E'ph\\u0007o\\nne'")
   const list = await command(['user', 'list'], settings)
-  t.match(list, { code: 0, stdout: /^username +e-mail +staff +active +2FA +since\nada +x\[2J@yz +no +yes +yes +\d{4}-\d\d-\d\d\ngrace +grace@example\.org +yes +yes +no/ })
+  t.match(list, { code: 0, stdout: /^username +e-mail +staff +active +2FA +since\nada +x\[2J@yz +no +yes +yes +\d{4}-\d\d-\d\d\n/ })
+  t.match(list.stdout, /^grace +grace@example\.org +no +yes +no/m)
   // eslint-disable-next-line no-control-regex
   t.notMatch(list.stdout, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
   const lines = (await worked((io) => listUsersCommand(io, config), '', true)).stdout

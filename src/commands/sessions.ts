@@ -1,0 +1,71 @@
+import type { Config } from '../config.js'
+import { shownAgent } from '../core/agents.js'
+import { Refusal } from '../core/refusals.js'
+import { listSessions } from '../db/session-list.js'
+import { countSessions, endPageOfAll } from '../db/staff-sessions.js'
+import type { Db } from '../db/tables.js'
+import { commandLine, endUserSession, endUserSessions } from '../flows/staff.js'
+import { withContext } from './context.js'
+import { CommandError, MisuseError, printable, shownTime, table, type Io } from './io.js'
+import { staffDeps } from './staff.js'
+import { requireUser } from './user.js'
+
+/** The living sessions of a user, the one last seen first, as staff see them over HTTP. */
+export async function listSessionsCommand (io: Io, config: Config, username: string): Promise<void> {
+  await withContext(config, async (context) => {
+    const { id } = await requireUser(context, username)
+    const listed = await listSessions(context.db, id, config.refreshSeconds)
+    const sessions = listed.map((session) => ({ ...session, agent: shownAgent(session.agent) }))
+    if (io.json) for (const session of sessions) io.print(session, [])
+    else {
+      io.print(sessions, table(
+        ['session', 'address', 'browser', 'started', 'last seen', 'verified'],
+        sessions.map(({ id, ip, agent, startedAt, lastSeenAt, isVerified }) =>
+          [id, ip, agent, shownTime(startedAt), shownTime(lastSeenAt), isVerified ? 'yes' : 'no'])
+      ))
+    }
+  })
+}
+
+export interface EndOptions { session?: string, all?: boolean }
+
+/** Ends one session of a user, all of a user, or all there are. The service may run: each replica refuses them within a second. */
+export async function endSessionsCommand (
+  io: Io, config: Config, username: string | undefined, { session, all = false }: EndOptions
+): Promise<void> {
+  if (all === (username !== undefined)) throw new MisuseError('Give a username, or --all for every session of every user.')
+  if (all && session !== undefined) throw new MisuseError('--session names a session of one user: it does not go with --all.')
+  await withContext(config, async (context) => {
+    if (username === undefined) return await endAll(io, context.db)
+    const user = await requireUser(context, username)
+    const name = printable(user.username)
+    if (session === undefined) {
+      const endedSessions = await endUserSessions(staffDeps(context), commandLine, user.id)
+      return io.print({ id: user.id, endedSessions }, [`Ended ${count(endedSessions, 'session')} of ${name}.`])
+    }
+    await endUserSession(staffDeps(context), commandLine, user.id, session).catch((error: unknown) => {
+      throw error instanceof Refusal && error.code === 'NOT_FOUND' ? new CommandError('This user has no such session.') : error
+    })
+    io.print({ id: user.id, endedSessions: 1 }, [`Ended the session ${printable(session)} of ${name}.`])
+  })
+}
+
+async function endAll (io: Io, db: Db): Promise<void> {
+  const progress = io.progress('ending sessions')
+  const ended = { endedSessions: 0, users: 0 }
+  try {
+    const total = await countSessions(db)
+    for (let next: string | null = ''; next !== null;) {
+      const page = await endPageOfAll(db, commandLine.id, next)
+      ended.endedSessions += page.sessions
+      ended.users += page.users
+      next = page.next
+      progress.update(Math.min(ended.endedSessions, total), total)
+    }
+  } finally {
+    progress.stop()
+  }
+  io.print(ended, [`Ended ${count(ended.endedSessions, 'session')} of ${count(ended.users, 'user')}.`])
+}
+
+const count = (number: number, noun: string) => `${number} ${noun}${number === 1 ? '' : 's'}`
