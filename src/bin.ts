@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
+import { guardOutput } from './output.js'
 
 /*
  * The command of the package. What only the service stands on is not installed with it, since most hosts attach: so
@@ -13,6 +14,7 @@ const { peerDependenciesMeta, devDependencies } = createRequire(import.meta.url)
 /** All that is needed for a host's tables. */
 const FOR_TABLES = ['pg']
 
+guardOutput(process)
 const [, , command, ...args] = process.argv
 const missing = (command === 'tables' ? FOR_TABLES : Object.keys(peerDependenciesMeta)).filter((name) => !isInstalled(name))
 if (missing.length > 0) {
@@ -20,10 +22,7 @@ if (missing.length > 0) {
   process.exitCode = 1
 } else if (command === 'tables') {
   const { tablesCommand } = await import('./commands/tables.js')
-  process.exitCode = await tablesCommand(args, process.env).catch((error: unknown) => {
-    console.error((error as Error).message)
-    return 1
-  })
+  process.exitCode = await tablesCommand(args, process.env)
 } else {
   const { run } = await import('./cli.js')
   await run()

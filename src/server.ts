@@ -2,9 +2,11 @@ import { serve } from './commands/serve.js'
 import { ConfigError, readProcess } from './config.js'
 import { UnusableDatabaseError } from './db/unusable.js'
 import { DataDirInUseError } from './embedded/lock.js'
+import { guardOutput } from './output.js'
 
 const PLAIN = [ConfigError, DataDirInUseError, UnusableDatabaseError]
 
+guardOutput(process)
 try {
   const { config, notes } = readProcess(process.env, process.cwd())
   await serve(config, notes)
