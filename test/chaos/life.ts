@@ -103,10 +103,10 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     ended(pair)
   }
 
-  // What follows is asked in a session that lives: 401 says that it was done, and that the answer to that got lost.
+  // What follows is asked in a session that lives: 401, or within a moment the refusal of a repetition, says that it was done and its answer got lost.
 
   async function disable ({ username }: Living, pair: Pair): Promise<void> {
-    const { status, body } = await must([200, 401], 'DELETE', '/totp/delete', { access: pair.access })
+    const { status, body } = await must([200, 400, 401], 'DELETE', '/totp/delete', { access: pair.access })
     told.push({ kind: 'disabled', username })
     ended(pair)
     if (status === 200) started(body)
@@ -145,9 +145,10 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
 
   async function changePassword (person: Living, pair: Pair): Promise<void> {
     const { username, password } = person
-    const { body } = await must([200, 403], 'POST', '/account/password', { access: pair.access, body: { current: password, next: NEW_PASSWORD } })
+    const { body } = await must([200, 401, 403, 409], 'POST', '/account/password', { access: pair.access, body: { current: password, next: NEW_PASSWORD } })
     // Done before, or else a right password was called wrong: which of the two, the log-in tells.
     Object.assign(person, { password: NEW_PASSWORD })
+    ended(pair)
     if (body['access'] !== undefined) started(body)
     await logIn(person)
     told.push({ kind: 'password changed', username, password: NEW_PASSWORD })
