@@ -32,6 +32,9 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .execute()
   await db.schema.createIndex('otp_ended_session_at').on('otp_ended_session').column('ended_at').execute()
 
+  // The namespace of all that is sealed here, in clear: another one is refused by name. Null until it is known.
+  await db.schema.alterTable('otp_key').addColumn('namespace', 'text').execute()
+
   // Wrong passwords that a host refused, by user and network.
   await db.schema.createTable('otp_password_budget')
     .addColumn('user_id', 'text', (c) => c.notNull())
@@ -54,6 +57,7 @@ export async function down (db: Kysely<unknown>): Promise<void> {
   await db.schema.alterTable('otp_device').dropColumn('seed').execute()
   await db.schema.alterTable('otp_user').dropColumn('wrong_codes_at').execute()
   await db.schema.dropTable('otp_password_budget').execute()
+  await db.schema.alterTable('otp_key').dropColumn('namespace').execute()
   await db.schema.dropTable('otp_ended_session').execute()
   await db.schema.alterTable('otp_session').dropColumn('auth_claimed_at').execute()
   for (const column of ['replaced_by', 'reused_xid', 'reused_generation', 'rotated_network']) {

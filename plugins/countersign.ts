@@ -1,25 +1,25 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { originOf } from '../routes/asking.js'
 import { AnyAnswer } from '../routes/schemas.js'
 import totpRoutes from '../routes/totp/index.js'
+import { createDeploymentKey } from '../src/attach/deployment-key.js'
 import { tellHost } from '../src/attach/end-sessions.js'
 import { createGuards, type Check, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
 import { handOver } from '../src/attach/hand-over.js'
 import { checkedLabel, checkedPassword } from '../src/attach/host-answers.js'
 import { requireId } from '../src/attach/ids.js'
 import { keepInside } from '../src/attach/inside.js'
-import { migrate, migrationSql, tablesVersion } from '../src/attach/migrations.js'
+import { migrate, migrationSql, requireTables, tablesVersion } from '../src/attach/migrations.js'
 import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
 import type { Standing } from '../src/core/assurance.js'
 import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
 import { createSeal } from '../src/core/seal.js'
 import { isMisread } from '../src/core/totp.js'
-import { createDigestKey } from '../src/db/digest-key.js'
-import { openHostDatabase, requireServer, type HostDatabase } from '../src/db/host.js'
+import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
 import type { Db } from '../src/db/tables.js'
+import { reasonOf } from '../src/db/unusable.js'
 import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
 import { forget } from '../src/flows/forget.js'
@@ -36,8 +36,6 @@ import sweeper from './sweeper.js'
 
 /** 16 KiB: the largest thing that anybody sends here is a code. */
 const BODY_BYTES = 16 * 1024
-/** Between two tries while Postgres does not answer. */
-const KEY_RETRY_MS = 250
 
 export interface Countersign {
   /** A hook that lets live sessions in, verified or not. */
@@ -100,11 +98,15 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
   }
   if (isMisread(issuer)) app.log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
-  const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ err: error }, 'a connection to PostgreSQL was lost'))
+  const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ reason: reasonOf(error) }, 'a connection to PostgreSQL was lost'))
   takeSchema(options.database, options.schema)
   const redis = openHostRedis(options.redis, app.log)
   const db = listening(app, database.db, options.onSecurityEvent)
   const seal = createSeal(options.sealKeys, namespace)
+  /** The service says itself that its database cannot be used yet. */
+  const isKnownAway = () => typeof options.database === 'object' && 'feedDb' in options.database && options.database.fault() !== null
+  const fatal = (facts: object, line: string) => { app.log.fatal(facts, line) }
+  const key = createDeploymentKey({ db, keys: options.sealKeys, namespace, isKnownAway, fatal })
   const sessions = createSessions({
     db,
     feedDb: database.feedDb,
@@ -113,7 +115,9 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     macKeys: seal.derive('session copy'),
     revocationSeconds: options.revocationSeconds,
     adopts: options.knowsSessions !== true,
-    report: (error) => app.log.warn({ err: error }, 'the feed of ended sessions could not be read')
+    report (error) {
+      if (!isKnownAway()) app.log.warn(error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }, 'the feed of ended sessions could not be read')
+    }
   })
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
   const tally = createTally()
@@ -127,7 +131,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     unreadable: createUnreadable(tally, (at) => app.log.error(at, at.row === null
       ? 'more stored values cannot be read: no line for each of them any more'
       : 'a stored value cannot be read and is skipped: is its key missing in SEAL_KEYS?')),
-    digestKey: createDigestKey(db, seal),
+    digestKey: key.read,
     settings: { ...settings, issuer },
     sameSession: options.sameSession ?? false
   }
@@ -138,8 +142,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const onUnknownAge = () => { if (!asksPassword) app.log.warn(`${needsAuthTime}, and identify() answered none`) }
   const guards = createGuards({ ...options, sessions, originOf, onUnknownAge, slot: decorators.countersign })
   const { session, otpVerified, check, standingOf } = guards
-  let hasKey = false
-  const isReady = () => hasKey && sessions.state().isFeedFresh
+  const isReady = () => key.isOpen() && sessions.state().isFeedFresh
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, otpVerified)
   const shown: Countersign = {
@@ -157,7 +160,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     async catchUp () { await sessions.poll() }
   }
   app.decorate(decorators.countersign, shown)
-  keepInside(shown, deps)
+  keepInside(shown, { ...deps, keyFault: key.fault })
 
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
@@ -183,31 +186,21 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   }, { prefix })
   await app.register(sweeper, { db, tally: deps.tally, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays })
 
-  const closing = new AbortController()
-
-  /**
-   * Makes the digest key, or re-seals it, before anybody needs it: an old key of SEAL_KEYS may go as soon as a process
-   * with the new one has been ready. Postgres may come up after us.
-   */
-  async function fetchKey (): Promise<void> {
-    while (!hasKey && !closing.signal.aborted) {
-      try {
-        await deps.digestKey()
-        hasKey = true
-      } catch (error) {
-        if (!(error instanceof Refusal)) throw error
-        await delay(KEY_RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false })
-      }
-    }
+  async function start (): Promise<void> {
+    const isThere = options.knowsSessions === true ? !isKnownAway() : await requireTables(options.database, options.schema, app.log)
+    await key.start(isThere)
+    sessions.start()
   }
 
   app.addHook('onReady', async () => {
-    if (options.knowsSessions !== true) await requireTables(options, app.log)
-    sessions.start()
-    void fetchKey().catch((error: unknown) => { app.log.fatal({ err: error }, 'SEAL_KEYS do not open what this database holds') })
+    // A start that fails leaves nothing of ours open: a host may end without closing the app.
+    await start().catch(async (error: unknown) => {
+      await database.close()
+      throw error
+    })
   })
   app.addHook('onClose', async () => {
-    closing.abort()
+    key.stop()
     host.stop()
     await sessions.stop()
     await redis.close()
@@ -223,18 +216,6 @@ function pick ({ security, deprecatedGets, limit }: CheckedOptions) {
     ...(deprecatedGets === undefined ? {} : { deprecatedGets }),
     ...(limit === undefined ? {} : { limit })
   }
-}
-
-/** A host that forgot to migrate learns it at start. One whose Postgres is still to come serves 503 until it does. */
-async function requireTables ({ database, schema }: CheckedOptions, log: FastifyInstance['log']): Promise<void> {
-  const state = await requireServer(database).then(() => tablesVersion(database, { schema })).catch((error: unknown) => {
-    if (error instanceof Refusal) return null
-    throw error
-  })
-  const { pending = [], unknown = [] } = state ?? {}
-  if (pending.length > 0 && unknown.length > 0) throw new Error(`countersign: the tables in the schema "${schema}" are of another version: it made ${unknown.join(', ')}, and not ${pending.join(', ')}`)
-  if (unknown.length > 0) log.warn({ schema, unknown }, 'countersign: the tables are of a newer version')
-  if (pending.length > 0) throw new Error(`countersign: the tables in the schema "${schema}" are not up to date: await countersign.migrate(database) first`)
 }
 
 export type { Completion, CountersignOptions, Identity, ProvenSession } from '../src/attach/options.js'

@@ -45,7 +45,8 @@ const LONGEST_RETRY_MS = 1_000
 /** Connections lost within this are one event. */
 const LOST_MS = 10_000
 
-const AWAY = 'PostgreSQL does not answer.'
+/** The fault of a database that cannot be reached. */
+export const AWAY = 'PostgreSQL does not answer.'
 const BEHIND = 'The tables are not up to date: migrate them (MIGRATE=off).'
 
 /** One line for each reason, and one when it is over. */

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import countersign, { type CountersignOptions } from '../plugins/countersign.js'
-import databasePlugin from '../plugins/database.js'
+import databasePlugin, { AWAY } from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
 import metrics from '../plugins/metrics.js'
@@ -52,9 +52,25 @@ export interface Overrides {
   hasher?: Hasher
 }
 
-/** Builds the service without listening. Read top to bottom: that is the order in which things exist. */
-export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given }: Overrides = {}): Promise<FastifyInstance> {
+/**
+ * Builds the service without listening.
+ *
+ * @throws the error of the first step that fails; everything that the steps before it opened is closed by then
+ */
+export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
   const app = await createHttp(config)
+  try {
+    await compose(app, config, overrides)
+    return app
+  } catch (error) {
+    app.leaveAtOnce()
+    await app.close()
+    throw error
+  }
+}
+
+/** Read top to bottom: that is the order in which things exist. */
+async function compose (app: FastifyInstance, config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given }: Overrides): Promise<void> {
   await app.register(methodNotAllowed)
   await app.register(metrics)
   await app.register(schemas)
@@ -140,7 +156,7 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   if (config.webhookUrl !== undefined) {
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
-  const { db, sessions, seal, digestKey, tally, locks, judgedCodes } = insideOf(app)
+  const { db, sessions, seal, digestKey, tally, locks, judgedCodes, keyFault } = insideOf(app)
   const waiterOf = createWaiters(db, { byAccount: config.networkLimits === 'off' })
   const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, tally }
 
@@ -168,10 +184,10 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
 
-  app.decorate('readiness', () => ({
-    postgres: database.isMigrated() && app.countersign.isReady() ? 'up' as const : 'down' as const,
-    redis: redis.state
-  }))
+  app.decorate('readiness', () => {
+    const fault = database.fault() ?? keyFault() ?? (app.countersign.isReady() ? null : AWAY)
+    return { postgres: fault === AWAY ? 'down' as const : 'up' as const, redis: redis.state, fault }
+  })
   describeState(app, { hasher, redis: () => redis.state })
   app.metrics.fact('store_info', 'The database in use', { store: storeOf(config).kind })
   await app.register(opsRoutes, {
@@ -181,7 +197,6 @@ export async function buildApp (config: Config, { namespace = DEFAULT_NAMESPACE,
     showsStore: isFromThisMachine
   })
   app.refuseOtherMethods()
-  return app
 }
 
 /** `/metrics` and the probes at a place of their own, which outsiders do not reach. Closes with the app. */

@@ -14,7 +14,7 @@ const FAILED = 1
 const MISUSED = 2
 
 /** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
-const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'UnusableDatabaseError']
+const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'SealedElsewhereError', 'UnusableDatabaseError']
 
 const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const
 

@@ -3,7 +3,12 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
 import { refused } from '../schemas.js'
 
-export interface Readiness { postgres: 'up' | 'down', redis: 'up' | 'down' | 'none' }
+export interface Readiness {
+  postgres: 'up' | 'down'
+  redis: 'up' | 'down' | 'none'
+  /** Why it cannot serve, as a sentence; null if it can. */
+  fault: string | null
+}
 
 export interface OpsRoutesOptions {
   readiness: () => Readiness
@@ -49,9 +54,10 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
       }
     },
     handler: async (request, reply) => {
-      const states = { ...readiness(), ...(showsStore(request) ? { store } : {}) }
-      if (states.postgres === 'up' && !app.isLeaving()) return { status: 'ready', ...states }
-      const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', 'PostgreSQL does not answer.']
+      const { fault, ...dependencies } = readiness()
+      const states = { ...dependencies, ...(showsStore(request) ? { store } : {}) }
+      if (fault === null && !app.isLeaving()) return { status: 'ready', ...states }
+      const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', fault]
       return await reply.code(503).header('retry-after', '1').send({
         statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message, retryAfterSeconds: 1, status, ...states
       } as never)

@@ -17,6 +17,8 @@ export interface Inside {
   tally: Tally
   locks: Locks
   judgedCodes: JudgedCodes
+  /** Why the keys of this process cannot be used on this database, as a sentence; null if they can, or were not tried yet. */
+  keyFault: () => string | null
 }
 
 const insides = new WeakMap<object, Inside>()

@@ -1,4 +1,5 @@
 import { secondFactorMigrations } from '../../migrations/index.js'
+import { Refusal } from '../core/refusals.js'
 import { requireServer, withHostDialect, type HostDatabase } from '../db/host.js'
 import { migrateUp, migrationScript, readMigrations } from '../db/migrate.js'
 import { STATEMENT_MS } from '../db/pool.js'
@@ -10,6 +11,9 @@ export interface TablesOptions {
   /** A schema of PostgreSQL; made if it is not there. Each `namespace` wants one of its own. */
   schema?: string
 }
+
+/** The part of a logger that is used. */
+interface Log { warn (facts: object, line: string): void }
 
 /** Plain, since it goes into SQL that is printed; 63 bytes is what PostgreSQL keeps of a name. */
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/
@@ -53,4 +57,24 @@ export async function tablesVersion (database: HostDatabase, tables: TablesOptio
   const { pending, unknown } = await withHostDialect(database, STATEMENT_MS, (dialect) => readMigrations(dialect, secondFactorMigrations, schema))
   const version = Object.keys(secondFactorMigrations).filter((name) => !pending.includes(name)).at(-1) ?? null
   return { version, pending, unknown }
+}
+
+/**
+ * A host that forgot to migrate learns it at start.
+ *
+ * @returns false if PostgreSQL does not answer: the host serves 503 until it does
+ * @throws if the tables are not up to date, or the server cannot be used
+ */
+export async function requireTables (database: HostDatabase, schema: string, log: Log): Promise<boolean> {
+  const state = await requireServer(database).then(() => tablesVersion(database, { schema })).catch((error: unknown) => {
+    if (error instanceof Refusal) return null
+    throw error
+  })
+  if (state === null) return false
+  const { pending, unknown } = state
+  const where = `countersign: the tables in the schema "${schema}"`
+  if (pending.length > 0 && unknown.length > 0) throw new Error(`${where} are of another version: they have ${unknown.join(', ')}, and lack ${pending.join(', ')}`)
+  if (pending.length > 0) throw new Error(`${where} are not up to date: await countersign.migrate(database) first`)
+  if (unknown.length > 0) log.warn({ unknown }, `${where} are of a newer version`)
+  return true
 }

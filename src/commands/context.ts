@@ -80,7 +80,7 @@ export async function withContext<T> (config: Config, work: (context: Context) =
 function keyed (db: Db, sealKeys: readonly Key[] | undefined): Pick<Context, 'seal' | 'sealKid' | 'digestKey'> {
   if (sealKeys !== undefined) {
     const seal = createSeal(sealKeys, DEFAULT_NAMESPACE)
-    return { seal, sealKid: sealKeys[0]!.kid, digestKey: createDigestKey(db, seal) }
+    return { seal, sealKid: sealKeys[0]!.kid, digestKey: createDigestKey(db, sealKeys, DEFAULT_NAMESPACE) }
   }
   return {
     get seal (): Seal { throw new CommandError(NO_KEYS) },

@@ -1,5 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
+import type { FastifyInstance } from 'fastify'
 import { buildApp, buildOps } from '../app.js'
 import { servesOps, type Config, type Note } from '../config.js'
 import { storeOf, trialNotice } from '../store.js'
@@ -24,7 +25,7 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
   setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)
   for (const { level, text } of notes) app.log[level](text)
-  const ops = !servesOps(config) ? null : await buildOps(app, config)
+  const ops = !servesOps(config) ? null : await buildOps(app, config).catch((error: unknown) => closing(error, app))
   // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
   const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT', 'beforeExit'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
@@ -42,15 +43,20 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
       await listen(ops, { host: config.opsHost, port: config.opsPort ?? 0, hostVariable: 'OPS_HOST', portVariable: 'OPS_PORT' })
     }
   } catch (error) {
-    for (const one of [app, ops]) one?.leaveAtOnce()
-    await Promise.all([app.close(), ops?.close()])
-    throw error
+    await closing(error, app, ops)
   }
   nameStore(app, config)
 }
 
+/** A start that fails leaves nothing open. @throws the error */
+async function closing (error: unknown, ...apps: Array<FastifyInstance | null>): Promise<never> {
+  for (const one of apps) one?.leaveAtOnce()
+  await Promise.all(apps.map((one) => one?.close()))
+  throw error
+}
+
 /** In one line, at the first look at the log: a service on the wrong database answers like one on the right. */
-function nameStore (app: Awaited<ReturnType<typeof buildApp>>, config: Config): void {
+function nameStore (app: FastifyInstance, config: Config): void {
   const store = storeOf(config)
   const notice = trialNotice(store)
   const text = `store: ${store.name}, ${config.redisUrl === undefined ? 'without' : 'with'} Redis`

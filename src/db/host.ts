@@ -10,7 +10,11 @@ import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from '.
 import { asUnusable } from './unusable.js'
 
 /** A database that was opened already, with a connection for the feed: the service's. */
-export interface OpenedDatabase extends Db { readonly feedDb: Db }
+export interface OpenedDatabase extends Db {
+  readonly feedDb: Db
+  /** A sentence while the database cannot be used yet, which its owner has logged; null once it can. */
+  readonly fault: () => string | null
+}
 
 /** Where a host keeps its data: a pg Pool, a Kysely instance, an address. Pools and instances stay the host's, and are never closed here. */
 export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
@@ -29,7 +33,8 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
   if (isOpened(database)) return { db: database, feedDb: database.feedDb, close: async () => {} }
   if (typeof database === 'string') {
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
-    const close = async () => { await Promise.all([pool.close(), feedPool.close()]) }
+    let closed: Promise<unknown> | undefined
+    const close = async () => { await (closed ??= Promise.all([pool.close(), feedPool.close()])) }
     return { db: createDb(pool.dialect, { schema }), feedDb: createDb(feedPool.dialect, { schema }), close }
   }
   const db = createDb(dialectOf(database, STATEMENT_MS), { schema })

@@ -140,6 +140,8 @@ export interface OtpEventCounterTable {
 export interface OtpKeyTable {
   name: string
   sealed: string
+  /** Of what is sealed in this schema; null in a row of an earlier version. */
+  namespace: string | null
 }
 
 /** The service's own users. Not part of what attaches to a host. */

@@ -9,8 +9,8 @@ import { until } from './wait.js'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const { scripts } = createRequire(import.meta.url)(join(ROOT, 'package.json')) as { scripts: { start: string } }
-/** Without `node` itself. What is tested and measured is what `npm start` starts. */
-const START = scripts.start.split(' ').slice(1)
+/** Without `exec node`. What is tested and measured is what `npm start` starts. */
+const START = scripts.start.split(' ').slice(2)
 /** PGlite needs some seconds to be made, more of them where others test too. */
 const START_MS = 60_000
 
