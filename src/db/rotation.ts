@@ -2,6 +2,7 @@ import { sql } from 'kysely'
 import type { ClientOrigin, SessionFacts } from '../core/session.js'
 import { event, now, sessionFacts } from './sessions.js'
 import { row, type Db } from './tables.js'
+import { numberAs } from './values.js'
 
 /** A refresh token, as it was presented. */
 export interface PresentedToken {
@@ -64,7 +65,7 @@ export async function rotateSession (db: Db, presented: PresentedToken, idleSeco
       sessionId,
       origin
     }, sql`rotated, now where rotated.ended_at is not null or rotated.reused_xid = pg_current_xact_id()`)}
-    select ${sessionFacts}, ended_at is not null as reused, extract(epoch from now.at)::float8 as "nowSeconds" from rotated, now`)
+    select ${sessionFacts}, ended_at is not null as reused, ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')} from rotated, now`)
   if (found === undefined) return null
   const { reused, nowSeconds, ...facts } = found
   return { facts, rotated: !reused, nowSeconds }
