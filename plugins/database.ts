@@ -139,8 +139,8 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   }
 
   app.decorate('database', {
-    ...createDb(opened.pool.dialect, { notifies, hasAccounts: true }),
-    feedDb: createDb(opened.feedPool.dialect),
+    ...createDb(opened.pool.dialect, { notifies, hasAccounts: true, renew: opened.pool.renew }),
+    feedDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
     isMigrated: () => fault === null,
     fault: () => fault,
     stats: () => opened.pool.stats()

@@ -3,7 +3,7 @@ import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { isUniqueViolation } from './errors.js'
 import { remembered } from './known-networks.js'
-import { endedIds, ending, event, eventColumns, eventValues, now, readAtMs, sessionFacts } from './sessions.js'
+import { endedIds, ending, event, eventColumns, eventValues, now, readAt, sessionFacts } from './sessions.js'
 import { returned, type SpentGuess } from './password-budget.js'
 import { deadlineOf } from './policy.js'
 import { committed, startedColumns, type CommittedSession } from './succession.js'
@@ -161,6 +161,6 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       sessionId: login.sessionId,
       origin
     }, sql`started, person, now`)}
-    select ${sessionFacts}, ${readAtMs}, ${endedIds}
+    select ${sessionFacts}, ${readAt}, ${endedIds}
     from started, now`))
 }

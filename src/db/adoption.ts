@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
 import { isEndedId, isForgotten } from './ended-sessions.js'
-import { endedIds, ending, event, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { endedIds, ending, event, now, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './sessions.js'
 import { changedInPlace } from './succession.js'
 import { row, type Db } from './tables.js'
 import { inTransaction, lockUser } from './transaction.js'
@@ -42,7 +42,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const found = await row<SessionFacts & { readAtMs: number, endedIds: string[] }>(tx, sql`
+    const found = await row<SessionFacts & ReadAt & { endedIds: string[] }>(tx, sql`
       with ${now},
       begun as (
         insert into ${table.otp_session} as s
@@ -79,7 +79,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
         origin,
         detail: sql`(select case count(*) when 1 then min(ended.id) else count(*)::text end from ended)`
       }, sql`now where exists (select from ended)`)}
-      select ${sessionFacts}, ${readAtMs}, ${endedIds}
+      select ${sessionFacts}, ${readAt}, ${endedIds}
       from (
         select * from begun
         union all
@@ -126,7 +126,7 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const found = await row<SessionFacts & { readAtMs: number, isTaken: boolean, wasSeen: boolean }>(tx, sql`
+    const found = await row<SessionFacts & ReadAt & { isTaken: boolean, wasSeen: boolean }>(tx, sql`
       with ${now},
       leaving as (
         select s.* from ${table.otp_session} s, now
@@ -158,7 +158,7 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
           ip = excluded.ip, agent = excluded.agent, ${changedInPlace(tx)}
         returning *
       )
-      select ${sessionFacts}, ${readAtMs}, target."isTaken", exists (select from other) as "wasSeen"
+      select ${sessionFacts}, ${readAt}, target."isTaken", exists (select from other) as "wasSeen"
       from now cross join target left join moved on true`)
     const { isTaken, wasSeen, ...facts } = found!
     if (isTaken) return { outcome: 'taken' }

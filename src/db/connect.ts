@@ -75,7 +75,7 @@ export async function connectFirst ({ address, configs }: Servers, more: pg.Clie
 }
 
 /**
- * Asks whether the server is a standby. Settings by which a primary would take no writes are ours to set.
+ * Asks whether the server is a standby. `openPostgres` looks at settings by which a primary takes no writes.
  *
  * @throws as PostgreSQL does for a write, if the server is of the other kind
  */

@@ -33,6 +33,7 @@ export async function openEmbedded (dir: string): Promise<Pool> {
   }
   return {
     dialect: new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool }),
+    renew () {},
     stats: () => ({ total: 1, idle: waiting === 0 ? 1 : 0, waiting }),
     async close () {
       closed = true

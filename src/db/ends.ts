@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import { isWritable, requireWritable, serverStart, type ServerFacts } from './primary.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
 
@@ -10,12 +11,12 @@ export interface NamedSession {
 }
 
 /** A reading of the feed of ends. */
-export interface Ends {
+export interface Ends extends ServerFacts {
   named: readonly NamedSession[]
   /** True if there were more than one reading names: then it names none, and what was read before is to be forgotten. */
   tooMany: boolean
-  /** Which server, and since which start: transactions of another one are of another order. */
-  server: string
+  /** The server's history. A promotion begins another one, a point-in-time recovery too. */
+  timeline: number
   /** Where the next reading starts: every transaction before this one had finished when this was read. */
   cursor: string
   /** Postgres' clock, Unix milliseconds. */
@@ -32,6 +33,7 @@ const MOST_ENDS = 10_000
  * have not come to yet (rows of a dump of another server) is not of this order, and is left out.
  *
  * @param cursor null for the first reading, which names nothing: what is cached before it is not trusted anyway
+ * @throws {Refusal} UNAVAILABLE if the server takes no writes: what it shows may be older than what was read before
  */
 export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
   const { table } = db
@@ -42,10 +44,11 @@ export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
       limit ${MOST_ENDS + 1}
     )
     select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
-           extract(epoch from pg_postmaster_start_time())::text as server,
+           ${serverStart} as server, ${isWritable}, (select timeline_id from pg_control_checkpoint()) as timeline,
            ${numberAs(sql`extract(epoch from clock_timestamp()) * 1000`, 'nowMs')},
            ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id, 'isOver', ended_at is not null)) from named),
              '[]'::json)`, 'named')}`)
+  requireWritable(db, found!.isWritable)
   const { named, ...rest } = found!
   return named.length > MOST_ENDS ? { ...rest, named: [], tooMany: true } : { ...rest, named, tooMany: false }
 }

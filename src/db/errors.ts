@@ -16,6 +16,9 @@ const UNAVAILABLE_STATES = [
 /** What pg, its pool and sockets throw without a SQLSTATE. */
 const UNAVAILABLE_TEXTS = /timeout|timed out|Connection terminated|connection error|not queryable|ECONN|EPIPE|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|pool after calling end|PGlite is clos/i
 
+/** read_only_sql_transaction: a write on a standby, or where `default_transaction_read_only` is on. */
+export const READ_ONLY_STATE = '25006'
+
 const RETRIED_STATES = /^(40001|40P01)$/
 
 /**
@@ -49,10 +52,15 @@ export function isUnavailable (error: unknown): boolean {
   return UNAVAILABLE_TEXTS.test(`${String(code)} ${String(message)}`)
 }
 
-/** True if the connection must not serve anybody else: a statement may still be running on it. */
+/** True if the connection must not be used again: a statement may still be running on it, or it leads to a server without writes. */
 export function breaksConnection (error: unknown): boolean {
   const state = sqlState(error)
-  return state === null || /^(08|57P)/.test(state)
+  return state === null || state === READ_ONLY_STATE || /^(08|57P)/.test(state)
+}
+
+/** A write reached a server that takes none: a standby, or a demoted primary. */
+export function isReadOnly (error: unknown): boolean {
+  return sqlState(error instanceof Refusal ? error.cause : error) === READ_ONLY_STATE
 }
 
 /** Postgres itself is away, rather than one statement late: what the next one would find too. */

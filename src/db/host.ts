@@ -35,9 +35,9 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
     const close = async () => { await (closed ??= Promise.all([pool.close(), feedPool.close()])) }
-    return { db: createDb(pool.dialect, { schema }), feedDb: createDb(feedPool.dialect, { schema }), close }
+    return { db: createDb(pool.dialect, { schema, renew: pool.renew }), feedDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }), close }
   }
-  const db = createDb(dialectOf(database, STATEMENT_MS), { schema })
+  const db = createDb(dialectOf(database, STATEMENT_MS), { schema, ...('totalCount' in database ? { renew: usePgPool(database).renew } : {}) })
   return { db, feedDb: db, close: async () => {} }
 }
 

@@ -1,5 +1,5 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
-import { asRefusal, asUnreachable, breaksConnection, mayBeOfItsName } from './errors.js'
+import { asRefusal, asUnreachable, breaksConnection, isReadOnly, mayBeOfItsName } from './errors.js'
 import { connectInTime } from './in-time.js'
 import { knockOneByOne } from './knock.js'
 import type { Prepared } from './prepared.js'
@@ -22,6 +22,8 @@ export interface PoolStats { total: number, idle: number, waiting: number }
 
 export interface Pool {
   dialect: Dialect
+  /** Connections that were made before this call are closed when they are next taken from the pool. */
+  renew (): void
   stats (): PoolStats
   /** For our own pools only: a host's stays the host's. */
   close (): Promise<void>
@@ -30,6 +32,7 @@ export interface Pool {
 /** What we ask of pg's pool, ours or a host's. By its shape: whoever only attaches needs neither `pg` nor its types. */
 export interface PgPool {
   connect (): Promise<PgClient>
+  on? (event: 'connect', listener: (client: PgClient) => void): unknown
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number
@@ -57,7 +60,9 @@ export interface PgStatement {
  * @param prepared for a pool of ours alone: its connections keep what they were given
  */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
-  const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(pool.connect(), statementMs) : pool.connect())
+  const connections = connectionsOf.get(pool) ?? createConnections(pool)
+  connectionsOf.set(pool, connections)
+  const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(connections.take(), statementMs) : connections.take())
   const known = new WeakMap<PgClient, TransactionDefaults>()
 
   const connect = async (): Promise<PostgresPoolClient> => {
@@ -79,6 +84,8 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
         return await client.query(statement) as PostgresQueryResult<unknown>
       } catch (error) {
         broken ||= breaksConnection(error)
+        // The others were made when this one was, and lead to the same server: the pool would hand them out for ever.
+        if (isReadOnly(error)) connections.renew()
         throw error
       }
     }
@@ -135,6 +142,39 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
   }
   return {
     dialect: new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool }),
+    renew: connections.renew,
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount })
+  }
+}
+
+interface Connections {
+  take (): Promise<PgClient>
+  renew (): void
+}
+
+/** One for each pool, however many registrations share it: what one of them finds out holds for all. */
+const connectionsOf = new WeakMap<PgPool, Connections>()
+
+/** The pool's connections, with their age counted in renewals. One that was open before we came is older than any of them. */
+function createConnections (pool: PgPool): Connections {
+  const madeDuring = new WeakMap<PgClient, number>()
+  let renewals = 0
+  pool.on?.('connect', (client) => { madeDuring.set(client, renewals) })
+
+  function isOutdated (client: PgClient): boolean {
+    const made = madeDuring.get(client) ?? (pool.on === undefined ? renewals : 0)
+    madeDuring.set(client, made)
+    return made < renewals
+  }
+
+  return {
+    async take () {
+      for (;;) {
+        const client = await pool.connect()
+        if (!isOutdated(client)) return client
+        client.release(true)
+      }
+    },
+    renew () { renewals++ }
   }
 }

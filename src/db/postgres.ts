@@ -2,6 +2,7 @@ import pg from 'pg'
 import { APPLICATION, checkTarget, connectFirst, poolInTurn, serversOf } from './connect.js'
 import { asRefusal } from './errors.js'
 import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
+import { readOnlyError } from './primary.js'
 import { createPrepared } from './prepared.js'
 import { requirePostgres } from './server-check.js'
 import { SET_DEFAULTS } from './transaction-defaults.js'
@@ -38,9 +39,12 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
       await checkTarget(client, target, connectMs)
       if (statementMs > 0) {
         const answers = await ask(`${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
-        if (isDirect(client, pidOf(answers.at(-1)!))) prepared.trust(client)
+        const { pid, isReadOnly } = introductionOf(answers.at(-1)!)
+        // A name can lead to the demoted server for seconds after a failover. What it answers may be out of date.
+        if (isReadOnly) throw readOnlyError()
+        if (isDirect(client, pid)) prepared.trust(client)
       // Through a pooler, others would be lent this connection without a time limit.
-      } else if (isDirect(client, pidOf(await ask(WHO_ANSWERS)))) await ask(settingsFor(0, 0))
+      } else if (isDirect(client, introductionOf(await ask(WHO_ANSWERS)).pid)) await ask(settingsFor(0, 0))
     }
   } as pg.PoolConfig))
   for (const pool of pools) pool.on('error', report)
@@ -59,14 +63,16 @@ const settingsFor = (statementMs: number, idleInTransactionMs: number) => [
   "select set_config('transaction_timeout', '0', false) where current_setting('transaction_timeout', true) <> '0'"
 ].join('; ')
 
-const WHO_ANSWERS = 'select pg_backend_pid() as pid'
+interface Introduction { pid: number, isReadOnly: boolean }
+
+const WHO_ANSWERS = 'select pg_backend_pid() as pid, current_setting(\'transaction_read_only\') = \'on\' as "isReadOnly"'
 
 /** Whether the process that answers is the one that introduced itself. */
 function isDirect (client: pg.ClientBase, pid: number): boolean {
   return pid === (client as pg.ClientBase & { processID: number | null }).processID
 }
 
-const pidOf = ({ rows: [answer] }: pg.QueryResult): number => (answer as { pid: number }).pid
+const introductionOf = ({ rows: [answer] }: pg.QueryResult): Introduction => answer as Introduction
 
 /**
  * Looks at the server behind an address, on a connection of its own and before anything else is asked of it.

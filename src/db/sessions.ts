@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../core/events.js'
 import type { Asking, Origin, SessionFacts } from '../core/session.js'
+import { isWritable, requireWritable, serverStart, type ServerFacts } from './primary.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
 
@@ -13,8 +14,14 @@ export const sessionFacts = sql`
   ${numberAs(sql`extract(epoch from auth_claimed_at)`, 'authClaimedTime')},
   ${seconds(sql`expires_at`, 'expiresAt')}, generation, ${seconds(sql`greatest(rotated_at, otp_at)`, 'issuedAt')}`
 
-/** PostgreSQL's clock in Unix milliseconds; beside `now`. */
-export const readAtMs = numberAs(sql`extract(epoch from now.at) * 1000`, 'readAtMs')
+/** When a statement read what it answers, by that server's own clock: times of two servers are not compared. */
+export interface ReadAt extends Pick<ServerFacts, 'server'> {
+  /** Unix milliseconds, after the statement's snapshot was taken. */
+  readAtMs: number
+}
+
+/** The columns of `ReadAt`, beside `now`. */
+export const readAt = sql`${numberAs(sql`extract(epoch from now.at) * 1000`, 'readAtMs')}, ${serverStart} as server`
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
@@ -100,21 +107,25 @@ export const livingSession = ({ table }: Db, { standing: { userId, sessionId } }
   select s.user_id, s.id from ${table.otp_session} s, now
   where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
-/** A reading of "alive", and when it was true by Postgres' clock (Unix milliseconds). */
-export interface SessionReading { standing: SessionFacts, readAtMs: number }
+/** A reading of "alive", and when and where it was true. */
+export interface SessionReading extends ReadAt { standing: SessionFacts }
 
-/** Null if the session has ended, has expired or never was. */
-export async function readStanding (db: Db, userId: string, sessionId: string): Promise<SessionReading | null> {
-  const found = await row<SessionFacts & { readAtMs: number }>(db, sql`
+/** `reading` is null if the session has ended, has expired or never was. */
+export interface Found extends Pick<ServerFacts, 'server'> { reading: SessionReading | null }
+
+/** @throws {Refusal} UNAVAILABLE if the server takes no writes: it may have neither the session nor its end yet */
+export async function readStanding (db: Db, userId: string, sessionId: string): Promise<Found> {
+  const found = await row<SessionFacts & ReadAt & ServerFacts>(db, sql`
     with ${now}
-    select ${sessionFacts}, ${readAtMs}
-    from ${db.table.otp_session}, now
-    where user_id = ${userId} and id = ${sessionId} and ended_at is null and expires_at > now.at`)
-  return found === undefined ? null : reading(found)
+    select ${sessionFacts}, ${readAt}, ${isWritable}
+    from now left join ${db.table.otp_session} s on s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`)
+  const { isWritable: takesWrites, ...facts } = found!
+  requireWritable(db, takesWrites)
+  return { server: facts.server, reading: facts.sessionId === null ? null : reading(facts) }
 }
 
-export function reading ({ readAtMs, ...standing }: SessionFacts & { readAtMs: number }): SessionReading {
-  return { standing, readAtMs }
+export function reading ({ readAtMs, server, ...standing }: SessionFacts & ReadAt): SessionReading {
+  return { standing, readAtMs, server }
 }
 
 /** Ends one session. False if it had ended before. */

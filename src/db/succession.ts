@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amrOf } from '../core/assurance.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { ending, endedIds, event, now, readAtMs, reading, sessionFacts, type SessionReading } from './sessions.js'
+import { ending, endedIds, event, now, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './sessions.js'
 import { row, type Db } from './tables.js'
 
 /** What an accepted decision came to: the session to answer with, and those that ended for it. */
@@ -131,12 +131,12 @@ export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: s
 
 /** The one session that came of it, and the ids of those that ended. */
 export const answered = ({ more = sql``, kept = true }: { more?: RawBuilder<unknown>, kept?: boolean } = {}) => sql`
-    select ${sessionFacts}, ${readAtMs},
+    select ${sessionFacts}, ${readAt},
       ${endedIds}${more}
     from (select * from started${kept ? sql` union all select * from kept` : sql``}) session, now`
 
 export function committed (found: unknown): CommittedSession | null {
   if (found === undefined) return null
-  const { endedIds, ...facts } = found as SessionFacts & { readAtMs: number, endedIds: string[] }
+  const { endedIds, ...facts } = found as SessionFacts & ReadAt & { endedIds: string[] }
   return { ...reading(facts), endedIds }
 }

@@ -240,6 +240,11 @@ export interface Db {
   readonly hasAccounts: boolean
   /** Whom to tell of events once they are committed; null if nobody listens. */
   readonly watch: Watch | null
+  /**
+   * Closes each connection that was made before this call, when it is next used: one of them led to a server that is not the primary.
+   * Nothing, where connections are not ours to close (a host's Kysely instance, the embedded database).
+   */
+  renew (): void
 }
 
 /** Learns which events statements wrote, and when that is committed. */
@@ -255,16 +260,18 @@ export interface DbOptions {
   schema?: string
   notifies?: boolean
   hasAccounts?: boolean
+  renew?: () => void
 }
 
-export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false }: DbOptions = {}): Db {
+export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false, renew = () => {} }: DbOptions = {}): Db {
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
     kysely: new Kysely<Tables>({ dialect, plugins: [valueReader] }),
     table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table'],
     notifies,
     hasAccounts,
-    watch: null
+    watch: null,
+    renew
   }
 }
 

@@ -1,6 +1,7 @@
 /*
- * A role or a database may set other defaults for transactions. Our statements are written for `read committed`, in which
- * a statement that waited for a lock sees the newest row; and they write.
+ * A role or a database may set another isolation for transactions. Our statements are written for `read committed`, in which
+ * a statement that waited for a lock sees the newest row. `default_transaction_read_only` is obeyed, wherever it is set: it
+ * keeps clients from writing to a server that was demoted, or to a database that is being moved.
  */
 
 /** How the transactions of a connection begin, and whether a single statement needs such a beginning too. */
@@ -9,17 +10,14 @@ export interface TransactionDefaults { begin: string, areOurs: boolean }
 export const OUR_DEFAULTS: TransactionDefaults = { begin: 'begin', areOurs: true }
 
 /** For a connection of our own: as we need them. */
-export const SET_DEFAULTS = "set default_transaction_isolation = 'read committed'; set default_transaction_read_only = off"
+export const SET_DEFAULTS = "set default_transaction_isolation = 'read committed'"
 
-/** For a connection of a host: as they are. A standby cannot write, whatever it is told. */
-const ASK_DEFAULTS = `
-  select current_setting('default_transaction_isolation') <> 'read committed' as "isIsolated",
-    current_setting('default_transaction_read_only')::boolean and not pg_is_in_recovery() as "isReadOnly"`
+/** For a connection of a host: as they are. */
+const ASK_DEFAULTS = "select current_setting('default_transaction_isolation') <> 'read committed' as \"isIsolated\""
 
 export async function readDefaults (query: (text: string) => Promise<{ rows: unknown[] }>): Promise<TransactionDefaults> {
-  const { isIsolated, isReadOnly } = (await query(ASK_DEFAULTS)).rows[0] as { isIsolated: boolean, isReadOnly: boolean }
-  if (!isIsolated && !isReadOnly) return OUR_DEFAULTS
-  return { begin: `begin isolation level read committed${isReadOnly ? ', read write' : ''}`, areOurs: false }
+  const { isIsolated } = (await query(ASK_DEFAULTS)).rows[0] as { isIsolated: boolean }
+  return isIsolated ? { begin: 'begin isolation level read committed', areOurs: false } : OUR_DEFAULTS
 }
 
 type Send = (text: string) => Promise<unknown>

@@ -1,4 +1,5 @@
-import { readEnds } from '../db/ends.js'
+import { readEnds, type Ends } from '../db/ends.js'
+import { isReadOnly } from '../db/errors.js'
 import type { Db } from '../db/tables.js'
 
 /** How often the feed is read within the time in which every replica must know of an end. */
@@ -14,9 +15,11 @@ export interface FeedEvents {
   onChanged (userId: string, sessionId: string): void
   /**
    * Ends before now may have gone unnamed: this is the first reading, or there were too many ends to name, or Postgres
-   * is another one, was started anew or went back in time. Nothing that was asked before now may be trusted.
+   * is another one, was started again or went back in time. Nothing that was asked before now may be trusted.
    */
   onGap (): void
+  /** The server that was read is not the primary, or is not the one that was read before: connections made before now may lead to the wrong one. */
+  onOtherServer (): void
 }
 
 /**
@@ -28,7 +31,9 @@ export interface Feed {
   isFresh (): boolean
   /** Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock. */
   nowMs (): number
-  /** Since when, by Postgres' clock, every end is named here; null before the first reading. */
+  /** The server that is followed; undefined before the first reading. Times of another one are of another clock. */
+  server (): string | undefined
+  /** Since when, by that server's clock, every end is named here; null before the first reading. */
   coveredSinceMs (): number | null
   /** Asks now. Resolves when a reading that began after this call has been taken in; rejects if it could not be had. */
   poll (): Promise<void>
@@ -39,15 +44,16 @@ export interface Feed {
   stop (): Promise<void>
 }
 
-export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChanged, onGap }: FeedEvents, report: (fault: unknown) => void): Feed {
+export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChanged, onGap, onOtherServer }: FeedEvents, report: (fault: unknown) => void): Feed {
   const boundMs = revocationSeconds * 1000
   const createdAtMs = performance.now()
-  let cursor: string | null = null
-  let server: string | undefined
+  let last: Ends | null = null
   let coveredSinceMs: number | null = null
   /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one. */
   let askedAtMs = -Infinity
   let aheadMs = Date.now() - performance.now()
+  /** False from when a server without writes answered until the primary does. */
+  let isPrimary = true
   let timer: NodeJS.Timeout | undefined
   /** When the timer rings, and when the last question of its was asked. */
   let dueAtMs = Infinity
@@ -59,16 +65,26 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
 
   async function read (): Promise<void> {
     const startedAtMs = performance.now()
-    const reading = await readEnds(db, cursor)
+    const reading = await readEnds(db, last?.cursor ?? null).catch((error: unknown) => {
+      if (isReadOnly(error)) leavePrimary()
+      throw error
+    })
     for (const { userId, sessionId, isOver } of reading.named) (isOver ? onEnded : onChanged)(userId, sessionId)
-    if (cursor === null || reading.server !== server || BigInt(reading.cursor) < BigInt(cursor) || reading.tooMany) {
+    const isOther = last !== null && isOtherServer(last, reading)
+    if (last === null || isOther || reading.tooMany) {
       coveredSinceMs = reading.nowMs
       onGap()
     }
-    cursor = reading.cursor
-    server = reading.server
+    if (isOther) onOtherServer()
+    last = reading
+    isPrimary = true
     aheadMs = reading.nowMs - performance.now()
     askedAtMs = startedAtMs
+  }
+
+  function leavePrimary (): void {
+    isPrimary = false
+    onOtherServer()
   }
 
   /** One reading at a time. Who asks during one gets the next, since the current one may have missed the news. */
@@ -107,8 +123,9 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
   }
 
   return {
-    isFresh: () => performance.now() - askedAtMs <= boundMs,
+    isFresh: () => isPrimary && performance.now() - askedAtMs <= boundMs,
     nowMs: () => performance.now() + aheadMs,
+    server: () => last?.server,
     coveredSinceMs: () => coveredSinceMs,
     poll,
     nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
@@ -120,4 +137,9 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
       await Promise.allSettled([running, queued])
     }
   }
+}
+
+/** The ends of another server, or of another history of the same one, are not those that would have followed the last reading's. */
+function isOtherServer (last: Ends, { server, timeline, cursor }: Ends): boolean {
+  return server !== last.server || timeline !== last.timeline || BigInt(cursor) < BigInt(last.cursor)
 }

@@ -1,4 +1,5 @@
 import type { Standing } from '../core/assurance.js'
+import { Refusal } from '../core/refusals.js'
 import { adoptSession, recordClaim, type Adoption } from '../db/adoption.js'
 import { readStanding } from '../db/sessions.js'
 import type { Db } from '../db/tables.js'
@@ -46,7 +47,8 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   const feed = createFeed(feedDb, revocationSeconds, {
     onEnded: (userId, sessionId) => memo.end(userId, sessionId),
     onChanged: (userId, sessionId) => memo.change(userId, sessionId),
-    onGap: () => memo.coveredFromNow()
+    onGap: () => memo.coveredFromNow(),
+    onOtherServer: () => db.renew()
   }, report)
 
   /** Redis' copy, if the feed covers the time since it was read. */
@@ -56,30 +58,57 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     // Only now, since there may have been a gap meanwhile.
     const coveredSinceMs = feed.coveredSinceMs()
     if (copy === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(copy.standing)) return undefined
-    const { standing } = copy
-    const ageMs = feed.nowMs() - copy.readAtMs
+    const { standing, readAtMs } = copy
+    // All three times are of that server's clock.
+    if (copy.server !== feed.server() || readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    const ageMs = feed.nowMs() - readAtMs
     // Another release may have trusted for longer than this one remembers ends, or not have said for how long.
     const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
-    if (ageMs > trustMs || ageMs < -AHEAD_MS || copy.readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
-    const readAtMs = performance.now() - Math.max(ageMs, 0)
-    if (memo.isOutdated(userId, sessionId, readAtMs)) return undefined
+    if (ageMs > trustMs || ageMs < -AHEAD_MS) return undefined
+    const askedAtMs = performance.now() - Math.max(ageMs, 0)
+    if (memo.isOutdated(userId, sessionId, askedAtMs)) return undefined
     counters.copy++
-    memo.fill(standing, readAtMs, trustMs)
+    memo.fill(standing, askedAtMs, trustMs)
     return standing
   }
 
   async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
     const askedAtMs = performance.now()
-    const found = await readStanding(db, userId, sessionId)
+    const found = await readFollowed(userId, sessionId)
     const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
-    const reading = found ?? adopted
     counters.postgres++
-    if (reading === null) return null
     if (adopted !== null) ended(userId, adopted.endedIds)
+    return keep(found ?? adopted, askedAtMs)
+  }
+
+  /** Remembers what was asked then, here and for the others. */
+  function keep (reading: Reading | null, askedAtMs: number): Standing | null {
+    if (reading === null) return null
     const trustMs = chooseTrustMs()
-    memo.fill(reading.standing, askedAtMs, trustMs)
+    if (reading.server === feed.server()) memo.fill(reading.standing, askedAtMs, trustMs)
     copies.put({ ...reading, trustMs })
     return reading.standing
+  }
+
+  async function readFollowed (userId: string, sessionId: string): Promise<Reading | null> {
+    const { server, reading } = await readStanding(db, userId, sessionId)
+    await requireFollowed(server)
+    return reading
+  }
+
+  /**
+   * While the feed is fresh its server is the primary. A connection that leads to another one may show what the primary has
+   * ended: unless the primary moved a moment ago, which the feed finds out by a new connection.
+   *
+   * @throws {Refusal} UNAVAILABLE
+   */
+  async function requireFollowed (server: string): Promise<void> {
+    if (!feed.isFresh() || server === feed.server()) return
+    feedDb.renew()
+    await feed.poll()
+    if (server === feed.server()) return
+    db.renew()
+    throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: new Error('PostgreSQL connections lead to different servers') })
   }
 
   async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
@@ -106,7 +135,8 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   function started (reading: Reading): void {
     const coveredSinceMs = feed.coveredSinceMs()
     const trustMs = chooseTrustMs()
-    if (coveredSinceMs !== null && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
+    // By one clock, the server's: its end, if it has one already, was committed after this reading, and that is covered.
+    if (coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
     copies.put({ ...reading, trustMs })
   }
 
@@ -156,10 +186,8 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
      */
     async claimed (userId: string, sessionId: string, authTime: number): Promise<Standing | null> {
       if (await recordClaim(db, userId, sessionId, authTime)) changed(userId, sessionId)
-      const reading = await readStanding(db, userId, sessionId)
-      if (reading === null) return null
-      started(reading)
-      return reading.standing
+      const askedAtMs = performance.now()
+      return keep(await readFollowed(userId, sessionId), askedAtMs)
     },
 
     nowSeconds: (): number => feed.nowMs() / 1000,

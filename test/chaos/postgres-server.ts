@@ -1,6 +1,6 @@
 import { execFile, execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { chmod, mkdtemp, readdir, rm } from 'node:fs/promises'
+import { appendFile, chmod, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir, userInfo } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
@@ -125,6 +125,28 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
   })
   await server.start()
   return server
+}
+
+/** A streaming replica, and a primary that answers no commit before it is there too. */
+export async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Promise<PostgresServer> {
+  const programs = (await postgresPrograms())!
+  const data = join(await folderForPostgres(undo), 'data')
+  const args = ['-d', primary.url, '-D', data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']
+  const copied = spawnSync(...asPostgres(join(programs, 'pg_basebackup'), args), { encoding: 'utf8' })
+  if (copied.status !== 0) throw new Error(copied.stderr)
+  const standby = await runPostgres(undo, programs, data, IN_MEMORY)
+  await primary.query("alter system set synchronous_standby_names = '*'")
+  await primary.query('select pg_reload_conf()')
+  await until('the standby to be synchronous', async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1)
+  return standby
+}
+
+/** A former primary that was stopped cleanly, from now on a standby of the one that was promoted. */
+export async function demote (server: PostgresServer, primary: PostgresServer): Promise<void> {
+  const { port } = new URL(primary.url)
+  await appendFile(join(server.data, 'postgresql.auto.conf'), `primary_conninfo = 'host=127.0.0.1 port=${port} user=postgres'\n`)
+  await writeFile(join(server.data, 'standby.signal'), '')
+  await server.start()
 }
 
 /** A process and all below it, parents first. Asked once and without waiting: a load that stood still meanwhile would come all at once. */

@@ -85,7 +85,7 @@ t.test('of several hosts the first that takes writes, whatever their order', asy
   for (const hosts of [reads, `${dead},${reads}`]) {
     await t.rejects(answering(t, `postgres://postgres@${hosts}/postgres?target_session_attrs=read-write`), { code: 'UNAVAILABLE' }, hosts)
   }
-  t.equal(await answering(t, `postgres://postgres@${reads}/postgres`), standby.port, 'a single one is taken as it is')
+  await t.rejects(answering(t, `postgres://postgres@${reads}/postgres`), { code: 'UNAVAILABLE', cause: { code: '25006' } }, 'nor a single one that takes no writes')
 })
 
 t.test('fifty at once while the first host goes away: all of them are answered by the next', async (t) => {

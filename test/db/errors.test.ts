@@ -15,7 +15,7 @@ const table = [
   [state('57P02'), true, false, true],
   [state('57P03'), true, false, true],
   [state('57014'), true, false, false],
-  [state('25006'), true, false, false],
+  [state('25006'), true, false, true],
   [state('55P03'), true, false, false],
   [state('40001'), true, true, false],
   [state('40P01'), true, true, false],

@@ -83,7 +83,7 @@ async function oneCase (replicas: number, endsPerSecond: number): Promise<string
       transformQuery: ({ node, queryId }) => { began.set(queryId, performance.now()); return node },
       transformResult: async ({ result, queryId }) => { tookMs.push(performance.now() - (began.get(queryId) ?? NaN)); return result }
     })
-    return createFeed({ ...db, kysely: timed }, 1, { onEnded () {}, onChanged () {}, onGap () {} }, console.error)
+    return createFeed({ ...db, kysely: timed }, 1, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, console.error)
   })
   for (const feed of feeds) feed.start()
   await until('all feeds to be fresh', () => feeds.every((feed) => feed.isFresh()))

@@ -27,7 +27,7 @@ const hostile: Record<string, readonly string[]> = {
     "plan_cache_mode = 'force_generic_plan'", 'enable_seqscan = off', "default_text_search_config = 'pg_catalog.german'"
   ],
   'serializable transactions': ["default_transaction_isolation = 'serializable'", 'default_transaction_deferrable = on'],
-  'read-only transactions, repeatable': ['default_transaction_read_only = on', "default_transaction_isolation = 'repeatable read'"],
+  'repeatable transactions': ["default_transaction_isolation = 'repeatable read'"],
   'short times': [
     "statement_timeout = '100ms'", "lock_timeout = '1ms'", "idle_in_transaction_session_timeout = '5ms'", "idle_session_timeout = '50ms'"
   ]

@@ -97,7 +97,7 @@ t.test('an attempt that is given back after the owner logged in takes nothing fr
   const fay = await (await signUp(app, 'fay')).enrol()
   const session = await unverified(fay)
   const { db: inside } = insideOf(app)
-  const asking = { standing: (await readStanding(inside, userId(session), String(session.claims()['sid'])))!.standing, ip: '', network: '', agent: '' }
+  const asking = { standing: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.standing, ip: '', network: '', agent: '' }
   const { spentAtMicros } = await spendAttempt(inside, asking)
   const owner = await unverified(fay)
   expect(200, await owner.verify())

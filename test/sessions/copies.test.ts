@@ -48,8 +48,8 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   await until('the copies', async () => await redis.exists(key, keyOf(live), keyOf(other)) === 3)
   const good = await redis.get(key) ?? ''
   const body = good.slice(good.indexOf('.') + 1)
-  const { standing, readAtMs, trustMs } = JSON.parse(body) as { standing: object, readAtMs: number, trustMs: number }
-  t.equal(signed({ standing, readAtMs, trustMs }), good, 'this test can sign')
+  const { standing, readAtMs, server, trustMs } = JSON.parse(body) as { standing: object, readAtMs: number, server: string, trustMs: number }
+  t.equal(signed({ standing, readAtMs, server, trustMs }), good, 'this test can sign')
 
   // Ended behind everybody's back, unnamed by the feed: only the copy could tell a replica that it is alive.
   await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
@@ -62,9 +62,9 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
     'a changed body': good.replace('"otpRequired":false', '"otpRequired":null'),
     "another session's": await redis.get(keyOf(live)) ?? '',
     "another user's": await redis.get(keyOf(other)) ?? '',
-    'this session of another user': signed({ standing: { ...standing, userId: 'eve' }, readAtMs: nowMs, trustMs }),
-    'from the future': signed({ standing, readAtMs: nowMs + 20_000, trustMs }),
-    'from before this replica followed': signed({ standing, readAtMs: nowMs - 30_000, trustMs }),
+    'this session of another user': signed({ standing: { ...standing, userId: 'eve' }, readAtMs: nowMs, server, trustMs }),
+    'from the future': signed({ standing, readAtMs: nowMs + 20_000, server, trustMs }),
+    'from before this replica followed': signed({ standing, readAtMs: nowMs - 30_000, server, trustMs }),
     'no JSON': 'x',
     nothing: ''
   }
@@ -83,9 +83,11 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   await settled(b!)
   const laterMs = (await db.clock.now()).getTime()
   await refuses({
-    'older than it may be': signed({ standing, readAtMs: laterMs - trustMs - 1_000, trustMs }),
-    'older than any may be, whatever it says': signed({ standing, readAtMs: laterMs - 61_000, trustMs: 600_000 }),
-    'one that does not say how old it may be': signed({ standing, readAtMs: laterMs })
+    'older than it may be': signed({ standing, readAtMs: laterMs - trustMs - 1_000, server, trustMs }),
+    'older than any may be, whatever it says': signed({ standing, readAtMs: laterMs - 61_000, server, trustMs: 600_000 }),
+    'one that does not say how old it may be': signed({ standing, readAtMs: laterMs, server }),
+    'one that does not say which server was read': signed({ standing, readAtMs: laterMs, trustMs }),
+    "another server's, which has a clock of its own": signed({ standing, readAtMs: laterMs, server: `${server}0`, trustMs })
   })
   await redis.del(key)
   await redis.lpush(key, 'a list')
@@ -95,7 +97,7 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   // And that the copy is what decides here: what only the key's owner can write is believed.
   await redis.del(key)
   await settled(b!)
-  await redis.set(key, signed({ standing, readAtMs: laterMs - 30_000, trustMs }))
+  await redis.set(key, signed({ standing, readAtMs: laterMs - 30_000, server, trustMs }))
   t.equal(await guarded(b!, dead), 200, 'DESIGN §1.1: Redis can at most keep an ended session alive, and only with our MAC')
   t.ok((await redis.pttl(keyOf(live))) > 0, 'L4 copies go by themselves')
 })

@@ -32,7 +32,7 @@ async function followed (t: Test, revocationSeconds = HOUR_SECONDS) {
   })
   const heard: string[] = []
   let gaps = 0
-  const feed = createFeed({ ...db, kysely }, revocationSeconds, { onEnded: (_userId, sessionId) => { heard.push(sessionId) }, onChanged: (_userId, sessionId) => { heard.push(`changed ${sessionId}`) }, onGap: () => { gaps++ } }, () => {})
+  const feed = createFeed({ ...db, kysely }, revocationSeconds, { onEnded: (_userId, sessionId) => { heard.push(sessionId) }, onChanged: (_userId, sessionId) => { heard.push(`changed ${sessionId}`) }, onGap: () => { gaps++ }, onOtherServer () {} }, () => {})
   t.teardown(() => feed.stop())
 
   async function start (ids: readonly string[]): Promise<void> {

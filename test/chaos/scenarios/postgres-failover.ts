@@ -1,32 +1,17 @@
-import { spawnSync } from 'node:child_process'
-import { join } from 'node:path'
 import { call } from '../../helpers/http-client.js'
-import { until } from '../../helpers/wait.js'
 import { frontPostgres } from '../haproxy.js'
 import { checkInvariants } from '../invariants.js'
 import { startLives } from '../lives.js'
 import { logIn } from '../people.js'
-import { asPostgres, folderForPostgres, IN_MEMORY, postgresPrograms, runPostgres, type PostgresServer } from '../postgres-server.js'
+import { addSynchronousStandby, IN_MEMORY } from '../postgres-server.js'
 import { orUnavailable, pass, underLoad, type Scenario, type Seen } from '../scenario.js'
-import { appointStaff, type Stage, type Undo } from '../stage.js'
+import { appointStaff, type Stage } from '../stage.js'
 import { checkTold } from '../told.js'
 
 const LIVES = 4
 /** How long it takes whoever decides that the primary is gone. */
 const DECIDE_MS = 1_500
 const BOUND_MS = 1_000
-/** A streaming replica, and a primary that answers no commit before it is there too. */
-async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Promise<PostgresServer> {
-  const programs = (await postgresPrograms())!
-  const data = join(await folderForPostgres(undo), 'data')
-  const copied = spawnSync(...asPostgres(join(programs, 'pg_basebackup'), ['-d', primary.url, '-D', data, '-R', '-X', 'stream', '-c', 'fast', '--no-sync']), { encoding: 'utf8' })
-  if (copied.status !== 0) throw new Error(copied.stderr)
-  const standby = await runPostgres(undo, programs, data, IN_MEMORY)
-  await primary.query("alter system set synchronous_standby_names = '*'")
-  await primary.query('select pg_reload_conf()')
-  await until('the standby to be synchronous', async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1)
-  return standby
-}
 
 /** The primary is killed and its standby promoted, under load, behind HAProxy: nothing that was answered is lost. */
 async function failover (stage: Stage): Promise<Seen> {

@@ -1,0 +1,112 @@
+import t, { type Test } from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
+import { addSynchronousStandby, demote, IN_MEMORY, startPostgres, type PostgresServer } from '../chaos/postgres-server.js'
+import { freshApp, type App } from '../helpers/app.js'
+import { freshDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
+import { untilReady } from '../helpers/readiness.js'
+import { guarded } from '../helpers/replicas.js'
+import { tcpProxy } from '../helpers/tcp-proxy.js'
+import { until } from '../helpers/wait.js'
+
+/*
+ * A failover by name: for some seconds the name leads to the server that was the primary and takes no writes now. A
+ * connection to it works, so a replica read there which sessions are alive: one that had ended at the other replica was let
+ * in for a minute, writes were answered 503 for ever, and /readyz said that all was well.
+ */
+
+await need('initdb')
+t.jobs = 1
+
+/** REVOCATION_SECONDS. */
+const BOUND_MS = 1_000
+/** From the name's move to the first write. */
+const BACK_MS = 2_000
+
+type Demote = (primary: PostgresServer, standby: PostgresServer) => Promise<void>
+
+/** [how it is demoted, what is done to it] */
+const demotions: ReadonlyArray<readonly [string, Demote]> = [
+  ['restarted as a standby of the new one', async (primary, standby) => {
+    await primary.stop('fast')
+    await standby.query('select pg_promote()')
+    await demote(primary, standby)
+  }],
+  ['read-only by a setting, with all its connections', async (primary, standby) => {
+    await primary.query('alter system set default_transaction_read_only = on')
+    await primary.query('select pg_reload_conf()')
+    await until('it to be read-only', async () => (await primary.query('show transaction_read_only'))[0]!['transaction_read_only'] === 'on')
+    await standby.query('select pg_promote()')
+  }]
+]
+
+/** A replica of the service, and where the database's name leads for it. */
+interface Named { app: App, name: { host: string, port: number } }
+
+async function pair (t: Test): Promise<{ primary: PostgresServer, standby: PostgresServer, replicas: [Named, Named] }> {
+  const primary = await startPostgres((undo) => t.teardown(undo as () => void), IN_MEMORY)
+  const db = await freshDatabase(t, primary.url)
+  const standby = await addSynchronousStandby((undo) => t.teardown(undo as () => void), primary)
+  const names = [0, 1].map(() => ({ host: '127.0.0.1', port: primary.port }))
+  const urls = []
+  for (const name of names) urls.push((await tcpProxy(t, name)).url(db.url))
+  // Without Redis, so that no message and no copy tells what PostgreSQL does not.
+  const fresh = await freshApp(t, { DATABASE_URL: urls[0]!, REDIS_URL: '' }, { db })
+  const replicas = [{ app: fresh.app, name: names[0]! }, { app: await fresh.another({ DATABASE_URL: urls[1]! }), name: names[1]! }] as [Named, Named]
+  for (const { app } of replicas) await untilReady(app)
+  return { primary, standby, replicas }
+}
+
+/** @returns milliseconds until a write at that replica is answered */
+async function untilWritten ({ app }: Named, person: Person, fromMs: number): Promise<number> {
+  const there = person.elsewhere(app)
+  there.access = person.access
+  await until('a write to be answered', async () => (await there.request('POST', '/token/revoke')).statusCode === 204)
+  return performance.now() - fromMs
+}
+
+const statusOf = async ({ app }: Named, url: string): Promise<number> => (await app.inject(url)).statusCode
+
+for (const [how, demotePrimary] of demotions) {
+  t.test(`J5 O3 a failover by name; the former primary is ${how}`, async (t) => {
+    const { primary, standby, replicas: [a, b] } = await pair(t)
+    const ada = await signUp(a.app)
+    const [ended, writer, second, alive] = await sessionsOf(ada, 4) as [Person, Person, Person, Person]
+    for (const person of [ended, writer, second, alive]) t.equal(await guarded(b, person), 200)
+
+    await demotePrimary(primary, standby)
+    a.name.port = standby.port
+    t.comment(`writes at the replica whose name moved at once: after ${await untilWritten(a, second, performance.now())} ms`)
+    await until('the end to be committed', async () => {
+      const answer = await ended.request('POST', '/token/revoke')
+      return answer.statusCode === 204 || answer.statusCode === 401
+    })
+
+    // The other replica's name leads to the former primary, which has not heard of the end or never will.
+    const endedAtMs = performance.now()
+    const answers = new Set<number>()
+    await until('four bounds to pass', async () => {
+      const askedAtMs = performance.now()
+      const status = await guarded(b, ended)
+      if (askedAtMs - endedAtMs > BOUND_MS) answers.add(status)
+      return performance.now() - endedAtMs > 4 * BOUND_MS
+    })
+    t.notOk(answers.has(200), `it answered ${[...answers].join(', ')}`)
+    t.ok(answers.size > 0)
+    t.equal(await statusOf(b, '/readyz'), 503)
+    t.equal(await statusOf(a, '/readyz'), 200)
+    t.equal(await guarded(b, alive), 503, 'what it cannot ask about is not served')
+    t.equal(insideOf(b.app).sessions.known(String(alive.claims()['sub']), String(alive.claims()['sid'])), undefined, 'nothing is remembered as alive')
+
+    const movedAtMs = performance.now()
+    b.name.port = standby.port
+    const backMs = await untilWritten(b, writer, movedAtMs)
+    t.ok(backMs <= BACK_MS, `writes are back ${backMs} ms after the name moved`)
+    t.equal(await guarded(b, ended), 401)
+    await untilReady(b.app)
+    t.equal(await guarded(b, alive), 200)
+    t.equal(await guarded(a, writer), 401, 'what ended there is known here')
+    for (let i = 0; i < 20; i++) expect(204, await (await sessionsOf(ada, 1))[0]!.request('POST', '/token/revoke'))
+  })
+}
