@@ -59,7 +59,7 @@ export function createGuards (deps: GuardDeps): Guards {
     const { authTime } = identity
     if (authTime === null || authTime === undefined) return enter(request, identity, standing, standing.authTime)
     // Given again within the session, or a token from before that.
-    const provenAt = authTimeOf(standing, authTime, sessions.nowSeconds())
+    const provenAt = authTimeOf(standing, authTime, sessions.earliestNowSeconds())
     return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, standing, provenAt)
   }
 

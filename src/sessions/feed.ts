@@ -29,8 +29,13 @@ export interface FeedEvents {
  */
 export interface Feed {
   isFresh (): boolean
-  /** Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock. */
+  /**
+   * Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock: never behind it, and ahead
+   * of it by as long as that reading took at most. So nothing that is over by Postgres' clock counts here as going on.
+   */
   nowMs (): number
+  /** The same the other way: never ahead of it. For what must not be in the future. */
+  earliestNowMs (): number
   /** The server that is followed; undefined before the first reading. Times of another one are of another clock. */
   server (): string | undefined
   /** Since when, by that server's clock, every end is named here; null before the first reading. */
@@ -49,9 +54,10 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
   const createdAtMs = performance.now()
   let last: Ends | null = null
   let coveredSinceMs: number | null = null
-  /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one. */
+  /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one: at most, and at least. */
   let askedAtMs = -Infinity
   let aheadMs = Date.now() - performance.now()
+  let leastAheadMs = aheadMs
   /** False from when a server without writes answered until the primary does. */
   let isPrimary = true
   let timer: NodeJS.Timeout | undefined
@@ -78,7 +84,8 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
     if (isOther) onOtherServer()
     last = reading
     isPrimary = true
-    aheadMs = reading.nowMs - performance.now()
+    aheadMs = reading.nowMs - startedAtMs
+    leastAheadMs = reading.nowMs - performance.now()
     askedAtMs = startedAtMs
   }
 
@@ -125,6 +132,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
   return {
     isFresh: () => isPrimary && performance.now() - askedAtMs <= boundMs,
     nowMs: () => performance.now() + aheadMs,
+    earliestNowMs: () => performance.now() + leastAheadMs,
     server: () => last?.server,
     coveredSinceMs: () => coveredSinceMs,
     poll,

@@ -43,21 +43,44 @@ export class Memo {
     return this.#ended.get(keyOf(userId, sessionId)) !== undefined
   }
 
-  /** Whether a reading that was asked then may be what the session was before it changed. */
+  /** True if the session changed in place lately: only an answer to a question that was asked after that is known to be newer. */
+  hasChanged (userId: string, sessionId: string): boolean {
+    return this.#changed.get(keyOf(userId, sessionId)) !== undefined
+  }
+
+  /** True if an answer to a question that was asked then may be older than a change of the session. */
   isOutdated (userId: string, sessionId: string, askedAtMs: number): boolean {
     return askedAtMs < (this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity)
   }
 
   /**
-   * @param askedAtMs when Postgres was asked whether it is alive, or later only by what a question takes
+   * Keeps the answer to a question of this process.
+   *
+   * @param askedAtMs when Postgres was asked whether it is alive
    * @param trustMs how long from then on that may be used
    */
   fill (standing: Standing, askedAtMs: number, trustMs: number): void {
     const { userId, sessionId } = standing
     if (askedAtMs < this.#coveredSinceMs) return
-    // Somebody may have heard of the end, or of a change, between the reading and now.
+    // The end, or a change, may have been heard of between the question and now.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
-    this.#alive.set(sessionId, { standing: justStanding(standing), untilMs: askedAtMs + trustMs })
+    this.#set(standing, askedAtMs + trustMs)
+  }
+
+  /**
+   * Keeps what was read at a time of Postgres' clock (a copy, a session that has just begun). That time is not compared with
+   * any of this clock: the caller has seen that the feed covers it, and nothing was heard of the session meanwhile.
+   *
+   * @param trustMs how long from now on that may be used
+   */
+  fillUntimed (standing: Standing, trustMs: number): void {
+    const { userId, sessionId } = standing
+    if (this.hasEnded(userId, sessionId) || this.hasChanged(userId, sessionId)) return
+    this.#set(standing, this.#clockMs() + trustMs)
+  }
+
+  #set (standing: Standing, untilMs: number): void {
+    this.#alive.set(standing.sessionId, { standing: justStanding(standing), untilMs })
   }
 
   end (userId: string, sessionId: string): void {

@@ -64,11 +64,10 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     const ageMs = feed.nowMs() - readAtMs
     // Another release may have trusted for longer than this one remembers ends, or not have said for how long.
     const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
-    if (ageMs > trustMs || ageMs < -AHEAD_MS) return undefined
-    const askedAtMs = performance.now() - Math.max(ageMs, 0)
-    if (memo.isOutdated(userId, sessionId, askedAtMs)) return undefined
+    // When a change was heard of is a time of this process's clock: no copy of that session is known to be newer.
+    if (ageMs > trustMs || ageMs < -AHEAD_MS || memo.hasChanged(userId, sessionId)) return undefined
     counters.copy++
-    memo.fill(standing, askedAtMs, trustMs)
+    memo.fillUntimed(standing, trustMs - Math.max(ageMs, 0))
     return standing
   }
 
@@ -136,7 +135,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     const coveredSinceMs = feed.coveredSinceMs()
     const trustMs = chooseTrustMs()
     // By one clock, the server's: its end, if it has one already, was committed after this reading, and that is covered.
-    if (coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs) memo.fill(reading.standing, performance.now(), trustMs)
+    if (coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs) memo.fillUntimed(reading.standing, trustMs)
     copies.put({ ...reading, trustMs })
   }
 
@@ -169,7 +168,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
       const key = JSON.stringify([userId, sessionId])
       const askedAtMs = performance.now()
       let reading = reads.get(key)
-      if (reading === undefined || askedAtMs - reading.askedAtMs > revocationSeconds * 1000) {
+      if (reading === undefined || askedAtMs - reading.askedAtMs > revocationSeconds * 1000 || memo.isOutdated(userId, sessionId, reading.askedAtMs)) {
         const own = { askedAtMs, standing: read(userId, sessionId, adoption).finally(() => { if (reads.get(key) === own) reads.delete(key) }) }
         reads.set(key, own)
         reading = own
@@ -190,7 +189,10 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
       return keep(await readFollowed(userId, sessionId), askedAtMs)
     },
 
+    /** Postgres' clock, never behind it: for what may be over. */
     nowSeconds: (): number => feed.nowMs() / 1000,
+    /** The same, never ahead of it: for what may be in the future. */
+    earliestNowSeconds: (): number => feed.earliestNowMs() / 1000,
     poll: (): Promise<void> => feed.poll(),
     state: () => ({ feedAgeSeconds: feed.ageMs() / 1000, isFeedFresh: feed.isFresh(), remembered: memo.size, ...counters }),
 

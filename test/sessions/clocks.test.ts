@@ -1,0 +1,164 @@
+import fc from 'fast-check'
+import t, { type Test } from 'tap'
+import { secondFactorMigrations } from '../../migrations/index.js'
+import { migrateUp } from '../../src/db/migrate.js'
+import { openPostgres } from '../../src/db/postgres.js'
+import { readStanding } from '../../src/db/sessions.js'
+import { createDb, type Db } from '../../src/db/tables.js'
+import type { RedisClient } from '../../src/redis/client.js'
+import type { RedisLink } from '../../src/redis/link.js'
+import { createFeed } from '../../src/sessions/feed.js'
+import { createSessions, type Sessions } from '../../src/sessions/sessions.js'
+import { freshDatabase, type TestDatabase } from '../helpers/database.js'
+import { need } from '../helpers/need.js'
+import { targetOf, tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
+
+/*
+ * Three clocks take part: PostgreSQL's, and each process's monotonic one. How far they are apart is known only as well as the
+ * newest reading was quick. So no time of one of them is compared with a time that was noted by another.
+ */
+
+await need('postgres')
+
+/** Never polls by itself within a test. */
+const HOUR_SECONDS = 3_600
+const RUNS = 12
+/** How late answers come, in milliseconds. */
+const delay = fc.constantFrom(0, 0, 20, 100, 300, 400)
+
+interface Place { db: TestDatabase & { url: string }, proxy: TcpProxy, pool: () => Db }
+
+async function place (t: Test): Promise<Place> {
+  const db = await freshDatabase(t)
+  const proxy = await tcpProxy(t, targetOf(db.url))
+  const pool = () => {
+    const opened = openPostgres(proxy.url(db.url), 2, () => {})
+    t.teardown(() => opened.close())
+    return createDb(opened.dialect)
+  }
+  const own = openPostgres(db.url, 2, () => {}, 0)
+  await migrateUp(own.dialect, secondFactorMigrations).finally(() => own.close())
+  return { db, proxy, pool }
+}
+
+/** The part of Redis that copies take. */
+function redisInMemory (): RedisLink {
+  const values = new Map<string, string>()
+  const client = {
+    get: async (key: string) => values.get(key) ?? null,
+    set: async (key: string, value: string) => { values.set(key, value) },
+    publish: async () => 0
+  } as unknown as RedisClient
+  return { state: 'up', run: async (command) => await command(client), subscribe () {}, async close () {} }
+}
+
+async function twoReplicas (t: Test) {
+  const { db, proxy, pool } = await place(t)
+  const redis = redisInMemory()
+  const open = (own: Db) => createSessions({
+    db: own, feedDb: own, redis, namespace: 'clocks', macKeys: [Buffer.alloc(32)], revocationSeconds: HOUR_SECONDS, adopts: true, report: () => {}
+  })
+  const direct = openPostgres(db.url, 2, () => {})
+  t.teardown(() => direct.close())
+  const here = createDb(direct.dialect)
+  const [one, two] = [open(here), open(pool())]
+  for (const sessions of [one, two]) await sessions.poll()
+  // Past the time in which copies may be older than the first reading.
+  await db.clock.advance(3)
+  for (const sessions of [one, two]) await sessions.poll()
+  return { db, here, proxy, one, two }
+}
+
+let count = 0
+
+async function begin ({ query }: TestDatabase): Promise<string> {
+  const id = `session ${count++}`
+  await query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
+    select 'ada', $1, at, at + interval '1 day', at, '{pwd}', true, 'phone', at, at, '', '' from (select clock_timestamp() at) now`, [id])
+  return id
+}
+
+/** As a host that keeps its session id disables 2FA: the session lives on, and has proven less. */
+const change = ({ query }: TestDatabase, id: string) =>
+  query('update otp_session set otp_device_id = null, otp_at = null, ended_xid = pg_current_xact_id() where id = $1', [id])
+
+const deviceAt = async (sessions: Sessions, id: string) => {
+  const known = sessions.known('ada', id)
+  return (known === undefined ? await sessions.find('ada', id, null) : known)?.otpDeviceId
+}
+
+t.test('J5 a copy from before a change is not used by a replica that heard of the change, however late its readings come', async (t) => {
+  const { db, proxy, one, two } = await twoReplicas(t)
+  await fc.assert(fc.asyncProperty(delay, delay, delay, fc.boolean(), async (first, second, third, isRead) => {
+    const id = await begin(db)
+    if (isRead) t.equal(await deviceAt(two, id), 'phone')
+    t.equal(await deviceAt(one, id), 'phone', 'this replica makes a copy')
+    await change(db, id)
+    for (const delayMs of [first, second, third]) {
+      proxy.delayMs = delayMs
+      await two.poll()
+    }
+    proxy.delayMs = 0
+    return await deviceAt(two, id) === null
+  }), { numRuns: RUNS, examples: [[0, 300, 0, false], [0, 0, 300, false]] })
+  t.ok(two.state().copy === 0 || two.state().postgres > 0)
+})
+
+t.test('J5 copies are still used for what did not change', async (t) => {
+  const { db, proxy, one, two } = await twoReplicas(t)
+  const id = await begin(db)
+  t.equal(await deviceAt(one, id), 'phone')
+  proxy.delayMs = 300
+  await two.poll()
+  t.equal(await deviceAt(two, id), 'phone')
+  t.equal(two.state().copy, 1)
+})
+
+t.test('J5 an answer that comes late is not remembered over a change or an end that was heard of meanwhile', async (t) => {
+  const { db, here, one, two } = await twoReplicas(t)
+  await fc.assert(fc.asyncProperty(fc.constantFrom('changed', 'ended'), fc.boolean(), async (what, isHeardHere) => {
+    const id = await begin(db)
+    const { reading } = await readStanding(here, 'ada', id)
+    if (what === 'changed') await change(db, id)
+    else await db.query('update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where id = $1', [id])
+    if (!isHeardHere) await two.poll()
+    else if (what === 'changed') two.changed('ada', id)
+    else two.ended('ada', [id])
+    // As after a commit whose answer took its time.
+    two.started(reading!)
+    const device = await deviceAt(two, id)
+    return what === 'changed' ? device === null : device === undefined
+  }), { numRuns: RUNS })
+  t.ok(one.state().isFeedFresh)
+})
+
+t.test('J5 a request that comes after a change was heard of does not join a question from before', async (t) => {
+  const { db, proxy, two } = await twoReplicas(t)
+  const id = await begin(db)
+  const answer = proxy.holdNext((bytes) => bytes.includes(id))
+  const early = two.find('ada', id, null)
+  await answer.held
+  await change(db, id)
+  two.changed('ada', id)
+  const late = two.find('ada', id, null)
+  answer.release()
+  t.equal((await late)?.otpDeviceId, null)
+  await early
+})
+
+t.test("J5 PostgreSQL's clock, as a process keeps it, is never behind and never ahead of it, wherever it stands and however late it is told", async (t) => {
+  const { db: { clock }, proxy, pool } = await place(t)
+  const feed = createFeed(pool(), HOUR_SECONDS, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, () => {})
+  await fc.assert(fc.asyncProperty(delay, fc.integer({ min: -86_400, max: 86_400 }), async (delayMs, seconds) => {
+    await clock.advance(seconds)
+    proxy.delayMs = delayMs
+    const askedAtMs = performance.now()
+    await feed.poll()
+    const tookMs = performance.now() - askedAtMs
+    const before = (await clock.now()).getTime()
+    const [earliest, latest] = [feed.earliestNowMs(), feed.nowMs()]
+    const after = (await clock.now()).getTime()
+    // `now()` of a test clock is in whole milliseconds.
+    return latest >= before - 1 && earliest <= after + 1 && latest - earliest <= tookMs + 1
+  }), { numRuns: RUNS, examples: [[400, 0], [400, -3_600]] })
+})
