@@ -222,6 +222,7 @@ function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hashe
   const { sessions, tally } = insideOf(app)
   metrics.tally(tally)
   metrics.gauge('feed_age_seconds', 'Since the feed of ended sessions was last read', () => sessions.state().feedAgeSeconds)
+  metrics.gauge('oldest_write_transaction_seconds', 'For how long the oldest write transaction of the PostgreSQL server has been seen open', () => sessions.state().oldestWriteSeconds)
   metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)
   metrics.counter('session_reads_memo_total', 'Sessions found in the process', () => sessions.state().memo)
   metrics.counter('session_reads_redis_total', 'Sessions found in Redis', () => sessions.state().copy)

@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from './primary.js'
 import { row, type Db } from './tables.js'
 import { jsonAs, numberAs } from './values.js'
@@ -17,34 +17,39 @@ export interface Ends extends ServerFacts {
   tooMany: boolean
   /** The server's history. A promotion begins another one, a point-in-time recovery too. */
   timeline: number
-  /** Where the next reading starts: every transaction before this one had finished when this was read. */
-  cursor: string
-  /** Postgres' clock, Unix milliseconds. */
+  /** `pg_snapshot` in text: which transactions this reading saw. The next one names what they were too late for. */
+  snapshot: string
+  /** PostgreSQL's clock, Unix milliseconds, after that snapshot was taken. */
   nowMs: number
 }
 
-/** More than a busy deployment ends between two readings: only somebody's very long transaction, or a very long absence, has more. */
+/** More than a busy deployment ends between two readings. A reading takes half a second at most. */
 const MOST_ENDS = 10_000
 
 /**
- * The sessions that ended since an earlier reading, by transaction order, not by clock or sequence: a transaction
- * that was not visible at the earlier snapshot has an id of at least that snapshot's xmin, whenever it commits.
- * What was under way then may be named twice, which does no harm; none is ever missed. What this server's transactions
- * have not come to yet (rows of a dump of another server) is not of this order, and is left out.
+ * The sessions that ended since an earlier reading, by transaction order, not by clock or sequence: those whose transaction
+ * the earlier snapshot did not see as finished (its id is from `xmax` on, or stands in the list of open ids), and this one does.
+ * Each is named once, however long a transaction stays open, here or in another database of the server. Ids that this server
+ * has not come to yet (rows of a dump of another server) are not of this order, and are left out.
  *
- * @param cursor null for the first reading, which names nothing: what is cached before it is not trusted anyway
+ * @param since the snapshot of the reading before; null for the first one, which names nothing
  * @throws {Refusal} UNAVAILABLE if the server takes no writes: what it shows may be older than what was read before
  */
-export async function readEnds (db: Db, cursor: string | null): Promise<Ends> {
+export async function readEnds (db: Db, since: string | null): Promise<Ends> {
   const { table } = db
+  // A range and an order, where "=" would do: whatever the statistics say (all ended at once, none yet), the plan is the index.
+  const endedBetween = (condition: RawBuilder<unknown>) => sql`
+    select user_id, id, ended_at from ${table.otp_session} where ${condition} order by ended_xid limit ${MOST_ENDS + 1}`
   const found = await row<Omit<Ends, 'tooMany'>>(db, sql`
     with named as materialized (
-      select user_id, id, ended_at from ${table.otp_session}
-      where ended_xid >= ${cursor}::text::xid8 and ended_xid < pg_snapshot_xmax(pg_current_snapshot())
+      (${endedBetween(sql`ended_xid >= pg_snapshot_xmax(${since}::text::pg_snapshot) and ended_xid < pg_snapshot_xmax(pg_current_snapshot())`)})
+      union all
+      select late.* from pg_snapshot_xip(${since}::text::pg_snapshot) as open (id),
+        lateral (${endedBetween(sql`ended_xid >= open.id and ended_xid <= open.id`)}) as late
       limit ${MOST_ENDS + 1}
     )
-    select pg_snapshot_xmin(pg_current_snapshot())::text as cursor,
-           ${serverStart} as server, ${isWritable}, (select timeline_id from pg_control_checkpoint()) as timeline,
+    select pg_current_snapshot()::text as snapshot, ${serverStart} as server, ${isWritable},
+           (select timeline_id from pg_control_checkpoint()) as timeline,
            ${numberAs(sql`extract(epoch from clock_timestamp()) * 1000`, 'nowMs')},
            ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id, 'isOver', ended_at is not null)) from named),
              '[]'::json)`, 'named')}`)

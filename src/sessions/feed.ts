@@ -45,6 +45,8 @@ export interface Feed {
   /** Asks soon: somebody said that there is news. */
   nudge (): void
   ageMs (): number
+  /** For how long the oldest write transaction of the whole server has been open, as far as this process has seen it; 0 if there is none. */
+  oldestWriteMs (): number
   start (): void
   stop (): Promise<void>
 }
@@ -60,6 +62,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
   let leastAheadMs = aheadMs
   /** False from when a server without writes answered until the primary does. */
   let isPrimary = true
+  let oldestWrite: { id: string, sinceMs: number } | null = null
   let timer: NodeJS.Timeout | undefined
   /** When the timer rings, and when the last question of its was asked. */
   let dueAtMs = Infinity
@@ -71,7 +74,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
 
   async function read (): Promise<void> {
     const startedAtMs = performance.now()
-    const reading = await readEnds(db, last?.cursor ?? null).catch((error: unknown) => {
+    const reading = await readEnds(db, last?.snapshot ?? null).catch((error: unknown) => {
       if (isReadOnly(error)) leavePrimary()
       throw error
     })
@@ -82,6 +85,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
       onGap()
     }
     if (isOther) onOtherServer()
+    oldestWrite = nextOldest(oldestWrite, reading.snapshot, startedAtMs)
     last = reading
     isPrimary = true
     aheadMs = reading.nowMs - startedAtMs
@@ -138,6 +142,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
     poll,
     nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
     ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
+    oldestWriteMs: () => oldestWrite === null ? 0 : performance.now() - oldestWrite.sinceMs,
     start: () => schedule(0),
     async stop () {
       stopped = true
@@ -148,6 +153,19 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
 }
 
 /** The ends of another server, or of another history of the same one, are not those that would have followed the last reading's. */
-function isOtherServer (last: Ends, { server, timeline, cursor }: Ends): boolean {
-  return server !== last.server || timeline !== last.timeline || BigInt(cursor) < BigInt(last.cursor)
+function isOtherServer (last: Ends, { server, timeline, snapshot }: Ends): boolean {
+  return server !== last.server || timeline !== last.timeline || BigInt(boundsOf(snapshot).xmax) < BigInt(boundsOf(last.snapshot).xmax)
+}
+
+/** The lowest id that is open is the same one for as long as that transaction is. */
+function nextOldest (oldest: { id: string, sinceMs: number } | null, snapshot: string, nowMs: number): { id: string, sinceMs: number } | null {
+  const { xmin: id, xmax } = boundsOf(snapshot)
+  if (id === xmax) return null
+  return oldest?.id === id ? oldest : { id, sinceMs: nowMs }
+}
+
+/** Of `xmin:xmax:ids that are open`. */
+function boundsOf (snapshot: string): { xmin: string, xmax: string } {
+  const [xmin, xmax] = snapshot.split(':') as [string, string]
+  return { xmin, xmax }
 }

@@ -34,7 +34,8 @@ t.test('a list of users reads as much as it shows, however many there are', asyn
     const explaining = explainAll()
     t.equal((await findUsers(app.database, prefix, 100, null).finally(explaining.stop))?.users.length, Math.min(shown, 100))
     for (const [how, plans] of [['for this prefix', explaining.plans], ['for any', explaining.generic]] as const) {
-      const [nodes] = [...plans.values()].map((plan) => plan.nodes)
+      // The feed is read meanwhile.
+      const [nodes] = [...plans].filter(([text]) => !text.includes('pg_snapshot')).map(([, plan]) => plan.nodes)
       t.ok(nodes![0]!.pages < 8 + 6 * shown, `"${prefix}", planned ${how}: ${nodes!.map(({ what, pages }) => `${what} (${pages})`).join(', ')}`)
     }
   }

@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { need } from '../helpers/need.js'
@@ -56,6 +57,37 @@ t.test('J5 the replica that ended it knows at once', async (t) => {
   }))
   t.same(new Set(answers), new Set([401]), 'before its own feed could tell')
   release()
+})
+
+t.test('J5 fifty thousand end in one commit while a transaction is open in another database', async (t) => {
+  const { replicas: [a, b], db } = await startReplicas(t, 2)
+  const ada = await signUp(a!.app)
+  const elsewhere = new pg.Client(new URL('/postgres', db.url).href)
+  await elsewhere.connect()
+  t.teardown(() => elsewhere.end())
+  await elsewhere.query('begin')
+  await elsewhere.query('select pg_current_xact_id()')
+  await db.query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
+    select 'crowd', i, now(), now() + interval '1 day', now(), '{pwd}', false, now(), '', '' from generate_series(1, 50000) i`)
+  const people = await sessionsOf(ada, 10)
+  const [spared, ...others] = people as [Person, ...Person[]]
+  for (const person of people) t.equal(await guarded(b!, person), 200)
+
+  await db.query(`update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id(), end_reason = 'logged_out'
+    where ended_at is null and id <> $1`, [spared.claims()['sid']])
+  const served = await Promise.all(others.flatMap((person) => [servedFromNow(a!, person), servedFromNow(b!, person)]))
+  t.ok(Math.max(...served) <= BOUND_MS, `served for ${Math.max(...served)} ms`)
+  for (const replica of [a!, b!]) {
+    t.equal(await guarded(replica, spared), 200, 'the one that did not end')
+    const { sessions } = insideOf(replica.app)
+    const before = sessions.state()
+    for (let i = 0; i < 3; i++) {
+      await sessions.poll()
+      t.equal(await guarded(replica, spared), 200)
+    }
+    t.equal(sessions.state().postgres, before.postgres, 'it is remembered again, though the transaction is still open')
+    t.ok(before.oldestWriteSeconds > 0)
+  }
 })
 
 t.test('J5 Redis comes back with old copies, or empty', async (t) => {
