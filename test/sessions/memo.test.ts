@@ -3,7 +3,7 @@ import type { Standing } from '../../src/core/assurance.js'
 import { chooseTrustMs, Memo, TRUST_MS } from '../../src/sessions/memo.js'
 
 const standing = (userId: string, sessionId: string): Standing =>
-  ({ userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 2 ** 40 })
+  ({ userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, authClaimedTime: null, expiresAt: 2 ** 40 })
 
 const ADA = standing('ada', 'one')
 
