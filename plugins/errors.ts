@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal, refusals, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
+import { reasonOf } from '../src/db/unusable.js'
 
 export interface ErrorBody {
   statusCode: number
@@ -41,7 +42,9 @@ export function asRefusal (error: unknown): Refusal {
 async function errors (app: FastifyInstance): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
     const refusal = asRefusal(error)
-    if (refusal.statusCode >= 500) request.log.error({ err: refusal.cause ?? refusal, code: refusal.code }, 'request failed')
+    // While PostgreSQL is away, or busy, each request fails of the same: a stack says nothing more.
+    const facts = refusal.code === 'UNAVAILABLE' ? { reason: reasonOf(refusal) } : { err: refusal.cause ?? refusal }
+    if (refusal.statusCode >= 500) request.log.error({ ...facts, code: refusal.code }, 'request failed')
     void reply.code(refusal.statusCode).headers(refusal.headers).send(errorBody(refusal.code, refusal.details))
   })
   app.setNotFoundHandler(() => { throw new Refusal('NOT_FOUND') })

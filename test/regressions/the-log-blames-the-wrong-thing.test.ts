@@ -109,6 +109,24 @@ t.test('PostgreSQL away at start: one line for each reason, and one when it is b
   t.equal(lines.filter(({ msg }) => msg === 'PostgreSQL can be used').length, 1)
 })
 
+t.test('MIGRATE=off before the tables are there: /readyz says so, and 200 once they are', async (t) => {
+  const settings = await freshSettings(t)
+  const service = startServer(t, { ...settings, MIGRATE: 'off' })
+  const base = await service.listening()
+  const answer = await until('the true cause', async () => {
+    const found = (await call(base, 'GET', '/readyz')).json()
+    return /tables are not up to date/.test(found.message) ? found : undefined
+  })
+  t.match(answer, { statusCode: 503, postgres: 'up' })
+  t.equal((await call(base, 'POST', '/token', { body: { username: 'ada', password: 'correct horse battery' } })).status, 503)
+  t.match(await command(['migrate', 'up'], settings), { code: 0 })
+  await service.ready()
+  await service.kill('SIGINT')
+  const lines = linesOf(service.said())
+  t.equal(lines.filter(({ reason }) => reason !== undefined && /tables are not up to date/.test(reason)).length, 1)
+  t.same(lines.filter(({ err }) => err !== undefined), [], 'no stack')
+})
+
 /** [what the server says to a start-up, words of the one line] */
 const refusals = [
   [{ error: 'password authentication failed for user "app"', code: '28P01' }, /user or the password/],
