@@ -12,15 +12,15 @@ import { requireId } from '../src/attach/ids.js'
 import { keepInside } from '../src/attach/inside.js'
 import { migrate, migrationSql, requireTables, tablesVersion } from '../src/attach/migrations.js'
 import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
+import { register } from '../src/attach/registrations.js'
+import { listening, passOver } from '../src/attach/start.js'
 import type { Standing } from '../src/core/assurance.js'
-import type { SecurityEventNotice } from '../src/core/notices.js'
 import { Refusal } from '../src/core/refusals.js'
 import { createSeal } from '../src/core/seal.js'
 import { isMisread } from '../src/core/totp.js'
-import { openHostDatabase, type HostDatabase } from '../src/db/host.js'
-import type { Db } from '../src/db/tables.js'
+import { openHostDatabase } from '../src/db/host.js'
+import { readIdentity, type DatabaseIdentity } from '../src/db/identity.js'
 import { reasonOf } from '../src/db/unusable.js'
-import { watched } from '../src/db/watch.js'
 import type { OtpDeps } from '../src/flows/deps.js'
 import { forget } from '../src/flows/forget.js'
 import { createLocks } from '../src/flows/locks.js'
@@ -28,6 +28,7 @@ import { createUnreadable } from '../src/flows/unreadable.js'
 import { resetFactors } from '../src/flows/reset.js'
 import { createJudgedCodes } from '../src/redis/judged-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
+import { claimNamespace } from '../src/redis/namespace-claim.js'
 import { createSessions } from '../src/sessions/sessions.js'
 import { createTally } from '../src/tally.js'
 import jsonOnly from './json-only.js'
@@ -73,24 +74,6 @@ declare module 'fastify' {
   }
 }
 
-/** Schemas that are taken in an app, by database: two kinds of users in one of them would be taken for each other. */
-const taken = new WeakMap<object, Set<string>>()
-
-function takeSchema (database: HostDatabase, schema: string): void {
-  if (typeof database === 'string') return
-  const schemas = taken.get(database) ?? new Set()
-  if (schemas.has(schema)) throw new TypeError(`countersign: "tables.schema" must be another one than "${schema}", which a registration on this database has already`)
-  taken.set(database, schemas.add(schema))
-}
-
-/** The host's database, whose events are told to the host if it asks for that. */
-function listening (app: FastifyInstance, db: Db, onSecurityEvent: CountersignOptions['onSecurityEvent']): Db {
-  if (onSecurityEvent === undefined) return db
-  const report = (error: unknown) => app.log.error({ err: error }, 'onSecurityEvent')
-  const tell = async (event: SecurityEventNotice) => { await onSecurityEvent(event) }
-  return watched(db, (event) => { tell(event).catch(report) }, report)
-}
-
 async function countersign (app: FastifyInstance, given: CountersignOptions): Promise<void> {
   const options = checkOptions(given)
   const { namespace, settings, issuer, prefix, decorators } = options
@@ -98,19 +81,43 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
   }
   if (isMisread(issuer)) app.log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
-  const database = await openHostDatabase(options.database, options.schema, (error) => app.log.warn({ reason: reasonOf(error) }, 'a connection to PostgreSQL was lost'))
-  takeSchema(options.database, options.schema)
+  const { schema } = options
+  const place = register({ app: app.server, namespace, schema, database: options.database, redis: options.redis })
+  const report = (error: Error) => app.log.warn({ reason: reasonOf(error) }, 'a connection to PostgreSQL was lost')
+  const database = await openHostDatabase(options.database, schema, report).catch((error: unknown) => {
+    place.release()
+    throw error
+  })
   const redis = openHostRedis(options.redis, app.log)
-  const db = listening(app, database.db, options.onSecurityEvent)
+  const db = listening(app.log, database.db, options.onSecurityEvent)
   const seal = createSeal(options.sealKeys, namespace)
   /** The service says itself that its database cannot be used yet. */
   const isKnownAway = () => typeof options.database === 'object' && 'feedDb' in options.database && options.database.fault() !== null
   const fatal = (facts: object, line: string) => { app.log.fatal(facts, line) }
   const key = createDeploymentKey({ db, keys: options.sealKeys, namespace, isKnownAway, fatal })
+  let identity: DatabaseIdentity | undefined
+  const identityOf = async () => {
+    identity ??= await readIdentity(db, db.hasAccounts ? undefined : schema)
+    return identity
+  }
+  const claim = claimNamespace({
+    redis: redis.link,
+    namespace,
+    macKeys: seal.derive('registration'),
+    ownerOf: identityOf,
+    log: app.log
+  })
+  let closed: Promise<void> | undefined
+  async function closeStores (): Promise<void> {
+    closed ??= claim.stop().then(() => redis.close()).then(() => database.close()).finally(() => place.release())
+    await closed
+  }
+  // Now, so that an app that does not come to be closes them too. Hooks run from the last one to the first.
+  app.addHook('onClose', closeStores)
   const sessions = createSessions({
     db,
     feedDb: database.feedDb,
-    redis: redis.link,
+    redis: claim.link,
     namespace,
     macKeys: seal.derive('session copy'),
     revocationSeconds: options.revocationSeconds,
@@ -125,7 +132,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     db,
     seal,
     sessions,
-    judgedCodes: createJudgedCodes(redis.link, namespace, seal.derive('judged codes')[0]!),
+    judgedCodes: createJudgedCodes(claim.link, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
     tally,
     unreadable: createUnreadable(tally, (at) => app.log.error(at, at.row === null
@@ -188,6 +195,8 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
 
   async function start (): Promise<void> {
     const isThere = options.knowsSessions === true ? !isKnownAway() : await requireTables(options.database, options.schema, app.log)
+    if (isThere) await identityOf().then(({ database }) => { place.leadsTo(database) }, passOver)
+    await claim.start(isThere)
     await key.start(isThere)
     sessions.start()
   }
@@ -195,7 +204,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   app.addHook('onReady', async () => {
     // A start that fails leaves nothing of ours open: a host may end without closing the app.
     await start().catch(async (error: unknown) => {
-      await database.close()
+      await closeStores()
       throw error
     })
   })
@@ -203,9 +212,6 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     key.stop()
     host.stop()
     await sessions.stop()
-    await redis.close()
-    await database.close()
-    if (typeof options.database !== 'string') taken.get(options.database)?.delete(options.schema)
   })
 }
 

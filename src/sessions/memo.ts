@@ -111,8 +111,9 @@ export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * M
 
 /** A reading brings more along, which need not be kept a hundred thousand times. */
 function justStanding (standing: Standing): Standing {
-  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime = null, expiresAt } = standing
-  return { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt }
+  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt } = standing
+  const kept = { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }
+  return authClaimedTime === undefined ? kept : { ...kept, authClaimedTime }
 }
 
 const keyOf = (userId: string, sessionId: string): string => JSON.stringify([userId, sessionId])

@@ -1,0 +1,19 @@
+import type { FastifyBaseLogger } from 'fastify'
+import type { SecurityEventNotice } from '../core/notices.js'
+import { Refusal } from '../core/refusals.js'
+import type { Db } from '../db/tables.js'
+import { watched } from '../db/watch.js'
+import type { CheckedOptions } from './options.js'
+
+/** The host's database, whose events are told to the host if it asks for that. */
+export function listening (log: FastifyBaseLogger, db: Db, onSecurityEvent: CheckedOptions['onSecurityEvent']): Db {
+  if (onSecurityEvent === undefined) return db
+  const report = (error: unknown) => log.error({ err: error }, 'onSecurityEvent')
+  const tell = async (event: SecurityEventNotice) => { await onSecurityEvent(event) }
+  return watched(db, (event) => { tell(event).catch(report) }, report)
+}
+
+/** A PostgreSQL that is still to come is no reason not to start. */
+export function passOver (error: unknown): void {
+  if (!(error instanceof Refusal)) throw error
+}
