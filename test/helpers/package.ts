@@ -28,9 +28,15 @@ export async function sharedFolder (name: string, fill: (folder: string) => Prom
   return done
 }
 
-/** The package as `npm publish` would send it. @returns the tarball's path */
+/**
+ * The package as `npm publish` would send it. Without tap's NODE_OPTIONS: under its hooks the compiler's command, an ES module, does
+ * not load.
+ *
+ * @returns the tarball's path
+ */
 export async function packed (): Promise<string> {
-  const folder = await sharedFolder('tarball', (into) => run('npm', ['pack', '--silent', '--pack-destination', into]))
+  const env = { ...process.env, NODE_OPTIONS: '' }
+  const folder = await sharedFolder('tarball', (into) => run('npm', ['pack', '--silent', '--pack-destination', into], { env }))
   const [name = ''] = await readdir(folder)
   return join(folder, name)
 }
