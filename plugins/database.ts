@@ -47,6 +47,8 @@ const LOST_MS = 10_000
 
 /** The fault of a database that cannot be reached. */
 export const AWAY = 'PostgreSQL does not answer.'
+/** The reason why replicas are not ready while its address leads to a standby or to a demoted primary. */
+export const READ_ONLY = 'PostgreSQL is read-only: its address must lead to the primary.'
 const BEHIND = 'The tables are not up to date: migrate them (MIGRATE=off).'
 
 /** One line for each reason, and one when it is over. */

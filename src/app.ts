@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import countersign, { type CountersignOptions } from '../plugins/countersign.js'
-import databasePlugin, { AWAY } from '../plugins/database.js'
+import databasePlugin, { AWAY, READ_ONLY } from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
 import metrics from '../plugins/metrics.js'
@@ -185,7 +185,7 @@ async function compose (app: FastifyInstance, config: Config, { namespace = DEFA
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
 
   app.decorate('readiness', () => {
-    const fault = database.fault() ?? keyFault() ?? (app.countersign.isReady() ? null : AWAY)
+    const fault = database.fault() ?? keyFault() ?? (app.countersign.isReady() ? null : sessions.state().isReadOnly ? READ_ONLY : AWAY)
     return { postgres: fault === AWAY ? 'down' as const : 'up' as const, redis: redis.state, fault }
   })
   describeState(app, { hasher, redis: () => redis.state })

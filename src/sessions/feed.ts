@@ -29,6 +29,8 @@ export interface FeedEvents {
  */
 export interface Feed {
   isFresh (): boolean
+  /** True while the server that answers is one without writes. */
+  isReadOnly (): boolean
   /**
    * Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock: never behind it, and ahead
    * of it by as long as that reading took at most. So nothing that is over by Postgres' clock counts here as going on.
@@ -135,6 +137,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
 
   return {
     isFresh: () => isPrimary && performance.now() - askedAtMs <= boundMs,
+    isReadOnly: () => !isPrimary,
     nowMs: () => performance.now() + aheadMs,
     earliestNowMs: () => performance.now() + leastAheadMs,
     server: () => last?.server,

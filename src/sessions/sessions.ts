@@ -194,7 +194,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     /** The same, never ahead of it: for what may be in the future. */
     earliestNowSeconds: (): number => feed.earliestNowMs() / 1000,
     poll: (): Promise<void> => feed.poll(),
-    state: () => ({ feedAgeSeconds: feed.ageMs() / 1000, isFeedFresh: feed.isFresh(), oldestWriteSeconds: feed.oldestWriteMs() / 1000, remembered: memo.size, ...counters }),
+    state: () => ({ feedAgeSeconds: feed.ageMs() / 1000, isFeedFresh: feed.isFresh(), isReadOnly: feed.isReadOnly(), oldestWriteSeconds: feed.oldestWriteMs() / 1000, remembered: memo.size, ...counters }),
 
     start (): void {
       redis.subscribe(channel, () => feed.nudge())
