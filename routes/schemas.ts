@@ -1,8 +1,9 @@
 import { STATUS_CODES } from 'node:http'
 import { Type, type TSchema } from '@sinclair/typebox'
 import { PASSWORD_MAX_LENGTH } from '../src/core/passwords.js'
-import { refusals, type RefusalCode } from '../src/core/refusals.js'
-import { EMAIL, LINE, longest } from '../src/core/texts.js'
+import { newName } from '../src/core/normal-forms.js'
+import { Refusal, refusals, type RefusalCode } from '../src/core/refusals.js'
+import { EMAIL, LINE, longest, LONGEST_TYPED_CODE } from '../src/core/texts.js'
 
 /** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
 export const strict = { additionalProperties: false } as const
@@ -19,6 +20,42 @@ export const Message = Type.Object({ message: Type.String() }, { examples: [{ me
 
 export const Line = (maxLength: number, options: { minLength?: number, description?: string } = {}) =>
   Type.String({ ...options, maxLength, pattern: LINE })
+
+/** A composed character may be typed as four that compose it. */
+const MOST_COMPOSED = 4
+
+/**
+ * A name: brought into normal form (`src/core/normal-forms.ts`) before it is held against its limits, so that nothing but its length is
+ * checked here.
+ *
+ * @param longestName in characters of the normal form
+ */
+export const Name = (longestName: number, options: { minLength?: number, description?: string } = {}) =>
+  Type.String({ ...options, maxLength: MOST_COMPOSED * longestName })
+
+/** A code, however it was typed or copied. */
+export const TypedCode = (description: string, options: { minLength?: number } = {}) =>
+  Type.String({ ...options, maxLength: LONGEST_TYPED_CODE, description })
+
+/**
+ * A new name as it is kept.
+ *
+ * @throws {Refusal} REQUEST_INVALID
+ */
+export function requireName (field: string, text: string, longestName: number): string {
+  const name = newName(text, longestName)
+  if (name !== null) return name
+  throw new Refusal('REQUEST_INVALID', { hint: `${field} must be one line of 1 to ${longestName} characters that can be seen` })
+}
+
+/** The same for names of people, where nothing is a name too. */
+export function requirePersonalNames<Given extends { firstName?: string, lastName?: string }> (given: Given): Given {
+  const kept = (field: 'firstName' | 'lastName') => {
+    const text = given[field]
+    return text === undefined || text === '' ? {} : { [field]: text.trim() === '' ? '' : requireName(field, text, longest[field]) }
+  }
+  return { ...given, ...kept('firstName'), ...kept('lastName') }
+}
 
 /** Any character: it is only ever hashed. Halves of surrogate pairs are none, and would all hash alike. */
 export const Password = (options: { description?: string } = {}) =>

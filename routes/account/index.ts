@@ -7,7 +7,10 @@ import type { SessionListDeps } from '../../src/flows/sessions.js'
 import { askingOf } from '../asking.js'
 import { guarded } from '../guarded.js'
 import { onRepeat } from '../repeats.js'
-import { bearer, DateTime, Email, Line, needsFresh, needsVerified, Password, refused, strict, TokenPair } from '../schemas.js'
+import {
+  bearer, DateTime, Email, Line, Name, needsFresh,
+  needsVerified, Password, refused, requirePersonalNames, strict, TokenPair
+} from '../schemas.js'
 import oauthProfileRoutes, { OauthProfile, oauthProfileExample } from './oauth-profiles.js'
 import securityEventRoutes from './security-events.js'
 import sessionListRoutes from './sessions.js'
@@ -60,12 +63,12 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       body: Type.Object({
         email: Type.Optional(Email),
         phone: Type.Optional(Line(longest.phone)),
-        firstName: Type.Optional(Line(longest.firstName)),
-        lastName: Type.Optional(Line(longest.lastName))
+        firstName: Type.Optional(Name(longest.firstName)),
+        lastName: Type.Optional(Name(longest.lastName))
       }, { ...strict, minProperties: 1, examples: [{ phone: '+44 20 7946 0000', firstName: 'Augusta Ada' }] }),
       response: { 200: Account, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
-    handler: async (request) => await changeProfile(deps, askingOf(request), request.body)
+    handler: async (request) => await changeProfile(deps, askingOf(request), requirePersonalNames(request.body))
   })
 
   app.delete('', {

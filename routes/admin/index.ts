@@ -2,13 +2,14 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
 import { Refusal } from '../../src/core/refusals.js'
+import { soughtName } from '../../src/core/normal-forms.js'
 import { longest } from '../../src/core/texts.js'
 import { listDevices } from '../../src/db/devices.js'
 import { isStaff } from '../../src/db/staff.js'
 import { findUsers, hasUser, readUser } from '../../src/db/users.js'
 import type { StaffDeps } from '../../src/flows/staff.js'
 import { eventPage, PageQuery } from '../account/security-events.js'
-import { bearer, Id, Line, refused } from '../schemas.js'
+import { bearer, Id, Name, refused } from '../schemas.js'
 import { Device } from '../totp/devices.js'
 import changeRoutes from './changes.js'
 import { EventPageWithActor, needsStaff, ShownUser, UserPage, UsersCursor } from './schemas.js'
@@ -45,7 +46,7 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       summary: 'Find users',
       description: 'By how their username begins, or by their whole e-mail address, whatever the case, in the order of their names.',
       querystring: Type.Object({
-        query: Type.Optional(Line(longest.email, {
+        query: Type.Optional(Name(longest.email, {
           description: 'How the username begins, or the e-mail address; nothing in it is a pattern. All users without.'
         })),
         limit: PageQuery.properties.limit,
@@ -54,6 +55,9 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       response: { 200: UserPage, ...refused(needsStaff) }
     },
     handler: async ({ query: { query = '', limit, cursor } }) => {
+      if (query.trim() !== '' && soughtName(query, longest.email) === null) {
+        throw new Refusal('REQUEST_INVALID', { hint: `query is one line of at most ${longest.email} characters.` })
+      }
       const page = await findUsers(db, query, limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
       if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
       return page

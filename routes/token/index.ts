@@ -1,9 +1,12 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
+import { soughtName } from '../../src/core/normal-forms.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { logIn, type LoginDeps } from '../../src/flows/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/flows/refresh.js'
 import { originOf } from '../asking.js'
-import { bearer, Line, needsSession, NullableDateTime, Password, refused, strict, TokenPair } from '../schemas.js'
+import { bearer, Name, needsSession, NullableDateTime, Password, refused, strict, TokenPair, TypedCode } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
@@ -19,9 +22,14 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`. ' +
         'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set up a device.',
       body: Type.Object({
-        username: Line(150, { minLength: 1 }),
+        username: Name(USERNAME_MAX_LENGTH, {
+          minLength: 1,
+          description: 'Found whatever its case and width, and with white space at its ends.'
+        }),
         password: Password(),
-        setupCode: Type.Optional(Line(64, { minLength: 1, description: 'What staff handed you when they reset your second factor. Used once; case, spaces and hyphens do not matter.' }))
+        setupCode: Type.Optional(TypedCode(
+          'What staff handed you when they reset your second factor. Used once; case, spaces and dashes do not matter.', { minLength: 1 }
+        ))
       }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
       response: {
         200: Type.Composite([TokenPair, Type.Object({
@@ -34,6 +42,9 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
     },
     handler: async (request) => {
       const { username, password, setupCode = null } = request.body
+      if (soughtName(username, USERNAME_MAX_LENGTH) === null) {
+        throw new Refusal('REQUEST_INVALID', { hint: `body.username must be one line of 1 to ${USERNAME_MAX_LENGTH} characters` })
+      }
       const session = await logIn(deps, username, password, setupCode, originOf(request))
       return {
         ...app.tokens.issue(session),

@@ -1,10 +1,11 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
+import { longest } from '../../src/core/texts.js'
 import { listDevices } from '../../src/db/devices.js'
 import { removeDevice, renameDevice } from '../../src/flows/devices.js'
 import { onRepeat } from '../repeats.js'
-import { DateTime, Id, Line, needsFresh, needsVerified, NullableDateTime, refused, strict, type Security } from '../schemas.js'
+import { DateTime, Id, Name, needsFresh, needsVerified, NullableDateTime, refused, requireName, strict, type Security } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
 export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'> & {
@@ -41,10 +42,16 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
       ...common,
       summary: 'Call a device something else',
       params: Id,
-      body: Type.Object({ name: Line(64, { minLength: 1, description: 'What you call the device.' }) }, { ...strict, examples: [{ name: 'Old phone' }] }),
+      body: Type.Object(
+        { name: Name(longest.deviceName, { minLength: 1, description: 'What you call the device.' }) },
+        { ...strict, examples: [{ name: 'Old phone' }] }
+      ),
       response: { 200: Device, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
-    handler: async (request) => await renameDevice(deps, askingOf(request), request.params.id, request.body.name)
+    async handler (request) {
+      const name = requireName('body.name', request.body.name, longest.deviceName)
+      return await renameDevice(deps, askingOf(request), request.params.id, name)
+    }
   })
 
   const isRemoved = async (request: FastifyRequest, userId: string) => {

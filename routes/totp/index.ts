@@ -4,13 +4,17 @@ import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify
 import type { Standing } from '../../src/core/assurance.js'
 import type { Asking, SessionFacts } from '../../src/core/session.js'
 import { readStatus } from '../../src/db/enrolments.js'
+import { longest } from '../../src/core/texts.js'
 import type { OtpDeps } from '../../src/flows/deps.js'
 import { enrol, rollBack } from '../../src/flows/enrol.js'
 import { recover, regenerateRecoveryCodes } from '../../src/flows/recover.js'
 import { removeTotp } from '../../src/flows/remove.js'
 import { verifyTotp } from '../../src/flows/verify.js'
 import { onRepeat } from '../repeats.js'
-import { DateTime, Line, Message, needsFresh, needsSession, NullableDateTime, Password, refused, strict, type Security } from '../schemas.js'
+import {
+  DateTime, Message, Name, needsFresh, needsSession, NullableDateTime,
+  Password, refused, requireName, strict, TypedCode, type Security
+} from '../schemas.js'
 import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
@@ -37,7 +41,8 @@ export interface TotpRoutesOptions {
   othersEnded: (standing: Standing) => void
 }
 
-const Code = (description: string, example: string) => Type.Object({ token: Type.String({ maxLength: 64, description }) }, { ...strict, examples: [{ token: example }] })
+const Code = (description: string, example: string) =>
+  Type.Object({ token: TypedCode(description) }, { ...strict, examples: [{ token: example }] })
 const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
 
 /** A host's own answer may be any object; the number of codes left stands in it. */
@@ -120,7 +125,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     const { userId } = standingOf(request)
     const { password } = body
     const { expiresAt, ...enrolment } = await enrol(deps, askingOf(request), {
-      name: body.name ?? 'Authenticator',
+      name: body.name === undefined ? 'Authenticator' : requireName('body.name', body.name, longest.deviceName),
       label: await label(userId),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
@@ -139,7 +144,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     schema: {
       ...create.schema,
       body: Type.Object({
-        name: Type.Optional(Line(64, { minLength: 1, description: 'What you call the device.' })),
+        name: Type.Optional(Name(longest.deviceName, { minLength: 1, description: 'What you call the device.' })),
         ...(checkPassword === undefined ? {} : { password: Type.Optional(Password()) })
       }, { ...strict, examples: [{ name: 'Pixel 9' }] })
     },
@@ -170,7 +175,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       summary: 'Give a code: confirms a pending device, or verifies this session',
       description: 'An accepted code is used up. On an unverified session, and where it confirms a device, it ends that session and answers the tokens of a new one; ' +
         'else it renews the proof.',
-      body: Code('The digits that the app shows; spaces and hyphens do not matter.', '492039'),
+      body: Code('The digits that the app shows, of any script; spaces and dashes do not matter.', '492039'),
       response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
     },
     handler: async (request, reply) => {
@@ -206,7 +211,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       summary: 'Use a recovery code in place of the device',
       description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one. ' +
         'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
-      body: Code('One recovery code; case, spaces and hyphens do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
+      body: Code('One recovery code; case, spaces and dashes do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
       response: {
         200: withCodesLeft(answerSchema),
         ...refused([...needsSession, 'RECOVERY_CODE_INVALID', 'OTP_LOCKED'], { body: true })

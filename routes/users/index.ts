@@ -2,9 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { Refusal } from '../../src/core/refusals.js'
 import { longest } from '../../src/core/texts.js'
+import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'
 import { originOf } from '../asking.js'
-import { DateTime, Email, Line, Password, refused, strict } from '../schemas.js'
+import { DateTime, Email, Line, Name, Password, refused, requirePersonalNames, strict } from '../schemas.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
 
@@ -16,11 +17,15 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
       tags: ['Account'],
       summary: 'Sign up',
       body: Type.Object({
-        username: Type.String({ minLength: 1, maxLength: 150, pattern: '^[\\p{L}\\p{N}@.+_-]+$', description: 'Letters, digits and @ . + - _; found whatever its case.' }),
+        username: Name(USERNAME_MAX_LENGTH, {
+          minLength: 1,
+          description: `1 to ${USERNAME_MAX_LENGTH} letters, digits and @ . + - _ of any script, kept in compatibility form (NFKC). ` +
+            'Found whatever its case.'
+        }),
         email: Email,
         password: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
-        firstName: Type.Optional(Line(longest.firstName)),
-        lastName: Type.Optional(Line(longest.lastName)),
+        firstName: Type.Optional(Name(longest.firstName)),
+        lastName: Type.Optional(Name(longest.lastName)),
         phone: Type.Optional(Line(longest.phone))
       }, { ...strict, examples: [{ username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }] }),
       response: {
@@ -31,7 +36,7 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
     },
     handler: async (request, reply) => {
       if (!isOpen) throw new Refusal('SIGN_UP_CLOSED')
-      const { firstName = '', lastName = '', phone = '', ...person } = request.body
+      const { firstName = '', lastName = '', phone = '', ...person } = requirePersonalNames(request.body)
       return await reply.code(201).send(await signUp(deps, { ...person, firstName, lastName, phone }, originOf(request)))
     }
   })

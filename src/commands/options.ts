@@ -1,3 +1,4 @@
+import { newName } from '../core/normal-forms.js'
 import { EMAIL, LINE, longest } from '../core/texts.js'
 import { CommandError } from './io.js'
 
@@ -8,6 +9,14 @@ const email = new RegExp(EMAIL, 'u')
 export function lineOption (option: string, text: string, field: keyof typeof longest): string {
   if (!line.test(text) || [...text].length > longest[field]) throw new CommandError(`${option} must be one line of at most ${longest[field]} characters.`)
   return text
+}
+
+/** A name of a person in normal form, or none. @throws {CommandError} that names the option */
+export function nameOption (option: string, text: string, field: 'firstName' | 'lastName'): string {
+  if (text.trim() === '') return ''
+  const name = newName(text, longest[field])
+  if (name === null) throw new CommandError(`${option} must be one line of at most ${longest[field]} characters that can be seen.`)
+  return name
 }
 
 /** An e-mail address, or none. @throws {CommandError} */

@@ -6,6 +6,7 @@ import { normalisePassword } from '../core/passwords.js'
 import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../core/totp.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import type { Config } from '../config.js'
+import { accountKey } from '../db/accounts.js'
 import { createUser, findUser, readNowSeconds, setPassword, type FirstDevice } from '../db/command-line.js'
 import { readEvents } from '../db/events.js'
 import type { Db } from '../db/tables.js'
@@ -15,7 +16,7 @@ import { devicePlace } from '../flows/verify.js'
 import { createHasher } from '../hasher.js'
 import { withContext, type Context } from './context.js'
 import { CommandError, printable, shownTime, table, type Io } from './io.js'
-import { countOption, emailOption, lineOption } from './options.js'
+import { countOption, emailOption, lineOption, nameOption } from './options.js'
 import { setupLines } from './staff.js'
 
 const CODE_TRIES = 3
@@ -34,8 +35,8 @@ export async function createUserCommand (io: Io, config: Config, username: strin
   const { staff = false, otp = false } = options
   const profile = {
     email: emailOption(options.email ?? ''),
-    firstName: lineOption('--first-name', options.firstName ?? '', 'firstName'),
-    lastName: lineOption('--last-name', options.lastName ?? '', 'lastName'),
+    firstName: nameOption('--first-name', options.firstName ?? '', 'firstName'),
+    lastName: nameOption('--last-name', options.lastName ?? '', 'lastName'),
     phone: lineOption('--phone', options.phone ?? '', 'phone')
   }
   await withContext(config, async (context) => {
@@ -136,7 +137,7 @@ export async function setPasswordCommand (io: Io, config: Config, username: stri
 
 /** @throws {CommandError} if nobody has this name, whatever its case */
 export async function requireUser ({ db }: Context, username: string): Promise<{ id: string, username: string, isActive: boolean }> {
-  const user = await findUser(db, usernameKey(username))
+  const user = await findUser(db, await accountKey(db, username))
   if (user === undefined) throw new CommandError('Nobody has this username.')
   return user
 }

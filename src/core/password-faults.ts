@@ -1,5 +1,5 @@
 import { PASSWORD_MAX_LENGTH } from './passwords.js'
-import { usernameKey } from './usernames.js'
+import { soughtKeys, usernameKey } from './usernames.js'
 
 let common: Promise<ReadonlySet<string>> | undefined
 
@@ -22,5 +22,5 @@ export async function passwordFault (password: string, username: string, minLeng
   if (length < minLength) return 'too short'
   if (length > PASSWORD_MAX_LENGTH) return 'too long'
   if ((await commonPasswords()).has(password.toLowerCase())) return 'common'
-  return usernameKey(password) === usernameKey(username) ? 'the username' : null
+  return soughtKeys(password).includes(usernameKey(username)) ? 'the username' : null
 }

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto'
+import { typedCode } from './normal-forms.js'
 
 /** Crockford base32 without I, L, O, U: nothing to misread aloud or on paper. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -26,9 +27,9 @@ export function formatRecoveryCode (bytes: Buffer): string {
   return symbols.replace(new RegExp(`.{${GROUP_SYMBOLS}}(?=.)`, 'g'), '$&-')
 }
 
-/** What was printed, from what was typed: case, spaces, hyphens folded, O as 0, I and L as 1. Null if it is no code. */
+/** What was printed, from what was typed (`typedCode`): in upper case, O as 0, I and L as 1. Null if it is no code. */
 export function normaliseRecoveryCode (text: string): string | null {
-  const symbols = text.toUpperCase().replace(/[\s-]/g, '').replaceAll('O', '0').replace(/[IL]/g, '1')
+  const symbols = typedCode(text).toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1')
   return /^[0-9A-HJKMNP-TV-Z]{24}$/.test(symbols) ? symbols : null
 }
 
@@ -44,10 +45,10 @@ export function recoveryDigest (digestKey: Uint8Array, userId: string, code: str
 
 /**
  * A code that was brought over from django-otp: 8 symbols of RFC 4648 base32, 40 bits. So few can be guessed: who
- * tries one spends an attempt first. Case, spaces and hyphens folded; null if it has another shape.
+ * tries one spends an attempt first. Typed as any code (`typedCode`); null if it has another shape.
  */
 export function normaliseWeakCode (text: string): string | null {
-  const symbols = text.toLowerCase().replace(/[\s-]/g, '')
+  const symbols = typedCode(text).toLowerCase()
   return /^[a-z2-7]{8}$/.test(symbols) ? symbols : null
 }
 

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { typedSymbols } from './normal-forms.js'
 
 /** What a device computes codes from. New devices take `standardTotp`: what every authenticator app does. */
 export interface TotpParameters {
@@ -32,13 +33,16 @@ export function totpStep ({ periodSeconds, t0Seconds }: TotpParameters, nowSecon
   return Math.floor((nowSeconds - t0Seconds) / periodSeconds)
 }
 
+const CODE = /^[0-9]{6,8}$/
+
 /**
- * The digits that somebody typed, without the spaces and hyphens that apps show; null if they are not a code at all.
- * ASCII digits only: `Number()` would take "+21639", "121639.7" and full-width digits too.
+ * The digits of a code as it was typed: those of any script, without the spaces and dashes that apps show or copied text brings.
+ * Null if it is no code: `Number()` would take "+21639" and "121639.7" too.
  */
 export function normaliseTotp (text: string): string | null {
-  const digits = text.replace(/[\s-]/g, '')
-  return /^[0-9]{6,8}$/.test(digits) ? digits : null
+  if (CODE.test(text)) return text
+  const digits = typedSymbols(text)
+  return CODE.test(digits) ? digits : null
 }
 
 export interface TotpJudgement extends TotpParameters {

@@ -1,10 +1,14 @@
-/** Letters, digits and @ . + - _ of any script: what is left to print, and nothing to misread. */
-const USERNAME = /^[\p{L}\p{N}@.+_-]{1,150}$/u
+import { newName, trimmedName } from './normal-forms.js'
 
-/** The username as it is kept, in compatibility form; null if that is none. */
+/** In characters of the normal form. */
+export const USERNAME_MAX_LENGTH = 150
+/** Letters, digits and @ . + - _ of any script: what is left to print, and nothing to misread. */
+const USERNAME = /^[\p{L}\p{N}@.+_-]+$/u
+
+/** A new username as it is kept, in compatibility form; null if that is none. Some letters cannot be seen: no new name has them. */
 export function normaliseUsername (username: string): string | null {
-  const normal = username.normalize('NFKC')
-  return USERNAME.test(normal) ? normal : null
+  const name = newName(username, USERNAME_MAX_LENGTH)
+  return name !== null && USERNAME.test(name) ? name : null
 }
 
 /**
@@ -13,4 +17,12 @@ export function normaliseUsername (username: string): string | null {
  */
 export function usernameKey (username: string): string {
   return username.normalize('NFKC').toLowerCase().replaceAll('ς', 'σ').normalize('NFKC')
+}
+
+/**
+ * The keys under which a typed username may be kept, the likelier one last. Names that were brought over by an older version may
+ * have white space at their ends, so that it is part of such a name if there is one.
+ */
+export function soughtKeys (username: string): [asTyped: string, trimmed: string] {
+  return [usernameKey(username), usernameKey(trimmedName(username))]
 }

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
+import { soughtKeys } from '../core/usernames.js'
 import { isUniqueViolation } from './errors.js'
 import { remembered } from './known-networks.js'
 import { endedIds, ending, event, eventColumns, eventValues, now, readAt, sessionFacts } from './sessions.js'
@@ -66,6 +67,13 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
     if (isUniqueViolation(error)) return null
     throw error
   }
+}
+
+/** The key of the account that a typed username means. Names as they are kept today ask for no statement. */
+export async function accountKey (db: Db, username: string): Promise<string> {
+  const [asTyped, trimmed] = soughtKeys(username)
+  if (asTyped === trimmed) return trimmed
+  return await row(db, sql`select id from ${db.table.account} where username_key = ${asTyped}`) === undefined ? trimmed : asTyped
 }
 
 export async function readAccount (db: Db, id: string): Promise<Account | undefined> {

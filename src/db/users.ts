@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import { emailKey } from '../core/texts.js'
+import { trimmedName } from '../core/normal-forms.js'
 import { usernameKey } from '../core/usernames.js'
 import { isStopped } from './lockout.js'
 import { now } from './sessions.js'
@@ -59,7 +60,7 @@ export async function findUsers (db: Db, query: string, limit: number, cursor: s
   const { table } = db
   const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString()
   if (cursor !== null && (after === '' || /\0|\uFFFD/.test(after))) return null
-  const prefix = usernameKey(query.trim())
+  const prefix = usernameKey(trimmedName(query))
   const end = endOf(prefix)
   // Two look-ups, each by its index and no longer than the page. The range, too: a plan for any prefix uses no index for `^@`.
   const byName = sql`

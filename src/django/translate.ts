@@ -1,4 +1,5 @@
 import { createHmac, randomUUID } from 'node:crypto'
+import { trimmedName } from '../core/normal-forms.js'
 import { normaliseWeakCode, weakRecoveryDigest } from '../core/recovery-codes.js'
 import type { Seal } from '../core/seal.js'
 import { usernameKey } from '../core/usernames.js'
@@ -51,7 +52,7 @@ export function translate (source: DjangoUser, settings: TranslationSettings): T
     hasNoPassword: isUnusable(source.password)
   }
 
-  const username = source.username.normalize('NFKC')
+  const username = trimmedName(source.username)
   if (!USERNAME.test(username)) {
     note('user', 'the username must have 1 to 150 characters, none of them a control character')
     return { user: null, notes, ...counts }

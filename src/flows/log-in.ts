@@ -3,8 +3,7 @@ import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest } from '../core/setup-codes.js'
 import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
-import { usernameKey } from '../core/usernames.js'
-import { commitLogin, readUsername } from '../db/accounts.js'
+import { accountKey, commitLogin, readUsername } from '../db/accounts.js'
 import { noteWrongPassword, returnGuess, spendGuess, unspendGuess, type Guess, type SpentGuess } from '../db/password-budget.js'
 import type { Db } from '../db/tables.js'
 import type { Hasher, Turn } from '../hasher.js'
@@ -90,8 +89,8 @@ export async function askPassword (
   return { version: judged.person.version }
 }
 
-async function guessAt ({ digestKey }: LoginDeps, username: string, { network }: ClientOrigin): Promise<Guess> {
-  const key = usernameKey(username)
+async function guessAt ({ db, digestKey }: LoginDeps, username: string, { network }: ClientOrigin): Promise<Guess> {
+  const key = await accountKey(db, username)
   return {
     nameDigest: createHmac('sha256', await digestKey()).update(`username\0${key}`).digest('base64url'),
     usernameKey: key,

