@@ -140,6 +140,12 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
     })
   }
 
+  app.addHook('onRequest', (request, _reply, done) => {
+    // A statement would miss a column, which is no "try again" by itself. The probes, without a limit, are answered.
+    const isRefused = fault === BEHIND && request.routeOptions.config.limit !== 'none'
+    done(isRefused ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: new Error(BEHIND) }) : undefined)
+  })
+
   app.decorate('database', {
     ...createDb(opened.pool.dialect, { notifies, hasAccounts: true, renew: opened.pool.renew }),
     feedDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),

@@ -52,6 +52,6 @@ t.test('M2 through a pooler nothing is migrated, by anyone; over a direct addres
 
 t.test('an address that is missing, wrong or answered by nobody: one line, exit 1, no address in it', async (t) => {
   t.same(await migrate(), { code: 1, said: 'DATABASE_URL must be an address that starts with postgres:// or postgresql://.' })
-  t.same(await migrate('postgres://ada:s3cret@[oops/x'), { code: 1, said: 'DATABASE_URL must be an address that starts with postgres:// or postgresql://.' })
+  t.match(await migrate('postgres://ada:s3cret@[oops/x'), { code: 1, said: /^DATABASE_URL must [^\n@]*$/ })
   t.match(await migrate(`postgres://ada:s3cret@127.0.0.1:${await freePort()}/x`), { code: 1, said: /^PostgreSQL does not answer: [^\n]*ECONNREFUSED[^\n]*$/ })
 })

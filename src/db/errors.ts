@@ -9,7 +9,7 @@ const UNAVAILABLE_STATES = [
   /^25006$/, // read-only: a failover is under way, this is not the primary any more
   /^55P03$/, // lock not available in time
   /^40/, // serialization failure or deadlock that outlived its retries
-  /^42(P01|703)$/, // tables or columns are not there yet: a migration is still to come
+  /^42P01$/, // tables are not there yet: the first migration is still to come
   /^3D000$/ // the database is not there yet
 ]
 
