@@ -1,5 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Origin } from '../core/session.js'
+import { isOfItsValues } from './errors.js'
 import { eventColumns, eventValues, now } from './sessions.js'
 import { row, rows, type Db } from './tables.js'
 import { inTransaction, type Tx } from './transaction.js'
@@ -48,6 +49,8 @@ export interface Written {
   here: Map<number, 'same' | 'changed' | 'deleted'>
   /** Who has the name, whatever its case. */
   collisions: Map<number, string>
+  /** Users with a value that the database refuses; nothing of them was written. */
+  refused: Set<number>
 }
 
 export type WriteBatch = (users: readonly ImportedUser[]) => Promise<Written>
@@ -63,14 +66,42 @@ class TakenBack extends Error {}
  * one transaction that it takes back, so that it finds what the real run would.
  */
 export async function importing<T> (db: Db, isRehearsal: boolean, work: (write: WriteBatch) => Promise<T>): Promise<T> {
-  if (!isRehearsal) return await work((users) => inTransaction(db, (tx) => writeBatch(tx, users)))
+  if (!isRehearsal) return await work((users) => withoutRefused((some) => inTransaction(db, (tx) => writeBatch(tx, some)), users))
   let result: { value: T } | undefined
   await db.kysely.transaction().execute(async (kysely) => {
     const tx: Tx = { ...db, kysely, inTransaction: true }
-    result = { value: await work((users) => writeBatch(tx, users)) }
+    result = { value: await work((users) => withoutRefused((some) => inSavepoint(tx, () => writeBatch(tx, some)), users)) }
     throw new TakenBack()
   }).catch((error: unknown) => { if (!(error instanceof TakenBack)) throw error })
   return result!.value
+}
+
+/** So that one row that the database refuses takes no other one along: a refused batch is written in halves, down to that row. */
+async function withoutRefused (write: WriteBatch, users: readonly ImportedUser[]): Promise<Written> {
+  try {
+    return await write(users)
+  } catch (error) {
+    if (!isOfItsValues(error)) throw error
+    if (users.length === 1) return { brought: new Set(), here: new Map(), collisions: new Map(), refused: new Set([users[0]!.djangoId]) }
+  }
+  const half = Math.ceil(users.length / 2)
+  const [one, other] = [await withoutRefused(write, users.slice(0, half)), await withoutRefused(write, users.slice(half))]
+  return {
+    brought: new Set([...one.brought, ...other.brought]),
+    here: new Map([...one.here, ...other.here]),
+    collisions: new Map([...one.collisions, ...other.collisions]),
+    refused: new Set([...one.refused, ...other.refused])
+  }
+}
+
+async function inSavepoint<T> (tx: Tx, work: () => Promise<T>): Promise<T> {
+  await sql`savepoint batch`.execute(tx.kysely)
+  try {
+    return await work()
+  } catch (error) {
+    await sql`rollback to savepoint batch`.execute(tx.kysely)
+    throw error
+  }
 }
 
 /** Whoever is here stays as they are here. Two importers at once take turns. */
@@ -85,7 +116,7 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
   const here = new Map(known.map(({ djangoId, fingerprint, isThere }) =>
     [djangoId, !isThere ? 'deleted' as const : fingerprint === byId.get(djangoId)?.fingerprint ? 'same' as const : 'changed' as const]))
   const fresh = users.filter(({ djangoId }) => !here.has(djangoId))
-  if (fresh.length === 0) return { brought: new Set(), here, collisions: new Map() }
+  if (fresh.length === 0) return { brought: new Set(), here, collisions: new Map(), refused: new Set() }
 
   const made = new Set((await rows<{ id: string }>(tx, sql`
     insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name,
@@ -106,7 +137,12 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
     standing as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person)
     insert into ${table.otp_event} ${eventColumns}
     select ${eventValues(tx, { userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line' })} from person, now`)
-  return { brought: new Set(brought.map(({ djangoId }) => djangoId)), here, collisions: await namesakes(tx, fresh.filter(({ id }) => !made.has(id))) }
+  return {
+    brought: new Set(brought.map(({ djangoId }) => djangoId)),
+    here,
+    collisions: await namesakes(tx, fresh.filter(({ id }) => !made.has(id))),
+    refused: new Set()
+  }
 }
 
 async function writeFactors (tx: Tx, users: readonly ImportedUser[]): Promise<void> {

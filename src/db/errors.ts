@@ -78,6 +78,11 @@ export function asUnreachable (error: unknown): Refusal {
   return error instanceof Refusal ? error : new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error })
 }
 
+/** A statement was refused for one of the values in it: data exceptions and violated constraints. */
+export function isOfItsValues (error: unknown): boolean {
+  return /^2[23]/.test(sqlState(error) ?? '')
+}
+
 /** Two rows wanted one unique key. */
 export function isUniqueViolation (error: unknown): boolean {
   return sqlState(error) === '23505'

@@ -49,7 +49,7 @@ export async function importDjango (options: ImportOptions): Promise<ImportRepor
 async function importPage (options: ImportOptions, write: WriteBatch, report: ImportReport, users: readonly DjangoUser[]): Promise<void> {
   const { onNote } = options
   const translated = users.map((source) => ({ source, ...translate(source, options) }))
-  const { brought, here, collisions } = await write(translated.flatMap(({ user }) => user ?? []))
+  const { brought, here, collisions, refused } = await write(translated.flatMap(({ user }) => user ?? []))
   for (const { source, ...translation } of translated) {
     const about = (reason: string): Note => ({ kind: 'user', djangoId: source.id, username: source.username, reason })
     report.users.found++
@@ -66,7 +66,8 @@ async function importPage (options: ImportOptions, write: WriteBatch, report: Im
     } else {
       report.users.leftOut++
       const namesake = collisions.get(source.id)
-      if (namesake === undefined) translation.notes.forEach(onNote)
+      if (refused.has(source.id)) onNote(about('has a value that the database refuses, such as a date that is none'))
+      else if (namesake === undefined) translation.notes.forEach(onNote)
       else onNote(about(`"${namesake}" has this username already, whatever its case`))
     }
   }

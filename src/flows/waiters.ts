@@ -1,5 +1,6 @@
 import { siteOf } from '../core/network.js'
 import type { ClientOrigin } from '../core/session.js'
+import { trimmedName } from '../core/normal-forms.js'
 import { usernameKey } from '../core/usernames.js'
 import { areKnown, type AskedNetwork } from '../db/known-networks.js'
 import type { Db } from '../db/tables.js'
@@ -18,7 +19,7 @@ export type WaiterOf = (username: string, origin: ClientOrigin) => Waiter
 export function createWaiters (db: Db, { byAccount }: { byAccount: boolean }): WaiterOf {
   const isKnown = inBatches((asked) => areKnown(db, asked))
   return (username, { network }) => {
-    const key = usernameKey(username)
+    const key = usernameKey(trimmedName(username))
     return { site: byAccount ? key : siteOf(network), network, isKnown: () => isKnown({ usernameKey: key, network }) }
   }
 }

@@ -12,3 +12,9 @@ export function tally (answers: readonly LightMyRequestResponse[]): Record<strin
   for (const answer of answers) counts[outcome(answer)] = (counts[outcome(answer)] ?? 0) + 1
   return counts
 }
+
+/** Asks again while the answer is 503: of requests that wait for one lock, some are told to come back on a machine that is busy. */
+export async function insist (ask: () => Promise<LightMyRequestResponse>): Promise<LightMyRequestResponse> {
+  const answer = await ask()
+  return answer.statusCode === 503 ? await insist(ask) : answer
+}
