@@ -5,7 +5,7 @@ import { isEndedId, isForgotten } from './ended-sessions.js'
 import { endedIds, ending, event, now, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './sessions.js'
 import { changedInPlace } from './succession.js'
 import { row, type Db } from './tables.js'
-import { inTransaction, lockUser } from './transaction.js'
+import { inTransaction, lockUser, type Tx } from './transaction.js'
 
 /** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to be ended in time. */
 export const MOST_REGISTERED = 1_000
@@ -30,6 +30,15 @@ export interface Adopted extends SessionReading {
 const claimed = (authTime: number | null) => sql`to_timestamp(${Math.ceil(authTime ?? 0)}::float8)`
 
 /**
+ * Waits for a cleanup that is deleting the row: only the statements after it see the digest that takes the row's place.
+ * An insert that waited for the deletion would put the session back.
+ */
+async function lockSession (tx: Tx, userId: string, sessionId: string): Promise<void> {
+  await row(tx, sql`
+    select s.id from ${tx.table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} for no key update of s`)
+}
+
+/**
  * A host's session that nobody has seen here yet, or whose time is over: from now on there is a row for its end to be
  * written into. It has proven what the host says, and owes a code if the user has a device. Behind the user's lock,
  * since a device that is being confirmed at this moment ends every session that has a row. One that begins again is
@@ -41,6 +50,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
   const { authTime, sessionSeconds, origin } = adoption
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
+    await lockSession(tx, userId, sessionId)
     const { table } = tx
     const found = await row<SessionFacts & ReadAt & { endedIds: string[] }>(tx, sql`
       with ${now},
@@ -125,6 +135,7 @@ export type Moved = { outcome: 'moved', session: SessionReading, wasSeen: boolea
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
+    await lockSession(tx, userId, toId)
     const { table } = tx
     const found = await row<SessionFacts & ReadAt & { isTaken: boolean, wasSeen: boolean }>(tx, sql`
       with ${now},

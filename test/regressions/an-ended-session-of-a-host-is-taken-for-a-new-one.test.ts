@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { sweep } from '../../src/db/sweep.js'
@@ -6,6 +7,7 @@ import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
+import { until } from '../helpers/wait.js'
 
 /*
  * The row of an ended session was deleted after a week. Presented again, the session was seen for the first time: it was
@@ -87,9 +89,12 @@ t.test('J5 however a session ended, it is refused at every entry after its row w
   }
   await clock.advance(8 * DAY)
   await sweepAll()
+  // One that remembers nothing: a process that saw a session end refuses it for some minutes anyway.
+  const third = await anotherHost(fromHeaders)
+  await insideOf(third).sessions.poll()
   for (const [way, user, id] of ended) {
     t.same(await db.query('select from otp_session where user_id = $1 and id = $2', [user, id]), [], `${way}: the row of ${id} is deleted`)
-    for (const host of [app, replica]) {
+    for (const host of [third, app]) {
       for (const proof of [at, await nowSeconds(), null]) {
         const asker = { user, session: id, at: proof }
         for (const [method, path, body] of [['GET', '/session'], ['GET', '/session?maxAge=60'], ['POST', '/totp/create', {}], ['POST', '/totp/login', { token: '123456' }]] as const) {
@@ -108,12 +113,34 @@ t.test('J5 fifty requests at once at two replicas while the row is being deleted
   await askHost(app, asker, 'GET', '/session')
   await app.countersign.reset('fifty', { actorId: 'support', reason: 'lost' })
   await clock.advance(8 * DAY)
+  const fresh = [await anotherHost(fromHeaders), await anotherHost(fromHeaders)]
   const [answers] = await Promise.all([
-    Promise.all(Array.from({ length: 50 }, (_, i) => askHost(i % 2 === 0 ? app : replica, asker, 'GET', '/session'))),
+    Promise.all(Array.from({ length: 50 }, (_, i) => askHost(fresh[i % 2]!, asker, 'GET', '/session'))),
     sweepAll()
   ])
   t.same(tally(answers), { '401 SESSION_ENDED': 50 })
   t.same(await db.query("select id from otp_session where user_id = 'fifty'"), [])
+})
+
+t.test('J5 a request that waits for the deletion of the row is refused by what takes its place', async (t) => {
+  const at = await nowSeconds()
+  const asker = { user: 'waiting', session: 'a', at }
+  await askHost(app, asker, 'GET', '/session')
+  await app.countersign.reset('waiting', { actorId: 'support', reason: 'lost' })
+  await clock.advance(8 * DAY)
+  const third = await anotherHost(fromHeaders)
+  const cleaner = new pg.Client({ connectionString: db.url! })
+  t.teardown(() => cleaner.end())
+  await cleaner.connect()
+  // As the cleanup does it, in one transaction.
+  await cleaner.query('begin')
+  await cleaner.query(`with removed as (delete from otp_session where user_id = 'waiting' returning user_id, id, ended_at)
+    insert into otp_ended_session select user_id, sha256(convert_to(user_id || ':' || id, 'UTF8')), ended_at from removed`)
+  const asking = askHost(third, asker, 'GET', '/session')
+  await until('the request to wait', async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0)
+  await cleaner.query('commit')
+  t.equal(outcome(await asking), '401 SESSION_ENDED')
+  t.same(await db.query("select from otp_session where user_id = 'waiting'"), [])
 })
 
 t.test('J5 a host cannot move to it either', async (t) => {
