@@ -19,7 +19,7 @@ const ENVIRONMENT = [
   "MemberExpression[object.name='process'][property.name='env']",
   "VariableDeclarator[init.name='process'] > ObjectPattern > Property[key.name='env']",
   "ImportDeclaration[source.value=/^(node:)?process$/] > ImportSpecifier[imported.name='env']"
-].map((selector) => ({ selector, message: 'The environment is read once, by what is started (src/server.ts, src/migrate.ts, src/cli.ts, src/bin.ts): take the setting from Config.' }))
+].map((selector) => ({ selector, message: 'The environment is read once, by what is started (src/server.ts, src/migrate.ts, src/commands/program.ts, src/bin.ts): take the setting from Config.' }))
 
 const CLOCK_AND_CHANCE = [
   "MemberExpression[object.name='Date'][property.name='now']",
@@ -53,7 +53,7 @@ export default [
   layer(['src/redis/**/*.ts'], [FRAMEWORK, KYSELY, POSTGRES, OUTER, APP, SERVER]),
   layer(['src/sessions/**/*.ts'], [FRAMEWORK, KYSELY, POSTGRES, REDIS, OUTER, APP, SERVER]),
   layer(['src/flows/**/*.ts'], [FRAMEWORK, KYSELY, POSTGRES, REDIS, HTTP, APP, SERVER]),
-  layer(['src/server.ts', 'src/migrate.ts', 'src/cli.ts', 'src/bin.ts'], [KYSELY, POSTGRES, REDIS, SERVER], []),
+  layer(['src/server.ts', 'src/migrate.ts', 'src/commands/program.ts', 'src/bin.ts'], [KYSELY, POSTGRES, REDIS, SERVER], []),
   layer(['routes/**/*.ts', 'plugins/**/*.ts'], [KYSELY, POSTGRES, REDIS, APP, SERVER]),
   layer(['migrations/**/*.ts'], [FRAMEWORK, POSTGRES, REDIS, OURS]),
   layer(['test/**/*.ts'], [SERVER], [])

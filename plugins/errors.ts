@@ -2,7 +2,7 @@ import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal, refusals, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
-import { reasonOf } from '../src/db/unusable.js'
+import { reasonOf } from '../src/postgres/unusable.js'
 
 export interface ErrorBody {
   statusCode: number

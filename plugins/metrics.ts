@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { counters, type CounterName, type Tally } from '../src/tally.js'
+import { counters, type CounterName, type Tally } from '../src/core/counters.js'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 
 declare module 'fastify' {

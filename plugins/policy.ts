@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
-import { coverSessions, noteCovered, putPolicy, type Place, type Policy } from '../src/db/policy.js'
+import { coverSessions, noteCovered, putPolicy, type Place, type Policy } from '../src/sessions/policy.js'
 
 /** Between two tries while Postgres does not answer; a fifth more or less, so that replicas do not come in step. */
 const RETRY_MS = 1_000

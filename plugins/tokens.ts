@@ -2,13 +2,13 @@ import { createPrivateKey, createPublicKey, type JsonWebKey } from 'node:crypto'
 import fastifyJwt from '@fastify/jwt'
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
-import { AgingMap } from '../src/aging-map.js'
+import { AgingMap } from '../src/core/aging-map.js'
 import {
   claimsOf, isClaims, isIssued, isTimely, tokenTypes, type AccessClaims, type Claims, type RefreshClaims, type TokenKind, type TokenSettings
 } from '../src/core/claims.js'
 import { Refusal } from '../src/core/refusals.js'
 import type { SessionFacts } from '../src/core/session.js'
-import type { Key } from '../src/key-ring.js'
+import type { Key } from '../src/core/key-ring.js'
 
 export interface TokensOptions {
   algorithm: 'HS256' | 'EdDSA'

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { insideOf } from '../src/attach/inside.js'
 import { Refusal } from '../src/core/refusals.js'
-import type { Key } from '../src/key-ring.js'
-import { deliver } from '../src/webhook/courier.js'
-import { createSender } from '../src/webhook/sender.js'
+import type { Key } from '../src/core/key-ring.js'
+import { deliver } from '../src/events/webhook/delivery-worker.js'
+import { createSender } from '../src/events/webhook/sender.js'
 
 export interface WebhookOptions {
   url: string

@@ -1,7 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Refusal, SessionEnded, type RefusalCode } from '../src/core/refusals.js'
-import { reasonReplaced } from '../src/db/succession.js'
-import type { Db } from '../src/db/tables.js'
+import { reasonReplaced } from '../src/sessions/replacement.js'
+import type { Db } from '../src/tables/db.js'
 
 /** Why a session ended that the operation replaced, and how the same request is refused then. */
 type Answers = Readonly<Record<string, RefusalCode>>

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { createRequire } from 'node:module'
-import { guardOutput } from './output.js'
+import { guardOutput } from './commands/output.js'
 
 /*
  * The command of the package. What only the service stands on is not installed with it, since most hosts attach: so
@@ -24,7 +24,7 @@ if (missing.length > 0) {
   const { tablesCommand } = await import('./commands/tables.js')
   process.exitCode = await tablesCommand(args, process.env)
 } else {
-  const { run } = await import('./cli.js')
+  const { run } = await import('./commands/program.js')
   await run()
 }
 

@@ -2,10 +2,10 @@ import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
 import errors, { errorBody } from '../plugins/errors.js'
-import type { Config } from './config.js'
+import type { Config } from './config/config.js'
 import { Refusal, type RefusalCode } from './core/refusals.js'
 import { describeError } from './log.js'
-import { trustProxies } from './trusted-proxies.js'
+import { trustProxies } from './config/trusted-proxies.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

@@ -1,11 +1,11 @@
 import { serviceMigrations } from '../migrations/index.js'
 import { requireDirect } from './commands/direct.js'
 import { Refusal } from './core/refusals.js'
-import { addDotenv, ConfigError, readVariable } from './environment.js'
-import { serversFault } from './db/connect.js'
-import { migrateUp, readMigrations, upToDate } from './db/migrate.js'
-import { openPostgres } from './db/postgres.js'
-import { UnusableDatabaseError } from './db/unusable.js'
+import { addDotenv, ConfigError, readVariable } from './config/environment.js'
+import { serversFault } from './postgres/connect.js'
+import { migrateUp, readMigrations, upToDate } from './postgres/migrator.js'
+import { openPostgres } from './postgres/server-pool.js'
+import { UnusableDatabaseError } from './postgres/unusable.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with

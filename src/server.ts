@@ -1,8 +1,8 @@
 import { serve } from './commands/serve.js'
-import { ConfigError, readProcess } from './config.js'
-import { UnusableDatabaseError } from './db/unusable.js'
-import { DataDirInUseError } from './embedded/lock.js'
-import { guardOutput } from './output.js'
+import { ConfigError, readProcess } from './config/config.js'
+import { UnusableDatabaseError } from './postgres/unusable.js'
+import { DataDirInUseError } from './postgres/embedded/lock.js'
+import { guardOutput } from './commands/output.js'
 
 const PLAIN = [ConfigError, DataDirInUseError, UnusableDatabaseError]
 

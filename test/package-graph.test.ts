@@ -47,7 +47,7 @@ t.test('what is imported later, for tests or by the service, is an optional peer
 })
 
 t.test('no optional peer is asked for in vain, and each has the version that the repository tests with', async (t) => {
-  const service = await importGraph('build/src/cli.js')
+  const service = await importGraph('build/src/commands/program.js')
   const commands = (await readdir('build/src/commands')).filter((name) => name.endsWith('.js')).map((name) => join('build/src/commands', name))
   const all = await Promise.all([service, ...commands.map((command) => importGraph(command))])
   const used = new Set(all.flatMap(({ packages, later }) => [...packages, ...later]))

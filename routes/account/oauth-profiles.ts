@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
-import { listOauthProfiles } from '../../src/db/oauth-profiles.js'
-import { addOauthProfile, removeOauthProfile, type OauthProfileDeps } from '../../src/flows/oauth-profiles.js'
+import { listOauthProfiles } from '../../src/accounts/oauth-profile-statements.js'
+import { addOauthProfile, removeOauthProfile, type OauthProfileDeps } from '../../src/accounts/oauth-profiles.js'
 import { askingOf } from '../asking.js'
 import { bearer, DateTime, Id, Line, needsFresh, needsVerified, refused, strict } from '../schemas.js'
 

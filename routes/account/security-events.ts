@@ -1,10 +1,10 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { shownAgent } from '../../src/core/agents.js'
-import { eventKinds, type EventKind } from '../../src/core/events.js'
+import { eventKinds, type EventKind } from '../../src/events/kinds.js'
 import { Refusal } from '../../src/core/refusals.js'
-import { readEvents } from '../../src/db/events.js'
-import type { Db } from '../../src/db/tables.js'
+import { readEvents } from '../../src/events/log.js'
+import type { Db } from '../../src/tables/db.js'
 import { bearer, DateTime, needsVerified, refused, strict } from '../schemas.js'
 
 const DEFAULT_LIMIT = 50

@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import type { Actor } from '../../src/db/staff.js'
+import type { Actor } from '../../src/staff/statements.js'
 import { originOf } from '../asking.js'
 
 /** The member of staff who asks, for the flows. Only behind a guard. */

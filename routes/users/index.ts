@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import { Refusal } from '../../src/core/refusals.js'
 import { longest } from '../../src/core/texts.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
-import { signUp, type SignUpDeps } from '../../src/flows/sign-up.js'
+import { signUp, type SignUpDeps } from '../../src/accounts/sign-up.js'
 import { originOf } from '../asking.js'
 import { DateTime, Email, Line, Name, Password, refused, requirePersonalNames, strict } from '../schemas.js'
 

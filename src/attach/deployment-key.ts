@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { Refusal } from '../core/refusals.js'
 import type { Key } from '../core/seal.js'
-import { createDigestKey, SealedElsewhereError } from '../db/digest-key.js'
-import type { Db } from '../db/tables.js'
+import { createDigestKey, SealedElsewhereError } from '../factors/recovery/digest-key.js'
+import type { Db } from '../tables/db.js'
 
 /** Between two tries while PostgreSQL does not answer. */
 const RETRY_MS = 250

@@ -2,7 +2,7 @@ import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { authTimeOf, shortfall, type Demand, type Standing } from '../core/assurance.js'
 import { Refusal, SessionEnded } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
-import type { Sessions } from '../sessions/sessions.js'
+import type { Sessions } from '../sessions/liveness.js'
 import { requireId } from './ids.js'
 import type { CheckedOptions, Identity } from './options.js'
 

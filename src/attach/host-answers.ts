@@ -1,8 +1,8 @@
 import type { FastifyRequest } from 'fastify'
 import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
-import { consumeHostGuess, giveHostGuessBack, noteHostRefusal } from '../db/host-password-budget.js'
-import type { Db } from '../db/tables.js'
+import { consumeHostGuess, giveHostGuessBack, noteHostRefusal } from './password-budget.js'
+import type { Db } from '../tables/db.js'
 import type { CheckedOptions } from './options.js'
 
 /** Characters of a label as the URI has it: more do not fit into a QR code. */

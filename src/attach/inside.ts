@@ -1,10 +1,10 @@
 import type { FastifyInstance } from 'fastify'
 import type { Seal } from '../core/seal.js'
-import type { Db } from '../db/tables.js'
-import type { Locks } from '../flows/locks.js'
-import type { JudgedCodes } from '../redis/judged-codes.js'
-import type { Sessions } from '../sessions/sessions.js'
-import type { Tally } from '../tally.js'
+import type { Db } from '../tables/db.js'
+import type { Locks } from '../factors/local-locks.js'
+import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
+import type { Sessions } from '../sessions/liveness.js'
+import type { Tally } from '../core/counters.js'
 
 /** What the plugin works with. The service is built of it; a host has no business with it, and is not shown it. */
 export interface Inside {

@@ -1,5 +1,5 @@
-import { parsePostgresAddress, PostgresAddressError } from '../db/address.js'
-import type { HostDatabase } from '../db/host.js'
+import { parsePostgresAddress, PostgresAddressError } from '../postgres/address.js'
+import type { HostDatabase } from '../tables/host-database.js'
 import type { HostRedis } from '../redis/host.js'
 
 /** One registration of the plugin in this process. */

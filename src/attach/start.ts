@@ -1,8 +1,8 @@
 import type { FastifyBaseLogger } from 'fastify'
-import type { SecurityEventNotice } from '../core/notices.js'
+import type { SecurityEventNotice } from '../events/notice.js'
 import { Refusal } from '../core/refusals.js'
-import type { Db } from '../db/tables.js'
-import { watched } from '../db/watch.js'
+import type { Db } from '../tables/db.js'
+import { watched } from '../events/listener.js'
 import type { CheckedOptions } from './options.js'
 
 /** The host's database, whose events are told to the host if it asks for that. */

@@ -1,6 +1,6 @@
-import { readProcess } from '../config.js'
+import { readProcess } from '../config/config.js'
 import { isMisread } from '../core/totp.js'
-import { storeOf, trialNotice } from '../store.js'
+import { storeOf, trialNotice } from '../config/store.js'
 import { printable, type Io } from './io.js'
 
 /** Reads the configuration as the server does. Warnings are no failure. */

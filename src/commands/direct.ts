@@ -1,5 +1,5 @@
-import { ConfigError } from '../config.js'
-import { inspect } from '../db/postgres.js'
+import { ConfigError } from '../config/config.js'
+import { inspect } from '../postgres/server-pool.js'
 
 /**
  * Before migrations: through a pooler, several processes would run them at once.

@@ -1,7 +1,7 @@
-import type { Config } from '../config.js'
-import { countStale, replaceSealed, sealedPlaces, stalePage } from '../db/reseal.js'
-import { newKey } from '../embedded/keys.js'
-import { formatKey, type KeyKind } from '../key-ring.js'
+import type { Config } from '../config/config.js'
+import { countStale, replaceSealed, sealedPlaces, stalePage } from '../staff/reseal.js'
+import { newKey } from '../config/deployment-keys.js'
+import { formatKey, type KeyKind } from '../core/key-ring.js'
 import { withContext, type Context } from './context.js'
 import { CommandError, type Io } from './io.js'
 

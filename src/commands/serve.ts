@@ -2,8 +2,8 @@ import { setFlagsFromString } from 'node:v8'
 import closeWithGrace from 'close-with-grace'
 import type { FastifyInstance } from 'fastify'
 import { buildApp, buildOps } from '../app.js'
-import { servesOps, type Config, type Note } from '../config.js'
-import { storeOf, trialNotice } from '../store.js'
+import { servesOps, type Config, type Note } from '../config/config.js'
+import { storeOf, trialNotice } from '../config/store.js'
 import { listen } from './listen.js'
 
 /** Longer than any request may take: those under way are answered. */

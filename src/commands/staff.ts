@@ -1,5 +1,5 @@
-import type { StaffDeps } from '../flows/staff.js'
-import { createTally } from '../tally.js'
+import type { StaffDeps } from '../staff/changes.js'
+import { createTally } from '../core/counters.js'
 import type { Context } from './context.js'
 
 /** What the flows of staff work with. Replicas learn of ends from the rows, within a second: there is nobody to tell here. */

@@ -1,8 +1,8 @@
 import { parseArgs } from 'node:util'
-import { readVariable } from '../environment.js'
-import { serversFault } from '../db/connect.js'
-import { migrate, migrationSql, tablesVersion } from '../attach/migrations.js'
-import { upToDate } from '../db/migrate.js'
+import { readVariable } from '../config/environment.js'
+import { serversFault } from '../postgres/connect.js'
+import { migrate, migrationSql, tablesVersion } from '../attach/tables.js'
+import { upToDate } from '../postgres/migrator.js'
 import { asciiJson } from './io.js'
 import { tableCommands } from './table-commands.js'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { row } from '../../src/db/tables.js'
+import { row } from '../../src/tables/db.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
 import { around, asking, interleave, portionsFor, supply, type Contestant, type Process } from './contest.js'
 import { closedLoop, get, post } from './generator.js'

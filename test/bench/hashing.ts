@@ -1,7 +1,7 @@
 /** argon2id alone, on all cores: what no log-in can be faster than. Started by `fork`: a message says how many hashes to check, the answer is how many seconds that took. */
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
-import { createHasher } from '../../src/hasher.js'
+import { createHasher } from '../../src/accounts/hasher.js'
 
 const hasher = await createHasher()
 const password = randomBytes(16).toString('hex')

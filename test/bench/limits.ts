@@ -11,8 +11,8 @@ import { sql } from 'kysely'
 import countersign from '../../plugins/countersign.js'
 import { refused, TokenPair } from '../../routes/schemas.js'
 import { SessionAnswer } from '../../routes/session/index.js'
-import { openPostgres } from '../../src/db/postgres.js'
-import { createDb, row } from '../../src/db/tables.js'
+import { openPostgres } from '../../src/postgres/server-pool.js'
+import { createDb, row } from '../../src/tables/db.js'
 
 const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '', REDIS_URL: redisUrl = '' } = process.env
 /** As the service's own by default. */

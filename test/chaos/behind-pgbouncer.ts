@@ -18,23 +18,23 @@ const MOVES_IN = "loads another system's database, whose dump leaves its setting
 const HOST = 'a host migrates as it starts, over a direct address'
 /** What says nothing through a pooler, and why. */
 const needsDirect: Record<string, string> = {
-  'test/db/migrate.test.ts': MIGRATES,
+  'test/postgres/migrator.test.ts': MIGRATES,
   'test/promises/replicas-that-start-together-migrate-once.test.ts': MIGRATES,
   'test/chaos/invariants.test.ts': MIGRATES,
   'test/commands/cli.test.ts': MIGRATES,
   'test/commands/import-django.test.ts': MOVES_IN,
-  'test/flows/weak-codes.test.ts': MOVES_IN,
-  'test/django/devices.test.ts': MOVES_IN,
-  'test/django/import-many.test.ts': MOVES_IN,
-  'test/django/import.test.ts': MOVES_IN,
-  'test/django/people.test.ts': MOVES_IN,
+  'test/factors/recovery/weak-codes.test.ts': MOVES_IN,
+  'test/imports/django/devices.test.ts': MOVES_IN,
+  'test/imports/django/import-many.test.ts': MOVES_IN,
+  'test/imports/django/import.test.ts': MOVES_IN,
+  'test/imports/django/people.test.ts': MOVES_IN,
   'test/regressions/a-late-migration-that-fails-holds-the-process.test.ts': MIGRATES,
   'test/regressions/a-host-on-a-unix-socket-answers-500.test.ts': HOST,
   'test/regressions/a-request-without-a-body-is-forged-from-another-origin.test.ts': HOST,
   'test/regressions/a-session-is-seen-while-its-host-moves-to-it.test.ts': HOST,
   'test/regressions/what-a-host-answers-is-taken-as-it-is.test.ts': HOST,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
-  'test/db/postgres.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
+  'test/postgres/server-pool.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
   'test/regressions/a-session-that-moves-outlives-the-end-of-all.test.ts': "holds a lock of a connection's, which a pooler hands to somebody else",
   'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
 }

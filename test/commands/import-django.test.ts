@@ -1,7 +1,7 @@
 import t from 'tap'
 import { importDjangoCommand } from '../../src/commands/import-django.js'
 import { otpStatusCommand } from '../../src/commands/otp.js'
-import { readConfig } from '../../src/config.js'
+import { readConfig } from '../../src/config/config.js'
 import { freshApp } from '../helpers/app.js'
 import { command, worked } from '../helpers/command.js'
 import { bringOver, djangoDump, people } from '../helpers/django.js'

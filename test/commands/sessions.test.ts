@@ -1,6 +1,6 @@
 import t from 'tap'
 import { endSessionsCommand, listSessionsCommand } from '../../src/commands/sessions.js'
-import { readConfig } from '../../src/config.js'
+import { readConfig } from '../../src/config/config.js'
 import { freshApp } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { command, worked } from '../helpers/command.js'

@@ -85,7 +85,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
 
 async function start (t: Owner, settings: Settings, overrides: Overrides): Promise<App> {
   const { buildApp } = await import('../../src/app.js')
-  const { readConfig } = await import('../../src/config.js')
+  const { readConfig } = await import('../../src/config/config.js')
   const app = await buildApp(readConfig(settings), overrides)
   app.addHook('preClose', async () => unfollow.get(app)?.())
   t.teardown(() => app.close())

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
-import { createGate } from '../../src/gate.js'
-import type { Hasher } from '../../src/hasher.js'
+import { createGate } from '../../src/accounts/concurrency-limiter.js'
+import type { Hasher } from '../../src/accounts/hasher.js'
 
 const digest = (password: string) => `cheap:${createHash('sha256').update(password).digest('hex')}`
 

@@ -1,6 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { TSchema } from '@sinclair/typebox'
-import { settings } from '../../src/config.js'
+import { settings } from '../../src/config/config.js'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
 
 /** What the README's tables are made from: the parts of an OpenAPI document that they show. */

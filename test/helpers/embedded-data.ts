@@ -1,8 +1,8 @@
 import { constants, existsSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { openEmbedded } from '../../src/db/embedded.js'
-import { prepareDatabaseDir, prepareDataDir } from '../../src/embedded/data-dir.js'
+import { openEmbedded } from '../../src/postgres/embedded/pglite.js'
+import { prepareDatabaseDir, prepareDataDir } from '../../src/postgres/embedded/data-dir.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 

@@ -1,5 +1,5 @@
 import type { Test } from 'tap'
-import { createHasher, type Hasher } from '../../src/hasher.js'
+import { createHasher, type Hasher } from '../../src/accounts/hasher.js'
 import { tally } from './answers.js'
 import { freshApp, type App, type Fresh } from './app.js'
 import { logInFrom } from './logins.js'

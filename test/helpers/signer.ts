@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import tokens, { type Tokens } from '../../plugins/tokens.js'
-import type { Config } from '../../src/config.js'
+import type { Config } from '../../src/config/config.js'
 
 /** Issues what a service with this configuration would issue, in this process. */
 export async function signer ({ jwtAlg, jwtKeys = [], jwtIssuer, jwtAudience, accessSeconds, refreshSeconds }: Config): Promise<Tokens> {

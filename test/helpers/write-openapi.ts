@@ -1,7 +1,7 @@
 /** Writes openapi.json, which test/openapi.test.ts compares with the app. Runs in the top folder. */
 import { writeFile } from 'node:fs/promises'
 import { buildApp } from '../../src/app.js'
-import { readConfig } from '../../src/config.js'
+import { readConfig } from '../../src/config/config.js'
 import { openapiText } from './openapi-text.js'
 import { freshDataDir, freshKeys } from './settings.js'
 import { createOwner } from './teardown.js'

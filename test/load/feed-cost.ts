@@ -9,11 +9,11 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { serviceMigrations } from '../../migrations/index.js'
-import { readEnds } from '../../src/db/ends.js'
-import { migrateUp } from '../../src/db/migrate.js'
-import { openPostgres } from '../../src/db/postgres.js'
-import { createDb } from '../../src/db/tables.js'
-import { createFeed } from '../../src/sessions/feed.js'
+import { readEnds } from '../../src/sessions/revocations.js'
+import { migrateUp } from '../../src/postgres/migrator.js'
+import { openPostgres } from '../../src/postgres/server-pool.js'
+import { createDb } from '../../src/tables/db.js'
+import { createFeed } from '../../src/sessions/revocation-poller.js'
 import { until } from '../helpers/wait.js'
 
 const SECONDS = 10

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { rows, type Db } from '../../src/db/tables.js'
+import { rows, type Db } from '../../src/tables/db.js'
 
 /** Devices and sessions of each; events a little more than a log-in leaves. */
 const EACH = 2

@@ -5,9 +5,9 @@ import type { Seal } from '../../src/core/seal.js'
 import type { SessionFacts } from '../../src/core/session.js'
 import { standardTotp } from '../../src/core/totp.js'
 import { usernameKey } from '../../src/core/usernames.js'
-import { sessionFacts } from '../../src/db/sessions.js'
-import { rows, type Db } from '../../src/db/tables.js'
-import { devicePlace } from '../../src/flows/verify.js'
+import { sessionFacts } from '../../src/sessions/statements.js'
+import { rows, type Db } from '../../src/tables/db.js'
+import { devicePlace } from '../../src/factors/totp/verification.js'
 
 /** How many of each the scenarios may use up. */
 export interface Amounts { guarded: number, people: number, verifications: number, refreshes: number }

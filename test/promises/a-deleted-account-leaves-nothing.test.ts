@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sweep } from '../../src/db/sweep.js'
+import { sweep } from '../../src/cleanup/cleanup.js'
 import { outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'

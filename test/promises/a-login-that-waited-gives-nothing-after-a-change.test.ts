@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { createHasher, type Hasher } from '../../src/hasher.js'
+import { createHasher, type Hasher } from '../../src/accounts/hasher.js'
 import { freshApp, type Fresh } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { expect, signUp, type Person } from '../helpers/person.js'

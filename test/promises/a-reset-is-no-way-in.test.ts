@@ -1,6 +1,6 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { commandLine, resetOtp } from '../../src/flows/staff.js'
+import { commandLine, resetOtp } from '../../src/staff/changes.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
@@ -137,7 +137,7 @@ t.test('a switched policy leaves a set-up session what it is', async (t) => {
   const { setupCode } = await reset(grace, ada)
   expect(200, await loginWith(ada, setupCode))
   t.equal(code(await ada.request('GET', '/account')), 'OTP_SETUP_REQUIRED', 'grace or not')
-  const { coverSessions } = await import('../../src/db/policy.js')
+  const { coverSessions } = await import('../../src/sessions/policy.js')
   await fresh.db.query("update account_policy set value = 'optional' where name = 'otp_policy'")
   await coverSessions(fresh.app.database, null)
   const replica = await fresh.another({ OTP_POLICY: 'optional', OTP_GRACE_DAYS: '30' })

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { doorOf } from '../helpers/door.js'
-import { eventKinds } from '../../src/core/events.js'
+import { eventKinds } from '../../src/events/kinds.js'
 import { expect, signUp } from '../helpers/person.js'
 import type { LightMyRequestResponse } from 'fastify'
 

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { MOST_REGISTERED } from '../../src/db/adoption.js'
+import { MOST_REGISTERED } from '../../src/sessions/registration.js'
 import { outcome, tally } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'

@@ -1,6 +1,6 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/db/sweep.js'
+import { sweep } from '../../src/cleanup/cleanup.js'
 import { insist, outcome, tally } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'

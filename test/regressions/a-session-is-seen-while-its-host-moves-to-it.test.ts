@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { moveSession } from '../../src/db/adoption.js'
+import { moveSession } from '../../src/sessions/registration.js'
 import { freshHost } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { signUp, userId } from '../helpers/person.js'

@@ -6,7 +6,7 @@ import { freshApp } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { logInFrom } from '../helpers/logins.js'
 import { expect, signUp } from '../helpers/person.js'
-import { trustProxies } from '../../src/trusted-proxies.js'
+import { trustProxies } from '../../src/config/trusted-proxies.js'
 
 /*
  * Behind a proxy that writes X-Forwarded-For with a port, the network was `unknown` for every client: ten wrong passwords

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/db/sweep.js'
+import { sweep } from '../../src/cleanup/cleanup.js'
 import { outcome, tally } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import { buildApp, buildOps } from '../../src/app.js'
-import { readConfig } from '../../src/config.js'
+import { readConfig } from '../../src/config/config.js'
 import { freshApp } from '../helpers/app.js'
 import { call } from '../helpers/http-client.js'
 import { freshSettings } from '../helpers/settings.js'

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { outcome } from '../../helpers/answers.js'
 import { freshApp } from '../../helpers/app.js'
-import { eventKinds } from '../../../src/core/events.js'
+import { eventKinds } from '../../../src/events/kinds.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../../helpers/person.js'
 
 const { app, db, clock } = await freshApp(t, { TRUSTED_PROXIES: '127.0.0.1' })

@@ -1,0 +1,52 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { Refusal } from '../src/core/refusals.js'
+import { sweep } from '../src/cleanup/cleanup.js'
+import type { Db } from '../src/tables/db.js'
+import type { Tally } from '../src/core/counters.js'
+
+export interface SweeperOptions {
+  db: Db
+  tally: Tally
+  /** Whether there are tables to sweep. */
+  isReady: () => boolean
+  /** How long security events are kept. */
+  eventsDays: number
+  /** How long the ids of a host's ended sessions are kept. */
+  endedSessionDays: number
+}
+
+/** Between two looks, and between two batches while there is more. */
+const IDLE_MS = 60_000
+const BUSY_MS = 250
+
+/** Takes away what is of no use any more, in small batches, on one replica at a time. Nothing waits for it, nothing depends on it. */
+async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays, endedSessionDays }: SweeperOptions): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  let running: Promise<void> = Promise.resolve()
+
+  async function once (): Promise<boolean> {
+    const swept = isReady() ? await sweep(db, eventsDays, endedSessionDays) : null
+    for (const [kind, count] of Object.entries(swept?.rowsByKind ?? {})) tally.count('swept_rows_total', [kind], count)
+    return swept?.isMore === true
+  }
+
+  function schedule (ms: number): void {
+    timer = setTimeout(() => {
+      running = once().then((isMore) => schedule(isMore ? BUSY_MS : IDLE_MS * (0.5 + Math.random())), (error: unknown) => {
+        // While Postgres is away there is nothing to say that others do not say.
+        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'sweeping failed')
+        schedule(IDLE_MS)
+      })
+    }, ms).unref()
+  }
+
+  app.addHook('onReady', async () => schedule(IDLE_MS * Math.random()))
+  app.addHook('onClose', async () => {
+    clearTimeout(timer)
+    await running
+    clearTimeout(timer)
+  })
+}
+
+export default fp(sweeper, { name: 'sweeper', fastify: '5.x' })

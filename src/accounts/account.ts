@@ -1,0 +1,83 @@
+import { randomUUID } from 'node:crypto'
+import { shortfall } from '../core/assurance.js'
+import { passwordFault } from '../core/password-rule.js'
+import { normalisePassword } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import type { Asking, SessionFacts } from '../core/session.js'
+import { readAccount, readUsername, type Account } from './accounts.js'
+import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
+import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from './profile.js'
+import { gone } from '../factors/deps.js'
+import { askPassword, type LoginDeps } from './log-in.js'
+
+export interface AccountDeps extends LoginDeps {
+  /** How recent a proof must be for what is marked fresh. */
+  freshSeconds: number
+  passwordMinLength: number
+}
+
+export interface ShownAccount extends Account { oauthProfiles: OauthProfile[] }
+
+/** The account as its owner sees it. */
+export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: string): Promise<ShownAccount> {
+  const account = await readAccount(db, userId)
+  if (account === undefined) throw new Refusal('NOT_FOUND')
+  return { ...account, oauthProfiles: await listOauthProfiles(db, userId) }
+}
+
+/** Another e-mail address or telephone number asks for a fresh proof; another address ends the user's other sessions, too. */
+export async function changeProfile (deps: AccountDeps, asking: Asking, change: ProfileChange): Promise<ShownAccount> {
+  const { db, sessions, tally, freshSeconds } = deps
+  const { standing } = asking
+  const isFresh = shortfall(standing, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
+  const changed = await updateProfile(db, asking, change, isFresh)
+  switch (changed.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'stale': throw new Refusal('OTP_STALE', { maxAgeSeconds: freshSeconds })
+    case 'changed':
+      sessions.ended(standing.userId, changed.endedIds)
+      tally.count('sessions_ended_total', ['email_changed'], changed.endedIds.length)
+      return await showAccount(deps, standing.userId)
+  }
+}
+
+/**
+ * Changes the password. The current one is asked under the one budget of guesses; both are hashed before the
+ * transaction begins, and what changed meanwhile goes before it.
+ *
+ * @returns the session that takes the asking one's place: it has proven what the asking token says
+ */
+export async function changePassword (deps: AccountDeps, asking: Asking, current: string, next: string): Promise<SessionFacts> {
+  const { db, hasher, sessions, tally, passwordMinLength } = deps
+  const { userId } = asking.standing
+  const username = await readUsername(db, userId)
+  if (username === undefined) throw gone(deps, asking)
+  const password = normalisePassword(next)
+  const fault = await passwordFault(password, username, passwordMinLength)
+  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  const changed = await hasher.inTurn(async (turn) => {
+    const { version } = await askPassword(deps, turn, username, current, asking)
+    return await commitPassword(db, asking, await hasher.hash(password), version, randomUUID())
+  }, deps.waiterOf(username, asking))
+  switch (changed.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'moved': throw new Refusal('CONFLICT')
+    case 'changed': {
+      const { session } = changed
+      sessions.ended(userId, session.endedIds)
+      sessions.started(session)
+      tally.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
+      tally.count('sessions_started_total', ['password_changed'])
+      return session.standing
+    }
+  }
+}
+
+/** Deletes the account and everything that is the user's. Every session ends, the asking one too. */
+export async function removeAccount (deps: AccountDeps, asking: Asking): Promise<void> {
+  const { db, sessions, tally } = deps
+  const endedIds = await deleteAccount(db, asking)
+  if (endedIds === null) throw gone(deps, asking)
+  sessions.ended(asking.standing.userId, endedIds)
+  tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
+}

@@ -1,0 +1,174 @@
+import { sql } from 'kysely'
+import type { Origin, Lifetimes } from '../core/session.js'
+import { amr } from '../core/assurance.js'
+import { soughtKeys } from '../core/usernames.js'
+import { isUniqueViolation } from '../postgres/errors.js'
+import { remembered } from '../budgets/known-networks.js'
+import { endedIds, ending, event, eventColumns, eventValues, now, readAt, sessionFacts } from '../sessions/statements.js'
+import { returned, type SpentGuess } from './password-budget.js'
+import { deadlineOf } from '../sessions/policy.js'
+import { committed, startedColumns, type CommittedSession } from '../sessions/replacement.js'
+import { row, type Db } from '../tables/db.js'
+import { timeAs } from '../tables/values.js'
+
+/**
+ * Sessions of one user without a second factor: more than anybody has browsers, few enough that what ends them all ends
+ * them in time. Those that are verified are not counted, since each took a code of its own.
+ */
+const MOST_UNVERIFIED = 100
+/** Ended by one log-in, where a user has more than there may be. */
+const MOST_CROWDED_OUT = 1_000
+
+export interface NewAccount {
+  id: string
+  username: string
+  usernameKey: string
+  passwordHash: string
+  email: string
+  phone: string
+  firstName: string
+  lastName: string
+}
+
+export interface Account {
+  id: string
+  username: string
+  email: string
+  phone: string
+  firstName: string
+  lastName: string
+  powerAccountId: number | null
+  powerContactId: number | null
+  isOtpEnabled: boolean
+  createdAt: Date
+  updatedAt: Date
+}
+
+/** Null if the username is taken. */
+export async function insertAccount (db: Db, account: NewAccount, origin: Origin): Promise<{ createdAt: Date } | null> {
+  const { table } = db
+  try {
+    const made = await row<{ createdAt: Date }>(db, sql`
+      with ${now},
+      made as (
+        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
+        select ${account.id}::uuid, ${account.username}, ${account.usernameKey}, ${account.passwordHash}, true, false,
+          ${account.email}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
+        returning created_at
+      ),
+      standing as (insert into ${table.otp_user} (user_id) values (${account.id})),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
+      )
+      select ${timeAs(sql`created_at`, 'createdAt')} from made`)
+    return made!
+  } catch (error) {
+    if (isUniqueViolation(error)) return null
+    throw error
+  }
+}
+
+/** The key of the account that a typed username means. Names as they are kept today ask for no statement. */
+export async function accountKey (db: Db, username: string): Promise<string> {
+  const [asTyped, trimmed] = soughtKeys(username)
+  if (asTyped === trimmed) return trimmed
+  return await row(db, sql`select id from ${db.table.account} where username_key = ${asTyped}`) === undefined ? trimmed : asTyped
+}
+
+export async function readAccount (db: Db, id: string): Promise<Account | undefined> {
+  const { table } = db
+  return await row<Account>(db, sql`
+    select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
+      a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
+      ${timeAs(sql`a.created_at`, 'createdAt')}, ${timeAs(sql`a.updated_at`, 'updatedAt')},
+      exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
+    from ${table.account} a where a.id = ${id}::uuid`)
+}
+
+/** What an authenticator app shows beside the issuer. */
+export async function readUsername (db: Db, id: string): Promise<string | undefined> {
+  const { table } = db
+  return (await row<{ username: string }>(db, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
+}
+
+export interface Login {
+  userId: string
+  /** `otp_user.version` as it was when the password was asked: if it has moved since, the login gives nothing. */
+  version: number
+  sessionId: string
+  nameDigest: string
+  network: string
+  /** The shared budget that this guess was counted in. */
+  shared: SpentGuess['shared']
+  /** The password under today's parameters, if its hash was made under others. */
+  rehash: string | null
+  /** Of the set-up code that came with the password, if the user must give one; else null. */
+  setupDigest: string | null
+}
+
+/**
+ * A right password starts a session, if the user is still as judged: not deactivated, no other password, no other
+ * factors. Clears what this network spent on the account, and gives the shared budget back the one guess. A user without
+ * a second factor has proven all there is: the network becomes known.
+ *
+ * Where staff reset the factors, the set-up code is used up with it, and the session's deadline is its start: it opens
+ * only what sets a device up.
+ *
+ * Past `MOST_UNVERIFIED` the new session crowds out the expired ones, then those idle longest. Never one that is
+ * verified: who has only the password must not end what they could not have begun.
+ */
+export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { table } = db
+  return committed(await row(db, sql`
+    with ${now},
+    locked as (
+      select u.user_id, u.setup_required, ${deadlineOf(db, sql`a`)} as otp_deadline
+      from ${table.otp_user} u join ${table.account} a on a.id = ${login.userId}::uuid, now
+      where u.user_id = ${login.userId} and u.version = ${login.version} and a.is_active
+        and (not u.setup_required or (u.setup_digest = ${login.setupDigest} and u.setup_expires_at > now.at))
+      for no key update of u
+    ),
+    person as (
+      select user_id, setup_required, otp_deadline, exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
+      from locked
+    ),
+    started as (
+      insert into ${table.otp_session} ${startedColumns}
+      select user_id, ${login.sessionId}, now.at,
+        now.at + make_interval(secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
+        now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent},
+        case when setup_required then now.at when not otp_required then otp_deadline end
+      from person, now
+      returning *
+    ),
+    crowd as (
+      select s.id from ${table.otp_session} s, started, now
+      where s.user_id = ${login.userId} and s.ended_at is null and s.otp_device_id is null
+      order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_UNVERIFIED - 1} limit ${MOST_CROWDED_OUT}
+    ),
+    ended as (
+      update ${table.otp_session} s set ${ending('crowded_out')} from crowd, now
+      where s.user_id = ${login.userId} and s.id = crowd.id and s.ended_at is null
+      returning s.id
+    ),
+    used_up as (
+      update ${table.otp_user} u set setup_digest = null, setup_expires_at = null from person
+      where u.user_id = person.user_id and person.setup_required
+    ),
+    rehashed as (
+      update ${table.account} a set password_hash = ${login.rehash} from started
+      where a.id = ${login.userId}::uuid and ${login.rehash}::text is not null
+    ),
+    factorless as (select user_id from person where not otp_required and not setup_required),
+    ${remembered(db, sql`factorless`, login.network, false)}
+    ${returned(db, login, sql`select from started`)},
+    ${event(db, {
+      userId: sql`started.user_id`,
+      kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`,
+      sessionId: login.sessionId,
+      origin
+    }, sql`started, person, now`)}
+    select ${sessionFacts}, ${readAt}, ${endedIds}
+    from started, now`))
+}

@@ -1,0 +1,127 @@
+import { createHmac, randomUUID } from 'node:crypto'
+import { normalisePassword } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import { setupDigest } from '../core/setup-codes.js'
+import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
+import { accountKey, commitLogin, readUsername } from './accounts.js'
+import { noteWrongPassword, returnGuess, spendGuess, unspendGuess, type Guess, type SpentGuess } from './password-budget.js'
+import type { Db } from '../tables/db.js'
+import type { Hasher, Turn } from './hasher.js'
+import type { Sessions } from '../sessions/liveness.js'
+import type { Tally } from '../core/counters.js'
+import type { WaiterOf } from './waiters.js'
+
+export interface LoginDeps {
+  db: Db
+  hasher: Hasher
+  waiterOf: WaiterOf
+  sessions: Sessions
+  digestKey: () => Promise<Buffer>
+  lifetimes: Lifetimes
+  tally: Tally
+}
+
+/**
+ * Checks the password alone, and starts a session that has proven nothing else. Where staff reset the second factor, the
+ * set-up code must stand beside the password: without it, a right password is a spent guess like a wrong one.
+ *
+ * @param setupCode as it was typed, if one was
+ */
+export function logIn (
+  deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin
+): Promise<SessionFacts> {
+  return deps.hasher.inTurn((turn) => logInNow(deps, turn, username, password, setupCode, origin), deps.waiterOf(username, origin))
+}
+
+async function logInNow (
+  deps: LoginDeps, turn: Turn, username: string, password: string, setupCode: string | null, origin: ClientOrigin
+): Promise<SessionFacts> {
+  const { db, hasher, sessions, lifetimes, tally } = deps
+  const guess = await guessAt(deps, username, origin)
+  const judged = await judge(deps, turn, guess, password, origin)
+  if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
+  const { person, shared } = judged
+  const { setupRequired } = person
+  const rehash = await orGivenBack(deps, guess, shared, async () =>
+    hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null)
+  const started = await commitLogin(db, {
+    userId: person.id,
+    version: person.version,
+    sessionId: randomUUID(),
+    nameDigest: guess.nameDigest,
+    network: guess.network,
+    shared,
+    rehash,
+    setupDigest: setupRequired && setupCode !== null ? setupDigest(await deps.digestKey(), person.id, setupCode) : null
+  }, origin, lifetimes)
+  if (setupRequired) tally.count('codes_total', ['setup', started === null ? 'refused' : 'accepted'])
+  if (started === null && setupRequired) {
+    await noteWrongPassword(db, person.id, guess, origin, 'setup_code_refused')
+    throw new Refusal('SETUP_CODE_REQUIRED')
+  }
+  // The password was right when it was asked; whatever changed while it was being hashed goes before it.
+  if (started === null) throw new Refusal('CREDENTIALS_INVALID')
+  sessions.ended(person.id, started.endedIds)
+  sessions.started(started)
+  tally.count('sessions_started_total', ['password'])
+  tally.count('sessions_ended_total', ['crowded_out'], started.endedIds.length)
+  return started.standing
+}
+
+/**
+ * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
+ * would tell the client that its token is bad.
+ */
+export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
+  const username = await readUsername(deps.db, userId)
+  if (username === undefined) throw new Refusal('REAUTH_REQUIRED')
+  await deps.hasher.inTurn((turn) => askPassword(deps, turn, username, password, origin), deps.waiterOf(username, origin))
+}
+
+/** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
+export async function askPassword (
+  deps: LoginDeps, turn: Turn, username: string, password: string, origin: ClientOrigin
+): Promise<{ version: number }> {
+  const guess = await guessAt(deps, username, origin)
+  const judged = await judge(deps, turn, guess, password, origin)
+  if (judged === null) throw new Refusal('REAUTH_REQUIRED')
+  await returnGuess(deps.db, guess, judged.shared)
+  return { version: judged.person.version }
+}
+
+async function guessAt ({ db, digestKey }: LoginDeps, username: string, { network }: ClientOrigin): Promise<Guess> {
+  const key = await accountKey(db, username)
+  return {
+    nameDigest: createHmac('sha256', await digestKey()).update(`username\0${key}`).digest('base64url'),
+    usernameKey: key,
+    network
+  }
+}
+
+/** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong, or the account is deactivated. */
+async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: string, origin: ClientOrigin) {
+  const { db, hasher, tally } = deps
+  const spent = await spendGuess(db, guess)
+  if (spent.waitSeconds > 0) {
+    tally.count('passwords_total', ['limited'])
+    throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
+  }
+  const { person, shared } = spent
+  const isRight = await orGivenBack(deps, guess, shared, () => hasher.verify(person?.passwordHash ?? null, password, turn))
+  const isAccepted = isRight && person?.isActive === true
+  tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
+  if (isAccepted) return { person, shared }
+  await noteWrongPassword(db, person?.id ?? null, guess, origin, isRight ? 'login_deactivated' : 'login_failed')
+  return null
+}
+
+/** What is to be done before a password is judged. Where that fails, the fault is ours, and the guess is given back. */
+async function orGivenBack<T> ({ db }: LoginDeps, guess: Guess, shared: SpentGuess['shared'], work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    // Without PostgreSQL it stays spent: one attempt at most.
+    await unspendGuess(db, guess, shared).catch(() => {})
+    throw error
+  }
+}

@@ -1,0 +1,70 @@
+import { sql } from 'kysely'
+import type { Asking } from '../core/session.js'
+import { event, livingSession, now } from '../sessions/statements.js'
+import { row, rows, type Db } from '../tables/db.js'
+import { inTransaction, lockUser } from '../tables/transaction.js'
+import { timeAs } from '../tables/values.js'
+
+/** How many accounts elsewhere one user may link. What was imported may be more. */
+export const MOST_PROFILES = 20
+
+/** An account elsewhere, as it is shown: without its credentials. */
+export interface OauthProfile {
+  id: string
+  oauthServiceName: string
+  oauthUrl: string
+  createdAt: Date
+}
+
+const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", ${timeAs(sql`created_at`, 'createdAt')}`
+
+/** The oldest first. */
+export async function listOauthProfiles (db: Db, userId: string): Promise<OauthProfile[]> {
+  const { table } = db
+  return await rows<OauthProfile>(db, sql`select ${shown} from ${table.account_oauth_profile} where user_id = ${userId} order by created_at, id`)
+}
+
+export interface NewOauthProfile { id: string, serviceName: string, url: string, sealedCredentials: string }
+
+export type AddedProfile = { outcome: 'added', profile: OauthProfile } | { outcome: 'session_ended' | 'too_many' }
+
+/** The user's lock stands before the count, so that many at once are not too many. */
+export async function insertOauthProfile (db: Db, asking: Asking, { id, serviceName, url, sealedCredentials }: NewOauthProfile): Promise<AddedProfile> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    const { userId, sessionId } = asking.standing
+    await lockUser(tx, userId)
+    const found = await row<{ alive: boolean } & (OauthProfile | { id: null })>(tx, sql`
+      with ${now},
+      asking as (${livingSession(tx, asking)}),
+      added as (
+        insert into ${table.account_oauth_profile} (user_id, id, service_name, url, credentials, created_at)
+        select asking.user_id, ${id}::uuid, ${serviceName}, ${url}, ${sealedCredentials}, now.at from asking, now
+        where (select count(*) from ${table.account_oauth_profile} p where p.user_id = ${userId}) < ${MOST_PROFILES}
+        returning *
+      ),
+      ${event(tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: asking, detail: serviceName }, sql`added, now`)}
+      select exists (select from asking) as alive, ${shown} from now left join added on true`)
+    const { alive, ...profile } = found!
+    if (!alive) return { outcome: 'session_ended' }
+    return profile.id === null ? { outcome: 'too_many' } : { outcome: 'added', profile }
+  })
+}
+
+export async function deleteOauthProfile (db: Db, asking: Asking, id: string): Promise<'deleted' | 'session_ended' | 'not_found'> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const found = await row<{ alive: boolean, deleted: boolean }>(db, sql`
+    with ${now},
+    asking as (${livingSession(db, asking)}),
+    deleted as (
+      delete from ${table.account_oauth_profile} p using asking where p.user_id = asking.user_id and p.id = ${id}::uuid
+      returning p.service_name
+    ),
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: asking, detail: sql`deleted.service_name`
+    }, sql`deleted, now`)}
+    select exists (select from asking) as alive, exists (select from deleted) as deleted`)
+  if (!found!.alive) return 'session_ended'
+  return found!.deleted ? 'deleted' : 'not_found'
+}

@@ -1,0 +1,42 @@
+import { randomUUID } from 'node:crypto'
+import { Refusal } from '../core/refusals.js'
+import type { Seal } from '../core/seal.js'
+import type { Asking } from '../core/session.js'
+import { deleteOauthProfile, insertOauthProfile, type OauthProfile } from './oauth-profile-statements.js'
+import type { Db } from '../tables/db.js'
+import type { Sessions } from '../sessions/liveness.js'
+import { gone } from '../factors/deps.js'
+
+export interface OauthProfileDeps { db: Db, seal: Seal, sessions: Sessions }
+
+export interface OauthProfileRequest { oauthServiceName: string, oauthUrl: string, oauthCredentials: string }
+
+/** Links an account elsewhere. Its credentials are sealed here, and nothing that answers a request opens them. */
+export async function addOauthProfile (deps: OauthProfileDeps, asking: Asking, request: OauthProfileRequest): Promise<OauthProfile> {
+  const { db, seal } = deps
+  const id = randomUUID()
+  const added = await insertOauthProfile(db, asking, {
+    id,
+    serviceName: request.oauthServiceName,
+    url: request.oauthUrl,
+    sealedCredentials: seal.seal(Buffer.from(request.oauthCredentials), profilePlace(asking.standing.userId, id))
+  })
+  switch (added.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'too_many': throw new Refusal('OAUTH_PROFILE_LIMIT')
+    case 'added': return added.profile
+  }
+}
+
+export async function removeOauthProfile (deps: OauthProfileDeps, asking: Asking, id: string): Promise<void> {
+  switch (await deleteOauthProfile(deps.db, asking, id)) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'not_found': throw new Refusal('NOT_FOUND')
+    case 'deleted':
+  }
+}
+
+/** What the credentials of a row are sealed to. */
+export function profilePlace (userId: string, id: string) {
+  return { table: 'account_oauth_profile', row: id, userId }
+}

@@ -1,0 +1,39 @@
+import { randomUUID } from 'node:crypto'
+import { passwordFault } from '../core/password-rule.js'
+import { normalisePassword } from '../core/passwords.js'
+import { Refusal } from '../core/refusals.js'
+import type { ClientOrigin } from '../core/session.js'
+import { normaliseUsername, usernameKey } from '../core/usernames.js'
+import { insertAccount } from './accounts.js'
+import type { Db } from '../tables/db.js'
+import type { Hasher } from './hasher.js'
+import type { WaiterOf } from './waiters.js'
+
+export interface SignUp {
+  username: string
+  email: string
+  password: string
+  firstName: string
+  lastName: string
+  phone: string
+}
+
+export interface SignUpDeps { db: Db, hasher: Hasher, waiterOf: WaiterOf, passwordMinLength: number }
+
+export async function signUp ({ db, hasher, waiterOf, passwordMinLength }: SignUpDeps, person: SignUp, origin: ClientOrigin) {
+  const username = normaliseUsername(person.username)
+  if (username === null) throw new Refusal('REQUEST_INVALID', { hint: 'The username is 1 to 150 letters, digits and @ . + - _' })
+  const password = normalisePassword(person.password)
+  const fault = await passwordFault(password, username, passwordMinLength)
+  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  const id = randomUUID()
+  const made = await insertAccount(db, {
+    ...person,
+    id,
+    username,
+    usernameKey: usernameKey(username),
+    passwordHash: await hasher.inTurn(() => hasher.hash(password), waiterOf(username, origin))
+  }, origin)
+  if (made === null) throw new Refusal('USERNAME_TAKEN')
+  return { id, username, createdAt: made.createdAt }
+}

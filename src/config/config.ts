@@ -1,0 +1,163 @@
+import { Value } from '@sinclair/typebox/value'
+import type { TSchema } from '@sinclair/typebox'
+import ipaddr from 'ipaddr.js'
+import { parsePostgresAddress } from '../postgres/address.js'
+import { serversFault } from '../postgres/connect.js'
+import { addDotenv, ConfigError, misspellings, readVariable } from './environment.js'
+import { parseRing, ringFault, ringsOverlap } from '../core/key-ring.js'
+import { parseRedisAddress, RedisAddressError } from '../redis/address.js'
+import { LISTENS, NETWORKS, ORIGINS, PROXIES, settings, type Config, type Variable } from './settings.js'
+import { UNIX_PEERS } from './trusted-proxies.js'
+import { literalAddress, receiversAt } from '../events/webhook/address.js'
+
+export { ConfigError } from './environment.js'
+export type { Key } from '../core/key-ring.js'
+export { settings, type Config } from './settings.js'
+
+/** What one variable alone cannot tell, in the order it is judged. */
+const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Config) => boolean]> = [
+  ['HOST', LISTENS, ({ host }) => isListenable(host)],
+  ['OPS_HOST', LISTENS, ({ opsHost }) => isListenable(opsHost)],
+  ['OPS_PORT', 'differ from PORT', ({ opsPort, port, opsHost, host }) =>
+    opsPort !== port || port === 0 || isSocketPath(opsHost) || isSocketPath(host)],
+  ['OPS_HOST', 'be another path than HOST', ({ opsHost, host }) => !isSocketPath(host) || opsHost !== host],
+  ['REFRESH_SECONDS', 'be at least ACCESS_SECONDS', ({ refreshSeconds, accessSeconds }) => refreshSeconds >= accessSeconds],
+  ['SESSION_SECONDS', 'be at least REFRESH_SECONDS', ({ sessionSeconds, refreshSeconds }) => sessionSeconds >= refreshSeconds],
+  ['TRUSTED_PROXIES', PROXIES, ({ trustedProxies }) => trustedProxies.every((proxy) => proxy === UNIX_PEERS || isNetwork(proxy))],
+  ['CORS_ORIGINS', ORIGINS, ({ corsOrigins }) => corsOrigins.every(isOrigin)],
+  ['DATABASE_URL', 'lead to a server that takes writes: its target_session_attrs asks for another one', ({ databaseUrl }) =>
+    databaseUrl === undefined || parsePostgresAddress(databaseUrl).target !== 'standby'],
+  ['JWT_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, jwtKeys }) => databaseUrl === undefined || jwtKeys !== undefined],
+  ['SEAL_KEYS', 'be set where DATABASE_URL is', ({ databaseUrl, sealKeys }) => databaseUrl === undefined || sealKeys !== undefined],
+  ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
+  ['WEBHOOK_URL', 'be an address', ({ webhookUrl }) => webhookUrl === undefined || URL.canParse(webhookUrl)],
+  ['WEBHOOK_PRIVATE', NETWORKS, ({ webhookPrivate }) => webhookPrivate.every(isNetwork)],
+  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE names where it leads', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate.length > 0 || webhookUrl.startsWith('https://')],
+  ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
+  ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
+  ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
+    !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
+]
+
+/** A line for the operator, for the log or a terminal. Never a value. */
+export interface Note { level: 'info' | 'warn', text: string }
+
+const variables = Object.keys(settings.properties)
+const inFiles = Object.entries<TSchema>(settings.properties).filter(([, schema]) => schema['mayBeInFile']).map(([variable]) => variable)
+/** A service link of Kubernetes: a service that is named `ops` sets OPS_PORT in each container beside it. */
+const SERVICE_LINK = /^(tcp|udp|sctp):\/\//i
+
+/**
+ * Reads the configuration, once. Empty counts as unset, white space around a value is dropped, other variables are ignored.
+ *
+ * @param onNote told of what is ignored, and of names that look like misspelt ones
+ * @throws {ConfigError} at the first mistake
+ */
+export function readConfig (env: NodeJS.ProcessEnv, onNote: (note: Note) => void = () => {}): Config {
+  const values = Value.Default(settings, {}) as Record<string, unknown>
+  for (const [variable, schema] of Object.entries<TSchema>(settings.properties)) {
+    const given = readVariable(env, variable, inFiles.includes(variable))
+    if (variable.endsWith('PORT') && SERVICE_LINK.test(given)) {
+      onNote({ level: 'info', text: `${variable} is ignored: it is an address, as Kubernetes sets it for a service of that name` })
+    } else if (given !== '') values[variable] = parse(schema, given)
+    if (variable in values && !Value.Check(schema, values[variable])) throw new ConfigError(variable, schema.must)
+  }
+  noteMisspellings(env, values, onNote)
+  const config = Object.fromEntries(variables.map((variable) => [camelCase(variable), freezeList(values[variable])])) as Config
+  requireSound('JWT_KEYS', config.jwtKeys, (keys) => ringFault(keys, config.jwtAlg))
+  for (const [variable, ring] of [['SEAL_KEYS', config.sealKeys], ['WEBHOOK_KEYS', config.webhookKeys]] as const) {
+    requireSound(variable, ring, (keys) => ringFault(keys, 'seal'))
+  }
+  requireSound('DATABASE_URL', config.databaseUrl, serversFault)
+  requireSound('REDIS_URL', config.redisUrl, redisFault)
+  for (const [variable, must, holds] of rules) {
+    if (!holds(config)) throw new ConfigError(variable, must)
+  }
+  return Object.freeze(config)
+}
+
+/**
+ * The configuration of a process: its environment, and the file `.env` of its folder where the environment says nothing.
+ * What is in the file is added to `env`, so that drivers find their own variables there.
+ *
+ * @throws {ConfigError} at the first mistake
+ */
+export function readProcess (env: NodeJS.ProcessEnv, folder: string): { config: Config, notes: Note[] } {
+  const notes: Note[] = []
+  const added = addDotenv(env, folder)
+  if (added !== null) {
+    const names = added.length === 0 ? 'nothing that is not set already' : added.join(', ')
+    notes.push({ level: 'info', text: `.env is read: ${names}` })
+  }
+  return { config: readConfig(env, (note) => { notes.push(note) }), notes }
+}
+
+/** @throws {ConfigError} if the embedded database would start because the address of another one is under a misspelt name */
+function noteMisspellings (env: NodeJS.ProcessEnv, values: Readonly<Record<string, unknown>>, onNote: (note: Note) => void): void {
+  for (const { given, meant } of misspellings(env, [...variables, ...inFiles.map((variable) => `${variable}_FILE`)])) {
+    if (meant.startsWith('DATABASE_URL') && values['DATABASE_URL'] === undefined) {
+      throw new ConfigError(meant, `be spelled like this: ${given} looks like it, and without it the embedded database would be used`)
+    }
+    onNote({ level: 'warn', text: `${given} is ignored: is ${meant} meant?` })
+  }
+}
+
+/** Values that have a reader of their own are judged by that: it says what is wrong with one. */
+function requireSound<T> (variable: Variable, value: T | undefined, faultOf: (value: T) => string | undefined): void {
+  const fault = value && faultOf(value)
+  if (fault) throw new ConfigError(variable, fault)
+}
+
+/** Text as the schema's kind of value. What cannot be one stays text, and fails the schema's check. */
+function parse (schema: TSchema, text: string): unknown {
+  if (schema.type === 'integer') return /^[0-9]{1,10}$/.test(text) ? Number(text) : text
+  if (schema.type !== 'array') return text
+  return schema.items.type === 'object' ? parseRing(text) ?? text : text.split(',').map((item) => item.trim())
+}
+
+function camelCase (variable: string): string {
+  return variable.toLowerCase().replace(/_[a-z]/g, (match) => match.slice(1).toUpperCase())
+}
+
+function freezeList (value: unknown): unknown {
+  return Array.isArray(value) ? Object.freeze(value) : value
+}
+
+/** Whether it is the path of a Unix socket, rather than a name or an address. */
+export const isSocketPath = (host: string): boolean => host.startsWith('/')
+
+/** Whether metrics and probes have a place of their own to listen on. */
+export const servesOps = ({ opsPort, opsHost }: Config): boolean => opsPort !== undefined || isSocketPath(opsHost)
+
+/** Node cuts the path of a socket off at the length of the kernel (107 bytes on Linux, 103 on macOS), without a word. */
+function isListenable (host: string): boolean {
+  return !isSocketPath(host) || (Buffer.byteLength(host) <= 103 && !host.endsWith('/'))
+}
+
+/** What Fastify's `trustProxy` takes too; but no short (10.1) or mapped (::ffff:10.0.0.1) spelling, which reads as one range and means another. */
+function isNetwork (text: string): boolean {
+  const [address = ''] = text.split('/')
+  const known = ipaddr.IPv4.isValidFourPartDecimal(address) || (ipaddr.IPv6.isValid(address) && !ipaddr.IPv6.parse(address).isIPv4MappedAddress())
+  return known && (address === text || ipaddr.isValidCIDR(text))
+}
+
+/** A name is looked up when it is connected to. */
+function mayBeReceiver (url: string, named: readonly string[]): boolean {
+  const target = new URL(url)
+  const address = literalAddress(target)
+  return address === null || receiversAt(target, named)(address)
+}
+
+function redisFault (text: string): string | undefined {
+  try {
+    parseRedisAddress(text)
+    return undefined
+  } catch (error) {
+    if (error instanceof RedisAddressError) return `be an address as docs/operations.md has them: this one ${error.message}`
+    throw error
+  }
+}
+
+function isOrigin (text: string): boolean {
+  return URL.canParse(text) && new URL(text).origin === text
+}

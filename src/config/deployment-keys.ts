@@ -1,0 +1,120 @@
+import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { link, open, rm, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { ConfigError, type Config } from './config.js'
+import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/key-ring.js'
+import { codeOf, prepareDataDir, unless } from '../postgres/embedded/data-dir.js'
+
+/** One file for each kind, so that switching JWT_ALG and back finds the old keys. Each holds one line, spelled as JWT_KEYS and SEAL_KEYS are. */
+const files = {
+  HS256: 'jwt-hs256.key',
+  EdDSA: 'jwt-eddsa.key',
+  seal: 'seal.key'
+} as const satisfies Record<KeyKind, string>
+
+/** Owner reads and writes; nobody else anything. */
+const PRIVATE = 0o600
+
+/** A key from the CSPRNG: 256 bits, or an Ed25519 private key as PKCS8 DER, under a random kid of 8 characters. */
+export function newKey (kind: KeyKind): Key {
+  const kid = randomBytes(6).toString('base64url')
+  if (kind !== 'EdDSA') return { kid, bytes: randomBytes(32) }
+  return { kid, bytes: generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }) }
+}
+
+/**
+ * The keys under DATA_DIR, made on first use. Processes that start at once end with the same ones.
+ * A damaged file is refused and never replaced: a new seal key would open nothing that was sealed before.
+ *
+ * @throws {ConfigError} if a file is damaged, or cannot be made private
+ */
+export async function loadOrCreateKeys (dataDir: string, alg: Exclude<KeyKind, 'seal'>): Promise<{ jwtKeys: Key[], sealKeys: Key[] }> {
+  const jwtKeys = await loadOrCreateRing(dataDir, alg)
+  const sealKeys = await loadOrCreateRing(dataDir, 'seal')
+  if (ringsOverlap(jwtKeys, alg, sealKeys)) throw new ConfigError('DATA_DIR', `hold different keys in ${files[alg]} and ${files.seal}`)
+  return { jwtKeys, sealKeys }
+}
+
+/** The keys as given, or those under DATA_DIR: made on the first start. */
+export async function ringsOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config): Promise<{ jwtKeys: readonly Key[], sealKeys: readonly Key[] }> {
+  if (jwtKeys !== undefined && sealKeys !== undefined) return { jwtKeys, sealKeys }
+  await prepareDataDir(dataDir)
+  const made = await loadOrCreateKeys(dataDir, jwtAlg)
+  return { jwtKeys: jwtKeys ?? made.jwtKeys, sealKeys: sealKeys ?? made.sealKeys }
+}
+
+/** The keys that seal, as given or under DATA_DIR; undefined if there are none. Makes none. */
+export async function sealKeysOf ({ sealKeys, dataDir }: Config): Promise<readonly Key[] | undefined> {
+  return sealKeys ?? await loadRing(dataDir, 'seal')
+}
+
+async function loadOrCreateRing (dataDir: string, kind: KeyKind): Promise<Key[]> {
+  return await loadRing(dataDir, kind) ?? await createRing(dataDir, kind)
+}
+
+/** Undefined if there is no such file yet. */
+async function loadRing (dataDir: string, kind: KeyKind): Promise<Key[] | undefined> {
+  const file = await openIfThere(join(dataDir, files[kind]))
+  if (!file) return undefined
+  try {
+    await makePrivate(file, files[kind])
+    const ring = parseRing((await file.readFile('utf8')).trim())
+    const fault = ring ? ringFault(ring, kind) : 'hold kid:base64url'
+    if (!ring || fault) throw new ConfigError('DATA_DIR', `have an intact ${files[kind]}, restored from a backup; that file must ${fault}`)
+    return ring
+  } finally {
+    await file.close()
+  }
+}
+
+async function openIfThere (path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path, 'r')
+  } catch (error) {
+    if (codeOf(error) !== 'ENOENT') throw error
+    return undefined
+  }
+}
+
+/** Restored backups and copied folders arrive with looser modes. */
+async function makePrivate (file: FileHandle, name: string): Promise<void> {
+  const { mode } = await file.stat()
+  if ((mode & 0o077) === 0) return
+  await file.chmod(PRIVATE).catch((error) => {
+    throw new ConfigError('DATA_DIR', `have a ${name} that its owner alone may read (${codeOf(error)})`)
+  })
+}
+
+/** Written in full, then linked to its name: a link fails where a rename would replace the keys of whoever was first. */
+async function createRing (dataDir: string, kind: KeyKind): Promise<Key[]> {
+  const draft = join(dataDir, `${files[kind]}.${randomBytes(6).toString('hex')}.tmp`)
+  try {
+    await writeDurably(draft, `${formatKey(newKey(kind))}\n`)
+    await link(draft, join(dataDir, files[kind])).catch(unless('EEXIST'))
+  } finally {
+    await rm(draft, { force: true })
+  }
+  await syncFolder(dataDir)
+  return await loadRing(dataDir, kind) ?? await createRing(dataDir, kind)
+}
+
+async function writeDurably (path: string, text: string): Promise<void> {
+  const file = await open(path, 'wx', PRIVATE)
+  try {
+    await file.writeFile(text)
+    await file.sync()
+  } finally {
+    await file.close()
+  }
+}
+
+/** Makes the new name itself survive a power cut. Windows cannot open a folder and needs no such thing. */
+async function syncFolder (path: string): Promise<void> {
+  if (process.platform === 'win32') return
+  const folder = await open(path, 'r')
+  try {
+    await folder.sync()
+  } finally {
+    await folder.close()
+  }
+}

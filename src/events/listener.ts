@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'kysely'
+import type { SecurityEventNotice } from './notice.js'
+import { withoutNull, type Counted } from './log.js'
+import { rows, type Db, type Watch } from '../tables/db.js'
+import { timeAs } from '../tables/values.js'
+
+/** A transaction that wrote an event is over within this, and the event is looked for right after. */
+const RECENT_SECONDS = 60
+
+/** An event's columns as a notice names them. */
+export const noticed = sql`
+  id, kind, ${timeAs(sql`at`, 'at')}, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail, count`
+
+/**
+ * The same `Db`, whose statements' events are told to `tell` once they are committed: those that were decided by this
+ * process, in its own time, and none that was rolled back. Statements write events on a condition, so they are given
+ * the event's id beforehand, and which of the ids stand is read afterwards. Nobody waits for that; what cannot be read
+ * is reported and lost, which is what the outbox is for.
+ */
+export function watched (db: Db, tell: (event: SecurityEventNotice) => void, report: (error: unknown) => void): Db {
+  const expected = new Set<string>()
+  let over: string[] = []
+  let reading = false
+
+  async function read (): Promise<void> {
+    if (reading) return
+    reading = true
+    while (over.length > 0) {
+      const ids = over
+      over = []
+      try {
+        const events = await rows<Counted<SecurityEventNotice>>(db, sql`
+          select ${noticed} from ${db.table.otp_event}
+          where at > now() - make_interval(secs => ${RECENT_SECONDS}) and id = any(${ids}::uuid[]) order by at, id`)
+        for (const event of events) tell(withoutNull(event))
+      } catch (error) {
+        report(error)
+      }
+    }
+    reading = false
+  }
+
+  const watch: Watch = {
+    newId () {
+      const id = randomUUID()
+      expected.add(id)
+      return id
+    },
+    ran (parameters, succeeded) {
+      const ids = parameters.filter((parameter): parameter is string => typeof parameter === 'string' && expected.delete(parameter))
+      if (!succeeded || ids.length === 0) return
+      over.push(...ids)
+      void read()
+    }
+  }
+  return { ...db, watch }
+}

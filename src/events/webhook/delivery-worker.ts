@@ -1,0 +1,69 @@
+import { claimEvents, giveUpEvents, settleEvents, type Claimed, type Settled } from '../outbox.js'
+import type { Db } from '../../tables/db.js'
+import type { Key } from '../../core/key-ring.js'
+import type { Tally } from '../../core/counters.js'
+import { messageOf } from './message.js'
+import type { Sender } from './sender.js'
+
+/** Sent side by side. */
+const BATCH_EVENTS = 10
+const FIRST_WAIT_SECONDS = 5
+const LONGEST_WAIT_SECONDS = 3600
+
+export interface CourierDeps {
+  db: Db
+  sender: Sender
+  /** All of them sign. */
+  keys: readonly Key[]
+  tally: Tally
+  /** Told of each failure. */
+  report: (error: unknown) => void
+}
+
+export interface Round {
+  sent: number
+  failed: number
+  /** Events that nobody could be told of for a day. */
+  givenUp: number
+  /** Whether the batch was full: there may be more. */
+  isMore: boolean
+}
+
+/**
+ * One round with the outbox: claims a batch, sends it, writes down what came of it. An event is told at least once: who
+ * dies between sending and writing down has it sent again, under the same id.
+ */
+export async function deliver ({ db, sender, keys, tally, report }: CourierDeps): Promise<Round> {
+  const givenUp = await giveUpEvents(db)
+  if (givenUp > 0) tally.count('webhooks_total', ['given_up'], givenUp)
+  const claimed = await claimEvents(db, BATCH_EVENTS)
+  if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: givenUp > 0 }
+
+  const settled = await Promise.all(claimed.map(async ({ exactMicros, attempts, nowSeconds, ...event }): Promise<Settled> => {
+    const claim: Claimed = { ...event, exactMicros, attempts, nowSeconds }
+    try {
+      await sender.send(messageOf(event, keys, nowSeconds))
+      return { event: claim, waitSeconds: null }
+    } catch (error) {
+      report(error)
+      return { event: claim, waitSeconds: waitSeconds(attempts, Math.random()) }
+    }
+  }))
+  await settleEvents(db, settled)
+
+  const sent = settled.filter((one) => one.waitSeconds === null).length
+  const failed = settled.length - sent
+  if (sent > 0) tally.count('webhooks_total', ['sent'], sent)
+  if (failed > 0) tally.count('webhooks_total', ['failed'], failed)
+  return { sent, failed, givenUp, isMore: settled.length === BATCH_EVENTS }
+}
+
+/**
+ * How long an event waits after so many attempts: twice as long each time, and spread, so that what failed together does
+ * not come back together.
+ *
+ * @param chance from 0 to 1
+ */
+export function waitSeconds (attempts: number, chance: number): number {
+  return Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS) * (0.75 + chance / 2)
+}

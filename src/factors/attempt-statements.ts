@@ -1,0 +1,231 @@
+import { sql } from 'kysely'
+import {
+  FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
+} from './lockout.js'
+import type { Asking, Lifetimes } from '../core/session.js'
+import { amr } from '../core/assurance.js'
+import { remembered } from '../budgets/known-networks.js'
+import { ending, event, now } from '../sessions/statements.js'
+import { codeAccepted, isStopped, withOneMore } from './lockout-statements.js'
+import {
+  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
+} from '../sessions/replacement.js'
+import { row, type Db } from '../tables/db.js'
+import { jsonAs, numberAs } from '../tables/values.js'
+
+export interface JudgedDevice {
+  id: string
+  name: string
+  secret: string
+  digits: number
+  periodSeconds: number
+  t0Seconds: number
+  lastStep: number
+  pending: boolean
+}
+
+/** What the attempt cost, and what is needed to judge it, as of one moment by one clock. */
+export interface SpentAttempt {
+  nowSeconds: number
+  /** The same as whole microseconds, by which the attempt can be given back. */
+  spentAtMicros: string
+  /** False if the asking session had ended. */
+  alive: boolean
+  verified: boolean
+  version: number
+  /** What there is to try the code against: nothing if the budget is used up. */
+  devices: JudgedDevice[]
+  /** Whether the user has anything that a code could be for. */
+  hasDevices: boolean
+  /** Attempts spent since the last accepted code, this one included; 0 if this one was refused for lack of budget. */
+  failures: number
+  /** Whether this attempt, if its code is wrong, is the last one that the user's budget pays. */
+  isLast: boolean
+  /** How long to wait if the user's budget is used up, else 0; `NEVER_SECONDS` if no wait helps. */
+  lockedSeconds: number
+}
+
+/**
+ * Statement 1: spends one attempt, on its own, and brings back what is needed to judge. Committed before anybody
+ * looks at the code, so that a hundred guesses at once are a hundred spent, and a fault afterwards grants nothing.
+ *
+ * Who pays: an unverified session the user's counter, which locks; a verified one its own, so that who has only the
+ * password cannot lock the owner out; a pending device its own, and in a verified session both, since the code is
+ * tried against both.
+ */
+export async function spendAttempt (db: Db, { standing: { userId, sessionId } }: Asking): Promise<SpentAttempt> {
+  const { table } = db
+  const spent = await row<SpentAttempt>(db, sql`
+    with ${now},
+    asking as (
+      select s.id, s.otp_device_id is not null as verified
+      from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+    ),
+    device as (
+      select d.*, d.confirmed_at is null as pending
+      from ${table.otp_device} d, asking, now
+      where d.user_id = ${userId}
+        and (d.confirmed_at is not null or (d.session_id = asking.id and d.expires_at > now.at))
+    ),
+    by_user as (
+      update ${table.otp_user} u set
+        failures = u.failures + 1,
+        locked_until = case when u.failures + 1 >= ${FREE_FAILURES} then now.at + make_interval(secs =>
+          least(${FIRST_LOCK_SECONDS} * 2.0 ^ least(u.failures + 1 - ${FREE_FAILURES}, 20), ${LONGEST_LOCK_SECONDS})) end,
+        wrong_codes_at = ${withOneMore}
+      from asking, now
+      where u.user_id = ${userId} and not asking.verified
+        and exists (select from device where not pending)
+        and not ${isStopped} and (u.locked_until is null or u.locked_until <= now.at)
+      returning u.failures, ${isStopped} as stopped
+    ),
+    by_session as (
+      update ${table.otp_session} s set failures = s.failures + 1
+      from asking
+      where s.user_id = ${userId} and s.id = asking.id and asking.verified and s.failures < ${SESSION_FAILURES}
+        and s.ended_at is null
+      returning s.failures
+    ),
+    by_pending as (
+      update ${table.otp_device} d set failures = d.failures + 1
+      from device
+      where d.user_id = ${userId} and d.id = device.id and device.pending and d.failures < ${PENDING_FAILURES}
+        and d.confirmed_at is null
+      returning d.id, d.failures
+    ),
+    judged as (
+      select device.* from device
+      where case when pending then id in (select id from by_pending)
+        else exists (select from by_user) or exists (select from by_session) end
+    )
+    select ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')},
+      (extract(epoch from now.at) * 1000000)::bigint::text as "spentAtMicros",
+      exists (select from asking) as alive,
+      coalesce((select verified from asking), false) as verified,
+      coalesce(u.version, 0) as version,
+      exists (select from device) as "hasDevices",
+      coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
+      coalesce((select stopped from by_user), false) as "isLast",
+      ${numberAs(sql`case
+        when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
+        when ${isStopped} then ${NEVER_SECONDS}::float8
+        else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
+      end`, 'lockedSeconds')},
+      ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
+        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json)`, 'devices')}
+    from now left join ${table.otp_user} u on u.user_id = ${userId}`)
+  return spent!
+}
+
+export interface Match {
+  deviceId: string
+  step: number
+  /** The secret under the newest key, if an older one sealed it. */
+  resealed: string | null
+}
+
+/**
+ * Statement 2: burns the step, and all else only if that burnt: the user's counter is reset, the asking session ends
+ * and a verified one starts (or it stays, with a new proof), the event is written.
+ *
+ * The user's row is locked first, and its version must be the one that was seen when judging began. Two requests
+ * with one code meet at `last_step < step`, which Postgres evaluates anew for whoever comes second.
+ *
+ * @returns null if the step was burnt by another, or the session or the user's factors changed meanwhile
+ */
+export async function commitVerified (db: Db, asking: Asking, match: Match, version: number, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const burnt = sql`burnt`
+  return committed(await row(db, sql`
+    with ${now},
+    asking as (
+      select u.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+        null::timestamptz as until
+      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
+      where u.user_id = ${userId} and u.version = ${version}
+        and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      for no key update of u, s
+    ),
+    burnt as (
+      update ${table.otp_device} d set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, d.secret)
+      from asking, now
+      where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is not null and d.last_step < ${match.step}
+      returning d.user_id, d.id, d.name
+    ),
+    freed as (
+      update ${table.otp_user} u set ${codeAccepted}
+      from burnt, asking where u.user_id = burnt.user_id and not asking.verified
+    ),
+    ${surplus(db, burnt)},
+    ended as (
+      update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
+      from burnt, asking, now
+      where s.user_id = burnt.user_id and s.ended_at is null and ((s.id = asking.id and not asking.stays) or s.id in (select id from surplus))
+      returning s.id
+    ),
+    ${evictedEvent(db, asking)},
+    ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
+    ${kept(db, burnt, verifiedProof(sessionSeconds))},
+    ${remembered(db, burnt, asking.network, true)}
+    ${event(db, {
+      userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name`
+    }, sql`burnt, now`)}
+    ${answered()}`))
+}
+
+/** That of a code of the device `burnt`. */
+export function verifiedProof (sessionSeconds: number): Proof {
+  return { amr: amr.totp, otpRequired: true, deviceId: sql`burnt.id::text`, seconds: sessionSeconds }
+}
+
+/** What a refused code came to, besides the refusal. */
+export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
+
+/**
+ * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
+ * session that used up its budget ends, a pending device that used up its own is gone with its codes. Only an attempt
+ * that was paid for has them: one that came too late to be judged must not end what an earlier one is about to prove.
+ *
+ * @param kind of the event, where there are no such consequences
+ */
+export async function refuseAttempt (
+  db: Db, asking: Asking, { failures, verified, devices, isLast }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
+): Promise<RefusedAttempt> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
+  const paidByPending = devices.some(({ pending }) => pending)
+  const found = await row<RefusedAttempt & { kind: string }>(db, sql`
+    with ${now},
+    spent as (
+      update ${table.otp_session} s set ${ending('otp_session_spent')} from now
+      where ${paidBySession} and s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
+        and s.otp_device_id is not null and s.failures >= ${SESSION_FAILURES}
+      returning s.id
+    ),
+    dropped as (
+      delete from ${table.otp_device} d
+      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
+      returning d.id
+    ),
+    dropped_codes as (
+      delete from ${table.otp_recovery_code} c using dropped where c.user_id = ${userId} and c.pending_device_id = dropped.id
+    ),
+    ${event(db, {
+        userId: sql`${userId}`,
+        kind: sql`case
+          when exists (select from spent) then 'otp_session_spent'
+          when exists (select from dropped) then 'otp_setup_spent'
+          when ${isLast} and ${isStopped} then 'otp_stopped'
+          when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
+          else ${kind} end`,
+        sessionId,
+        origin: asking
+      }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
+    select exists (select from spent) as "sessionSpent",
+      exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
+    from now`)
+  return found!
+}

@@ -1,0 +1,162 @@
+import { sql } from 'kysely'
+import { amr } from '../core/assurance.js'
+import type { Asking, Lifetimes } from '../core/session.js'
+import { countsCleared } from './lockout-statements.js'
+import { deadlineFor } from '../sessions/policy.js'
+import { event, livingSession, now } from '../sessions/statements.js'
+import { answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from '../sessions/replacement.js'
+import { row, rows, type Db } from '../tables/db.js'
+import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
+import { timeAs } from '../tables/values.js'
+
+export interface Device {
+  id: string
+  name: string
+  createdAt: Date
+  /** When a code of it was last accepted. */
+  lastUsedAt: Date | null
+}
+
+/** A user's confirmed devices, the oldest first. What is pending is none yet. */
+export async function listDevices (db: Db, userId: string): Promise<Device[]> {
+  const { table } = db
+  return await rows<Device>(db, sql`
+    select id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
+    from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null order by created_at, id`)
+}
+
+export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
+
+/** A name is no factor: the user's version stays, nothing ends. */
+export async function renameDevice (db: Db, asking: Asking, deviceId: string, name: string): Promise<Renamed> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const found = await row<{ alive: boolean } & (Device | { id: null })>(db, sql`
+    with ${now},
+    asking as (${livingSession(db, asking)}),
+    renamed as (
+      update ${table.otp_device} d set name = ${name} from asking
+      where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      returning d.*
+    ),
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name`
+    }, sql`renamed, now`)}
+    select exists (select from asking) as alive, id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
+    from now left join renamed on true`)
+  const { alive, ...device } = found!
+  if (!alive) return { outcome: 'session_ended' }
+  return device.id === null ? { outcome: 'not_found' } : { outcome: 'renamed', device }
+}
+
+export type RemovedDevice =
+  | { outcome: 'removed' | 'disabled', session: CommittedSession }
+  | { outcome: 'session_ended' | 'not_found' }
+
+/**
+ * Removes one device; with the last one goes everything. Every session ends; the asking one gets a new one in its place,
+ * which has proven what its token says. Where the removed device is what its token names, the new one owes a code of a
+ * device that is left: no session lives on a proof whose device was removed.
+ */
+export async function removeDevice (db: Db, asking: Asking, deviceId: string, newSessionId: string, lifetimes: Lifetimes): Promise<RemovedDevice> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    const { userId } = asking.standing
+    await lockUser(tx, userId)
+    const state = await row<{ alive: boolean, isThere: boolean, confirmed: number }>(tx, sql`
+      with ${now}
+      select exists (${livingSession(tx, asking)}) as alive, count(*)::int as confirmed, coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
+      from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
+    if (!state!.alive) return { outcome: 'session_ended' }
+    if (!state!.isThere) return { outcome: 'not_found' }
+    const session = state!.confirmed === 1
+      ? await removeAll(tx, asking, newSessionId, lifetimes)
+      : await removeOne(tx, asking, deviceId, newSessionId, lifetimes)
+    // The lock is ours: what was there a moment ago still is, unless the session has expired in between.
+    return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
+  })
+}
+
+/** One of several. */
+async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId: string, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { userId, sessionId, otpDeviceId } = asking.standing
+  const { table } = tx
+  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
+  const next = otpDeviceId === deviceId ? started(tx, sql`removed`, asking, newSessionId, owing) : carriedOn(tx, sql`removed`, asking, newSessionId)
+  return committed(await row(tx, sql`
+    with ${now},
+    asking as (
+      select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven, ${isInPlace(asking, newSessionId)} as stays
+      from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is not null
+      for no key update of s
+    ),
+    removed as (
+      delete from ${table.otp_device} d using asking where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      returning d.user_id, d.name
+    ),
+    raised as (
+      update ${table.otp_user} u set version = u.version + 1 from removed where u.user_id = removed.user_id
+    ),
+    ended as (
+      update ${table.otp_session} s set ${replacing('otp_device_removed', newSessionId)}
+      from removed, asking, now where s.user_id = removed.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+      returning s.id
+    ),
+    ${next},
+    kept as (
+      update ${table.otp_session} s set
+        amr = case when asking.proven then s.amr else ${[...owing.amr]}::text[] end,
+        otp_device_id = case when asking.proven then s.otp_device_id end, otp_at = case when asking.proven then s.otp_at end,
+        ${changedInPlace(tx)}
+      from removed, asking, now where s.user_id = removed.user_id and s.id = asking.id and asking.stays
+      returning s.*
+    ),
+    ${event(tx, {
+      userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: asking, deviceName: sql`removed.name`
+    }, sql`removed, now`)}
+    ${answered()}`))
+}
+
+/**
+ * Removes every device and code: the second factor is off. Every session ends; the asking one gets a new one that has
+ * proven the password alone. Null if there was no confirmed device, or the session had ended.
+ */
+export async function removeEverything (db: Db, asking: Asking, newSessionId: string, lifetimes: Lifetimes): Promise<CommittedSession | null> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, asking.standing.userId)
+    return await removeAll(tx, asking, newSessionId, lifetimes)
+  })
+}
+
+/** The same, for whoever has the user's lock already. */
+export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { userId, sessionId } = asking.standing
+  const { table } = tx
+  const raised = sql`raised`
+  const proof: Proof = { amr: amr.password, otpRequired: false, deviceId: null, seconds: sessionSeconds, deadline: deadlineFor(tx, sql`asking.user_id`) }
+  return committed(await row(tx, sql`
+    with ${now},
+    asking as (
+      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(asking, newSessionId)} as stays from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
+      for no key update of s
+    ),
+    raised as (
+      update ${table.otp_user} u set version = u.version + 1, ${countsCleared}
+      from asking where u.user_id = asking.user_id
+      returning u.user_id
+    ),
+    devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
+    codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
+    ended as (
+      update ${table.otp_session} s set ${replacing('otp_disabled', newSessionId)}
+      from asking, now where s.user_id = asking.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+      returning s.id
+    ),
+    ${started(tx, raised, asking, newSessionId, proof)},
+    ${kept(tx, raised, proof)},
+    ${event(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking }, sql`asking, now`)}
+    ${answered()}`))
+}

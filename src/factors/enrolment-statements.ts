@@ -1,0 +1,221 @@
+import { sql } from 'kysely'
+import { PENDING_FAILURES } from './lockout.js'
+import type { Asking, Lifetimes } from '../core/session.js'
+import { verifiedProof, type Match } from './attempt-statements.js'
+import { remembered } from '../budgets/known-networks.js'
+import { event, now } from '../sessions/statements.js'
+import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession } from '../sessions/replacement.js'
+import { row, type Db } from '../tables/db.js'
+import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
+import { jsonAs, timeAs } from '../tables/values.js'
+
+/** DESIGN §3. */
+export const MOST_DEVICES = 10
+
+export interface Status {
+  confirmedDevices: number
+  /** Whether this session has a device waiting for its first code. */
+  isPending: boolean
+  recoveryCodesLeft: number
+  /** Whether some of those were brought over from django-otp and can be guessed: new ones are better. */
+  recoveryCodesWeak: boolean
+  /** From when on this session opens only what sets a device up; null if it has one, or none is asked for. */
+  otpDeadline: Date | null
+}
+
+export async function readStatus (db: Db, userId: string, sessionId: string): Promise<Status> {
+  const { table } = db
+  const found = await row<Status>(db, sql`
+    with ${now}
+    select
+      (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as "confirmedDevices",
+      exists (select from ${table.otp_device}, now where user_id = ${userId} and session_id = ${sessionId}
+        and confirmed_at is null and expires_at > now.at and failures < ${PENDING_FAILURES}) as "isPending",
+      (select count(*) from ${table.otp_recovery_code} where user_id = ${userId}
+        and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft",
+      exists (select from ${table.otp_recovery_code} where user_id = ${userId}
+        and used_at is null and pending_device_id is null and weak) as "recoveryCodesWeak",
+      ${timeAs(sql`(select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
+        and otp_device_id is null and not otp_required)`, 'otpDeadline')}`)
+  return found!
+}
+
+/** A session's pending device as it is stored, for the flow that continues it. */
+export interface StoredPending {
+  id: string
+  sealedSecret: string
+  /** Null if an older version of the service made it, or no recovery codes go with it. */
+  sealedSeed: string | null
+  /** How many recovery codes go with it. */
+  codes: number
+}
+
+/** What the flow decided: to continue the stored device, by its id, or to replace it by another one. */
+export interface PreparedPending extends Omit<StoredPending, 'codes'> {
+  /** Of all recovery codes that go with it. */
+  digests: string[]
+}
+
+export interface NewDevice {
+  name: string
+  digits: number
+  periodSeconds: number
+  t0Seconds: number
+  setupSeconds: number
+  /**
+   * Called under the user's lock, again if the transaction is repeated.
+   *
+   * @param isFirst false if the user has a set of recovery codes in force
+   */
+  prepare: (stored: StoredPending | null, isFirst: boolean) => PreparedPending
+}
+
+export type PendingDevice =
+  | { outcome: 'pending', id: string, expiresAt: Date }
+  | { outcome: 'session_ended' | 'otp_required' | 'too_many' }
+
+/**
+ * Makes the one pending device of this session, or continues the one it has with a new expiry. A pending device changes nothing
+ * for anyone. Its secret is shown only to the session that made it.
+ */
+export async function putPendingDevice (db: Db, { standing: { userId, sessionId, otpDeviceId } }: Asking, device: NewDevice): Promise<PendingDevice> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    // One that expired or used up its ten codes is not looked for: it is replaced, secret and all.
+    const state = await row<{ alive: boolean, confirmed: number, stored: StoredPending | null }>(tx, sql`
+      with ${now}
+      select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
+          and ended_at is null and expires_at > now.at) as alive,
+        (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed,
+        ${jsonAs(sql`select json_build_object('id', d.id, 'sealedSecret', d.secret, 'sealedSeed', d.seed, 'codes',
+            (select count(*) from ${table.otp_recovery_code} c where c.user_id = d.user_id and c.pending_device_id = d.id))
+          from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
+            and d.expires_at > now.at and d.failures < ${PENDING_FAILURES}`, 'stored')}
+      from now`)
+    const { alive, confirmed, stored } = state!
+    if (!alive) return { outcome: 'session_ended' }
+    if (confirmed > 0 && otpDeviceId === null) return { outcome: 'otp_required' }
+    if (confirmed >= MOST_DEVICES) return { outcome: 'too_many' }
+
+    const { id, sealedSecret, sealedSeed, digests } = device.prepare(stored, confirmed === 0)
+    if (id !== stored?.id) await dropPending(tx, userId, sessionId)
+    const pending = await row<{ expiresAt: Date }>(tx, sql`
+      with ${now},
+      put as (
+        insert into ${table.otp_device} as d
+          (user_id, id, name, secret, seed, digits, period_seconds, t0_seconds, last_step, created_at, session_id, expires_at)
+        select ${userId}, ${id}, ${device.name}, ${sealedSecret}, ${sealedSeed},
+          ${device.digits}, ${device.periodSeconds}, ${device.t0Seconds}, -1, now.at,
+          ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
+        on conflict (user_id, session_id) where confirmed_at is null
+          do update set name = excluded.name, seed = excluded.seed, expires_at = excluded.expires_at
+        returning d.expires_at
+      ),
+      others as (
+        delete from ${table.otp_recovery_code} c
+        where c.user_id = ${userId} and c.pending_device_id = ${id}::uuid and c.digest <> all (${digests}::text[])
+      ),
+      codes as (
+        insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
+        select ${userId}, digest, ${id}::uuid, now.at from unnest(${digests}::text[]) digest, now
+        on conflict (user_id, digest) do nothing
+      )
+      select ${timeAs(sql`expires_at`, 'expiresAt')} from put`)
+    return { outcome: 'pending', id, ...pending! }
+  })
+}
+
+export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
+
+/** Takes back this session's pending device and its codes. */
+export async function dropPendingDevice (db: Db, userId: string, sessionId: string): Promise<RolledBack> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    return await dropPending(tx, userId, sessionId)
+  })
+}
+
+async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<RolledBack> {
+  const { table } = tx
+  const found = await row<{ outcome: RolledBack }>(tx, sql`
+    with ${now},
+    dropped as (
+      delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
+      returning d.id, d.expires_at
+    ),
+    dropped_codes as (
+      delete from ${table.otp_recovery_code} c using dropped where c.user_id = ${userId} and c.pending_device_id = dropped.id
+    )
+    select case
+      when exists (select from dropped, now where expires_at > now.at) then 'rolled_back'
+      when exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) then 'confirmed'
+      else 'nothing_pending' end as outcome`)
+  return found!.outcome
+}
+
+/**
+ * The first accepted code of a pending device: confirms it, brings its recovery codes to life, drops the user's other
+ * pending devices and ends every session, the asking one for a new one. The step is burnt with it: the code cannot log in again.
+ *
+ * @returns null if another request was first, or the device, its session or the room for it is gone
+ */
+export async function commitConfirmed (db: Db, asking: Asking, match: Match, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+  const { userId, sessionId } = asking.standing
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const burnt = sql`burnt`
+    return committed(await row(tx, sql`
+      with ${now},
+      asking as (
+        select s.user_id, s.id, s.otp_device_id is not null as verified, ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+          case when s.otp_device_id is not null then s.expires_at end as until,
+          (select count(*) from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) as confirmed
+        from ${table.otp_session} s, now
+        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        for no key update of s
+      ),
+      burnt as (
+        update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
+          secret = coalesce(${match.resealed}, d.secret), seed = null, session_id = null, expires_at = null, failures = 0
+        from asking, now
+        where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
+          and d.session_id = asking.id and d.expires_at > now.at and asking.confirmed < ${MOST_DEVICES}
+          and (asking.verified or asking.confirmed = 0)
+        returning d.user_id, d.id, d.name
+      ),
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
+        from burnt where u.user_id = burnt.user_id
+      ),
+      alive_codes as (
+        update ${table.otp_recovery_code} c set pending_device_id = null
+        from burnt where c.user_id = burnt.user_id and c.pending_device_id = burnt.id
+      ),
+      dropped as (
+        delete from ${table.otp_device} d using burnt where d.user_id = burnt.user_id and d.confirmed_at is null and d.id <> burnt.id
+      ),
+      dropped_codes as (
+        delete from ${table.otp_recovery_code} c using burnt
+        where c.user_id = burnt.user_id and c.pending_device_id is not null and c.pending_device_id <> burnt.id
+      ),
+      ended as (
+        update ${table.otp_session} s set ${replacing('otp_enabled', newSessionId)}
+        from burnt, asking, now
+        where s.user_id = burnt.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+        returning s.id
+      ),
+      ${started(tx, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
+      ${kept(tx, burnt, verifiedProof(sessionSeconds))},
+      ${remembered(tx, burnt, asking.network, true)}
+      ${event(tx, {
+        userId: sql`burnt.user_id`,
+        kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,
+        sessionId,
+        origin: asking,
+        deviceName: sql`burnt.name`
+      }, sql`burnt, asking, now`)}
+      ${answered()}`))
+  })
+}

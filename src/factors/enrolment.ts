@@ -1,0 +1,126 @@
+import { randomUUID } from 'node:crypto'
+import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
+import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
+import { Refusal } from '../core/refusals.js'
+import { shortfall } from '../core/assurance.js'
+import type { Asking } from '../core/session.js'
+import { otpauthUrl, standardTotp } from '../core/totp.js'
+import { dropPendingDevice, putPendingDevice, type StoredPending } from './enrolment-statements.js'
+import { gone, type OtpDeps } from './deps.js'
+import { devicePlace, seedPlace } from './totp/verification.js'
+
+export interface Enrolment {
+  deviceId: string
+  otpUrl: string
+  /** Shown now and never again; dead until the device is confirmed. Empty for a further device: the set in force stays. */
+  recoveryCodes: string[]
+  expiresAt: Date
+}
+
+export interface EnrolmentRequest {
+  /** What the owner calls the device. */
+  name: string
+  /** What the authenticator app shows beside the issuer. */
+  label: string
+  /** Checks the password that came with the request, if one did; throws a Refusal if it is wrong. */
+  checkPassword: (() => Promise<void>) | null
+}
+
+/**
+ * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. Called again it answers
+ * the same secret and codes, with a new expiry; another session of the user gets a secret of its own.
+ *
+ * The first device asks for a fresh password, a further one for a fresh code.
+ */
+export async function enrol (deps: OtpDeps, asking: Asking, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
+  const { db, seal, sessions, settings } = deps
+  const { standing } = asking
+  const { userId } = standing
+  const isVerified = standing.otpDeviceId !== null
+  if (isVerified || standing.otpRequired) {
+    const lack = shortfall(standing, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
+    if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
+  } else if (checkPassword !== null) {
+    await checkPassword()
+  } else if (sessions.nowSeconds() - standing.authTime > settings.reauthSeconds) {
+    throw new Refusal('REAUTH_REQUIRED')
+  }
+
+  const digestKey = await deps.digestKey()
+  let shown: { secret: Uint8Array, recoveryCodes: string[] } = { secret: new Uint8Array(), recoveryCodes: [] }
+  const put = await putPendingDevice(db, asking, {
+    name,
+    ...standardTotp,
+    setupSeconds: settings.setupSeconds,
+    prepare (stored, isFirst) {
+      const { id, secret, seed, codes } = open(deps, userId, stored) ?? newPending()
+      const recoveryCodes = isFirst ? seededRecoveryCodes(seed, codes ?? settings.recoveryCodes) : []
+      shown = { secret, recoveryCodes }
+      return {
+        id,
+        sealedSecret: seal.seal(secret, devicePlace(userId, { id })),
+        sealedSeed: isFirst ? seal.seal(seed, seedPlace(userId, { id })) : null,
+        digests: digestsOf(digestKey, userId, recoveryCodes)
+      }
+    }
+  })
+  switch (put.outcome) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'otp_required': throw new Refusal('OTP_REQUIRED')
+    case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
+    case 'pending': return {
+      deviceId: put.id,
+      otpUrl: otpauthUrl(settings.issuer, label, shown.secret, standardTotp),
+      recoveryCodes: shown.recoveryCodes,
+      expiresAt: put.expiresAt
+    }
+  }
+}
+
+interface OpenPending {
+  id: string
+  secret: Buffer
+  seed: Buffer
+  /** How many recovery codes were shown with it; undefined if none that follow from the seed. */
+  codes?: number
+}
+
+function newPending (): OpenPending {
+  const seed = newEnrolmentSeed()
+  return { id: randomUUID(), secret: seededTotpSecret(seed), seed }
+}
+
+/**
+ * The stored pending device, opened. Of one that an older version made the codes are not known: it keeps its secret and gets a seed.
+ *
+ * @returns null if there is none, or it cannot be read: nothing depends on it yet, so that another one takes its place
+ */
+function open ({ seal, unreadable }: OtpDeps, userId: string, stored: StoredPending | null): OpenPending | null {
+  if (stored === null) return null
+  const { id, sealedSecret, sealedSeed, codes } = stored
+  try {
+    const { plain: secret } = seal.open(sealedSecret, devicePlace(userId, { id }))
+    if (sealedSeed === null || codes === 0) return { id, secret, seed: newEnrolmentSeed() }
+    return { id, secret, seed: seal.open(sealedSeed, seedPlace(userId, { id })).plain, codes }
+  } catch (error) {
+    unreadable('otp_device', id, error)
+    return null
+  }
+}
+
+export function newCodes (count: number): string[] {
+  return Array.from({ length: count }, newRecoveryCode)
+}
+
+export function digestsOf (digestKey: Buffer, userId: string, codes: readonly string[]): string[] {
+  return codes.map((code) => recoveryDigest(digestKey, userId, normaliseRecoveryCode(code)!))
+}
+
+/** Takes back this session's pending device and its codes. */
+export async function rollBack ({ db }: OtpDeps, { standing: { userId, sessionId } }: Asking): Promise<void> {
+  switch (await dropPendingDevice(db, userId, sessionId)) {
+    case 'rolled_back': return
+    case 'confirmed': throw new Refusal('OTP_ALREADY_ENABLED')
+    case 'nothing_pending': throw new Refusal('OTP_NOT_SET_UP')
+  }
+}

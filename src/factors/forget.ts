@@ -1,0 +1,19 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { forgetUser } from './forget-statements.js'
+import { freed } from './attempts.js'
+import type { OtpDeps } from './deps.js'
+
+/**
+ * Deletes everything of a host's user: the account is deleted there, and its id may be given to another user. Resolves
+ * when the second of the deletion is over, so that the next user's first proof is dated after it.
+ *
+ * @param onEnded called when it is committed
+ */
+export async function forget ({ db, sessions, locks, judgedCodes, tally }: OtpDeps, userId: string, onEnded: () => void): Promise<void> {
+  const { endedIds, waitMs } = await forgetUser(db, userId)
+  sessions.ended(userId, endedIds)
+  freed({ locks, judgedCodes }, userId)
+  tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
+  onEnded()
+  await delay(Math.ceil(waitMs) + 1)
+}

@@ -1,0 +1,32 @@
+import { AgingMap } from '../core/aging-map.js'
+
+/** How long this process takes a lock for granted without asking Postgres. */
+const REMEMBER_MS = 1_000
+const MOST_USERS = 10_000
+
+/** Users whose TOTP is locked, as this process was last told: a flood on one user costs no statement. */
+export interface Locks {
+  /** Seconds to wait, 0 if nothing is known. */
+  waitSeconds (userId: string): number
+  locked (userId: string, seconds: number): void
+  freed (userId: string): void
+}
+
+export function createLocks (): Locks {
+  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({ keepMs: REMEMBER_MS, capacity: MOST_USERS })
+  return {
+    waitSeconds (userId) {
+      const lock = known.get(userId)
+      if (lock === undefined) return 0
+      const nowMs = performance.now()
+      if (nowMs < lock.forgetAtMs) return Math.ceil((lock.endsAtMs - nowMs) / 1000)
+      known.delete(userId)
+      return 0
+    },
+    locked (userId, seconds) {
+      const nowMs = performance.now()
+      known.set(userId, { forgetAtMs: nowMs + Math.min(REMEMBER_MS, seconds * 1000), endsAtMs: nowMs + seconds * 1000 })
+    },
+    freed: (userId) => { known.delete(userId) }
+  }
+}

@@ -1,0 +1,59 @@
+import { sql } from 'kysely'
+import { HARD_STOP_FAILURES, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockout.js'
+import type { Asking } from '../core/session.js'
+import { row, type Db } from '../tables/db.js'
+
+/** The assignments to `otp_user` that clear every count of wrong codes, and so lift the lock and the stop. */
+export const countsCleared = sql`failures = 0, locked_until = null, wrong_codes_at = '{}'`
+
+/**
+ * The assignments to `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count. Attempts
+ * are equal but for their time, so that the newest one is taken out for the accepted one.
+ */
+export const codeAccepted = sql`failures = 0, locked_until = null, wrong_codes_at = u.wrong_codes_at[:cardinality(u.wrong_codes_at) - 1]`
+
+/** The times in the slow count of `otp_user u` that still count; beside `now`. */
+const counted = sql`array(select w.at from unnest(u.wrong_codes_at) w (at) where w.at > now.at - make_interval(days => ${SLOW_STOP_DAYS}))`
+
+/** The slow count of `otp_user u` with one more attempt; beside `now`. */
+export const withOneMore = sql`${counted} || now.at`
+
+/** Whether no code of an app is accepted for `otp_user u`, however long the client waits; beside `now`. */
+export const isStopped = sql`(u.failures >= ${HARD_STOP_FAILURES} or cardinality(${counted}) >= ${SLOW_STOP_FAILURES})`
+
+/** Which budgets an attempt was paid from without a code being judged. */
+export interface Unjudged {
+  /** The time of the attempt, by which the user's counts know it. */
+  spentAtMicros: string
+  verified: boolean
+  confirmed: boolean
+  pending: boolean
+}
+
+/**
+ * Gives an attempt back whose code was compared with nothing, since no secret could be opened: a fault of ours. Where one secret
+ * was compared the attempt stays spent. The count of wrong codes in a row has it only if it is among the newest of the slow count: if
+ * the owner logged in meanwhile, nothing is left to give back.
+ */
+export async function returnAttempt (db: Db, { standing: { userId, sessionId } }: Asking, unjudged: Unjudged): Promise<void> {
+  const { table } = db
+  const { spentAtMicros, verified, confirmed, pending } = unjudged
+  const place = sql`array_position(u.wrong_codes_at, timestamptz 'epoch' + ${spentAtMicros}::bigint * interval '1 microsecond')`
+  const isInRow = sql`u.failures > 0 and ${place} > cardinality(u.wrong_codes_at) - u.failures`
+  await row(db, sql`
+    with by_user as (
+      update ${table.otp_user} u set wrong_codes_at = u.wrong_codes_at[:${place} - 1] || u.wrong_codes_at[${place} + 1:],
+        failures = case when ${isInRow} then u.failures - 1 else u.failures end,
+        locked_until = case when ${isInRow} then null else u.locked_until end
+      where ${confirmed && !verified} and u.user_id = ${userId} and ${place} is not null
+    ),
+    by_session as (
+      update ${table.otp_session} s set failures = s.failures - 1
+      where ${confirmed && verified} and s.user_id = ${userId} and s.id = ${sessionId} and s.failures > 0
+    ),
+    by_pending as (
+      update ${table.otp_device} d set failures = d.failures - 1
+      where ${pending} and d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures > 0
+    )
+    select`)
+}

@@ -1,0 +1,86 @@
+import { randomBytes } from 'node:crypto'
+import { sql } from 'kysely'
+import { createSeal, DEFAULT_NAMESPACE, type Key, type Seal } from '../../core/seal.js'
+import { row, type Db } from '../../tables/db.js'
+
+const NAME = 'digest'
+const PLACE = { table: 'otp_key', row: NAME, userId: '' }
+
+/** The key of the deployment does not open here: one line for the operator, which says what differs. */
+export class SealedElsewhereError extends Error {
+  override readonly name = 'SealedElsewhereError'
+  readonly differs: 'keys' | 'namespace'
+
+  constructor (differs: 'keys' | 'namespace', message: string) {
+    super(message)
+    this.differs = differs
+  }
+
+  /** The same for everyone, without names of keys and namespaces. */
+  get summary (): string {
+    return this.differs === 'keys' ? 'SEAL_KEYS do not open what this database holds.' : 'What this database holds is of another namespace.'
+  }
+}
+
+interface Found { sealed: string, namespace: string | null }
+
+/**
+ * The random key under which recovery codes are digested: made once for the deployment and itself sealed, so that
+ * SEAL_KEYS rotate and printed codes live. Re-sealed as soon as a newer key leads the ring. Beside it stands the
+ * namespace, which is part of all that is sealed.
+ *
+ * @returns a function that throws a `SealedElsewhereError` if the data is of other keys or of another namespace
+ */
+export function createDigestKey (db: Db, keys: readonly Key[], namespace: string): () => Promise<Buffer> {
+  const seal = createSeal(keys, namespace)
+  let known: Buffer | undefined
+
+  async function read (): Promise<Buffer> {
+    const { table } = db
+    const found = await row<Found>(db, sql`
+      with made as (
+        insert into ${table.otp_key} (name, sealed, namespace) values (${NAME}, ${seal.seal(randomBytes(32), PLACE)}, ${namespace})
+        on conflict (name) do nothing
+        returning sealed, namespace
+      )
+      select sealed, namespace from made union all select sealed, namespace from ${table.otp_key} where name = ${NAME}`)
+    // Nothing comes back to whoever lost the race to make it; a second look finds the winner's.
+    if (found === undefined) return await read()
+    const { plain, stale } = open(found)
+    if (stale || found.namespace === null) {
+      const resealed = stale ? seal.seal(plain, PLACE) : found.sealed
+      await row(db, sql`
+        update ${table.otp_key} set sealed = ${resealed}, namespace = ${namespace} where name = ${NAME} and sealed = ${found.sealed}`)
+    }
+    return plain
+  }
+
+  function open ({ sealed, namespace: theirs }: Found) {
+    const other = theirs ?? (opens(createSeal(keys, DEFAULT_NAMESPACE), sealed) ? DEFAULT_NAMESPACE : namespace)
+    if (other !== namespace) {
+      throw new SealedElsewhereError('namespace', `The data here is of the namespace "${other}", and "namespace" is "${namespace}": it cannot be changed once there is data.`)
+    }
+    try {
+      return seal.open(sealed, PLACE)
+    } catch {
+      const kid = sealed.split('.', 1)[0]!
+      throw new SealedElsewhereError('keys', keys.some((key) => key.kid === kid)
+        ? `SEAL_KEYS ("sealKeys") do not open what this database holds: its key "${kid}" is another one of that name${theirs === null ? ', or of another namespace' : ''}.`
+        : `SEAL_KEYS ("sealKeys") do not open what this database holds: they lack its key "${kid}".`)
+    }
+  }
+
+  return async () => {
+    known ??= await read()
+    return known
+  }
+}
+
+function opens (seal: Seal, sealed: string): boolean {
+  try {
+    seal.open(sealed, PLACE)
+    return true
+  } catch {
+    return false
+  }
+}

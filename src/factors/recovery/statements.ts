@@ -1,0 +1,123 @@
+import { sql } from 'kysely'
+import { amr, RECOVERY } from '../../core/assurance.js'
+import type { Asking, Lifetimes } from '../../core/session.js'
+import { remembered } from '../../budgets/known-networks.js'
+import { countsCleared } from '../lockout-statements.js'
+import { endedIds, ending, event, now } from '../../sessions/statements.js'
+import {
+  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
+} from '../../sessions/replacement.js'
+import { row, type Db } from '../../tables/db.js'
+import { inTransaction, lockUser } from '../../tables/transaction.js'
+
+/** The session that came of it, and how many codes are left after this one. */
+export interface UsedCode extends CommittedSession { codesLeft: number }
+
+/**
+ * Uses a recovery code, behind the user's lock, so that of two used at once the second counts what the first one left:
+ * everything from the burn. It clears the lock, ends the asking session and the user's unverified ones (whoever failed
+ * on purpose), and starts a verified one. Codes have no counter to spend: 120 bits cannot be guessed, and a lock would
+ * shut the emergency door.
+ *
+ * @returns null if the code is not one of the living, or the session had ended
+ */
+export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<UsedCode | null> {
+  const { userId, sessionId } = asking.standing
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const burnt = sql`burnt`
+    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, seconds: sessionSeconds }
+    const found = await row<{ codesLeft: number }>(tx, sql`
+      with ${now},
+      asking as (
+        select u.user_id, s.id, ${isInPlace(asking, newSessionId)} as stays, s.auth_at, null::timestamptz as until
+        from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
+        where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        for no key update of u, s
+      ),
+      burnt as (
+        update ${table.otp_recovery_code} c set used_at = now.at
+        from asking, now
+        where c.user_id = asking.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
+          and exists (select from ${table.otp_device} d where d.user_id = c.user_id and d.confirmed_at is not null)
+        returning c.user_id
+      ),
+      freed as (
+        update ${table.otp_user} u set ${countsCleared} from burnt where u.user_id = burnt.user_id
+      ),
+      ${surplus(tx, burnt)},
+      ended as (
+        update ${table.otp_session} s set ${replacing(reasonFor('recovery_used'), newSessionId)}
+        from burnt, asking, now
+        where s.user_id = burnt.user_id and s.ended_at is null
+          and (s.otp_device_id is null or s.id = asking.id or s.id in (select id from surplus))
+          and not (asking.stays and s.id = asking.id)
+        returning s.id
+      ),
+      ${evictedEvent(tx, asking)},
+      ${started(tx, burnt, asking, newSessionId, proof)},
+      ${kept(tx, burnt, proof)},
+      ${remembered(tx, burnt, asking.network, true)}
+      ${event(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking }, sql`burnt, now`)}
+      ${answered({
+        more: sql`,
+        (select count(*) - 1 from ${table.otp_recovery_code} c
+          where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`
+      })}`)
+    if (found === undefined) return null
+    const { codesLeft, ...session } = found
+    return { ...committed(session)!, codesLeft }
+  })
+}
+
+/** Writes down that a recovery code was refused. False if the session had ended: that is the better answer then. */
+export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const alive = await row(db, sql`
+    with ${now},
+    asking as (
+      select s.user_id from ${table.otp_session} s, now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+    ),
+    ${event(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking }, sql`asking, now`)}
+    select user_id from asking`)
+  return alive !== undefined
+}
+
+/** New codes in place of all old ones; the user's other sessions end. Null if the session or the last device is gone. */
+export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: string[]): Promise<{ endedIds: string[] } | null> {
+  const { userId, sessionId } = asking.standing
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const raised = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1
+        from now
+        where u.user_id = ${userId}
+          and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
+          and exists (
+            select from ${table.otp_session} s where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+          )
+        returning u.user_id
+      ),
+      dropped as (
+        delete from ${table.otp_recovery_code} c using raised where c.user_id = raised.user_id and c.pending_device_id is null
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('recovery_regenerated')}
+        from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
+        returning s.id
+      ),
+      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
+      select ${endedIds} from raised`)
+    if (raised === undefined) return null
+    await row(tx, sql`
+      insert into ${table.otp_recovery_code} (user_id, digest, created_at)
+      select ${userId}, digest, clock_timestamp() from unnest(${digests}::text[]) digest`)
+    return raised
+  })
+}

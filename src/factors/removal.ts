@@ -1,0 +1,15 @@
+import { Refusal } from '../core/refusals.js'
+import type { Asking, SessionFacts } from '../core/session.js'
+import { removeEverything } from './device-statements.js'
+import { readStatus } from './enrolment-statements.js'
+import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
+
+/** Switches the second factor off: every device and code is gone, every session ends, the asking one gets a new one. */
+export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<SessionFacts> {
+  const { db, settings } = deps
+  const { userId, sessionId } = asking.standing
+  const committed = await removeEverything(db, asking, nextSessionId(deps, asking), settings)
+  if (committed !== null) return announce(deps, asking, committed, 'disabled')
+  const { confirmedDevices } = await readStatus(db, userId, sessionId)
+  throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : gone(deps, asking)
+}

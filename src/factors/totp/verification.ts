@@ -1,0 +1,128 @@
+import { Refusal } from '../../core/refusals.js'
+import type { Asking, SessionFacts } from '../../core/session.js'
+import { checkTotp, normaliseTotp } from '../../core/totp.js'
+import { commitVerified, spendAttempt, type JudgedDevice, type SpentAttempt } from '../attempt-statements.js'
+import { commitConfirmed } from '../enrolment-statements.js'
+import { returnAttempt } from '../lockout-statements.js'
+import { freed, lock, noteRefused, otpLocked } from '../attempts.js'
+import { announce, gone, nextSessionId, type OtpDeps } from '../deps.js'
+
+/**
+ * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
+ * came of it, and how; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
+ */
+export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
+  const { db, settings, sessions, judgedCodes, locks, tally } = deps
+  const { userId, sessionId, otpDeviceId } = asking.standing
+  const code = normaliseTotp(text)
+  const count = (outcome: Outcome) => tally.count('codes_total', ['totp', outcome])
+  if (code === null) {
+    count('malformed')
+    throw new Refusal('OTP_INVALID')
+  }
+  const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
+  if (knownLock > 0) {
+    count('locked')
+    throw otpLocked(knownLock)
+  }
+  const judged = await judgedCodes.find(userId, sessionId, code)
+  if (judged !== undefined) {
+    count('repeated')
+    const waitSeconds = otpDeviceId === null ? Math.ceil(judged.lockedUntil - sessions.nowSeconds()) : 0
+    throw waitSeconds > 0 ? otpLocked(waitSeconds) : new Refusal('OTP_INVALID')
+  }
+
+  const spent = await spendAttempt(db, asking)
+  if (!spent.alive) throw gone(deps, asking)
+  if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
+  if (spent.lockedSeconds > 0) {
+    lock(deps, asking, spent.lockedSeconds)
+    count('locked')
+    throw otpLocked(spent.lockedSeconds)
+  }
+
+  const { match, used, compared } = judge(deps, asking, code, spent)
+  await returnUnjudged(deps, asking, spent, compared)
+  const newSessionId = nextSessionId(deps, asking)
+  const committed = match === null
+    ? null
+    : match.pending
+      ? await commitConfirmed(db, asking, match, newSessionId, settings)
+      : await commitVerified(db, asking, match, spent.version, newSessionId, settings)
+  if (committed !== null) {
+    judgedCodes.add(userId, committed.standing.sessionId, code)
+    freed(deps, userId)
+    count('accepted')
+    const reason = match?.pending === true ? 'enabled' : 'verified'
+    return { session: announce(deps, asking, committed, reason), reason }
+  }
+
+  count(used || match !== null ? 'replayed' : 'refused')
+  await noteRefused(deps, asking, spent)
+  judgedCodes.add(userId, sessionId, code)
+  throw new Refusal('OTP_INVALID')
+}
+
+/**
+ * Every device is tried, and every step of the window of each, so that the time does not tell which one matched. A device whose
+ * secret cannot be read is skipped, so that it does not take the user's other devices along.
+ */
+function judge ({ seal, unreadable, settings }: OtpDeps, { standing: { userId } }: Asking, code: string, { devices, nowSeconds }: SpentAttempt) {
+  let match: { deviceId: string, step: number, resealed: string | null, pending: boolean } | null = null
+  let used = false
+  const compared: JudgedDevice[] = []
+  for (const device of devices) {
+    const place = devicePlace(userId, device)
+    try {
+      const { plain, stale } = seal.open(device.secret, place)
+      requireSound(device)
+      const check = checkTotp(plain, code, nowSeconds, { ...device, window: settings.window })
+      compared.push(device)
+      if (check.accepted) {
+        match ??= { deviceId: device.id, step: check.step, resealed: stale ? seal.seal(plain, place) : null, pending: device.pending }
+      } else {
+        used ||= check.used
+      }
+    } catch (error) {
+      unreadable(place.table, device.id, error)
+    }
+  }
+  return { match, used, compared }
+}
+
+/** @throws {RangeError} for a row with which no step can be computed */
+function requireSound ({ digits, periodSeconds, t0Seconds, lastStep }: JudgedDevice): void {
+  const areWhole = [digits, periodSeconds, t0Seconds, lastStep].every(Number.isSafeInteger)
+  if (!areWhole || digits < 6 || digits > 8 || periodSeconds < 1) throw new RangeError('The parameters of the device are out of range')
+}
+
+/**
+ * A budget pays for a comparison. Gives back what was paid for devices of which none could be read: a fault of ours, by which
+ * nothing was learnt. Where one was read, the code was judged by it, and the attempt stays spent.
+ *
+ * @throws {Refusal} INTERNAL_ERROR if the code was compared with nothing
+ */
+async function returnUnjudged (deps: OtpDeps, asking: Asking, spent: SpentAttempt, compared: readonly JudgedDevice[]): Promise<void> {
+  const { devices, spentAtMicros, verified } = spent
+  const has = (among: readonly JudgedDevice[], pending: boolean) => among.some((device) => device.pending === pending)
+  const isUnjudged = (pending: boolean) => has(devices, pending) && !has(compared, pending)
+  const unjudged = { spentAtMicros, verified, confirmed: isUnjudged(false), pending: isUnjudged(true) }
+  if (!unjudged.confirmed && !unjudged.pending) return
+  await returnAttempt(deps.db, asking, unjudged)
+  if (unjudged.confirmed && !verified) freed(deps, asking.standing.userId)
+  if (compared.length > 0) return
+  deps.tally.count('codes_total', ['totp', 'unjudged'])
+  throw new Refusal('INTERNAL_ERROR', { hint: 'The code cannot be judged, by a fault on our side. It has cost nothing. Use a recovery code.' })
+}
+
+export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
+  return { table: 'otp_device', row: id, userId }
+}
+
+/** What the seed of a pending device is sealed to: apart from its secret, so that neither is taken for the other. */
+export function seedPlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
+  return { table: 'otp_device_seed', row: id, userId }
+}
+
+/** What became of a code, for counting. */
+type Outcome = 'accepted' | 'refused' | 'replayed' | 'repeated' | 'locked' | 'malformed'

@@ -1,0 +1,36 @@
+import { Refusal } from '../core/refusals.js'
+import type { Asking } from '../core/session.js'
+import { endListedSession, endOtherSessions } from './list.js'
+import type { Db } from '../tables/db.js'
+import type { Sessions } from './liveness.js'
+import type { Tally } from '../core/counters.js'
+import { gone } from '../factors/deps.js'
+
+export interface SessionListDeps {
+  db: Db
+  sessions: Sessions
+  tally: Tally
+  /** How long a session may idle. */
+  refreshSeconds: number
+}
+
+/** Ends one of the user's own sessions, for everybody, within a second. */
+export async function endOne (deps: SessionListDeps, asking: Asking, id: string): Promise<void> {
+  const { db, sessions, tally, refreshSeconds } = deps
+  switch (await endListedSession(db, asking, id, refreshSeconds)) {
+    case 'session_ended': throw gone(deps, asking)
+    case 'not_found': throw new Refusal('NOT_FOUND')
+    case 'ended':
+      sessions.ended(asking.standing.userId, [id])
+      tally.count('sessions_ended_total', ['session_ended'])
+  }
+}
+
+/** Ends all but the asking one. */
+export async function endOthers (deps: SessionListDeps, asking: Asking): Promise<void> {
+  const { db, sessions, tally } = deps
+  const endedIds = await endOtherSessions(db, asking)
+  if (endedIds === null) throw gone(deps, asking)
+  sessions.ended(asking.standing.userId, endedIds)
+  tally.count('sessions_ended_total', ['session_ended'], endedIds.length)
+}

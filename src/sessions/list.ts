@@ -1,0 +1,90 @@
+import { sql } from 'kysely'
+import type { Asking } from '../core/session.js'
+import { endedIds, ending, event, livingSession, now } from './statements.js'
+import { row, rows, type Db } from '../tables/db.js'
+import { inTransaction, lockUser } from '../tables/transaction.js'
+import { timeAs } from '../tables/values.js'
+
+export interface ListedSession {
+  id: string
+  ip: string
+  agent: string
+  startedAt: Date
+  /** When its tokens were last refreshed, or issued. */
+  lastSeenAt: Date
+  expiresAt: Date
+  isVerified: boolean
+}
+
+/** More than anybody reads, and an answer that does not grow with whoever logs in. */
+const MOST_LISTED = 200
+
+/** When its newest tokens were issued: refreshed, or given for a proof. */
+const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
+
+/** Neither ended, nor expired, nor idled out: its refresh token would still be taken. Beside `now`. */
+const isLiving = (idleSeconds: number) => sql`
+  s.ended_at is null and s.expires_at > now.at and ${seenAt} > now.at - make_interval(secs => ${idleSeconds})`
+
+/** A user's living sessions, the one last seen first, `MOST_LISTED` of them. */
+export async function listSessions (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> {
+  const { table } = db
+  return await rows<ListedSession>(db, sql`
+    with ${now}
+    select s.id, s.ip, s.agent, ${timeAs(sql`s.started_at`, 'startedAt')}, ${timeAs(seenAt, 'lastSeenAt')},
+      ${timeAs(sql`s.expires_at`, 'expiresAt')},
+      s.otp_device_id is not null as "isVerified"
+    from ${table.otp_session} s, now where s.user_id = ${userId} and ${isLiving(idleSeconds)}
+    order by ${seenAt} desc, s.id limit ${MOST_LISTED}`)
+}
+
+/** Ends one of the user's sessions; the event says which. The asking one may end itself. */
+export async function endListedSession (db: Db, asking: Asking, id: string, idleSeconds: number): Promise<'ended' | 'session_ended' | 'not_found'> {
+  const { table } = db
+  const { userId, sessionId } = asking.standing
+  const found = await row<{ alive: boolean, ended: boolean }>(db, sql`
+    with ${now},
+    asking as (${livingSession(db, asking)}),
+    ended as (
+      update ${table.otp_session} s set ${ending('session_ended')} from asking, now
+      where s.user_id = asking.user_id and s.id = ${id} and ${isLiving(idleSeconds)}
+      returning s.id
+    ),
+    ${event(db, {
+      userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: asking, detail: sql`ended.id`
+    }, sql`ended, now`)}
+    select exists (select from asking) as alive, exists (select from ended) as ended`)
+  if (!found!.alive) return 'session_ended'
+  return found!.ended ? 'ended' : 'not_found'
+}
+
+/**
+ * Ends all sessions but the asking one: one decision, one event. The user's lock comes first, so that a session that is
+ * being verified at this moment does not slip through as a new one.
+ *
+ * @returns the sessions that ended; null if the asking one had
+ */
+export async function endOtherSessions (db: Db, asking: Asking): Promise<string[] | null> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    const { userId, sessionId } = asking.standing
+    await lockUser(tx, userId)
+    const found = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      asking as (${livingSession(tx, asking)}),
+      ended as (
+        update ${table.otp_session} s set ${ending('session_ended')} from asking, now
+        where s.user_id = asking.user_id and s.id <> asking.id and s.ended_at is null
+        returning s.id
+      ),
+      ${event(tx, {
+        userId: sql`${userId}`,
+        kind: 'session_ended',
+        sessionId,
+        origin: asking,
+        detail: sql`'all others: ' || (select count(*) from ended)`
+      }, sql`asking, now where exists (select from ended)`)}
+      select ${endedIds} from asking`)
+    return found?.endedIds ?? null
+  })
+}

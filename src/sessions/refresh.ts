@@ -1,0 +1,57 @@
+import { Refusal } from '../core/refusals.js'
+import type { ClientOrigin, Origin, SessionFacts } from '../core/session.js'
+import type { RefreshClaims } from '../core/claims.js'
+import { rotateSession } from './rotation.js'
+import { endSession } from './statements.js'
+import type { Db } from '../tables/db.js'
+import type { Sessions } from './liveness.js'
+import type { Tally } from '../core/counters.js'
+import { gone } from '../factors/deps.js'
+
+export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, tally: Tally }
+
+/** A refresh token that we signed. */
+export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
+
+/**
+ * Rotates a refresh token. What the session has proven is carried from the token, never renewed: the tokens of a tab
+ * that did not take part in a step-up stay as old as they were.
+ *
+ * @throws {Refusal} TOKEN_INVALID, SESSION_ENDED
+ */
+export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<SessionFacts> {
+  const { db, sessions, refreshSeconds, accessSeconds, tally } = deps
+  const { sub: userId, sid: sessionId, gen: generation } = claims
+  if (sessions.known(userId, sessionId) === null) throw new Refusal('SESSION_ENDED')
+  const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, refreshSeconds, origin)
+  tally.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
+  if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')
+  if (rotation === null || !rotation.rotated) {
+    if (rotation !== null) tally.count('sessions_ended_total', ['reused'])
+    throw gone({ sessions }, { standing: { userId, sessionId } })
+  }
+  const { facts, nowSeconds } = rotation
+  return {
+    ...facts,
+    otpDeviceId: claims.otp_device_id,
+    otpTime: claims.otp_time,
+    amr: claims.amr,
+    accessIssuedAt: accessIssuedAt(facts.issuedAt, accessSeconds, nowSeconds)
+  }
+}
+
+/**
+ * When the access token of a pair that is answered again was issued, Unix seconds: the pair may be older than an access
+ * token lives. In steps of half that life, so that requests at the same moment get the same token and no token is
+ * answered with less than half of it left.
+ */
+function accessIssuedAt (issuedAt: number, accessSeconds: number, nowSeconds: number): number {
+  const step = Math.max(1, Math.floor(accessSeconds / 2))
+  return issuedAt + Math.floor(Math.max(0, nowSeconds - issuedAt) / step) * step
+}
+
+/** Ends a session, for everybody, within a second. */
+export async function revoke ({ db, sessions, tally }: Pick<RefreshDeps, 'db' | 'sessions' | 'tally'>, userId: string, sessionId: string, origin: Origin): Promise<void> {
+  if (await endSession(db, userId, sessionId, 'logged_out', origin)) tally.count('sessions_ended_total', ['logged_out'])
+  sessions.ended(userId, [sessionId])
+}

@@ -1,0 +1,178 @@
+import { sql } from 'kysely'
+import { amr } from '../core/assurance.js'
+import type { Origin, SessionFacts } from '../core/session.js'
+import { isEndedId, isForgotten } from './ended-ids.js'
+import { endedIds, ending, event, now, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
+import { changedInPlace } from './replacement.js'
+import { row, type Db } from '../tables/db.js'
+import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
+
+/** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to be ended in time. */
+export const MOST_REGISTERED = 1_000
+/** Ended by one registration, where a user has more than there may be. */
+const MOST_EVICTED = 100
+
+/** How a session that began at a host begins here. */
+export interface Adoption {
+  /** When the password, or whatever the host goes by, was given (Unix seconds); null if the host does not say: the proof is old. */
+  authTime: number | null
+  /** For how long it is followed; after that it begins anew, unverified. */
+  sessionSeconds: number
+  origin: Origin
+}
+
+export interface Adopted extends SessionReading {
+  /** Sessions that ended since the user had too many. */
+  endedIds: string[]
+}
+
+/** A host's time in whole seconds, rounded up: what is kept of it must not be before what is compared with it. */
+const claimed = (authTime: number | null) => sql`to_timestamp(${Math.ceil(authTime ?? 0)}::float8)`
+
+/**
+ * Waits for a cleanup that is deleting the row: only the statements after it see the digest that takes the row's place.
+ * An insert that waited for the deletion would put the session back.
+ */
+async function lockSession (tx: Tx, userId: string, sessionId: string): Promise<void> {
+  await row(tx, sql`
+    select s.id from ${tx.table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} for no key update of s`)
+}
+
+/**
+ * A host's session that nobody has seen here yet, or whose time is over: from now on there is a row for its end to be
+ * written into. It has proven what the host says, and owes a code if the user has a device. Behind the user's lock,
+ * since a device that is being confirmed at this moment ends every session that has a row. One that begins again is
+ * counted in `generation`, which a host's session has no other use for.
+ *
+ * @returns null if it has ended
+ */
+export async function adoptSession (db: Db, userId: string, sessionId: string, adoption: Adoption): Promise<Adopted | null> {
+  const { authTime, sessionSeconds, origin } = adoption
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    await lockSession(tx, userId, sessionId)
+    const { table } = tx
+    const found = await row<SessionFacts & ReadAt & { endedIds: string[] }>(tx, sql`
+      with ${now},
+      begun as (
+        insert into ${table.otp_session} as s
+          (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, rotated_at, ip, agent)
+        select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}),
+          least(now.at, to_timestamp(${authTime ?? 0}::float8)), case when ${claimed(authTime)} > now.at then ${claimed(authTime)} end,
+          ${[...amr.password]}::text[], exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null),
+          now.at, ${origin.ip}, ${origin.agent}
+        from now
+        where not ${isEndedId(tx, userId, sessionId)} and not ${isForgotten(tx, userId, authTime)}
+        on conflict (user_id, id) do update set
+          started_at = excluded.started_at, expires_at = excluded.expires_at, amr = excluded.amr,
+          auth_at = least(excluded.auth_at, case when s.auth_claimed_at >= ${claimed(authTime)} then s.auth_at end),
+          auth_claimed_at = greatest(s.auth_claimed_at, excluded.auth_claimed_at),
+          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, rotated_at = excluded.rotated_at,
+          failures = 0, generation = s.generation + 1, ip = excluded.ip, agent = excluded.agent
+        where s.ended_at is null and s.expires_at <= excluded.started_at
+        returning *
+      ),
+      surplus as (
+        select s.id from ${table.otp_session} s, begun, now
+        where s.user_id = ${userId} and s.id <> begun.id and s.ended_at is null and s.otp_device_id is null
+        order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_REGISTERED - 1} limit ${MOST_EVICTED}
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('session_evicted')} from surplus, now
+        where s.user_id = ${userId} and s.id = surplus.id and s.ended_at is null
+        returning s.id
+      ),
+      ${event(tx, {
+        userId: sql`${userId}`,
+        kind: 'session_evicted',
+        sessionId,
+        origin,
+        detail: sql`(select case count(*) when 1 then min(ended.id) else count(*)::text end from ended)`
+      }, sql`now where exists (select from ended)`)}
+      select ${sessionFacts}, ${readAt}, ${endedIds}
+      from (
+        select * from begun
+        union all
+        select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
+      ) session, now
+      where ended_at is null and expires_at > now.at`)
+    if (found === undefined) return null
+    const { endedIds: ids, ...facts } = found
+    return { ...reading(facts), endedIds: ids }
+  })
+}
+
+/**
+ * Records a host's proof that is dated ahead of Postgres' clock: it counts as given now, once. Where the session ended
+ * meanwhile, or another request recorded it, nothing changes.
+ *
+ * @returns whether it was recorded
+ */
+export async function recordClaim (db: Db, userId: string, sessionId: string, authTime: number): Promise<boolean> {
+  const { table } = db
+  return await row(db, sql`
+    with ${now}
+    update ${table.otp_session} s set auth_at = least(now.at, ${claimed(authTime)}), auth_claimed_at = ${claimed(authTime)},
+      ${changedInPlace(db)}
+    from now
+    where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      and (s.auth_claimed_at is null or s.auth_claimed_at < ${claimed(authTime)})
+    returning s.id`) !== undefined
+}
+
+/** `taken`: the other id is one that was seen before. `wasSeen`: while the host moved to it, as an unverified session. */
+export type Moved = { outcome: 'moved', session: SessionReading, wasSeen: boolean } | { outcome: 'ended' | 'taken' }
+
+/**
+ * The host went on under another id: the session with all that it has proven is there now, and has ended here. The
+ * user's lock comes first: this sees a session that was registered while it waited, and what ends all of the user's
+ * sessions sees the new row.
+ *
+ * Requests may name the new session as soon as the host has made it, before `complete` has answered. Its row is then
+ * that of an unverified session which began after the proof, and is taken over. One that began earlier may be known to
+ * somebody else.
+ */
+export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    await lockSession(tx, userId, toId)
+    const { table } = tx
+    const found = await row<SessionFacts & ReadAt & { isTaken: boolean, wasSeen: boolean }>(tx, sql`
+      with ${now},
+      leaving as (
+        select s.* from ${table.otp_session} s, now
+        where s.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
+        for no key update of s
+      ),
+      other as (
+        select s.ended_at is null and s.otp_device_id is null and s.generation = 0
+          and coalesce(s.started_at > (select greatest(rotated_at, otp_at) from leaving), false) as "isNew"
+        from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${toId}
+      ),
+      target as (select exists (select from other where not "isNew") or ${isEndedId(tx, userId, toId)} as "isTaken"),
+      ended as (
+        update ${table.otp_session} s set ${ending('moved')}
+        from leaving, target, now where s.user_id = leaving.user_id and s.id = leaving.id and not target."isTaken"
+        returning s.*
+      ),
+      moved as (
+        insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required,
+          otp_device_id, otp_at, otp_deadline, generation, rotated_at, failures, ip, agent)
+        select user_id, ${toId}, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, otp_device_id, otp_at,
+          otp_deadline, generation, rotated_at, failures, ip, agent
+        from ended
+        on conflict (user_id, id) do update set
+          started_at = excluded.started_at, expires_at = excluded.expires_at, auth_at = excluded.auth_at,
+          auth_claimed_at = excluded.auth_claimed_at, amr = excluded.amr, otp_required = excluded.otp_required,
+          otp_device_id = excluded.otp_device_id, otp_at = excluded.otp_at, otp_deadline = excluded.otp_deadline,
+          generation = excluded.generation, rotated_at = excluded.rotated_at, failures = excluded.failures,
+          ip = excluded.ip, agent = excluded.agent, ${changedInPlace(tx)}
+        returning *
+      )
+      select ${sessionFacts}, ${readAt}, target."isTaken", exists (select from other) as "wasSeen"
+      from now cross join target left join moved on true`)
+    const { isTaken, wasSeen, ...facts } = found!
+    if (isTaken) return { outcome: 'taken' }
+    return facts.sessionId === null ? { outcome: 'ended' } : { outcome: 'moved', session: reading(facts), wasSeen }
+  })
+}

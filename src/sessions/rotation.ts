@@ -1,0 +1,72 @@
+import { sql } from 'kysely'
+import type { ClientOrigin, SessionFacts } from '../core/session.js'
+import { event, now, sessionFacts } from './statements.js'
+import { row, type Db } from '../tables/db.js'
+import { numberAs } from '../tables/values.js'
+
+/** A refresh token, as it was presented. */
+export interface PresentedToken {
+  userId: string
+  sessionId: string
+  /** Generation that the token was issued for. */
+  generation: number
+  /** Whether its own life is over: such a token is answered only where it is the parent of a child that was never used. */
+  isExpired: boolean
+}
+
+export interface Rotation {
+  facts: SessionFacts
+  /** False if the session ended: the token's child had been used, or parents were presented from elsewhere twice in a row. */
+  rotated: boolean
+  /** PostgreSQL's clock, Unix seconds. */
+  nowSeconds: number
+}
+
+/**
+ * Rotates the refresh token: compare-and-set on the generation, in one statement, which Postgres evaluates again on the
+ * newest row when fifty do it at once (RFC 9700 §4.14.2).
+ *
+ * - The newest generation: its child is made, and the network that made it is noted.
+ * - The parent of a child that was never used: that child once more, for as long as the session may idle. From another
+ *   network than the one that made the child it leaves an event, once a generation; in two generations one after the
+ *   other it ends the session.
+ * - Anything older: the session ends.
+ *
+ * @returns null if the session had ended, expired or idled out, or the token has expired and is no such parent
+ */
+export async function rotateSession (db: Db, presented: PresentedToken, idleSeconds: number, origin: ClientOrigin): Promise<Rotation | null> {
+  const { table } = db
+  const { userId, sessionId, generation, isExpired } = presented
+  const isNewest = sql`(s.generation = ${generation}::int)`
+  const isParent = sql`(s.generation = ${generation}::int + 1)`
+  const isNewlyElsewhere = sql`(${isParent} and s.rotated_network <> ${origin.network}::text and s.reused_generation is distinct from s.generation)`
+  const isKept = sql`(${isNewest} or (${isParent} and not coalesce(${isNewlyElsewhere} and s.reused_generation = s.generation - 1, false)))`
+  const found = await row<SessionFacts & { reused: boolean, nowSeconds: number }>(db, sql`
+    with ${now},
+    rotated as (
+      update ${table.otp_session} s set
+        generation = case when ${isNewest} then s.generation + 1 else s.generation end,
+        rotated_at = case when ${isNewest} then now.at else s.rotated_at end,
+        rotated_network = case when ${isNewest} then ${origin.network}::text else s.rotated_network end,
+        reused_generation = case when ${isNewlyElsewhere} then s.generation else s.reused_generation end,
+        reused_xid = case when ${isNewlyElsewhere} then pg_current_xact_id() else s.reused_xid end,
+        ended_at = case when ${isKept} then null else now.at end,
+        ended_xid = case when ${isKept} then null else pg_current_xact_id() end,
+        end_reason = case when ${isKept} then null else 'refresh_reused' end
+      from now
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and greatest(s.rotated_at, s.otp_at) > now.at - make_interval(secs => ${idleSeconds})
+        and (not ${isExpired}::boolean or ${isParent})
+      returning s.*
+    ),
+    ${event(db, {
+      userId: sql`rotated.user_id`,
+      kind: sql`case when rotated.ended_at is null then 'refresh_reused_elsewhere' else 'refresh_reused' end`,
+      sessionId,
+      origin
+    }, sql`rotated, now where rotated.ended_at is not null or rotated.reused_xid = pg_current_xact_id()`)}
+    select ${sessionFacts}, ended_at is not null as reused, ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')} from rotated, now`)
+  if (found === undefined) return null
+  const { reused, nowSeconds, ...facts } = found
+  return { facts, rotated: !reused, nowSeconds }
+}

@@ -1,0 +1,119 @@
+import { newRecoveryCode } from '../core/recovery-codes.js'
+import { Refusal } from '../core/refusals.js'
+import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
+import { changeReferences, resetFactors, setActive, setStaff, unlock, type Actor, type Changed, type References } from './statements.js'
+import { endSessions } from './sessions.js'
+import type { Db } from '../tables/db.js'
+import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
+import type { Sessions } from '../sessions/liveness.js'
+import type { Tally } from '../core/counters.js'
+import { freed } from '../factors/attempts.js'
+import { gone } from '../factors/deps.js'
+import type { Locks } from '../factors/local-locks.js'
+
+export interface StaffDeps {
+  db: Db
+  digestKey: () => Promise<Buffer>
+  /** Told of ends after the commit; the command line has no session to tell, replicas learn from the rows. */
+  sessions: Pick<Sessions, 'ended'>
+  locks: Pick<Locks, 'freed'>
+  judgedCodes: Pick<JudgedCodes, 'freed'>
+  tally: Tally
+}
+
+/** Who did it is whoever may run commands on the server: no user, so nothing that is forbidden to staff is to them. */
+export const commandLine: Actor = { id: 'command line', sessionId: null, ip: '', agent: '' }
+
+export interface IssuedCode {
+  /** Shown now and never again. */
+  setupCode: string
+  expiresAt: Date
+}
+
+/**
+ * Takes away a user's devices and recovery codes, and ends every session. From then on the password alone opens
+ * nothing: the code that this answers must stand beside it once, and the session it opens can only set up a device.
+ * Staff are reset from the command line alone: one of them who was taken over must not take over the rest.
+ */
+export async function resetOtp (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<IssuedCode> {
+  requireOther(actor, userId)
+  const setupCode = newRecoveryCode()
+  const digest = setupDigest(await deps.digestKey(), userId, setupCode)!
+  const changed = await resetFactors(deps.db, actor, userId, { digest, seconds: SETUP_CODE_SECONDS, reason })
+  concluded(deps, actor, userId, changed, 'otp_reset')
+  return { setupCode, expiresAt: changed.value }
+}
+
+/** Every session ends, and the password opens nothing until the account is reactivated. */
+export async function deactivate (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setActive(deps.db, actor, userId, false, reason), 'deactivated')
+}
+
+export async function reactivate (deps: StaffDeps, actor: Actor, userId: string, reason: string | null): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setActive(deps.db, actor, userId, true, reason), 'reactivated')
+}
+
+/** Clears the wrong codes and the lock that came of them, the hard stop included. */
+export async function unlockUser (deps: StaffDeps, actor: Actor, userId: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await unlock(deps.db, actor, userId), 'unlocked')
+}
+
+/** Makes the user a member of staff. Refused where a password alone would do: staff have a second factor. */
+export async function promote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  const changed = await setStaff(deps.db, actor, userId, true, reason)
+  concluded(deps, actor, userId, changed, 'promoted')
+  if (changed.value !== 'no_factor') return
+  throw new Refusal('OTP_NOT_SET_UP', { hint: 'This user has no second factor. A member of staff needs one.' })
+}
+
+/** Takes that away, for every request from now on. Not from oneself, so that one member of staff stays. */
+export async function demote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await setStaff(deps.db, actor, userId, false, reason), 'demoted')
+}
+
+/** Ends one session of a user, for every replica within a second. Refused where the user has no such session, or it has ended. */
+export async function endUserSession (deps: StaffDeps, actor: Actor, userId: string, sessionId: string): Promise<void> {
+  if (await endSessionsOf(deps, actor, userId, sessionId) === 0) throw new Refusal('NOT_FOUND')
+}
+
+/** Ends every session of a user. @returns how many */
+export async function endUserSessions (deps: StaffDeps, actor: Actor, userId: string): Promise<number> {
+  return await endSessionsOf(deps, actor, userId, null)
+}
+
+async function endSessionsOf (deps: StaffDeps, actor: Actor, userId: string, sessionId: string | null): Promise<number> {
+  requireOther(actor, userId)
+  const changed = await endSessions(deps.db, actor, userId, sessionId)
+  concluded(deps, actor, userId, changed, 'session_ended_by_staff')
+  return changed.endedIds.length
+}
+
+/** What the account refers to elsewhere. */
+export async function setReferences (deps: StaffDeps, actor: Actor, userId: string, references: References): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await changeReferences(deps.db, actor, userId, references), 'references_changed')
+}
+
+function requireOther (actor: Actor, userId: string): void {
+  if (actor.id === userId) throw new Refusal('NOT_YOURSELF')
+}
+
+/** After the commit: what came of it, here at once. Throws unless it was done. */
+function concluded<Value> (deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
+  switch (changed.outcome) {
+    // The command line, which has none, has none that could end.
+    case 'session_ended': throw gone(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
+    case 'not_staff': throw new Refusal('STAFF_REQUIRED')
+    case 'not_found': throw new Refusal('NOT_FOUND')
+    case 'protected': throw new Refusal('STAFF_PROTECTED')
+    case 'done':
+      deps.sessions.ended(userId, changed.endedIds)
+      freed(deps, userId)
+      if (changed.endedIds.length > 0) deps.tally.count('sessions_ended_total', [reason], changed.endedIds.length)
+  }
+}

@@ -1,0 +1,140 @@
+import { sql } from 'kysely'
+import type { Origin } from '../core/session.js'
+import { standardTotp } from '../core/totp.js'
+import { insertAccount, type NewAccount } from '../accounts/accounts.js'
+import { forgotten } from '../budgets/known-networks.js'
+import { isStopped } from '../factors/lockout-statements.js'
+import { ending, eventColumns, eventValues, now } from '../sessions/statements.js'
+import { row, type Db } from '../tables/db.js'
+import { inTransaction, lockUser } from '../tables/transaction.js'
+import { numberAs, timeAs } from '../tables/values.js'
+
+/** What is done at the command line has no address. */
+const ORIGIN: Origin = { ip: '', agent: 'command line' }
+const ACTOR = 'command line'
+
+/** @param key as `usernameKey` gives it */
+export async function findUser (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> {
+  return await row(db, sql`select id, username, is_active as "isActive" from ${db.table.account} where username_key = ${key}`)
+}
+
+/** Unix seconds by the judge's clock. */
+export async function readNowSeconds (db: Db): Promise<number> {
+  return (await row<{ now: number }>(db, sql`select ${numberAs(sql`extract(epoch from clock_timestamp())`, 'now')}`))!.now
+}
+
+/** A device that has just proved itself by a code, and the codes that go with it. */
+export interface FirstDevice {
+  id: string
+  name: string
+  sealedSecret: string
+  /** The step of that code: it is used up. */
+  step: number
+  digests: string[]
+}
+
+/** Of a set-up code that must stand beside the password, and how long it is good. */
+export interface Setup { digest: string, seconds: number }
+
+export interface NewUser {
+  account: NewAccount
+  isStaff: boolean
+  device: FirstDevice | null
+  setup: Setup | null
+}
+
+/** Creates an account, with a second factor, with a set-up code or with neither, all at once. Null if the username is taken. */
+export async function createUser (
+  db: Db, { account, isStaff, device, setup }: NewUser
+): Promise<{ createdAt: Date, setupExpiresAt: Date | null } | null> {
+  return await inTransaction(db, async (tx) => {
+    const inserted = await insertAccount(tx, account, ORIGIN)
+    if (inserted === null) return null
+    const { table } = tx
+    if (isStaff) {
+      await row(tx, sql`
+        with ${now},
+        promoted as (update ${table.account} set is_staff = true where id = ${account.id}::uuid)
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, {
+          userId: sql`${account.id}`, kind: 'promoted', sessionId: null, origin: ORIGIN, actorId: ACTOR
+        })} from now`)
+    }
+    const required = setup === null
+      ? undefined
+      : await row<{ expiresAt: Date }>(tx, sql`
+        update ${table.otp_user} set setup_required = true, setup_digest = ${setup.digest},
+          setup_expires_at = clock_timestamp() + make_interval(secs => ${setup.seconds})
+        where user_id = ${account.id} returning ${timeAs(sql`setup_expires_at`, 'expiresAt')}`)
+    const made = { ...inserted, setupExpiresAt: required?.expiresAt ?? null }
+    if (device === null) return made
+    await row(tx, sql`
+      with ${now},
+      device as (
+        insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at, last_used_at)
+        select ${account.id}, ${device.id}::uuid, ${device.name}, ${device.sealedSecret}, ${standardTotp.digits}::int, ${standardTotp.periodSeconds}::int,
+          ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at, now.at, now.at from now
+      ),
+      codes as (
+        insert into ${table.otp_recovery_code} (user_id, digest, created_at)
+        select ${account.id}, digest, now.at from unnest(${device.digests}::text[]) digest, now
+      )
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`${account.id}`, kind: 'otp_enabled', sessionId: null, origin: ORIGIN, deviceName: sql`${device.name}`, actorId: ACTOR })} from now`)
+    return made
+  })
+}
+
+/** A new password from the operator: whatever was being judged under the old one gives nothing, every session ends. */
+export async function setPassword (db: Db, userId: string, passwordHash: string): Promise<{ endedSessions: number }> {
+  return await inTransaction(db, async (tx) => {
+    await lockUser(tx, userId)
+    const { table } = tx
+    const changed = await row<{ endedSessions: number }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1 where u.user_id = ${userId} returning u.user_id
+      ),
+      hashed as (
+        update ${table.account} a set password_hash = ${passwordHash}, updated_at = now.at from raised, now where a.id = ${userId}::uuid
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending('password_changed')}
+        from raised, now where s.user_id = raised.user_id and s.ended_at is null
+        returning s.id
+      ),
+      ${forgotten(tx, sql`raised`, userId)},
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR })} from raised, now
+      )
+      select (select count(*) from ended)::int as "endedSessions" from raised`)
+    return changed!
+  })
+}
+
+export interface OtpState {
+  recoveryCodesLeft: number
+  recoveryCodesWeak: boolean
+  /** Codes spent since the last accepted one. */
+  failures: number
+  lockedUntil: Date | null
+  /** Whether wrong codes stopped those of apps, until a recovery code is used or the account is unlocked. */
+  isStopped: boolean
+  setupRequired: boolean
+  /** Until when the set-up code that was handed out is good; null if there is none. */
+  setupExpiresAt: Date | null
+}
+
+export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
+  const { table } = db
+  return (await row<OtpState>(db, sql`
+    with ${now},
+    codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
+    select
+      (select count(*) from codes)::int as "recoveryCodesLeft",
+      exists (select from codes where weak) as "recoveryCodesWeak",
+      u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
+      u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')}
+    from ${table.otp_user} u, now where u.user_id = ${userId}`))!
+}

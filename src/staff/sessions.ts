@@ -1,0 +1,92 @@
+import { sql } from 'kysely'
+import { asStaff, events, type Actor, type Changed } from './statements.js'
+import { endedIds, ending, eventColumns, eventValues, now } from '../sessions/statements.js'
+import { row, rows, type Db } from '../tables/db.js'
+import { inTransaction } from '../tables/transaction.js'
+
+const KIND = 'session_ended_by_staff'
+/** The command line has no address. */
+const NOWHERE = { ip: '', agent: '' }
+
+/**
+ * Ends one session of a user, or all of them: one decision, one event for the user and one for the member of staff. No
+ * event where no session ended.
+ *
+ * @param sessionId null for all
+ */
+export async function endSessions (db: Db, actor: Actor, userId: string, sessionId: string | null): Promise<Changed> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const one = sessionId === null ? sql`` : sql`and s.id = ${sessionId}`
+    const found = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      ended as (
+        update ${table.otp_session} s set ${ending(KIND)} from now
+        where s.user_id = ${userId} and s.ended_at is null and s.expires_at > now.at ${one}
+        returning s.id
+      ),
+      acted as (select count(*) as sessions from ended having count(*) > 0),
+      ${events(tx, actor, userId, KIND, 'staff_acted', sessionId ?? sql`('all: ' || acted.sessions)`, sql`acted`)}
+      select ${endedIds} from now`)
+    return { endedIds: found!.endedIds, value: null }
+  })
+}
+
+/** Sessions ended in one transaction: few enough that it holds no lock for long. */
+const PAGE_SESSIONS = 1_000
+
+export interface EndedPage {
+  sessions: number
+  users: number
+  /** Where the next page begins; null if this was the last. */
+  next: string | null
+}
+
+/**
+ * Ends the sessions of every user, a page at a time, in the order of the users' ids. Sessions that begin meanwhile are
+ * not part of it. The users' locks come first, so that a session that is being verified at this moment does not live on
+ * as a new one.
+ *
+ * @param after `next` of the page before; empty for the first
+ */
+export async function endPageOfAll (db: Db, actorId: string, after: string): Promise<EndedPage> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    const users = (await rows<{ userId: string }>(tx, sql`
+      select distinct user_id as "userId" from (
+        select s.user_id from ${table.otp_session} s
+        where s.ended_at is null and s.expires_at > clock_timestamp() and s.user_id > ${after}
+        order by s.user_id limit ${PAGE_SESSIONS}
+      ) page order by user_id`)).map(({ userId }) => userId)
+    const last = users.at(-1)
+    if (last === undefined) return { sessions: 0, users: 0, next: null }
+    await rows(tx, sql`select user_id from ${table.otp_user} where user_id = any(${users}::text[]) order by user_id for no key update`)
+    const found = await row<{ seen: number, sessions: number, users: number }>(tx, sql`
+      with ${now},
+      living as materialized (
+        select s.user_id, s.id from ${table.otp_session} s, now
+        where s.user_id = any(${users}::text[]) and s.ended_at is null and s.expires_at > now.at limit ${PAGE_SESSIONS}
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending(KIND)} from living, now
+        where s.user_id = living.user_id and s.id = living.id and s.ended_at is null
+        returning s.user_id
+      ),
+      by_user as (select user_id, count(*) as sessions from ended group by user_id),
+      event as (
+        insert into ${table.otp_event} ${eventColumns}
+        select ${eventValues(tx, {
+          userId: sql`by_user.user_id`, kind: KIND, sessionId: null, origin: NOWHERE, actorId, detail: sql`('all: ' || by_user.sessions)`
+        })} from by_user, now
+      )
+      select (select count(*) from living)::int as seen, coalesce(sum(sessions), 0)::int as sessions, count(*)::int as users from by_user`)
+    // A full page may have left sessions of these users: they come again.
+    return { sessions: found!.sessions, users: found!.users, next: found!.seen === PAGE_SESSIONS ? after : last }
+  })
+}
+
+/** How many sessions live, for a progress bar. */
+export async function countSessions (db: Db): Promise<number> {
+  return (await row<{ living: number }>(db, sql`
+    select count(*)::int as living from ${db.table.otp_session} where ended_at is null and expires_at > clock_timestamp()`))!.living
+}

@@ -1,0 +1,214 @@
+import { sql, type RawBuilder } from 'kysely'
+import type { EventKind } from '../events/kinds.js'
+import type { Origin } from '../core/session.js'
+import { forgotten } from '../budgets/known-networks.js'
+import { countsCleared } from '../factors/lockout-statements.js'
+import { endedIds, ending, eventColumns, eventValues, now } from '../sessions/statements.js'
+import { row, rows, type Db } from '../tables/db.js'
+import { inTransaction, type Tx } from '../tables/transaction.js'
+import { timeAs } from '../tables/values.js'
+
+/** Who changes somebody else's account: a member of staff in a session, or (without one) the command line. */
+export interface Actor extends Origin {
+  id: string
+  sessionId: string | null
+}
+
+export type Changed<Value = null> =
+  | { outcome: 'done', endedIds: string[], value: Value }
+  /** The account is not there; it is staff's and may not be changed so; the acting session is over, or is nobody's of staff any more. */
+  | { outcome: 'not_found' | 'protected' | 'session_ended' | 'not_staff' }
+
+/** Whether somebody is staff now. Asked for each request: who ceases to be staff does so at once. */
+export async function isStaff (db: Db, userId: string): Promise<boolean> {
+  const { table } = db
+  return (await row<{ isStaff: boolean }>(db, sql`select is_staff and is_active as "isStaff" from ${table.account} where id = ${userId}::uuid`))?.isStaff === true
+}
+
+interface Permission { isOver: boolean, isStaff: boolean, isThere: boolean, isOfStaff: boolean }
+
+/**
+ * Runs a change of somebody's account under the locks of both, taken in one order: of two members of staff who act on
+ * each other at once, the second one finds out what the first one did.
+ */
+export async function asStaff<Value> (
+  db: Db, actor: Actor, userId: string, change: (tx: Tx) => Promise<{ endedIds: string[], value: Value }>, { sparesStaff = false } = {}
+): Promise<Changed<Value>> {
+  return await inTransaction(db, async (tx) => {
+    const { table } = tx
+    // Not an upsert as for the asking user: an id from a path may be nobody's, and leaves no row behind.
+    await rows(tx, sql`select user_id from ${table.otp_user} where user_id in (${userId}, ${actor.id}) order by user_id for no key update`)
+    const permission = await row<Permission>(tx, sql`
+      with ${now}
+      select
+        ${actor.sessionId}::text is not null and not exists (
+          select from ${table.otp_session} s where s.user_id = ${actor.id} and s.id = ${actor.sessionId} and s.ended_at is null and s.expires_at > now.at
+        ) as "isOver",
+        ${actor.sessionId}::text is null or exists (
+          select from ${table.account} a where a.id::text = ${actor.id} and a.is_staff and a.is_active
+        ) as "isStaff",
+        a.id is not null as "isThere", coalesce(a.is_staff, false) as "isOfStaff"
+      from now left join ${table.account} a on a.id = ${userId}::uuid`)
+    const { isOver, isStaff, isThere, isOfStaff } = permission!
+    if (isOver) return { outcome: 'session_ended' }
+    if (!isStaff) return { outcome: 'not_staff' }
+    if (!isThere) return { outcome: 'not_found' }
+    if (isOfStaff && sparesStaff && actor.sessionId !== null) return { outcome: 'protected' }
+    return { outcome: 'done', ...await change(tx) }
+  })
+}
+
+/**
+ * One decision, two events, both from the row that `from` has if it was made: the user's says who did it and why, but
+ * not from where; the staff member's says whom it was done to.
+ */
+export function events (
+  tx: Tx, actor: Actor, userId: string, kind: EventKind, told: EventKind,
+  detail: string | RawBuilder<unknown> | null, from: RawBuilder<unknown>
+): RawBuilder<unknown> {
+  const { table } = tx
+  const what = told === 'staff_acted' ? `${kind} ${userId}` : userId
+  const toldDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
+  return sql`
+    event as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`${userId}`, kind, sessionId: null, origin: { ip: '', agent: '' }, actorId: actor.id, ...(detail === null ? {} : { detail }) })} from ${from}, now
+    ),
+    told as (
+      insert into ${table.otp_event} ${eventColumns}
+      select ${eventValues(tx, { userId: sql`${actor.id}`, kind: told, sessionId: actor.sessionId, origin: actor, detail: toldDetail })}
+      from ${from}, now where ${actor.sessionId}::text is not null
+    )`
+}
+
+export interface Reset {
+  /** Of the set-up code, and how long it is good. */
+  digest: string
+  seconds: number
+  reason: string
+}
+
+/** Devices and codes are gone, every session ends, and the password alone opens nothing. Tells until when the code is good. */
+export async function resetFactors (db: Db, actor: Actor, userId: string, { digest, seconds, reason }: Reset): Promise<Changed<Date>> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const found = await row<{ expiresAt: Date, endedIds: string[] }>(tx, sql`
+      with ${now},
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1, ${countsCleared},
+          setup_required = true, setup_digest = ${digest}, setup_expires_at = now.at + make_interval(secs => ${seconds})
+        from now where u.user_id = ${userId}
+        returning u.setup_expires_at
+      ),
+      devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
+      codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
+      ended as (
+        update ${table.otp_session} s set ${ending('otp_reset')} from now where s.user_id = ${userId} and s.ended_at is null
+        returning s.id
+      ),
+      ${forgotten(tx, sql`raised`, userId)},
+      ${events(tx, actor, userId, 'otp_reset', 'otp_reset_issued', reason, sql`raised`)}
+      select ${timeAs(sql`setup_expires_at`, 'expiresAt')}, ${endedIds} from raised`)
+    return { endedIds: found!.endedIds, value: found!.expiresAt }
+  }, { sparesStaff: true })
+}
+
+/** Deactivates or reactivates. What is so already stays so, and leaves no event. */
+export async function setActive (db: Db, actor: Actor, userId: string, isActive: boolean, reason: string | null): Promise<Changed> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const kind = isActive ? 'reactivated' : 'deactivated'
+    const found = await row<{ endedIds: string[] }>(tx, sql`
+      with ${now},
+      changed as (
+        update ${table.account} a set is_active = ${isActive}, updated_at = now.at from now
+        where a.id = ${userId}::uuid and a.is_active <> ${isActive}
+        returning a.id
+      ),
+      raised as (
+        update ${table.otp_user} u set version = u.version + 1 from changed where u.user_id = ${userId}
+      ),
+      ended as (
+        update ${table.otp_session} s set ${ending(kind)} from changed, now
+        where s.user_id = ${userId} and s.ended_at is null and not ${isActive}
+        returning s.id
+      ),
+      ${events(tx, actor, userId, kind, 'staff_acted', reason, sql`changed`)}
+      select ${endedIds} from now`)
+    return { endedIds: found!.endedIds, value: null }
+  })
+}
+
+/** Outcome of a change of `is_staff`: nothing to change, or nothing beside the password that a new member of staff must give. */
+export type StaffChange = 'changed' | 'unchanged' | 'no_factor'
+
+/**
+ * Makes a user a member of staff, or takes that away; it counts from the next request on. Staff have a second factor, or
+ * a set-up code that must stand beside the password: a password alone makes no staff.
+ */
+export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: boolean, reason: string): Promise<Changed<StaffChange>> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const found = await row<{ outcome: StaffChange }>(tx, sql`
+      with ${now},
+      standing as (
+        select a.id, a.is_staff <> ${isStaff} as differs,
+          u.setup_required or exists (
+            select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null
+          ) as "hasFactor"
+        from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text where a.id = ${userId}::uuid
+      ),
+      changed as (
+        update ${table.account} a set is_staff = ${isStaff}, updated_at = now.at from standing s, now
+        where a.id = s.id and s.differs and (s."hasFactor" or not ${isStaff})
+        returning a.id
+      ),
+      ${events(tx, actor, userId, isStaff ? 'promoted' : 'demoted', 'staff_acted', reason, sql`changed`)}
+      select case when exists (select from changed) then 'changed' when differs then 'no_factor' else 'unchanged' end as outcome
+      from standing`)
+    return { endedIds: [], value: found!.outcome }
+  })
+}
+
+/** No session ends and no factor changes: only the count of wrong codes begins anew. */
+export async function unlock (db: Db, actor: Actor, userId: string): Promise<Changed> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    await row(tx, sql`
+      with ${now},
+      freed as (
+        update ${table.otp_user} u set ${countsCleared} where u.user_id = ${userId} returning u.user_id
+      ),
+      ${events(tx, actor, userId, 'unlocked', 'staff_acted', null, sql`freed`)}
+      select user_id from freed`)
+    return { endedIds: [], value: null }
+  })
+}
+
+/** What is not given stays; null takes away. */
+export interface References {
+  powerAccountId?: number | null
+  powerContactId?: number | null
+}
+
+export async function changeReferences (db: Db, actor: Actor, userId: string, { powerAccountId, powerContactId }: References): Promise<Changed> {
+  return await asStaff(db, actor, userId, async (tx) => {
+    const { table } = tx
+    const detail = [
+      ...(powerAccountId === undefined ? [] : [`powerAccountId ${powerAccountId ?? 'none'}`]),
+      ...(powerContactId === undefined ? [] : [`powerContactId ${powerContactId ?? 'none'}`])
+    ].join(', ')
+    await row(tx, sql`
+      with ${now},
+      changed as (
+        update ${table.account} a set updated_at = now.at,
+          power_account_id = case when ${powerAccountId !== undefined} then ${powerAccountId ?? null}::int else a.power_account_id end,
+          power_contact_id = case when ${powerContactId !== undefined} then ${powerContactId ?? null}::int else a.power_contact_id end
+        from now where a.id = ${userId}::uuid
+        returning a.id
+      ),
+      ${events(tx, actor, userId, 'references_changed', 'staff_acted', detail, sql`changed`)}
+      select id from changed`)
+    return { endedIds: [], value: null }
+  })
+}

@@ -1,0 +1,55 @@
+import { dictionary } from '@zxcvbn-ts/language-common'
+import t from 'tap'
+import { passwordFault } from '../../src/core/password-rule.js'
+import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
+
+const faultOf = (password: string, { username = 'ada', minLength = 8 } = {}) => passwordFault(normalisePassword(password), username, minLength)
+
+/** [what, password, fault] with at least eight characters asked for. */
+const table = [
+  ['seven characters', 'kwzjvqx', 'too short'],
+  ['eight characters', 'kwzjvqxp', null],
+  ['eight bytes, four characters', 'éàüö', 'too short'],
+  ['seven emoji are fourteen halves, but seven characters', '🦊🐙🦉🐳🦜🐢🦋', 'too short'],
+  ['eight emoji', '🦊🐙🦉🐳🦜🐢🦋🐝', null],
+  ['eight once composed', 'e\u0301'.repeat(8), null],
+  ['seven once composed', 'e\u0301'.repeat(7), 'too short'],
+  ['the longest', 'x'.repeat(PASSWORD_MAX_LENGTH - 1) + 'y', null],
+  ['the longest in emoji, 4 KiB', '🦊'.repeat(PASSWORD_MAX_LENGTH), null],
+  ['one more', 'x'.repeat(PASSWORD_MAX_LENGTH + 1), 'too long'],
+  ['a common one', 'password', 'common'],
+  ['whatever its case', 'PassWord', 'common'],
+  ['another', 'iloveyou1', 'common'],
+  ['the username', 'grace.hopper', 'the username'],
+  ['whatever its case', 'Grace.Hopper', 'the username'],
+  ['and its width', 'ｇｒａｃｅ.ｈｏｐｐｅｒ', 'the username'],
+  ['what merely holds the username', 'grace.hopper grace.hopper', null]
+] as const
+
+t.test('P1 length in characters, a list of common ones, not the username', async (t) => {
+  for (const [what, password, fault] of table) t.equal(await faultOf(password, { username: 'grace.hopper' }), fault, what)
+})
+
+t.test('P1 no rules of composition: any character, any mix', async (t) => {
+  const lone = ['kqzwxvjp', 'KQZWXVJP', '73920461', '!?§$%&/=', '        ', 'пожалуйста не', 'ありがとうございます', 'nul\0nul\0', 'tab\tnew\nline', '"\\\'`; --']
+  for (const password of lone) t.equal(await faultOf(password), null, JSON.stringify(password))
+})
+
+t.test('P1 the least length is a setting', async (t) => {
+  t.equal(await faultOf('kwzjvqxpkwzjvq', { minLength: 15 }), 'too short')
+  t.equal(await faultOf('kwzjvqxpkwzjvqx', { minLength: 15 }), null)
+})
+
+t.test('P1 one text for one password, and only canonical equivalence', async (t) => {
+  t.equal(normalisePassword('cafe\u0301'), normalisePassword('café'))
+  t.equal(normalisePassword('\u212B'), normalisePassword('Å'))
+  t.not(normalisePassword('ﬁ'), normalisePassword('fi'), 'NFC, not NFKC: a ligature is another character')
+  t.not(normalisePassword('Café'), normalisePassword('café'))
+  t.not(normalisePassword('café '), normalisePassword('café'))
+})
+
+t.test('P1 every entry of the list is found as it stands', async (t) => {
+  const list = dictionary['passwords-common'] as string[]
+  t.ok(list.length > 3000, 'ASVS 6.2.4: at least the top 3000')
+  for (const password of list) if ([...password].length >= 8 && await faultOf(password) !== 'common') t.fail(password)
+})

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto'
+import t from 'tap'
+import { claimEvents } from '../../../src/events/outbox.js'
+import { createTally } from '../../../src/core/counters.js'
+import { deliver, type CourierDeps } from '../../../src/events/webhook/delivery-worker.js'
+import type { Message } from '../../../src/events/webhook/message.js'
+import { freshApp } from '../../helpers/app.js'
+import { emptied } from '../../helpers/emptied.js'
+import { need } from '../../helpers/need.js'
+
+await need('postgres')
+
+const shared = await freshApp(t)
+const DAY = 24 * 3600
+
+/** An outbox that nobody serves but the test, and a receiver that says what the test says. */
+async function outbox (events: number) {
+  const { app, db, clock } = await emptied(shared)
+  const put = (kind: string, count: number) => db.query(`
+    insert into otp_event (user_id, at, id, kind, ip, agent, notify_after)
+    select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '', clock_timestamp() from generate_series(1, $2::int) n`, [kind, count])
+  await put('logged_in', events)
+  const sent: Message[] = []
+  const failures: unknown[] = []
+  const tally = createTally()
+  const receiver = { takes: (_type: string) => true }
+  const deps: CourierDeps = {
+    db: app.database,
+    keys: [{ kid: 'k', bytes: randomBytes(32) }],
+    tally,
+    report: (error) => { failures.push(error) },
+    sender: {
+      async send (message) {
+        sent.push(message)
+        if (!receiver.takes(JSON.parse(message.body).type)) throw new Error('refused')
+      },
+      close () {}
+    }
+  }
+  const rows = () => db.query<{ kind: string, attempts: number, waits: number | null }>(`
+    select kind, notify_attempts as attempts, extract(epoch from notify_after - clock_timestamp())::float8 as waits from otp_event order by at, id`)
+  const counted = () => Object.fromEntries(tally.read('webhooks_total').map(({ labels, value }) => [labels['outcome'], value]))
+  return { database: app.database, clock, put, sent, failures, receiver, deps, rows, counted }
+}
+
+t.test('batches are bounded, and empty the outbox', async (t) => {
+  const { deps, sent, rows, counted } = await outbox(23)
+  t.same(await deliver(deps), { sent: 10, failed: 0, givenUp: 0, isMore: true })
+  t.same(await deliver(deps), { sent: 10, failed: 0, givenUp: 0, isMore: true })
+  t.same(await deliver(deps), { sent: 3, failed: 0, givenUp: 0, isMore: false })
+  t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 0, isMore: false })
+  t.equal(new Set(sent.map(({ headers }) => headers['webhook-id'])).size, 23)
+  t.ok((await rows()).every(({ waits }) => waits === null))
+  t.same(counted(), { sent: 23 })
+})
+
+t.test('what the receiver does not take holds up nothing else, waits twice as long each time, and is given up after a day', async (t) => {
+  const { deps, clock, put, sent, failures, receiver, rows, counted } = await outbox(3)
+  await put('unlocked', 1)
+  receiver.takes = (type) => type !== 'unlocked'
+  t.same(await deliver(deps), { sent: 3, failed: 1, givenUp: 0, isMore: false })
+  for (let attempt = 1; attempt <= 12; attempt++) {
+    const [{ attempts, waits } = { attempts: 0, waits: 0 }] = (await rows()).filter(({ kind }) => kind === 'unlocked')
+    const base = Math.min(5 * 2 ** (attempt - 1), 3600)
+    t.equal(attempts, attempt)
+    t.ok(waits! > base * 0.75 - 3 && waits! <= base * 1.25, `${waits} s after attempt ${attempt}`)
+    await clock.advance(waits! - 2)
+    t.match(await deliver(deps), { sent: 0, failed: 0 }, 'not before')
+    await clock.advance(3)
+    t.match(await deliver(deps), { failed: 1 })
+  }
+  t.equal(new Set(sent.filter(({ body }) => body.includes('unlocked')).map(({ headers }) => headers['webhook-id'])).size, 1, 'always the same id')
+  t.equal(failures.length, 13)
+  await clock.advance(DAY)
+  t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 1, isMore: true })
+  t.ok((await rows()).every(({ waits }) => waits === null))
+  t.same(counted(), { sent: 3, failed: 13, given_up: 1 })
+})
+
+t.test('an event that nobody could send all day, since all replicas were down, is tried once', async (t) => {
+  const { deps, clock, receiver } = await outbox(2)
+  await clock.advance(3 * DAY)
+  receiver.takes = () => false
+  t.match(await deliver(deps), { failed: 2, givenUp: 0 })
+  await clock.advance(10)
+  t.match(await deliver(deps), { failed: 0, givenUp: 2 })
+})
+
+t.test('60 at once claim each event once; what a dead replica had claimed is another\'s after half a minute', async (t) => {
+  const { database, clock } = await outbox(500)
+  const claims = (await Promise.all(Array.from({ length: 60 }, () => claimEvents(database, 10)))).flat().map(({ id }) => id)
+  t.equal(new Set(claims).size, claims.length)
+  while (claims.length < 500) claims.push(...(await claimEvents(database, 10)).map(({ id }) => id))
+  t.equal(new Set(claims).size, 500)
+  t.same(await claimEvents(database, 10), [])
+  await clock.advance(31)
+  t.equal((await claimEvents(database, 500)).length, 500)
+})

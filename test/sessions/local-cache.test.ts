@@ -1,0 +1,119 @@
+import t from 'tap'
+import type { Standing } from '../../src/core/assurance.js'
+import { chooseTrustMs, Memo, TRUST_MS } from '../../src/sessions/local-cache.js'
+
+const standing = (userId: string, sessionId: string): Standing =>
+  ({ userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, authClaimedTime: null, expiresAt: 2 ** 40 })
+
+const ADA = standing('ada', 'one')
+
+t.test('J5 what was asked before the ends were followed is not remembered', async (t) => {
+  const memo = new Memo()
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined, 'nobody follows yet')
+
+  const askedAtMs = performance.now()
+  memo.coveredFromNow()
+  memo.fill(ADA, askedAtMs, TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined, 'asked before, answered after')
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.same(memo.alive('ada', 'one'), ADA)
+
+  memo.coveredFromNow()
+  t.equal(memo.alive('ada', 'one'), undefined, 'a gap')
+})
+
+t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) => {
+  const memo = new Memo()
+  memo.coveredFromNow()
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  memo.end('ada', 'one')
+  t.equal(memo.alive('ada', 'one'), undefined)
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined)
+  t.ok(memo.hasEnded('ada', 'one'))
+})
+
+t.test('J5 a change is stronger than what was asked before it, and no end', async (t) => {
+  const memo = new Memo()
+  memo.coveredFromNow()
+  const askedAtMs = performance.now()
+  memo.fill(ADA, askedAtMs, TRUST_MS)
+  memo.change('ada', 'one')
+  t.equal(memo.alive('ada', 'one'), undefined, 'forgotten')
+  memo.fill(ADA, askedAtMs, TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined, 'asked before, answered after')
+  t.ok(memo.isOutdated('ada', 'one', askedAtMs))
+  t.notOk(memo.hasEnded('ada', 'one'))
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.same(memo.alive('ada', 'one'), ADA)
+  t.notOk(memo.isOutdated('bob', 'one', askedAtMs))
+})
+
+t.test("J5, E6 two users' sessions of one id are two", async (t) => {
+  const memo = new Memo()
+  memo.coveredFromNow()
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.equal(memo.alive('eve', 'one'), undefined)
+  memo.end('eve', 'one')
+  t.notOk(memo.hasEnded('ada', 'one'))
+  memo.end('ada', 'one')
+  memo.end('eve', 'one')
+  t.ok(memo.hasEnded('ada', 'one'), "another user's end of the same id does not erase this one")
+  memo.fill(ADA, performance.now(), TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined)
+})
+
+t.test('J5 a reading is used for a minute, and a hundred thousand are kept at most', async (t) => {
+  let nowMs = 1_000
+  const memo = new Memo(() => nowMs)
+  memo.coveredFromNow()
+  memo.fill(ADA, nowMs, TRUST_MS)
+  nowMs += TRUST_MS
+  t.same(memo.alive('ada', 'one'), ADA)
+  nowMs++
+  t.equal(memo.alive('ada', 'one'), undefined)
+  memo.fill(ADA, nowMs - TRUST_MS - 1, TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined, 'from when it was asked, not from when it was answered')
+
+  memo.fill(ADA, nowMs, 10_000)
+  nowMs += 10_000
+  t.same(memo.alive('ada', 'one'), ADA, 'as long as it was to be')
+  nowMs++
+  t.equal(memo.alive('ada', 'one'), undefined, 'and no longer')
+
+  memo.end('ada', 'one')
+  nowMs += 2 * TRUST_MS
+  memo.end('eve', 'two')
+  t.ok(memo.hasEnded('ada', 'one'), 'an end is remembered longer than any reading')
+  nowMs += 4 * TRUST_MS + 1
+  memo.end('eve', 'three')
+  t.notOk(memo.hasEnded('ada', 'one'), 'but not for ever')
+
+  for (let i = 0; i < 150_000; i++) memo.fill(standing('bob', `${i}`), nowMs, TRUST_MS)
+  t.ok(memo.size <= 100_000, String(memo.size))
+  t.equal(memo.alive('bob', '0'), undefined)
+  t.ok(memo.alive('bob', '149999'))
+})
+
+t.test('O8 what is not trusted any more is forgotten, asked about or not', async (t) => {
+  let nowMs = 0
+  const memo = new Memo(() => nowMs)
+  memo.coveredFromNow()
+  for (let minute = 0; minute < 30; minute++) {
+    for (let i = 0; i < 1_000; i++) memo.fill(standing('ada', `${minute}.${i}`), nowMs, TRUST_MS)
+    t.same(memo.alive('ada', `${minute}.0`), standing('ada', `${minute}.0`))
+    nowMs += TRUST_MS
+    t.ok(memo.alive('ada', `${minute}.1`), 'to the end of its time')
+    nowMs++
+    t.equal(memo.alive('ada', `${minute}.2`), undefined)
+  }
+  t.ok(memo.size <= 2_000, `${memo.size} of 30 000`)
+})
+
+t.test('J5 readings are trusted for a minute at most, and not all for as long', async (t) => {
+  const chosen = Array.from({ length: 1_000 }, chooseTrustMs)
+  t.ok(Math.max(...chosen) <= TRUST_MS)
+  t.ok(Math.min(...chosen) >= TRUST_MS * 3 / 4)
+  t.ok(Math.max(...chosen) - Math.min(...chosen) > TRUST_MS / 8, 'spread')
+})

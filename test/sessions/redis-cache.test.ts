@@ -1,0 +1,188 @@
+import { createHmac } from 'node:crypto'
+import { Redis } from 'ioredis'
+import t, { type Test } from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
+import { createSeal } from '../../src/core/seal.js'
+import { parseRing } from '../../src/core/key-ring.js'
+import { need } from '../helpers/need.js'
+import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
+import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, settled, startReplicas } from '../helpers/replicas.js'
+import { until } from '../helpers/wait.js'
+
+await need('postgres')
+await need('redis-server')
+/** Each has stores of its own, and waits most of the time; more at once would meet in their bounds of time. */
+t.jobs = 2
+
+const SEAL_KEYS = 'one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'
+const NAMESPACE = 'copies'
+
+async function withCopies (t: Test, count: number) {
+  const started = await startReplicas(t, count, { SEAL_KEYS }, NAMESPACE)
+  const redis = new Redis(started.redisServer.url)
+  t.teardown(() => redis.disconnect())
+  await pastFirstSeconds(started)
+  const keyOf = (person: Person) => `${NAMESPACE}:{${String(person.claims()['sub'])}}:session:${String(person.claims()['sid'])}`
+  /** Once they are written, that is: copies are put without anybody waiting for it. */
+  async function forgetCopies (...people: Person[]): Promise<void> {
+    await until('the copies', async () => await redis.exists(...people.map(keyOf)) === people.length)
+    await redis.flushall()
+  }
+  return { ...started, redis, keyOf, forgetCopies }
+}
+
+/** A copy as a replica would write it: to show that the rest of the rules hold even for whoever has the key. */
+function signed (body: object): string {
+  const [macKey] = createSeal(parseRing(SEAL_KEYS)!, NAMESPACE).derive('session copy')
+  const text = JSON.stringify(body)
+  return `${createHmac('sha256', macKey!).update(text).digest().subarray(0, 16).toString('base64url')}.${text}`
+}
+
+t.test('J5 copies that nobody may believe: each is as good as none', async (t) => {
+  const { replicas: [a, b], redis, keyOf, db } = await withCopies(t, 2)
+  const ada = await signUp(a!.app)
+  const eve = await signUp(a!.app, 'eve')
+  const [dead, live] = await sessionsOf(ada, 2) as [Person, Person]
+  const [other] = await sessionsOf(eve, 1) as [Person]
+  const key = keyOf(dead)
+  await until('the copies', async () => await redis.exists(key, keyOf(live), keyOf(other)) === 3)
+  const good = await redis.get(key) ?? ''
+  const body = good.slice(good.indexOf('.') + 1)
+  const { standing, readAtMs, server, trustMs } = JSON.parse(body) as { standing: object, readAtMs: number, server: string, trustMs: number }
+  t.equal(signed({ standing, readAtMs, server, trustMs }), good, 'this test can sign')
+
+  // Ended behind everybody's back, unnamed by the feed: only the copy could tell a replica that it is alive.
+  await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
+  const nowMs = (await db.clock.now()).getTime()
+  const shown = insideOf(b!.app).sessions
+  const forged = {
+    'no MAC': body,
+    'an empty MAC': `.${body}`,
+    'another MAC': `${'A'.repeat(22)}.${body}`,
+    'a changed body': good.replace('"otpRequired":false', '"otpRequired":null'),
+    "another session's": await redis.get(keyOf(live)) ?? '',
+    "another user's": await redis.get(keyOf(other)) ?? '',
+    'this session of another user': signed({ standing: { ...standing, userId: 'eve' }, readAtMs: nowMs, server, trustMs }),
+    'from the future': signed({ standing, readAtMs: nowMs + 20_000, server, trustMs }),
+    'from before this replica followed': signed({ standing, readAtMs: nowMs - 30_000, server, trustMs }),
+    'no JSON': 'x',
+    nothing: ''
+  }
+  const refuses = async (copies: Record<string, string>): Promise<void> => {
+    for (const [what, text] of Object.entries(copies)) {
+      await redis.set(key, text)
+      const before = shown.state()
+      t.equal(await guarded(b!, dead), 401, what)
+      t.equal(shown.state().copy, before.copy, `${what}: not taken`)
+    }
+  }
+  await refuses(forged)
+
+  // So late that each would count if it were younger.
+  await db.clock.advance(120)
+  await settled(b!)
+  const laterMs = (await db.clock.now()).getTime()
+  await refuses({
+    'older than it may be': signed({ standing, readAtMs: laterMs - trustMs - 1_000, server, trustMs }),
+    'older than any may be, whatever it says': signed({ standing, readAtMs: laterMs - 61_000, server, trustMs: 600_000 }),
+    'one that does not say how old it may be': signed({ standing, readAtMs: laterMs, server }),
+    'one that does not say which server was read': signed({ standing, readAtMs: laterMs, trustMs }),
+    "another server's, which has a clock of its own": signed({ standing, readAtMs: laterMs, server: `${server}0`, trustMs })
+  })
+  await redis.del(key)
+  await redis.lpush(key, 'a list')
+  t.equal(await guarded(b!, dead), 401, 'another type')
+  await settled(b!)
+
+  // And that the copy is what decides here: what only the key's owner can write is believed.
+  await redis.del(key)
+  await settled(b!)
+  await redis.set(key, signed({ standing, readAtMs: laterMs - 30_000, server, trustMs }))
+  t.equal(await guarded(b!, dead), 200, 'DESIGN §1.1: Redis can at most keep an ended session alive, and only with our MAC')
+  t.ok((await redis.pttl(keyOf(live))) > 0, 'L4 copies go by themselves')
+})
+
+t.test('J5 read alive, ended, and only then cached', async (t) => {
+  const { replicas: [a, b, c], redis, keyOf, forgetCopies } = await withCopies(t, 3)
+  const ada = await signUp(a!.app)
+  const [first, second] = await sessionsOf(ada, 2) as [Person, Person]
+
+  // Postgres' answer is on its way while the session ends.
+  await forgetCopies(first, second)
+  const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(first.claims()['sid'])))
+  const asking = guarded(b!, first)
+  const held = performance.now()
+  await answer.held
+  expect(204, await first.request('POST', '/token/revoke'))
+  await insideOf(b!.app).sessions.poll()
+  await until('300 ms to pass', () => performance.now() - held > 300)
+  answer.release()
+  t.equal(await asking, 401, 'the end was heard while the answer was under way')
+  await until('the late copy to be written', async () => await redis.exists(keyOf(first)) === 1)
+  for (const replica of [a!, b!, c!]) t.equal(await guarded(replica, first), 401)
+
+  // The same with Redis' answer.
+  t.equal(await guarded(b!, second), 200)
+  await until('the copy to be written', async () => await redis.exists(keyOf(second)) === 1)
+  await settled(c!)
+  const copy = c!.redis.holdNext((bytes) => bytes.includes(String(second.claims()['sid'])))
+  const askingC = guarded(c!, second)
+  await Promise.race([copy.held, askingC])
+  expect(204, await second.request('POST', '/token/revoke'))
+  await insideOf(c!.app).sessions.poll()
+  copy.release()
+  t.equal(await askingC, 401)
+  t.equal(await guarded(c!, second), 401)
+})
+
+t.test('J5 a replica that starts: what it read before its feed began is not trusted after', async (t) => {
+  const { replicas: [a], forgetCopies, db, another } = await withCopies(t, 1)
+  const ada = await signUp(a!.app)
+  const [early, held] = await sessionsOf(ada, 2) as [Person, Person]
+  await forgetCopies(early, held)
+  const b = await another()
+  const { sessions } = insideOf(b.app)
+
+  // As if B had been asked before its first reading: a gap, which is what a first reading is.
+  t.equal(await guarded(b, early), 200)
+  t.equal(sessions.state().remembered, 1)
+  const answer = b.postgres.holdNext((bytes) => bytes.includes(String(held.claims()['sid'])))
+  const asking = guarded(b, held)
+  await answer.held
+  const release = holdFeed(b)
+  // Too many at once for one reading, theirs among them: none is named.
+  await db.query(`with ended as (update otp_session set ended_at = now(), ended_xid = pg_current_xact_id() where id = any ($1))
+    insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent, ended_at, ended_xid)
+    select 'x', 'many ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id() from generate_series(1, 10001) i`,
+  [[early, held].map((person) => person.claims()['sid'])])
+  release()
+  await sessions.poll()
+  answer.release()
+  await asking
+  t.equal(sessions.state().remembered, 0)
+  t.equal(await guarded(b, early), 401)
+  t.equal(await guarded(b, held), 401)
+})
+
+t.test('J5 requests share a question only while it is young', async (t) => {
+  const { replicas: [a, b], forgetCopies } = await withCopies(t, 2)
+  const ada = await signUp(a!.app)
+  const [person] = await sessionsOf(ada, 1) as [Person]
+  await forgetCopies(person)
+  const release = holdFeed(b!)
+  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
+  release()
+  const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(person.claims()['sid'])))
+  const asking = Promise.all([guarded(b!, person), guarded(b!, person)])
+  const askedAtMs = performance.now()
+  await answer.held
+  const blind = holdFeed(b!)
+  expect(204, await person.request('POST', '/token/revoke'))
+  await until('the bound to pass', () => performance.now() - askedAtMs > 1_050)
+  const later = guarded(b!, person)
+  answer.release()
+  t.equal(await later, 401, 'asked later than the bound: by a question of its own')
+  await asking
+  blind()
+  t.ok(await servedAfterEnd(b!, (await sessionsOf(ada, 1))[0]!) <= 1_000)
+})
