@@ -1,5 +1,6 @@
 import { serve } from './commands/serve.js'
-import { ConfigError, readProcess } from './config/config.js'
+import { readProcess } from './config/config.js'
+import { ConfigError } from './core/config-error.js'
 import { UnusableDatabaseError } from './postgres/unusable.js'
 import { DataDirInUseError } from './postgres/embedded/lock.js'
 import { guardOutput } from './commands/output.js'

@@ -7,7 +7,7 @@ import type { Asking, SessionFacts } from '../core/session.js'
 import { readAccount, readUsername, type Account } from './accounts.js'
 import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
 import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from './profile.js'
-import { gone } from '../factors/deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 import { askPassword, type LoginDeps } from './log-in.js'
 
 export interface AccountDeps extends LoginDeps {
@@ -32,7 +32,7 @@ export async function changeProfile (deps: AccountDeps, asking: Asking, change: 
   const isFresh = shortfall(standing, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
   const changed = await updateProfile(db, asking, change, isFresh)
   switch (changed.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'stale': throw new Refusal('OTP_STALE', { maxAgeSeconds: freshSeconds })
     case 'changed':
       sessions.ended(standing.userId, changed.endedIds)
@@ -51,7 +51,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   const { db, hasher, sessions, tally, passwordMinLength } = deps
   const { userId } = asking.standing
   const username = await readUsername(db, userId)
-  if (username === undefined) throw gone(deps, asking)
+  if (username === undefined) throw sessionEnded(deps, asking)
   const password = normalisePassword(next)
   const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
@@ -60,7 +60,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
     return await commitPassword(db, asking, await hasher.hash(password), version, randomUUID())
   }, deps.waiterOf(username, asking))
   switch (changed.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'moved': throw new Refusal('CONFLICT')
     case 'changed': {
       const { session } = changed
@@ -77,7 +77,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
 export async function removeAccount (deps: AccountDeps, asking: Asking): Promise<void> {
   const { db, sessions, tally } = deps
   const endedIds = await deleteAccount(db, asking)
-  if (endedIds === null) throw gone(deps, asking)
+  if (endedIds === null) throw sessionEnded(deps, asking)
   sessions.ended(asking.standing.userId, endedIds)
   tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
 }

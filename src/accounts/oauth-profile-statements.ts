@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Asking } from '../core/session.js'
-import { event, livingSession, now } from '../sessions/statements.js'
+import { event, livingSession } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { timeAs } from '../tables/values.js'

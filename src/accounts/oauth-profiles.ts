@@ -5,7 +5,7 @@ import type { Asking } from '../core/session.js'
 import { deleteOauthProfile, insertOauthProfile, type OauthProfile } from './oauth-profile-statements.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from '../sessions/liveness.js'
-import { gone } from '../factors/deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 
 export interface OauthProfileDeps { db: Db, seal: Seal, sessions: Sessions }
 
@@ -22,7 +22,7 @@ export async function addOauthProfile (deps: OauthProfileDeps, asking: Asking, r
     sealedCredentials: seal.seal(Buffer.from(request.oauthCredentials), profilePlace(asking.standing.userId, id))
   })
   switch (added.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'too_many': throw new Refusal('OAUTH_PROFILE_LIMIT')
     case 'added': return added.profile
   }
@@ -30,7 +30,7 @@ export async function addOauthProfile (deps: OauthProfileDeps, asking: Asking, r
 
 export async function removeOauthProfile (deps: OauthProfileDeps, asking: Asking, id: string): Promise<void> {
   switch (await deleteOauthProfile(deps.db, asking, id)) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'deleted':
   }

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { isAddressed } from '../core/network.js'
-import { now } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { rows, type Db } from '../tables/db.js'
 
 /** How long a network stays known without a session there. */

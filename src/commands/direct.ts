@@ -1,4 +1,4 @@
-import { ConfigError } from '../config/config.js'
+import { ConfigError } from '../core/config-error.js'
 import { inspect } from '../postgres/server-pool.js'
 
 /**

@@ -2,7 +2,8 @@ import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { ConfigError, isSocketPath } from '../config/config.js'
+import { isSocketPath } from '../config/config.js'
+import { ConfigError } from '../core/config-error.js'
 
 /** Where to listen, and the settings that say so. */
 export interface Place {

@@ -1,7 +1,8 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { link, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError, type Config } from './config.js'
+import { type Config } from './config.js'
+import { ConfigError } from '../core/config-error.js'
 import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/key-ring.js'
 import { codeOf, prepareDataDir, unless } from '../postgres/embedded/data-dir.js'
 

@@ -3,8 +3,8 @@ export interface AgingMapOptions {
   keepMs: number
   /** Where there would be more, the older half goes before its time. */
   capacity?: number
-  /** Monotonic. */
-  clockMs?: () => number
+  /** A monotonic clock, in milliseconds. */
+  clockMs: () => number
 }
 
 /**
@@ -19,7 +19,7 @@ export class AgingMap<Key, Value extends {}> {
   #old = new Map<Key, Value>()
   #beganAtMs: number
 
-  constructor ({ keepMs, capacity = Infinity, clockMs = () => performance.now() }: AgingMapOptions) {
+  constructor ({ keepMs, capacity = Infinity, clockMs }: AgingMapOptions) {
     this.#keepMs = keepMs
     this.#mostYoung = capacity / 2
     this.#clockMs = clockMs

@@ -5,7 +5,8 @@ import {
 import type { Asking, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { remembered } from '../budgets/known-networks.js'
-import { ending, event, now } from '../sessions/statements.js'
+import { ending, event } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { codeAccepted, isStopped, withOneMore } from './lockout-statements.js'
 import {
   answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof

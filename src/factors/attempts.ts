@@ -3,7 +3,8 @@ import { Refusal } from '../core/refusals.js'
 import type { Asking } from '../core/session.js'
 import { refuseAttempt, type SpentAttempt } from './attempt-statements.js'
 import type { JudgedCodes } from './totp/rejected-codes.js'
-import { gone, type OtpDeps } from './deps.js'
+import { type OtpDeps } from './deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 import type { Locks } from './local-locks.js'
 
 /** Writes down that a code was refused, and what comes of it: a lock, or the end of a verified session. Throws where the asking session is over. */
@@ -11,7 +12,7 @@ export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAt
   const { db, tally } = deps
   const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
   if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
-  if (sessionSpent || !alive) throw gone(deps, asking)
+  if (sessionSpent || !alive) throw sessionEnded(deps, asking)
   if (spent.verified || !isPaid(spent)) return
   if (spent.isLast) {
     lock(deps, asking, NEVER_SECONDS)

@@ -1,6 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import type { Standing } from '../core/assurance.js'
-import { SessionEnded, type Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../sessions/replacement.js'
@@ -62,13 +60,4 @@ export function announce ({ db, sessions, tally }: OtpDeps, { standing: { sessio
  */
 export function carried (session: SessionFacts, { standing: { sessionId, otpTime } }: Asking): SessionFacts {
   return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session
-}
-
-/**
- * The asking session turned out to have ended: Postgres knows better than what the guard remembered. To be thrown
- * wherever a flow finds that out, so that the guard knows from then on.
- */
-export function gone ({ sessions }: { sessions: Pick<Sessions, 'ended'> }, { standing: { userId, sessionId } }: { standing: Pick<Standing, 'userId' | 'sessionId'> }): Refusal {
-  sessions.ended(userId, [sessionId])
-  return new SessionEnded({ userId, sessionId })
 }

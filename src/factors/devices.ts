@@ -1,12 +1,13 @@
 import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { removeDevice as remove, renameDevice as rename, type Device } from './device-statements.js'
-import { announce, carried, gone, nextSessionId, type OtpDeps } from './deps.js'
+import { announce, carried, nextSessionId, type OtpDeps } from './deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 
 export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, name: string): Promise<Device> {
   const renamed = await rename(deps.db, asking, id, name)
   switch (renamed.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'renamed': return renamed.device
   }
@@ -19,7 +20,7 @@ export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, n
 export async function removeDevice (deps: OtpDeps, asking: Asking, id: string): Promise<SessionFacts> {
   const removed = await remove(deps.db, asking, id, nextSessionId(deps, asking), deps.settings)
   switch (removed.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')
     default: return carried(announce(deps, asking, removed.session, removed.outcome), asking)
   }

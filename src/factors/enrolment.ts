@@ -6,7 +6,8 @@ import { shortfall } from '../core/assurance.js'
 import type { Asking } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp.js'
 import { dropPendingDevice, putPendingDevice, type StoredPending } from './enrolment-statements.js'
-import { gone, type OtpDeps } from './deps.js'
+import { type OtpDeps } from './deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 import { devicePlace, seedPlace } from './totp/verification.js'
 
 export interface Enrolment {
@@ -65,7 +66,7 @@ export async function enrol (deps: OtpDeps, asking: Asking, { name, label, check
     }
   })
   switch (put.outcome) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'otp_required': throw new Refusal('OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
     case 'pending': return {

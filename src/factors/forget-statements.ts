@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { markForgotten } from '../sessions/ended-ids.js'
-import { endedIds, ending, eventColumns, eventValues, now } from '../sessions/statements.js'
+import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { numberAs } from '../tables/values.js'

@@ -13,7 +13,7 @@ export interface Locks {
 }
 
 export function createLocks (): Locks {
-  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({ keepMs: REMEMBER_MS, capacity: MOST_USERS })
+  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({ keepMs: REMEMBER_MS, capacity: MOST_USERS, clockMs: () => performance.now() })
   return {
     waitSeconds (userId) {
       const lock = known.get(userId)

@@ -2,7 +2,8 @@ import { Refusal } from '../core/refusals.js'
 import type { Asking, SessionFacts } from '../core/session.js'
 import { removeEverything } from './device-statements.js'
 import { readStatus } from './enrolment-statements.js'
-import { announce, gone, nextSessionId, type OtpDeps } from './deps.js'
+import { announce, nextSessionId, type OtpDeps } from './deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 
 /** Switches the second factor off: every device and code is gone, every session ends, the asking one gets a new one. */
 export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<SessionFacts> {
@@ -11,5 +12,5 @@ export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<Sessio
   const committed = await removeEverything(db, asking, nextSessionId(deps, asking), settings)
   if (committed !== null) return announce(deps, asking, committed, 'disabled')
   const { confirmedDevices } = await readStatus(db, userId, sessionId)
-  throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : gone(deps, asking)
+  throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : sessionEnded(deps, asking)
 }

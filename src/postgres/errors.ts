@@ -87,3 +87,8 @@ export function isOfItsValues (error: unknown): boolean {
 export function isUniqueViolation (error: unknown): boolean {
   return sqlState(error) === '23505'
 }
+
+/** As PostgreSQL itself says it when it is written to. */
+export const readOnlyError = (): Error => Object.assign(
+  new Error('PostgreSQL is read-only here (a standby, or default_transaction_read_only is on): the address must lead to the primary'),
+  { code: READ_ONLY_STATE })

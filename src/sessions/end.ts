@@ -4,7 +4,7 @@ import { endListedSession, endOtherSessions } from './list.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from './liveness.js'
 import type { Tally } from '../core/counters.js'
-import { gone } from '../factors/deps.js'
+import { sessionEnded } from './session-ended.js'
 
 export interface SessionListDeps {
   db: Db
@@ -18,7 +18,7 @@ export interface SessionListDeps {
 export async function endOne (deps: SessionListDeps, asking: Asking, id: string): Promise<void> {
   const { db, sessions, tally, refreshSeconds } = deps
   switch (await endListedSession(db, asking, id, refreshSeconds)) {
-    case 'session_ended': throw gone(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, asking)
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'ended':
       sessions.ended(asking.standing.userId, [id])
@@ -30,7 +30,7 @@ export async function endOne (deps: SessionListDeps, asking: Asking, id: string)
 export async function endOthers (deps: SessionListDeps, asking: Asking): Promise<void> {
   const { db, sessions, tally } = deps
   const endedIds = await endOtherSessions(db, asking)
-  if (endedIds === null) throw gone(deps, asking)
+  if (endedIds === null) throw sessionEnded(deps, asking)
   sessions.ended(asking.standing.userId, endedIds)
   tally.count('sessions_ended_total', ['session_ended'], endedIds.length)
 }

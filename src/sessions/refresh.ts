@@ -6,7 +6,7 @@ import { endSession } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from './liveness.js'
 import type { Tally } from '../core/counters.js'
-import { gone } from '../factors/deps.js'
+import { sessionEnded } from './session-ended.js'
 
 export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, tally: Tally }
 
@@ -28,7 +28,7 @@ export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRef
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')
   if (rotation === null || !rotation.rotated) {
     if (rotation !== null) tally.count('sessions_ended_total', ['reused'])
-    throw gone({ sessions }, { standing: { userId, sessionId } })
+    throw sessionEnded({ sessions }, { standing: { userId, sessionId } })
   }
   const { facts, nowSeconds } = rotation
   return {

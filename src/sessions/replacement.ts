@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amrOf } from '../core/assurance.js'
 import type { Asking, SessionFacts } from '../core/session.js'
-import { ending, endedIds, event, now, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
+import { ending, endedIds, event, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
+import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 
 /** What an accepted decision came to: the session to answer with, and those that ended for it. */

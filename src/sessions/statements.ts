@@ -3,7 +3,7 @@ import type { EventKind } from '../events/kinds.js'
 import type { Asking, Origin, SessionFacts } from '../core/session.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import { row, type Db } from '../tables/db.js'
-import { jsonAs, numberAs } from '../tables/values.js'
+import { jsonAs, numberAs, now } from '../tables/values.js'
 
 const seconds = (at: RawBuilder<unknown>, name: string) => numberAs(sql`floor(extract(epoch from ${at}))`, name)
 
@@ -25,9 +25,6 @@ export const readAt = sql`${numberAs(sql`extract(epoch from now.at) * 1000`, 're
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
-
-/** Statement-wide: the clock is read once. */
-export const now = sql`now as materialized (select clock_timestamp() as at)`
 
 /** What ends a session: three columns that always go together. The transaction's id is what replicas follow. */
 export const ending = (reason: string | RawBuilder<unknown>) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`

@@ -8,7 +8,7 @@ import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
 import type { Tally } from '../core/counters.js'
 import { freed } from '../factors/attempts.js'
-import { gone } from '../factors/deps.js'
+import { sessionEnded } from '../sessions/session-ended.js'
 import type { Locks } from '../factors/local-locks.js'
 
 export interface StaffDeps {
@@ -107,7 +107,7 @@ function requireOther (actor: Actor, userId: string): void {
 function concluded<Value> (deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
   switch (changed.outcome) {
     // The command line, which has none, has none that could end.
-    case 'session_ended': throw gone(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
+    case 'session_ended': throw sessionEnded(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
     case 'not_staff': throw new Refusal('STAFF_REQUIRED')
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'protected': throw new Refusal('STAFF_PROTECTED')

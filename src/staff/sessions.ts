@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { asStaff, events, type Actor, type Changed } from './statements.js'
-import { endedIds, ending, eventColumns, eventValues, now } from '../sessions/statements.js'
+import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction } from '../tables/transaction.js'
 

@@ -3,7 +3,7 @@ import { emailKey } from '../core/texts.js'
 import { trimmedName } from '../core/normal-forms.js'
 import { usernameKey } from '../core/usernames.js'
 import { isStopped } from '../factors/lockout-statements.js'
-import { now } from '../sessions/statements.js'
+import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { timeAs } from '../tables/values.js'
 

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { Refusal } from '../core/refusals.js'
-import { READ_ONLY_STATE } from '../postgres/errors.js'
+import { readOnlyError } from '../postgres/errors.js'
 import type { Db } from './db.js'
 
 /** The server that a statement ran on. */
@@ -28,8 +28,3 @@ export function requireWritable (db: Db, takesWrites: boolean): void {
   db.renew()
   throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: readOnlyError() })
 }
-
-/** As PostgreSQL itself says it when it is written to. */
-export const readOnlyError = (): Error => Object.assign(
-  new Error('PostgreSQL is read-only here (a standby, or default_transaction_read_only is on): the address must lead to the primary'),
-  { code: READ_ONLY_STATE })

@@ -52,3 +52,6 @@ export const valueReader: KyselyPlugin = {
     return columns.some(({ read }) => read !== null) ? { ...result, rows: result.rows.map((row) => readRow(row, columns)) } : result
   }
 }
+
+/** Statement-wide: the clock is read once. */
+export const now = sql`now as materialized (select clock_timestamp() as at)`

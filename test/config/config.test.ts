@@ -2,7 +2,8 @@ import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import t from 'tap'
-import { ConfigError, readConfig, settings } from '../../src/config/config.js'
+import { readConfig, settings } from '../../src/config/config.js'
+import { ConfigError } from '../../src/core/config-error.js'
 
 const random = (bytes = 32) => randomBytes(bytes).toString('base64url')
 const ed25519 = () => generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }).toString('base64url')

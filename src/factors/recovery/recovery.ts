@@ -5,7 +5,8 @@ import { spendAttempt, type SpentAttempt } from '../attempt-statements.js'
 import { readStatus } from '../enrolment-statements.js'
 import { burnRecoveryCode, refuseRecovery, replaceRecoveryCodes } from './statements.js'
 import { freed, isPaid, lock, noteRefused, otpLocked } from '../attempts.js'
-import { announce, gone, nextSessionId, type OtpDeps } from '../deps.js'
+import { announce, nextSessionId, type OtpDeps } from '../deps.js'
+import { sessionEnded } from '../../sessions/session-ended.js'
 import { digestsOf, newCodes } from '../enrolment.js'
 
 /** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
@@ -24,7 +25,7 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
     return { session: announce(deps, asking, committed, 'recovered'), recoveryCodesLeft: committed.codesLeft }
   }
   tally.count('codes_total', ['recovery', 'refused'])
-  if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : gone(deps, asking)
+  if (spent === null) throw await refuseRecovery(db, asking) ? new Refusal('RECOVERY_CODE_INVALID') : sessionEnded(deps, asking)
 
   await noteRefused(deps, asking, spent, 'recovery_refused')
   throw new Refusal('RECOVERY_CODE_INVALID')
@@ -44,7 +45,7 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) throw locked(knownLock)
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw gone(deps, asking)
+  if (!spent.alive) throw sessionEnded(deps, asking)
   if (spent.lockedSeconds === 0) return spent
   lock(deps, asking, spent.lockedSeconds)
   throw locked(spent.lockedSeconds)
@@ -66,7 +67,7 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): P
   const replaced = await replaceRecoveryCodes(db, asking, digestsOf(await deps.digestKey(), userId, codes))
   if (replaced === null) {
     const { confirmedDevices } = await readStatus(db, userId, sessionId)
-    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : gone(deps, asking)
+    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : sessionEnded(deps, asking)
   }
   sessions.ended(userId, replaced.endedIds)
   tally.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)

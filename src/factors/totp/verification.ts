@@ -5,7 +5,8 @@ import { commitVerified, spendAttempt, type JudgedDevice, type SpentAttempt } fr
 import { commitConfirmed } from '../enrolment-statements.js'
 import { returnAttempt } from '../lockout-statements.js'
 import { freed, lock, noteRefused, otpLocked } from '../attempts.js'
-import { announce, gone, nextSessionId, type OtpDeps } from '../deps.js'
+import { announce, nextSessionId, type OtpDeps } from '../deps.js'
+import { sessionEnded } from '../../sessions/session-ended.js'
 
 /**
  * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
@@ -33,7 +34,7 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
   }
 
   const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw gone(deps, asking)
+  if (!spent.alive) throw sessionEnded(deps, asking)
   if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
   if (spent.lockedSeconds > 0) {
     lock(deps, asking, spent.lockedSeconds)

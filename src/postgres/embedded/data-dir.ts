@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ConfigError } from '../../config/config.js'
+import { ConfigError } from '../../core/config-error.js'
 
 /**
  * Makes the folder of the embedded data, for its owner alone and unknown to git.

@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readlink, realpath, rm, rmdir, symlink, unlink
 import { connect, createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
-import { ConfigError } from '../../config/config.js'
+import { ConfigError } from '../../core/config-error.js'
 import { codeOf } from './data-dir.js'
 
 /**

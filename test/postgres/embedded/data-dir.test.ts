@@ -1,7 +1,7 @@
 import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { ConfigError } from '../../../src/config/config.js'
+import { ConfigError } from '../../../src/core/config-error.js'
 import { prepareDataDir } from '../../../src/postgres/embedded/data-dir.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 

@@ -8,7 +8,7 @@ import { createInterface } from 'node:readline'
 import type { Readable, Writable } from 'node:stream'
 import { fileURLToPath } from 'node:url'
 import t, { type Test } from 'tap'
-import { ConfigError } from '../../../src/config/config.js'
+import { ConfigError } from '../../../src/core/config-error.js'
 import { DataDirInUseError, takeLock, type Lock } from '../../../src/postgres/embedded/lock.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 

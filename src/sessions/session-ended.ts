@@ -1,0 +1,14 @@
+import type { Standing } from '../core/assurance.js'
+import { SessionEnded, type Refusal } from '../core/refusals.js'
+import type { Sessions } from './liveness.js'
+
+interface Ended { standing: Pick<Standing, 'userId' | 'sessionId'> }
+
+/**
+ * The refusal of a request whose session has ended in PostgreSQL. Throw it wherever a flow finds that out: from then on the
+ * guard of this process knows it too.
+ */
+export function sessionEnded ({ sessions }: { sessions: Pick<Sessions, 'ended'> }, { standing: { userId, sessionId } }: Ended): Refusal {
+  sessions.ended(userId, [sessionId])
+  return new SessionEnded({ userId, sessionId })
+}
