@@ -6,7 +6,7 @@ import { hostOn, livesAtHost } from '../helpers/settings-host.js'
 
 await need('postgres')
 
-/** B6: `types.setTypeParser` holds for the whole process, so a host's choice held for our statements too. */
+/** `types.setTypeParser` holds for the whole process, so a host's choice held for our statements too. */
 const { TIMESTAMPTZ, TIMESTAMP, DATE, INT8, NUMERIC, JSON, JSONB } = pg.types.builtins
 const TEXT_ARRAY = 1009
 for (const type of [TIMESTAMPTZ, TIMESTAMP, DATE, NUMERIC, JSON, JSONB, TEXT_ARRAY]) pg.types.setTypeParser(type, (text) => `as it is: ${text}`)

@@ -53,11 +53,11 @@ async function isRefused (t: Test, url: string, named: RegExp): Promise<void> {
   }
 }
 
-t.test('B7 a server that only speaks the protocol, or is too old, is refused at start by name', async (t) => {
+t.test('a server that only speaks the protocol, or is too old, is refused at start by name', async (t) => {
   for (const [answer, named] of fakes) await t.test(String(named), async (t) => isRefused(t, await fakePostgres(t, answer), named))
 })
 
-t.test('B7 a database with another encoding', async (t) => {
+t.test('a database with another encoding', async (t) => {
   const url = await emptyDatabase(t, server)
   const name = new URL(url).pathname.slice(1)
   await onServer(server, `drop database ${name}`)
@@ -65,7 +65,7 @@ t.test('B7 a database with another encoding', async (t) => {
   await isRefused(t, url, /LATIN1, and must be UTF8/)
 })
 
-t.test('B7 one line, exit 1, and no password in it', async (t) => {
+t.test('one line, exit 1, and no password in it', async (t) => {
   const [answer, named] = fakes[0]!
   const refused = startServer(t, { DATABASE_URL: await fakePostgres(t, answer), ...freshKeys() })
   t.equal(await refused.exited, 1)
@@ -74,7 +74,7 @@ t.test('B7 one line, exit 1, and no password in it', async (t) => {
   t.notMatch(refused.said(), /s3cret/)
 })
 
-t.test('B16 a role that may not make tables, and a search path that leads nowhere: one line', async (t) => {
+t.test('a role that may not make tables, and a search path that leads nowhere: one line', async (t) => {
   const url = new URL(await emptyDatabase(t, server))
   const name = url.pathname.slice(1)
   await onServer(server, `create role ${name}_poor login`)
