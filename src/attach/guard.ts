@@ -10,7 +10,8 @@ export type GuardHook = onRequestHookHandler
 
 /**
  * A hook, or a maker of one: `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
- * Hooks are for Fastify, which calls them with `done`; without it they throw a `TypeError`. `check` is the promise form.
+ * Hooks are for Fastify, which calls them with `done`; without it they throw a `TypeError`. What they return never settles: `done`
+ * decides. `check` is the promise form.
  */
 export interface OtpVerified extends GuardHook {
   (demand: Demand): GuardHook
@@ -48,6 +49,12 @@ export interface Guards {
 }
 
 type Slotted = FastifyRequest & Record<string, Standing | null>
+
+/**
+ * What a hook returns once it will call `done`. It never settles: around a hook may be an `async` function of a host, which hands
+ * `done` on and returns or awaits the hook. Fastify goes on with the first of the two, and it must be `done` that decides.
+ */
+const left: PromiseLike<never> = { then: () => left }
 
 export function createGuards (deps: GuardDeps): Guards {
   const { identify, knowsSessions = false, settings, sessions, slot, originOf, onUnknownAge = () => {} } = deps
@@ -120,10 +127,12 @@ export function createGuards (deps: GuardDeps): Guards {
         standing = authenticate(request)
         if (!(standing instanceof Promise)) check(standing)
       } catch (error) {
-        return done(asReason(error))
+        done(asReason(error))
+        return left
       }
-      if (!(standing instanceof Promise)) return done()
-      standing.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
+      if (standing instanceof Promise) standing.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
+      else done()
+      return left
     }
   }
 

@@ -5,6 +5,7 @@ import countersign, { type CountersignOptions, type Demand } from '../../plugins
 import { insideOf } from '../../src/attach/inside.js'
 import { outcome } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
+import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { sessionsOf, signUp } from '../helpers/person.js'
 import { freshKeys } from '../helpers/settings.js'
@@ -32,13 +33,25 @@ const misuses: Readonly<Record<string, Misuse>> = {
   'promisified, without the reply': (hook, request) => promisify(hook)(request)
 }
 
-async function hostWith (identify: CountersignOptions['identify'], decorators: object = {}): Promise<FastifyInstance> {
+type Hook = (...given: any[]) => any
+/** Async functions around a hook. */
+const wrappers: Readonly<Record<string, (hook: Hook) => Hook>> = {
+  returned: (hook) => async (...given) => hook(...given),
+  awaited: (hook) => async (...given) => { await hook(...given) },
+  applied: (hook) => async function (this: unknown, ...given) { return Reflect.apply(hook, this, given) },
+  bound: (hook) => async (...given) => hook.bind(null)(...given),
+  tried: (hook) => async (...given) => { try { return await hook(...given) } finally { given.length = 0 } },
+  chained: (hook) => async (...given) => Promise.resolve().then(() => hook(...given)),
+  raced: (hook) => (...given) => Promise.all([hook(...given)])
+}
+
+async function hostWith (identify: CountersignOptions['identify'], decorators: object = {}, database: unknown = { ...nowhere }): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(countersign, {
     issuer: 'Acme',
     sealKeys: freshKeys()['SEAL_KEYS']!,
-    database: { ...nowhere } as never,
+    database: database as never,
     identify,
     label: (userId) => userId,
     complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: {} }),
@@ -95,6 +108,36 @@ t.test('T9 as hooks of another kind they refuse, and in a list, wrapped, or from
   for (const hook of ['preParsing', 'preSerialization', 'onSend']) t.equal((await app.inject(`/${hook}`)).statusCode, 500, hook)
   for (const name of Object.keys(guarded)) t.equal(outcome(await app.inject(`/${name}`)), '401 TOKEN_INVALID', name)
   for (const hook of [app.otpVerified, app.otpVerified({}), app.countersign.session]) t.equal(hook.length, 3, 'what wraps hooks goes by their number of parameters')
+})
+
+t.test('T9 an async function that hands `done` on and waits for the hook lets nobody in, and the owner once', async (t) => {
+  for (const isAsync of [true, false]) {
+    const identify: CountersignOptions['identify'] = () => isAsync ? Promise.resolve(null) : null
+    const app = await hostWith(identify)
+    let entered = 0
+    const open = async () => { entered++; return {} }
+    const hooks = { plain: app.otpVerified, required: app.otpVerified({ required: true }), session: app.countersign.session } as unknown as Record<string, Hook>
+    const routes = Object.entries(hooks).flatMap(([name, hook]) => Object.entries(wrappers).flatMap(([form, wrap]) =>
+      (['onRequest', 'preValidation', 'preHandler'] as const).map((phase) => {
+        const route = `/${name}/${form}/${phase}`
+        app.get(route, { [phase]: wrap(hook) } as object, open)
+        return route
+      })))
+    for (const route of routes) t.equal(outcome(await app.inject(route)), '401 TOKEN_INVALID', `${route}, ${isAsync ? 'async' : 'sync'} identify`)
+    t.equal(entered, 0)
+  }
+
+  const { url } = await freshDatabase(t)
+  await countersign.migrate(url)
+  const app = await hostWith(async () => ({ userId: 'ada', sessionId: 'first', authTime: 1 }), {}, url)
+  let entries = 0
+  for (const [form, wrap] of Object.entries(wrappers)) {
+    app.get(`/${form}`, { preHandler: wrap(app.otpVerified as unknown as Hook) } as object, async () => ({ entry: ++entries }))
+  }
+  for (const form of Object.keys(wrappers)) {
+    for (const times of ['first', 'second']) t.equal((await app.inject(`/${form}`)).statusCode, 200, `${form}, ${times} time`)
+  }
+  t.equal(entries, Object.keys(wrappers).length * 2, 'each request reached its handler once')
 })
 
 t.test('check: the guard as a promise, which asks anew each time and sets no headers', async (t) => {
