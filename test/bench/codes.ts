@@ -9,7 +9,7 @@ import type { Stage } from './stage.js'
 
 const AT_ONCE = 32
 
-/** `POST /totp/login`: accepted, each user once; and the two ways in which an attack is turned away. */
+/** `POST /totp/login`: an accepted code, one per user; and the two ways in which the service refuses an attack. */
 export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds, verifications: times, floods }) => {
   const ours = await stage.service()
   const accepted = await interleave({
@@ -32,7 +32,7 @@ export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds
   ] satisfies Row[]
 }
 
-/** Two conditional updates by primary key, each user once. */
+/** Two conditional updates by primary key, once per user. */
 async function updating (stage: Stage, times: number, rounds: number): Promise<Contestant> {
   const process = await stage.limit('two updates')
   const { guarded } = await stage.put({ guarded: times * portionsFor(rounds) })
@@ -45,12 +45,12 @@ async function verifying (stage: Stage, process: Process, times: number, rounds:
   return asking('accepted, each user once', process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
 }
 
-/** Whoever gives a code has just logged in with the password, most often at the same replica: it knows the session. */
+/** A client that sends a code has usually just logged in at the same replica, so the session is in that replica's local cache. */
 async function makeKnown ({ port }: Process, portion: ReadonlyArray<{ status: Buffer }>): Promise<void> {
   await closedLoop({ port, next: around(portion.map(({ status }) => status)), status: 200 }, portion.length, AT_ONCE)
 }
 
-/** Codes are made when they are given. */
+/** Computes each code when it is sent. */
 async function codesFor (stage: Stage, times: number, portionCount: number) {
   const { verifications, aheadMs } = await stage.put({ verifications: times * portionCount })
   const ready = verifications.map(({ session, secret }) => {
@@ -63,20 +63,25 @@ async function codesFor (stage: Stage, times: number, portionCount: number) {
   return supply(ready, times)
 }
 
-/** Somebody whose TOTP is locked, and different codes. */
+/** A user with locked TOTP, and a different code in each request. */
 async function locked (stage: Stage, process: Process): Promise<Contestant> {
   const { verifications: [victim] } = await stage.put({ verifications: 1 })
   const { userId } = victim!.session
-  await row(stage.db, sql`update ${stage.db.table.otp_user} set failures = 9, locked_until = now() + interval '1 day' where user_id = ${userId}`)
+  await row(
+    stage.db,
+    sql`update ${stage.db.table.otp_user} set failures = 9, locked_until = now() + interval '1 day' where user_id = ${userId}`
+  )
   const { access } = stage.issue(victim!.session)
   const guesses = Array.from({ length: 1_000 }, (_, i) => post('/totp/login', { token: String(i).padStart(6, '0') }, access))
   return asking('one user, locked', process, around(guesses), { status: 429 })
 }
 
-/** Somebody who gives the same wrong code over and over; another one in each round, before a lock comes of it. */
+/** A user that sends the same wrong code again and again. Each round uses another user, before the failures lock the first one. */
 async function repeated (stage: Stage, process: Process, rounds: number): Promise<Contestant> {
   const { verifications } = await stage.put({ verifications: portionsFor(rounds) })
-  const { next, nextPortion } = supply(verifications.map(({ session }) => post('/totp/login', { token: '000000' }, stage.issue(session).access)), 1)
+  const { next, nextPortion } = supply(
+    verifications.map(({ session }) => post('/totp/login', { token: '000000' }, stage.issue(session).access)), 1
+  )
   return asking('one user, one wrong code again and again', process, next, {
     status: 400,
     async prepare () {

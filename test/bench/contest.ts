@@ -1,22 +1,24 @@
 import { cpuUs } from './cpu.js'
 import { closedLoop, openLoop, quantile, type Next, type Target } from './generator.js'
 
-/** Who answers: a process of its own, so that the kernel counts its CPU apart from everybody's. */
+/** The process that answers. It is separate, so that the kernel counts its CPU time alone. */
 export interface Process { port: number, pid: number }
 
 export interface Contestant {
   name: string
   pid: number
-  /** Does it so many times, so many at once. Says how long that took, or that it was done wrongly in part. */
+  /** Runs the work `times` times, `atOnce` in parallel. Returns the duration, and the number of wrong answers. */
   run: (times: number, atOnce: number) => Promise<{ seconds: number, wrong: number }>
-  /** Before each of its rounds, unmeasured: what makes the round's work what it is meant to be. */
+  /** Runs before each round and is not measured. It brings the data into the state that the round needs. */
   prepare?: () => Promise<void>
-  /** Times a round; the contest's, unless told. */
+  /** Repetitions per round. @default the `times` of the contest */
   times?: number
 }
 
-/** A contestant over HTTP. */
-export function asking (name: string, { port, pid }: Process, next: Next, more: Partial<Contestant & Pick<Target, 'status'>> = {}): Contestant {
+/** Returns a contestant that is measured over HTTP. */
+export function asking (
+  name: string, { port, pid }: Process, next: Next, more: Partial<Contestant & Pick<Target, 'status'>> = {}
+): Contestant {
   return { name, pid, run: (times, atOnce) => closedLoop({ port, next, status: more.status ?? 200 }, times, atOnce), ...more }
 }
 
@@ -24,31 +26,35 @@ export interface Rounds {
   rounds: number
   times: number
   atOnce: number
-  /** Times of the first round, where that must be more: what takes microseconds is compiled for good only after many. */
+  /** Repetitions in the first round. Code that takes microseconds needs more of them until its compilation is final. @default times */
   warmUp?: number
 }
 
-/** One figure over the rounds. */
+/** One figure over all rounds. */
 export interface Spread { lowest: number, median: number, highest: number }
 
 export interface Measured {
   name: string
-  /** Microseconds of server CPU for each request. */
+  /** Microseconds of server CPU per request. */
   cpuUs: Spread
   perSecond: Spread
   cpuUsByRound: number[]
   perSecondByRound: number[]
 }
 
-/** A machine that starves a service or its database makes it refuse: such a round says nothing, and is done again. */
+/** An overloaded machine makes the service or its database refuse requests. Such a round is not counted and is repeated. */
 const MOST_TRIES = 4
 
 /**
- * Contestants by turns, so that what else the machine does meanwhile meets all of them; each round begins with another.
- * The first round only warms up.
+ * Runs the contestants in turn, so that other load on the machine affects all of them. Each round starts with a different
+ * contestant. The first round only warms up.
  */
-export async function interleave<Name extends string> (contestants: Record<Name, Contestant>, { rounds, times, atOnce, warmUp = times }: Rounds): Promise<Record<Name, Measured>> {
-  const all = Object.entries<Contestant>(contestants).map(([key, contestant]) => ({ key, contestant, cpuUs: [] as number[], perSecond: [] as number[] }))
+export async function interleave<Name extends string> (
+  contestants: Record<Name, Contestant>, { rounds, times, atOnce, warmUp = times }: Rounds
+): Promise<Record<Name, Measured>> {
+  const all = Object.entries<Contestant>(contestants).map(
+    ([key, contestant]) => ({ key, contestant, cpuUs: [] as number[], perSecond: [] as number[] })
+  )
   for (let round = 0; round <= rounds; round++) {
     for (let turn = 0; turn < all.length; turn++) {
       const { contestant, cpuUs, perSecond } = all[(round + turn) % all.length]!
@@ -59,7 +65,8 @@ export async function interleave<Name extends string> (contestants: Record<Name,
     }
   }
   return Object.fromEntries(all.map(({ key, contestant: { name }, cpuUs, perSecond }) =>
-    [key, { name, cpuUs: spread(cpuUs), perSecond: spread(perSecond), cpuUsByRound: cpuUs, perSecondByRound: perSecond }])) as Record<Name, Measured>
+    [key, { name, cpuUs: spread(cpuUs), perSecond: spread(perSecond), cpuUsByRound: cpuUs, perSecondByRound: perSecond }]
+  )) as Record<Name, Measured>
 }
 
 async function oneRound ({ name, pid, run, prepare, times: own }: Contestant, all: number, atOnce: number) {
@@ -73,7 +80,7 @@ async function oneRound ({ name, pid, run, prepare, times: own }: Contestant, al
   throw new Error(`${name}: none of ${MOST_TRIES} tries of a round was answered as it should be`)
 }
 
-/** The 99th percentile in milliseconds at that pace. @throws if anything was answered otherwise than it should be: that may be fast */
+/** Returns the 99th percentile in milliseconds at this rate. @throws if an answer has the wrong status, because refusals can be fast */
 export async function p99Ms (target: Target, perSecond: number, seconds: number, connections: number): Promise<number> {
   const { wrong, latenciesMs } = await openLoop(target, perSecond, seconds, connections)
   if (wrong > 0) throw new Error(`${wrong} of ${latenciesMs.length} were not answered with ${target.status}`)
@@ -85,23 +92,23 @@ export function spread (values: readonly number[]): Spread {
   return { lowest: ascending[0] ?? NaN, median: quantile(ascending, 0.5), highest: ascending.at(-1) ?? NaN }
 }
 
-/** Round by round, since neighbours in time share what the machine was doing. */
+/** Compares round by round, because neighbouring measurements run under the same load. */
 export function ratio (of: readonly number[], to: readonly number[]): Spread {
   return spread(of.map((value, i) => value / to[i]!))
 }
 
-/** The same for what one takes more than the other. */
+/** Subtracts round by round, for the same reason. */
 export function excess (of: readonly number[], over: readonly number[]): Spread {
   return spread(of.map((value, i) => value - over[i]!))
 }
 
-/** Over and over. */
+/** Returns the items in a cycle. */
 export function around<T> (items: readonly T[]): () => T {
   let i = 0
   return () => items[i++ % items.length]!
 }
 
-/** A supply of which each round takes its portion, around and around within the round. @throws when it is used up */
+/** Returns a supply. Each round takes one portion and cycles through it. @throws when the supply is empty */
 export function supply<T> (items: readonly T[], size: number): { next: () => T, nextPortion: () => readonly T[] } {
   let taken = 0
   let next = around(items)
@@ -116,7 +123,7 @@ export function supply<T> (items: readonly T[], size: number): { next: () => T, 
   }
 }
 
-/** Enough for the warm-up, the rounds, and those that must be done again. */
+/** Returns the number of portions for the warm-up, the rounds and the repeated rounds. */
 export function portionsFor (rounds: number): number {
   return Math.ceil(rounds * 1.25) + MOST_TRIES
 }

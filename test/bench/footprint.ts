@@ -12,20 +12,33 @@ const AT_ONCE = 32
 const BASE_MIB = 130
 const MIB_PER_HASH = 19
 
-/** What a service holds that knows many sessions, and what a rush of log-ins adds. Redis and Postgres are outside. */
+/**
+ * Memory of a service that caches many sessions, and the additional memory of many log-ins at once. Redis and Postgres are not
+ * included.
+ */
 export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
   const { guarded, people } = await stage.put({ guarded: remembered, people: AT_ONCE })
   const service = await stage.service()
   const idleMib = await service.memory()
-  await closedLoop({ port: service.port, next: around(guarded.map((session) => get('/session', stage.issue(session).access))), status: 200 }, remembered, AT_ONCE)
+  await closedLoop(
+    { port: service.port, next: around(guarded.map((session) => get('/session', stage.issue(session).access))), status: 200 },
+    remembered,
+    AT_ONCE
+  )
   const knowingMib = await service.memory()
-  await closedLoop({ port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 }, logIns, AT_ONCE)
+  await closedLoop(
+    { port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 },
+    logIns,
+    AT_ONCE
+  )
   const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
   const hashes = Math.min(availableParallelism(), 3)
   const held = (contestant: string, mib: number, most?: number): Row => ({
     work: 'resident memory',
     contestant,
-    verdicts: [{ goal: most === undefined ? '–' : `< ${most} MiB`, measured: `${mib.toFixed(0)} MiB`, holds: most === undefined || mib < most }]
+    verdicts: [
+      { goal: most === undefined ? '–' : `< ${most} MiB`, measured: `${mib.toFixed(0)} MiB`, holds: most === undefined || mib < most }
+    ]
   })
   return [
     held('just started', idleMib),
@@ -34,7 +47,7 @@ export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
   ]
 }
 
-/** From the command until it listens. */
+/** Time from the command until the service listens. */
 export const start: Work = async (stage, owner, { starts }) => {
   if (starts === 0) return []
   const time = async (settings: Settings, unmeasured: number) => {
@@ -44,7 +57,7 @@ export const start: Work = async (stage, owner, { starts }) => {
       const service = startServer(owner, settings)
       await service.listening()
       if (i >= unmeasured) seconds.push((performance.now() - beganAtMs) / 1000)
-      // Whoever is told so goes at once, in order.
+      // SIGINT ends the service in order, without the drain time of SIGTERM.
       await service.kill('SIGINT')
     }
     return spread(seconds)
@@ -52,8 +65,13 @@ export const start: Work = async (stage, owner, { starts }) => {
   const row = (contestant: string, { lowest, median, highest }: Awaited<ReturnType<typeof time>>, most: number): Row => ({
     work: 'start, until it listens',
     contestant,
-    verdicts: [{ goal: `< ${most} s`, measured: `${median.toFixed(2)} s (${lowest.toFixed(2)}–${highest.toFixed(2)})`, holds: median < most }]
+    verdicts: [
+      { goal: `< ${most} s`, measured: `${median.toFixed(2)} s (${lowest.toFixed(2)}–${highest.toFixed(2)})`, holds: median < most }
+    ]
   })
-  // The first embedded start makes what the others find.
-  return [row('embedded, second start', await time({ ...freshKeys(), DATA_DIR: await freshDataDir(owner) }, 1), 2), row('with PostgreSQL and Redis', await time(stage.settings, 0), 1)]
+  // The first embedded start creates the data that the later starts find.
+  return [
+    row('embedded, second start', await time({ ...freshKeys(), DATA_DIR: await freshDataDir(owner) }, 1), 2),
+    row('with PostgreSQL and Redis', await time(stage.settings, 0), 1)
+  ]
 }

@@ -1,27 +1,27 @@
 /**
- * Load over raw sockets. Not wrk: it cannot count, send each request once, keep to a pace or look at the answers; nor
- * autocannon: it rounds to milliseconds and takes twice the CPU of what it measures.
+ * Load generator over raw sockets. wrk cannot count, send each request once, keep a rate or check the answers; autocannon
+ * rounds to milliseconds and takes twice the CPU of the measured service.
  */
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-/** The bytes of the request that comes next. */
+/** Returns the bytes of the next request. */
 export type Next = () => Buffer
 
 export interface Target { port: number, next: Next, status: number }
 
 export interface Ran {
   seconds: number
-  /** Answers of another status. */
+  /** Number of answers with another status. */
   wrong: number
 }
 
-/** Longer than the service may take for anything. */
+/** Longer than any time limit of the service. */
 const GIVE_UP_MS = 12_000
 const TIMER_LATE_MS = 1.5
 const HEAD_END = '\r\n\r\n'
 
-/** So many requests in all, or until it is over, on connections that each ask again as soon as they are answered. */
+/** Sends `count` requests in all, or until `isOver`. Each connection sends its next request as soon as it has the answer. */
 export async function closedLoop ({ port, next, status }: Target, count: number, connections: number, isOver = () => false): Promise<Ran> {
   const lines = await Promise.all(Array.from({ length: connections }, () => openLine(port)))
   const beganAtMs = performance.now()
@@ -38,12 +38,14 @@ export async function closedLoop ({ port, next, status }: Target, count: number,
 }
 
 /**
- * So many requests a second, each at its time, however long the answers take; where every connection is busy it waits
- * for one, and that counts. The process should do next to nothing else meanwhile.
+ * Sends `perSecond` requests each second at fixed times, independent of the answers. If all connections are busy, the request
+ * waits, and the wait counts as latency. The process should do little else during the run.
  *
  * @returns also the latencies in milliseconds, ascending
  */
-export async function openLoop ({ port, next, status }: Target, perSecond: number, seconds: number, connections: number): Promise<Ran & { latenciesMs: Float64Array }> {
+export async function openLoop (
+  { port, next, status }: Target, perSecond: number, seconds: number, connections: number
+): Promise<Ran & { latenciesMs: Float64Array }> {
   const lines = await Promise.all(Array.from({ length: connections }, () => openLine(port)))
   const idle = [...lines]
   const waiting: Array<() => void> = []
@@ -74,8 +76,8 @@ export async function openLoop ({ port, next, status }: Target, perSecond: numbe
 }
 
 /**
- * Where requests are far apart it sleeps until shortly before, since whoever is measured needs the core; from then on it turns, since a timer may come a millisecond late
- * or two, which is what is to be measured.
+ * Sleeps until shortly before `atMs`, because the measured process needs the core, and then polls: a timer can be one or two
+ * milliseconds late, as much as the measured latency.
  */
 async function soon (atMs: number): Promise<void> {
   const restMs = atMs - performance.now() - TIMER_LATE_MS
@@ -120,7 +122,7 @@ function listen (socket: Socket, fail: (error: Error) => void): void {
   socket.on('close', () => { fail(new Error('the connection was closed')) })
 }
 
-/** Of the whole answer, from its head; undefined while that has not come whole. */
+/** Returns the length of the whole answer, from its header; undefined until the header is complete. */
 function lengthOf (bytes: Buffer): number | undefined {
   const end = bytes.indexOf(HEAD_END)
   if (end === -1) return undefined
@@ -128,12 +130,15 @@ function lengthOf (bytes: Buffer): number | undefined {
   return end + HEAD_END.length + Number(bodyLength)
 }
 
-/** The digits after `HTTP/1.1 `. */
+/** Returns the digits after `HTTP/1.1 `. */
 function statusOf (bytes: Buffer): number {
   return Number(bytes.toString('latin1', 9, 12))
 }
 
-/** @param share 0.99 for the 99th percentile @param ascending sorted */
+/**
+ * @param share for example 0.99 for the 99th percentile
+ * @param ascending sorted values
+ */
 export function quantile (ascending: ArrayLike<number>, share: number): number {
   return ascending[Math.min(ascending.length - 1, Math.floor(ascending.length * share))] ?? NaN
 }
@@ -144,7 +149,10 @@ export function get (path: string, access?: string): Buffer {
 
 export function post (path: string, body: object, access?: string): Buffer {
   const text = JSON.stringify(body)
-  return Buffer.from(`POST ${path} HTTP/1.1\r\nhost: 127.0.0.1${bearer(access)}\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(text)}${HEAD_END}${text}`)
+  return Buffer.from(
+    `POST ${path} HTTP/1.1\r\nhost: 127.0.0.1${bearer(access)}\r\ncontent-type: application/json\r\n` +
+    `content-length: ${Buffer.byteLength(text)}${HEAD_END}${text}`
+  )
 }
 
 const bearer = (access: string | undefined) => access === undefined ? '' : `\r\nauthorization: Bearer ${access}`

@@ -1,4 +1,7 @@
-/** argon2id alone, on all cores: what no log-in can be faster than. Started by `fork`: a message says how many hashes to check, the answer is how many seconds that took. */
+/**
+ * argon2id alone, on all cores: the upper bound for log-ins. Started by `fork`: the message is the number of hashes to check,
+ * the answer is the duration in seconds.
+ */
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { createHasher } from '../../src/accounts/hasher.js'

@@ -10,9 +10,9 @@ const AT_ONCE = 64
 const MOST_OVER_MS = 1
 
 /**
- * How long `GET /session` takes at half of capacity, with verified sessions seen within a second, on two replicas of which the other
- * one ends some all the time. Apart from the contest, whose hundred thousand requests make the generator's garbage collection
- * take longer than anything that is to be measured here.
+ * Latency of `GET /session` at half of the capacity, with verified sessions seen within a second, on two replicas; sessions end
+ * at the other replica all the time. Separate from the contest: its 100 000 requests make the generator's garbage collection
+ * longer than the latencies measured here.
  */
 export const latency: Work = async (stage, owner, { hot, warmUp, latencyRounds: rounds, endings }) => {
   if (rounds === 0) return []
@@ -33,9 +33,15 @@ export const latency: Work = async (stage, owner, { hot, warmUp, latencyRounds: 
   }
   const [bareMs, oursMs] = seen as [number[], number[]]
   const overMs = excess(oursMs, bareMs).median
-  const row = (contestant: string, ms: number[], verdicts: Row['verdicts'] = []): Row => ({ work: '`GET /session`, at half of capacity', contestant, p99Ms: spread(ms), verdicts })
+  const row = (contestant: string, ms: number[], verdicts: Row['verdicts'] = []): Row => (
+    { work: '`GET /session`, at half of capacity', contestant, p99Ms: spread(ms), verdicts }
+  )
   return [
     row('bare route', bareMs),
-    row('seen within a second', oursMs, [{ goal: `p99 ≤ bare route + ${MOST_OVER_MS} ms`, measured: `${signed(overMs)} ms`, holds: overMs <= MOST_OVER_MS }])
+    row(
+      'seen within a second',
+      oursMs,
+      [{ goal: `p99 ≤ bare route + ${MOST_OVER_MS} ms`, measured: `${signed(overMs)} ms`, holds: overMs <= MOST_OVER_MS }]
+    )
   ]
 }

@@ -1,6 +1,6 @@
 /**
- * The limits that the service is measured against: apps of one route, each in a process of its own.
- * `fork('limits.js', [name])` sends the port that it listens on; what it needs stands in the environment.
+ * The limits that the service is compared with: apps of one route, each in its own process. `fork('limits.js', [name])` sends
+ * the port that it listens on; its settings are in the environment.
  */
 import type { AddressInfo } from 'node:net'
 import fastifyJwt from '@fastify/jwt'
@@ -15,16 +15,21 @@ import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createDb, row } from '../../src/tables/db.js'
 
 const { BENCH_SECRET: secret = '', DATABASE_URL: databaseUrl = '', REDIS_URL: redisUrl = '' } = process.env
-/** As the service's own by default. */
+/** The same number as the service's default. */
 const CONNECTIONS = 10
 
-const facts = { userId: '0f8fad5b-d9cb-469f-a165-70867728950e', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da', otpTime: 1795424400 }
+const facts = {
+  userId: '0f8fad5b-d9cb-469f-a165-70867728950e',
+  sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+  otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da',
+  otpTime: 1795424400
+}
 const EXPIRES_AT_MS = 1_798_016_400_000
-/** As long as a pair of ours. */
+/** As long as a token pair of the service. */
 const pair = { access: 'a'.repeat(480), refresh: 'r'.repeat(490) }
 const noStore = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
-/** What `/session` answers, with its headers, for nothing. */
+/** Sends the answer of `/session` with its headers, without any work. */
 function answerSession (reply: FastifyReply): FastifyReply {
   reply.headers({ ...noStore, 'x-user-id': facts.userId, 'x-session-id': facts.sessionId, 'x-otp-device-id': facts.otpDeviceId })
   return reply.send({ ...facts, expiresAt: new Date(EXPIRES_AT_MS) })
@@ -34,12 +39,15 @@ const session = { schema: { response: { 200: SessionAnswer } } }
 const taking = (body: TSchema) => ({ schema: { body, response: { 200: TokenPair } } })
 const { 429: Refused } = refused(['OTP_LOCKED'])
 
-/** So many updates by primary key that come true once, each a commit, then an answer of a kilobyte. */
+/** Runs `times` conditional updates by primary key, each in its own commit, then answers with one kilobyte. */
 function updating (app: FastifyInstance, path: string, times: number): void {
   const db = createDb(openPostgres(databaseUrl, CONNECTIONS, console.error).dialect)
   app.post<{ Body: { userId: string } }>(path, taking(Type.Object({ userId: Type.String() })), async ({ body }, reply) => {
     for (let version = 0; version < times; version++) {
-      const done = await row(db, sql`update ${db.table.otp_user} set version = version + 1 where user_id = ${body.userId} and version = ${version} returning version`)
+      const done = await row(
+        db,
+        sql`update ${db.table.otp_user} set version = version + 1 where user_id = ${body.userId} and version = ${version} returning version`
+      )
       if (done === undefined) throw new Error('done before')
     }
     return reply.headers(noStore).send(pair)
@@ -53,10 +61,20 @@ const limits: Record<string, (app: FastifyInstance) => void> = {
     app.get('/session', { ...session, onRequest: (request) => request.jwtVerify() }, (_request, reply) => answerSession(reply))
   },
   refusing (app) {
-    const body = { statusCode: 429, code: 'OTP_LOCKED', error: 'Too Many Requests', message: 'Too many wrong codes. Try again later.', retryAfterSeconds: 60 }
-    app.post('/totp/login', { schema: { body: Type.Object({ token: Type.String() }), response: { 429: Refused } } }, (_request, reply) => reply.code(429).headers({ ...noStore, 'retry-after': '60' }).send(body))
+    const body = {
+      statusCode: 429,
+      code: 'OTP_LOCKED',
+      error: 'Too Many Requests',
+      message: 'Too many wrong codes. Try again later.',
+      retryAfterSeconds: 60
+    }
+    app.post(
+      '/totp/login',
+      { schema: { body: Type.Object({ token: Type.String() }), response: { 429: Refused } } },
+      (_request, reply) => reply.code(429).headers({ ...noStore, 'retry-after': '60' }).send(body)
+    )
   },
-  /** An app with sessions of its own, and the plugin attached: its own route, and the same behind the guard. */
+  /** An app with its own sessions and the plugin attached: its own route, and the same route behind the guard. */
   host (app) {
     const answer = { schema: { response: { 200: Type.Object({ userId: Type.String() }) } } }
     const asking = ({ headers: { authorization = '' } }: FastifyRequest) => {

@@ -15,10 +15,13 @@ import { PASSWORD, type Stage } from './stage.js'
 
 const AT_ONCE = 16
 const RUSH_AT_ONCE = 64
-/** So slow that nothing but the rush is in the way, and often enough for a 99th percentile. */
+/** Low enough that only the log-ins compete with it, and high enough for a 99th percentile. */
 const ASKED_PER_SECOND = 200
 
-/** `POST /token` beside argon2id alone, and what a rush of log-ins does to everybody else: to another process too, which is the limit. */
+/**
+ * `POST /token` compared with argon2id alone, and the effect of many log-ins at once on other requests. A separate process that
+ * receives the same requests is the limit.
+ */
 export const passwords: Work = async (stage, owner, { rounds, passwords: times, logIns: many, warmUp, passwordsWarmUp, rushSeconds }) => {
   const { people, guarded } = await stage.put({ people: 100, guarded: 100 })
   const logIns = around(people.map((username) => post('/token', { username, password: PASSWORD })))
@@ -35,7 +38,7 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
   const reads = around(guarded.map((session) => get('/session', stage.issue(session).access)))
   const bare = await stage.limit('bare')
   await closedLoop({ port: bare.port, next: reads, status: 200 }, warmUp, AT_ONCE)
-  // Each is asked of Postgres once; what is to be seen is what a rush does to those that are known.
+  // Reads each session from Postgres once, so that the measurement shows the effect of the log-ins on known sessions.
   await closedLoop({ port: service.port, next: reads, status: 200 }, warmUp, AT_ONCE)
   const asked = {
     bareMs: () => p99Ms({ port: bare.port, next: reads, status: 200 }, ASKED_PER_SECOND, rushSeconds, AT_ONCE),
@@ -44,8 +47,10 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
     reconnectMs: () => reconnect(stage, service)
   }
   const seen: Record<string, { quiet: number, rushed: number }> = {}
-  // A rush for each, so that each sees how it begins.
-  for (const [name, ask] of Object.entries(asked)) seen[name] = { quiet: await ask(), rushed: await inRush(service, logIns, ask, name === 'reconnectMs') }
+  // One run of log-ins per measurement, so that each measurement includes the beginning of the run.
+  for (const [name, ask] of Object.entries(asked)) {
+    seen[name] = { quiet: await ask(), rushed: await inRush(service, logIns, ask, name === 'reconnectMs') }
+  }
 
   const work = '`POST /token`'
   const during = (what: string, name: keyof typeof asked, goal: string, most: (quiet: number) => number): Row => {
@@ -58,7 +63,12 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
   }
   return [
     rowOf(work, limit),
-    rowOf(work, ours, { verdicts: [...atLeast(limit, ours, 0.9), { goal: '–', measured: `${besideHashMs.toFixed(2)} ms of it by the main thread, which hashes nothing`, holds: true }] }),
+    rowOf(work, ours, {
+      verdicts: [
+        ...atLeast(limit, ours, 0.9),
+        { goal: '–', measured: `${besideHashMs.toFixed(2)} ms of it by the main thread, which hashes nothing`, holds: true }
+      ]
+    }),
     during('a bare route of another process meanwhile, p99', 'bareMs', '–', () => Infinity),
     during('`/session` meanwhile, p99', 'sessionMs', '≤ 3 × quiet', (quiet) => 3 * quiet),
     during('`/livez` meanwhile, p99', 'livezMs', '< 50 ms', () => 50),
@@ -81,7 +91,10 @@ async function hashing (owner: Owner): Promise<Contestant> {
   }
 }
 
-/** More at a time than there are turns: most of them wait, and none is turned away, unless it loses its connection to Postgres. */
+/**
+ * Sends more log-ins at a time than the hasher has places. Most of them wait; none is refused, unless it loses its connection
+ * to Postgres.
+ */
 async function inRush (service: Process, logIns: () => Buffer, ask: () => Promise<number>, mayLose: boolean): Promise<number> {
   let isOver = false
   const rush = closedLoop({ port: service.port, next: logIns, status: 200 }, Infinity, RUSH_AT_ONCE, () => isOver)
@@ -92,12 +105,19 @@ async function inRush (service: Process, logIns: () => Buffer, ask: () => Promis
   return ms
 }
 
-/** From when every connection of the service's was ended until a session that it does not know is answered by Postgres. */
+/** Returns the time from the end of all connections of the service until Postgres answers for an unknown session. */
 async function reconnect (stage: Stage, { port }: Process): Promise<number> {
   const { guarded: [unknown] } = await stage.put({ guarded: 1 })
   const { access } = stage.issue(unknown!)
-  await row(stage.db, sql`select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = current_database() and application_name = 'countersign' and pid <> pg_backend_pid()`)
+  await row(
+    stage.db,
+    sql`select count(pg_terminate_backend(pid)) from pg_stat_activity
+      where datname = current_database() and application_name = 'countersign' and pid <> pg_backend_pid()`
+  )
   const beganAtMs = performance.now()
-  await until('Postgres to be asked again', async () => (await call(`http://127.0.0.1:${port}`, 'GET', '/session', { access })).status === 200)
+  await until(
+    'Postgres to be asked again',
+    async () => (await call(`http://127.0.0.1:${port}`, 'GET', '/session', { access })).status === 200
+  )
   return performance.now() - beganAtMs
 }

@@ -5,7 +5,7 @@ import type { Work } from './run.js'
 
 const AT_ONCE = 32
 
-/** `POST /token/refresh`, each session once. */
+/** `POST /token/refresh`, once per session. */
 export const refreshes: Work = async (stage, _owner, { writingRounds: rounds, refreshes: times }) => {
   const { refreshes, guarded } = await stage.put({ refreshes: times * portionsFor(rounds), guarded: times * portionsFor(rounds) })
   const tokens = supply(refreshes.map((session) => post('/token/refresh', { refresh: stage.issue(session).refresh })), times)

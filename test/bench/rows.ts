@@ -1,14 +1,14 @@
 import { excess, ratio, type Measured, type Spread } from './contest.js'
 
-/** A line of the table: what one contestant did at one kind of work. What was not measured is absent. */
+/** A row of the table: the result of one contestant at one kind of work. A figure that was not measured is absent. */
 export interface Row {
   work: string
   contestant: string
   cpuUs?: Spread
   perSecond?: Spread
-  /** 99th percentile at half of capacity, over the rounds. */
+  /** 99th percentile at half of the capacity, over the rounds. */
   p99Ms?: Spread
-  /** What is asked of it, what came out, and whether that is enough. */
+  /** The goals, the measured figures, and whether they meet the goals. */
   verdicts?: Verdict[]
 }
 
@@ -18,17 +18,21 @@ export function rowOf (work: string, { name, cpuUs, perSecond }: Measured, more:
   return { work, contestant: name, cpuUs, perSecond, ...more }
 }
 
-/** In CPU for each request. */
+/** Compares the CPU per request. */
 export function atMostOver (limit: Measured, ours: Measured, us: number): Verdict {
   const over = excess(ours.cpuUsByRound, limit.cpuUsByRound)
-  return { goal: `≤ ${limit.name} + ${us} µs`, measured: `${signed(over.median)} µs; of the lowest rounds ${signed(ours.cpuUs.lowest - limit.cpuUs.lowest)}`, holds: over.median <= us }
+  return {
+    goal: `≤ ${limit.name} + ${us} µs`,
+    measured: `${signed(over.median)} µs; of the lowest rounds ${signed(ours.cpuUs.lowest - limit.cpuUs.lowest)}`,
+    holds: over.median <= us
+  }
 }
 
 export function signed (value: number): string {
   return `${value < 0 ? '−' : '+'} ${Math.abs(value).toFixed(1)}`
 }
 
-/** Both in CPU and in throughput; which of the two is judged is the CPU, since throughput hangs on whoever else is there. */
+/** Compares CPU and throughput. The verdict uses CPU, because throughput depends on other processes. */
 export function atLeast (limit: Measured, ours: Measured, share: number): Verdict[] {
   const byCpu = ratio(limit.cpuUsByRound, ours.cpuUsByRound)
   const byRate = ratio(ours.perSecondByRound, limit.perSecondByRound)
@@ -41,7 +45,7 @@ export function atLeast (limit: Measured, ours: Measured, share: number): Verdic
 
 const HEAD = ['work', 'contestant', 'CPU µs: lowest', 'median', 'per second: median', 'p99 ms', 'goal', 'measured', 'holds']
 
-/** In Markdown, so that it can go into docs/performance.md as it is. */
+/** Returns Markdown, in the form that docs/performance.md uses. */
 export function table (rows: readonly Row[]): string {
   const lines = rows.flatMap(({ work, contestant, cpuUs, perSecond, p99Ms, verdicts = [] }) => {
     const [first, ...others] = verdicts.map(({ goal, measured, holds }) => [goal, measured, holds ? 'yes' : '**no**'])

@@ -1,7 +1,7 @@
 /**
- * `npm run bench`: what the service costs, against what the same machine could do at best, in the same run. Prints one
- * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or what answers on this
- * machine) and Linux, whose accounts say how much CPU a process used.
+ * `npm run bench`: cost of the service, compared with the best possible on the same machine, in the same run. Prints one
+ * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or servers that answer on this
+ * machine) and Linux, whose kernel counts the CPU time of a process.
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
  *   npm run bench -- --only session            one part: latency, session, host, codes, refreshes, passwords, memory or start
@@ -23,38 +23,38 @@ import { table, type Row } from './rows.js'
 import { session } from './session.js'
 import { makeStage, type Stage } from './stage.js'
 
-/** How much is asked of each contestant. Rounds are many and short: the machine's speed changes by the second. */
+/** Amount of work per contestant. Rounds are many and short, because the speed of the machine changes every second. */
 export interface Scale {
   rounds: number
-  /** Requests until a route of a few microseconds costs what it will cost from then on. */
+  /** Requests until the cost of a route of a few microseconds is stable. */
   warmUp: number
-  /** Of what writes to Postgres: it takes longer, and is less of a matter of microseconds. */
+  /** Rounds of work that writes to Postgres: it takes longer, and microseconds matter less. */
   writingRounds: number
   /**
-   * Guarded requests a round, and of how many sessions, few enough that each is asked about again within a second; different
-   * sessions a round where each is asked about once; and sessions that end meanwhile.
+   * `guarded`: guarded requests per round. `hot`: their sessions, few enough that each is read again within a second. `known`
+   * and `unknown`: different sessions per round, each read once. `endings`: sessions that end during the run.
    */
   guarded: number
   hot: number
   known: number
   unknown: number
   endings: number
-  /** Accepted codes, refreshes and passwords a round, and requests of a flood. */
+  /** Accepted codes, refreshes and passwords per round, and requests of a flood. */
   verifications: number
   refreshes: number
   passwords: number
   floods: number
-  /** Log-ins before the first round: they come so slowly that what is around the hash is compiled for good after minutes only. */
+  /** Log-ins before the first round. They are slow, so the code around the hash is fully compiled only after minutes. */
   passwordsWarmUp: number
-  /** A rush of them, for each of those who are asked meanwhile. */
+  /** Duration of the log-in load, for each measurement during it. */
   rushSeconds: number
-  /** Log-ins where a figure is taken over all of them. */
+  /** Log-ins for a figure over all of them. */
   logIns: number
-  /** Of a second each; 0 where there is no time for them. */
+  /** Rounds of one second. 0 skips them. */
   latencyRounds: number
-  /** Sessions that a process remembers, when it is weighed. */
+  /** Sessions in the cache of the process when its memory is measured. */
   remembered: number
-  /** 0 where there is no time for them. */
+  /** Number of starts. 0 skips them. */
   starts: number
 }
 
@@ -104,18 +104,29 @@ export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
 const works: Record<string, Work> = { latency, session, host, codes, refreshes, passwords, memory, start }
 
 async function main (): Promise<void> {
-  const { values } = parseArgs({ options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } } })
+  const { values } = parseArgs({
+    options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } }
+  })
   const chosen = values.only === undefined ? works : { [values.only]: works[values.only] }
   const stores = await findStores(process.env)
-  if (stores.databaseUrl === undefined || stores.redisUrl === undefined) throw new Error('The bench needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL.')
+  if (stores.databaseUrl === undefined || stores.redisUrl === undefined) {
+    throw new Error('The bench needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL.')
+  }
 
-  const machine = { at: new Date().toISOString(), node: process.version, cpu: cpus()[0]?.model ?? '', cores: availableParallelism(), load: loadavg()[0], quick: values.quick }
+  const machine = {
+    at: new Date().toISOString(),
+    node: process.version,
+    cpu: cpus()[0]?.model ?? '',
+    cores: availableParallelism(),
+    load: loadavg()[0],
+    quick: values.quick
+  }
   console.log(`${machine.at} Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load average ${machine.load?.toFixed(1)}`)
   if (values.profile !== undefined) await mkdir(values.profile, { recursive: true })
   const rows: Row[] = []
   for (const [name, work] of Object.entries(chosen)) {
     if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
-    // What one part leaves behind must not slow the next.
+    // The rest of one part must not slow the next.
     const owner = createOwner()
     current = owner
     const beganAtMs = performance.now()
@@ -131,7 +142,7 @@ async function main (): Promise<void> {
   await writeFile(join('bench', 'latest.json'), JSON.stringify({ machine, rows }, null, 2) + '\n')
 }
 
-/** Whose things are to be put away if the run is broken off. */
+/** Owner of the resources to release if the run is interrupted. */
 let current: ReturnType<typeof createOwner> | undefined
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
   process.once(signal, () => { void Promise.resolve(current?.end()).finally(() => process.exit(1)) })

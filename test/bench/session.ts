@@ -10,12 +10,14 @@ import type { Stage } from './stage.js'
 const AT_ONCE = 32
 const HOT_PASSES = 4
 
-/** `GET /session` with verified sessions, on two replicas of which the other one ends some all the time. */
+/** `GET /session` with verified sessions, on two replicas; sessions end at the other replica all the time. */
 export const session: Work = async (stage, owner, scale) => {
   const { rounds, warmUp, guarded, hot, known, unknown, endings } = scale
   const [ours, other] = await Promise.all([stage.service(), stage.service()])
   owner.teardown(await endSome(stage, other, endings))
-  const ask = async (name: string, process: Process, size: number, more: Asked = {}) => await contestant(stage, name, process, size, rounds, more)
+  const ask = async (
+    name: string, process: Process, size: number, more: Asked = {}
+  ) => await contestant(stage, name, process, size, rounds, more)
   const [eddsa, noRedis] = await Promise.all([
     variant(stage, 'seen within a second, EdDSA', { JWT_ALG: 'EdDSA', JWT_KEYS: freshKeys('EdDSA')['JWT_KEYS']! }, hot, rounds),
     variant(stage, 'seen within a second, Redis dead', { REDIS_URL: `redis://127.0.0.1:${await freePort()}` }, hot, rounds)
@@ -35,27 +37,29 @@ export const session: Work = async (stage, owner, scale) => {
 }
 
 interface Asked {
-  /** Who is asked about a round's sessions beforehand, unmeasured. */
+  /** Process that gets requests with the sessions of a round before it, not measured. */
   knownAt?: Process
-  /** Requests a round, where that is once for each session. */
+  /** Requests per round, if each session is read once. */
   times?: number
   issue?: Stage['issue']
 }
 
-/** Asks about other sessions in each round, so that none was remembered for long. */
-async function contestant (stage: Stage, name: string, process: Process, size: number, rounds: number, { knownAt, times, issue }: Asked): Promise<Contestant> {
+/** Uses other sessions in each round, so that no session is in a cache for long. */
+async function contestant (
+  stage: Stage, name: string, process: Process, size: number, rounds: number, { knownAt, times, issue }: Asked
+): Promise<Contestant> {
   const { next, nextPortion } = supply(await requestsFor(stage, size * portionsFor(rounds), issue), size)
   const prepare = async () => {
     const portion = nextPortion()
     if (knownAt === undefined) return
-    // Where they are asked about again and again, what the first time left behind is over before it is measured.
+    // If the sessions are read again and again, the effects of the first reads must be over before the measurement.
     const passes = times === undefined ? HOT_PASSES : 1
     await closedLoop({ port: knownAt.port, next: around(portion), status: 200 }, passes * portion.length, AT_ONCE)
   }
   return asking(name, process, next, { prepare, ...(times === undefined ? {} : { times }) })
 }
 
-/** The same service otherwise configured. */
+/** The same service with other settings. */
 async function variant (stage: Stage, name: string, settings: Settings, size: number, rounds: number): Promise<Contestant> {
   const process = await stage.service(settings)
   return await contestant(stage, name, process, size, rounds, { knownAt: process, issue: await stage.issuerFor(settings) })
@@ -66,7 +70,9 @@ async function requestsFor (stage: Stage, count: number, issue = stage.issue): P
   return guarded.map((facts) => get('/session', issue(facts).access))
 }
 
-function rowsOf ({ bare, jwt, hot, ...others }: Awaited<ReturnType<typeof interleave<'bare' | 'jwt' | 'hot' | 'known' | 'copied' | 'unknown' | 'eddsa' | 'noRedis'>>>): Row[] {
+type Name = 'bare' | 'jwt' | 'hot' | 'known' | 'copied' | 'unknown' | 'eddsa' | 'noRedis'
+
+function rowsOf ({ bare, jwt, hot, ...others }: Record<Name, Measured>): Row[] {
   const work = '`GET /session`'
   const half = ratio(hot.cpuUsByRound, jwt.cpuUsByRound)
   return [

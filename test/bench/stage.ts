@@ -21,28 +21,28 @@ import { newIds, putSessions, putStock, type Amounts, type Stock } from '../load
 import type { Process } from './contest.js'
 import { NAMED_FOR_PERF, watch } from './flame.js'
 
-/** As in `buildApp`: secrets are sealed for it. */
+/** The namespace in `buildApp`, for which secrets are sealed. */
 const NAMESPACE = 'countersign'
 export const PASSWORD = 'a password for the bench'
 
-/** One database, one Redis, one set of keys; and as many services and limits on them as are asked for. */
+/** One database, one Redis, one set of keys, and any number of services and limits on them. */
 export interface Stage {
   settings: Settings
   issue: Tokens['issue']
-  /** Issues with other settings, as a service that has them would. */
+  /** Returns an issuer with other settings, like a service with these settings. */
   issuerFor (others: Settings): Promise<Tokens['issue']>
   db: Db
   put (amounts: Partial<Amounts>): Promise<Stock>
-  /** Verified sessions at the tables of an attached host. */
+  /** Inserts verified sessions into the tables of an attached host. */
   putAtHost (count: number): Promise<SessionFacts[]>
-  /** @param others in place of the stage's settings */
+  /** @param others override the settings of the stage */
   service (others?: Settings): Promise<Process & ServerProcess>
   limit (name: string): Promise<Process>
 }
 
 /**
- * @param work what it is for
- * @param profiles folder for pictures of where the services spend their time, if they are wanted
+ * @param work name of the part
+ * @param profiles folder for the flame graphs of the services; none if absent
  */
 export async function makeStage (owner: Owner, stores: Stores, work: string, profiles?: string): Promise<Stage> {
   let services = 0
@@ -80,10 +80,17 @@ export async function makeStage (owner: Owner, stores: Stores, work: string, pro
     },
 
     async limit (name) {
-      const env = { PATH: process.env['PATH'], DATABASE_URL: settings['DATABASE_URL'], REDIS_URL: settings['REDIS_URL'], BENCH_SECRET: jwtKeys![0]!.bytes.toString('base64url') }
+      const env = {
+        PATH: process.env['PATH'],
+        DATABASE_URL: settings['DATABASE_URL'],
+        REDIS_URL: settings['REDIS_URL'],
+        BENCH_SECRET: jwtKeys![0]!.bytes.toString('base64url')
+      }
       const child = fork(join(import.meta.dirname, 'limits.js'), [name], { env })
       owner.teardown(() => child.kill('SIGKILL'))
-      const [port] = await Promise.race([once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`the limit ${name} ended`) })]) as [number]
+      const [port] = await Promise.race(
+        [once(child, 'message'), once(child, 'exit').then(() => { throw new Error(`the limit ${name} ended`) })]
+      ) as [number]
       return { port, pid: child.pid! }
     }
   }

@@ -1,6 +1,6 @@
 /**
- * Generates a Django deployment (100 000 users unless told) and imports it through the command line, as a process:
- * says how long that takes, and how much memory the process had at most. Not part of `npm test`.
+ * Generates a Django deployment (100 000 users by default) and imports it through the command line, in its own process.
+ * Prints the duration and the peak memory of that process. Not part of `npm test`.
  *
  * `node build/test/load/django-import.js [users]`, with PostgreSQL on 127.0.0.1:5432 or in DATABASE_URL.
  */
@@ -29,14 +29,23 @@ async function run (...args: string[]): Promise<void> {
     SEAL_KEYS: sealKeys
   }
   const started = performance.now()
-  const child = spawn(process.execPath, [join('build', 'src', 'cli.js'), 'import', 'django', '--from', sourceUrl, ...args], { env, stdio: 'inherit' })
+  const child = spawn(
+    process.execPath,
+    [join('build', 'src', 'cli.js'), 'import', 'django', '--from', sourceUrl, ...args],
+    { env, stdio: 'inherit' }
+  )
   let peakKiB = 0
   const watch = setInterval(() => {
-    void readFile(`/proc/${child.pid}/status`, 'utf8').then((text) => { peakKiB = Number(/VmHWM:\s+(\d+)/.exec(text)?.[1] ?? peakKiB) }, () => {})
+    void readFile(`/proc/${child.pid}/status`, 'utf8').then(
+      (text) => { peakKiB = Number(/VmHWM:\s+(\d+)/.exec(text)?.[1] ?? peakKiB) }, () => {}
+    )
   }, 200)
   const [code] = await once(child, 'exit')
   clearInterval(watch)
-  console.log(`${args.join(' ') || 'import'}: exit ${code}, ${((performance.now() - started) / 1000).toFixed(1)} s, at most ${(peakKiB / 1024).toFixed(0)} MiB\n`)
+  console.log(
+    `${args.join(' ') || 'import'}: exit ${code}, ${((performance.now() - started) / 1000).toFixed(1)} s, ` +
+    `at most ${(peakKiB / 1024).toFixed(0)} MiB\n`
+  )
 }
 
 const sealKeys = `b:${randomBytes(32).toString('base64url')}`

@@ -3,19 +3,26 @@ import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 
 const PASSWORD = 'a password for a whole life'
 
-type Ask = (status: number, method: 'GET' | 'POST' | 'DELETE', url: string, given?: { access?: string, body?: object, at?: App }) => Promise<Record<string, string>>
+type Ask = (
+  status: number, method: 'GET' | 'POST' | 'DELETE', url: string, given?: { access?: string, body?: object, at?: App }
+) => Promise<Record<string, string>>
 
 /**
- * What somebody does with the service, each thing that most people do, once, one after the other; with the real clock.
+ * Runs the usual operations of one user with the service, each once, in sequence, with the real clock.
  *
- * @param other another replica, that knows nobody yet
- * @returns by operation, how many milliseconds it took
+ * @param other another replica, which has no session in its cache
+ * @returns the duration in milliseconds, by operation
  */
 export async function live (app: App, other: App, username: string): Promise<Map<string, number>> {
   const tookMs = new Map<string, number>()
   const ask: Ask = async (status, method, url, { access, body, at = app } = {}) => {
     const beganAtMs = performance.now()
-    const answer = await at.inject({ method, url, ...(access === undefined ? {} : { headers: { authorization: `Bearer ${access}` } }), ...(body === undefined ? {} : { payload: body }) })
+    const answer = await at.inject({
+      method,
+      url,
+      ...(access === undefined ? {} : { headers: { authorization: `Bearer ${access}` } }),
+      ...(body === undefined ? {} : { payload: body })
+    })
     tookMs.set(`${method} ${url} ${status}${at === other ? ', elsewhere' : ''}`, performance.now() - beganAtMs)
     if (answer.statusCode !== status) throw new Error(`${url}: ${answer.statusCode} ${answer.body}`)
     return status === 204 ? {} : answer.json()
@@ -29,7 +36,8 @@ export async function live (app: App, other: App, username: string): Promise<Map
   const code = (offset: number) => ({ token: totp(secretOf(otpUrl), step + offset) })
   const verified = await ask(200, 'POST', '/totp/login', { access: first['access']!, body: code(0) })
   const access = verified['access']!
-  for (const url of ['/session', '/totp/status', '/totp/devices', '/account', '/account/sessions', '/account/security-events']) await ask(200, 'GET', url, { access })
+  const lists = ['/session', '/totp/status', '/totp/devices', '/account', '/account/sessions', '/account/security-events']
+  for (const url of lists) await ask(200, 'GET', url, { access })
   await ask(200, 'GET', '/session', { access, at: other })
 
   const second = (await ask(200, 'POST', '/token', { body: credentials }))['access']!

@@ -14,9 +14,9 @@ import { temporaryFolder } from '../helpers/temporary-folder.js'
 const A_DAY = '86400'
 
 /**
- * Environment of a service with keys, a folder and (on a real server) a database of its own. Limits per network are
- * off, since there is one network; tokens last longer than any run. In Redis it shares the key space with whatever is
- * there: users' ids are random, and every key is gone by itself within 90 s.
+ * Returns the environment of a service with its own keys, folder and (on a real server) database. Network limits are off,
+ * because there is only one network; tokens outlive any run. It shares the key space of Redis with other programs: user ids are
+ * random, and every key expires within 90 s.
  */
 export async function makePlace (owner: Owner, { databaseUrl, redisUrl }: Stores): Promise<Settings> {
   return {
@@ -29,7 +29,7 @@ export async function makePlace (owner: Owner, { databaseUrl, redisUrl }: Stores
   }
 }
 
-/** Lends out the migrated database while the service does not run yet: an embedded one takes one process at a time. */
+/** Lends the migrated database before the service runs: an embedded database allows one process at a time. */
 export async function withDatabase<T> ({ DATABASE_URL: url, DATA_DIR: dataDir = '' }: Settings, work: (db: Db) => Promise<T>): Promise<T> {
   if (url === undefined) await prepareDataDir(dataDir)
   const pool = url === undefined ? await openEmbedded(join(dataDir, 'postgres')) : openPostgres(url, 2, () => {}, 0)

@@ -1,6 +1,6 @@
 /**
- * Whether a million users change what Postgres does: each statement's plan and the pages it touches, beside those with a
- * thousand; then how long the operations take at both sizes. Not part of `npm test`, which does it with twenty thousand.
+ * Compares the plan and the touched pages of each statement with a million users and with a thousand; then the duration
+ * of the operations at both sizes. Not part of `npm test`, which compares with twenty thousand users.
  *
  *   node build/test/load/plans.js [users]      some minutes; DATABASE_URL, or PostgreSQL on 127.0.0.1:5432
  */
@@ -29,7 +29,8 @@ try {
   console.log(`\n| operation | p50 ms with ${FEW} users | with ${many} | p99 ms | with ${many} |\n| --- | ---: | ---: | ---: | ---: |`)
   for (const operation of at.few.livesMs[0]!.keys()) {
     const [few, lots] = [times(at.few, operation), times(at.many, operation)]
-    console.log(`| ${operation} | ${[0.5, 0.99].flatMap((share) => [quantile(few, share), quantile(lots, share)]).map((ms) => ms.toFixed(1)).join(' | ')} |`)
+    const ms = [0.5, 0.99].flatMap((share) => [quantile(few, share), quantile(lots, share)])
+    console.log(`| ${operation} | ${ms.map((value) => value.toFixed(1)).join(' | ')} |`)
   }
   const found = differences(at.few.plans, at.many.plans)
   for (const { statement, few, many } of found) console.log(`\nNOT THE SAME: ${statement}\n  ${few}\n  ${many}`)

@@ -1,12 +1,12 @@
 /**
- * `npm run load`: the busiest operations under load, each with users of its own, against the service as a process of
- * its own. Prints a table; exits with 1 if anything was refused, broke or took over ten seconds.
+ * `npm run load`: the most frequent operations under load, each with its own users, against the service in its own
+ * process. Prints a table; exits with 1 if a request was refused, failed or took over ten seconds.
  *
  *   npm run load -- --seconds 10 --connections 10 --stores embedded|given|found
  *
- * `given` uses DATABASE_URL and REDIS_URL (a new database there, dropped at the end) and is the default where one is
- * set; `found` also what answers on this machine; `embedded` neither. The figures are for comparing two versions on
- * one machine: the generator takes its share of the same cores.
+ * `given` uses DATABASE_URL and REDIS_URL (in a new database, which is dropped at the end) and is the default if one is
+ * set; `found` also uses servers that answer on this machine; `embedded` uses neither. Use the figures to compare two
+ * versions on one machine: the generator takes its share of the same cores.
  */
 import { parseArgs } from 'node:util'
 import autocannon from 'autocannon'
@@ -22,18 +22,18 @@ import { createOwner, type Owner } from '../helpers/teardown.js'
 import { makePlace, withDatabase } from './place.js'
 import { putStock, type Stock } from './stock.js'
 
-/** Prepared for each second, of what can be used once: who is faster ends sooner. */
+/** Single-use items that are prepared per second. A faster service ends the run sooner. */
 const VERIFICATIONS_PER_SECOND = 2_000
 const REFRESHES_PER_SECOND = 3_000
 const GUARDED_SESSIONS = 1_000
 const PEOPLE = 100
 const PASSWORD = 'a password for the load test'
-/** As in `buildApp`: secrets are sealed for it. */
+/** The namespace in `buildApp`, for which secrets are sealed. */
 const NAMESPACE = 'countersign'
 
 interface Options { seconds: number, connections: number, stores: Stores }
 
-/** @throws on what is not an option */
+/** @throws for an unknown option */
 async function readOptions (args: string[], env: NodeJS.ProcessEnv): Promise<Options> {
   const { values } = parseArgs({
     args,
@@ -43,7 +43,11 @@ async function readOptions (args: string[], env: NodeJS.ProcessEnv): Promise<Opt
       stores: { type: 'string', default: env['DATABASE_URL'] || env['REDIS_URL'] ? 'given' : 'embedded' }
     }
   })
-  return { seconds: whole('seconds', values.seconds), connections: whole('connections', values.connections), stores: await storesOf(values.stores, env) }
+  return {
+    seconds: whole('seconds', values.seconds),
+    connections: whole('connections', values.connections),
+    stores: await storesOf(values.stores, env)
+  }
 }
 
 function whole (name: string, text: string): number {
@@ -65,7 +69,7 @@ interface Scenario {
   name: string
   method: 'GET' | 'POST'
   path: string
-  /** How many requests there can be; undefined if what they need comes round again. */
+  /** Maximum number of requests; undefined if their data can be used again. */
   most?: number
   next: () => { headers: Record<string, string>, body?: string }
 }
@@ -80,7 +84,12 @@ function scenarios ({ guarded, people, verifications, refreshes, aheadMs }: Stoc
   const refreshing = once(refreshes)
   return [
     { name: 'GET /session', method: 'GET', path: '/session', next: () => ({ headers: bearer(access()) }) },
-    { name: 'POST /token', method: 'POST', path: '/token', next: () => ({ headers: JSON_BODY, body: JSON.stringify({ username: username(), password: PASSWORD }) }) },
+    {
+      name: 'POST /token',
+      method: 'POST',
+      path: '/token',
+      next: () => ({ headers: JSON_BODY, body: JSON.stringify({ username: username(), password: PASSWORD }) })
+    },
     {
       name: 'POST /totp/login',
       method: 'POST',
@@ -134,7 +143,7 @@ async function measure (url: string, { name, method, path, most, next }: Scenari
     seconds: result.duration,
     p50: result.latency.p50,
     p99: result.latency.p99,
-    // autocannon's `errors` has the time-outs too.
+    // autocannon's `errors` includes the time-outs.
     errors: result.non2xx + result.errors,
     statuses: Object.keys(result.statusCodeStats ?? {}).filter((status) => !status.startsWith('2'))
   }
@@ -143,12 +152,17 @@ async function measure (url: string, { name, method, path, most, next }: Scenari
 const columns = ['scenario', 'requests', 'seconds', 'req/s', 'p50 ms', 'p99 ms', 'errors'] as const
 const line = ([first, ...others]: readonly string[]) => first!.padEnd(22) + others.map((text) => text.padStart(10)).join('')
 const row = ({ name, requests, seconds, p50, p99, errors, statuses }: Measured) =>
-  line([name, String(requests), seconds.toFixed(1), (requests / seconds).toFixed(0), String(p50), String(p99), String(errors)]) + statuses.map((status) => ` ${status}`).join('')
+  line(
+    [name, String(requests), seconds.toFixed(1), (requests / seconds).toFixed(0), String(p50), String(p99), String(errors)]
+  ) + statuses.map((status) => ` ${status}`).join('')
 
-/** @returns whether every answer was what it should be */
+/** @returns whether every answer was correct */
 async function main (owner: Owner, options: Options): Promise<boolean> {
   const { seconds, connections, stores } = options
-  console.log(`${stores.databaseUrl ? 'PostgreSQL' : 'embedded Postgres'}, ${stores.redisUrl ? 'Redis' : 'no Redis'}, ${connections} connections, ${seconds} s each`)
+  console.log(
+    `${stores.databaseUrl ? 'PostgreSQL' : 'embedded Postgres'}, ${stores.redisUrl ? 'Redis' : 'no Redis'}, ` +
+    `${connections} connections, ${seconds} s each`
+  )
   const settings = await makePlace(owner, stores)
   const config = readConfig(settings)
   const hasher = await createHasher()

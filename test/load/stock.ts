@@ -9,26 +9,26 @@ import { sessionFacts } from '../../src/sessions/statements.js'
 import { rows, type Db } from '../../src/tables/db.js'
 import { devicePlace } from '../../src/factors/totp/verification.js'
 
-/** How many of each the scenarios may use up. */
+/** How many of each kind the scenarios can use. */
 export interface Amounts { guarded: number, people: number, verifications: number, refreshes: number }
 
-/** What the scenarios use up, each thing once, except that guarded sessions and people come round again. */
+/** Data for the scenarios. Each item is used once, except guarded sessions and people, which are used again. */
 export interface Stock {
   /** Verified sessions. */
   guarded: SessionFacts[]
-  /** Usernames of people with the one password that was hashed for all of them. */
+  /** Usernames. All users have the same password, which was hashed once. */
   people: string[]
-  /** Sessions that owe a code, and the secret of their user's device. */
+  /** Sessions that need a code, and the secret of their user's device. */
   verifications: Array<{ session: SessionFacts, secret: Buffer }>
   refreshes: SessionFacts[]
-  /** How far the database's clock is ahead of ours, in milliseconds. */
+  /** How far the database's clock is ahead of this process, in milliseconds. */
   aheadMs: number
 }
 
-/** Sessions outlive any run: what is measured is not how they expire. */
+/** Sessions outlive any run, because expiry is not measured. */
 const SESSION_SECONDS = 86_400
 
-/** Puts users, devices and sessions straight into the tables: by sign-up each would cost a password hash. */
+/** Inserts users, devices and sessions into the tables directly: a sign-up would cost one password hash per user. */
 export async function putStock (db: Db, seal: Seal, passwordHash: string, amounts: Amounts): Promise<Stock> {
   const [clock] = await rows<{ nowMs: number }>(db, sql`select (extract(epoch from clock_timestamp()) * 1000)::float8 as "nowMs"`)
   const aheadMs = clock!.nowMs - Date.now()
@@ -38,7 +38,13 @@ export async function putStock (db: Db, seal: Seal, passwordHash: string, amount
   const secrets = await putDevices(db, seal, newIds(amounts.verifications))
   const pending = await putSessions(db, [...secrets.keys()], { verified: false })
   await rows(db, sql`analyze`)
-  return { guarded, people, refreshes, aheadMs, verifications: pending.map((session) => ({ session, secret: secrets.get(session.userId)! })) }
+  return {
+    guarded,
+    people,
+    refreshes,
+    aheadMs,
+    verifications: pending.map((session) => ({ session, secret: secrets.get(session.userId)! }))
+  }
 }
 
 export const newIds = (count: number) => Array.from({ length: count }, () => randomUUID())
@@ -52,13 +58,14 @@ async function putPeople (db: Db, passwordHash: string, count: number): Promise<
   const names = ids.map((_id, i) => `load-${i}`)
   await putUsers(db, ids)
   await rows(db, sql`
-    insert into ${db.table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
+    insert into ${db.table.account}
+      (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
     select id, name, key, ${passwordHash}, true, false, name || '@example.org', '', '', '', clock_timestamp(), clock_timestamp()
     from unnest(${ids}::uuid[], ${names}::text[], ${names.map(usernameKey)}::text[]) as given (id, name, key)`)
   return names
 }
 
-/** @returns the devices' secrets by user */
+/** @returns the secrets of the devices, by user */
 async function putDevices (db: Db, seal: Seal, userIds: readonly string[]): Promise<Map<string, Buffer>> {
   const { digits, periodSeconds, t0Seconds } = standardTotp
   const secrets = new Map(userIds.map((userId) => [userId, randomBytes(20)]))
@@ -72,12 +79,13 @@ async function putDevices (db: Db, seal: Seal, userIds: readonly string[]): Prom
   return secrets
 }
 
-/** Sessions of as many users, none of whom needs to be an account of the service. */
+/** Inserts one session per user. The users need no account of the service. */
 export async function putSessions (db: Db, userIds: readonly string[], { verified }: { verified: boolean }): Promise<SessionFacts[]> {
   await putUsers(db, userIds)
   const proven = (value: RawBuilder<unknown>) => verified ? value : sql`null`
   return await rows<SessionFacts>(db, sql`
-    insert into ${db.table.otp_session} (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
+    insert into ${db.table.otp_session}
+      (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
     select user_id, id, at, at + make_interval(secs => ${SESSION_SECONDS}), at, ${[...(verified ? amr.totp : amr.password)]}::text[], true,
       ${proven(sql`gen_random_uuid()::text`)}, ${proven(sql`at`)}, at, '127.0.0.1', 'npm run load'
     from unnest(${userIds}::text[], ${newIds(userIds.length)}::text[]) as given (user_id, id), (select clock_timestamp() as at) as now

@@ -1,27 +1,27 @@
 import { Agent, request } from 'node:http'
 
 export interface Answer {
-  /** 0: no answer at all. */
+  /** 0 means no answer. */
   status: number
   text: string
-  /** From the wish to ask, so that waiting for a socket counts. */
+  /** Includes the wait for a socket. */
   ms: number
 }
 
 export interface Client {
   ask (method: 'GET' | 'POST', path: string, given?: { body?: object, access?: string }): Promise<Answer>
-  /** Connections that are open now, in use or not. */
+  /** Open connections, in use or idle. */
   sockets (): number
   close (): void
 }
 
-/** Longer than the service may take for anything. */
+/** Longer than any time limit of the service. */
 const GIVE_UP_MS = 12_000
-/** Shorter than the service keeps an idle connection: it is never closed just as it is used. */
+/** Shorter than the service's keep-alive limit, so that the service never closes a connection that is just being used. */
 const IDLE_MS = 20_000
 const MOST_SOCKETS = 128
 
-/** Kept-alive connections to one address. Never throws: no answer is an answer too. */
+/** Returns a client with keep-alive connections to one address. It never throws: a missing answer is a result too. */
 export function connectTo (base: string): Client {
   const agent = new Agent({ keepAlive: true, maxSockets: MOST_SOCKETS, maxFreeSockets: MOST_SOCKETS, timeout: IDLE_MS })
   return {
@@ -33,7 +33,10 @@ export function connectTo (base: string): Client {
           agent,
           method,
           timeout: GIVE_UP_MS,
-          headers: { ...(access === undefined ? {} : { authorization: `Bearer ${access}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+          headers: {
+            ...(access === undefined ? {} : { authorization: `Bearer ${access}` }),
+            ...(body === undefined ? {} : { 'content-type': 'application/json' })
+          }
         }, (answer) => {
           let text = ''
           answer.setEncoding('utf8')

@@ -1,8 +1,8 @@
 /**
- * `node build/test/soak/costs.js`: what one operation costs each part, for docs/scale.md. On a PostgreSQL and a Redis of
- * its own; CPU by the kernel's accounts, without what the same processes take while nothing is asked; the lowest of some
- * rounds, since whatever else the machine does makes CPU dearer, never cheaper. Limits per network are off: they add one
- * Redis command to whatever is not a guarded read.
+ * `node build/test/soak/costs.js`: the cost of one operation for each part, for docs/scale.md. Uses its own PostgreSQL and
+ * Redis. CPU comes from the kernel's accounting, minus the CPU that the same processes use when idle. The result is the lowest
+ * of some rounds, because other load on the machine only increases CPU. Network limits are off: they add one Redis command to
+ * every operation except guarded reads.
  */
 import { spawnSync } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
@@ -27,33 +27,66 @@ const TIMES = 1_000
 const LOGINS = 300
 const AT_ONCE = 8
 const IDLE_MS = 5_000
-/** As in `buildApp`: secrets are sealed for it. */
+/** The namespace in `buildApp`, for which secrets are sealed. */
 const NAMESPACE = 'countersign'
 
 const PARTS = ['serviceUs', 'postgresUs', 'redisUs', 'statements', 'walBytes', 'commands'] as const
 type Cost = Record<typeof PARTS[number], number>
-/** Used up since the start; `atMs` is when that was. */
+/** Totals since the start, taken at `atMs`. */
 type Account = Omit<Cost, 'postgresUs'> & { atMs: number, postgresUsByPid: Map<number, number> }
-/** What time alone uses up as well. Statements are counted by their text instead. */
+/** Costs that also occur when idle. Statements are counted by their text instead. */
 const IN_IDLENESS = new Set(['serviceUs', 'postgresUs', 'redisUs', 'commands'])
 
 type At = 'first' | 'second'
-/** What is asked for, so many times in each round; `n` goes on from round to round, so that nothing is used twice. */
+/** A request that runs `times` times per round. `n` continues across rounds, so that no item is used twice. */
 interface Operation { name: string, at?: At, status: number, times: number, ask (client: Client, n: number): Promise<Answer> }
 
 function operations ({ people, verifications, refreshes, guarded }: Stock, { issue }: Tokens): Operation[] {
-  const giveCode = (client: Client, n: number, token: string) => client.ask('POST', '/totp/login', { access: issue(verifications[n]!.session).access, body: { token } })
+  const giveCode = (client: Client, n: number, token: string) => client.ask(
+    'POST', '/totp/login', { access: issue(verifications[n]!.session).access, body: { token } }
+  )
   const readSession = (client: Client, n: number) => client.ask('GET', '/session', { access: issue(guarded[n]!).access })
   return [
-    { name: '`POST /token` (password)', status: 200, times: LOGINS, ask: (client, n) => client.ask('POST', '/token', { body: { username: people[n % LOGINS], password: PASSWORD } }) },
-    { name: '`POST /totp/login`, wrong code', status: 400, times: TIMES, ask: (client, n) => giveCode(client, n, wrongCode(verifications[n]!, n)) },
-    { name: '`POST /totp/login`, accepted', status: 200, times: TIMES, ask: (client, n) => giveCode(client, n, totp(verifications[n]!.secret, stepAt(new Date()))) },
-    { name: '`POST /token/refresh`', status: 200, times: TIMES, ask: (client, n) => client.ask('POST', '/token/refresh', { body: { refresh: issue(refreshes[n]!).refresh } }) },
-    { name: '`POST /token/revoke`', status: 204, times: TIMES, ask: (client, n) => client.ask('POST', '/token/revoke', { access: issue(refreshes[n]!).access }) },
+    {
+      name: '`POST /token` (password)',
+      status: 200,
+      times: LOGINS,
+      ask: (client, n) => client.ask('POST', '/token', { body: { username: people[n % LOGINS], password: PASSWORD } })
+    },
+    {
+      name: '`POST /totp/login`, wrong code',
+      status: 400,
+      times: TIMES,
+      ask: (client, n) => giveCode(client, n, wrongCode(verifications[n]!, n))
+    },
+    {
+      name: '`POST /totp/login`, accepted',
+      status: 200,
+      times: TIMES,
+      ask: (client, n) => giveCode(client, n, totp(verifications[n]!.secret, stepAt(new Date())))
+    },
+    {
+      name: '`POST /token/refresh`',
+      status: 200,
+      times: TIMES,
+      ask: (client, n) => client.ask('POST', '/token/refresh', { body: { refresh: issue(refreshes[n]!).refresh } })
+    },
+    {
+      name: '`POST /token/revoke`',
+      status: 204,
+      times: TIMES,
+      ask: (client, n) => client.ask('POST', '/token/revoke', { access: issue(refreshes[n]!).access })
+    },
     { name: '`GET /session`, asked of Postgres', status: 200, times: TIMES, ask: readSession },
     { name: '`GET /session`, found in Redis', at: 'second', status: 200, times: TIMES, ask: readSession },
-    // Ten times each of what the second has just come to know.
-    { name: '`GET /session`, known to the process', at: 'second', status: 200, times: 10 * TIMES, ask: (client, n) => readSession(client, Math.floor(n / (10 * TIMES)) * TIMES + n % TIMES) }
+    // Reads each session ten times, just after the second replica first saw it.
+    {
+      name: '`GET /session`, known to the process',
+      at: 'second',
+      status: 200,
+      times: 10 * TIMES,
+      ask: (client, n) => readSession(client, Math.floor(n / (10 * TIMES)) * TIMES + n % TIMES)
+    }
   ]
 }
 
@@ -77,7 +110,7 @@ async function main (): Promise<void> {
   const first = await start()
   await pass(IDLE_MS)
   const alone = await idleCost(first.look)
-  // What the first has read of Postgres is in Redis, and unknown to the second.
+  // The sessions that the first replica read from Postgres are in Redis; the second replica does not know them.
   const replicas: Record<At, typeof first> = { first, second: await start() }
   await pass(IDLE_MS)
   const idle = await idleCost(first.look)
@@ -91,14 +124,17 @@ async function main (): Promise<void> {
     }
   }
 
-  console.log(`${new Date().toISOString()} Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? '?'}, load average ${loadavg()[0]?.toFixed(1)}; the lowest of ${ROUNDS} rounds`)
+  console.log(
+    `${new Date().toISOString()} Node ${process.version}, ${cpus().length} × ${cpus()[0]?.model ?? '?'}, ` +
+    `load average ${loadavg()[0]?.toFixed(1)}; the lowest of ${ROUNDS} rounds`
+  )
   console.log('| operation | service, ms of CPU | Postgres, ms of CPU | Redis, ms of CPU | statements | WAL, bytes | Redis commands |')
   console.log('| --- | ---: | ---: | ---: | ---: | ---: | ---: |')
   for (const [name, rounds] of costs) print(name, costOf((part) => Math.min(...rounds.map((cost) => cost[part]))))
   print('a second in which nothing is asked', costOf((part) => alone[part] * 1000))
 }
 
-/** Put straight into the tables: by sign-up each person would cost a password hash. */
+/** Inserts into the tables directly: a sign-up would cost one password hash per user. */
 async function stockOf ({ settings, postgres }: Place): Promise<Stock> {
   const pool = openPostgres(postgres.url, 2, () => {}, 0)
   try {
@@ -106,7 +142,9 @@ async function stockOf ({ settings, postgres }: Place): Promise<Stock> {
     const seal = createSeal(readConfig(settings).sealKeys!, NAMESPACE)
     const passwordHash = await (await createHasher()).hash(PASSWORD)
     const count = ROUNDS * TIMES
-    return await putStock(createDb(pool.dialect), seal, passwordHash, { people: LOGINS, verifications: count, refreshes: count, guarded: count })
+    return await putStock(
+      createDb(pool.dialect), seal, passwordHash, { people: LOGINS, verifications: count, refreshes: count, guarded: count }
+    )
   } finally {
     await pool.close()
   }
@@ -117,12 +155,20 @@ function costOf (of: (part: typeof PARTS[number]) => number): Cost {
 }
 
 function print (name: string, { serviceUs, postgresUs, redisUs, statements, walBytes, commands }: Cost): void {
-  const cells = [name, ...[serviceUs, postgresUs, redisUs].map((us) => (us / 1000).toFixed(3)), statements.toFixed(1), walBytes.toFixed(0), commands.toFixed(1)]
+  const cells = [
+    name,
+    ...[serviceUs, postgresUs, redisUs].map((us) => (us / 1000).toFixed(3)),
+    statements.toFixed(1),
+    walBytes.toFixed(0),
+    commands.toFixed(1)
+  ]
   console.log(`| ${cells.join(' | ')} |`)
 }
 
-/** For each time that it is done. */
-async function measure ({ name, status, times, ask }: Operation, round: number, client: Client, look: () => Promise<Account>, idle: Cost): Promise<Cost> {
+/** Returns the cost per execution. */
+async function measure (
+  { name, status, times, ask }: Operation, round: number, client: Client, look: () => Promise<Account>, idle: Cost
+): Promise<Cost> {
   const before = await look()
   let n = round * times
   await Promise.all(Array.from({ length: AT_ONCE }, async () => {
@@ -135,7 +181,7 @@ async function measure ({ name, status, times, ask }: Operation, round: number, 
   return costOf((part) => Math.max(0, used[part] - (IN_IDLENESS.has(part) ? idle[part] * used.atMs : 0)) / times)
 }
 
-/** For each millisecond in which nothing is asked. */
+/** Returns the cost per idle millisecond. */
 async function idleCost (look: () => Promise<Account>): Promise<Cost> {
   const before = await look()
   await pass(IDLE_MS)
@@ -145,7 +191,7 @@ async function idleCost (look: () => Promise<Account>): Promise<Cost> {
 
 function difference (before: Account, after: Account): Cost & { atMs: number } {
   const { postgresUsByPid, ...counted } = after
-  // A connection that was closed meanwhile takes its account along: it was idle, or it would not have been closed.
+  // A connection that was closed is missing in the new account. It was idle, otherwise it would still be open.
   const postgresUs = [...postgresUsByPid].reduce((sum, [pid, us]) => sum + us - (before.postgresUsByPid.get(pid) ?? 0), 0)
   return { ...costOf((part) => part === 'postgresUs' ? postgresUs : counted[part] - before[part]), atMs: after.atMs - before.atMs }
 }
@@ -154,7 +200,8 @@ async function accountOf (base: string, { postgres, redis, redisPid }: Place): P
   const [metrics, [said], commands] = await Promise.all([
     fetch(`${base}/metrics`).then((answer) => answer.text()),
     postgres.query(`select pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8 as wal,
-      (select sum(calls) from pg_stat_statements where query !~* '^set |^begin|^commit|^start|pg_stat|pg_postmaster_start_time|pg_try_advisory|skip locked')::float8 as statements`),
+      (select sum(calls) from pg_stat_statements
+        where query !~* '^set |^begin|^commit|^start|pg_stat|pg_postmaster_start_time|pg_try_advisory|skip locked')::float8 as statements`),
     redis.info('commandstats')
   ])
   return {
@@ -164,11 +211,12 @@ async function accountOf (base: string, { postgres, redis, redisPid }: Place): P
     redisUs: await cpuOf(redisPid),
     statements: Number(said?.['statements'] ?? 0),
     walBytes: Number(said?.['wal']),
-    commands: [...commands.matchAll(/^cmdstat_(get|mget|set|del|exists|publish|eval):calls=(\d+)/gm)].reduce((sum, [, , calls]) => sum + Number(calls), 0)
+    commands: [...commands.matchAll(/^cmdstat_(get|mget|set|del|exists|publish|eval):calls=(\d+)/gm)]
+      .reduce((sum, [, , calls]) => sum + Number(calls), 0)
   }
 }
 
-/** Microseconds on a CPU so far, of a process with one thread that does the work. */
+/** Returns the CPU time so far, in microseconds, of a process that works in one thread. */
 async function cpuOf (pid: number): Promise<number> {
   return Number((await readFile(`/proc/${pid}/schedstat`, 'utf8').catch(() => '0')).split(' ')[0]) / 1000
 }

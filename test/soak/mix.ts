@@ -2,14 +2,13 @@ import type { Answer, Client } from './client.js'
 import { hasCode, nextCode, PASSWORD, wrongCode, type Person } from './people.js'
 
 /**
- * What people do, and its share of what is begun. `login` goes on with a code, if the person has one that was not given
- * yet; `mistype` is a wrong code in a verified session, and every fourth time the right one; `attack` is a wrong code
- * of somebody who has only the password.
+ * User actions, and their shares. `login` continues with a code, if the user has an unused one; `mistype` is a wrong code in a
+ * verified session, and every fourth time the right one; `attack` is a wrong code from an attacker that has only the password.
  */
 const MIX = { session: 0.88, refresh: 0.06, login: 0.02, mistype: 0.03, attack: 0.01 } as const
 type Action = keyof typeof MIX
 
-/** What each request may be answered with. Anything else is unexpected. */
+/** Correct answers per request. Any other answer is unexpected. */
 const RIGHT = {
   session: ['200'],
   refresh: ['200'],
@@ -20,17 +19,17 @@ const RIGHT = {
 } as const satisfies Record<string, readonly string[]>
 export type Kind = keyof typeof RIGHT
 
-/** One request and what became of it. `fault` is null if it was answered as it should be. */
+/** Reports one request and its result. `fault` is null if the answer was correct. */
 export type Report = (kind: Kind, answer: Answer, fault: string | null) => void
 
-/** A verified session ends with its fifth wrong code: whoever mistypes gets it right before that. */
+/** A verified session ends with its fifth wrong code, so the right code comes before that. */
 const MISTAKES = 3
-/** A session that owes its code lives 300 s: the attacker logs in again well before that. */
+/** A session that needs a code lives 300 s. The attacker logs in again well before that. */
 const ATTACKER_LOGIN_MS = 200_000
 
 interface User extends Person { mistakes: number, isBusy: boolean }
 
-/** @param people the last one is the attacked */
+/** @param people the last one is the victim of the attack */
 export function createMix (client: Client, people: readonly Person[], report: Report) {
   const everyone: User[] = people.map((person) => Object.assign(person, { mistakes: 0, isBusy: false }))
   const owners = everyone.slice(0, -1)
@@ -45,7 +44,7 @@ export function createMix (client: Client, people: readonly Person[], report: Re
     return answer
   }
 
-  /** What changes a person's tokens, or the codes they have left, happens one at a time for each. */
+  /** Changes to the tokens or the unused codes of one user run one at a time. */
   async function alone (person: User, work: () => Promise<void>): Promise<void> {
     person.isBusy = true
     await work().finally(() => { person.isBusy = false })
@@ -88,7 +87,7 @@ export function createMix (client: Client, people: readonly Person[], report: Re
   const doing = { refresh, login, mistype }
 
   return {
-    /** The next of what people do; resolves when it is done. */
+    /** Runs the next user action; resolves when it is done. */
     async next (): Promise<void> {
       const action = pick(begun++)
       const turn = turns[action]++
@@ -100,7 +99,7 @@ export function createMix (client: Client, people: readonly Person[], report: Re
   }
 }
 
-/** Only an accepted code clears the mistakes: one that was answered with 503 may have cost an attempt. */
+/** Only an accepted code resets the mistakes: an attempt that was answered with 503 can also have counted. */
 function keepVerified (person: User, answer: Answer): void {
   keep(person, answer)
   if (answer.status === 200) person.mistakes = 0
@@ -123,7 +122,7 @@ function codeOf (text: string): string {
   }
 }
 
-/** Spread evenly rather than drawn, so that two runs are alike. */
+/** Distributed evenly, not at random, so that two runs are alike. */
 function pick (n: number): Action {
   let share = (n * 0.618_033_988_75) % 1
   for (const [action, part] of Object.entries(MIX) as Array<[Action, number]>) {

@@ -1,21 +1,21 @@
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import type { Client } from './client.js'
 
-/** Somebody with a device and a verified session, as a client of the service would keep it. */
+/** A user with a device and a verified session, with the data that a client keeps. */
 export interface Person {
   username: string
   secret: Buffer
-  /** The last step of which a code was given: none is given twice. */
+  /** Last step of which a code was sent. No code is sent twice. */
   lastStep: number
   access: string
   refresh: string
 }
 
 export const PASSWORD = 'a password for long runs'
-/** Passwords are hashed for real: more at once would only wait. */
+/** Passwords are really hashed; more in parallel would only wait. */
 const AT_ONCE = 8
 
-/** Signs up so many people, each with a confirmed device and a verified session. @throws at the first refusal */
+/** Signs up `count` users, each with a confirmed device and a verified session. @throws at the first refusal */
 export async function gather (client: Client, count: number): Promise<Person[]> {
   const people: Person[] = []
   const names = Array.from({ length: count }, (_, i) => `soak-${i}`)
@@ -38,18 +38,18 @@ async function enrol (client: Client, username: string): Promise<Person> {
   return Object.assign(person, await ask(200, '/totp/login', { access, body: { token: nextCode(person) } }))
 }
 
-/** Whether the phone has a code that is accepted now: of this step, or of the next. */
+/** Returns true if the phone has an unused code that is accepted now: of this step, or of the next. */
 export function hasCode ({ lastStep }: Pick<Person, 'lastStep'>): boolean {
   return lastStep <= stepAt(new Date())
 }
 
-/** Never one of the step before: that is too old by the time it arrives, once in a while. */
+/** Returns an unused code, never of the previous step: it is sometimes too old when it arrives. */
 export function nextCode (person: Pick<Person, 'secret' | 'lastStep'>): string {
   person.lastStep = Math.max(person.lastStep + 1, stepAt(new Date()))
   return totp(person.secret, person.lastStep)
 }
 
-/** Fits no step that could be in the window. */
+/** Returns a code that matches no step near the window. */
 export function wrongCode ({ secret }: Pick<Person, 'secret'>, seed: number): string {
   const now = stepAt(new Date())
   const near = [-2, -1, 0, 1, 2].map((offset) => totp(secret, now + offset))

@@ -5,19 +5,19 @@ import { startRedisServer } from '../helpers/redis-server.js'
 import { startServer } from '../helpers/server-process.js'
 import { until } from '../helpers/wait.js'
 
-/** Told of what must be undone, last first. */
+/** Registers an undo function. They run in reverse order. */
 export type Undo = (undo: () => unknown) => void
 
 export interface Service { base: string, pid: number }
 
-/** A PostgreSQL and a Redis of our own, and as many services on them as are asked for. */
+/** Its own PostgreSQL and Redis, and any number of services on them. */
 export interface Place {
   postgres: PostgresServer
-  /** What every service is started with. */
+  /** Settings of every service. */
   settings: Record<string, string>
   redis: Redis
   redisPid: number
-  /** @param others settings in place of those */
+  /** @param others override these settings */
   startService (others?: Record<string, string>): Promise<Service>
 }
 

@@ -1,12 +1,12 @@
 /**
- * `npm run soak`: verified sessions, logins, refreshes and wrong codes mixed, on one service with a PostgreSQL and a
- * Redis of its own, for long (O8). First finds out how much the machine can do, then goes on at 70 % of that. Prints a line
- * for each minute and a verdict; exits with 1 if something was answered wrongly or grew.
+ * `npm run soak`: a long mixed load of verified sessions, logins, refreshes and wrong codes, on one service with its own
+ * PostgreSQL and Redis (O8). First measures the capacity of the machine, then runs at 70 % of it. Prints a line per minute
+ * and a verdict; exits with 1 if an answer was wrong or if memory, sockets or Redis keys grew.
  *
  *   npm run soak -- --minutes 30 --per-second 200
  *   npm run soak -- --record          writes the figures into docs/operations.md
  *
- * Without `--per-second` it is measured: alone on the machine, that is.
+ * Without `--per-second`, the run measures the capacity; then nothing else should run on the machine.
  */
 import { parseArgs } from 'node:util'
 import { quantile } from '../chaos/load.js'
@@ -24,10 +24,10 @@ const RAMP_AT_ONCE = [4, 8, 16, 32]
 const RAMP_MS = 5_000
 const LOOK_MS = 5_000
 const MINUTE_MS = 60_000
-/** Until then caches fill: what grows is not judged. A third of a shorter run. */
+/** Caches fill until then, so growth is not judged. A third of a shorter run. */
 const WARM_UP_MINUTES = 5
 const HEAD = ['minute', 'requests', 'unexpected', 'p50 ms', 'p99 ms', 'RSS MB', 'heap MB', 'sockets', 'Redis keys']
-/** Of a long run, the minutes that are written down. */
+/** Interval of the recorded minutes, in minutes. */
 const RECORDED_MINUTES = 5
 const DOCUMENT = 'docs/operations.md'
 
@@ -53,7 +53,9 @@ try {
 }
 
 async function main (): Promise<boolean> {
-  const { values } = parseArgs({ options: { minutes: { type: 'string', default: '30' }, 'per-second': { type: 'string' }, record: { type: 'boolean', default: false } } })
+  const { values } = parseArgs({
+    options: { minutes: { type: 'string', default: '30' }, 'per-second': { type: 'string' }, record: { type: 'boolean', default: false } }
+  })
   const minutes = whole('minutes', values.minutes)
   const given = values['per-second'] === undefined ? undefined : whole('per-second', values['per-second'])
   const { redis, startService } = await makePlace((undo) => { undos.push(undo) })
@@ -100,7 +102,9 @@ async function main (): Promise<boolean> {
   for (const { sentence, holds } of judged) console.log(`${holds ? 'ok' : 'NOT OK'}: ${sentence}`)
   if (values.record) {
     const lines = [
-      `${machine()}; one service, ${perSecond} requests a second for ${minutes} minutes${given === undefined ? ', 70 % of what it could do' : ''}; of single minutes:`, '',
+      `${machine()}; one service, ${perSecond} requests a second for ${minutes} minutes` +
+        `${given === undefined ? ', 70 % of what it could do' : ''}; of single minutes:`,
+      '',
       ...recorded.map((cells) => `| ${cells.join(' | ')} |`), '',
       `After the first ${warmUp} minutes:`, '',
       ...judged.map(({ sentence }) => `- ${sentence}`)
@@ -110,7 +114,7 @@ async function main (): Promise<boolean> {
   return judged.every(({ holds }) => holds)
 }
 
-/** The most requests a second that so many at once get done, whoever comes next as soon as one is. */
+/** Returns the highest throughput in requests per second. Each of the parallel clients sends the next request after its answer. */
 async function capacity (mix: Mix, requests: () => number): Promise<number> {
   let most = 0
   for (const atOnce of RAMP_AT_ONCE) {
@@ -125,7 +129,7 @@ async function capacity (mix: Mix, requests: () => number): Promise<number> {
   return most
 }
 
-/** So many a second, however long the answers take. */
+/** Sends `perSecond` requests each second, independent of the answers. */
 function openLoop (mix: Mix, perSecond: number): { stop (): Promise<void> } {
   const underWay = new Set<Promise<void>>()
   const startedAtMs = performance.now()
