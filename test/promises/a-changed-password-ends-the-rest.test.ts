@@ -10,10 +10,13 @@ const { app, db, clock, another } = await freshApp(t, { TRUSTED_PROXIES: '127.0.
 const apps = [app, await another()]
 
 const NEXT = 'a stapler, a horse, a battery'
-const change = async (person: Person, next = NEXT, current = person.password) => await person.request('POST', '/account/password', { current, next })
-const at = (person: Person, replica: number) => Object.assign(person.elsewhere(apps[replica % 2]), { access: person.access, refresh: person.refresh })
+const change = async (person: Person, next = NEXT, current = person.password) =>
+  await person.request('POST', '/account/password', { current, next })
+const at = (person: Person, replica: number) =>
+  Object.assign(person.elsewhere(apps[replica % 2]), { access: person.access, refresh: person.refresh })
 const alive = async (person: Person) => outcome(await person.request('GET', '/session'))
-const living = async (person: Person) => (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)
+const living = async (person: Person) =>
+  (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)
 
 t.test('T8 J4 a new session for the asking one, which has proven what it had; every other ends', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
@@ -71,8 +74,12 @@ t.test('T9 R6 it takes a verified, fresh session and the current password; it pr
 t.test('P1 the rules of a new password; P5 what is too long is refused before hashing', async (t) => {
   const dee = await signUp(app, 'dee.longname')
   expect(200, await dee.login())
-  for (const next of ['short', 'password123', 'DEE.LONGNAME', 'x'.repeat(7)]) t.equal(outcome(await change(dee, next)), '400 PASSWORD_UNACCEPTABLE', next)
-  for (const next of ['', 'x'.repeat(1025), '\ud800longenough', 7, null]) t.equal(outcome(await change(dee, next as string)), '400 REQUEST_INVALID')
+  for (const next of ['short', 'password123', 'DEE.LONGNAME', 'x'.repeat(7)]) {
+    t.equal(outcome(await change(dee, next)), '400 PASSWORD_UNACCEPTABLE', next)
+  }
+  for (const next of ['', 'x'.repeat(1025), '\ud800longenough', 7, null]) {
+    t.equal(outcome(await change(dee, next as string)), '400 REQUEST_INVALID')
+  }
   t.equal(outcome(await dee.request('POST', '/account/password', { next: NEXT })), '400 REQUEST_INVALID')
   t.equal(await countEvents(db, dee, 'login_failed'), 0, 'none of these was a guess')
   const composed = 'Übergrößenträger'
@@ -105,7 +112,11 @@ t.test('T8 of fifty changes at once one counts', async (t) => {
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => change(at(fay, i), `${NEXT} ${i}`)))
   const won = answers.findIndex(({ statusCode }) => statusCode === 200)
   t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
-  t.ok(Object.keys(tally(answers)).every((one) => ['200', '409 CONFLICT', '403 REAUTH_REQUIRED', '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(one)))
+  t.ok(
+    Object.keys(tally(answers)).every((one) =>
+      ['200', '409 CONFLICT', '403 REAUTH_REQUIRED', '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(one)
+    )
+  )
   await clock.advance(3601)
   t.equal(outcome(await fay.elsewhere().login(`${NEXT} ${won}`)), '200')
   t.equal(await countEvents(db, fay, 'password_changed'), 1)
@@ -116,10 +127,16 @@ t.test('T8 a login that waited in the queue while the password changed gives not
   expect(200, await gus.login())
   // Each from a network of its own, since ten guesses are all that one has.
   const logins = Array.from({ length: 50 }, (_, i) => apps[i % 2]!.inject({
-    method: 'POST', url: '/token', headers: { 'x-forwarded-for': `198.51.100.${i + 1}` }, payload: { username: gus.username, password: gus.password }
+    method: 'POST',
+    url: '/token',
+    headers: { 'x-forwarded-for': `198.51.100.${i + 1}` },
+    payload: { username: gus.username, password: gus.password }
   }))
   Object.assign(gus, expect(200, await change(gus)).json())
   const answers = await Promise.all(logins)
-  t.ok(Object.keys(tally(answers)).every((one) => ['200', '401 CREDENTIALS_INVALID', '503 UNAVAILABLE'].includes(one)), JSON.stringify(tally(answers)))
+  t.ok(
+    Object.keys(tally(answers)).every((one) => ['200', '401 CREDENTIALS_INVALID', '503 UNAVAILABLE'].includes(one)),
+    JSON.stringify(tally(answers))
+  )
   t.same(await living(gus), [gus.claims()['sid']], 'only the session that changed it lives')
 })

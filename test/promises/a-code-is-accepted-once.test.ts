@@ -29,7 +29,10 @@ t.test('T2 one code, fifty racers at the door of login, two replicas, ten sessio
   const answers = await race(sessions.flatMap((session) => spread(session, 5)), code)
   t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
   t.equal(await countEvents(db, ada, 'otp_verified'), 1)
-  const [alive] = await db.query('select count(*)::int as verified from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null', [userId(ada)])
+  const [alive] = await db.query(
+    'select count(*)::int as verified from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null',
+    [userId(ada)]
+  )
   t.same(alive, { verified: 2 }, 'the one that enrolled, and the winner')
   t.ok(await failuresOf(db, ada) <= 5, 'losers that came before the winner are forgiven, five at most come after')
 })

@@ -14,7 +14,9 @@ const TABLES = ['otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'o
 /** How many rows of a user there are, by table; none that is zero. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const table of TABLES) counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+  for (const table of TABLES) {
+    counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+  }
   counts['account'] = (await db.query<{ n: number }>('select count(*)::int as n from account where id::text = $1', [id]))[0]!.n
   return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0))
 }
@@ -32,17 +34,33 @@ t.test('everything of the user goes in one transaction; sessions end everywhere;
   expect(200, await elsewhere.login())
   const { access, refresh } = elsewhere
   t.equal(outcome(await elsewhere.request('GET', '/totp/status')), '200', 'the replica knows it as alive')
-  t.same(Object.keys(await rowsOf(id)).sort(), ['account', 'account_network', 'account_oauth_profile', 'otp_device', 'otp_event', 'otp_recovery_code', 'otp_session', 'otp_user'], 'so that the check below shows something')
+  t.same(
+    Object.keys(await rowsOf(id)).sort(),
+    ['account', 'account_network', 'account_oauth_profile', 'otp_device', 'otp_event', 'otp_recovery_code', 'otp_session', 'otp_user'],
+    'so that the check below shows something'
+  )
 
   t.equal(outcome(await ada.request('DELETE', '/account')), '204')
-  for (const person of [ada, unverified!]) t.equal(outcome(await person.request('GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
-  await until('the replica to know', async () => (await elsewhere.request('GET', '/totp/status', undefined, access)).statusCode === 401, 2_000)
+  for (const person of [ada, unverified!]) {
+    t.equal(outcome(await person.request('GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
+  }
+  await until(
+    'the replica to know', async () => (await elsewhere.request('GET', '/totp/status', undefined, access)).statusCode === 401, 2_000
+  )
   t.equal(outcome(await replica.inject({ method: 'POST', url: '/token/refresh', payload: { refresh } })), '401 SESSION_ENDED')
 
   const left = await rowsOf(id)
   t.same(Object.keys(left), ['otp_session', 'otp_event'])
-  t.same(await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [id]), [], 'ended, and emptied')
-  t.same(await db.query("select kind, session_id, ip <> '' as has_ip from otp_event where user_id = $1", [id]), [{ kind: 'account_deleted', session_id: ada.claims()['sid'], has_ip: true }])
+  t.same(
+    await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [
+      id
+    ]),
+    [],
+    'ended, and emptied'
+  )
+  t.same(await db.query("select kind, session_id, ip <> '' as has_ip from otp_event where user_id = $1", [id]), [
+    { kind: 'account_deleted', session_id: ada.claims()['sid'], has_ip: true }
+  ])
   t.same(await rowsOf(userId(bystander)), others, 'nobody else lost anything')
 
   t.equal(outcome(await ada.login()), '401 CREDENTIALS_INVALID')
@@ -63,7 +81,9 @@ t.test('no other table names the user, but that of who was brought over from Dja
   const id = userId(cay)
   await db.query("insert into account_import (django_id, user_id, fingerprint, imported_at) values (7, $1, 'f', now())", [id])
   t.equal(outcome(await cay.request('DELETE', '/account')), '204')
-  const tables = await db.query<{ name: string }>("select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'user_id' order by 1")
+  const tables = await db.query<{ name: string }>(
+    "select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'user_id' order by 1"
+  )
   const naming: string[] = []
   for (const { name } of tables) if ((await db.query(`select 1 from ${name} where user_id = $1`, [id])).length > 0) naming.push(name)
   t.same(naming, ['account_import', 'otp_event', 'otp_session'])
@@ -75,7 +95,9 @@ t.test('what somebody outside has yet to be told of stays until they are', async
   const id = userId(bob)
   await db.query("update otp_event set notify_after = clock_timestamp() where user_id = $1 and kind = 'logged_in'", [id])
   t.equal(outcome(await bob.request('DELETE', '/account')), '204')
-  t.same(await db.query('select kind from otp_event where user_id = $1 order by at', [id]), [{ kind: 'logged_in' }, { kind: 'account_deleted' }])
+  t.same(await db.query('select kind from otp_event where user_id = $1 order by at', [id]), [
+    { kind: 'logged_in' }, { kind: 'account_deleted' }
+  ])
   await clock.advance(8 * 24 * 3600)
   await sweep(app.database, 400)
   t.equal((await db.query('select 1 from otp_event where user_id = $1', [id])).length, 2, 'however long that takes')
@@ -113,7 +135,11 @@ t.test('T8 fifty deletions, and whatever else at once: one deletes, nobody is le
   t.equal(tally(deletions)['204'], 1, JSON.stringify(tally(deletions)))
   // Whoever waits too long for the one lock is told so, and has changed nothing.
   t.ok(deletions.every((answer) => ['204', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(outcome(answer))))
-  for (const answers of rest) t.ok(answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers)))
+  for (const answers of rest) {
+    t.ok(
+      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers))
+    )
+  }
   const { otp_event: events, otp_session: ended, otp_user: lock = 0, ...left } = await rowsOf(id)
   t.same(left, {})
   t.ok(events! >= 1 && ended! >= 1 && lock <= 1)

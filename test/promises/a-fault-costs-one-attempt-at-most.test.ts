@@ -31,7 +31,10 @@ async function cutAt (matches: (bytes: Buffer) => boolean, ask: () => ReturnType
 }
 
 async function verifiedSessions (person: Person): Promise<number> {
-  const [found] = await db.query<{ count: number }>('select count(*)::int as count from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null', [userId(person)])
+  const [found] = await db.query<{ count: number }>(
+    'select count(*)::int as count from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null',
+    [userId(person)]
+  )
   return found?.count ?? 0
 }
 

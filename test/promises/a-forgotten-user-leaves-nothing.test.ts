@@ -21,11 +21,16 @@ const replica = await anotherHost(options)
 const DAY = 86_400
 const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 
-const TABLES = ['otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event', 'otp_event_counter', 'otp_password_budget']
+const TABLES = [
+  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event', 'otp_event_counter',
+  'otp_password_budget'
+]
 /** How many rows of a user there are, by table; none that is zero. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const table of TABLES) counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+  for (const table of TABLES) {
+    counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+  }
   return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0))
 }
 
@@ -39,7 +44,9 @@ interface Owner { verified: Asker, unverified: Asker, code: () => Promise<string
 async function settled (user: string): Promise<Owner> {
   const first = { user, session: `${randomUUID()}`, at: await nowSeconds() }
   await askHost(app, first, 'POST', '/totp/create', { password: 'wrong' })
-  const { otpUrl, recoveryCodes } = (await askHost(app, first, 'POST', '/totp/create', {})).json<{ otpUrl: string, recoveryCodes: string[] }>()
+  const { otpUrl, recoveryCodes } = (await askHost(app, first, 'POST', '/totp/create', {})).json<{
+    otpUrl: string, recoveryCodes: string[]
+  }>()
   const code = async () => {
     await clock.advance(30)
     return totp(secretOf(otpUrl), stepAt(await clock.now()))
@@ -48,7 +55,9 @@ async function settled (user: string): Promise<Owner> {
   const verified = { ...first, session }
   t.equal(outcome(await askHost(app, verified, 'POST', '/totp/create', { name: 'Pending' })), '201')
   const unverified = { ...first, session: randomUUID() }
-  for (let i = 0; i < 2; i++) await askHost(app, unverified, 'POST', '/totp/recovery_code/login', { token: 'AAAA-AAAA-AAAA-AAAA-AAAA-AAAA' })
+  for (let i = 0; i < 2; i++) {
+    await askHost(app, unverified, 'POST', '/totp/recovery_code/login', { token: 'AAAA-AAAA-AAAA-AAAA-AAAA-AAAA' })
+  }
   return { verified, unverified, code, recoveryCodes }
 }
 
@@ -57,17 +66,31 @@ t.test('everything of the user goes in one transaction, and sessions end everywh
   const others = await rowsOf('bystander')
   const { verified, unverified, code } = await settled('ada@example.org')
   t.equal(outcome(await askHost(replica, verified, 'GET', '/session?required')), '200', 'the replica knows it as alive')
-  t.same(Object.keys(await rowsOf('ada@example.org')), TABLES.filter((table) => table !== 'otp_ended_session'), 'so that the check below shows something')
+  t.same(
+    Object.keys(await rowsOf('ada@example.org')),
+    TABLES.filter((table) => table !== 'otp_ended_session'),
+    'so that the check below shows something'
+  )
   ended.length = 0
 
   await app.countersign.forget('ada@example.org')
   t.same(ended, [{ userId: 'ada@example.org', except: null }], 'the host is told')
-  for (const asker of [verified, unverified]) t.equal(outcome(await askHost(app, asker, 'GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
+  for (const asker of [verified, unverified]) {
+    t.equal(outcome(await askHost(app, asker, 'GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
+  }
   await insideOf(replica).sessions.poll()
   for (const asker of [verified, unverified]) t.equal(outcome(await askHost(replica, asker, 'GET', '/totp/status')), '401 SESSION_ENDED')
   t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_session', 'otp_ended_session', 'otp_event'])
-  t.same(await db.query("select 1 from otp_session where user_id = 'ada@example.org' and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')"), [], 'ended, and emptied')
-  t.same(await db.query("select kind, session_id, ip, agent from otp_event where user_id = 'ada@example.org'"), [{ kind: 'account_deleted', session_id: null, ip: '', agent: '' }])
+  t.same(
+    await db.query(
+      "select 1 from otp_session where user_id = 'ada@example.org' and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')"
+    ),
+    [],
+    'ended, and emptied'
+  )
+  t.same(await db.query("select kind, session_id, ip, agent from otp_event where user_id = 'ada@example.org'"), [
+    { kind: 'account_deleted', session_id: null, ip: '', agent: '' }
+  ])
   t.same(await rowsOf('bystander'), others, 'no other user lost anything')
 
   t.equal(outcome(await askHost(app, verified, 'POST', '/totp/login', { token: await code() })), '401 SESSION_ENDED')
@@ -87,10 +110,22 @@ t.test('J5 the id\'s next user meets no factor of the former one, whose sessions
       await insideOf(host).sessions.poll()
       t.equal(outcome(await askHost(host, next, 'GET', '/session')), '200')
       t.match((await askHost(host, next, 'GET', '/totp/status')).json(), { isOtpEnabled: false, recoveryCodesLeft: 0 })
-      for (const former of [verified, unverified, { ...verified, at: next.at }]) t.equal(outcome(await askHost(host, former, 'GET', '/session')), '401 SESSION_ENDED')
-      for (const [proof, given] of [['before', at - 60], ['in the same second', at], ['long before', 1], ['of unknown age', null]] as const) {
+      for (const former of [verified, unverified, { ...verified, at: next.at }]) {
+        t.equal(outcome(await askHost(host, former, 'GET', '/session')), '401 SESSION_ENDED')
+      }
+      for (const [proof, given] of [
+        ['before', at - 60], ['in the same second', at], ['long before', 1], ['of unknown age', null]
+      ] as const) {
         const unseen = { user, session: `never seen, proof ${proof}`, at: given }
-        for (const [method, path] of [['GET', '/session'], ['POST', '/totp/create']] as const) t.equal(outcome(await askHost(host, unseen, method, path, method === 'POST' ? {} : undefined)), '401 SESSION_ENDED', `${proof} ${path}`)
+        for (const [method, path] of [
+          ['GET', '/session'], ['POST', '/totp/create']
+        ] as const) {
+          t.equal(
+            outcome(await askHost(host, unseen, method, path, method === 'POST' ? {} : undefined)),
+            '401 SESSION_ENDED',
+            `${proof} ${path}`
+          )
+        }
       }
     }
   }
@@ -109,7 +144,9 @@ t.test('J5 the mark is kept for `endedSessionDays`, and moves on with a further 
   const between = await nowSeconds()
   t.equal(outcome(await askHost(app, { user, session: 'between', at: between }, 'GET', '/session')), '200')
   await replica.countersign.forget(user)
-  for (const session of ['between', 'unseen']) t.equal(outcome(await askHost(replica, { user, session, at: between }, 'GET', '/session')), '401 SESSION_ENDED')
+  for (const session of ['between', 'unseen']) {
+    t.equal(outcome(await askHost(replica, { user, session, at: between }, 'GET', '/session')), '401 SESSION_ENDED')
+  }
   await clock.advance(401 * DAY)
   await sweepAll()
   await sweepAll()
@@ -130,8 +167,14 @@ t.test('T8 fifty at once, and whatever else: nobody is let in, no row is left', 
   ])
   t.ok(forgets.some(({ status }) => status === 'fulfilled'))
   t.ok(forgets.every((one) => one.status === 'fulfilled' || one.reason.code === 'UNAVAILABLE'))
-  for (const answers of rest) t.ok(answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers)))
-  const { otp_session: sessions, otp_event: events, otp_user: lock = 0, otp_ended_session: mark, otp_event_counter: counters = 0, ...left } = await rowsOf(user)
+  for (const answers of rest) {
+    t.ok(
+      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers))
+    )
+  }
+  const {
+    otp_session: sessions, otp_event: events, otp_user: lock = 0, otp_ended_session: mark, otp_event_counter: counters = 0, ...left
+  } = await rowsOf(user)
   t.same(left, {})
   t.ok(sessions! >= 2 && events! >= 1 && lock <= 1 && mark === 1 && counters <= 3)
   t.same(await db.query('select 1 from otp_session where user_id = $1 and ended_at is null', [user]), [])
@@ -142,5 +185,7 @@ t.test('T8 fifty at once, and whatever else: nobody is let in, no row is left', 
 })
 
 t.test('what is no id is refused', async (t) => {
-  for (const id of [undefined, null, '', 7, {}, 'x'.repeat(256), 'a\0']) await t.rejects(app.countersign.forget(id as string), /^countersign: forget\(\)/)
+  for (const id of [undefined, null, '', 7, {}, 'x'.repeat(256), 'a\0']) {
+    await t.rejects(app.countersign.forget(id as string), /^countersign: forget\(\)/)
+  }
 })

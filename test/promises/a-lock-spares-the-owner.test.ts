@@ -30,7 +30,10 @@ t.test('T11 during a lock, right, wrong and used codes get one answer; afterward
   const used = await bob.code()
   await lockOut(bob)
   const [session, other] = await sessionsOf(bob, 2)
-  const answers = [await session!.verify(await bob.code(1)), await session!.verify(await wrong(bob, 7)), await session!.verify(used), await other!.verify(await wrong(bob, 8))]
+  const answers = [
+    await session!.verify(await bob.code(1)), await session!.verify(await wrong(bob, 7)), await session!.verify(used),
+    await other!.verify(await wrong(bob, 8))
+  ]
   t.same(answers.map(outcome), Array(4).fill('429 OTP_LOCKED'))
   const said = (body: string) => body.replace(/"retryAfterSeconds":\d+/, '')
   t.equal(new Set(answers.map(({ body }) => said(body))).size, 1, 'word for word')
@@ -65,7 +68,9 @@ t.test('T11 a verified session has its own five: they end it and lock nobody', a
 
   for (let i = 0; i < 4; i++) await fay.verify(await wrong(fay, i + 10))
   expect(200, await fay.verify())
-  for (let i = 0; i < 4; i++) t.equal(outcome(await fay.verify(await wrong(fay, i + 20))), '400 OTP_INVALID', 'an accepted code gives a session its five again')
+  for (let i = 0; i < 4; i++) {
+    t.equal(outcome(await fay.verify(await wrong(fay, i + 20))), '400 OTP_INVALID', 'an accepted code gives a session its five again')
+  }
 })
 
 t.test('T11 recovery codes are never locked; using one clears the lock and ends the unverified sessions', async (t) => {
@@ -93,7 +98,10 @@ t.test('T11 a pending device\'s wrong codes lock nothing', async (t) => {
 
 /** As if others had failed that often, at other replicas: this process remembers nothing of it. */
 const haveFailed = (person: Person, failures: number, lockedSeconds: number) =>
-  db.query('update otp_user set failures = $2, locked_until = test_clock.clock_timestamp() + make_interval(secs => $3) where user_id = $1', [userId(person), failures, lockedSeconds])
+  db.query(
+    'update otp_user set failures = $2, locked_until = test_clock.clock_timestamp() + make_interval(secs => $3) where user_id = $1',
+    [userId(person), failures, lockedSeconds]
+  )
 
 t.test('T11 a lock that this process has not heard of', async (t) => {
   for (const [i, code] of ['right', 'wrong'].entries()) {

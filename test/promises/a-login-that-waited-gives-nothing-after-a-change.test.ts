@@ -12,8 +12,12 @@ type Change = (ada: Person, others: { grace: Person }) => Promise<unknown>
 
 const changes: Record<string, Change> = {
   'the first device is confirmed': async (ada) => { expect(200, await ada.confirm()) },
-  'the password changes': async (ada) => { expect(200, await ada.request('POST', '/account/password', { current: ada.password, next: 'another password' })) },
-  'the account is deactivated': async (ada, { grace }) => { expect(204, await grace.request('POST', `/admin/users/${idOf(ada)}/deactivate`, { reason: 'Left.' })) },
+  'the password changes': async (ada) => {
+    expect(200, await ada.request('POST', '/account/password', { current: ada.password, next: 'another password' }))
+  },
+  'the account is deactivated': async (ada, { grace }) => {
+    expect(204, await grace.request('POST', `/admin/users/${idOf(ada)}/deactivate`, { reason: 'Left.' }))
+  },
   'the account is deleted': async (ada) => { expect(204, await ada.request('DELETE', '/account')) }
 }
 
@@ -79,7 +83,8 @@ for (const [what, change] of Object.entries(changes)) {
 
 const { databaseUrl } = await stores()
 
-t.test('T8 the change is under way, not committed, when the login commits: it waits, and gives nothing', { skip: databaseUrl === undefined && 'needs PostgreSQL' }, async (t) => {
+const needsServer = { skip: databaseUrl === undefined && 'needs PostgreSQL' }
+t.test('T8 the change is not committed yet when the login commits: the login waits, and gives nothing', needsServer, async (t) => {
   const fresh = await emptied(shared)
   const ada = await signUp(fresh.app)
   const other = new pg.Client({ connectionString: fresh.db.url })
@@ -88,7 +93,9 @@ t.test('T8 the change is under way, not committed, when the login commits: it wa
   await other.query('begin')
   await other.query('update otp_user set version = version + 1')
   const login = ada.login()
-  await until('the login to wait for the row', async () => (await fresh.db.query("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await until('the login to wait for the row', async () =>
+    (await fresh.db.query("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1
+  )
   await other.query('commit')
   t.equal((await login).statusCode, 401)
   t.same(await fresh.db.query('select from otp_session'), [])

@@ -5,7 +5,8 @@ import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/pers
 import { countEvents } from '../helpers/stored.js'
 
 const { app, db } = await freshApp(t)
-const status = async (person: Person) => (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, recoveryCodesLeft: number }>()
+const status = async (person: Person) =>
+  (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, recoveryCodesLeft: number }>()
 
 t.test('R5 R3 a recovery code gives a verified session, does not switch 2FA off, and shows in the log', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
@@ -15,7 +16,9 @@ t.test('R5 R3 a recovery code gives a verified session, does not switch 2FA off,
   t.equal(answer.json().recoveryCodesLeft, 4)
   const { otp_device_id: device, amr, otp_required: required } = session!.claims()
   t.same([device, amr, required], ['recovery', ['pwd', 'recovery', 'mfa'], true])
-  for (const url of ['/session', '/session?required', '/session?required&maxAge=300', '/account']) t.equal(outcome(await session!.request('GET', url)), '200', url)
+  for (const url of ['/session', '/session?required', '/session?required&maxAge=300', '/account']) {
+    t.equal(outcome(await session!.request('GET', url)), '200', url)
+  }
   t.match(await status(session!), { isOtpEnabled: true, recoveryCodesLeft: 4 })
   t.equal(outcome(await session!.request('GET', '/session', undefined, access)), '401 SESSION_ENDED', 'the session from before has ended')
   if (refresh !== null) t.equal(outcome(await session!.request('POST', '/token/refresh', { refresh }, null)), '401 SESSION_ENDED')
@@ -64,7 +67,9 @@ t.test('R4 codes are dead while the device is pending, and dead with the last de
   expect(201, await cyd.create())
   expect(200, await cyd.confirm())
   const [session] = await sessionsOf(cyd, 1)
-  for (const code of [...codes, ...alive]) t.equal(outcome(await session!.recover(code)), '400 RECOVERY_CODE_INVALID', 'nor does a new device wake them')
+  for (const code of [...codes, ...alive]) {
+    t.equal(outcome(await session!.recover(code)), '400 RECOVERY_CODE_INVALID', 'nor does a new device wake them')
+  }
   t.equal(outcome(await session!.recover(cyd.recoveryCodes[0]!)), '200')
 })
 
@@ -73,9 +78,18 @@ t.test('R3 E6 codes are the user\'s own, and are shown once', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const [session] = await sessionsOf(eve, 1)
   t.equal(outcome(await session!.recover(dan.recoveryCodes[0]!)), '400 RECOVERY_CODE_INVALID')
-  await db.query('insert into otp_recovery_code (user_id, digest, created_at) select $2, digest, created_at from otp_recovery_code where user_id = $1', [userId(dan), userId(eve)])
-  t.equal(outcome(await session!.recover(dan.recoveryCodes[0]!)), '400 RECOVERY_CODE_INVALID', 'not even copied to another account in the database')
-  const bodies = (await Promise.all(['/totp/status', '/account', '/session'].map((url) => dan.request('GET', url)))).map(({ body }) => body).join()
+  await db.query(
+    'insert into otp_recovery_code (user_id, digest, created_at) select $2, digest, created_at from otp_recovery_code where user_id = $1',
+    [userId(dan), userId(eve)]
+  )
+  t.equal(
+    outcome(await session!.recover(dan.recoveryCodes[0]!)),
+    '400 RECOVERY_CODE_INVALID',
+    'not even copied to another account in the database'
+  )
+  const bodies = (await Promise.all(['/totp/status', '/account', '/session'].map((url) => dan.request('GET', url))))
+    .map(({ body }) => body)
+    .join()
   for (const code of dan.recoveryCodes) t.notOk(bodies.includes(code))
   t.same((expect(201, await dan.create())).json().recoveryCodes, [], 'a further device shows none')
 })

@@ -19,7 +19,9 @@ function at (person: Person, where: App): Person {
 }
 
 async function left (person: Person): Promise<number> {
-  const [found] = await db.query<{ count: number }>('select count(*)::int as count from otp_recovery_code where user_id = $1 and used_at is null', [userId(person)])
+  const [found] = await db.query<{ count: number }>(
+    'select count(*)::int as count from otp_recovery_code where user_id = $1 and used_at is null', [userId(person)]
+  )
   return found?.count ?? 0
 }
 
@@ -46,7 +48,9 @@ t.test('R2 the same from six verified sessions, which no use of a code ends', as
 
 t.test('R2 the same from one verified session, which may use codes too', async (t) => {
   const bob = await (await signUp(app, 'bob')).enrol()
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => at(bob, i % 2 === 0 ? app : replica).recover(bob.recoveryCodes[0]!)))
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => at(bob, i % 2 === 0 ? app : replica).recover(bob.recoveryCodes[0]!))
+  )
   t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
   t.equal(await left(bob), 4)
 })
@@ -62,7 +66,9 @@ t.test('R2 different codes in parallel from different sessions: each success is 
     t.ok(successes >= 2, JSON.stringify(tally(answers)))
     t.equal(successes + ended, 5, 'who loses a session keeps the code')
     t.equal(await left(cyd), 5 - successes)
-    const told = answers.flatMap((answer) => answer.statusCode === 200 ? [answer.json<{ recoveryCodesLeft: number }>().recoveryCodesLeft] : [])
+    const told = answers.flatMap((answer) =>
+      answer.statusCode === 200 ? [answer.json<{ recoveryCodesLeft: number }>().recoveryCodesLeft] : []
+    )
     t.same(told.sort(), Array.from({ length: successes }, (_, i) => 5 - successes + i), 'each is told what is left after it')
   }
 })

@@ -37,7 +37,11 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
     for (const replica of replicas) t.equal((await session(replica, ada.access!)).statusCode, 200)
   }
 
-  t.same(tally(await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], parent)))), { '401 SESSION_ENDED': 50 }, 'the grandparent')
+  t.same(
+    tally(await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], parent)))),
+    { '401 SESSION_ENDED': 50 },
+    'the grandparent'
+  )
   t.same(await db.query(generation), [{ generation: 2, alive: false, end_reason: 'refresh_reused' }])
   t.same(await db.query("select count(*)::int as n from otp_event where kind = 'refresh_reused'"), [{ n: 1 }])
   for (const replica of replicas) {
@@ -56,7 +60,9 @@ t.test('J6 parent and child at once: whoever comes first, never two lines of tok
     expect(200, await ada.login())
     const parent = ada.refresh!
     expect(200, await ada.refreshTokens())
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[(i >> 1) % 2 as 0 | 1], i % 2 === 0 ? parent : ada.refresh!)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => refresh(replicas[((i >> 1) % 2) as 0 | 1], i % 2 === 0 ? parent : ada.refresh!))
+    )
     const children = new Set(answers.filter(({ statusCode }) => statusCode === 200).map(({ body }) => body))
     t.ok(children.size <= 2, 'the child, and the child\'s child')
     t.ok(answers.every(({ statusCode }) => [200, 401].includes(statusCode)))
@@ -103,7 +109,11 @@ t.test('J6 a parent that has expired answers its child, as long as that may idle
   await clock.advance(DAY - 60)
   t.equal(expect(200, await refresh(app, parent)).json<Pair>().refresh, child.refresh)
   const grandchild = expect(200, await refresh(app, child.refresh)).json<Pair>()
-  t.match((await refresh(app, parent)).json(), { statusCode: 401, code: 'TOKEN_INVALID' }, 'its child was used: it is as good as any other that has expired')
+  t.match(
+    (await refresh(app, parent)).json(),
+    { statusCode: 401, code: 'TOKEN_INVALID' },
+    'its child was used: it is as good as any other that has expired'
+  )
   t.match(await db.query(generation), [{ generation: 2, alive: true }], 'and ends nothing')
   await clock.advance(DAY)
   t.match((await refresh(app, child.refresh)).json(), { statusCode: 401, code: 'TOKEN_INVALID' })
@@ -113,7 +123,8 @@ t.test('J6 a parent that has expired answers its child, as long as that may idle
 t.test('J6 a parent from another network leaves an event; in two generations one after the other it ends the session', async (t) => {
   const { app, db } = await emptied(shared)
   const [home, elsewhere] = ['198.51.100.1', '203.0.113.7']
-  const kinds = async () => (await db.query<{ kind: string }>("select kind from otp_event where kind like 'refresh%' order by at, id")).map(({ kind }) => kind)
+  const kinds = async () =>
+    (await db.query<{ kind: string }>("select kind from otp_event where kind like 'refresh%' order by at, id")).map(({ kind }) => kind)
   const ada = await signUp(app)
   const next = async (token: string, from: string) => expect(200, await refresh(app, token, from)).json<Pair>().refresh
   async function begun (): Promise<string> {
@@ -164,7 +175,8 @@ t.test('J6 a parent from another network leaves an event; in two generations one
 t.test('J6 the grace is for rotations alone: every change of the password or the factors ends earlier tokens at once', async (t) => {
   const { app, clock } = await emptied(shared)
   const changes = {
-    password: async (ada: Person) => await ada.request('POST', '/account/password', { current: ada.password, next: 'a stapler, a horse, a battery' }),
+    password: async (ada: Person) =>
+      await ada.request('POST', '/account/password', { current: ada.password, next: 'a stapler, a horse, a battery' }),
     'another device': async (ada: Person, first: string) => await ada.request('DELETE', `/totp/devices/${first}`),
     'the verifying device': async (ada: Person) => await ada.request('DELETE', `/totp/devices/${String(ada.claims()['otp_device_id'])}`),
     'every factor': async (ada: Person) => await ada.request('DELETE', '/totp/delete'),
@@ -192,7 +204,10 @@ t.test('J6 the grace is for rotations alone: every change of the password or the
     const next = expect(200, await refresh(app, pair.refresh)).json<Pair>()
     for (const token of [pair.access, pair.refresh, next.access, next.refresh]) {
       const left = (opened(token).payload as { otp_device_id: string | null }).otp_device_id
-      t.ok(left === null || name === 'a further device' || name === 'password' || left === phones[1]!.id, `${name}: no token names what was removed`)
+      t.ok(
+        left === null || name === 'a further device' || name === 'password' || left === phones[1]!.id,
+        `${name}: no token names what was removed`
+      )
     }
   }
 })

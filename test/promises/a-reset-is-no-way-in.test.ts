@@ -20,7 +20,9 @@ async function reset (grace: Person, ada: Person): Promise<{ setupCode: string, 
 
 /** A log-in with a set-up code; the tokens are kept. */
 async function loginWith (person: Person, setupCode: string, app: App = person.app) {
-  const answer = await app.inject({ method: 'POST', url: '/token', payload: { username: person.username, password: person.password, setupCode } })
+  const answer = await app.inject({
+    method: 'POST', url: '/token', payload: { username: person.username, password: person.password, setupCode }
+  })
   if (answer.statusCode === 200) person.access = answer.json().access
   return answer
 }
@@ -36,19 +38,32 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   t.ok(Math.abs(new Date(expiresAt).getTime() - Date.now() - 24 * 3600_000) < 60_000)
   t.equal(code(await ada.request('GET', '/account')), 'SESSION_ENDED')
   t.equal(code(await ada.refreshTokens()), 'SESSION_ENDED')
-  t.same(await db.query('select (select count(*) from otp_device d where d.user_id = $1)::int as devices, (select count(*) from otp_recovery_code c where c.user_id = $1)::int as codes', [idOf(ada)]), [{ devices: 0, codes: 0 }])
+  t.same(
+    await db.query(`
+      select (select count(*) from otp_device d where d.user_id = $1)::int as devices,
+        (select count(*) from otp_recovery_code c where c.user_id = $1)::int as codes`, [idOf(ada)]),
+    [{ devices: 0, codes: 0 }]
+  )
 
   t.equal(code(await ada.login()), 'SETUP_CODE_REQUIRED', 'a thief of the password')
   t.equal((await ada.login()).statusCode, 403)
-  for (const wrong of ['0000-0000-0000-0000-0000-0000', recoveryCode, 'x', setupCode.slice(0, -1)]) t.equal(code(await loginWith(ada, wrong)), 'SETUP_CODE_REQUIRED', wrong)
-  t.equal(code(await app.inject({ method: 'POST', url: '/token', payload: { username: 'ada', password: 'wrong wrong', setupCode } })), 'CREDENTIALS_INVALID', 'the code alone is nothing')
+  for (const wrong of ['0000-0000-0000-0000-0000-0000', recoveryCode, 'x', setupCode.slice(0, -1)]) {
+    t.equal(code(await loginWith(ada, wrong)), 'SETUP_CODE_REQUIRED', wrong)
+  }
+  t.equal(
+    code(await app.inject({ method: 'POST', url: '/token', payload: { username: 'ada', password: 'wrong wrong', setupCode } })),
+    'CREDENTIALS_INVALID',
+    'the code alone is nothing'
+  )
   t.match((await grace.request('GET', `/admin/users/${idOf(ada)}`)).json(), { setupRequired: true, isOtpEnabled: false })
 
   const login = await loginWith(ada, setupCode.toLowerCase().replaceAll('-', ' '))
   t.equal(login.statusCode, 200)
   t.ok(new Date(login.json().otpDeadline).getTime() <= Date.now() + 1000, 'its deadline is its start')
   t.match(ada.claims(), { otp_required: true, otp_device_id: null }, 'T9 nor does who verifies its token by JWKS let it in')
-  for (const [method, url] of [['GET', '/account'], ['GET', '/session'], ['DELETE', '/account'], ['GET', '/account/sessions'], ['POST', '/account/password']] as const) {
+  for (const [method, url] of [
+    ['GET', '/account'], ['GET', '/session'], ['DELETE', '/account'], ['GET', '/account/sessions'], ['POST', '/account/password']
+  ] as const) {
     t.equal(code(await ada.request(method, url)), 'OTP_SETUP_REQUIRED', `${method} ${url}`)
   }
   t.equal(code(await ada.recover(recoveryCode)), 'RECOVERY_CODE_INVALID', 'the old codes are dead')
@@ -59,7 +74,9 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   expect(200, await ada.confirm())
   t.equal((await ada.request('GET', '/account')).statusCode, 200)
   t.equal((await ada.elsewhere().login()).statusCode, 200, 'the password alone logs in again, to a session that owes a code')
-  t.match((await grace.request('GET', `/admin/users/${idOf(ada)}`)).json(), { setupRequired: false, setupExpiresAt: null, isOtpEnabled: true })
+  t.match((await grace.request('GET', `/admin/users/${idOf(ada)}`)).json(), {
+    setupRequired: false, setupExpiresAt: null, isOtpEnabled: true
+  })
   t.equal(code(await loginWith(ada.elsewhere(), 'whatever')), undefined, 'a code that nobody asks for is ignored')
 })
 
@@ -72,14 +89,17 @@ t.test('E5 both have it in their log: who, why and for whom', async (t) => {
   await loginWith(ada, setupCode)
   expect(201, await ada.create())
   expect(200, await ada.confirm())
-  const { events } = (await ada.request('GET', '/account/security-events?limit=5')).json<{ events: Array<{ kind: string, detail: string | null }> }>()
+  const { events } = (await ada.request('GET', '/account/security-events?limit=5')).json<{
+    events: Array<{ kind: string, detail: string | null }>
+  }>()
   t.same(events.map(({ kind }) => kind).slice(0, 4), ['otp_enabled', 'setup_code_used', 'setup_code_refused', 'otp_reset'])
   t.equal(events[3]?.detail, REASON)
   const [theirs] = (await grace.request('GET', '/account/security-events?limit=1')).json().events
   t.match(theirs, { kind: 'otp_reset_issued', detail: `${idOf(ada)}: ${REASON}` })
   const seen = (await grace.request('GET', `/admin/users/${idOf(ada)}/events`)).json().events
   t.match(seen.find(({ kind }: { kind: string }) => kind === 'otp_reset'), { actorId: idOf(grace) })
-  const written = JSON.stringify(await fresh.db.query('select * from otp_event')) + JSON.stringify(await fresh.db.query('select * from otp_user'))
+  const written =
+    JSON.stringify(await fresh.db.query('select * from otp_event')) + JSON.stringify(await fresh.db.query('select * from otp_user'))
   t.notOk(written.includes(setupCode) || written.includes(setupCode.replaceAll('-', '')), 'E3 the code stands nowhere')
 })
 
@@ -126,7 +146,11 @@ t.test('staff are reset from the command line alone', async (t) => {
   t.equal(code(await alan.request('GET', '/account')), 'SESSION_ENDED')
   t.equal((await loginWith(alan, setupCode)).statusCode, 200)
   t.equal(code(await alan.request('GET', '/admin/users')), 'OTP_SETUP_REQUIRED', 'a set-up session of staff is not staff')
-  t.match(await fresh.db.query("select user_id, actor_id from otp_event where kind like 'otp_reset%'"), [{ user_id: idOf(alan), actor_id: 'command line' }], 'one event: the command line is nobody')
+  t.match(
+    await fresh.db.query("select user_id, actor_id from otp_event where kind like 'otp_reset%'"),
+    [{ user_id: idOf(alan), actor_id: 'command line' }],
+    'one event: the command line is nobody'
+  )
 })
 
 t.test('a switched policy leaves a set-up session what it is', async (t) => {

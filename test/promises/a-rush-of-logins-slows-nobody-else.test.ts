@@ -23,7 +23,9 @@ async function lived (url: string): Promise<number> {
 }
 
 /** Asks on and on until told to stop. */
-async function probe (url: string, { memory }: ServerProcess, until: { done: boolean }): Promise<{ p99Ms: number, peakMib: number, asked: number }> {
+async function probe (
+  url: string, { memory }: ServerProcess, until: { done: boolean }
+): Promise<{ p99Ms: number, peakMib: number, asked: number }> {
   const times: number[] = []
   let peakMib = 0
   while (!until.done) {
@@ -58,11 +60,17 @@ t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, mem
   t.equal(answers.filter(({ status }) => status === 401).length + refused.length, LOGINS, 'never a 500, never nothing')
   t.ok(refused.length > 0, 'the queue has an end')
   for (const { code, retryAfter } of refused) {
-    if (!['BUSY', 'UNAVAILABLE'].includes(String(code)) || !(Number(retryAfter) >= 1 && Number(retryAfter) <= 2)) t.fail(`${String(code)}, Retry-After ${retryAfter}`)
+    if (!['BUSY', 'UNAVAILABLE'].includes(String(code)) || !(Number(retryAfter) >= 1 && Number(retryAfter) <= 2)) {
+      t.fail(`${String(code)}, Retry-After ${retryAfter}`)
+    }
   }
   t.ok(refused.some(({ code }) => code === 'BUSY'))
   t.ok(during.asked > 20)
-  t.comment(`/livez p99 ${before.p99Ms.toFixed(1)} → ${during.p99Ms.toFixed(1)} ms over ${during.asked}; ${before.peakMib.toFixed(0)} → ${during.peakMib.toFixed(0)} MiB; ${refused.length} of ${LOGINS} refused`)
+  const mib = [before, during].map(({ peakMib }) => peakMib.toFixed(0)).join(' → ')
+  t.comment(
+    `/livez p99 ${before.p99Ms.toFixed(1)} → ${during.p99Ms.toFixed(1)} ms over ${during.asked}; ${mib} MiB; ` +
+    `${refused.length} of ${LOGINS} refused`
+  )
   t.ok(during.p99Ms < Math.max(PROMISED_MS * 4, before.p99Ms * QUIET_FACTOR), 'p99 of /livez')
   t.ok(during.peakMib - before.peakMib < MOST_GROWTH_MIB, 'memory')
 
@@ -72,5 +80,8 @@ t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, mem
 
 t.test('P2 a rush from 300 networks of one site leaves others their turns, whether they are known or not', async (t) => {
   const place = await floodedWorld(t, { TRUSTED_PROXIES: '127.0.0.1', NETWORK_LIMITS: 'on' })
-  t.equal(await passedFlood(t, place, (i) => logInFrom(place.app, `2001:db8:1:${(0x1000 + i).toString(16)}::1`, `nobody${i}`, 'a guess')), OWN_LOGINS)
+  t.equal(
+    await passedFlood(t, place, (i) => logInFrom(place.app, `2001:db8:1:${(0x1000 + i).toString(16)}::1`, `nobody${i}`, 'a guess')),
+    OWN_LOGINS
+  )
 })

@@ -16,7 +16,8 @@ const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 
 const AN_HOUR = 60
-const lines = async (id: string, kind: string) => await db.query<{ count: number | null }>('select count from otp_event where user_id = $1 and kind = $2 order by at, id', [id, kind])
+const lines = async (id: string, kind: string) =>
+  await db.query<{ count: number | null }>('select count from otp_event where user_id = $1 and kind = $2 order by at, id', [id, kind])
 
 /** So many events leave sixty lines, and one that counts the rest. */
 async function folded (id: string, kind: string, events: number): Promise<void> {
@@ -31,8 +32,15 @@ async function refused (name: string): Promise<{ id: string, refuse: (to?: Db) =
   const person = await signUp(app, name)
   expect(200, await person.login())
   const [userId, sessionId] = [String(person.claims()['sub']), String(person.claims()['sid'])]
-  const standing: Standing = { userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 0 }
-  return { id: userId, refuse: async (to = insideOf(app).db) => { await refuseRecovery(to, { standing, ip: '198.51.100.1', network: '198.51.100.1', agent: 'test' }) } }
+  const standing: Standing = {
+    userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 0
+  }
+  return {
+    id: userId,
+    refuse: async (to = insideOf(app).db) => {
+      await refuseRecovery(to, { standing, ip: '198.51.100.1', network: '198.51.100.1', agent: 'test' })
+    }
+  }
 }
 
 type Cause = (person: Person, n: number) => Promise<LightMyRequestResponse>
@@ -42,9 +50,15 @@ const profile = { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.exam
 /** Of each entry point: what a session can repeat at will, and the kinds of event that it leaves. */
 const atWill: Array<[kinds: string[], cause: Cause]> = [
   [['logged_in'], logIn],
-  [['recovery_refused'], async (person) => expect(400, await person.request('POST', '/totp/recovery_code/login', { token: '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N' }))],
+  [
+    ['recovery_refused'],
+    async (person) => expect(400, await person.request('POST', '/totp/recovery_code/login', { token: '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N' }))
+  ],
   [['recovery_regenerated'], async (person) => expect(201, await person.request('POST', '/totp/recovery_code/create'))],
-  [['otp_device_renamed'], async (person, n) => expect(200, await person.request('PATCH', `/totp/devices/${person.deviceId}`, { name: `Phone ${n}` }))],
+  [
+    ['otp_device_renamed'],
+    async (person, n) => expect(200, await person.request('PATCH', `/totp/devices/${person.deviceId}`, { name: `Phone ${n}` }))
+  ],
   [['oauth_profile_added', 'oauth_profile_removed'], async (person) => {
     const { id } = expect(201, await person.request('POST', '/account/oauth-profiles', profile)).json<{ id: string }>()
     return expect(204, await person.request('DELETE', `/account/oauth-profiles/${id}`))
@@ -58,8 +72,17 @@ t.test('E5 what a user causes at will: sixty lines an hour and kind, then one th
     const before = kinds[0] === 'logged_in' ? 1 : 0
     for (let n = before; n < 64; n++) await cause(ada, n)
     for (const kind of kinds) await folded(userId(ada), kind, 64)
-    const { events } = expect(200, await ada.request('GET', '/account/security-events?limit=100')).json<{ events: Array<{ kind: string, count?: number }> }>()
-    t.same(events.filter(({ count }) => count !== undefined).map(({ kind, count }) => [kind, count]).sort(), [...kinds].sort().map((kind) => [kind, 4]), 'the log shows it')
+    const { events } = expect(200, await ada.request('GET', '/account/security-events?limit=100')).json<{
+      events: Array<{ kind: string, count?: number }>
+    }>()
+    t.same(
+      events
+        .filter(({ count }) => count !== undefined)
+        .map(({ kind, count }) => [kind, count])
+        .sort(),
+      [...kinds].sort().map((kind) => [kind, 4]),
+      'the log shows it'
+    )
   }
 })
 
@@ -75,7 +98,8 @@ t.test('exact for two hundred at once on two replicas; an hour later the lines a
   const all = await lines(id, KIND)
   t.equal(all.length + all.reduce((sum, { count }) => sum + (count === null ? 0 : count - 1), 0), 251, 'each event is in a line')
   const [most] = await db.query<{ n: number }>(`
-    select max((select count(*) from otp_event e where e.user_id = o.user_id and e.kind = o.kind and e.count is null and e.at between o.at and o.at + interval '1 hour'))::int as n
+    select max((select count(*) from otp_event e where e.user_id = o.user_id and e.kind = o.kind
+      and e.count is null and e.at between o.at and o.at + interval '1 hour'))::int as n
     from otp_event o where user_id = $1 and kind = $2`, [id, KIND])
   t.ok(most!.n <= AN_HOUR, `${most!.n} within an hour`)
 })

@@ -65,7 +65,10 @@ t.test('T3 T15 a database clock that steps back opens no used step', async (t) =
 t.test('E4 T13 codes as people type them', async (t) => {
   await at(20_000)
   const ivy = await (await signUp(app, 'ivy')).enrol()
-  const spelled = [(code: string) => `${code.slice(0, 3)} ${code.slice(3)}`, (code: string) => `${code.slice(0, 3)}-${code.slice(3)}`, (code: string) => ` ${code}\n`]
+  const spelled = [
+    (code: string) => `${code.slice(0, 3)} ${code.slice(3)}`, (code: string) => `${code.slice(0, 3)}-${code.slice(3)}`,
+    (code: string) => ` ${code}\n`
+  ]
   for (const spell of spelled) {
     const [session] = await sessionsOf(ivy, 1)
     t.equal(outcome(await session!.verify(spell(await ivy.nextCode()))), '200', JSON.stringify(spell('123456')))
@@ -80,11 +83,18 @@ t.test('E4 nothing else is coerced into a code, and none of it costs an attempt'
   const code = await ivy!.nextCode()
   const fullWidth = Array.from(code, (digit) => String.fromCharCode(digit.charCodeAt(0) + 0xFEE0)).join('')
   const shapes: unknown[] = [Number(code), [code], { token: code }, null, true, undefined, 121639.7, [[code]], Number(code) + 0.7]
-  for (const token of shapes) t.equal(outcome(await session!.request('POST', '/totp/login', { token })), '400 REQUEST_INVALID', JSON.stringify(token) ?? 'nothing')
-  for (const body of [[code], { token: code, extra: 1 }, { Token: code }, {}, JSON.parse(`{"token":"${code}","__proto__":{"a":1}}`) as object]) {
+  for (const token of shapes) {
+    t.equal(outcome(await session!.request('POST', '/totp/login', { token })), '400 REQUEST_INVALID', JSON.stringify(token) ?? 'nothing')
+  }
+  for (const body of [
+    [code], { token: code, extra: 1 }, { Token: code }, {}, JSON.parse(`{"token":"${code}","__proto__":{"a":1}}`) as object
+  ]) {
     t.equal(outcome(await session!.request('POST', '/totp/login', body)), '400 REQUEST_INVALID', JSON.stringify(body))
   }
-  const texts = [fullWidth, `+${code.slice(1)}`, `${code}.0`, `${code}.7`, `${code}\u0000`, '', ' ', '-', `0x${code}`, `${code}e0`, `${code}000`, `"${code}"`, '😀'.repeat(6)]
+  const texts = [
+    fullWidth, `+${code.slice(1)}`, `${code}.0`, `${code}.7`, `${code}\u0000`, '', ' ', '-', `0x${code}`, `${code}e0`, `${code}000`,
+    `"${code}"`, '😀'.repeat(6)
+  ]
   for (const text of texts) t.equal(outcome(await session!.verify(text)), '400 OTP_INVALID', JSON.stringify(text))
   t.equal(outcome(await session!.verify('1'.repeat(65))), '400 REQUEST_INVALID')
   t.equal(outcome(await session!.verify(code)), '200', 'and the budget is whole')

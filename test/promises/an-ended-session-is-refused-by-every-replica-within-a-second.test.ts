@@ -4,7 +4,9 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
-import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, servedFromNow, servedUntil, settled, startReplicas } from '../helpers/replicas.js'
+import {
+  guarded, holdFeed, pastFirstSeconds, servedAfterEnd, servedFromNow, servedUntil, settled, startReplicas
+} from '../helpers/replicas.js'
 import { until } from '../helpers/wait.js'
 
 await need('postgres')

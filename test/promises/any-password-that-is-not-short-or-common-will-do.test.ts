@@ -45,7 +45,11 @@ t.test('P1 too short, too long, common, the username: refused, and nobody is mad
     t.notMatch(answer.body, password)
   }
   for (const password of ['x'.repeat(1025), '', null, 123456789012, ['kwzjvqxpkwzjvqx'], { length: 12 }]) {
-    t.match((await register(app, 'Grace.Hopper', password)).json(), { statusCode: 400, code: 'REQUEST_INVALID' }, String(password).slice(0, 20))
+    t.match(
+      (await register(app, 'Grace.Hopper', password)).json(),
+      { statusCode: 400, code: 'REQUEST_INVALID' },
+      String(password).slice(0, 20)
+    )
   }
   t.same(await db.query('select count(*)::int as n from account'), [{ n: 0 }])
   t.equal((await register(app, 'Grace.Hopper', 'kwzjvqxpkwzjvqxp')).statusCode, 201)

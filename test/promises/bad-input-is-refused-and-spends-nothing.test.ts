@@ -71,16 +71,23 @@ t.test('E4 NUL and half surrogate pairs: refused, or hashed whole; never a 500, 
   for (const bad of ['a\0b', '\0', 'a\ud800b', '\udc00', '\ud83d']) {
     for (const operation of withBody) {
       for (const field of Object.keys(operation.body!)) {
-        const payload = JSON.stringify({ ...operation.body, ...(operation.id === 'signUp' ? { username: `u${Math.abs(hash(bad + field))}` } : {}), [field]: bad })
+        const payload = JSON.stringify({
+          ...operation.body, ...(operation.id === 'signUp' ? { username: `u${Math.abs(hash(bad + field))}` } : {}), [field]: bad
+        })
         const answer = await send(operation, { payload })
-        t.ok(answer.statusCode >= 400 && answer.statusCode < 500, `${operation.id}.${field} ${JSON.stringify(bad)}: ${answer.statusCode} ${answer.body}`)
+        t.ok(
+          answer.statusCode >= 400 && answer.statusCode < 500,
+          `${operation.id}.${field} ${JSON.stringify(bad)}: ${answer.statusCode} ${answer.body}`
+        )
         t.same(faultsOfRefusal(answer), [], `${operation.id}.${field}`)
       }
     }
   }
   for (const field of ['firstName', 'lastName', 'phone', 'email']) {
     for (const bad of ['a\0@b', 'a\ud800@b', 'a\n@b']) {
-      const answer = await owner.request('POST', '/users', { username: 'nul', email: 'a@b.c', password: 'correct horse battery', [field]: bad }, null)
+      const answer = await owner.request(
+        'POST', '/users', { username: 'nul', email: 'a@b.c', password: 'correct horse battery', [field]: bad }, null
+      )
       t.equal(answer.statusCode, 400, `${field}: ${answer.body}`)
     }
   }
@@ -108,14 +115,21 @@ t.test('E4 a code is a string of digits, of whatever script, and of nothing else
 })
 
 function attacks ({ body, object, id }: Operation): Array<[what: string, status: number, attack: Send]> {
-  const properties = object.requestBody!.content!['application/json']!.schema!['properties'] as Record<string, { type?: string, maxLength?: number }>
+  const properties = object.requestBody!.content!['application/json']!.schema!['properties'] as Record<
+    string,
+    { type?: string, maxLength?: number }
+  >
   const text = JSON.stringify(body)
   const of = (value: unknown): Send => ({ payload: JSON.stringify(value) })
   const raw = (payload: string | Buffer): Send => ({ payload })
   const as = (type: string, payload: string | Buffer = text): Send => ({ payload, headers: { 'content-type': type } })
   const wrongKinds = Object.entries(properties).filter(([, { type }]) => type === 'string').flatMap(([field, { maxLength }]) => [
-    ...[492039, 0, [], ['492039'], null, {}, { toString: 'x' }, true, false].map((value) => [`${field}: ${JSON.stringify(value)}`, 400, of({ ...body, [field]: value })] as [string, number, Send]),
-    ...(maxLength === undefined ? [] : [[`${field} too long`, 400, of({ ...body, [field]: 'x'.repeat(maxLength + 1) })] as [string, number, Send]])
+    ...[492039, 0, [], ['492039'], null, {}, { toString: 'x' }, true, false].map(
+      (value) => [`${field}: ${JSON.stringify(value)}`, 400, of({ ...body, [field]: value })] as [string, number, Send]
+    ),
+    ...(maxLength === undefined
+      ? []
+      : [[`${field} too long`, 400, of({ ...body, [field]: 'x'.repeat(maxLength + 1) })] as [string, number, Send]])
   ])
   const required = object.requestBody!.content!['application/json']!.schema!['required'] as string[] | undefined
   return [

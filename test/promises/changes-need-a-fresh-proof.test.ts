@@ -40,7 +40,11 @@ t.test('T8 adding, regenerating and switching off need a code of the last 300 s'
     t.equal(answer.json().maxAgeSeconds, 300)
     t.match(answer.headers['www-authenticate'], /insufficient_user_authentication.*max_age="300"/)
   }
-  t.equal(outcome(await bob.request('POST', '/totp/create', { password: bob.password })), '403 OTP_STALE', 'the password renews no second factor')
+  t.equal(
+    outcome(await bob.request('POST', '/totp/create', { password: bob.password })),
+    '403 OTP_STALE',
+    'the password renews no second factor'
+  )
   t.equal(outcome(await bob.elsewhere().login()), '200')
   t.equal(outcome(await bob.request('POST', '/totp/create')), '403 OTP_STALE', 'nor does a login elsewhere')
   expect(200, await bob.verify())
@@ -55,7 +59,13 @@ serviceTest('T8 a token from before a step-up stays as old as it was', async (t)
   expect(200, await cyd.verify())
   t.equal(outcome(await cyd.request('DELETE', '/totp/delete', undefined, access)), '403 OTP_STALE')
   const child = await cyd.request('POST', '/token/refresh', { refresh }, null)
-  if (child.statusCode === 200) t.equal(outcome(await cyd.request('DELETE', '/totp/delete', undefined, child.json().access)), '403 OTP_STALE', 'nor does refreshing it help')
+  if (child.statusCode === 200) {
+    t.equal(
+      outcome(await cyd.request('DELETE', '/totp/delete', undefined, child.json().access)),
+      '403 OTP_STALE',
+      'nor does refreshing it help'
+    )
+  }
   t.equal(outcome(await cyd.request('GET', '/account')), '200', 'the session lives on')
 })
 
@@ -96,7 +106,10 @@ t.test('T8 regenerating and switching off end the user\'s other sessions', async
   const [verified, unverified] = await sessionsOf(fay, 2)
   expect(200, await verified!.verify())
   expect(201, await fay.request('POST', '/totp/recovery_code/create'))
-  t.same([await alive(fay), outcome(await verified!.request('GET', '/totp/status')), outcome(await unverified!.request('GET', '/totp/status'))], ['200', '401 SESSION_ENDED', '401 SESSION_ENDED'])
+  t.same(
+    [await alive(fay), outcome(await verified!.request('GET', '/totp/status')), outcome(await unverified!.request('GET', '/totp/status'))],
+    ['200', '401 SESSION_ENDED', '401 SESSION_ENDED']
+  )
 
   const [again] = await sessionsOf(fay, 1)
   expect(200, await again!.verify())
@@ -125,10 +138,14 @@ t.test('T9 an unverified session and its tokens never become verified: not by re
   const parent = session!.refresh
   expect(200, await session!.verify())
   t.equal(await alive(session!), '200')
-  for (const token of [access, parent]) t.equal(outcome(await guy.request('GET', '/session', undefined, token)).slice(0, 3), '401', 'no token from before opens anything')
+  for (const token of [access, parent]) {
+    t.equal(outcome(await guy.request('GET', '/session', undefined, token)).slice(0, 3), '401', 'no token from before opens anything')
+  }
   // A host has no such tokens, and its session lives for as long as the host says.
   if (!isHost) {
-    for (const token of [refresh, parent]) t.equal(outcome(await guy.request('POST', '/token/refresh', { refresh: token }, null)), '401 SESSION_ENDED')
+    for (const token of [refresh, parent]) {
+      t.equal(outcome(await guy.request('POST', '/token/refresh', { refresh: token }, null)), '401 SESSION_ENDED')
+    }
     await clock.advance(299)
     const [late] = await sessionsOf(guy, 1)
     await clock.advance(301)

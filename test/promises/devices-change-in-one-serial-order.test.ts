@@ -10,8 +10,10 @@ const { app, db, clock, another } = await freshApp(t)
 const apps = [app, await another()]
 
 /** The same session at a replica. */
-const at = (person: Person, replica: number) => Object.assign(person.elsewhere(apps[replica % apps.length]), { access: person.access, refresh: person.refresh })
-const count = async (from: string, person: Person) => (await db.query<{ n: number }>(`select count(*)::int as n from ${from}`, [userId(person)]))[0]!.n
+const at = (person: Person, replica: number) =>
+  Object.assign(person.elsewhere(apps[replica % apps.length]), { access: person.access, refresh: person.refresh })
+const count = async (from: string, person: Person) =>
+  (await db.query<{ n: number }>(`select count(*)::int as n from ${from}`, [userId(person)]))[0]!.n
 const confirmed = async (person: Person) => await count('otp_device where user_id = $1 and confirmed_at is not null', person)
 /** Sessions that live on a proof whose device is gone. */
 const orphans = async (person: Person) => await count(`otp_session s where user_id = $1 and ended_at is null and otp_device_id <> 'recovery'
@@ -30,7 +32,9 @@ t.test('T8 ten devices, not eleven, when five sessions confirm theirs fifty time
   }
   await clock.freeze()
   const codes = await Promise.all(sessions.map((session) => session.code()))
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => at(sessions[i % 5]!, i).request('POST', '/totp/login', { token: codes[i % 5]! })))
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => at(sessions[i % 5]!, i).request('POST', '/totp/login', { token: codes[i % 5]! }))
+  )
   await clock.unfreeze()
   t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
   t.equal(await confirmed(ada), 10)
@@ -46,7 +50,9 @@ t.test('T8 the last two devices, removed fifty times at once, are never both "no
       expect(200, await bob.login())
       expect(200, await bob.recover())
     }
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => at(bob, i).request('DELETE', `/totp/devices/${phones[(i >> 1) % 2]!.id}`)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => at(bob, i).request('DELETE', `/totp/devices/${phones[(i >> 1) % 2]!.id}`))
+    )
     const counts = tally(answers)
     const left = await confirmed(bob)
     // The first removal ends the asking session, and all that asks with it.
@@ -55,7 +61,10 @@ t.test('T8 the last two devices, removed fifty times at once, are never both "no
     t.equal(await count('otp_recovery_code where user_id = $1', bob) > 0, left > 0, 'codes are there as long as a device is')
     t.equal(await count('otp_session where user_id = $1 and ended_at is null and otp_required', bob) > 0, left > 0)
     t.equal(await orphans(bob), 0)
-    t.ok(Object.keys(counts).every((one) => ['200', '404 NOT_FOUND', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(one)), JSON.stringify(counts))
+    t.ok(
+      Object.keys(counts).every((one) => ['200', '404 NOT_FOUND', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(one)),
+      JSON.stringify(counts)
+    )
   }
 })
 
@@ -97,7 +106,9 @@ t.test('T8 a removal against a confirmation: never a device without codes, never
 t.test('E6 a stranger\'s removals change nothing, however many', async (t) => {
   const { person: eve, phones } = await withPhones(app, 'eve', 2)
   const mallory = await (await signUp(app, 'mallory')).enrol()
-  const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => at(mallory, i).request('DELETE', `/totp/devices/${phones[i % 2]!.id}`)))
+  const answers = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => at(mallory, i).request('DELETE', `/totp/devices/${phones[i % 2]!.id}`))
+  )
   t.same(tally(answers), { '404 NOT_FOUND': 50 })
   t.equal(await confirmed(eve), 2)
 })

@@ -74,7 +74,9 @@ t.test('E5 each decision, its event, with the session, the address and the agent
   await leaves(['otp_disabled'], 200, () => owner.request('DELETE', '/totp/delete'))
 
   for (const kind of seen) t.ok(kind in eventKinds, `${kind} is of the closed table`)
-  const incomplete = await db.query("select kind from otp_event where ip = '' or agent = '' or user_id = '' or (session_id is null and kind not in ('signed_up', 'login_failed'))")
+  const incomplete = await db.query(`
+    select kind from otp_event where ip = '' or agent = '' or user_id = ''
+      or (session_id is null and kind not in ('signed_up', 'login_failed'))`)
   t.same(incomplete, [])
 })
 
@@ -97,7 +99,10 @@ t.test('E5 no event, no decision: both or neither', async (t) => {
 
   await db.query('alter table otp_event add constraint nothing_is_written check (false) not valid')
   const ofTheService: Decision[] = [
-    ['sign-up', () => grace.request('POST', '/users', { username: 'late', email: 'l@example.org', password: 'correct horse battery' }, null)],
+    [
+      'sign-up',
+      () => grace.request('POST', '/users', { username: 'late', email: 'l@example.org', password: 'correct horse battery' }, null)
+    ],
     ['login', () => grace.elsewhere().login()],
     ['logging out', () => grace.request('POST', '/token/revoke')]
   ]

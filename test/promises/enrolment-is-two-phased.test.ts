@@ -10,7 +10,8 @@ const { isHost, making } = doorOf(app)
 
 interface Enrolment { deviceId: string, otpUrl: string, recoveryCodes: string[], expiresAt: string }
 const create = async (person: Person) => expect(201, await person.create()).json<Enrolment>()
-const status = async (person: Person) => (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, isPending: boolean, recoveryCodesLeft: number }>()
+const status = async (person: Person) =>
+  (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, isPending: boolean, recoveryCodesLeft: number }>()
 const off = { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 }
 const devices = async (person: Person) => await db.query('select id from otp_device where user_id = $1', [userId(person)])
 const codes = async (person: Person) => await db.query('select digest from otp_recovery_code where user_id = $1', [userId(person)])
@@ -153,8 +154,15 @@ t.test('T7 create never overwrites a confirmed device', async (t) => {
   for (const method of making) {
     t.equal(outcome(await unverified!.request(method, '/totp/create')), '403 OTP_REQUIRED')
   }
-  t.equal(outcome(await unverified!.request('POST', '/totp/create', { password: hal.password })), '403 OTP_REQUIRED', 'the password is no second factor')
+  t.equal(
+    outcome(await unverified!.request('POST', '/totp/create', { password: hal.password })),
+    '403 OTP_REQUIRED',
+    'the password is no second factor'
+  )
   const further = expect(201, await hal.request('POST', '/totp/create')).json<Enrolment>()
   t.same(further.recoveryCodes, [], 'the set in force stays')
-  t.same(await db.query('select id, secret, last_step from otp_device where user_id = $1 and confirmed_at is not null', [userId(hal)]), before)
+  t.same(
+    await db.query('select id, secret, last_step from otp_device where user_id = $1 and confirmed_at is not null', [userId(hal)]),
+    before
+  )
 })

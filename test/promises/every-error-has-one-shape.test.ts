@@ -21,13 +21,18 @@ const HOST = `Host: 127.0.0.1:${port}`
 
 t.test('E1 429 of a network, and 503 without a database', async (t) => {
   const { app: limited } = await freshApp(t, { NETWORK_LIMITS: 'on' })
-  const answers = await Promise.all(Array.from({ length: 31 }, () => limited.inject({ method: 'POST', url: '/token', payload: { username: 'x', password: 'y' } })))
+  const answers = await Promise.all(
+    Array.from({ length: 31 }, () => limited.inject({ method: 'POST', url: '/token', payload: { username: 'x', password: 'y' } }))
+  )
   const refused = answers.filter(({ statusCode }) => statusCode === 429)
   t.ok(refused.length >= 1)
   for (const answer of refused) t.same(faultsOfRefusal(answer), [])
 
   const cold = await withoutDatabase(t)
-  for (const [method, url, payload] of [['POST', '/token', { username: 'x', password: 'y' }], ['POST', '/users', { username: 'x', email: 'a@b.c', password: 'correct horse battery' }]] as const) {
+  for (const [method, url, payload] of [
+    ['POST', '/token', { username: 'x', password: 'y' }],
+    ['POST', '/users', { username: 'x', email: 'a@b.c', password: 'correct horse battery' }]
+  ] as const) {
     const answer = await cold.inject({ method, url, payload })
     t.equal(answer.statusCode, 503)
     t.equal(answer.json().code, 'UNAVAILABLE')
@@ -45,7 +50,8 @@ t.jobs = 4
 t.test('E1 E2 J8 every status, one shape', async (t) => {
   const unverified = ada.elsewhere()
   expect(200, await unverified.login())
-  const as = (access: string | null, options: InjectOptions) => app.inject({ ...options, headers: { ...options.headers, authorization: `Bearer ${access}` } })
+  const as = (access: string | null, options: InjectOptions) =>
+    app.inject({ ...options, headers: { ...options.headers, authorization: `Bearer ${access}` } })
   const json = { 'content-type': 'application/json' }
   const table: Array<readonly [status: number, code: string, ask: () => ReturnType<typeof as>]> = [
     [400, 'REQUEST_INVALID', async () => await app.inject({ method: 'POST', url: '/token', headers: json, payload: '{' })],
@@ -62,10 +68,20 @@ t.test('E1 E2 J8 every status, one shape', async (t) => {
     [405, 'METHOD_NOT_ALLOWED', async () => await app.inject({ method: 'PUT', url: '/totp/login' })],
     [405, 'METHOD_NOT_ALLOWED', async () => await as(ada.access, { method: 'GET', url: '/totp/login/' })],
     [405, 'METHOD_NOT_ALLOWED', async () => await as(ada.access, { method: 'PATCH', url: '/openapi.json' })],
-    [409, 'USERNAME_TAKEN', async () => await app.inject({ method: 'POST', url: '/users', payload: { username: 'ADA', email: 'a@b.c', password: 'correct horse battery' } })],
+    [
+      409, 'USERNAME_TAKEN',
+      async () =>
+        await app.inject({ method: 'POST', url: '/users', payload: { username: 'ADA', email: 'a@b.c', password: 'correct horse battery' } })
+    ],
     [409, 'OTP_ALREADY_ENABLED', async () => await ada.request('DELETE', '/totp/rollback')],
-    [413, 'BODY_TOO_LARGE', async () => await app.inject({ method: 'POST', url: '/token', headers: json, payload: ' '.repeat(16 * 1024 + 1) })],
-    [415, 'MEDIA_TYPE_UNSUPPORTED', async () => await app.inject({ method: 'POST', url: '/token', payload: 'a=b', headers: { 'content-type': 'text/plain' } })]
+    [
+      413, 'BODY_TOO_LARGE',
+      async () => await app.inject({ method: 'POST', url: '/token', headers: json, payload: ' '.repeat(16 * 1024 + 1) })
+    ],
+    [
+      415, 'MEDIA_TYPE_UNSUPPORTED',
+      async () => await app.inject({ method: 'POST', url: '/token', payload: 'a=b', headers: { 'content-type': 'text/plain' } })
+    ]
   ]
   for (const [status, code, ask] of table) {
     const answer = await ask()
@@ -73,7 +89,9 @@ t.test('E1 E2 J8 every status, one shape', async (t) => {
     t.equal(answer.json().code, code)
     t.same(faultsOfRefusal(answer), [], code)
   }
-  for (const [url, allow] of [['/totp/login', 'POST'], ['/totp/create', 'GET, POST'], ['/totp/status', 'GET, HEAD'], ['/totp/delete', 'DELETE']] as const) {
+  for (const [url, allow] of [
+    ['/totp/login', 'POST'], ['/totp/create', 'GET, POST'], ['/totp/status', 'GET, HEAD'], ['/totp/delete', 'DELETE']
+  ] as const) {
     t.equal((await app.inject({ method: 'PUT', url })).headers.allow, allow)
   }
   for (const token of ['900001', '900002', '900003', '900004', '900005', '900006', '900007']) {
@@ -85,8 +103,12 @@ t.test('E1 E2 J8 every status, one shape', async (t) => {
 
 t.test('E2 whatever carries a token, a code or a secret is no-store and nosniff, and nothing names the server', async (t) => {
   const grace = await signUp(app, 'grace')
-  for (const answer of [await grace.login(), await grace.refreshTokens(), await grace.create(), await grace.confirm(), await grace.request('POST', '/totp/recovery_code/create'),
-    await grace.request('GET', '/session'), await grace.request('GET', '/account'), await grace.request('GET', '/totp/status'), await grace.recover(), await app.inject('/livez')]) {
+  for (const answer of [
+    await grace.login(), await grace.refreshTokens(), await grace.create(), await grace.confirm(),
+    await grace.request('POST', '/totp/recovery_code/create'), await grace.request('GET', '/session'),
+    await grace.request('GET', '/account'), await grace.request('GET', '/totp/status'), await grace.recover(),
+    await app.inject('/livez')
+  ]) {
     t.ok(answer.statusCode < 300 || answer.statusCode === 400)
     t.match(answer.headers, { 'cache-control': 'no-store', 'x-content-type-options': 'nosniff' })
     t.notOk('server' in answer.headers || 'x-powered-by' in answer.headers)
@@ -97,7 +119,8 @@ t.test('E1 E4 what no parser should meet, byte by byte', async (t) => {
   const auth = `Authorization: Bearer ${ada.access}`
   const close = 'Connection: close\r\n'
   const get = (path: string, ...headers: string[]) => [`GET ${path} HTTP/1.1`, HOST, ...headers, close, ''].join('\r\n')
-  const post = (body: string, ...headers: string[]) => ['POST /token HTTP/1.1', HOST, 'Content-Type: application/json', ...headers, close, body].join('\r\n')
+  const post = (body: string, ...headers: string[]) =>
+    ['POST /token HTTP/1.1', HOST, 'Content-Type: application/json', ...headers, close, body].join('\r\n')
   const table: Array<readonly [what: string, status: number, bytes: string | Buffer]> = [
     ['large headers', 431, get('/livez', `X: ${'x'.repeat(20_000)}`)],
     ['a long address', 431, get(`/${'a'.repeat(20_000)}`)],
@@ -117,7 +140,10 @@ t.test('E1 E4 what no parser should meet, byte by byte', async (t) => {
     ['two lengths', 400, post('{}', 'Content-Length: 2', 'Content-Length: 3')],
     ['a negative length', 400, post('{}', 'Content-Length: -2')],
     ['a body larger than allowed, announced', 413, post('{', 'Content-Length: 17000')],
-    ['a body larger than allowed, in chunks', 413, post(`${(17_000).toString(16)}\r\n${' '.repeat(17_000)}\r\n0\r\n\r\n`, 'Transfer-Encoding: chunked')],
+    [
+      'a body larger than allowed, in chunks', 413,
+      post(`${(17_000).toString(16)}\r\n${' '.repeat(17_000)}\r\n0\r\n\r\n`, 'Transfer-Encoding: chunked')
+    ],
     ['an expectation that is none', 400, post('{}', 'Content-Length: 2', 'Expect: the-unexpected')],
     ['a CONNECT', 0, `CONNECT example.org:443 HTTP/1.1\r\n${HOST}\r\n\r\n`]
   ]
@@ -134,7 +160,11 @@ t.test('E1 E4 what no parser should meet, byte by byte', async (t) => {
     ['chunks', 200, post(`${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`, 'Transfer-Encoding: chunked')]
   ]
   for (const [what, status, bytes] of fine) t.equal((await rawRequest(port, bytes)).statusCode, status, what)
-  t.equal((await rawRequest(port, `GET http://elsewhere.example/account HTTP/1.1\r\n${HOST}\r\n${close}\r\n`)).statusCode, 401, 'an absolute address goes through the guard too')
+  t.equal(
+    (await rawRequest(port, `GET http://elsewhere.example/account HTTP/1.1\r\n${HOST}\r\n${close}\r\n`)).statusCode,
+    401,
+    'an absolute address goes through the guard too'
+  )
   const expecting = await rawRequest(port, post(body, `Content-Length: ${body.length}`, 'Expect: 100-continue'))
   t.match([expecting.statusCode, expecting.body], [100, /^HTTP\/1.1 200/], 'Expect: 100-continue is told to go on')
 })
@@ -161,7 +191,11 @@ t.test('O6 E1 slow headers and slow bodies are cut off within ten seconds, and h
 
 async function withoutDatabase (t: Test) {
   const cold = await buildApp(readConfig({
-    DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nothing`, LOG_LEVEL: 'silent', NETWORK_LIMITS: 'off', DATA_DIR: await freshDataDir(t), ...freshKeys()
+    DATABASE_URL: `postgres://nobody@127.0.0.1:${await freePort()}/nothing`,
+    LOG_LEVEL: 'silent',
+    NETWORK_LIMITS: 'off',
+    DATA_DIR: await freshDataDir(t),
+    ...freshKeys()
   }))
   t.teardown(() => cold.close())
   await cold.ready()

@@ -64,10 +64,16 @@ t.test('T8 confirming the first device against logins: no session that owes noth
     const confirmed = expect(200, await at(cyd, app).verify(code)).json<{ access: string }>()
     for (const [i, login] of (await Promise.all(logins)).entries()) {
       if (login.statusCode !== 200) continue
-      await until('a login to have ended, or to owe the second factor', async () => (await late[i]!.request('GET', '/account')).statusCode !== 200, 2_000)
+      await until(
+        'a login to have ended, or to owe the second factor',
+        async () => (await late[i]!.request('GET', '/account')).statusCode !== 200,
+        2_000
+      )
     }
     t.equal((await cyd.request('GET', '/account', undefined, confirmed.access)).statusCode, 200)
-    const [free] = await db.query('select count(*)::int as sessions from otp_session where user_id = $1 and ended_at is null and otp_device_id is null and not otp_required', [cyd.claims(confirmed.access)['sub']])
+    const [free] = await db.query(`
+      select count(*)::int as sessions from otp_session
+      where user_id = $1 and ended_at is null and otp_device_id is null and not otp_required`, [cyd.claims(confirmed.access)['sub']])
     t.same(free, { sessions: 0 })
   }
 })
@@ -121,7 +127,10 @@ t.test('T8 an accepted code against switching off: no verified session without a
     const [other] = await sessionsOf(guy, 1, [replica])
     const code = await guy.nextCode()
     await Promise.all([other!.verify(code), guy.request('DELETE', '/totp/delete')])
-    const [left] = await db.query('select count(*)::int as verified from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null', [userId(guy)])
+    const [left] = await db.query(
+      'select count(*)::int as verified from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null',
+      [userId(guy)]
+    )
     const { confirmed } = await state(guy)
     t.same([confirmed, left], [0, { verified: 0 }])
   }

@@ -13,7 +13,9 @@ const replica = await another()
 
 /** Guesses that differ, none of them right: what a judge would say no to. */
 async function wrongCodes (near: string[], count: number): Promise<string[]> {
-  return Array.from({ length: count + near.length }, (_, i) => String(100_000 + i * 7919).slice(-6)).filter((code) => !near.includes(code)).slice(0, count)
+  return Array.from({ length: count + near.length }, (_, i) => String(100_000 + i * 7919).slice(-6))
+    .filter((code) => !near.includes(code))
+    .slice(0, count)
 }
 
 t.test('T10 sixty guesses at once, twenty sessions, two replicas: five judged', async (t) => {
@@ -51,7 +53,9 @@ t.test('T10 nor does a verified session judge more than five, then it ends', asy
   const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => eve.code(offset))), 50)
   const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? eve : twin!).verify(guess)))
   t.notOk(tally(answers)['200'])
-  const [session] = await db.query<{ failures: number, reason: string }>('select failures, end_reason as reason from otp_session where user_id = $1 and id = $2', [userId(eve), eve.claims()['sid']])
+  const [session] = await db.query<{ failures: number, reason: string }>(
+    'select failures, end_reason as reason from otp_session where user_id = $1 and id = $2', [userId(eve), eve.claims()['sid']]
+  )
   t.same(session, { failures: 5, reason: 'otp_session_spent' })
   t.equal(outcome(await eve.request('GET', '/session')), '401 SESSION_ENDED')
   t.equal(await failuresOf(db, eve), 0, 'the user\'s own counter is untouched')

@@ -12,7 +12,8 @@ const fresh = {
   EdDSA: () => generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' })
 } as const
 
-const status = async (app: App, token: string | null) => (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
+const status = async (app: App, token: string | null) =>
+  (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
 
 /** What another service does that has the JWKS and nothing else. */
 async function verifies (app: App, token: string): Promise<boolean> {
@@ -20,7 +21,9 @@ async function verifies (app: App, token: string): Promise<boolean> {
   const key = keys.find(({ kid }) => kid === opened(token).header['kid'])
   if (key === undefined) return false
   const dot = token.lastIndexOf('.')
-  return verify(null, Buffer.from(token.slice(0, dot)), createPublicKey({ key, format: 'jwk' }), Buffer.from(token.slice(dot + 1), 'base64url'))
+  return verify(
+    null, Buffer.from(token.slice(0, dot)), createPublicKey({ key, format: 'jwk' }), Buffer.from(token.slice(dot + 1), 'base64url')
+  )
 }
 
 for (const JWT_ALG of ['HS256', 'EdDSA'] as const) {

@@ -44,7 +44,11 @@ t.test('T6 R7 a new key first, the old one dropped later: every code printed bef
   t.equal(await verifyAt(eve, after), '200')
   for (const person of [ada, bob, eve]) {
     const [session] = await sessionsOf(person, 1, [after])
-    t.equal(outcome(await session!.recover(person.recoveryCodes[0]!)), '200', 'recovery codes live, whether or not the device was used meanwhile')
+    t.equal(
+      outcome(await session!.recover(person.recoveryCodes[0]!)),
+      '200',
+      'recovery codes live, whether or not the device was used meanwhile'
+    )
   }
   const [session] = await sessionsOf(bob, 1, [after])
   t.equal(outcome(await session!.verify()), '500 INTERNAL_ERROR', 'a device that no key opens lets nobody in, and the operator hears of it')

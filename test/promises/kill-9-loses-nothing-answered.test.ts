@@ -17,7 +17,9 @@ t.test('O10 O7 what was answered is there after kill -9, and no set-up is half d
   let count = 0
 
   for (let round = 0; round < ROUNDS; round++) {
-    const server = startServer(t, { DATA_DIR: folder, NETWORK_LIMITS: 'off', LOG_LEVEL: 'info', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600' })
+    const server = startServer(t, {
+      DATA_DIR: folder, NETWORK_LIMITS: 'off', LOG_LEVEL: 'info', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600'
+    })
     const base = await server.listening()
 
     for (const { username, verified, code, isPending } of known.splice(0)) {
@@ -28,13 +30,19 @@ t.test('O10 O7 what was answered is there after kill -9, and no set-up is half d
         const { access, otpRequired } = login.json()
         const status = (await call(base, 'GET', '/totp/status', { access })).json()
         t.same([status.isOtpEnabled, status.recoveryCodesLeft], otpRequired ? [true, 5] : [false, 0], `${username}: all or nothing`)
-        if (isPending !== undefined && !otpRequired) t.equal((await call(base, 'GET', '/totp/status', { access: isPending })).json().isPending, true, `${username} can go on`)
+        if (isPending !== undefined && !otpRequired) {
+          t.equal((await call(base, 'GET', '/totp/status', { access: isPending })).json().isPending, true, `${username} can go on`)
+        }
         continue
       }
       t.equal(login.json().otpRequired, true, `${username}: the second factor is on`)
       t.equal((await call(base, 'GET', '/account', { access: verified.access })).status, 200, `${username}: the session lives`)
       t.equal((await call(base, 'GET', '/account', { access: code!.unverified })).status, 401, `${username}: the ended one has ended`)
-      t.equal((await call(base, 'POST', '/totp/login', { access: login.json().access, body: { token: code!.token } })).status, 400, `${username}: the used code is used`)
+      t.equal(
+        (await call(base, 'POST', '/totp/login', { access: login.json().access, body: { token: code!.token } })).status,
+        400,
+        `${username}: the used code is used`
+      )
     }
 
     const killing = new AbortController()

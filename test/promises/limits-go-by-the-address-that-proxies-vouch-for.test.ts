@@ -13,7 +13,9 @@ const behind = await freshApp(t, { ...LIMITED, TRUSTED_PROXIES: '127.0.0.1, 10.0
 type Headers = Record<string, string>
 
 /** How many of so many requests pass the limit. They are refused later for what they lack, which costs little. */
-async function passed (app: App, times: number, headers: (i: number) => Headers, options: InjectOptions = { method: 'POST', url: '/token' }): Promise<number> {
+async function passed (
+  app: App, times: number, headers: (i: number) => Headers, options: InjectOptions = { method: 'POST', url: '/token' }
+): Promise<number> {
   const answers = await Promise.all(Array.from({ length: times }, (_, i) => app.inject({ ...options, headers: headers(i) })))
   return answers.filter(({ statusCode }) => statusCode !== 429).length
 }
@@ -25,11 +27,18 @@ t.test('L1 a peer that is not listed says what it likes, and gains nothing', asy
     'X-Forwarded-For': (i) => forwarded(`198.51.100.${i}`),
     'a chain of them': (i) => forwarded(`198.51.100.${i}, 192.0.2.${i}, 127.0.0.1`),
     Forwarded: (i) => ({ forwarded: `for=198.51.100.${i}` }),
-    'X-Real-IP and others': (i) => ({ 'x-real-ip': `198.51.100.${i}`, 'true-client-ip': `198.51.100.${i}`, 'cf-connecting-ip': `198.51.100.${i}`, 'x-client-ip': `198.51.100.${i}` })
+    'X-Real-IP and others': (i) => ({
+      'x-real-ip': `198.51.100.${i}`,
+      'true-client-ip': `198.51.100.${i}`,
+      'cf-connecting-ip': `198.51.100.${i}`,
+      'x-client-ip': `198.51.100.${i}`
+    })
   }
   let n = 0
   for (const [what, headers] of Object.entries(claims)) {
-    for (const { app } of [open, behind]) t.equal(await passed(app, 40, headers, { method: 'POST', url: '/token', remoteAddress: `100.64.0.${++n}` }), limits.token.max, what)
+    for (const { app } of [open, behind]) {
+      t.equal(await passed(app, 40, headers, { method: 'POST', url: '/token', remoteAddress: `100.64.0.${++n}` }), limits.token.max, what)
+    }
   }
 })
 
@@ -37,7 +46,11 @@ t.test('L1 a listed proxy\'s word counts, and only its own', async (t) => {
   const { app } = behind
   t.equal(await passed(app, 40, (i) => forwarded(`198.51.100.${i}`)), 40, 'forty clients')
   t.equal(await passed(app, 40, () => forwarded('203.0.113.1')), limits.token.max, 'one client')
-  t.equal(await passed(app, 40, (i) => forwarded(`198.51.100.${i}, 203.0.113.2`)), limits.token.max, 'what a client wrote before the proxy did')
+  t.equal(
+    await passed(app, 40, (i) => forwarded(`198.51.100.${i}, 203.0.113.2`)),
+    limits.token.max,
+    'what a client wrote before the proxy did'
+  )
   t.equal(await passed(app, 40, (i) => forwarded(`198.51.100.${i}, 203.0.113.3, 10.1.2.3`)), limits.token.max, 'two proxies')
   t.equal(await passed(app, 40, (i) => forwarded(`nonsense ${i}`)), limits.token.max, 'what is no address is all one network')
   t.equal(await passed(app, 1, () => forwarded('203.0.113.4')), 1)
@@ -63,16 +76,40 @@ t.test('L1 what is kept of a log-in is that address too', async (t) => {
 
 /** [budget's route, its other spellings]: all draw on one budget. */
 const spellings = [
-  [limits.token.max, [['POST', '/token'], ['POST', '/token/'], ['POST', '/%74oken'], ['POST', '/token?x=1'], ['POST', '/%74%6f%6B%65%6e/']]],
-  [limits.code.max, [['POST', '/totp/login'], ['POST', '/totp/login/'], ['POST', '/totp/%6cogin'], ['POST', '/totp/recovery_code/login'], ['POST', '/totp/recovery%5Fcode/login/']]],
-  [limits.other.max, [['GET', '/totp/status'], ['HEAD', '/totp/status'], ['GET', '/totp/status/'], ['GET', '/totp/%73tatus'], ['HEAD', '/totp/status?x'], ['GET', '/TOTP/status'], ['GET', '/nothing/here'], ['GET', '/account']]],
-  [limits.reads.max, [['GET', '/session'], ['HEAD', '/session'], ['POST', '/session/'], ['DELETE', '/session/x/y'], ['GET', '/%73ession'], ['GET', '/session?required']]]
+  [
+    limits.token.max,
+    [
+      ['POST', '/token'], ['POST', '/token/'], ['POST', '/%74oken'], ['POST', '/token?x=1'], ['POST', '/%74%6f%6B%65%6e/']
+    ]
+  ],
+  [
+    limits.code.max,
+    [
+      ['POST', '/totp/login'], ['POST', '/totp/login/'], ['POST', '/totp/%6cogin'], ['POST', '/totp/recovery_code/login'],
+      ['POST', '/totp/recovery%5Fcode/login/']
+    ]
+  ],
+  [
+    limits.other.max,
+    [
+      ['GET', '/totp/status'], ['HEAD', '/totp/status'], ['GET', '/totp/status/'], ['GET', '/totp/%73tatus'],
+      ['HEAD', '/totp/status?x'], ['GET', '/TOTP/status'], ['GET', '/nothing/here'], ['GET', '/account']
+    ]
+  ],
+  [
+    limits.reads.max,
+    [
+      ['GET', '/session'], ['HEAD', '/session'], ['POST', '/session/'], ['DELETE', '/session/x/y'], ['GET', '/%73ession'],
+      ['GET', '/session?required']
+    ]
+  ]
 ] as const
 
 t.test('L3 method, trailing slash, percent-encoding, query and twins share the route\'s budget', async (t) => {
   const { app } = behind
   for (const [max, ways] of spellings) {
-    const status = async ([method, url]: readonly [InjectOptions['method'], string]) => (await app.inject({ method: method!, url, headers: forwarded('192.0.2.50') })).statusCode
+    const status = async ([method, url]: readonly [InjectOptions['method'], string]) =>
+      (await app.inject({ method: method!, url, headers: forwarded('192.0.2.50') })).statusCode
     // In turn: hundreds at once may keep this process too busy to hear Redis in time, and then it counts by itself.
     let refused = 0
     for (let i = 0; i < max; i++) if (await status(ways[i % ways.length]!) === 429) refused++
@@ -91,14 +128,18 @@ t.test('L3 every operation of the document counts strangers before it looks at t
   for (let i = 0; i < limits.signUp.max; i++) await app.inject({ method: 'POST', url: '/users', headers })
   const operations = operationsOf(app).filter(({ id }) => !UNLIMITED.includes(id))
   t.ok(operations.length > 12)
-  for (const { id, method, url } of operations) t.equal((await app.inject({ method, url, headers: { ...headers, authorization: 'Bearer a.b.c' } })).statusCode, 429, id)
+  for (const { id, method, url } of operations) {
+    t.equal((await app.inject({ method, url, headers: { ...headers, authorization: 'Bearer a.b.c' } })).statusCode, 429, id)
+  }
 })
 
 t.test('L3 another case is another path: it reaches nothing', async (t) => {
   const { app } = open
   const ada = await signUp(app, 'case')
   expect(200, await ada.login())
-  for (const url of ['/TOKEN', '/Session', '/totp/STATUS', '//session', '/ACCOUNT']) t.equal((await ada.request('GET', url)).statusCode, 404, url)
+  for (const url of ['/TOKEN', '/Session', '/totp/STATUS', '//session', '/ACCOUNT']) {
+    t.equal((await ada.request('GET', url)).statusCode, 404, url)
+  }
 })
 
 t.test('L3 set-ups are counted for the user, over both methods, all sessions and networks; the neighbour has his own', async (t) => {
@@ -107,11 +148,18 @@ t.test('L3 set-ups are counted for the user, over both methods, all sessions and
   const phone = ada.elsewhere()
   for (const person of [ada, phone, bob]) expect(200, await person.login())
   const create = async (person: typeof ada, method: 'GET' | 'POST' | 'HEAD', from: string) =>
-    (await app.inject({ method, url: '/totp/create', headers: { authorization: `Bearer ${person.access}`, ...forwarded(from) } })).statusCode
+    (await app.inject({ method, url: '/totp/create', headers: { authorization: `Bearer ${person.access}`, ...forwarded(from) } }))
+      .statusCode
   const statuses: number[] = []
-  for (let i = 0; i < limits.enrol.max; i++) statuses.push(await create(i % 3 === 0 ? phone : ada, i % 2 === 0 ? 'GET' : 'POST', `198.51.100.${i}`))
+  for (let i = 0; i < limits.enrol.max; i++) {
+    statuses.push(await create(i % 3 === 0 ? phone : ada, i % 2 === 0 ? 'GET' : 'POST', `198.51.100.${i}`))
+  }
   t.same(new Set(statuses), new Set([201]))
-  for (const person of [ada, phone]) for (const method of ['GET', 'POST'] as const) t.equal(await create(person, method, '203.0.113.9'), 429)
+  for (const person of [ada, phone]) {
+    for (const method of ['GET', 'POST'] as const) {
+      t.equal(await create(person, method, '203.0.113.9'), 429)
+    }
+  }
   t.equal(await create(ada, 'HEAD', '203.0.113.9'), 404, 'HEAD changes nothing, so there is none')
   t.equal(await create(bob, 'POST', '203.0.113.9'), 201)
 })

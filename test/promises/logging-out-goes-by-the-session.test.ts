@@ -20,7 +20,9 @@ for (const JWT_ALG of ['HS256', 'EdDSA']) {
       t.equal((await ada.request('POST', '/token/revoke', undefined, spelled(atLogout, access))).statusCode, 204)
       t.match((await ada.request('GET', '/session', undefined, spelled(after, access))).json(), { statusCode: 401, code: 'SESSION_ENDED' })
       t.match((await ada.refreshTokens(spelled(after, refresh))).json(), { statusCode: 401, code: 'SESSION_ENDED' })
-      t.match((await ada.request('POST', '/token/revoke', undefined, spelled(after, access))).json(), { statusCode: 401, code: 'SESSION_ENDED' })
+      t.match((await ada.request('POST', '/token/revoke', undefined, spelled(after, access))).json(), {
+        statusCode: 401, code: 'SESSION_ENDED'
+      })
     }
     t.same(await db.query('select count(*)::int as n from otp_session where ended_at is null'), [{ n: 0 }])
   })

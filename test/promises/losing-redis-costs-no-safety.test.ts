@@ -90,5 +90,9 @@ serviceTest('T5 the app killed right after its answer: what was used stays used,
   const kept = eve.elsewhere(second)
   kept.access = session!.access
   t.equal(outcome(await kept.request('GET', '/account')), '200', 'a session that was answered is there')
-  t.equal(outcome(await late.verify(totp(eve.phone.secret!, stepAt(new Date()) + 1))), '429 OTP_LOCKED', 'three before and two after are five: dying clears no count')
+  t.equal(
+    outcome(await late.verify(totp(eve.phone.secret!, stepAt(new Date()) + 1))),
+    '429 OTP_LOCKED',
+    'three before and two after are five: dying clears no count'
+  )
 })

@@ -25,7 +25,8 @@ expect(201, await owner.request('POST', '/totp/recovery_code/create'))   // ends
 const intruder = owner.elsewhere()
 expect(200, await intruder.login())
 
-const ask = async ({ method, body }: Pick<Operation, 'method' | 'body'>, url: string, token: string | null) => await owner.request(method, url, body, token)
+const ask = async ({ method, body }: Pick<Operation, 'method' | 'body'>, url: string, token: string | null) =>
+  await owner.request(method, url, body, token)
 const facts = async () => JSON.stringify([
   await db.query('select user_id, version from otp_user order by 1'),
   await db.query('select id, confirmed_at, name from otp_device order by 1'),
@@ -37,7 +38,11 @@ const facts = async () => JSON.stringify([
 // Whom a host lets in without asking is the host's to say.
 serviceTest('T9 only what is known to be public asks for no token', async (t) => {
   t.same(operations.filter(({ isGuarded }) => !isGuarded).map(({ id }) => id).sort(), PUBLIC)
-  for (const id of [...BEFORE_THE_CODE, ...GUARDED_BY_ITSELF]) t.ok(guarded.some((operation) => operation.id === id), `${id} exists and is guarded`)
+  for (const id of [...BEFORE_THE_CODE, ...GUARDED_BY_ITSELF]) {
+    t.ok(
+      guarded.some((operation) => operation.id === id), `${id} exists and is guarded`
+    )
+  }
 })
 
 t.test('T9 J8 without a living access token nothing opens, however it is spelt', async (t) => {

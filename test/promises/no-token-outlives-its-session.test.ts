@@ -9,7 +9,16 @@ const SETTINGS = { ACCESS_SECONDS: '120', REFRESH_SECONDS: '1000', SESSION_SECON
 const short = await freshApp(t, SETTINGS)
 const long = await freshApp(t, { ACCESS_SECONDS: '1000' })
 
-interface Said { iat: number, exp: number, auth_time: number, otp_time: number | null, amr: string[], sid: string, otp_required: boolean, otp_device_id: string | null }
+interface Said {
+  iat: number
+  exp: number
+  auth_time: number
+  otp_time: number | null
+  amr: string[]
+  sid: string
+  otp_required: boolean
+  otp_device_id: string | null
+}
 const said = (token: string | null) => opened(token ?? '').payload as unknown as Said
 const lives = ({ access, refresh }: Person) => [access, refresh].map((token) => said(token).exp - said(token).iat)
 
@@ -125,7 +134,9 @@ t.test('J4 amr, auth_time and otp_time are true, and refresh carries them as the
   expect(201, await ada.create())
   expect(200, await ada.confirm())
   const confirmedAt = await now()
-  t.match(proven(ada), { amr: ['pwd', 'otp', 'mfa'], auth_time: authTime, otp_time: confirmedAt, otp_device_id: ada.deviceId, otp_required: true })
+  t.match(proven(ada), {
+    amr: ['pwd', 'otp', 'mfa'], auth_time: authTime, otp_time: confirmedAt, otp_device_id: ada.deviceId, otp_required: true
+  })
   await refreshedUnchanged(ada, 'a code')
 
   const before = ada.elsewhere()
@@ -144,7 +155,9 @@ t.test('J4 amr, auth_time and otp_time are true, and refresh carries them as the
 
   await clock.advance(100)
   await removed(ada)
-  t.match(proven(ada), { auth_time: secondLogin, otp_device_id: null, otp_required: false }, 'switched off: the password is as old as it was')
+  t.match(
+    proven(ada), { auth_time: secondLogin, otp_device_id: null, otp_required: false }, 'switched off: the password is as old as it was'
+  )
   t.notOk(proven(ada).amr.includes('mfa'))
 })
 
@@ -155,7 +168,10 @@ t.test('J4 a tab left behind by a step-up is not fresh, nor are its refreshed to
   await clock.advance(250)
   expect(200, await ada.verify())
   await clock.advance(51)
-  const asked = async (token: string, on: App = app) => (await on.inject({ url: '/session?maxAge=300', headers: { authorization: `Bearer ${token}` } })).json<{ code?: string, statusCode?: number }>()
+  const asked = async (token: string, on: App = app) =>
+    (await on.inject({ url: '/session?maxAge=300', headers: { authorization: `Bearer ${token}` } })).json<{
+      code?: string, statusCode?: number
+    }>()
   t.match(await asked(ada.access!), { userId: String })
   const child = expect(200, await ada.elsewhere().refreshTokens(old.refresh)).json<{ access: string }>()
   t.match(await asked(child.access), { statusCode: 403, code: 'OTP_STALE' })

@@ -40,7 +40,9 @@ t.test('P3 an unknown name, a wrong password and a deactivated account: one answ
   const grace = await signUp(app, 'grace')
   await db.query("update account set is_active = false where username_key = 'grace'")
 
-  const answers = await Promise.all(['ada', 'nobody', 'grace'].map((username) => app.inject({ method: 'POST', url: '/token', payload: { username, password: 'wrong' } })))
+  const answers = await Promise.all(
+    ['ada', 'nobody', 'grace'].map((username) => app.inject({ method: 'POST', url: '/token', payload: { username, password: 'wrong' } }))
+  )
   answers.push(await grace.login())
   for (const answer of answers) {
     t.equal(answer.statusCode, 401)

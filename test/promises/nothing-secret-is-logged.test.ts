@@ -56,7 +56,8 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
   for (const code of codes) keep('code', `"${code}"`)
   t.equal((await call(base, 'POST', '/totp/login', { access, body: { token: '000000' } })).status, 400)
   const confirmed = await call(base, 'POST', '/totp/login', { access, body: { token: codes[0] } })
-  const confirmedWith = confirmed.status === 200 ? confirmed : await call(base, 'POST', '/totp/login', { access, body: { token: codes[1] } })
+  const confirmedWith =
+    confirmed.status === 200 ? confirmed : await call(base, 'POST', '/totp/login', { access, body: { token: codes[1] } })
   t.equal(confirmedWith.status, 200)
   access = keepPair(confirmedWith.json())
   const verified = await call(base, 'POST', '/totp/login', { access, body: { token: codes[2] } })
@@ -65,15 +66,22 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
   keepPair((await call(base, 'POST', '/token/refresh', { body: { refresh: verified.json().refresh } })).json())
 
   const other = keepPair((await login()).json())
-  t.equal((await call(base, 'POST', '/totp/recovery_code/login', { access: other, body: { token: created.recoveryCodes[0].slice(0, -1) } })).status, 400)
+  t.equal(
+    (await call(base, 'POST', '/totp/recovery_code/login', { access: other, body: { token: created.recoveryCodes[0].slice(0, -1) } }))
+      .status,
+    400
+  )
   const recovered = await call(base, 'POST', '/totp/recovery_code/login', { access: other, body: { token: created.recoveryCodes[0] } })
   t.equal(recovered.status, 200)
   const last = keepPair(recovered.json())
   for (const code of (await call(base, 'POST', '/totp/recovery_code/create', { access: last })).json()) keep('new recovery code', code)
 
   // Wrong on purpose: malformed, misplaced, too much. Parsers like to repeat what they could not read.
-  const bodies = [`{"username":"ada","password":"${password}"`, `{"username":"ada","password":${password}}`, `{"username":"a\\u0000","password":"${password}"}`,
-    `{"username":"ada","password":"${password}","${password}":1}`, `{"username":["${password}"],"password":"x"}`]
+  const bodies = [
+    `{"username":"ada","password":"${password}"`, `{"username":"ada","password":${password}}`,
+    `{"username":"a\\u0000","password":"${password}"}`, `{"username":"ada","password":"${password}","${password}":1}`,
+    `{"username":["${password}"],"password":"x"}`
+  ]
   for (const body of bodies) {
     const answer = await fetch(`${base}/token`, { method: 'POST', headers: { 'content-type': 'application/json' }, body })
     t.equal(answer.status, 400)
@@ -85,8 +93,12 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
 
   if (proxy !== null) {
     await proxy.cut()
-    for (const ask of [() => login(), () => call(base, 'POST', '/token/refresh', { body: { refresh: recovered.json().refresh } }),
-      () => call(base, 'POST', '/totp/login', { access: last, body: { token: codes[2] } }), () => call(base, 'POST', '/users', { body: { username: 'bob', email: 'b@example.org', password } })]) {
+    for (const ask of [
+      () => login(),
+      () => call(base, 'POST', '/token/refresh', { body: { refresh: recovered.json().refresh } }),
+      () => call(base, 'POST', '/totp/login', { access: last, body: { token: codes[2] } }),
+      () => call(base, 'POST', '/users', { body: { username: 'bob', email: 'b@example.org', password } })
+    ]) {
       t.equal((await ask()).status, 503)
     }
     await proxy.restore()

@@ -14,12 +14,17 @@ const shared = await freshApp(t)
 /** The key that signs, from `kid:base64url`. */
 const keyOf = (settings: Record<string, string>) => Buffer.from(settings['JWT_KEYS']!.split(':')[1]!, 'base64url')
 
-const asBearer = async (app: App, token: string, url = '/session') => await app.inject({ url, headers: { authorization: `Bearer ${token}` } })
+const asBearer = async (app: App, token: string, url = '/session') =>
+  await app.inject({ url, headers: { authorization: `Bearer ${token}` } })
 const asRefresh = async (app: App, refresh: string) => await app.inject({ method: 'POST', url: '/token/refresh', payload: { refresh } })
 
 /** RFC 6750 §3 on each 401; the answer says no more than that. */
 function isRefused (answer: LightMyRequestResponse, code = 'TOKEN_INVALID'): boolean {
-  return answer.statusCode === 401 && answer.json<{ code: string }>().code === code && String(answer.headers['www-authenticate']).startsWith('Bearer')
+  return (
+    answer.statusCode === 401 &&
+    answer.json<{ code: string }>().code === code &&
+    String(answer.headers['www-authenticate']).startsWith('Bearer')
+  )
 }
 
 t.test('J1 J2 forged tokens, at the guard, at a route with a table behind it and at refresh', async (t) => {
@@ -47,7 +52,8 @@ t.test('J1 J2 forged tokens, at the guard, at a route with a table behind it and
       'another audience': claiming({ aud: 'another deployment' }),
       'from the future': claiming({ iat: now + 90, exp: now + 120 }),
       expired: claiming({ iat: now - 900, exp: now - 600 }),
-      ...Object.fromEntries(['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp', 'token_type'].map((claim) => [`without ${claim}`, claiming({ [claim]: undefined })]))
+      ...Object.fromEntries(['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp', 'token_type'].map((claim) =>
+        [`without ${claim}`, claiming({ [claim]: undefined })]))
     }
     for (const [what, forgery] of Object.entries(forged)) t.ok(isRefused(await ask(app, forgery)), `${ask.name}: ${what}`)
     for (const claims of [{ sid: '00000000-0000-4000-8000-000000000000' }, { sub: '00000000-0000-4000-8000-000000000000' }]) {
@@ -77,7 +83,9 @@ t.test('J1 J9 EdDSA: who knows the JWKS can verify, not sign', async (t) => {
   t.equal(key?.kid, header['kid'])
   t.notMatch(settings['JWT_KEYS'], key!.x)
   for (const alg of ['HS256', 'EdDSA']) {
-    for (const secret of [key!.x, Buffer.from(key!.x, 'base64url'), JSON.stringify(key)]) t.ok(isRefused(await asBearer(app, forge({ ...header, alg }, payload, hmac(secret)))))
+    for (const secret of [key!.x, Buffer.from(key!.x, 'base64url'), JSON.stringify(key)]) {
+      t.ok(isRefused(await asBearer(app, forge({ ...header, alg }, payload, hmac(secret)))))
+    }
   }
   const jwk = generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' })
   t.ok(isRefused(await asBearer(app, forge({ ...header, jwk }, payload, unsigned))))
@@ -90,7 +98,10 @@ t.test('J8 every guarded operation of the document: without a token 401 and the 
   t.ok(guarded.length > 8)
   for (const { id, method, url, body } of guarded) {
     for (const headers of [{}, { authorization: '' }, { authorization: 'Bearer' }, { authorization: 'Bearer not-a-token' }]) {
-      t.ok(isRefused(await app.inject({ method, url, headers, ...(body === undefined ? {} : { payload: body }) })), `${id} ${JSON.stringify(headers)}`)
+      t.ok(
+        isRefused(await app.inject({ method, url, headers, ...(body === undefined ? {} : { payload: body }) })),
+        `${id} ${JSON.stringify(headers)}`
+      )
     }
   }
   const wrong = await app.inject({ method: 'POST', url: '/token', payload: { username: 'ada', password: 'wrong' } })
@@ -104,21 +115,35 @@ t.test('J8 the token stands in one Authorization header and nowhere else', async
   const token = ada.access!
   const status = async (headers: Record<string, string>, url = '/session') => (await app.inject({ url, headers })).statusCode
 
-  for (const scheme of ['Bearer', 'bearer', 'BEARER']) t.equal(await status({ authorization: `${scheme} ${token}` }), 200, 'schemes have no case')
-  for (const scheme of ['Basic', 'Token', 'JWT', 'DPoP', 'Bearer Bearer', 'Bearer,']) t.equal(await status({ authorization: `${scheme} ${token}` }), 401, scheme)
-  for (const text of [token, `Bearer${token}`, `Bearer ${token} x`, `Bearer ${token},Bearer ${token}`, `Bearer "${token}"`, `Basic ${Buffer.from(`ada:${ada.password}`).toString('base64')}`]) {
+  for (const scheme of ['Bearer', 'bearer', 'BEARER']) {
+    t.equal(await status({ authorization: `${scheme} ${token}` }), 200, 'schemes have no case')
+  }
+  for (const scheme of ['Basic', 'Token', 'JWT', 'DPoP', 'Bearer Bearer', 'Bearer,']) {
+    t.equal(await status({ authorization: `${scheme} ${token}` }), 401, scheme)
+  }
+  for (const text of [
+    token, `Bearer${token}`, `Bearer ${token} x`, `Bearer ${token},Bearer ${token}`, `Bearer "${token}"`,
+    `Basic ${Buffer.from(`ada:${ada.password}`).toString('base64')}`
+  ]) {
     t.equal(await status({ authorization: text }), 401, text.slice(0, 12))
   }
   t.equal(await status({}, `/session?access_token=${token}`), 400, 'in the query')
   t.equal(await status({ authorization: `Bearer ${token}` }, `/session?access_token=${token}`), 400, 'in both')
   t.equal(await status({ 'x-access-token': token, cookie: `access_token=${token}; token=${token}` }), 401)
-  const form = await app.inject({ method: 'POST', url: '/token/revoke', headers: { 'content-type': 'application/x-www-form-urlencoded' }, payload: `access_token=${token}` })
+  const form = await app.inject({
+    method: 'POST',
+    url: '/token/revoke',
+    headers: { 'content-type': 'application/x-www-form-urlencoded' },
+    payload: `access_token=${token}`
+  })
   t.ok([401, 415].includes(form.statusCode), 'in a form')
 
   await app.listen({ port: 0, host: '127.0.0.1' })
   const { port } = app.server.address() as AddressInfo
-  const raw = async (...authorization: string[]) =>
-    (await rawRequest(port, `GET /session HTTP/1.1\r\nHost: x\r\nConnection: close\r\n${authorization.map((value) => `Authorization: ${value}\r\n`).join('')}\r\n`)).statusCode
+  const raw = async (...authorization: string[]) => {
+    const headers = ['Host: x', 'Connection: close', ...authorization.map((value) => `Authorization: ${value}`)]
+    return (await rawRequest(port, `GET /session HTTP/1.1\r\n${headers.join('\r\n')}\r\n\r\n`)).statusCode
+  }
   t.equal(await raw(`Bearer ${token}`), 200)
   t.equal(await raw(`Bearer ${token}`, `Bearer ${token}`), 400, 'twice the same')
   t.equal(await raw(`Bearer ${token}`, 'Bearer other'), 400)

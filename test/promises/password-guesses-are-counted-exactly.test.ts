@@ -17,7 +17,9 @@ const failed = "select count(*)::int as n from otp_event where kind = 'login_fai
 t.test('P4 sixty guesses at once over two replicas from one network: ten are judged', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
-  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`)))
+  const answers = await Promise.all(
+    Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`))
+  )
   t.same(tally(answers), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 50 })
   t.same(await db.query(failed), [{ n: 10 }], 'hashes judged')
   for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
@@ -31,7 +33,9 @@ t.test('P4 sixty guesses at once over two replicas from one network: ten are jud
 t.test('P4 a hundred and thirty networks at once over two replicas: a hundred are judged', async (t) => {
   const { app, db } = await emptied(shared)
   await signUp(app)
-  const answers = await Promise.all(Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`)))
+  const answers = await Promise.all(
+    Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`))
+  )
   t.same(tally(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
   t.same(await db.query(failed), [{ n: 100 }])
 })
@@ -43,8 +47,12 @@ t.test('P4 one budget for all doors where the password is asked, also at once', 
   expect(200, await ada.login())
   const guesses = Array.from({ length: 60 }, (_, i) => i % 2 === 0
     ? ada.elsewhere(i % 4 === 0 ? app : other).login(`guess ${i}`)
-    : (i % 4 === 1 ? app : other).inject({ method: 'POST', url: '/totp/create', headers: { authorization: `Bearer ${ada.access}` }, payload: { password: `guess ${i}` } }))
-  const { '401 CREDENTIALS_INVALID': atToken = 0, '403 REAUTH_REQUIRED': atCreate = 0, '429 RATE_LIMITED': refused } = tally(await Promise.all(guesses))
+    : (i % 4 === 1 ? app : other).inject({
+        method: 'POST', url: '/totp/create', headers: { authorization: `Bearer ${ada.access}` }, payload: { password: `guess ${i}` }
+      }))
+  const {
+    '401 CREDENTIALS_INVALID': atToken = 0, '403 REAUTH_REQUIRED': atCreate = 0, '429 RATE_LIMITED': refused
+  } = tally(await Promise.all(guesses))
   t.same([atToken + atCreate, refused], [10, 50])
   t.same(await db.query(failed), [{ n: 10 }])
   t.equal((await ada.create({ password: ada.password })).statusCode, 429)
@@ -55,7 +63,9 @@ t.test('P4 one budget for all doors where the password is asked, also at once', 
 t.test('P4 guesses that race the owner: his success makes room once, no more', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
-  const answers = await Promise.all(Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`)))
+  const answers = await Promise.all(
+    Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`))
+  )
   const { 200: ok = 0, '401 CREDENTIALS_INVALID': judged = 0 } = tally(answers)
   t.ok(ok <= 1)
   t.ok(judged <= 10 + 10 * ok, `${judged} judged with ${ok} success`)

@@ -13,7 +13,8 @@ await need('postgres')
 const keys = freshKeys()
 const names = Object.keys(serviceMigrations)
 const migrated = (said: string) => [...said.matchAll(/"name":"([^"]+)","msg":"migrated"/g)].map(([, name]) => name)
-const start = async (t: Pick<Test, 'teardown'>, url: string) => startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshDataDir(t) })
+const start = async (t: Pick<Test, 'teardown'>, url: string) =>
+  startServer(t, { ...keys, DATABASE_URL: url, DATA_DIR: await freshDataDir(t) })
 
 const { url, query } = await freshDatabase(t)
 
@@ -34,11 +35,16 @@ t.test('M1 a migrator killed half-way leaves nothing, and the next one completes
   // The second migration wants to make this table, and waits for us to decide.
   await blocker.query('begin; create table account_network (x integer)')
   const first = await start(t, url)
-  await until('the migrator to wait in the second migration', async () =>
-    (await query("select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and query like '%account_network%' and pid <> pg_backend_pid()")).length > 0, 20_000)
+  await until('the migrator to wait in the second migration', async () => (await query(`
+    select 1 from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'
+      and query like '%account_network%' and pid <> pg_backend_pid()`)).length > 0, 20_000)
   await first.kill('SIGKILL')
   await blocker.query('rollback')
-  t.same(await query("select tablename from pg_tables where schemaname = 'public' and tablename not like 'countersign_migration%'"), [], 'nothing of it was kept')
+  t.same(
+    await query("select tablename from pg_tables where schemaname = 'public' and tablename not like 'countersign_migration%'"),
+    [],
+    'nothing of it was kept'
+  )
 
   const next = await start(t, url)
   await next.ready()

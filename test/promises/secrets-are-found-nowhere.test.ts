@@ -20,13 +20,18 @@ const { app, db } = await freshApp(t, {}, { namespace })
 const { isHost } = doorOf(app)
 
 /** Every spelling of a secret that a program might write down by mistake. */
-const spellings = (secret: Buffer) => [secret.toString('hex'), secret.toString('base64').replace(/=+$/, ''), secret.toString('base64url'), base32(secret), secret.toString('latin1'), `\\x${secret.toString('hex')}`]
+const spellings = (secret: Buffer) => [
+  secret.toString('hex'), secret.toString('base64').replace(/=+$/, ''), secret.toString('base64url'), base32(secret),
+  secret.toString('latin1'), `\\x${secret.toString('hex')}`
+]
 const withoutHyphens = (codes: readonly string[]) => codes.flatMap((code) => [code, code.replaceAll('-', '')])
 /** Six digits of their own, not a part of a longer number. */
 const holdsCode = (text: string, code: string) => new RegExp(`(?<![0-9.])${code}(?![0-9])`).test(text)
 
 async function everythingStored (): Promise<string> {
-  const tables = await db.query<{ name: string }>("select table_name::text as name from information_schema.tables where table_schema in ('public', 'countersign')")
+  const tables = await db.query<{ name: string }>(
+    "select table_name::text as name from information_schema.tables where table_schema in ('public', 'countersign')"
+  )
   t.ok(tables.length >= 9)
   let text = ''
   for (const { name } of tables) text += JSON.stringify(await db.query(`select to_jsonb(x)::text as row from "${name}" x`))
@@ -47,7 +52,11 @@ t.test('T6 R1 E3 no secret, code or recovery code in any table or Redis key, pen
   const search = async (when: string) => {
     const text = await everythingStored()
     t.ok(text.includes(userId(ada)), 'the search sees what is there')
-    for (const spelling of [...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ...(isHost ? [] : [ada.refresh!])]) t.notOk(text.includes(spelling), when)
+    for (const spelling of [
+      ...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ...(isHost ? [] : [ada.refresh!])
+    ]) {
+      t.notOk(text.includes(spelling), when)
+    }
     for (const code of codes) t.notOk(holdsCode(text, code), when)
   }
   const codes = [await ada.wrongCode()]
@@ -70,7 +79,10 @@ t.test('T6 after confirmation, no answer shows the secret again', async (t) => {
   const [other] = await sessionsOf(eve, 1)
   const secret = eve.phone.secret!
   const bodies: string[] = []
-  for (const [method, url] of [['GET', '/totp/status'], ['GET', '/totp/create'], ['POST', '/totp/create'], ['DELETE', '/totp/rollback'], ['GET', '/account'], ['GET', '/session'], ['POST', '/totp/recovery_code/create'], ['GET', '/openapi.json']] as const) {
+  for (const [method, url] of [
+    ['GET', '/totp/status'], ['GET', '/totp/create'], ['POST', '/totp/create'], ['DELETE', '/totp/rollback'], ['GET', '/account'],
+    ['GET', '/session'], ['POST', '/totp/recovery_code/create'], ['GET', '/openapi.json']
+  ] as const) {
     for (const person of [eve, other!]) bodies.push((await person.request(method, url)).body)
   }
   bodies.push((await eve.verify(await eve.wrongCode())).body, (await eve.verify()).body)
@@ -79,8 +91,14 @@ t.test('T6 after confirmation, no answer shows the secret again', async (t) => {
 
 t.test('T6 two sealed secrets swapped in the database open for neither, nor do they let anybody in', async (t) => {
   const people = [await (await signUp(app, 'fay')).enrol(), await (await signUp(app, 'guy')).enrol()]
-  const rows = await Promise.all(people.map(async (person) => (await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)]))[0]!))
-  for (const [i, person] of people.entries()) await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[1 - i]!.secret])
+  const rows = await Promise.all(
+    people.map(
+      async (person) => (await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)]))[0]!
+    )
+  )
+  for (const [i, person] of people.entries()) {
+    await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[1 - i]!.secret])
+  }
   for (const [i, person] of people.entries()) {
     const [session] = await sessionsOf(person, 1)
     for (const phone of people) {
@@ -118,7 +136,10 @@ serviceTest('T6 E3 nor in a log at its most talkative', async (t) => {
   await server.kill('SIGTERM')
   const text = server.said()
   t.match(text, /"level":30/, 'there is a log')
-  for (const hidden of [...spellings(secret), ...withoutHyphens(ivy.recoveryCodes), ...tokens, ivy.access!, ivy.refresh!, ivy.password, 'a wrong password 4711', '7777-7777']) {
+  for (const hidden of [
+    ...spellings(secret), ...withoutHyphens(ivy.recoveryCodes), ...tokens, ivy.access!, ivy.refresh!, ivy.password,
+    'a wrong password 4711', '7777-7777'
+  ]) {
     t.notOk(text.includes(hidden), hidden.slice(0, 6))
   }
   for (const code of codes) t.notOk(holdsCode(text, code))

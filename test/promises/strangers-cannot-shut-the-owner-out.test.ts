@@ -139,7 +139,11 @@ t.test('P4 a right password at another door gives back its one guess and clears 
     for (let i = 0; i < 9; i++) t.equal((await ada.create({ password: 'a guess' })).json<{ code: string }>().code, 'REAUTH_REQUIRED')
     t.equal((await ada.create({ password: ada.password })).statusCode, 201)
   }
-  t.same(await db.query('select network, spent from password_budget where spent > 0'), [{ network: 'known', spent: 27 }], 'the wrong ones stay counted for all known networks')
+  t.same(
+    await db.query('select network, spent from password_budget where spent > 0'),
+    [{ network: 'known', spent: 27 }],
+    'the wrong ones stay counted for all known networks'
+  )
 })
 
 t.test('P2 P4 300 log-ins in flight from 300 sites leave a known network its turns', async (t) => {

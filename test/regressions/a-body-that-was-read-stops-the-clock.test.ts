@@ -24,7 +24,9 @@ t.test('O3 whatever a handler waits for, with a body or without one: 503 in time
   }
   for (const go of release) go()
   t.equal((await call(base, 'POST', '/answers', { body: { a: 1 } })).status, 200, 'what comes too late is answered to nobody')
-  const cut = await rawRequest(Number(new URL(base).port), 'POST /waits HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{')
+  const cut = await rawRequest(
+    Number(new URL(base).port), 'POST /waits HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
+  )
   t.equal(cut.statusCode, 408, 'a body that does not come')
   t.match(cut.headers, { connection: 'close' })
 })

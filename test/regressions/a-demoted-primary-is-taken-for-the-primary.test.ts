@@ -53,7 +53,9 @@ async function pair (t: Test): Promise<{ primary: PostgresServer, standby: Postg
   for (const name of names) urls.push((await tcpProxy(t, name)).url(db.url))
   // Without Redis, so that no message and no copy tells what PostgreSQL does not.
   const fresh = await freshApp(t, { DATABASE_URL: urls[0]!, REDIS_URL: '' }, { db })
-  const replicas = [{ app: fresh.app, name: names[0]! }, { app: await fresh.another({ DATABASE_URL: urls[1]! }), name: names[1]! }] as [Named, Named]
+  const replicas = [
+    { app: fresh.app, name: names[0]! }, { app: await fresh.another({ DATABASE_URL: urls[1]! }), name: names[1]! }
+  ] as [Named, Named]
   for (const { app } of replicas) await untilReady(app)
   return { primary, standby, replicas }
 }
@@ -99,7 +101,11 @@ for (const [how, demotePrimary] of demotions) {
     t.equal(readiness.json().postgres, 'up', 'it answers, and is not the primary')
     t.equal(await statusOf(a, '/readyz'), 200)
     t.equal(await guarded(b, alive), 503, 'what it cannot ask about is not served')
-    t.equal(insideOf(b.app).sessions.known(String(alive.claims()['sub']), String(alive.claims()['sid'])), undefined, 'nothing is remembered as alive')
+    t.equal(
+      insideOf(b.app).sessions.known(String(alive.claims()['sub']), String(alive.claims()['sid'])),
+      undefined,
+      'nothing is remembered as alive'
+    )
 
     const movedAtMs = performance.now()
     b.name.port = standby.port

@@ -45,19 +45,27 @@ const nobody: ReadonlyArray<readonly [string, unknown]> = [
 t.test('T9 a host that says nothing of who asks has said that it is nobody', async (t) => {
   for (const [does, identify] of nobody) {
     const app = await hostWith(identify)
-    for (const [method, url] of [['GET', '/plain'], ['GET', '/strict'], ['GET', '/totp/status'], ['POST', '/totp/create'], ['DELETE', '/totp/delete']] as const) {
+    for (const [method, url] of [
+      ['GET', '/plain'], ['GET', '/strict'], ['GET', '/totp/status'], ['POST', '/totp/create'], ['DELETE', '/totp/delete']
+    ] as const) {
       t.equal(outcome(await app.inject({ method, url })), '401 TOKEN_INVALID', `${does}: ${method} ${url}`)
     }
   }
 })
 
 t.test('T9 what is no demand is refused where it is made, and never taken for the plain guard', (t) => {
-  const { otpVerified } = createGuards({ identify: () => null, settings: {} as never, sessions: {} as never, slot: 'countersign', originOf: () => ({ ip: '', agent: '' }) })
+  const { otpVerified } = createGuards({
+    identify: () => null, settings: {} as never, sessions: {} as never, slot: 'countersign', originOf: () => ({ ip: '', agent: '' })
+  })
   const wrong: unknown[] = [
     { maxAge: NaN }, { maxAge: undefined }, { maxAge: -1 }, { maxAge: Infinity }, { maxAge: '300' }, { maxAge: null },
     { required: 'no' }, { required: undefined }, { maxage: 300 }, { require: true }, null, undefined, 300, []
   ]
-  for (const demand of wrong) t.throws(() => otpVerified(demand as Demand), { name: 'TypeError', message: /^countersign: otpVerified\(\) / }, JSON.stringify(demand))
-  for (const demand of [{}, { maxAge: 0 }, { maxAge: 0.5 }, { required: false }, { required: true, maxAge: 300 }]) t.type(otpVerified(demand), 'function')
+  for (const demand of wrong) {
+    t.throws(() => otpVerified(demand as Demand), { name: 'TypeError', message: /^countersign: otpVerified\(\) / }, JSON.stringify(demand))
+  }
+  for (const demand of [{}, { maxAge: 0 }, { maxAge: 0.5 }, { required: false }, { required: true, maxAge: 300 }]) {
+    t.type(otpVerified(demand), 'function')
+  }
   t.end()
 })

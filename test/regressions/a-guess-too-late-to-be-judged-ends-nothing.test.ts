@@ -30,7 +30,9 @@ async function race (person: Person, useUp: () => Promise<unknown>): Promise<str
 
 t.test('T2 T11 step-up', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
-  t.same(await race(ada, () => db.query('update otp_session set failures = 5 where user_id = $1 and ended_at is null', [userId(ada)])), ['200', '400 OTP_INVALID'])
+  t.same(await race(ada, () => db.query('update otp_session set failures = 5 where user_id = $1 and ended_at is null', [userId(ada)])), [
+    '200', '400 OTP_INVALID'
+  ])
   t.equal(outcome(await ada.request('GET', '/session')), '200')
 })
 
@@ -38,5 +40,7 @@ t.test('T2 T7 confirm', async (t) => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   expect(201, await bob.create())
-  t.same(await race(bob, () => db.query('update otp_device set failures = 10 where user_id = $1', [userId(bob)])), ['200', '400 OTP_INVALID'])
+  t.same(await race(bob, () => db.query('update otp_device set failures = 10 where user_id = $1', [userId(bob)])), [
+    '200', '400 OTP_INVALID'
+  ])
 })

@@ -63,10 +63,15 @@ async function hostWith (identify: CountersignOptions['identify'], decorators: o
 t.test('T9 called without `done`, every hook throws before anything runs, with and without `await`', async (t) => {
   let asked = 0
   let entered = 0
-  for (const names of [{ otpVerified: 'otpVerified', countersign: 'countersign' }, { otpVerified: 'staffVerified', countersign: 'staff' }]) {
+  for (const names of [
+    { otpVerified: 'otpVerified', countersign: 'countersign' }, { otpVerified: 'staffVerified', countersign: 'staff' }
+  ]) {
     const app = await hostWith(async () => { asked++; return null }, names)
     const shown = app as unknown as Record<string, any>
-    const hooks = [shown[names.otpVerified], shown[names.otpVerified]({ required: true }), shown[names.otpVerified]({ maxAge: 1 }), shown[names.countersign].session]
+    const hooks = [
+      shown[names.otpVerified], shown[names.otpVerified]({ required: true }), shown[names.otpVerified]({ maxAge: 1 }),
+      shown[names.countersign].session
+    ]
     const routes = hooks.flatMap((hook, i) => Object.entries(misuses).flatMap(([called, misuse], m) => {
       const open = async () => { entered++; return {} }
       const awaited = async (request: FastifyRequest, reply: FastifyReply) => { await misuse(hook, request, reply) }
@@ -85,7 +90,9 @@ t.test('T9 called without `done`, every hook throws before anything runs, with a
     t.same(passed, [], names.countersign)
     t.ok(routes.length > 300, 'so that the line above shows something')
     for (const hook of hooks) {
-      t.throws(() => hook({ headers: {} }, {}), { name: 'TypeError', message: new RegExp(`await app\\.${names.countersign}\\.check\\(request, demand\\)`) })
+      t.throws(() => hook({ headers: {} }, {}), {
+        name: 'TypeError', message: new RegExp(`await app\\.${names.countersign}\\.check\\(request, demand\\)`)
+      })
     }
   }
   t.equal(asked, 0, 'nobody was identified')
@@ -94,20 +101,29 @@ t.test('T9 called without `done`, every hook throws before anything runs, with a
 
 t.test('T9 as hooks of another kind they refuse, and in a list, wrapped, or from a library that passes `done` they work', async (t) => {
   const app = await hostWith(async () => null)
-  for (const hook of ['preParsing', 'preSerialization', 'onSend'] as const) app.get(`/${hook}`, { [hook]: app.otpVerified } as object, async () => ({ secret: 1 }))
+  for (const hook of ['preParsing', 'preSerialization', 'onSend'] as const) {
+    app.get(`/${hook}`, { [hook]: app.otpVerified } as object, async () => ({ secret: 1 }))
+  }
   const guarded = {
     list: [app.otpVerified, app.otpVerified({ required: true })],
-    wrapped: (request: FastifyRequest, reply: FastifyReply, done: () => void) => Reflect.apply(app.otpVerified, app, [request, reply, done]),
-    promisified: async (request: FastifyRequest, reply: FastifyReply) => { await promisify(app.otpVerified as any as (first: unknown, second: unknown, done: () => void) => void)(request, reply) },
+    wrapped: (request: FastifyRequest, reply: FastifyReply, done: () => void) =>
+      Reflect.apply(app.otpVerified, app, [request, reply, done]),
+    promisified: async (request: FastifyRequest, reply: FastifyReply) => {
+      await promisify(app.otpVerified as any as (first: unknown, second: unknown, done: () => void) => void)(request, reply)
+    },
     // As @fastify/auth calls its functions.
-    library: (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => { Reflect.apply(app.otpVerified, app, [request, reply, (error?: Error) => done(error)]) }
+    library: (request: FastifyRequest, reply: FastifyReply, done: (error?: Error) => void) => {
+      Reflect.apply(app.otpVerified, app, [request, reply, (error?: Error) => done(error)])
+    }
   }
   for (const [name, preHandler] of Object.entries(guarded)) {
     app.get(`/${name}`, { preHandler } as object, async () => ({}))
   }
   for (const hook of ['preParsing', 'preSerialization', 'onSend']) t.equal((await app.inject(`/${hook}`)).statusCode, 500, hook)
   for (const name of Object.keys(guarded)) t.equal(outcome(await app.inject(`/${name}`)), '401 TOKEN_INVALID', name)
-  for (const hook of [app.otpVerified, app.otpVerified({}), app.countersign.session]) t.equal(hook.length, 3, 'what wraps hooks goes by their number of parameters')
+  for (const hook of [app.otpVerified, app.otpVerified({}), app.countersign.session]) {
+    t.equal(hook.length, 3, 'what wraps hooks goes by their number of parameters')
+  }
 })
 
 t.test('T9 an async function that hands `done` on and waits for the hook lets nobody in, and the owner once', async (t) => {
@@ -143,7 +159,10 @@ t.test('T9 an async function that hands `done` on and waits for the hook lets no
 t.test('check: the guard as a promise, which asks anew each time and sets no headers', async (t) => {
   const { app, clock, anotherHost } = await freshHost(t)
   const requests: FastifyRequest[] = []
-  const host = await anotherHost({ identify: ({ headers }) => headers['user'] === undefined ? null : { userId: String(headers['user']), sessionId: String(headers['session']), authTime: 1 } })
+  const host = await anotherHost({
+    identify: ({ headers }) =>
+      headers['user'] === undefined ? null : { userId: String(headers['user']), sessionId: String(headers['session']), authTime: 1 }
+  })
   await host.inject('/app/inside')
   const ada = await (await signUp(app, 'ada')).enrol()
   const [unverified] = await sessionsOf(ada, 1)
@@ -162,12 +181,16 @@ t.test('check: the guard as a promise, which asks anew each time and sets no hea
     [request('nobody', 'other'), { maxAge: 300 }, 'OTP_STALE']
   ]
   for (const [made, demand, code] of refused) await t.rejects(host.countersign.check(made, demand), { name: 'Refusal', code }, code)
-  const fifty = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => host.countersign.check(request(sub, i % 2 === 0 ? sid! : 'never seen'))))
+  const fifty = await Promise.allSettled(
+    Array.from({ length: 50 }, (_, i) => host.countersign.check(request(sub, i % 2 === 0 ? sid! : 'never seen')))
+  )
   t.same(fifty.map(({ status }) => status), Array.from({ length: 50 }, (_, i) => i % 2 === 0 ? 'fulfilled' : 'rejected'))
 
   const wrong: unknown[] = [{ maxage: 1 }, { require: true }, undefined, null, 300, [], request(sub, sid!)]
   for (const demand of wrong) await t.rejects(host.countersign.check(request(sub, sid!), demand as Demand), TypeError)
-  for (const made of [undefined, null, {}, { required: true }, 'request', { headers: {} }]) await t.rejects(host.countersign.check(made as never), TypeError)
+  for (const made of [undefined, null, {}, { required: true }, 'request', { headers: {} }]) {
+    await t.rejects(host.countersign.check(made as never), TypeError)
+  }
   for (const nothing of [undefined, null, '', 0]) {
     const broken = await anotherHost({ identify: () => Promise.reject(nothing) })
     await t.rejects(broken.countersign.check(request(sub, sid!)), { code: 'TOKEN_INVALID' })

@@ -19,7 +19,10 @@ t.test('P2 a right password, and a fault of the host, cost nothing; the budget c
   const asker = { user: 'cyd', session: 'a' }
   const ask = async () => outcome(await askHost(host, asker, 'POST', '/totp/create', { password: 'x' }))
   for (let i = 0; i < 12; i++) t.equal(await ask(), '201')
-  const faults = [Object.assign(new Error('busy'), { statusCode: 503 }), Object.assign(new Error('connect'), { syscall: 'connect', code: 'ECONNREFUSED' }), new TypeError('x is undefined')]
+  const faults = [
+    Object.assign(new Error('busy'), { statusCode: 503 }),
+    Object.assign(new Error('connect'), { syscall: 'connect', code: 'ECONNREFUSED' }), new TypeError('x is undefined')
+  ]
   for (const fault of faults) {
     answer = () => { throw fault }
     for (let i = 0; i < 12; i++) t.match(await ask(), /^50[03]/)
@@ -33,12 +36,17 @@ t.test('P2 a right password, and a fault of the host, cost nothing; the budget c
   t.equal(await ask(), '429 RATE_LIMITED')
   await clock.advance(901)
   t.equal(await ask(), '403 REAUTH_REQUIRED')
-  t.ok((await db.query("select from otp_event where user_id = 'cyd' and kind = 'login_failed'")).length >= 20, 'each refusal leaves an event')
+  t.ok(
+    (await db.query("select from otp_event where user_id = 'cyd' and kind = 'login_failed'")).length >= 20,
+    'each refusal leaves an event'
+  )
 })
 
 /** [what `label` does, whether it is a label] */
 const labels: ReadonlyArray<readonly [string, () => unknown, boolean]> = [
-  ...[undefined, null, '', ' ', '\t\n', 7, {}, [], true, '\ud800', 'x\udfffy', 'x'.repeat(1_801), '🎉'.repeat(151)].map((label) => [JSON.stringify(label), () => label, false] as const),
+  ...[undefined, null, '', ' ', '\t\n', 7, {}, [], true, '\ud800', 'x\udfffy', 'x'.repeat(1_801), '🎉'.repeat(151)].map(
+    (label) => [JSON.stringify(label), () => label, false] as const
+  ),
   ['rejects', async () => { throw new Error('relation "secret_table" does not exist') }, false],
   ['rejects with nothing', async () => await Promise.reject(undefined), false], // eslint-disable-line prefer-promise-reject-errors
   ['throws', () => { throw new TypeError("Cannot read properties of undefined (reading 'name')") }, false],
@@ -49,21 +57,30 @@ t.test('T1 a label that is none is told in the log, tells the client nothing, an
   for (const [i, [does, label, isLabel]] of labels.entries()) {
     const lines: string[] = []
     const host = await anotherHost({ ...fromHeaders, label: label as never, checkPassword: async () => true })
-    host.log.error = ((...given: unknown[]) => { lines.push(String((given[0] as { err?: { message?: string } }).err?.message ?? given[1])) }) as never
+    host.log.error = ((...given: unknown[]) => {
+      lines.push(String((given[0] as { err?: { message?: string } }).err?.message ?? given[1]))
+    }) as never
     const user = `user ${i}`
     const answer = await askHost(host, { user, session: 'a', at }, 'POST', '/totp/create', { password: 'right' })
     t.equal(outcome(answer), isLabel ? '201' : '500 INTERNAL_ERROR', does)
     if (!isLabel) {
       t.notMatch(answer.body, /secret_table|Cannot read|label/, does)
       t.ok(lines.length > 0, `${does}: told in the log`)
-      for (const table of ['otp_device', 'otp_recovery_code', 'otp_password_budget']) t.same(await db.query(`select from ${table} where user_id = $1`, [user]), [], `${does}: ${table}`)
+      for (const table of ['otp_device', 'otp_recovery_code', 'otp_password_budget']) {
+        t.same(await db.query(`select from ${table} where user_id = $1`, [user]), [], `${does}: ${table}`)
+      }
     }
     await host.close()
   }
 })
 
 t.test('T1 an error with a status is the host\'s answer', async (t) => {
-  const host = await anotherHost({ ...fromHeaders, label: () => { throw Object.assign(new Error('No such user.'), { statusCode: 404, code: 'NO_USER' }) } })
+  const host = await anotherHost({
+    ...fromHeaders,
+    label: () => {
+      throw Object.assign(new Error('No such user.'), { statusCode: 404, code: 'NO_USER' })
+    }
+  })
   t.equal(outcome(await askHost(host, { user: 'bob', session: 'a', at }, 'POST', '/totp/create', {})), '404 NO_USER')
 })
 
@@ -79,18 +96,33 @@ const refusals: ReadonlyArray<readonly [string, () => unknown, string]> = [
 t.test('P2 fifty wrong passwords at once, at two replicas: ten are judged, however the host says that they are wrong', async (t) => {
   for (const [says, refuse, answered] of refusals) {
     let asked = 0
-    const options = { ...fromHeaders, async checkPassword (_request: unknown, _userId: string, password: string) { asked++; return password === 'right' ? undefined : await refuse() as boolean } }
+    const options = {
+      ...fromHeaders,
+      async checkPassword (_request: unknown, _userId: string, password: string) {
+        asked++
+        return password === 'right' ? undefined : await refuse() as boolean
+      }
+    }
     const hosts = [await anotherHost(options), await anotherHost(options)]
     const asker = { user: says, session: 'a' }
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => askHost(hosts[i % 2]!, asker, 'POST', '/totp/create', { password: `guess ${i}` })))
-    t.ok(answers.every((answer) => [answered, '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(outcome(answer))), JSON.stringify(tally(answers)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => askHost(hosts[i % 2]!, asker, 'POST', '/totp/create', { password: `guess ${i}` }))
+    )
+    t.ok(
+      answers.every((answer) => [answered, '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(outcome(answer))),
+      JSON.stringify(tally(answers))
+    )
     t.ok(answers.filter((answer) => outcome(answer) === answered).length <= asked && asked <= 10, `${says}: ${asked} were judged`)
     for (let i = 0; i < 11; i++) await askHost(hosts[i % 2]!, asker, 'POST', '/totp/create', { password: `another ${i}` })
     t.ok(asked <= 10 && asked > 0, `${says}: ${asked} were judged`)
     const late = await askHost(hosts[0]!, asker, 'POST', '/totp/create', { password: 'right' })
     t.equal(outcome(late), '429 RATE_LIMITED')
     t.ok(Number(late.headers['retry-after']) > 600)
-    t.equal(outcome(await askHost(hosts[0]!, { user: `not ${says}`, session: 'a' }, 'POST', '/totp/create', { password: 'right' })), '201', 'each user has a budget of its own')
+    t.equal(
+      outcome(await askHost(hosts[0]!, { user: `not ${says}`, session: 'a' }, 'POST', '/totp/create', { password: 'right' })),
+      '201',
+      'each user has a budget of its own'
+    )
     await Promise.all(hosts.map((host) => host.close()))
   }
 })
@@ -100,7 +132,13 @@ t.test('P2 all networks together have a hundred for a user and hour', async (t) 
   let judged = 0
   for (let network = 1; network <= 12; network++) {
     for (let i = 0; i < 10; i++) {
-      const { statusCode } = await host.inject({ method: 'POST', url: '/app/2fa/create', remoteAddress: `192.0.2.${network}`, headers: { user: 'dan', session: 'a' }, payload: { password: 'x' } })
+      const { statusCode } = await host.inject({
+        method: 'POST',
+        url: '/app/2fa/create',
+        remoteAddress: `192.0.2.${network}`,
+        headers: { user: 'dan', session: 'a' },
+        payload: { password: 'x' }
+      })
       if (statusCode === 403) judged++
     }
   }

@@ -101,7 +101,9 @@ t.test('J5 nor is one that expired, and begins again meanwhile', async (t) => {
     return totp(secretOf(otpUrl), stepAt(await clock.now()))
   }
   await askHost(app, { user, session: 'first', at }, 'POST', '/totp/login', { token: await code() })
-  for (const session of ['planted', 'asking']) t.equal(outcome(await askHost(app, { user, session, at }, 'GET', '/session')), '403 OTP_REQUIRED')
+  for (const session of ['planted', 'asking']) {
+    t.equal(outcome(await askHost(app, { user, session, at }, 'GET', '/session')), '403 OTP_REQUIRED')
+  }
   await db.query("update otp_session set expires_at = started_at where user_id = $1 and id = 'planted'", [user])
   const third = await anotherHost(fromHeaders)
   const moving = await anotherHost({
@@ -122,16 +124,30 @@ t.test('a user has a bounded number of registered sessions: the oldest unverifie
   const { session } = (await askHost(app, { user, session: 'first', at }, 'POST', '/totp/login', { token })).json<{ session: string }>()
   await db.query(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
-    select $1, 'old ' || n, test_clock.clock_timestamp() - make_interval(secs => n), test_clock.clock_timestamp() + interval '1 day', test_clock.clock_timestamp(), '{pwd}', true,
+    select $1, 'old ' || n, test_clock.clock_timestamp() - make_interval(secs => n),
+      test_clock.clock_timestamp() + interval '1 day', test_clock.clock_timestamp(), '{pwd}', true,
       test_clock.clock_timestamp() - make_interval(secs => n), '', '' from generate_series(1, ${MOST_REGISTERED}) n`, [user])
   const oldest = { user, session: `old ${MOST_REGISTERED}`, at }
   t.equal(outcome(await askHost(replica, oldest, 'GET', '/session')), '403 OTP_REQUIRED')
-  const answers = await Promise.all(Array.from({ length: 8 }, (_, i) => askHost(i % 2 === 0 ? app : replica, { user, session: `new ${i}`, at }, 'GET', '/session')))
+  const answers = await Promise.all(
+    Array.from({ length: 8 }, (_, i) => askHost(i % 2 === 0 ? app : replica, { user, session: `new ${i}`, at }, 'GET', '/session'))
+  )
   t.same(tally(answers), { '403 OTP_REQUIRED': 8 })
-  const living = await db.query<{ n: number }>('select count(*)::int as n from otp_session where user_id = $1 and ended_at is null and otp_device_id is null', [user])
+  const living = await db.query<{ n: number }>(
+    'select count(*)::int as n from otp_session where user_id = $1 and ended_at is null and otp_device_id is null', [user]
+  )
   t.equal(living[0]!.n, MOST_REGISTERED)
-  t.same(await db.query("select from otp_session where user_id = $1 and ended_at is not null and end_reason = 'session_evicted' and id like 'new%'", [user]), [], 'none of the new ones')
-  t.match(await db.query("select detail from otp_event where user_id = $1 and kind = 'session_evicted' order by at limit 1", [user]), [{ detail: `old ${MOST_REGISTERED}` }])
+  t.same(
+    await db.query(
+      "select from otp_session where user_id = $1 and ended_at is not null and end_reason = 'session_evicted' and id like 'new%'",
+      [user]
+    ),
+    [],
+    'none of the new ones'
+  )
+  t.match(await db.query("select detail from otp_event where user_id = $1 and kind = 'session_evicted' order by at limit 1", [user]), [
+    { detail: `old ${MOST_REGISTERED}` }
+  ])
   for (const host of [app, replica]) {
     await insideOf(host).sessions.poll()
     t.equal(outcome(await askHost(host, oldest, 'GET', '/session')), '401 SESSION_ENDED')

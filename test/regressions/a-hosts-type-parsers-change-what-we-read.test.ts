@@ -9,7 +9,9 @@ await need('postgres')
 /** `types.setTypeParser` holds for the whole process, so a host's choice held for our statements too. */
 const { TIMESTAMPTZ, TIMESTAMP, DATE, INT8, NUMERIC, JSON, JSONB } = pg.types.builtins
 const TEXT_ARRAY = 1009
-for (const type of [TIMESTAMPTZ, TIMESTAMP, DATE, NUMERIC, JSON, JSONB, TEXT_ARRAY]) pg.types.setTypeParser(type, (text) => `as it is: ${text}`)
+for (const type of [TIMESTAMPTZ, TIMESTAMP, DATE, NUMERIC, JSON, JSONB, TEXT_ARRAY]) {
+  pg.types.setTypeParser(type, (text) => `as it is: ${text}`)
+}
 pg.types.setTypeParser(INT8, BigInt)
 
 for (const kind of ['pool', 'kysely'] as const) {

@@ -29,14 +29,23 @@ t.test('T9 a proof of unknown age is fresh for nothing, at first sight too', asy
   for (const host of [app, replica, app]) {
     const asker = { user: 'ada', session: 'unknown' }
     t.equal(outcome(await askHost(host, asker, 'GET', '/session')), '200')
-    for (const maxAge of [1, 60, 300, DAY]) t.equal(outcome(await askHost(host, asker, 'GET', `/session?maxAge=${maxAge}`)), '403 OTP_STALE')
+    for (const maxAge of [1, 60, 300, DAY]) {
+      t.equal(outcome(await askHost(host, asker, 'GET', `/session?maxAge=${maxAge}`)), '403 OTP_STALE')
+    }
   }
 })
 
 t.test('T9 without a time of the proof the first device takes the password', async (t) => {
   const asker = { user: 'bob', session: 'unknown' }
-  const asking = await anotherHost({ ...fromHeaders, async checkPassword (_request, _userId, password) { if (password !== 'right') throw Object.assign(new Error('No.'), { statusCode: 403, code: 'REAUTH_REQUIRED' }) } })
-  for (const body of [{}, { password: 'wrong' }]) t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', body)), '403 REAUTH_REQUIRED')
+  const asking = await anotherHost({
+    ...fromHeaders,
+    async checkPassword (_request, _userId, password) {
+      if (password !== 'right') throw Object.assign(new Error('No.'), { statusCode: 403, code: 'REAUTH_REQUIRED' })
+    }
+  })
+  for (const body of [{}, { password: 'wrong' }]) {
+    t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', body)), '403 REAUTH_REQUIRED')
+  }
   t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', { password: 'right' })), '201')
 })
 
@@ -51,7 +60,11 @@ t.test('a host that gives neither is warned, at registration and once when it sh
     await host.register(countersign, { ...fromHeaders, issuer: 'Acme', sealKeys: freshKeys()['SEAL_KEYS']!, database: pool, ...options })
     host.get('/guarded', { onRequest: host.otpVerified }, async () => ({}))
     const atStart = lines.length
-    for (const session of ['a', 'b', 'a']) await host.inject({ url: '/guarded', headers: { user: 'cyd', session: `${session} ${at}`, ...(at === undefined ? {} : { at: String(at) }) } })
+    for (const session of ['a', 'b', 'a']) {
+      await host.inject({
+        url: '/guarded', headers: { user: 'cyd', session: `${session} ${at}`, ...(at === undefined ? {} : { at: String(at) }) }
+      })
+    }
     return [atStart, lines.length]
   }
   t.same(await warnings({}, undefined), [1, 2])
@@ -66,7 +79,9 @@ t.test('T9 a time that is still to come counts as the moment when it was first s
   const start = await nowSeconds()
   for (const seconds of ahead) {
     const asker = { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }
-    for (const host of [app, replica]) t.equal(outcome(await askHost(host, asker, 'GET', '/session?maxAge=300')), '200', `${seconds}: first seen`)
+    for (const host of [app, replica]) {
+      t.equal(outcome(await askHost(host, asker, 'GET', '/session?maxAge=300')), '200', `${seconds}: first seen`)
+    }
   }
   await clock.advance(310)
   const refused = async (when: string, host = app) => {
@@ -89,7 +104,11 @@ t.test('T9 a time that is still to come counts as the moment when it was first s
   await clock.advance(39 * DAY)
   await sweep(insideOf(app).db, 400)
   for (const seconds of ahead.filter((seconds) => seconds > 71 * DAY)) {
-    t.equal(outcome(await askHost(app, { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }, 'GET', '/session?maxAge=300')), '403 OTP_STALE', 'after a clean-up')
+    t.equal(
+      outcome(await askHost(app, { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }, 'GET', '/session?maxAge=300')),
+      '403 OTP_STALE',
+      'after a clean-up'
+    )
   }
 })
 
@@ -99,7 +118,9 @@ t.test('T9 a proof that is given again within the session, by a clock that is ah
   const fresh = async (asker: ReturnType<typeof at>, host = app) => outcome(await askHost(host, asker, 'GET', '/session?maxAge=300'))
   t.equal(await fresh(at(start - HOUR)), '403 OTP_STALE')
   t.equal(await fresh(at(start - HOUR), replica), '403 OTP_STALE')
-  const fifty = await Promise.all(Array.from({ length: 50 }, (_, i) => askHost(i % 2 === 0 ? app : replica, at(start + HOUR), 'GET', '/session?maxAge=300')))
+  const fifty = await Promise.all(
+    Array.from({ length: 50 }, (_, i) => askHost(i % 2 === 0 ? app : replica, at(start + HOUR), 'GET', '/session?maxAge=300'))
+  )
   t.same(tally(fifty), { 200: 50 })
   await clock.advance(301)
   for (const host of [app, replica]) {
@@ -133,16 +154,24 @@ t.test('T9 what a token says of the second factor is never newer than the sessio
   const start = await nowSeconds()
   const asker = { user: 'gus', session: 'a', at: start }
   const { otpUrl } = (await askHost(app, asker, 'POST', '/totp/create', {})).json<{ otpUrl: string }>()
-  const { session } = (await askHost(app, asker, 'POST', '/totp/login', { token: totp(secretOf(otpUrl), stepAt(await clock.now())) })).json<{ session: string }>()
+  const { session } = (
+    await askHost(app, asker, 'POST', '/totp/login', { token: totp(secretOf(otpUrl), stepAt(await clock.now())) })
+  ).json<{ session: string }>()
   const at = (otpTime: unknown) => ({ ...asker, session, proven: { otpDeviceId: 'd', otpTime } })
   t.equal(outcome(await askHost(app, at(start - HOUR), 'GET', '/session?maxAge=300')), '403 OTP_STALE', 'a token from before')
   await clock.advance(301)
   for (const otpTime of [start + HOUR, start + 302, 1e11 - 1]) {
-    for (const host of [app, replica]) t.equal(outcome(await askHost(host, at(otpTime), 'GET', '/session?maxAge=300')), '403 OTP_STALE', String(otpTime))
+    for (const host of [app, replica]) {
+      t.equal(outcome(await askHost(host, at(otpTime), 'GET', '/session?maxAge=300')), '403 OTP_STALE', String(otpTime))
+    }
   }
-  for (const otpTime of ['soon', {}, -1, 1e12, true]) t.equal((await askHost(app, at(otpTime), 'GET', '/session?maxAge=300')).statusCode, 500, JSON.stringify(otpTime))
+  for (const otpTime of ['soon', {}, -1, 1e12, true]) {
+    t.equal((await askHost(app, at(otpTime), 'GET', '/session?maxAge=300')).statusCode, 500, JSON.stringify(otpTime))
+  }
   for (const otpTime of [NaN, Infinity]) {
-    const host = await anotherHost({ ...fromHeaders, identify: () => ({ userId: 'gus', sessionId: session, authTime: start, proven: { otpDeviceId: 'd', otpTime } }) })
+    const host = await anotherHost({
+      ...fromHeaders, identify: () => ({ userId: 'gus', sessionId: session, authTime: start, proven: { otpDeviceId: 'd', otpTime } })
+    })
     t.equal((await askHost(host, asker, 'GET', '/session?maxAge=300')).statusCode, 500, String(otpTime))
   }
   const noTime = await anotherHost({ ...fromHeaders, identify: () => ({ userId: 'gus', sessionId: session, authTime: NaN }) })

@@ -97,7 +97,12 @@ t.test('an attempt that is given back after the owner logged in takes nothing fr
   const fay = await (await signUp(app, 'fay')).enrol()
   const session = await unverified(fay)
   const { db: inside } = insideOf(app)
-  const asking = { standing: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.standing, ip: '', network: '', agent: '' }
+  const asking = {
+    standing: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.standing,
+    ip: '',
+    network: '',
+    agent: ''
+  }
   const { spentAtMicros } = await spendAttempt(inside, asking)
   const owner = await unverified(fay)
   expect(200, await owner.verify())
@@ -114,7 +119,9 @@ t.test('a pending device that cannot be read is replaced by the next call', asyn
     const first = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()
     await db.query(`update otp_device set ${column} = 'gone.AAAA' where id = $1`, [first.deviceId])
     if (column === 'secret') {
-      for (let i = 0; i < 12; i++) t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not spent')
+      for (let i = 0; i < 12; i++) {
+        t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not spent')
+      }
     }
     const second = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()
     t.not(second.deviceId, first.deviceId, column)

@@ -26,12 +26,21 @@ t.test('J5 a session that is seen at that moment was seen before, and the one th
   await adopter.query('begin')
   await adopter.query('select from otp_user where user_id = $1 for no key update', [userId(ada)])
   await adopter.query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
-    select user_id, 'elsewhere', started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent from otp_session where user_id = $1 and id = $2`, [userId(ada), from])
+    select user_id, 'elsewhere', started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent
+    from otp_session where user_id = $1 and id = $2`, [userId(ada), from])
   const moving = moveSession(insideOf(app).db, userId(ada), from, 'elsewhere')
   moving.catch(() => {})
-  await until('the move to wait', async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === 1)
+  await until(
+    'the move to wait', async () =>
+      (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === 1
+  )
   await adopter.query('commit')
   t.same(await moving, { outcome: 'taken' })
-  t.same(await db.query('select otp_device_id is not null as "isProven" from otp_session where user_id = $1 and id = $2 and ended_at is null', [userId(ada), from]), [{ isProven: true }])
+  t.same(
+    await db.query('select otp_device_id is not null as "isProven" from otp_session where user_id = $1 and id = $2 and ended_at is null', [
+      userId(ada), from
+    ]),
+    [{ isProven: true }]
+  )
   t.same(await db.query("select from otp_session where user_id = $1 and id = 'elsewhere' and otp_device_id is not null", [userId(ada)]), [])
 })

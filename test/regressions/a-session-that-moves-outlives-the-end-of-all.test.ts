@@ -24,7 +24,10 @@ async function connected (): Promise<pg.Client> {
 }
 
 /** That many statements wait for a lock. */
-const waiting = async (count: number) => await until(`${count} to wait`, async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === count)
+const waiting = async (count: number) =>
+  await until(`${count} to wait`, async () =>
+    (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === count
+  )
 
 t.test('T8 J5 a session on its way to another id is among those that end', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
@@ -33,7 +36,8 @@ t.test('T8 J5 a session on its way to another id is among those that end', async
   // As every end of all: the user's lock, then one statement, which sees what was there when it began.
   await ender.query('begin')
   await ender.query('select from otp_user where user_id = $1 for no key update', [userId(ada)])
-  const ending = ender.query(`update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id(), end_reason = 'otp_device_removed'
+  const ending = ender.query(`
+    update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id(), end_reason = 'otp_device_removed'
     from (select pg_advisory_xact_lock(1)) held where user_id = $1 and ended_at is null`, [userId(ada)])
   await waiting(1)
   const moving = moveSession(insideOf(app).db, userId(ada), String(ada.claims()['sid']), 'elsewhere')

@@ -15,12 +15,14 @@ const MOST = 100
 
 async function livingOf (person: Person): Promise<{ verified: number, unverified: number }> {
   const [living] = await db.query<{ verified: number, unverified: number }>(`
-    select count(*) filter (where otp_device_id is not null)::int as verified, count(*) filter (where otp_device_id is null)::int as unverified
+    select count(*) filter (where otp_device_id is not null)::int as verified,
+      count(*) filter (where otp_device_id is null)::int as unverified
     from otp_session where user_id = $1 and ended_at is null`, [userId(person)])
   return living!
 }
 
-const crowdedOut = async () => Number(/sessions_ended_total\{reason="crowded_out"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1] ?? 0)
+const crowdedOut = async () =>
+  Number(/sessions_ended_total\{reason="crowded_out"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1] ?? 0)
 
 t.test('P4 who has only the password crowds out their own sessions, never a verified one', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
@@ -71,7 +73,8 @@ t.test('P4 a list has an end, whatever there is', async (t) => {
   expect(200, await eve.login())
   await db.query(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
-    select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, 'd', rotated_at - i * interval '1 second', rotated_at - i * interval '1 second', ip, agent
+    select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, 'd',
+      rotated_at - i * interval '1 second', rotated_at - i * interval '1 second', ip, agent
     from otp_session, generate_series(1, 300) i where user_id = $1`, [userId(eve)])
   const answer = expect(200, await eve.request('GET', '/account/sessions'))
   const listed = answer.json<Array<{ isThis: boolean }>>()

@@ -19,7 +19,11 @@ const requests: ReadonlyArray<readonly [name: string, Request]> = [
   ['a further device', async (session) => await session.request('POST', '/totp/create')],
   ['other recovery codes', async (session) => await session.request('POST', '/totp/recovery_code/create')],
   ['no second factor', async (session) => await session.request('DELETE', '/totp/delete')],
-  ['another password', async (session) => await session.request('POST', '/account/password', { current: session.password, next: 'a stapler, a horse, a battery' })],
+  [
+    'another password',
+    async (session) =>
+      await session.request('POST', '/account/password', { current: session.password, next: 'a stapler, a horse, a battery' })
+  ],
   ['a refresh', async (session) => await session.refreshTokens()]
 ]
 
@@ -30,7 +34,9 @@ for (const [name, ask] of requests) {
     expect(200, await session.verify())
     await until('the process to know it', async () => (await session.request('GET', '/session')).statusCode === 200)
     // As another replica would, before this one has read the feed.
-    await db.query("update otp_session set ended_at = clock_timestamp(), end_reason = 'logged_out' where user_id = $1 and id = $2", [userId(session), session.claims()['sid']])
+    await db.query("update otp_session set ended_at = clock_timestamp(), end_reason = 'logged_out' where user_id = $1 and id = $2", [
+      userId(session), session.claims()['sid']
+    ])
     t.equal(outcome(await session.request('GET', '/session')), '200', 'it does not know yet')
     t.equal(outcome(await ask(session)), '401 SESSION_ENDED')
     t.equal(outcome(await session.request('GET', '/session')), '401 SESSION_ENDED')

@@ -76,7 +76,9 @@ const ways: ReadonlyArray<readonly [string, (user: string, at: number) => Promis
   ['too many wrong codes', async (user, at) => {
     const { session, code } = await enrolled({ user, session: 'a', at })
     const right = Number(await code())
-    for (let i = 1; i <= 5; i++) await askHost(app, { user, session, at }, 'POST', '/totp/login', { token: String((right + i * 10_007) % 1_000_000).padStart(6, '0') })
+    for (let i = 1; i <= 5; i++) {
+      await askHost(app, { user, session, at }, 'POST', '/totp/login', { token: String((right + i * 10_007) % 1_000_000).padStart(6, '0') })
+    }
     return [session]
   }]
 ]
@@ -97,13 +99,19 @@ t.test('J5 however a session ended, it is refused at every entry after its row w
     for (const host of [third, app]) {
       for (const proof of [at, await nowSeconds(), null]) {
         const asker = { user, session: id, at: proof }
-        for (const [method, path, body] of [['GET', '/session'], ['GET', '/session?maxAge=60'], ['POST', '/totp/create', {}], ['POST', '/totp/login', { token: '123456' }]] as const) {
+        for (const [method, path, body] of [
+          ['GET', '/session'], ['GET', '/session?maxAge=60'], ['POST', '/totp/create', {}], ['POST', '/totp/login', { token: '123456' }]
+        ] as const) {
           t.equal(outcome(await askHost(host, asker, method, path, body)), '401 SESSION_ENDED', `${way}: ${id} ${path}`)
         }
       }
     }
   }
-  t.equal(outcome(await askHost(app, { user: 'user 0', session: 'new', at: await nowSeconds() }, 'GET', '/session')), '200', 'another session of the user begins')
+  t.equal(
+    outcome(await askHost(app, { user: 'user 0', session: 'new', at: await nowSeconds() }, 'GET', '/session')),
+    '200',
+    'another session of the user begins'
+  )
   t.equal(outcome(await askHost(app, { user: 'stranger', session: 'a', at }, 'GET', '/session')), '200', 'ids are unique for one user')
 })
 
@@ -137,7 +145,10 @@ t.test('J5 a request that waits for the deletion of the row is refused by what t
   await cleaner.query(`with removed as (delete from otp_session where user_id = 'waiting' returning user_id, id, ended_at)
     insert into otp_ended_session select user_id, sha256(convert_to(user_id || ':' || id, 'UTF8')), ended_at from removed`)
   const asking = askHost(third, asker, 'GET', '/session')
-  await until('the request to wait', async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0)
+  await until(
+    'the request to wait',
+    async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0
+  )
   await cleaner.query('commit')
   t.equal(outcome(await asking), '401 SESSION_ENDED')
   t.same(await db.query("select from otp_session where user_id = 'waiting'"), [])
@@ -155,7 +166,9 @@ t.test('J5 a host cannot move to it either', async (t) => {
   const code = totp(secretOf(otpUrl), stepAt(await clock.now()))
   t.equal((await askHost(moving, fresh, 'POST', '/totp/login', { token: code })).statusCode, 500)
   await insideOf(replica).sessions.poll()
-  for (const session of ['before', 'a']) t.equal(outcome(await askHost(replica, { ...fresh, session }, 'GET', '/session')), '401 SESSION_ENDED')
+  for (const session of ['before', 'a']) {
+    t.equal(outcome(await askHost(replica, { ...fresh, session }, 'GET', '/session')), '401 SESSION_ENDED')
+  }
 })
 
 t.test('J5 digests are kept for `endedSessionDays`, and of hosts alone', async (t) => {

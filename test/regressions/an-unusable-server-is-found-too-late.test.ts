@@ -16,15 +16,22 @@ import { freshKeys } from '../helpers/settings.js'
 const server = await need('postgres')
 
 const MISSING = { error: 'function pg_current_xact_id() does not exist', code: '42883' }
-const is = (version: string, rest: FakeAnswer = MISSING) => (statement: string): FakeAnswer => /version\(\)/.test(statement) ? { version } : rest
+const is = (version: string, rest: FakeAnswer = MISSING) => (statement: string): FakeAnswer =>
+  /version\(\)/.test(statement) ? { version } : rest
 
 /** [what answers, the word in the one line that names it] */
 const fakes: ReadonlyArray<readonly [answer: (statement: string) => FakeAnswer, named: RegExp]> = [
   [is('CockroachDB CCL v23.1.11 (x86_64-pc-linux-gnu, built 2023/09/27 01:53:43, go1.19.10)'), /CockroachDB/],
   [is('PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang version 17.0.6, 64-bit'), /YugabyteDB/],
-  [is('PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.61678'), /Redshift/],
+  [
+    is('PostgreSQL 8.0.2 on i686-pc-linux-gnu, compiled by GCC gcc (GCC) 3.4.2 20041017 (Red Hat 3.4.2-6.fc3), Redshift 1.0.61678'),
+    /Redshift/
+  ],
   [is('PostgreSQL 16'), /missing in the database \(PostgreSQL 16\): .*pg_current_xact_id/],
-  [is('PostgreSQL 14.9 on x86_64-pc-linux-gnu', { number: '140009', encoding: 'UTF8', pid: '7' }), /is PostgreSQL 14\.9: PostgreSQL 15 or later/],
+  [
+    is('PostgreSQL 14.9 on x86_64-pc-linux-gnu', { number: '140009', encoding: 'UTF8', pid: '7' }),
+    /is PostgreSQL 14\.9: PostgreSQL 15 or later/
+  ],
   [is('PostgreSQL 17.2', { number: '170002', encoding: 'SQL_ASCII', pid: '7' }), /SQL_ASCII, and must be UTF8/],
   [() => ({ error: 'syntax error at or near "version"', code: '42601' }), /version/]
 ]

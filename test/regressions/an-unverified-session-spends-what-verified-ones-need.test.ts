@@ -27,7 +27,9 @@ t.test('codes that a session without a second factor sends leave a verified one 
   t.equal(outcome(await bob.verify()), '200')
   t.equal(outcome(await bob.request('POST', '/totp/recovery_code/login', { token: '0000-0000' })), '400 RECOVERY_CODE_INVALID')
   t.equal(outcome(await thief!.recover('0000-0000')), '429 RATE_LIMITED')
-  t.equal(outcome(await thief!.request('POST', '/totp/login', { token: '000000' }, null)), '429 RATE_LIMITED', 'nor is a stranger looked at')
+  t.equal(
+    outcome(await thief!.request('POST', '/totp/login', { token: '000000' }, null)), '429 RATE_LIMITED', 'nor is a stranger looked at'
+  )
 })
 
 t.test('a session of a user without a second factor has the common budget', async (t) => {

@@ -23,7 +23,9 @@ t.test('J6 a step-up logs out neither the tab that took no part nor the one that
 t.test('T9 a preflight says nothing about a session', async (t) => {
   const { app } = await freshApp(t, { CORS_ORIGINS: 'https://app.example.org' })
   const preflight = { origin: 'https://app.example.org', 'access-control-request-method': 'GET' }
-  for (const url of ['/session', '/session/orders']) t.equal(outcome(await app.inject({ method: 'OPTIONS', url, headers: preflight })), '401 TOKEN_INVALID')
+  for (const url of ['/session', '/session/orders']) {
+    t.equal(outcome(await app.inject({ method: 'OPTIONS', url, headers: preflight })), '401 TOKEN_INVALID')
+  }
   const allowed = await app.inject({ method: 'OPTIONS', url: '/token', headers: preflight })
   t.match(allowed, { statusCode: 204, headers: { 'access-control-allow-origin': 'https://app.example.org' } })
   const odd = await app.inject({ method: 'OPTIONS', url: '/token' })
@@ -33,7 +35,9 @@ t.test('T9 a preflight says nothing about a session', async (t) => {
 t.test('E4 an operation that takes no body refuses one', async (t) => {
   const { app } = await emptied(shared)
   const ada = await (await signUp(app)).enrol()
-  for (const [method, url] of [['POST', '/totp/recovery_code/create'], ['DELETE', '/totp/delete'], ['DELETE', '/totp/rollback'], ['POST', '/token/revoke']] as const) {
+  for (const [method, url] of [
+    ['POST', '/totp/recovery_code/create'], ['DELETE', '/totp/delete'], ['DELETE', '/totp/rollback'], ['POST', '/token/revoke']
+  ] as const) {
     t.equal(outcome(await ada.request(method, url, { nonsense: 1 })), '400 REQUEST_INVALID', url)
     t.equal(outcome(await ada.request(method, url, [1, 2])), '400 REQUEST_INVALID', url)
   }
@@ -42,7 +46,8 @@ t.test('E4 an operation that takes no body refuses one', async (t) => {
 
 t.test('E4 a username is checked as it is kept', async (t) => {
   const { app } = await emptied(shared)
-  const signUpAs = (username: string) => app.inject({ method: 'POST', url: '/users', payload: { username, email: 'a@example.org', password: 'no common word at all' } })
+  const signUpAs = (username: string) =>
+    app.inject({ method: 'POST', url: '/users', payload: { username, email: 'a@example.org', password: 'no common word at all' } })
   t.equal(outcome(await signUpAs('\uFDFA'.repeat(40))), '400 REQUEST_INVALID', 'forty characters that become 720, with spaces')
   t.equal((await signUpAs('\uFF41\uFF44\uFF41')).json().username, 'ada')
 })

@@ -33,14 +33,20 @@ t.test('O12 the service runs on the tables of a newer version, and says so in on
   t.same(await command(['migrate', 'up'], settings), { code: 0, stdout: said, stderr: '' })
   t.same(await command(['migrate', 'status'], settings), { code: 0, stdout: said, stderr: '' })
   t.same(JSON.parse((await command(['migrate', 'status', '--json'], settings)).stdout), { pending: [], unknown: [NEWER] })
-  const script = spawnSync(process.execPath, [join(import.meta.dirname, '../../src/migrate.js')], { env: { DATABASE_URL: url }, encoding: 'utf8' })
+  const script = spawnSync(process.execPath, [join(import.meta.dirname, '../../src/migrate.js')], {
+    env: { DATABASE_URL: url }, encoding: 'utf8'
+  })
   t.match(script, { status: 0, stdout: said, stderr: '' })
-  t.match(await command(['migrate', 'down', '--yes'], settings), { code: 1, stdout: '', stderr: /^This version does not know 2999-01-01-01-newer: .*\n$/ })
+  t.match(await command(['migrate', 'down', '--yes'], settings), {
+    code: 1, stdout: '', stderr: /^This version does not know 2999-01-01-01-newer: .*\n$/
+  })
   t.same(await query('select name from countersign_migration where name = $1', [NEWER]), [{ name: NEWER }])
 
   await query('delete from countersign_migration where name = $1', [last])
   const line = /^The tables are of another version: they have 2999-01-01-01-newer, .* lack 2026[^\n]*\n$/
-  t.match(await command(['migrate', 'up'], settings), { code: 1, stderr: line }, 'its own migrations are not run after those of a newer one')
+  t.match(
+    await command(['migrate', 'up'], settings), { code: 1, stderr: line }, 'its own migrations are not run after those of a newer one'
+  )
   t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: `to do: ${last}\nof a newer version: ${NEWER}\n` })
   const refused = startServer(t, settings)
   t.equal(await refused.exited, 1)
@@ -69,6 +75,10 @@ t.test('O12 a host starts on the tables of a newer version', async (t) => {
   t.teardown(() => app.close())
   await app.ready()
   t.equal(lines.filter((line) => line.includes(NEWER)).length, 1)
-  t.match(await command(['tables', 'status'], { DATABASE_URL: url }), { code: 0, stdout: /^at: 2026.*\nof a newer version: 2999-01-01-01-newer\n$/ })
-  t.match(await command(['tables', 'up'], { DATABASE_URL: url }), { code: 0, stdout: /^The tables are up to date, and of a newer version: 2999[^\n]*\n$/ })
+  t.match(await command(['tables', 'status'], { DATABASE_URL: url }), {
+    code: 0, stdout: /^at: 2026.*\nof a newer version: 2999-01-01-01-newer\n$/
+  })
+  t.match(await command(['tables', 'up'], { DATABASE_URL: url }), {
+    code: 0, stdout: /^The tables are up to date, and of a newer version: 2999[^\n]*\n$/
+  })
 })

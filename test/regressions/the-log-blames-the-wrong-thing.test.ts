@@ -51,7 +51,12 @@ t.test('a host with another namespace over existing data is refused at start by 
   for (const isOld of [false, true]) {
     if (isOld) await query('update countersign.otp_key set namespace = null')
     const other = await host(t, pool, { namespace: 'shop' })
-    await t.rejects(async () => { await other.app.ready() }, { name: 'SealedElsewhereError', message: /namespace "countersign", and "namespace" is "shop"/ })
+    await t.rejects(
+      async () => {
+        await other.app.ready()
+      },
+      { name: 'SealedElsewhereError', message: /namespace "countersign", and "namespace" is "shop"/ }
+    )
     await other.app.close()
     const again = await host(t, pool, {})
     await again.app.ready()
@@ -105,7 +110,9 @@ t.test('PostgreSQL away at start: one line for each reason, and one when it is b
   await service.kill('SIGINT')
   const lines = linesOf(service.said())
   t.same(lines.filter(({ err }) => err !== undefined), [], 'no stack')
-  t.equal(lines.filter(({ reason }) => reason !== undefined && /ECONNREFUSED|terminated|closed|reset/i.test(reason)).length, 1, service.said())
+  t.equal(
+    lines.filter(({ reason }) => reason !== undefined && /ECONNREFUSED|terminated|closed|reset/i.test(reason)).length, 1, service.said()
+  )
   t.equal(lines.filter(({ msg }) => msg === 'PostgreSQL can be used').length, 1)
 })
 
@@ -132,7 +139,10 @@ t.test('MIGRATE=off before the tables are up to date: 503, /readyz says why, and
 /** [what the server says to a start-up, words of the one line] */
 const refusals = [
   [{ error: 'password authentication failed for user "app"', code: '28P01' }, /user or the password/],
-  [{ error: 'no pg_hba.conf entry for host "10.0.0.1", user "app", database "app", no encryption', code: '28000' }, /does not let this user or this machine in/]
+  [
+    { error: 'no pg_hba.conf entry for host "10.0.0.1", user "app", database "app", no encryption', code: '28000' },
+    /does not let this user or this machine in/
+  ]
 ] as const
 
 t.test('a connection that is refused for good: one line, exit 1, for the service, its commands and npm run migrate', async (t) => {

@@ -115,7 +115,11 @@ for (const { name, prepare, second } of cases) {
       t.ok(second.includes(refused[0]!), `${how}: ${refused[0]}`)
 
       t.ok(second.includes(outcome(await ask(former))), `${how}: once more, when it is over`)
-      await until('anything else of that session to be refused', async () => outcome(await person.request('GET', '/totp/status')) === '401 SESSION_ENDED', 1_500)
+      await until(
+        'anything else of that session to be refused',
+        async () => outcome(await person.request('GET', '/totp/status')) === '401 SESSION_ENDED',
+        1_500
+      )
       t.equal(outcome(await person.request('POST', '/token/refresh', { refresh: person.refresh }, null)), '401 SESSION_ENDED')
       await clock.advance(11)
       t.equal(outcome(await ask(person)), '401 SESSION_ENDED', 'and this, too, a moment later')
@@ -126,9 +130,17 @@ for (const { name, prepare, second } of cases) {
 t.test('fifty times at once on two replicas: one is accepted, all others are refused as used', async (t) => {
   const [person] = await sessionsOf(await (await signUp(app, 'fifty')).enrol(), 1)
   const token = await person!.nextCode()
-  const counts = tally(await Promise.all(Array.from({ length: 50 }, (_, i) => at(person!, i % 2 === 0 ? app : replica).request('POST', '/totp/login', { token }))))
+  const counts = tally(
+    await Promise.all(
+      Array.from({ length: 50 }, (_, i) => at(person!, i % 2 === 0 ? app : replica).request('POST', '/totp/login', { token }))
+    )
+  )
   t.equal(counts['200'], 1, JSON.stringify(counts))
-  t.same(Object.keys(counts).filter((one) => !['200', '400 OTP_INVALID', '503 UNAVAILABLE', '429 OTP_LOCKED'].includes(one)), [], JSON.stringify(counts))
+  t.same(
+    Object.keys(counts).filter((one) => !['200', '400 OTP_INVALID', '503 UNAVAILABLE', '429 OTP_LOCKED'].includes(one)),
+    [],
+    JSON.stringify(counts)
+  )
 })
 
 t.test('a session that ended otherwise is refused as ended, whatever the code', async (t) => {
@@ -140,7 +152,11 @@ t.test('a session that ended otherwise is refused as ended, whatever the code', 
   expect(200, await replaced!.verify(token))
   t.equal(outcome(await revoked!.request('POST', '/totp/login', { token })), '401 SESSION_ENDED', 'logged out')
   t.equal(outcome(await before.request('POST', '/totp/login', { token: await owner.wrongCode() })), '400 OTP_INVALID', 'nothing is judged')
-  t.equal(outcome(await before.request('POST', '/totp/recovery_code/login', { token: owner.recoveryCodes[0]! })), '401 SESSION_ENDED', 'another request')
+  t.equal(
+    outcome(await before.request('POST', '/totp/recovery_code/login', { token: owner.recoveryCodes[0]! })),
+    '401 SESSION_ENDED',
+    'another request'
+  )
   t.equal(outcome(await before.request('DELETE', '/totp/delete')), '401 SESSION_ENDED')
   expect(200, await replaced!.request('DELETE', '/totp/delete'))
   t.equal(outcome(await left!.request('POST', '/totp/login', { token })), '401 SESSION_ENDED', 'ended by another session')

@@ -52,7 +52,9 @@ function freshApp (lines: string[] = []): FastifyInstance {
 const STAFF = { prefix: '/staff/2fa', decorators: { otpVerified: 'staffVerified', countersign: 'staffCountersign' } }
 const common = { ...fromHeaders, issuer: 'Acme', sealKeys }
 const namespaceOf = () => `test_${randomBytes(6).toString('hex')}`
-const register = async (app: FastifyInstance, options: Partial<CountersignOptions>) => { await app.register(countersign, { ...common, ...options } as CountersignOptions) }
+const register = async (app: FastifyInstance, options: Partial<CountersignOptions>) => {
+  await app.register(countersign, { ...common, ...options } as CountersignOptions)
+}
 
 t.test('J5 the same namespace twice in one app on one Redis is refused at registration', async (t) => {
   const redis = redisOf()
@@ -70,7 +72,13 @@ t.test('J5 the same namespace twice in one app on one Redis is refused at regist
     const app = freshApp()
     const namespace = namespaceOf()
     await register(app, { namespace, database: first, redis: firstRedis, tables: { schema: 'customers' } })
-    await t.rejects(async () => { await register(app, { ...STAFF, namespace, database: second, redis: secondRedis, tables: { schema: 'staff' } }) }, { name: 'TypeError', message: /"namespace" must be another one/ }, what)
+    await t.rejects(
+      async () => {
+        await register(app, { ...STAFF, namespace, database: second, redis: secondRedis, tables: { schema: 'staff' } })
+      },
+      { name: 'TypeError', message: /"namespace" must be another one/ },
+      what
+    )
     await app.close()
   }
 })
@@ -84,7 +92,12 @@ t.test('J5 the same tables twice in a process are refused at registration, also 
     const app = freshApp()
     await register(app, { namespace: namespaceOf(), database: url, tables: { schema: 'customers' } })
     for (const where of [app, freshApp()]) {
-      await t.rejects(async () => { await register(where, { ...STAFF, namespace: namespaceOf(), database: second, tables: { schema: 'customers' } }) }, { name: 'TypeError', message: /"tables.schema" must be another one/ })
+      await t.rejects(
+        async () => {
+          await register(where, { ...STAFF, namespace: namespaceOf(), database: second, tables: { schema: 'customers' } })
+        },
+        { name: 'TypeError', message: /"tables.schema" must be another one/ }
+      )
     }
     await app.close()
   }
@@ -110,7 +123,9 @@ t.test('an app that is closed, or did not come to be, frees its place; apart the
     }
   }
   const failed = freshApp()
-  await t.rejects(async () => { await register(failed, { namespace, database: {} as never, redis: redisOf(), tables: { schema: 'customers' } }) }, TypeError)
+  await t.rejects(async () => {
+    await register(failed, { namespace, database: {} as never, redis: redisOf(), tables: { schema: 'customers' } })
+  }, TypeError)
   const app = freshApp()
   await register(app, { namespace, database: url, redis: redisOf(), tables: { schema: 'customers' } })
   await register(app, { ...STAFF, namespace: other, database: apart, redis: redisOf(), tables: { schema: 'staff' } })
@@ -160,7 +175,11 @@ t.test('J5 the same namespace on other tables is found at start, through Redis',
     await t.rejects(async () => { await app.ready() }, new RegExp(`namespace "${namespace}" is used on this Redis`))
     await app.close()
   }
-  t.equal((await first.inject({ url: '/totp/status', headers: { user: 'ada', session: 's', at: '1' } })).statusCode, 200, 'the first one goes on')
+  t.equal(
+    (await first.inject({ url: '/totp/status', headers: { user: 'ada', session: 's', at: '1' } })).statusCode,
+    200,
+    'the first one goes on'
+  )
   await first.close()
   await (await elsewhere({ namespace, database: other, redis: redisOf(), tables: { schema: 'customers' } })).close()
 })
@@ -196,7 +215,9 @@ t.test('L1 with Redis down a host starts and says so; of two, one goes on withou
   let asked = 0
   await until('one of them to give way', async () => {
     asked++
-    for (const app of apps) t.equal((await app.inject({ url: '/guarded', headers: { user: 'ada', session: `s ${asked}`, at: '1' } })).statusCode, 200)
+    for (const app of apps) {
+      t.equal((await app.inject({ url: '/guarded', headers: { user: 'ada', session: `s ${asked}`, at: '1' } })).statusCode, 200)
+    }
     return without().includes(1)
   })
   t.same(without().sort(), [0, 1])
@@ -213,7 +234,13 @@ t.test('a claim that others wrote keeps no process from starting', async () => {
   const url = await freshTables()
   const redis = redisOf()
   const forged = JSON.stringify({ database: 'x', schema: 'y', name: 'z', id: '0', since: 0 })
-  await redis.zadd(`${namespace}:{registrations}:claims`, Number.MAX_SAFE_INTEGER, `${randomBytes(32).toString('base64url')}.${forged}`, Number.MAX_SAFE_INTEGER, 'nonsense')
+  await redis.zadd(
+    `${namespace}:{registrations}:claims`,
+    Number.MAX_SAFE_INTEGER,
+    `${randomBytes(32).toString('base64url')}.${forged}`,
+    Number.MAX_SAFE_INTEGER,
+    'nonsense'
+  )
   const app = await elsewhere({ namespace, database: url, redis, tables: { schema: 'customers' } })
   await until('the claim', async () => await redis.zcard(`${namespace}:{registrations}:claims`) === 3)
   await app.close()

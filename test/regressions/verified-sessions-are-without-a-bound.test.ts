@@ -24,8 +24,10 @@ const evictions = async (person: Person) => (await db.query<{ detail: string }>(
 async function more (person: Person, count: number): Promise<string[]> {
   return (await db.query<{ id: string }>(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
-    select user_id, 'idle-' || n, started_at, expires_at, auth_at, amr, true, otp_device_id, otp_at - n * interval '1 minute', rotated_at - n * interval '1 minute', ip, agent
-    from otp_session, generate_series(1, ${count}) n where user_id = $1 and id = $2 returning id`, [userId(person), person.claims()['sid']])).map(({ id }) => id)
+    select user_id, 'idle-' || n, started_at, expires_at, auth_at, amr, true, otp_device_id,
+      otp_at - n * interval '1 minute', rotated_at - n * interval '1 minute', ip, agent
+    from otp_session, generate_series(1, ${count}) n
+    where user_id = $1 and id = $2 returning id`, [userId(person), person.claims()['sid']])).map(({ id }) => id)
 }
 
 t.test('past a hundred the one that idled longest ends, with an event; never the new one, nor an unverified one', async (t) => {
@@ -42,9 +44,13 @@ t.test('past a hundred the one that idled longest ends, with an event; never the
   t.notOk(left.includes(idle.at(-1)!))
   t.ok([ada, first!, second!].every((person) => left.includes(String(person.claims()['sid']))))
   t.same(await evictions(ada), [idle.at(-1)])
-  t.same(await db.query('select end_reason from otp_session where id = $1 and user_id = $2', [idle.at(-1), userId(ada)]), [{ end_reason: 'session_evicted' }])
+  t.same(await db.query('select end_reason from otp_session where id = $1 and user_id = $2', [idle.at(-1), userId(ada)]), [
+    { end_reason: 'session_evicted' }
+  ])
   t.equal(outcome(await waiting!.request('GET', '/session')), '403 OTP_REQUIRED', 'a session that owes a code is not counted')
-  const { events } = expect(200, await second!.request('GET', '/account/security-events')).json<{ events: Array<{ kind: string, detail: string }> }>()
+  const { events } = expect(200, await second!.request('GET', '/account/security-events')).json<{
+    events: Array<{ kind: string, detail: string }>
+  }>()
   t.match(events.filter(({ kind }) => kind === 'session_evicted'), [{ detail: idle.at(-1) }])
 })
 

@@ -19,7 +19,10 @@ const nowSeconds = Math.floor((await clock.now()).getTime() / 1000)
 const saying = async (identity: object) => await anotherHost({ identify: (() => identity) as unknown as CountersignOptions['identify'] })
 
 t.test('two users are never one, and no session is another', async (t) => {
-  const wrong = [{ userId: 'a\ud800', sessionId: 's' }, { userId: 'a', sessionId: '\udfff' }, { userId: 'a\0', sessionId: 's' }, { userId: 'é'.repeat(128), sessionId: 's' }, { userId: 5, sessionId: 's' }]
+  const wrong = [
+    { userId: 'a\ud800', sessionId: 's' }, { userId: 'a', sessionId: '\udfff' }, { userId: 'a\0', sessionId: 's' },
+    { userId: 'é'.repeat(128), sessionId: 's' }, { userId: 5, sessionId: 's' }
+  ]
   for (const identity of wrong) t.equal((await (await saying(identity)).inject('/app/inside')).statusCode, 500, JSON.stringify(identity))
   t.same(await db.query("select from otp_session where user_id like 'a%'"), [])
   t.equal((await (await saying({ userId: '🎉', sessionId: 'é'.repeat(127) })).inject('/app/inside')).statusCode, 200)
@@ -28,13 +31,21 @@ t.test('two users are never one, and no session is another', async (t) => {
 t.test('authTime: null is none, and fresh for nothing; what is no time is told', async (t) => {
   const unknown = await saying({ userId: 'bob', sessionId: 's', authTime: null })
   for (let i = 0; i < 2; i++) t.equal(outcome(await unknown.inject('/app/inside?maxAge=300')), '403 OTP_STALE')
-  for (const authTime of [-1e308, -Infinity, NaN, String(nowSeconds), new Date()]) t.equal((await (await saying({ userId: 'bob', sessionId: `at ${authTime}`, authTime })).inject('/app/inside')).statusCode, 500, String(authTime))
+  for (const authTime of [-1e308, -Infinity, NaN, String(nowSeconds), new Date()]) {
+    t.equal(
+      (await (await saying({ userId: 'bob', sessionId: `at ${authTime}`, authTime })).inject('/app/inside')).statusCode,
+      500,
+      String(authTime)
+    )
+  }
 })
 
 /** [what `complete` does, and how] */
 const completions: ReadonlyArray<readonly [string, () => Completion]> = [
   ['throws', () => { throw new Error('the host is broken') }],
-  ...[undefined, null, '', 7, ['x'], 'z'.repeat(256), 'a\0', '\ud800'].map((sessionId) => [JSON.stringify(sessionId), () => ({ sessionId, answer: {} }) as never] as const)
+  ...[undefined, null, '', 7, ['x'], 'z'.repeat(256), 'a\0', '\ud800'].map(
+    (sessionId) => [JSON.stringify(sessionId), () => ({ sessionId, answer: {} }) as never] as const
+  )
 ]
 
 t.test('J5 what is no id of a session is told and verifies nothing; who is to end sessions hears of it all the same', async (t) => {
@@ -54,7 +65,15 @@ t.test('J5 what is no id of a session is told and verifies nothing; who is to en
 
 t.test('one that goes on is spared', async (t) => {
   const told: unknown[] = []
-  const broken = await anotherHost({ sameSession: true, complete: (_request: unknown, _reply: unknown, session: ProvenSession) => { throw new Error(session.sessionId) }, endSessions: (_userId, { except }) => { told.push(except) } })
+  const broken = await anotherHost({
+    sameSession: true,
+    complete: (_request: unknown, _reply: unknown, session: ProvenSession) => {
+      throw new Error(session.sessionId)
+    },
+    endSessions: (_userId, { except }) => {
+      told.push(except)
+    }
+  })
   const dan = await signUp(broken, 'dan')
   expect(200, await dan.login())
   expect(201, await dan.create())
