@@ -19,7 +19,7 @@ export const ORIGINS = 'be a comma-separated list of exact origins: http or http
 
 /**
  * Every setting, by the name of its environment variable. From here come the
- * `Config` type, the defaults, the checks, `.env.example` and the README's table;
+ * `Config` type, the defaults, the checks, `.env.example` and docs/settings.md;
  * `must` ends the sentence that refuses a bad value.
  */
 export const settings = Type.Object({

@@ -3,7 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { settings } from '../../src/config/config.js'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
 
-/** What the README's tables are made from: the parts of an OpenAPI document that they show. */
+/** Parts of an OpenAPI document that the generated tables show. */
 export interface OpenApi { paths: Record<string, Record<string, Operation>> }
 
 interface Operation {
@@ -13,29 +13,33 @@ interface Operation {
   responses: Record<string, { content?: Record<string, { schema: { properties?: { code?: { enum?: RefusalCode[] } } } }> }>
 }
 
-/** What any operation may refuse with: not worth a word in each row. */
+/** Refusals of every operation: left out of the rows. */
 const everywhere = new Set<RefusalCode>([
   'REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT', 'TOKEN_INVALID', 'SESSION_ENDED'
 ])
 
-/** The README's tables by the name of their place: `<!-- name -->` to `<!-- /name -->`. */
-export function docTables (openApi: OpenApi): Record<string, string> {
-  return { operations: operations(openApi), settings: settingsTable(), refusals: refusalsTable() }
+/** Generated tables by page, then by the name of their place: `<!-- name -->` to `<!-- /name -->`. */
+export function docTables (openApi: OpenApi): Record<string, Record<string, string>> {
+  return {
+    'docs/api.md': { operations: operations(openApi) },
+    'docs/settings.md': { settings: settingsTable() },
+    'docs/errors.md': { refusals: refusalsTable() }
+  }
 }
 
-/** The text with each table in its place. @throws if a place is missing */
+/** Returns the text with each table in its place. @throws if a place is missing */
 export function fillTables (text: string, tables: Record<string, string>): string {
   for (const [name, table] of Object.entries(tables)) {
     const [begin, end] = [`<!-- ${name} -->\n`, `\n<!-- /${name} -->`]
     const from = text.indexOf(begin)
     const to = text.indexOf(end)
-    if (from < 0 || to < from) throw new Error(`There is no place for the table "${name}"`)
+    if (from < 0 || to < from) throw new Error(`The page has no place for the table "${name}"`)
     text = text.slice(0, from) + begin + table + text.slice(to)
   }
   return text
 }
 
-/** The same in a file. */
+/** Writes each table into its place in a file. */
 export async function fillIn (path: string, tables: Record<string, string>): Promise<void> {
   await writeFile(path, fillTables(await readFile(path, 'utf8'), tables))
 }
