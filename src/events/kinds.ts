@@ -6,7 +6,8 @@ export const eventKinds = {
   login_deactivated: 'The password was right, but the account is deactivated: no session started',
   logged_out: 'The session was ended by its owner',
   refresh_reused: 'An old refresh token was presented again: the session ended',
-  refresh_reused_elsewhere: 'A refresh token was presented again, from another network than before: its answer was lost, or there is a copy of it',
+  refresh_reused_elsewhere: 'A refresh token was presented again, from another network than before: ' +
+    'its answer was lost, or there is a copy of it',
   otp_enabled: 'The first device was confirmed: the second factor is on',
   otp_device_added: 'A further device was confirmed',
   otp_verified: 'A code was accepted',

@@ -5,18 +5,19 @@ import { withoutNull, type Counted } from './log.js'
 import { rows, type Db, type Watch } from '../tables/db.js'
 import { timeAs } from '../tables/values.js'
 
-/** A transaction that wrote an event is over within this, and the event is looked for right after. */
+/** A transaction that wrote an event is over within this time. The event is read right after. */
 const RECENT_SECONDS = 60
 
-/** An event's columns as a notice names them. */
+/** Columns of an event under the names that a notice has. */
 export const noticed = sql`
-  id, kind, ${timeAs(sql`at`, 'at')}, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName", actor_id as "actorId", detail, count`
+  id, kind, ${timeAs(sql`at`, 'at')}, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName",
+  actor_id as "actorId", detail, count`
 
 /**
- * The same `Db`, whose statements' events are told to `tell` once they are committed: those that were decided by this
- * process, in its own time, and none that was rolled back. Statements write events on a condition, so they are given
- * the event's id beforehand, and which of the ids stand is read afterwards. Nobody waits for that; what cannot be read
- * is reported and lost, which is what the outbox is for.
+ * Returns the same `Db`, and calls `tell` with the events of its statements after the commit: only events that this process
+ * decided, and none that was rolled back. A statement writes its event on a condition. So it gets the event's id in advance,
+ * and a later read shows which ids exist. No request waits for that read. If it fails, the error is reported and the events
+ * are lost here; the outbox still has them.
  */
 export function watched (db: Db, tell: (event: SecurityEventNotice) => void, report: (error: unknown) => void): Db {
   const expected = new Set<string>()

@@ -11,43 +11,44 @@ export interface SecurityEvent {
   agent: string
   sessionId: string | null
   deviceName: string | null
-  /** Who did it, if not the user. Staff see it, the owner sees that it was staff. */
+  /** Id of the actor, if it is not the user. Staff see the id; the owner sees only that it was staff. */
   actorId: string | null
   detail: string | null
-  /** In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for. */
+  /** Number of events that a line counts: those of its kind after the sixtieth within an hour. */
   count?: number
 }
 
-/** An event as its row has it. */
+/** Event as its row has it. */
 export type Counted<Event> = Omit<Event, 'count'> & { count: number | null }
 
-/** A line that counts has its count, any other has none. */
+/** Removes `count` where it is null: only a line that counts events has it. */
 export function withoutNull<Event extends { count: number | null }> ({ count, ...event }: Event) {
   return count === null ? event : { ...event, count }
 }
 
 export interface EventPage {
   events: SecurityEvent[]
-  /** Where the next page begins; null if this was the last. */
+  /** Cursor of the next page; null on the last one. */
   nextCursor: string | null
 }
 
-/** A place in a user's log: Unix microseconds, as Postgres keeps them and a `Date` does not, and the event's id. */
+/** Place in a user's log: Unix microseconds, as PostgreSQL stores them and a `Date` does not, and the event's id. */
 const CURSOR = /^(\d{1,16})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/
 
 /**
- * One page of a user's log, the newest first. What happens while somebody leafs through it comes before the first page
- * and moves nothing.
+ * Returns one page of a user's log, the newest event first. Events that happen during paging come before the first page and
+ * do not shift the pages.
  *
- * @param cursor of the page before, null for the first
- * @returns null if the cursor is none of ours
+ * @param cursor cursor from the page before, null for the first page
+ * @returns null if the cursor is not valid
  */
 export async function readEvents (db: Db, userId: string, limit: number, cursor: string | null): Promise<EventPage | null> {
   const { table } = db
   const [, micros = null, id = null] = cursor === null ? [] : CURSOR.exec(Buffer.from(cursor, 'base64url').toString()) ?? []
   if (cursor !== null && id === null) return null
   const found = await rows<Counted<SecurityEvent> & { micros: string }>(db, sql`
-    select id, kind, ${timeAs(sql`at`, 'at')}, ip, agent, session_id as "sessionId", device_name as "deviceName", actor_id as "actorId", detail, count,
+    select id, kind, ${timeAs(sql`at`, 'at')}, ip, agent, session_id as "sessionId", device_name as "deviceName",
+      actor_id as "actorId", detail, count,
       (extract(epoch from at) * 1000000)::bigint::text as micros
     from ${table.otp_event}
     where user_id = ${userId}

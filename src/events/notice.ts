@@ -1,8 +1,8 @@
 import type { EventKind } from './kinds.js'
 
-/** A security event as somebody outside is told of it. Nothing in it is secret; times are Postgres'. */
+/** Security event as it is sent to a receiver or a host. It has no secrets; times are by PostgreSQL's clock. */
 export interface SecurityEventNotice {
-  /** The same whenever this event is told again: what to fold repeats by. */
+  /** The same in each repeat of this event: use it to remove duplicates. */
   id: string
   kind: EventKind
   at: Date
@@ -11,9 +11,9 @@ export interface SecurityEventNotice {
   ip: string
   agent: string
   deviceName: string | null
-  /** Who did it, if not the user: a member of staff, or `command line`. */
+  /** Id of the actor, if it is not the user: a member of staff, or `command line`. */
   actorId: string | null
   detail: string | null
-  /** In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for so far. */
+  /** Number of events that a line counts so far: those of its kind after the sixtieth within an hour. */
   count?: number
 }

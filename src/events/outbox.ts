@@ -5,22 +5,22 @@ import { rows, type Db } from '../tables/db.js'
 import { numberAs } from '../tables/values.js'
 import { noticed } from './listener.js'
 
-/** How long a claimed event is nobody else's: longer than it takes to send one. Whoever dies with it loses it to the others then. */
+/** Seconds for which a claim excludes other replicas: longer than sending takes. After a crash another replica claims the event then. */
 const CLAIM_SECONDS = 30
-/** How old an event may be when it is tried again; each is tried once, however old. */
+/** Age after which an event is not tried again; each event is tried once at any age. */
 const KEEP_SECONDS = 24 * 3600
 const GIVE_UP_ROWS = 500
 
 export interface Claimed extends SecurityEventNotice {
-  /** `at` in Unix microseconds, as PostgreSQL keeps it and a `Date` does not: the row is found by it. */
+  /** `at` in Unix microseconds, as PostgreSQL stores it and a `Date` does not: it is part of the row's key. */
   exactMicros: string
-  /** This one included. */
+  /** Number of attempts, this one included. */
   attempts: number
-  /** Postgres' clock, Unix seconds. */
+  /** PostgreSQL's clock, Unix seconds. */
   nowSeconds: number
 }
 
-/** Takes events that are due out of the outbox, the longest due first, for this replica to send; no two replicas take the same. */
+/** Claims due events from the outbox for this replica, the longest due first. Two replicas never claim the same event. */
 export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
   const { table } = db
   const claimed = await rows<Counted<Claimed>>(db, sql`
@@ -31,7 +31,8 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
       order by e.notify_after limit ${limit} for update of e skip locked
     ),
     claimed as (
-      update ${table.otp_event} e set notify_attempts = e.notify_attempts + 1, notify_after = now.at + make_interval(secs => ${CLAIM_SECONDS})
+      update ${table.otp_event} e set
+        notify_attempts = e.notify_attempts + 1, notify_after = now.at + make_interval(secs => ${CLAIM_SECONDS})
       from due, now where e.user_id = due.user_id and e.at = due.at and e.id = due.id
       returning e.*
     )
@@ -40,10 +41,10 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
   return claimed.map(withoutNull)
 }
 
-/** What became of an event that was claimed: after how many seconds it is due again; null if it was sent. */
+/** Result of a claimed event: seconds until it is due again; null if it was sent. */
 export interface Settled { event: Claimed, waitSeconds: number | null }
 
-/** Sent ones leave the outbox, the others are due again after a while. */
+/** Removes sent events from the outbox, and sets the time at which the others are due again. */
 export async function settleEvents (db: Db, settled: readonly Settled[]): Promise<void> {
   const { table } = db
   const column = <Value>(of: (one: Settled) => Value) => settled.map(of)
@@ -53,10 +54,11 @@ export async function settleEvents (db: Db, settled: readonly Settled[]): Promis
       ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.exactMicros)}::bigint[],
       ${column(({ event }) => event.id)}::uuid[], ${column(({ waitSeconds }) => waitSeconds)}::float8[]
     ) settled (user_id, micros, id, seconds)
-    where e.user_id = settled.user_id and e.at = timestamptz 'epoch' + settled.micros * interval '1 microsecond' and e.id = settled.id and e.notify_after is not null`)
+    where e.user_id = settled.user_id and e.at = timestamptz 'epoch' + settled.micros * interval '1 microsecond'
+      and e.id = settled.id and e.notify_after is not null`)
 }
 
-/** Takes events out of the outbox that nobody could be told of in all that time. @returns how many */
+/** Removes events from the outbox that could not be delivered within `KEEP_SECONDS`. @returns their number */
 export async function giveUpEvents (db: Db): Promise<number> {
   const { table } = db
   const given = await rows(db, sql`

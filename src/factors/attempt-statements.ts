@@ -25,34 +25,34 @@ export interface JudgedDevice {
   pending: boolean
 }
 
-/** What the attempt cost, and what is needed to judge it, as of one moment by one clock. */
+/** Result of a consumed attempt, with the data to judge it, all of one moment by one clock. */
 export interface SpentAttempt {
   nowSeconds: number
-  /** The same as whole microseconds, by which the attempt can be given back. */
+  /** The same in whole microseconds, by which the attempt can be given back. */
   spentAtMicros: string
-  /** False if the asking session had ended. */
+  /** False if the requester's session had ended. */
   alive: boolean
   verified: boolean
   version: number
-  /** What there is to try the code against: nothing if the budget is used up. */
+  /** Devices to compare the code with; empty if the budget is used up. */
   devices: JudgedDevice[]
-  /** Whether the user has anything that a code could be for. */
+  /** True if the user has a device that a code could be for. */
   hasDevices: boolean
-  /** Attempts spent since the last accepted code, this one included; 0 if this one was refused for lack of budget. */
+  /** Attempts consumed since the last accepted code, this one included; 0 if this one was refused for lack of budget. */
   failures: number
-  /** Whether this attempt, if its code is wrong, is the last one that the user's budget pays. */
+  /** True if this attempt, if its code is wrong, is the last one in the user's budget. */
   isLast: boolean
-  /** How long to wait if the user's budget is used up, else 0; `NEVER_SECONDS` if no wait helps. */
+  /** Seconds to wait if the user's budget is used up, else 0; `NEVER_SECONDS` if no wait helps. */
   lockedSeconds: number
 }
 
 /**
- * Statement 1: spends one attempt, on its own, and brings back what is needed to judge. Committed before anybody
- * looks at the code, so that a hundred guesses at once are a hundred spent, and a fault afterwards grants nothing.
+ * Statement 1: consumes one attempt in its own transaction and returns the data to judge it. It commits before the code
+ * is compared. So a hundred guesses at once consume a hundred attempts, and a later fault grants nothing.
  *
- * Who pays: an unverified session the user's counter, which locks; a verified one its own, so that who has only the
- * password cannot lock the owner out; a pending device its own, and in a verified session both, since the code is
- * tried against both.
+ * An unverified session consumes the user's budget, which locks. A verified session consumes its own, so that an attacker
+ * with only the password cannot lock the owner out. A pending device has its own budget too; in a verified session both
+ * are consumed, since the code is compared with both.
  */
 export async function spendAttempt (db: Db, { standing: { userId, sessionId } }: Asking): Promise<SpentAttempt> {
   const { table } = db
@@ -114,7 +114,8 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end`, 'lockedSeconds')},
       ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
-        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged), '[]'::json)`, 'devices')}
+        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged),
+        '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${userId}`)
   return spent!
 }
@@ -122,27 +123,35 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
 export interface Match {
   deviceId: string
   step: number
-  /** The secret under the newest key, if an older one sealed it. */
+  /** The secret sealed with the newest key, if an older one had sealed it. */
   resealed: string | null
 }
 
 /**
- * Statement 2: burns the step, and all else only if that burnt: the user's counter is reset, the asking session ends
- * and a verified one starts (or it stays, with a new proof), the event is written.
+ * Statement 2: consumes the step, and everything else only if the step was consumed. The user's counter is reset, the
+ * requester's session ends and a verified one starts (or it stays, with a new proof), the event is written.
  *
- * The user's row is locked first, and its version must be the one that was seen when judging began. Two requests
- * with one code meet at `last_step < step`, which Postgres evaluates anew for whoever comes second.
+ * The user's row is locked first, and its version must be that of statement 1. Two requests with one code meet at
+ * `last_step < step`, which PostgreSQL evaluates again for the second one.
  *
- * @returns null if the step was burnt by another, or the session or the user's factors changed meanwhile
+ * @returns null if another request consumed the step, or the session or the user's factors changed meanwhile
  */
-export async function commitVerified (db: Db, asking: Asking, match: Match, version: number, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+export async function commitVerified (
+  db: Db,
+  asking: Asking,
+  match: Match,
+  version: number,
+  newSessionId: string,
+  { sessionSeconds }: Lifetimes
+): Promise<CommittedSession | null> {
   const { table } = db
   const { userId, sessionId } = asking.standing
   const burnt = sql`burnt`
   return committed(await row(db, sql`
     with ${now},
     asking as (
-      select u.user_id, s.id, s.otp_device_id is not null as verified, s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+      select u.user_id, s.id, s.otp_device_id is not null as verified,
+        s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
         null::timestamptz as until
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
@@ -152,7 +161,8 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     burnt as (
       update ${table.otp_device} d set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, d.secret)
       from asking, now
-      where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is not null and d.last_step < ${match.step}
+      where d.user_id = asking.user_id and d.id = ${match.deviceId}
+        and d.confirmed_at is not null and d.last_step < ${match.step}
       returning d.user_id, d.id, d.name
     ),
     freed as (
@@ -163,7 +173,8 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ended as (
       update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
       from burnt, asking, now
-      where s.user_id = burnt.user_id and s.ended_at is null and ((s.id = asking.id and not asking.stays) or s.id in (select id from surplus))
+      where s.user_id = burnt.user_id and s.ended_at is null
+        and ((s.id = asking.id and not asking.stays) or s.id in (select id from surplus))
       returning s.id
     ),
     ${evictedEvent(db, asking)},
@@ -176,20 +187,20 @@ export async function commitVerified (db: Db, asking: Asking, match: Match, vers
     ${answered()}`))
 }
 
-/** That of a code of the device `burnt`. */
+/** Proof by a code of the device in the CTE `burnt`. */
 export function verifiedProof (sessionSeconds: number): Proof {
   return { amr: amr.totp, otpRequired: true, deviceId: sql`burnt.id::text`, seconds: sessionSeconds }
 }
 
-/** What a refused code came to, besides the refusal. */
+/** Consequences of a refused code. */
 export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
 
 /**
- * Writes down that a code was refused. The attempt was paid for in statement 1; here its consequences: a verified
- * session that used up its budget ends, a pending device that used up its own is gone with its codes. Only an attempt
- * that was paid for has them: one that came too late to be judged must not end what an earlier one is about to prove.
+ * Records that a code was refused. Statement 1 consumed the attempt; its consequences follow here: a verified session that
+ * used up its budget ends, and a pending device that used up its own is deleted with its codes. An attempt that was not in
+ * the budget has no consequences: it was not judged, so it must not end a session that an earlier one is about to verify.
  *
- * @param kind of the event, where there are no such consequences
+ * @param kind kind of the event, if there are no such consequences
  */
 export async function refuseAttempt (
   db: Db, asking: Asking, { failures, verified, devices, isLast }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
@@ -208,7 +219,8 @@ export async function refuseAttempt (
     ),
     dropped as (
       delete from ${table.otp_device} d
-      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
+      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId}
+        and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
       returning d.id
     ),
     dropped_codes as (
@@ -226,7 +238,8 @@ export async function refuseAttempt (
         origin: asking
       }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
     select exists (select from spent) as "sessionSpent",
-      exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
+      exists (select from ${table.otp_session} s
+        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
     from now`)
   return found!
 }

@@ -7,8 +7,17 @@ import { type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 import type { Locks } from './local-locks.js'
 
-/** Writes down that a code was refused, and what comes of it: a lock, or the end of a verified session. Throws where the asking session is over. */
-export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'): Promise<void> {
+/**
+ * Records that a code was refused, with the consequences: a lock, or the end of a verified session.
+ *
+ * @throws {Refusal} SESSION_ENDED
+ */
+export async function noteRefused (
+  deps: OtpDeps,
+  asking: Asking,
+  spent: SpentAttempt,
+  kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
+): Promise<void> {
   const { db, tally } = deps
   const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
   if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
@@ -23,7 +32,7 @@ export async function noteRefused (deps: OtpDeps, asking: Asking, spent: SpentAt
   }
 }
 
-/** @param seconds how long the lock lasts; `NEVER_SECONDS` if no wait ends it */
+/** @param seconds duration of the lock; `NEVER_SECONDS` if no wait ends it */
 export function otpLocked (seconds: number): Refusal {
   if (seconds < NEVER_SECONDS) return new Refusal('OTP_LOCKED', { retryAfterSeconds: seconds })
   return new Refusal('OTP_LOCKED', {
@@ -33,19 +42,22 @@ export function otpLocked (seconds: number): Refusal {
   })
 }
 
-/** Whether the user's budget, or the verified session's, had an attempt left; a pending device's does not count here. */
+/** Returns true if the budget of the user, or of the verified session, had an attempt left; a pending device's does not count. */
 export function isPaid ({ devices }: SpentAttempt): boolean {
   return devices.some(({ pending }) => !pending)
 }
 
-/** What was learnt of a lock, for those who ask without a statement. */
+/** Stores a lock in the process and in Redis, so that further requests cost no statement. */
 export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
   locks.locked(userId, seconds)
   judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
 }
 
-/** The same for a lock that is over before its time. */
-export function freed ({ locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> }, userId: string): void {
+/** Removes a lock that ended early. */
+export function freed (
+  { locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> },
+  userId: string
+): void {
   locks.freed(userId)
   judgedCodes.freed(userId)
 }

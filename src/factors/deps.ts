@@ -17,11 +17,11 @@ export interface OtpSettings extends Lifetimes {
   setupSeconds: number
   reauthSeconds: number
   freshSeconds: number
-  /** How many recovery codes make a set. */
+  /** Number of recovery codes in a set. */
   recoveryCodes: number
 }
 
-/** What the flows of the second factor work with. */
+/** Dependencies of the flows of the second factor. */
 export interface OtpDeps {
   db: Db
   seal: Seal
@@ -30,23 +30,28 @@ export interface OtpDeps {
   locks: Locks
   tally: Tally
   unreadable: ReportUnreadable
-  /** Under which recovery codes are digested. */
+  /** Key of the digests of recovery codes. */
   digestKey: () => Promise<Buffer>
   settings: OtpSettings
-  /** Whether the asking session itself becomes verified, since its host cannot move it. */
+  /** True if the requester's session itself becomes verified, since its host cannot move it. */
   sameSession: boolean
 }
 
-/** Under which id the asking session goes on, if it moves. */
+/** Returns the id under which the requester's session continues. */
 export function nextSessionId ({ sameSession }: OtpDeps, { standing: { sessionId } }: Asking): string {
   return sameSession ? sessionId : randomUUID()
 }
 
-/** After the commit: this replica knows at once, the others are told to look. */
-export function announce ({ db, sessions, tally }: OtpDeps, { standing: { sessionId } }: Asking, committed: CommittedSession, reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'): SessionFacts {
+/** Call after the commit: updates the caches of this replica and notifies the others. */
+export function announce (
+  { db, sessions, tally }: OtpDeps,
+  { standing: { sessionId } }: Asking,
+  committed: CommittedSession,
+  reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'
+): SessionFacts {
   const { standing, endedIds } = committed
   sessions.ended(standing.userId, endedIds)
-  // The service's tokens say what was proven; a host's session is what replicas remember of it.
+  // The service's tokens hold the proofs. For a host's session the replicas' caches hold them.
   if (standing.sessionId === sessionId && !db.hasAccounts) sessions.changed(standing.userId, sessionId)
   sessions.started(committed)
   if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
@@ -55,8 +60,8 @@ export function announce ({ db, sessions, tally }: OtpDeps, { standing: { sessio
 }
 
 /**
- * A session that went on, for a new pair: the proof stays as old as the asking token says, which may be older than the
- * session's own, when another tab has stepped up. A new session is what it is.
+ * Returns a session that stayed, for a new pair of tokens, with the proof time of the requester's token. The session's own
+ * proof may be newer, if another tab has stepped up. A new session is returned as it is.
  */
 export function carried (session: SessionFacts, { standing: { sessionId, otpTime } }: Asking): SessionFacts {
   return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session

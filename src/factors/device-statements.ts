@@ -5,7 +5,9 @@ import { countsCleared } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
 import { event, livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
-import { answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from '../sessions/replacement.js'
+import {
+  answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof
+} from '../sessions/replacement.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 import { timeAs } from '../tables/values.js'
@@ -14,11 +16,11 @@ export interface Device {
   id: string
   name: string
   createdAt: Date
-  /** When a code of it was last accepted. */
+  /** Time when a code of the device was last accepted. */
   lastUsedAt: Date | null
 }
 
-/** A user's confirmed devices, the oldest first. What is pending is none yet. */
+/** Returns a user's confirmed devices, the oldest first. Pending devices are not listed. */
 export async function listDevices (db: Db, userId: string): Promise<Device[]> {
   const { table } = db
   return await rows<Device>(db, sql`
@@ -28,7 +30,7 @@ export async function listDevices (db: Db, userId: string): Promise<Device[]> {
 
 export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
 
-/** A name is no factor: the user's version stays, nothing ends. */
+/** Renames a device. A name is no factor: the user's version stays, no session ends. */
 export async function renameDevice (db: Db, asking: Asking, deviceId: string, name: string): Promise<Renamed> {
   const { table } = db
   const { userId, sessionId } = asking.standing
@@ -43,7 +45,8 @@ export async function renameDevice (db: Db, asking: Asking, deviceId: string, na
     ${event(db, {
       userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name`
     }, sql`renamed, now`)}
-    select exists (select from asking) as alive, id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
+    select exists (select from asking) as alive, id, name,
+      ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
     from now left join renamed on true`)
   const { alive, ...device } = found!
   if (!alive) return { outcome: 'session_ended' }
@@ -55,45 +58,63 @@ export type RemovedDevice =
   | { outcome: 'session_ended' | 'not_found' }
 
 /**
- * Removes one device; with the last one goes everything. Every session ends; the asking one gets a new one in its place,
- * which has proven what its token says. Where the removed device is what its token names, the new one owes a code of a
- * device that is left: no session lives on a proof whose device was removed.
+ * Removes one device; the last device is removed together with the recovery codes. Every session ends. The requester's is
+ * replaced by a new one with the proofs of its token. If its token names the removed device, the new session needs a code
+ * of a remaining device: no session keeps a proof by a removed device.
  */
-export async function removeDevice (db: Db, asking: Asking, deviceId: string, newSessionId: string, lifetimes: Lifetimes): Promise<RemovedDevice> {
+export async function removeDevice (
+  db: Db,
+  asking: Asking,
+  deviceId: string,
+  newSessionId: string,
+  lifetimes: Lifetimes
+): Promise<RemovedDevice> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId } = asking.standing
     await lockUser(tx, userId)
     const state = await row<{ alive: boolean, isThere: boolean, confirmed: number }>(tx, sql`
       with ${now}
-      select exists (${livingSession(tx, asking)}) as alive, count(*)::int as confirmed, coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
+      select exists (${livingSession(tx, asking)}) as alive, count(*)::int as confirmed,
+        coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
       from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
     if (!state!.alive) return { outcome: 'session_ended' }
     if (!state!.isThere) return { outcome: 'not_found' }
     const session = state!.confirmed === 1
       ? await removeAll(tx, asking, newSessionId, lifetimes)
       : await removeOne(tx, asking, deviceId, newSessionId, lifetimes)
-    // The lock is ours: what was there a moment ago still is, unless the session has expired in between.
+    // The user is locked: the state is still the same, unless the session has expired in between.
     return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
   })
 }
 
-/** One of several. */
-async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId: string, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
+/** Removes one of several devices. */
+async function removeOne (
+  tx: Tx,
+  asking: Asking,
+  deviceId: string,
+  newSessionId: string,
+  { sessionSeconds, pendingSeconds }: Lifetimes
+): Promise<CommittedSession | null> {
   const { userId, sessionId, otpDeviceId } = asking.standing
   const { table } = tx
   const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
-  const next = otpDeviceId === deviceId ? started(tx, sql`removed`, asking, newSessionId, owing) : carriedOn(tx, sql`removed`, asking, newSessionId)
+  const next = otpDeviceId === deviceId
+    ? started(tx, sql`removed`, asking, newSessionId, owing)
+    : carriedOn(tx, sql`removed`, asking, newSessionId)
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven, ${isInPlace(asking, newSessionId)} as stays
+      select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven,
+        ${isInPlace(asking, newSessionId)} as stays
       from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is not null
+      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and s.otp_device_id is not null
       for no key update of s
     ),
     removed as (
-      delete from ${table.otp_device} d using asking where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      delete from ${table.otp_device} d using asking
+      where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
       returning d.user_id, d.name
     ),
     raised as (
@@ -120,26 +141,45 @@ async function removeOne (tx: Tx, asking: Asking, deviceId: string, newSessionId
 }
 
 /**
- * Removes every device and code: the second factor is off. Every session ends; the asking one gets a new one that has
- * proven the password alone. Null if there was no confirmed device, or the session had ended.
+ * Removes every device and code: the second factor is off. Every session ends; the requester's is replaced by a new one
+ * with the proof of the password only.
+ *
+ * @returns null if there was no confirmed device, or the session had ended
  */
-export async function removeEverything (db: Db, asking: Asking, newSessionId: string, lifetimes: Lifetimes): Promise<CommittedSession | null> {
+export async function removeEverything (
+  db: Db,
+  asking: Asking,
+  newSessionId: string,
+  lifetimes: Lifetimes
+): Promise<CommittedSession | null> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, asking.standing.userId)
     return await removeAll(tx, asking, newSessionId, lifetimes)
   })
 }
 
-/** The same, for whoever has the user's lock already. */
-export async function removeAll (tx: Tx, asking: Asking, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+/** The same inside a transaction that has locked the user. */
+export async function removeAll (
+  tx: Tx,
+  asking: Asking,
+  newSessionId: string,
+  { sessionSeconds }: Lifetimes
+): Promise<CommittedSession | null> {
   const { userId, sessionId } = asking.standing
   const { table } = tx
   const raised = sql`raised`
-  const proof: Proof = { amr: amr.password, otpRequired: false, deviceId: null, seconds: sessionSeconds, deadline: deadlineFor(tx, sql`asking.user_id`) }
+  const proof: Proof = {
+    amr: amr.password,
+    otpRequired: false,
+    deviceId: null,
+    seconds: sessionSeconds,
+    deadline: deadlineFor(tx, sql`asking.user_id`)
+  }
   return committed(await row(tx, sql`
     with ${now},
     asking as (
-      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(asking, newSessionId)} as stays from ${table.otp_session} s, now
+      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(asking, newSessionId)} as stays
+      from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
       for no key update of s

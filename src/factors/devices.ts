@@ -14,8 +14,8 @@ export async function renameDevice (deps: OtpDeps, asking: Asking, id: string, n
 }
 
 /**
- * Removes one device, and the last one with everything. Every session ends. Returns the one that takes the asking one's
- * place, or the asking one itself where its host cannot move it.
+ * Removes one device; the last device is removed together with the recovery codes. Every session ends. Returns the session
+ * that replaces the requester's, or the requester's own if its host cannot move it.
  */
 export async function removeDevice (deps: OtpDeps, asking: Asking, id: string): Promise<SessionFacts> {
   const removed = await remove(deps.db, asking, id, nextSessionId(deps, asking), deps.settings)

@@ -10,17 +10,17 @@ import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 import { jsonAs, timeAs } from '../tables/values.js'
 
-/** DESIGN §3. */
+/** Most confirmed devices of one user. */
 export const MOST_DEVICES = 10
 
 export interface Status {
   confirmedDevices: number
-  /** Whether this session has a device waiting for its first code. */
+  /** True if this session has a pending device. */
   isPending: boolean
   recoveryCodesLeft: number
-  /** Whether some of those were brought over from django-otp and can be guessed: new ones are better. */
+  /** True if some of them were imported from django-otp and can be guessed: new codes are better. */
   recoveryCodesWeak: boolean
-  /** From when on this session opens only what sets a device up; null if it has one, or none is asked for. */
+  /** Time from which this session opens only the set-up of a device; null if it has one, or none is required. */
   otpDeadline: Date | null
 }
 
@@ -41,19 +41,19 @@ export async function readStatus (db: Db, userId: string, sessionId: string): Pr
   return found!
 }
 
-/** A session's pending device as it is stored, for the flow that continues it. */
+/** Stored pending device of a session, for the flow that continues it. */
 export interface StoredPending {
   id: string
   sealedSecret: string
-  /** Null if an older version of the service made it, or no recovery codes go with it. */
+  /** Null if an older version of the service made it, or it has no recovery codes. */
   sealedSeed: string | null
-  /** How many recovery codes go with it. */
+  /** Number of its recovery codes. */
   codes: number
 }
 
-/** What the flow decided: to continue the stored device, by its id, or to replace it by another one. */
+/** Decision of the flow: to continue the stored device, by its id, or to replace it by another one. */
 export interface PreparedPending extends Omit<StoredPending, 'codes'> {
-  /** Of all recovery codes that go with it. */
+  /** Digests of all its recovery codes. */
   digests: string[]
 }
 
@@ -64,7 +64,7 @@ export interface NewDevice {
   t0Seconds: number
   setupSeconds: number
   /**
-   * Called under the user's lock, again if the transaction is repeated.
+   * Called while the user is locked; called again if the transaction is repeated.
    *
    * @param isFirst false if the user has a set of recovery codes in force
    */
@@ -76,14 +76,18 @@ export type PendingDevice =
   | { outcome: 'session_ended' | 'otp_required' | 'too_many' }
 
 /**
- * Makes the one pending device of this session, or continues the one it has with a new expiry. A pending device changes nothing
- * for anyone. Its secret is shown only to the session that made it.
+ * Makes the one pending device of this session, or continues the one it has with a new expiry. A pending device changes
+ * nothing for other sessions. Its secret is shown only to the session that made it.
  */
-export async function putPendingDevice (db: Db, { standing: { userId, sessionId, otpDeviceId } }: Asking, device: NewDevice): Promise<PendingDevice> {
+export async function putPendingDevice (
+  db: Db,
+  { standing: { userId, sessionId, otpDeviceId } }: Asking,
+  device: NewDevice
+): Promise<PendingDevice> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    // One that expired or used up its ten codes is not looked for: it is replaced, secret and all.
+    // Leaves out a device that expired or used up its ten codes: it is replaced, with its secret.
     const state = await row<{ alive: boolean, confirmed: number, stored: StoredPending | null }>(tx, sql`
       with ${now}
       select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
@@ -129,7 +133,7 @@ export async function putPendingDevice (db: Db, { standing: { userId, sessionId,
 
 export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
 
-/** Takes back this session's pending device and its codes. */
+/** Deletes this session's pending device and its codes. */
 export async function dropPendingDevice (db: Db, userId: string, sessionId: string): Promise<RolledBack> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
@@ -156,12 +160,19 @@ async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<
 }
 
 /**
- * The first accepted code of a pending device: confirms it, brings its recovery codes to life, drops the user's other
- * pending devices and ends every session, the asking one for a new one. The step is burnt with it: the code cannot log in again.
+ * Commits the first accepted code of a pending device: confirms the device, makes its recovery codes valid, deletes the
+ * user's other pending devices and ends every session; a new one replaces the requester's. It consumes the step: the code
+ * cannot log in again.
  *
- * @returns null if another request was first, or the device, its session or the room for it is gone
+ * @returns null if another request was first, or the device or session has ended, or the user has `MOST_DEVICES`
  */
-export async function commitConfirmed (db: Db, asking: Asking, match: Match, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<CommittedSession | null> {
+export async function commitConfirmed (
+  db: Db,
+  asking: Asking,
+  match: Match,
+  newSessionId: string,
+  { sessionSeconds }: Lifetimes
+): Promise<CommittedSession | null> {
   const { userId, sessionId } = asking.standing
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)

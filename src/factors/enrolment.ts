@@ -13,25 +13,25 @@ import { devicePlace, seedPlace } from './totp/verification.js'
 export interface Enrolment {
   deviceId: string
   otpUrl: string
-  /** Shown now and never again; dead until the device is confirmed. Empty for a further device: the set in force stays. */
+  /** Shown only now; not valid until the device is confirmed. Empty for a further device: the set in force stays. */
   recoveryCodes: string[]
   expiresAt: Date
 }
 
 export interface EnrolmentRequest {
-  /** What the owner calls the device. */
+  /** Name of the device, chosen by the owner. */
   name: string
-  /** What the authenticator app shows beside the issuer. */
+  /** Text that the authenticator app shows beside the issuer. */
   label: string
-  /** Checks the password that came with the request, if one did; throws a Refusal if it is wrong. */
+  /** Checks the password of the request, if it has one; throws a Refusal if it is wrong. */
   checkPassword: (() => Promise<void>) | null
 }
 
 /**
- * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. Called again it answers
- * the same secret and codes, with a new expiry; another session of the user gets a secret of its own.
+ * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. A repeated call
+ * returns the same secret and codes, with a new expiry; another session of the user gets its own secret.
  *
- * The first device asks for a fresh password, a further one for a fresh code.
+ * The first device requires a fresh password, a further one a fresh code.
  */
 export async function enrol (deps: OtpDeps, asking: Asking, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
   const { db, seal, sessions, settings } = deps
@@ -82,7 +82,7 @@ interface OpenPending {
   id: string
   secret: Buffer
   seed: Buffer
-  /** How many recovery codes were shown with it; undefined if none that follow from the seed. */
+  /** Number of recovery codes shown with it; undefined if none of them comes from the seed. */
   codes?: number
 }
 
@@ -92,9 +92,10 @@ function newPending (): OpenPending {
 }
 
 /**
- * The stored pending device, opened. Of one that an older version made the codes are not known: it keeps its secret and gets a seed.
+ * Opens the stored pending device. The codes of a device that an older version made are not known: it keeps its secret and
+ * gets a seed.
  *
- * @returns null if there is none, or it cannot be read: nothing depends on it yet, so that another one takes its place
+ * @returns null if there is none, or it cannot be read: nothing depends on it yet, so another one replaces it
  */
 function open ({ seal, unreadable }: OtpDeps, userId: string, stored: StoredPending | null): OpenPending | null {
   if (stored === null) return null
@@ -117,7 +118,7 @@ export function digestsOf (digestKey: Buffer, userId: string, codes: readonly st
   return codes.map((code) => recoveryDigest(digestKey, userId, normaliseRecoveryCode(code)!))
 }
 
-/** Takes back this session's pending device and its codes. */
+/** Deletes this session's pending device and its codes. */
 export async function rollBack ({ db }: OtpDeps, { standing: { userId, sessionId } }: Asking): Promise<void> {
   switch (await dropPendingDevice(db, userId, sessionId)) {
     case 'rolled_back': return

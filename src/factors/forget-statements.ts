@@ -8,15 +8,15 @@ import { numberAs } from '../tables/values.js'
 
 export interface Forgotten {
   endedIds: string[]
-  /** Until the mark lies in the past (milliseconds). */
+  /** Milliseconds until the mark lies in the past. */
   waitMs: number
 }
 
 /**
- * Deletes everything that is a host's user's. Rows that stay: those of the sessions, emptied, since replicas learn of an end
- * from them and the cleanup keeps their digests; the event of the deletion; events that are still to be notified; and the
- * mark, which refuses sessions with a proof from before. Times of proofs are whole seconds, so the mark is at the end of
- * this one.
+ * Deletes all data of a host's user, except these rows: the sessions, emptied, since replicas learn of revocations from
+ * them and the cleanup keeps their digests; the event of the deletion; events that are still to be notified; and the
+ * mark, which refuses sessions with an earlier proof. Times of proofs are whole seconds, so the mark is at the end of
+ * the current second.
  */
 export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
   return await inTransaction(db, async (tx) => {
@@ -39,7 +39,9 @@ export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
       state as (delete from ${table.otp_user} u where u.user_id = ${userId}),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' } })} from now
+        select ${eventValues(tx, {
+          userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' }
+        })} from now
       )
       select ${endedIds}, ${numberAs(sql`extract(epoch from mark.ended_at - now.at) * 1000`, 'waitMs')} from mark, now`)
     return found!

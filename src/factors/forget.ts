@@ -4,10 +4,10 @@ import { freed } from './attempts.js'
 import type { OtpDeps } from './deps.js'
 
 /**
- * Deletes everything of a host's user: the account is deleted there, and its id may be given to another user. Resolves
+ * Deletes all data of a host's user, whose account the host has deleted and whose id may be given to another user. Resolves
  * when the second of the deletion is over, so that the next user's first proof is dated after it.
  *
- * @param onEnded called when it is committed
+ * @param onEnded called after the commit
  */
 export async function forget ({ db, sessions, locks, judgedCodes, tally }: OtpDeps, userId: string, onEnded: () => void): Promise<void> {
   const { endedIds, waitMs } = await forgetUser(db, userId)

@@ -1,19 +1,21 @@
 import { AgingMap } from '../core/aging-map.js'
 
-/** How long this process takes a lock for granted without asking Postgres. */
+/** Milliseconds for which this process uses a lock without asking PostgreSQL. */
 const REMEMBER_MS = 1_000
 const MOST_USERS = 10_000
 
-/** Users whose TOTP is locked, as this process was last told: a flood on one user costs no statement. */
+/** Users whose TOTP is locked, as far as this process knows: a flood on one user costs no statement. */
 export interface Locks {
-  /** Seconds to wait, 0 if nothing is known. */
+  /** Returns the seconds to wait, 0 if no lock is known. */
   waitSeconds (userId: string): number
   locked (userId: string, seconds: number): void
   freed (userId: string): void
 }
 
 export function createLocks (): Locks {
-  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({ keepMs: REMEMBER_MS, capacity: MOST_USERS, clockMs: () => performance.now() })
+  const known = new AgingMap<string, { forgetAtMs: number, endsAtMs: number }>({
+    keepMs: REMEMBER_MS, capacity: MOST_USERS, clockMs: () => performance.now()
+  })
   return {
     waitSeconds (userId) {
       const lock = known.get(userId)

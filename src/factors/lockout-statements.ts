@@ -3,27 +3,28 @@ import { HARD_STOP_FAILURES, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockou
 import type { Asking } from '../core/session.js'
 import { row, type Db } from '../tables/db.js'
 
-/** The assignments to `otp_user` that clear every count of wrong codes, and so lift the lock and the stop. */
+/** Assignments to `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
 export const countsCleared = sql`failures = 0, locked_until = null, wrong_codes_at = '{}'`
 
 /**
- * The assignments to `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count. Attempts
- * are equal but for their time, so that the newest one is taken out for the accepted one.
+ * Assignments to `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count.
+ * Attempts differ only by their time, so the newest one is removed for the accepted one.
  */
 export const codeAccepted = sql`failures = 0, locked_until = null, wrong_codes_at = u.wrong_codes_at[:cardinality(u.wrong_codes_at) - 1]`
 
-/** The times in the slow count of `otp_user u` that still count; beside `now`. */
-const counted = sql`array(select w.at from unnest(u.wrong_codes_at) w (at) where w.at > now.at - make_interval(days => ${SLOW_STOP_DAYS}))`
+/** Times in the slow count of `otp_user u` that still count; beside `now`. */
+const counted = sql`
+  array(select w.at from unnest(u.wrong_codes_at) w (at) where w.at > now.at - make_interval(days => ${SLOW_STOP_DAYS}))`
 
-/** The slow count of `otp_user u` with one more attempt; beside `now`. */
+/** Slow count of `otp_user u` with one more attempt; beside `now`. */
 export const withOneMore = sql`${counted} || now.at`
 
-/** Whether no code of an app is accepted for `otp_user u`, however long the client waits; beside `now`. */
+/** Condition: no code of an app is accepted for `otp_user u`, and no wait helps; beside `now`. */
 export const isStopped = sql`(u.failures >= ${HARD_STOP_FAILURES} or cardinality(${counted}) >= ${SLOW_STOP_FAILURES})`
 
-/** Which budgets an attempt was paid from without a code being judged. */
+/** Budgets that an attempt was consumed from although no code was judged. */
 export interface Unjudged {
-  /** The time of the attempt, by which the user's counts know it. */
+  /** Time of the attempt, which identifies it in the user's counts. */
   spentAtMicros: string
   verified: boolean
   confirmed: boolean
@@ -31,9 +32,9 @@ export interface Unjudged {
 }
 
 /**
- * Gives an attempt back whose code was compared with nothing, since no secret could be opened: a fault of ours. Where one secret
- * was compared the attempt stays spent. The count of wrong codes in a row has it only if it is among the newest of the slow count: if
- * the owner logged in meanwhile, nothing is left to give back.
+ * Gives an attempt back whose code was compared with nothing, since no secret could be opened: a fault of the service. If
+ * one secret was compared, the attempt stays consumed. The count of wrong codes in a row includes the attempt only if it is
+ * among the newest of the slow count: if the owner logged in meanwhile, that count is not reduced.
  */
 export async function returnAttempt (db: Db, { standing: { userId, sessionId } }: Asking, unjudged: Unjudged): Promise<void> {
   const { table } = db

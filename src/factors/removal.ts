@@ -5,7 +5,7 @@ import { readStatus } from './enrolment-statements.js'
 import { announce, nextSessionId, type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 
-/** Switches the second factor off: every device and code is gone, every session ends, the asking one gets a new one. */
+/** Switches the second factor off: removes every device and code and ends every session; a new one replaces the requester's. */
 export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<SessionFacts> {
   const { db, settings } = deps
   const { userId, sessionId } = asking.standing

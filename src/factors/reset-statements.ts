@@ -5,7 +5,7 @@ import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 
-/** Every device and code of a host's user is gone, every session has ended. @returns the sessions */
+/** Removes every device and code of a host's user and ends every session. @returns the ids of the sessions */
 export async function resetUser (db: Db, userId: string, { actorId, reason }: { actorId: string, reason: string }): Promise<string[]> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
@@ -23,7 +23,9 @@ export async function resetUser (db: Db, userId: string, { actorId, reason }: { 
       ),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason })} from now
+        select ${eventValues(tx, {
+          userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason
+        })} from now
       )
       select ${endedIds}`)
     return found!.endedIds

@@ -1,19 +1,19 @@
 import type { Tally } from '../core/counters.js'
 
-/** Lines of a process about single rows: a ring without its old key makes many rows unreadable at once. */
+/** Log lines of a process about single rows: a key ring without its old key makes many rows unreadable at once. */
 const MOST_ROWS_LOGGED = 100
 
-/** Reports a row whose stored value cannot be read. The row is skipped; what else the user has goes on. */
+/** Reports a row whose stored value cannot be read. The row is skipped; the user's other rows are used. */
 export type ReportUnreadable = (table: string, row: string, error: unknown) => void
 
 export interface UnreadableRow {
   table: string
-  /** Null for all further rows together. */
+  /** Null in the line for all further rows. */
   row: string | null
   reason: string
 }
 
-/** @param log a line for each row, once in the life of the process, `MOST_ROWS_LOGGED` lines at most and one for the others */
+/** @param log writes a line for each row, once in the life of the process: at most `MOST_ROWS_LOGGED` lines, and one for the others */
 export function createUnreadable (tally: Tally, log: (at: UnreadableRow) => void): ReportUnreadable {
   const logged = new Set<string>()
   return (table, row, error) => {

@@ -14,7 +14,7 @@ export interface SessionListDeps {
   refreshSeconds: number
 }
 
-/** Ends one of the user's own sessions, for everybody, within a second. */
+/** Ends one of the user's own sessions. Every replica refuses it within a second. */
 export async function endOne (deps: SessionListDeps, asking: Asking, id: string): Promise<void> {
   const { db, sessions, tally, refreshSeconds } = deps
   switch (await endListedSession(db, asking, id, refreshSeconds)) {
@@ -26,7 +26,7 @@ export async function endOne (deps: SessionListDeps, asking: Asking, id: string)
   }
 }
 
-/** Ends all but the asking one. */
+/** Ends all sessions of the user except the requester's. */
 export async function endOthers (deps: SessionListDeps, asking: Asking): Promise<void> {
   const { db, sessions, tally } = deps
   const endedIds = await endOtherSessions(db, asking)

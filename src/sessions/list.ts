@@ -11,23 +11,23 @@ export interface ListedSession {
   ip: string
   agent: string
   startedAt: Date
-  /** When its tokens were last refreshed, or issued. */
+  /** Time when its tokens were last refreshed or issued. */
   lastSeenAt: Date
   expiresAt: Date
   isVerified: boolean
 }
 
-/** More than anybody reads, and an answer that does not grow with whoever logs in. */
+/** Limits the size of the answer: the number of sessions grows with each login. */
 const MOST_LISTED = 200
 
-/** When its newest tokens were issued: refreshed, or given for a proof. */
+/** Time when its newest tokens were issued, by a refresh or for a proof. */
 const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
 
-/** Neither ended, nor expired, nor idled out: its refresh token would still be taken. Beside `now`. */
+/** Condition: not ended, not expired, not idle too long; its refresh token would still be accepted. Beside `now`. */
 const isLiving = (idleSeconds: number) => sql`
   s.ended_at is null and s.expires_at > now.at and ${seenAt} > now.at - make_interval(secs => ${idleSeconds})`
 
-/** A user's living sessions, the one last seen first, `MOST_LISTED` of them. */
+/** Returns a user's living sessions, the last seen first, at most `MOST_LISTED`. */
 export async function listSessions (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> {
   const { table } = db
   return await rows<ListedSession>(db, sql`
@@ -39,8 +39,13 @@ export async function listSessions (db: Db, userId: string, idleSeconds: number)
     order by ${seenAt} desc, s.id limit ${MOST_LISTED}`)
 }
 
-/** Ends one of the user's sessions; the event says which. The asking one may end itself. */
-export async function endListedSession (db: Db, asking: Asking, id: string, idleSeconds: number): Promise<'ended' | 'session_ended' | 'not_found'> {
+/** Ends one of the user's sessions; the event names it. The requester's session may end itself. */
+export async function endListedSession (
+  db: Db,
+  asking: Asking,
+  id: string,
+  idleSeconds: number
+): Promise<'ended' | 'session_ended' | 'not_found'> {
   const { table } = db
   const { userId, sessionId } = asking.standing
   const found = await row<{ alive: boolean, ended: boolean }>(db, sql`
@@ -60,10 +65,10 @@ export async function endListedSession (db: Db, asking: Asking, id: string, idle
 }
 
 /**
- * Ends all sessions but the asking one: one decision, one event. The user's lock comes first, so that a session that is
- * being verified at this moment does not slip through as a new one.
+ * Ends all sessions except the requester's, with one event. It locks the user first. Otherwise a session that another
+ * request verifies at the same time would stay alive under its new id.
  *
- * @returns the sessions that ended; null if the asking one had
+ * @returns the ids of the ended sessions; null if the requester's session had ended
  */
 export async function endOtherSessions (db: Db, asking: Asking): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {

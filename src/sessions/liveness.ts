@@ -9,22 +9,22 @@ import { createFeed } from './revocation-poller.js'
 import { chooseTrustMs, Memo, TRUST_MS } from './local-cache.js'
 
 /**
- * A copy read shortly before this replica began to follow the feed may miss an end that the feed will not name any
- * more. A statement is given up well within this.
+ * A reading made shortly before this replica began to follow the revocations may miss a revocation that the poller will not
+ * name any more. A statement is cancelled well within this time.
  */
 const SLOWEST_READ_MS = 2_000
-/** Postgres' clock may step a little; a copy from further ahead is not used. */
+/** PostgreSQL's clock may step a little. A Redis copy that is dated further ahead is not used. */
 const AHEAD_MS = 5_000
 
 export interface SessionsOptions {
   db: Db
-  /** The feed's own connection, so that it does not wait behind anybody's statements. */
+  /** Connection of the revocation poller alone, so that it does not wait for other statements. */
   feedDb: Db
   redis: RedisLink
   namespace: string
   macKeys: readonly Buffer[]
   revocationSeconds: number
-  /** Whether sessions begin elsewhere, at a host: one that nobody has seen yet is then taken for what it is, unverified. */
+  /** True where sessions begin at a host: a session that is not known here yet is then registered as unverified. */
   adopts: boolean
   report: (error: unknown) => void
 }
@@ -32,9 +32,9 @@ export interface SessionsOptions {
 export interface SessionCounters { memo: number, copy: number, postgres: number }
 
 /**
- * Is this session alive? From the process's memo if the feed is fresh, else from Redis' copy, else from Postgres.
- * An end reaches this replica at once if it happened here, within `revocationSeconds` if elsewhere.
- * The argument, fact by fact, is docs/consistency.md.
+ * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
+ * from PostgreSQL. A revocation takes effect here at once if it happened at this replica, and within `revocationSeconds`
+ * if it happened at another one. docs/consistency.md has the proof.
  */
 export type Sessions = ReturnType<typeof createSessions>
 
@@ -51,20 +51,20 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     onOtherServer: () => db.renew()
   }, report)
 
-  /** Redis' copy, if the feed covers the time since it was read. */
+  /** Returns the session from the Redis cache, if the revocation poller covers the time since it was read. */
   async function fromCopy (userId: string, sessionId: string): Promise<Standing | undefined> {
     if (!feed.isFresh()) return undefined
     const copy = await copies.get(userId, sessionId)
-    // Only now, since there may have been a gap meanwhile.
+    // Read it only now: there may have been a gap during the request to Redis.
     const coveredSinceMs = feed.coveredSinceMs()
     if (copy === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(copy.standing)) return undefined
     const { standing, readAtMs } = copy
-    // All three times are of that server's clock.
+    // All three times are by the clock of that server.
     if (copy.server !== feed.server() || readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
     const ageMs = feed.nowMs() - readAtMs
-    // Another release may have trusted for longer than this one remembers ends, or not have said for how long.
+    // Another release may trust a reading for longer than this release remembers revocations, or may not store the time.
     const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
-    // When a change was heard of is a time of this process's clock: no copy of that session is known to be newer.
+    // The time of a change is by this process's clock. So a Redis copy of a changed session is never known to be newer.
     if (ageMs > trustMs || ageMs < -AHEAD_MS || memo.hasChanged(userId, sessionId)) return undefined
     counters.copy++
     memo.fillUntimed(standing, trustMs - Math.max(ageMs, 0))
@@ -80,7 +80,7 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     return keep(found ?? adopted, askedAtMs)
   }
 
-  /** Remembers what was asked then, here and for the others. */
+  /** Stores the reading in the local cache and in the Redis cache. */
   function keep (reading: Reading | null, askedAtMs: number): Standing | null {
     if (reading === null) return null
     const trustMs = chooseTrustMs()
@@ -96,8 +96,8 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   }
 
   /**
-   * While the feed is fresh its server is the primary. A connection that leads to another one may show what the primary has
-   * ended: unless the primary moved a moment ago, which the feed finds out by a new connection.
+   * While the revocation reading is fresh, its server is the primary. A connection to another server may show a session that
+   * the primary has ended. If the primary moved a moment ago, a new connection of the poller finds it.
    *
    * @throws {Refusal} UNAVAILABLE
    */
@@ -107,7 +107,8 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     await feed.poll()
     if (server === feed.server()) return
     db.renew()
-    throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: new Error('PostgreSQL connections lead to different servers') })
+    const cause = new Error('PostgreSQL connections lead to different servers')
+    throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause })
   }
 
   async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
@@ -117,25 +118,26 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
   const isOver = (standing: Standing): boolean => standing.expiresAt * 1000 <= feed.nowMs()
 
-  /** Sessions ended here, and it is committed: known here at once; the others are told to look. */
+  /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
   function ended (userId: string, sessionIds: readonly string[]): void {
     if (sessionIds.length === 0) return
     for (const sessionId of sessionIds) memo.end(userId, sessionId)
     tellOthers()
   }
 
-  /** A session that lives on has proven something else, and it is committed; `started` says what. */
+  /** Call after the commit that changed the proofs of a living session. `started` then gives its new state. */
   function changed (userId: string, sessionId: string): void {
     memo.change(userId, sessionId)
     tellOthers()
   }
 
-  /** A session began here: the next request for it, here or elsewhere, need not ask Postgres. */
+  /** Stores a session that began here: the next request for it, at any replica, does not have to ask PostgreSQL. */
   function started (reading: Reading): void {
     const coveredSinceMs = feed.coveredSinceMs()
     const trustMs = chooseTrustMs()
-    // By one clock, the server's: its end, if it has one already, was committed after this reading, and that is covered.
-    if (coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs) memo.fillUntimed(reading.standing, trustMs)
+    // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
+    const isCovered = coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs
+    if (isCovered) memo.fillUntimed(reading.standing, trustMs)
     copies.put({ ...reading, trustMs })
   }
 
@@ -145,31 +147,33 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     started,
 
     /**
-     * What can be said without asking anybody: the standing, null for one that ended, undefined for "ask".
-     * Synchronous, since this is what most requests need.
+     * Answers from this process alone: the session context, null for an ended session, undefined if `find` must be called.
+     * It is synchronous, since most requests need nothing else.
      */
     known (userId: string, sessionId: string): Standing | null | undefined {
-      // What has ended is never remembered as alive as well.
+      // The local cache never has an ended session as alive.
       const standing = feed.isFresh() ? memo.alive(userId, sessionId) : undefined
       if (standing === undefined) return memo.hasEnded(userId, sessionId) ? null : undefined
       counters.memo++
-      // A host's session may go on: what it had proven is over, and it begins anew.
+      // An expired session of a host may begin again: its proofs no longer count.
       if (isOver(standing)) return adopts ? undefined : null
       return standing
     },
 
     /**
-     * Asks Redis' copy, then Postgres; requests for the same session share one question, while it is younger than
-     * an end may take to be known. Null: it has ended or never was.
+     * Asks the Redis cache, then PostgreSQL. Requests for the same session share one question while the question is younger
+     * than `revocationSeconds`. Null: the session has ended or never existed.
      *
-     * @param adoption how a host's session begins here that nobody has seen yet; null where none may
+     * @param adoption how to register a host's session that is not known here yet; null where that is not allowed
      */
     async find (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
       const key = JSON.stringify([userId, sessionId])
       const askedAtMs = performance.now()
       let reading = reads.get(key)
-      if (reading === undefined || askedAtMs - reading.askedAtMs > revocationSeconds * 1000 || memo.isOutdated(userId, sessionId, reading.askedAtMs)) {
-        const own = { askedAtMs, standing: read(userId, sessionId, adoption).finally(() => { if (reads.get(key) === own) reads.delete(key) }) }
+      const isTooOld = reading !== undefined && askedAtMs - reading.askedAtMs > revocationSeconds * 1000
+      if (reading === undefined || isTooOld || memo.isOutdated(userId, sessionId, reading.askedAtMs)) {
+        const forget = () => { if (reads.get(key) === own) reads.delete(key) }
+        const own = { askedAtMs, standing: read(userId, sessionId, adoption).finally(forget) }
         reads.set(key, own)
         reading = own
       }
@@ -179,9 +183,9 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
     },
 
     /**
-     * Takes a host's proof that is dated ahead of Postgres' clock as given now, if it is new.
+     * Records a host's proof that is dated ahead of PostgreSQL's clock as given now, if it is new.
      *
-     * @returns the session as it is since; null if it has ended
+     * @returns the session with this proof; null if it has ended
      */
     async claimed (userId: string, sessionId: string, authTime: number): Promise<Standing | null> {
       if (await recordClaim(db, userId, sessionId, authTime)) changed(userId, sessionId)
@@ -189,12 +193,19 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
       return keep(await readFollowed(userId, sessionId), askedAtMs)
     },
 
-    /** Postgres' clock, never behind it: for what may be over. */
+    /** PostgreSQL's clock, never behind it: for checks that a time has passed. */
     nowSeconds: (): number => feed.nowMs() / 1000,
-    /** The same, never ahead of it: for what may be in the future. */
+    /** PostgreSQL's clock, never ahead of it: for checks that a time is in the future. */
     earliestNowSeconds: (): number => feed.earliestNowMs() / 1000,
     poll: (): Promise<void> => feed.poll(),
-    state: () => ({ feedAgeSeconds: feed.ageMs() / 1000, isFeedFresh: feed.isFresh(), isReadOnly: feed.isReadOnly(), oldestWriteSeconds: feed.oldestWriteMs() / 1000, remembered: memo.size, ...counters }),
+    state: () => ({
+      feedAgeSeconds: feed.ageMs() / 1000,
+      isFeedFresh: feed.isFresh(),
+      isReadOnly: feed.isReadOnly(),
+      oldestWriteSeconds: feed.oldestWriteMs() / 1000,
+      remembered: memo.size,
+      ...counters
+    }),
 
     start (): void {
       redis.subscribe(channel, () => feed.nudge())

@@ -1,25 +1,28 @@
 import { AgingMap } from '../core/aging-map.js'
 import type { Standing } from '../core/assurance.js'
 
-/** How long a reading of "alive" may be used at most, feed or no feed: here and in Redis. */
+/** Longest use of a reading of "alive", with or without revocation readings, here and in Redis. */
 export const TRUST_MS = 60_000
-/** Up to so much of it less, by chance. */
+/** Largest part of it that is taken off at random. */
 const SPREAD = 1 / 4
-/** Ends are remembered longer than any reading that could contradict them may live: the trust, the slowest read, a clock that steps. */
+/** Longer than any reading that could contradict a revocation: the trust, plus the slowest read, plus a step of the clock. */
 const REMEMBER_ENDS_MS = 3 * TRUST_MS
 /** About 350 bytes each. */
 const MOST_SESSIONS = 100_000
 
 interface Remembered { standing: Standing, untilMs: number }
 
-/** What this process knows of sessions: those it read as alive, and what it heard of since. Times are monotonic. */
+/** Local cache: the sessions that this process read as alive, and the revocations and changes since. Times are monotonic. */
 export class Memo {
   readonly #clockMs: () => number
   readonly #alive: AgingMap<string, Remembered>
-  /** Heard of as ended, and as changed in place, by user and session, since a host's session ids may be unique for one user only. Value: when it was heard. */
+  /**
+   * Sessions that ended, and sessions that changed in place, with the time when this process learned it. The key has the
+   * user too: a host's session ids may be unique only for one user.
+   */
   readonly #ended: AgingMap<string, number>
   readonly #changed: AgingMap<string, number>
-  /** Answers to what was asked before this are not remembered: an end meanwhile may never be named. */
+  /** Answers to questions asked before this are not stored: the poller may never name a revocation from that time. */
   #coveredSinceMs = Infinity
 
   constructor (clockMs = () => performance.now()) {
@@ -43,35 +46,35 @@ export class Memo {
     return this.#ended.get(keyOf(userId, sessionId)) !== undefined
   }
 
-  /** True if the session changed in place lately: only an answer to a question that was asked after that is known to be newer. */
+  /** True if the session changed in place lately: then only an answer to a question asked after the change is known to be newer. */
   hasChanged (userId: string, sessionId: string): boolean {
     return this.#changed.get(keyOf(userId, sessionId)) !== undefined
   }
 
-  /** True if an answer to a question that was asked then may be older than a change of the session. */
+  /** True if an answer to a question asked at this time may be older than a change of the session. */
   isOutdated (userId: string, sessionId: string, askedAtMs: number): boolean {
     return askedAtMs < (this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity)
   }
 
   /**
-   * Keeps the answer to a question of this process.
+   * Stores the answer to a question of this process.
    *
-   * @param askedAtMs when Postgres was asked whether it is alive
-   * @param trustMs how long from then on that may be used
+   * @param askedAtMs time when PostgreSQL was asked
+   * @param trustMs how long the answer may be used, from that time
    */
   fill (standing: Standing, askedAtMs: number, trustMs: number): void {
     const { userId, sessionId } = standing
     if (askedAtMs < this.#coveredSinceMs) return
-    // The end, or a change, may have been heard of between the question and now.
+    // This process may have learned of a revocation or a change after the question.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
     this.#set(standing, askedAtMs + trustMs)
   }
 
   /**
-   * Keeps what was read at a time of Postgres' clock (a copy, a session that has just begun). That time is not compared with
-   * any of this clock: the caller has seen that the feed covers it, and nothing was heard of the session meanwhile.
+   * Stores a reading dated by PostgreSQL's clock (from the Redis cache, or of a session that has just begun). Its time is not
+   * compared with this process's clock. The caller has checked that the poller covers it; no revocation or change came since.
    *
-   * @param trustMs how long from now on that may be used
+   * @param trustMs how long the reading may be used, from now
    */
   fillUntimed (standing: Standing, trustMs: number): void {
     const { userId, sessionId } = standing
@@ -96,7 +99,7 @@ export class Memo {
     of.set(keyOf(userId, sessionId), this.#clockMs())
   }
 
-  /** From now on every end is heard of. What was read before, or is being read, is not to be trusted. */
+  /** From now on the poller names every revocation. Readings made before, or still under way, are not trusted. */
   coveredFromNow (): void {
     this.#alive.clear()
     this.#coveredSinceMs = this.#clockMs()
@@ -104,12 +107,13 @@ export class Memo {
 }
 
 /**
- * For one reading, wherever it is kept. Sessions that were all read at once, as after a start or a gap, would all be asked about again
- * at once, every minute: with a thousand of them everybody waited for half a second.
+ * Returns the trust of one reading in milliseconds, the same in each cache. It is random: sessions that were all read at
+ * once, after a start or a gap, would otherwise all be read again at once, every minute. With a thousand of them each
+ * request waited half a second.
  */
 export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * Math.random()))
 
-/** A reading brings more along, which need not be kept a hundred thousand times. */
+/** Returns only the fields that are needed. A reading has more, which would be stored a hundred thousand times. */
 function justStanding (standing: Standing): Standing {
   const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt } = standing
   const kept = { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }

@@ -4,23 +4,23 @@ import type { ReadAt } from './statements.js'
 import { redisKey } from '../redis/keys.js'
 import type { RedisLink } from '../redis/link.js'
 
-/** A reading of "alive", and when it was true, by which server's clock. */
+/** Reading of "alive", with the time when it was true and the server whose clock that is. */
 export interface Reading extends ReadAt { standing: Standing }
 
-/** With how long it may be used, from when it was read. */
+/** Reading with the time for which it may be used, from when it was read. */
 export interface Copy extends Reading { trustMs: number }
 
-/** As any release may have written it. */
+/** Redis copy as any release may have written it. */
 export type WrittenCopy = Pick<Copy, 'standing' | 'readAtMs'> & Partial<Copy>
 
-/** Redis' copies of what replicas read in Postgres, each with its reading time and a MAC: who can write to Redis cannot make one up. */
+/** Redis cache of readings from PostgreSQL. Each has its reading time and a MAC, so that write access to Redis cannot forge one. */
 export interface Copies {
-  /** A replica of another release may have written neither its trust nor the server. */
+  /** A replica of another release may have left out the trust and the server. */
   get (userId: string, sessionId: string): Promise<WrittenCopy | undefined>
   put (copy: Copy): void
 }
 
-/** 128 bits: nobody can try a MAC offline, and the copy lives a minute at most. */
+/** 128 bits: a MAC cannot be tried offline, and a Redis copy lives a minute at most. */
 const MAC_BYTES = 16
 
 /** @param macKeys the first one makes MACs, all check them */
@@ -37,13 +37,13 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       const body = text.slice(dot + 1)
       if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return undefined
       const copy = JSON.parse(body) as WrittenCopy
-      // The MAC says that we wrote it, not that it was written under this key.
+      // The MAC proves that we wrote it, not that we wrote it under this key.
       const { standing } = copy
       return standing.userId === userId && standing.sessionId === sessionId ? copy : undefined
     },
 
     put ({ standing, readAtMs, server, trustMs }) {
-      // Nothing else that may hang on it: which sessions a log-in ended is nobody's affair here.
+      // Only these fields: the ids of sessions that a log-in ended must not be stored here.
       const body = JSON.stringify({ standing, readAtMs, server, trustMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
       void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', trustMs))

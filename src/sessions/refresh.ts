@@ -10,12 +10,12 @@ import { sessionEnded } from './session-ended.js'
 
 export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, tally: Tally }
 
-/** A refresh token that we signed. */
+/** Refresh token whose signature is valid. */
 export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
 
 /**
- * Rotates a refresh token. What the session has proven is carried from the token, never renewed: the tokens of a tab
- * that did not take part in a step-up stay as old as they were.
+ * Rotates a refresh token. The proofs of the session are copied from the token, never renewed: the tokens of a tab
+ * that did not take part in a step-up keep their age.
  *
  * @throws {Refusal} TOKEN_INVALID, SESSION_ENDED
  */
@@ -41,17 +41,22 @@ export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRef
 }
 
 /**
- * When the access token of a pair that is answered again was issued, Unix seconds: the pair may be older than an access
- * token lives. In steps of half that life, so that requests at the same moment get the same token and no token is
- * answered with less than half of it left.
+ * Returns the issue time of the access token, in Unix seconds, for a pair that is returned again: the pair may be older than
+ * the life of an access token. It moves in steps of half that life. So requests at the same moment get the same token, and
+ * each token has at least half of its life left.
  */
 function accessIssuedAt (issuedAt: number, accessSeconds: number, nowSeconds: number): number {
   const step = Math.max(1, Math.floor(accessSeconds / 2))
   return issuedAt + Math.floor(Math.max(0, nowSeconds - issuedAt) / step) * step
 }
 
-/** Ends a session, for everybody, within a second. */
-export async function revoke ({ db, sessions, tally }: Pick<RefreshDeps, 'db' | 'sessions' | 'tally'>, userId: string, sessionId: string, origin: Origin): Promise<void> {
+/** Ends a session. Every replica refuses it within a second. */
+export async function revoke (
+  { db, sessions, tally }: Pick<RefreshDeps, 'db' | 'sessions' | 'tally'>,
+  userId: string,
+  sessionId: string,
+  origin: Origin
+): Promise<void> {
   if (await endSession(db, userId, sessionId, 'logged_out', origin)) tally.count('sessions_ended_total', ['logged_out'])
   sessions.ended(userId, [sessionId])
 }

@@ -8,31 +8,31 @@ import { changedInPlace } from './replacement.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 
-/** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to be ended in time. */
+/** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to end in time. */
 export const MOST_REGISTERED = 1_000
-/** Ended by one registration, where a user has more than there may be. */
+/** Sessions that one registration evicts at most, if the user has too many. */
 const MOST_EVICTED = 100
 
-/** How a session that began at a host begins here. */
+/** How to register a session that began at a host. */
 export interface Adoption {
-  /** When the password, or whatever the host goes by, was given (Unix seconds); null if the host does not say: the proof is old. */
+  /** Unix seconds of the proof at the host, such as the password; null if the host does not give it: the proof counts as old. */
   authTime: number | null
-  /** For how long it is followed; after that it begins anew, unverified. */
+  /** Seconds after which the registration expires; then the session begins again, unverified. */
   sessionSeconds: number
   origin: Origin
 }
 
 export interface Adopted extends SessionReading {
-  /** Sessions that ended since the user had too many. */
+  /** Ids of the sessions that were evicted because the user had too many. */
   endedIds: string[]
 }
 
-/** A host's time in whole seconds, rounded up: what is kept of it must not be before what is compared with it. */
+/** A host's time in whole seconds, rounded up: the stored value must not be before the value that it is compared with. */
 const claimed = (authTime: number | null) => sql`to_timestamp(${Math.ceil(authTime ?? 0)}::float8)`
 
 /**
- * Waits for a cleanup that is deleting the row: only the statements after it see the digest that takes the row's place.
- * An insert that waited for the deletion would put the session back.
+ * Waits for a cleanup that is deleting the row. Only later statements see the digest that replaces the row.
+ * An insert that waited for the deletion itself would put the session back.
  */
 async function lockSession (tx: Tx, userId: string, sessionId: string): Promise<void> {
   await row(tx, sql`
@@ -40,10 +40,10 @@ async function lockSession (tx: Tx, userId: string, sessionId: string): Promise<
 }
 
 /**
- * A host's session that nobody has seen here yet, or whose time is over: from now on there is a row for its end to be
- * written into. It has proven what the host says, and owes a code if the user has a device. Behind the user's lock,
- * since a device that is being confirmed at this moment ends every session that has a row. One that begins again is
- * counted in `generation`, which a host's session has no other use for.
+ * Registers a host's session that is not known here yet or has expired here. From now on it has a row in which its end can
+ * be stored. It has the proof that the host states, and needs a code if the user has a device. The user is locked, since
+ * the confirmation of a device at the same time ends every session that has a row. A session that begins again increases
+ * `generation`, which has no other use for a host's session.
  *
  * @returns null if it has ended
  */
@@ -60,7 +60,8 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
           (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, rotated_at, ip, agent)
         select ${userId}, ${sessionId}, now.at, now.at + make_interval(secs => ${sessionSeconds}),
           least(now.at, to_timestamp(${authTime ?? 0}::float8)), case when ${claimed(authTime)} > now.at then ${claimed(authTime)} end,
-          ${[...amr.password]}::text[], exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null),
+          ${[...amr.password]}::text[],
+          exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null),
           now.at, ${origin.ip}, ${origin.agent}
         from now
         where not ${isEndedId(tx, userId, sessionId)} and not ${isForgotten(tx, userId, authTime)}
@@ -104,10 +105,10 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
 }
 
 /**
- * Records a host's proof that is dated ahead of Postgres' clock: it counts as given now, once. Where the session ended
- * meanwhile, or another request recorded it, nothing changes.
+ * Records a host's proof that is dated ahead of PostgreSQL's clock: it counts as given now, once. Nothing changes if the
+ * session ended meanwhile or another request recorded the proof.
  *
- * @returns whether it was recorded
+ * @returns true if it was recorded
  */
 export async function recordClaim (db: Db, userId: string, sessionId: string, authTime: number): Promise<boolean> {
   const { table } = db
@@ -121,17 +122,17 @@ export async function recordClaim (db: Db, userId: string, sessionId: string, au
     returning s.id`) !== undefined
 }
 
-/** `taken`: the other id is one that was seen before. `wasSeen`: while the host moved to it, as an unverified session. */
+/** `taken`: the other id was known before. `wasSeen`: it was registered as an unverified session while the host moved to it. */
 export type Moved = { outcome: 'moved', session: SessionReading, wasSeen: boolean } | { outcome: 'ended' | 'taken' }
 
 /**
- * The host went on under another id: the session with all that it has proven is there now, and has ended here. The
- * user's lock comes first: this sees a session that was registered while it waited, and what ends all of the user's
- * sessions sees the new row.
+ * Moves a session to the id under which the host continues: the new session has all proofs, and the old one has ended. The
+ * user is locked first. So this sees a session that was registered while it waited, and statements that end all of the
+ * user's sessions see the new row.
  *
- * Requests may name the new session as soon as the host has made it, before `complete` has answered. Its row is then
- * that of an unverified session which began after the proof, and is taken over. One that began earlier may be known to
- * somebody else.
+ * Requests may name the new session as soon as the host has made it, before `complete` has answered. Its row is then that
+ * of an unverified session which began after the proof, and the move replaces it. An id that began earlier is refused: it
+ * may be known to an attacker.
  */
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
   return await inTransaction(db, async (tx) => {

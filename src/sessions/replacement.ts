@@ -5,36 +5,45 @@ import { ending, endedIds, event, readAt, reading, sessionFacts, type ReadAt, ty
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 
-/** What an accepted decision came to: the session to answer with, and those that ended for it. */
+/** Result of a committed decision: the session to return and the ids of the sessions that it ended. */
 export interface CommittedSession extends SessionReading { endedIds: string[] }
 
-/** What the asking session has proven when it goes on, as itself or as a new one. */
+/** Proofs of the session that continues, under its own id or as a new one. */
 export interface Proof {
   /** RFC 8176. */
   amr: readonly string[]
   otpRequired: boolean
-  /** The device, as an expression; null where the password is all that was proven. */
+  /** Device, as an expression; null if only the password was proven. */
   deviceId: RawBuilder<unknown> | null
-  /** How long a new session lives; one that takes the place of a verified session no longer than that one. */
+  /** Life of a new session in seconds. If it replaces a verified session, it ends no later than that one. */
   seconds: number
-  /** From when on it opens only what sets a device up. */
+  /** Time from which the session opens only the set-up of a device. */
   deadline?: RawBuilder<unknown>
 }
 
-/** What a new session's row takes; the rest has defaults. */
-const columns = sql`user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
+/** Columns of a new session's row that have no default. */
+const columns = sql`
+  user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
 export const startedColumns = sql`(${columns})`
 
 /**
- * As whom the asking session goes on: under `nextId` as a new one, or as itself where it `stays`: it is verified and
- * proved itself once more, or `nextId` is its own id, since its host cannot move it. A CTE beside `now` and `asking`
- * (user_id, id, auth_at, stays; `until`, if the new one must end by then), for each row of the one that decided.
+ * Session replacement: the requester's session continues under `nextId` as a new one, or as itself where it `stays`. It
+ * stays if it is verified and proved itself once more, or if `nextId` is its own id, since its host cannot move it. A CTE
+ * beside `now` and `asking` (user_id, id, auth_at, stays; `until` if the new session must end by then), one row for each row
+ * of `decided`.
  */
-export const started = ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string, { amr, otpRequired, deviceId, seconds, deadline }: Proof) => sql`
+export const started = (
+  { table }: Db,
+  decided: RawBuilder<unknown>,
+  asking: Asking,
+  nextId: string,
+  { amr, otpRequired, deviceId, seconds, deadline }: Proof
+) => sql`
     started as (
       insert into ${table.otp_session} (${columns}, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), asking.until), asking.auth_at,
-        ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text, ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
+        ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
+        ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
         ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`},
         (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = asking.user_id and s.id = asking.id)
       from ${decided}, asking, now where not asking.stays
@@ -42,8 +51,8 @@ export const started = ({ table }: Db, decided: RawBuilder<unknown>, asking: Ask
     )`
 
 /**
- * The same where nothing was proven anew: the new session has proven what the asking token says, which may be less than
- * its row, and neither lives longer nor has more wrong codes left. `asking` is the whole row here, and `stays`.
+ * The same without a new proof: the new session has the proofs of the requester's token, which may be fewer than those of
+ * its row. It does not live longer and has no more wrong codes left. Here `asking` is the whole row, and `stays`.
  */
 export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string): RawBuilder<unknown> {
   const { otpDeviceId, otpTime } = asking.standing
@@ -60,41 +69,43 @@ export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: 
     )`
 }
 
-/** Ends sessions of which the asking one goes on under `nextId`: noted, so that its request, sent twice, is told apart. Beside `asking`. */
+/** Ends sessions, and stores `nextId` at the requester's, so that its request, sent again, is recognised. Beside `asking`. */
 export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) => sql`
   ${ending(reason)}, replaced_by = case when s.id = asking.id then ${nextId}::text end`
 
 /**
- * The same for one that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes on
- * with the token it has.
+ * The same for a session that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes
+ * on with the token that it has.
  */
 export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, deviceId, deadline }: Proof) => sql`
     kept as (
-      update ${db.table.otp_session} s set amr = ${[...amr]}::text[], otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
-        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
+      update ${db.table.otp_session} s set
+        amr = ${[...amr]}::text[], otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
+        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`},
+        otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
         ${changedInPlace(db)}
       from ${decided}, asking, now where s.user_id = ${decided}.user_id and s.id = asking.id and asking.stays
       returning s.*
     )`
 
 /**
- * The feed names what changed and did not end, too: the place in it is the same, the end is not there. The service needs
- * none of that: its tokens say what was proven, whatever a replica remembers of the session.
+ * Makes the revocation poller name a session that changed and did not end: `ended_xid` is set, `ended_at` is not. The
+ * service does not need that: its tokens hold the proofs, independent of the caches.
  */
 export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAccounts ? sql`null` : sql`pg_current_xact_id()`}`
 
-/** Whether the asking session goes on as itself, whatever it has proven: a host that cannot move it hands in its own id. */
+/** Condition: the session continues as itself, with any proofs. A host that cannot move it passes its own id as `nextId`. */
 export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) => sql`${sessionId === nextId}::boolean`
 
-/** Verified sessions of a user: more than a person has browsers and devices. A host may start one for each run of a program. */
+/** Verified sessions of one user: more than a person has browsers and devices. A host may start one for each run of a program. */
 const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
-/** Evicted by one verification, where a user has more than there may be. */
+/** Sessions that one verification evicts at most, if the user has too many. */
 const MOST_EVICTED = 1_000
 
 /**
- * Verified sessions past `MOST_VERIFIED`, the asking one counted: those that expired, then those idle longest. A CTE beside
- * `now` and `asking`, for the one that ends sessions. Sessions that other requests verify at this moment may not be seen:
- * the next verification evicts what is too many then.
+ * Verified sessions past `MOST_VERIFIED`, the requester's counted: first the expired ones, then those idle longest. A CTE
+ * beside `now` and `asking`, for the CTE that ends sessions. It may not see sessions that other requests verify at this
+ * moment: the next verification evicts the surplus.
  */
 export const surplus = ({ table, hasAccounts }: Db, decided: RawBuilder<unknown>) => sql`
     surplus as (
@@ -104,10 +115,11 @@ export const surplus = ({ table, hasAccounts }: Db, decided: RawBuilder<unknown>
       offset ${(hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1}::int limit ${MOST_EVICTED}::int
     )`
 
-/** Why a session ends beside `surplus`. */
-export const reasonFor = (reason: string) => sql`case when s.id in (select id from surplus) then 'session_evicted' else ${reason}::text end`
+/** End reason of a session beside `surplus`. */
+export const reasonFor = (reason: string) => sql`
+  case when s.id in (select id from surplus) then 'session_evicted' else ${reason}::text end`
 
-/** Writes that sessions were evicted: one event, which names the session or says how many. CTEs beside `surplus` and `ended`. */
+/** Writes one event for all evicted sessions: it names the session or says how many. CTEs beside `surplus` and `ended`. */
 export const evictedEvent = (db: Db, asking: Asking) => event(db, {
   userId: sql`${asking.standing.userId}`,
   kind: 'session_evicted',
@@ -116,10 +128,10 @@ export const evictedEvent = (db: Db, asking: Asking) => event(db, {
   detail: sql`case when evicted.sessions = 1 then evicted.id else evicted.sessions || ' sessions' end`
 }, sql`(select min(id) as id, count(*) as sessions from ended join surplus using (id)) evicted, now where evicted.sessions > 0`, 'eviction')
 
-/** For so long a request that comes twice is told apart from one of a session that ended otherwise: longer than a request takes. */
+/** Seconds in which a repeated request is recognised as such: longer than a request takes. */
 const REPEAT_SECONDS = 10
 
-/** Why the session ended, if it did a moment ago and its own request put another one in its place; else null. */
+/** Returns the end reason if the session was replaced by its own request a moment ago; else null. */
 export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: string, sessionId: string }): Promise<string | null> {
   const { table } = db
   const found = await row<{ reason: string }>(db, sql`
@@ -130,7 +142,7 @@ export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: s
   return found?.reason ?? null
 }
 
-/** The one session that came of it, and the ids of those that ended. */
+/** Selects the resulting session and the ids of the ended sessions. */
 export const answered = ({ more = sql``, kept = true }: { more?: RawBuilder<unknown>, kept?: boolean } = {}) => sql`
     select ${sessionFacts}, ${readAt},
       ${endedIds}${more}

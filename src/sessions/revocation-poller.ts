@@ -2,29 +2,29 @@ import { readEnds, type Ends } from './revocations.js'
 import { isReadOnly } from '../postgres/errors.js'
 import type { Db } from '../tables/db.js'
 
-/** How often the feed is read within the time in which every replica must know of an end. */
+/** Readings within the time in which every replica must know of a revocation. */
 const POLLS_PER_BOUND = 4
-/** "Poll now" messages closer together than this are one. */
+/** "Poll now" messages closer together than this count as one. */
 const NUDGE_MS = 20
-/** However many messages there are, polls begin at least this far apart: a busy deployment sends hundreds a second, and so can whoever writes to Redis. */
+/** Shortest time between polls, for any number of messages: a busy deployment sends hundreds a second; so can an intruder in Redis. */
 const LEAST_GAP_MS = 100
 
 export interface FeedEvents {
   onEnded (userId: string, sessionId: string): void
-  /** It lives, and what was read of it before is out of date. */
+  /** The session lives, and readings of it from before are out of date. */
   onChanged (userId: string, sessionId: string): void
   /**
-   * Ends before now may have gone unnamed: this is the first reading, or there were too many ends to name, or Postgres
-   * is another one, was started again or went back in time. Nothing that was asked before now may be trusted.
+   * Revocations before now may not have been named: this is the first reading, or there were too many to name, or
+   * PostgreSQL is another server, was started again or went back in time. Readings from before now must not be trusted.
    */
   onGap (): void
-  /** The server that was read is not the primary, or is not the one that was read before: connections made before now may lead to the wrong one. */
+  /** The server is not the primary, or not the same as before: connections made before now may lead to the wrong server. */
   onOtherServer (): void
 }
 
 /**
- * Follows the ends of sessions in Postgres. What was read before an end stays trusted for at most `revocationSeconds`
- * after the end was committed, since `isFresh` says no as soon as the last answered question is older than that.
+ * Follows the revocations in PostgreSQL. A reading made before a revocation stays trusted for at most `revocationSeconds`
+ * after its commit, since `isFresh` is false as soon as the last answered question is older than that.
  * See docs/consistency.md.
  */
 export interface Feed {
@@ -32,41 +32,46 @@ export interface Feed {
   /** True while the server that answers is one without writes. */
   isReadOnly (): boolean
   /**
-   * Postgres' clock now, Unix milliseconds, by the last reading and this process's monotonic clock: never behind it, and ahead
-   * of it by as long as that reading took at most. So nothing that is over by Postgres' clock counts here as going on.
+   * PostgreSQL's clock now, in Unix milliseconds, by the last reading and this process's monotonic clock: never behind it, and
+   * ahead of it by at most the duration of that reading. So a time that has passed by PostgreSQL's clock has passed here.
    */
   nowMs (): number
-  /** The same the other way: never ahead of it. For what must not be in the future. */
+  /** The same, but never ahead of PostgreSQL's clock: for times that must not be in the future. */
   earliestNowMs (): number
-  /** The server that is followed; undefined before the first reading. Times of another one are of another clock. */
+  /** Server that is followed; undefined before the first reading. Times of another server are by another clock. */
   server (): string | undefined
-  /** Since when, by that server's clock, every end is named here; null before the first reading. */
+  /** Time by that server's clock since which every revocation is named here; null before the first reading. */
   coveredSinceMs (): number | null
-  /** Asks now. Resolves when a reading that began after this call has been taken in; rejects if it could not be had. */
+  /** Reads now. Resolves after a reading that began after this call; rejects if the reading failed. */
   poll (): Promise<void>
-  /** Asks soon: somebody said that there is news. */
+  /** Reads soon: a message said that there is news. */
   nudge (): void
   ageMs (): number
-  /** For how long the oldest write transaction of the whole server has been open, as far as this process has seen it; 0 if there is none. */
+  /** Age in milliseconds of the server's oldest open write transaction, as far as this process has seen it; 0 if none is open. */
   oldestWriteMs (): number
   start (): void
   stop (): Promise<void>
 }
 
-export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChanged, onGap, onOtherServer }: FeedEvents, report: (fault: unknown) => void): Feed {
+export function createFeed (
+  db: Db,
+  revocationSeconds: number,
+  { onEnded, onChanged, onGap, onOtherServer }: FeedEvents,
+  report: (fault: unknown) => void
+): Feed {
   const boundMs = revocationSeconds * 1000
   const createdAtMs = performance.now()
   let last: Ends | null = null
   let coveredSinceMs: number | null = null
-  /** When the last answered question was asked, and how far Postgres' clock is ahead of this process's monotonic one: at most, and at least. */
+  /** Time of the last answered question; largest and smallest lead of PostgreSQL's clock over this process's monotonic clock. */
   let askedAtMs = -Infinity
   let aheadMs = Date.now() - performance.now()
   let leastAheadMs = aheadMs
-  /** False from when a server without writes answered until the primary does. */
+  /** False from the answer of a server without writes until the primary answers. */
   let isPrimary = true
   let oldestWrite: { id: string, sinceMs: number } | null = null
   let timer: NodeJS.Timeout | undefined
-  /** When the timer rings, and when the last question of its was asked. */
+  /** Time at which the timer fires next, and time at which it fired last. */
   let dueAtMs = Infinity
   let rangAtMs = -Infinity
   let stopped = false
@@ -100,7 +105,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
     onOtherServer()
   }
 
-  /** One reading at a time. Who asks during one gets the next, since the current one may have missed the news. */
+  /** Makes one reading at a time. A call during a reading gets the next one, since the current one may have missed the news. */
   function poll (): Promise<void> {
     if (running === undefined) {
       running = read().finally(() => { running = undefined })
@@ -110,7 +115,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
     return queued
   }
 
-  /** One line for an outage, not four a second. */
+  /** Reports an outage once, not four times a second. */
   function fail (fault: unknown): void {
     if (!isFailing) report(fault)
     isFailing = true
@@ -120,7 +125,7 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
     isFailing = false
   }
 
-  /** Only ever sooner than planned, so that a stream of messages cannot put the next poll off. */
+  /** Moves the next poll only to an earlier time, so that a stream of messages cannot delay it. */
   function schedule (ms: number): void {
     const wantedAtMs = performance.now() + ms
     if (stopped || wantedAtMs >= dueAtMs) return
@@ -155,19 +160,23 @@ export function createFeed (db: Db, revocationSeconds: number, { onEnded, onChan
   }
 }
 
-/** The ends of another server, or of another history of the same one, are not those that would have followed the last reading's. */
+/** True if the revocations are of another server, or of another history of the same server, and do not follow the last reading. */
 function isOtherServer (last: Ends, { server, timeline, snapshot }: Ends): boolean {
   return server !== last.server || timeline !== last.timeline || BigInt(boundsOf(snapshot).xmax) < BigInt(boundsOf(last.snapshot).xmax)
 }
 
-/** The lowest id that is open is the same one for as long as that transaction is. */
-function nextOldest (oldest: { id: string, sinceMs: number } | null, snapshot: string, nowMs: number): { id: string, sinceMs: number } | null {
+/** Returns the oldest open transaction. The lowest open id stays the same while that transaction is open. */
+function nextOldest (
+  oldest: { id: string, sinceMs: number } | null,
+  snapshot: string,
+  nowMs: number
+): { id: string, sinceMs: number } | null {
   const { xmin: id, xmax } = boundsOf(snapshot)
   if (id === xmax) return null
   return oldest?.id === id ? oldest : { id, sinceMs: nowMs }
 }
 
-/** Of `xmin:xmax:ids that are open`. */
+/** Parses `xmin:xmax:open ids`. */
 function boundsOf (snapshot: string): { xmin: string, xmax: string } {
   const [xmin, xmax] = snapshot.split(':') as [string, string]
   return { xmin, xmax }

@@ -5,43 +5,49 @@ import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { numberAs } from '../tables/values.js'
 
-/** A refresh token, as it was presented. */
+/** Refresh token as the client presented it. */
 export interface PresentedToken {
   userId: string
   sessionId: string
   /** Generation that the token was issued for. */
   generation: number
-  /** Whether its own life is over: such a token is answered only where it is the parent of a child that was never used. */
+  /** True if its own life is over: then it is accepted only as the parent of a child that was never used. */
   isExpired: boolean
 }
 
 export interface Rotation {
   facts: SessionFacts
-  /** False if the session ended: the token's child had been used, or parents were presented from elsewhere twice in a row. */
+  /** False if the session ended: the token's child had been used, or parents came from another network twice in a row. */
   rotated: boolean
   /** PostgreSQL's clock, Unix seconds. */
   nowSeconds: number
 }
 
 /**
- * Rotates the refresh token: compare-and-set on the generation, in one statement, which Postgres evaluates again on the
- * newest row when fifty do it at once (RFC 9700 §4.14.2).
+ * Rotates the refresh token by a compare-and-set on the generation, in one statement. PostgreSQL evaluates it again on
+ * the newest row when fifty requests do it at once (RFC 9700 §4.14.2).
  *
- * - The newest generation: its child is made, and the network that made it is noted.
- * - The parent of a child that was never used: that child once more, for as long as the session may idle. From another
- *   network than the one that made the child it leaves an event, once a generation; in two generations one after the
- *   other it ends the session.
- * - Anything older: the session ends.
+ * - The newest generation: its child is made, and the network of the request is stored.
+ * - The parent of a child that was never used: the same child again, for as long as the session may idle. From another
+ *   network than that of the child it writes an event, once a generation. In two generations in a row it ends the session.
+ * - Any older generation: the session ends.
  *
- * @returns null if the session had ended, expired or idled out, or the token has expired and is no such parent
+ * @returns null if the session had ended, expired or idled too long, or the token has expired and is no such parent
  */
-export async function rotateSession (db: Db, presented: PresentedToken, idleSeconds: number, origin: ClientOrigin): Promise<Rotation | null> {
+export async function rotateSession (
+  db: Db,
+  presented: PresentedToken,
+  idleSeconds: number,
+  origin: ClientOrigin
+): Promise<Rotation | null> {
   const { table } = db
   const { userId, sessionId, generation, isExpired } = presented
   const isNewest = sql`(s.generation = ${generation}::int)`
   const isParent = sql`(s.generation = ${generation}::int + 1)`
-  const isNewlyElsewhere = sql`(${isParent} and s.rotated_network <> ${origin.network}::text and s.reused_generation is distinct from s.generation)`
-  const isKept = sql`(${isNewest} or (${isParent} and not coalesce(${isNewlyElsewhere} and s.reused_generation = s.generation - 1, false)))`
+  const isNewlyElsewhere = sql`
+    (${isParent} and s.rotated_network <> ${origin.network}::text and s.reused_generation is distinct from s.generation)`
+  const isKept = sql`
+    (${isNewest} or (${isParent} and not coalesce(${isNewlyElsewhere} and s.reused_generation = s.generation - 1, false)))`
   const found = await row<SessionFacts & { reused: boolean, nowSeconds: number }>(db, sql`
     with ${now},
     rotated as (

@@ -5,10 +5,13 @@ import type { Sessions } from './liveness.js'
 interface Ended { standing: Pick<Standing, 'userId' | 'sessionId'> }
 
 /**
- * The refusal of a request whose session has ended in PostgreSQL. Throw it wherever a flow finds that out: from then on the
- * guard of this process knows it too.
+ * Returns the refusal for a request whose session has ended in PostgreSQL. Throw it wherever a flow finds that out: from
+ * then on the guard of this process refuses the session too.
  */
-export function sessionEnded ({ sessions }: { sessions: Pick<Sessions, 'ended'> }, { standing: { userId, sessionId } }: Ended): Refusal {
+export function sessionEnded (
+  { sessions }: { sessions: Pick<Sessions, 'ended'> },
+  { standing: { userId, sessionId } }: Ended
+): Refusal {
   sessions.ended(userId, [sessionId])
   return new SessionEnded({ userId, sessionId })
 }

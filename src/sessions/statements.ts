@@ -9,12 +9,13 @@ const seconds = (at: RawBuilder<unknown>, name: string) => numberAs(sql`floor(ex
 
 /** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
 export const sessionFacts = sql`
-  user_id as "userId", id as "sessionId", ${jsonAs(sql`to_json(amr)`, 'amr')}, otp_required as "otpRequired", otp_device_id as "otpDeviceId",
+  user_id as "userId", id as "sessionId", ${jsonAs(sql`to_json(amr)`, 'amr')}, otp_required as "otpRequired",
+  otp_device_id as "otpDeviceId",
   ${seconds(sql`otp_deadline`, 'otpDeadline')}, ${seconds(sql`otp_at`, 'otpTime')}, ${seconds(sql`auth_at`, 'authTime')},
   ${numberAs(sql`extract(epoch from auth_claimed_at)`, 'authClaimedTime')},
   ${seconds(sql`expires_at`, 'expiresAt')}, generation, ${seconds(sql`greatest(rotated_at, otp_at)`, 'issuedAt')}`
 
-/** When a statement read what it answers, by that server's own clock: times of two servers are not compared. */
+/** Time at which a statement read its answer, by that server's own clock: times of two servers are not compared. */
 export interface ReadAt extends Pick<ServerFacts, 'server'> {
   /** Unix milliseconds, after the statement's snapshot was taken. */
   readAtMs: number
@@ -26,8 +27,9 @@ export const readAt = sql`${numberAs(sql`extract(epoch from now.at) * 1000`, 're
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
 
-/** What ends a session: three columns that always go together. The transaction's id is what replicas follow. */
-export const ending = (reason: string | RawBuilder<unknown>) => sql`ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
+/** Assignments that end a session: three columns that always change together. Replicas follow the transaction's id. */
+export const ending = (reason: string | RawBuilder<unknown>) => sql`
+  ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
 
 /** The columns of an event, in the order in which `eventValues` gives them. */
 const columns = sql`user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail, notify_after`
@@ -39,31 +41,32 @@ export interface EventValues {
   sessionId: string | null
   origin: Origin
   deviceName?: RawBuilder<unknown>
-  /** Who did it, if not the user. */
+  /** Id of the actor, if it is not the user. */
   actorId?: string
   detail?: string | RawBuilder<unknown>
 }
 
-/** Beside `now` in the statement: the event is of the decision's own transaction, and so is its place in the outbox. */
+/** Values of an event, beside `now`: the event and its outbox entry belong to the transaction of the decision. */
 export function eventValues (db: Db, { userId, kind, sessionId, origin, deviceName = sql`null`, actorId, detail }: EventValues) {
   const id = db.watch === null ? sql`gen_random_uuid()` : sql`${db.watch.newId()}::uuid`
-  return sql`${userId}::text, now.at, ${id}, ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
+  return sql`
+    ${userId}::text, now.at, ${id}, ${kind}::text, ${sessionId}::text, ${origin.ip}::text, ${origin.agent}::text, ${deviceName}::text,
     ${actorId ?? null}::text, ${detail ?? null}::text, ${db.notifies ? sql`now.at` : sql`null::timestamptz`}`
 }
 
-/** Events of one kind that a user causes are kept one by one up to so many an hour; then one line counts the others. */
+/** Most events of one kind that a user causes in an hour as lines of their own; then one line counts the others. */
 const EVENTS_AN_HOUR = 60
 
 /**
  * Writes an event that the user caused, in the decision's own statement: CTEs beside `now`, from a relation of at most
- * one row. Past `EVENTS_AN_HOUR` of a kind no row is added: the count of one line rises, and that line is notified once.
+ * one row. After `EVENTS_AN_HOUR` of a kind no row is added: the count of one line rises, and that line is notified once.
  *
  * The first event of a kind within an hour costs one look-up. From the second on, a row per user and kind numbers them,
- * which is exact for statements at the same moment. Acts of staff and of the command line, sign-up and deletion are
- * inserted as they are (`eventValues`): each of them stays a line of its own.
+ * which is exact for concurrent statements. Acts of staff and of the command line, sign-up and deletion are
+ * inserted directly (`eventValues`): each of them stays a line of its own.
  *
- * @param from the relations of the decision, `now` among them, and their condition
- * @param name of the CTE, where a statement writes two
+ * @param from relations of the decision, `now` among them, and their condition
+ * @param name name of the CTE, for a statement that writes two events
  */
 export function event (db: Db, values: EventValues, from: RawBuilder<unknown>, name = 'event'): RawBuilder<unknown> {
   const { table } = db
@@ -75,7 +78,8 @@ export function event (db: Db, values: EventValues, from: RawBuilder<unknown>, n
     ${made} ${eventColumns} as (select ${eventValues(db, values)} from ${from}),
     ${numbered} as (
       insert into ${table.otp_event_counter} as c (user_id, kind, since, events, line_at, line_id)
-      select made.user_id, made.kind, made.at, recent.events + 1, case when recent.events >= ${EVENTS_AN_HOUR}::int then made.at end, made.id
+      select made.user_id, made.kind, made.at, recent.events + 1,
+        case when recent.events >= ${EVENTS_AN_HOUR}::int then made.at end, made.id
       from ${made} made, lateral (
         select count(*)::int as events from (
           select from ${table.otp_event} e
@@ -99,12 +103,12 @@ export function event (db: Db, values: EventValues, from: RawBuilder<unknown>, n
     )`
 }
 
-/** The asking session's row if it lives, as `user_id` and `id`; beside `now`. What a guard remembers may be a second old. */
+/** Row of the requester's session if it lives, as `user_id` and `id`; beside `now`. A guard's reading may be a second old. */
 export const livingSession = ({ table }: Db, { standing: { userId, sessionId } }: Asking) => sql`
   select s.user_id, s.id from ${table.otp_session} s, now
   where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
-/** A reading of "alive", and when and where it was true. */
+/** Reading of "alive", with its time and server. */
 export interface SessionReading extends ReadAt { standing: SessionFacts }
 
 /** `reading` is null if the session has ended, has expired or never was. */
@@ -115,7 +119,8 @@ export async function readStanding (db: Db, userId: string, sessionId: string): 
   const found = await row<SessionFacts & ReadAt & ServerFacts>(db, sql`
     with ${now}
     select ${sessionFacts}, ${readAt}, ${isWritable}
-    from now left join ${db.table.otp_session} s on s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`)
+    from now left join ${db.table.otp_session} s
+      on s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`)
   const { isWritable: takesWrites, ...facts } = found!
   requireWritable(db, takesWrites)
   return { server: facts.server, reading: facts.sessionId === null ? null : reading(facts) }
@@ -125,7 +130,7 @@ export function reading ({ readAtMs, server, ...standing }: SessionFacts & ReadA
   return { standing, readAtMs, server }
 }
 
-/** Ends one session. False if it had ended before. */
+/** Ends one session. Returns false if it had ended before. */
 export async function endSession (db: Db, userId: string, sessionId: string, reason: EventKind, origin: Origin): Promise<boolean> {
   const { table } = db
   const ended = await row(db, sql`

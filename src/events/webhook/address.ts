@@ -2,18 +2,19 @@ import { lookup as lookUp } from 'node:dns'
 import type { LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
-/** What a hosting company answers under a public address to its own machines alone: Azure's. The others' are private. */
+/** Public addresses that a hosting company uses for its own machines only: Azure's. The other companies' are private. */
 const METADATA = ['168.63.129.16']
 
-/** All that was given out of IPv6 so far. Outside it is what was never given out, ::127.0.0.1 among it, however that is spelled. */
+/** All IPv6 addresses that were assigned so far. Others never were, ::127.0.0.1 in any spelling among them. */
 const GIVEN_OUT = ipaddr.IPv6.parseCIDR('2000::/3')
 
-/** Whether a connection may be made to an address. */
+/** Returns true if a connection to the address is allowed. */
 export type IsAllowed = (address: string) => boolean
 
 /**
- * Whether an address is anybody's on the Internet. Not private, link-local, loopback, carrier-grade NAT, documentation
- * or multicast; nor an IPv6 address that has an IPv4 address inside (mapped, NAT64, 6to4, Teredo), which may be any of those.
+ * Returns true for a public address of the Internet: not private, link-local, loopback, carrier-grade NAT, documentation
+ * or multicast. An IPv6 address that contains an IPv4 address (mapped, NAT64, 6to4, Teredo) may be any of these, so it is not
+ * public here.
  */
 export function isPublic (address: string): boolean {
   if (!ipaddr.isValid(address) || METADATA.includes(address)) return false
@@ -22,12 +23,14 @@ export function isPublic (address: string): boolean {
 }
 
 /**
- * Where a receiver may be: at a public address by https://, and at those that were named, by http:// too.
+ * Returns the check for a receiver: public addresses by https://, and named addresses, also by http://.
  *
  * @param named addresses and CIDR ranges
  */
 export function receiversAt ({ protocol }: URL, named: readonly string[]): IsAllowed {
-  const ranges = named.map((range) => range.includes('/') ? ipaddr.parseCIDR(range) : [ipaddr.parse(range), ipaddr.parse(range).kind() === 'ipv4' ? 32 : 128] as const)
+  const ranges = named.map((range) => range.includes('/')
+    ? ipaddr.parseCIDR(range)
+    : [ipaddr.parse(range), ipaddr.parse(range).kind() === 'ipv4' ? 32 : 128] as const)
   const isNamed = (address: string) => {
     const parsed = ipaddr.process(address)
     return ranges.some(([range, bits]) => range.kind() === parsed.kind() && parsed.match(range, bits))
@@ -35,20 +38,20 @@ export function receiversAt ({ protocol }: URL, named: readonly string[]): IsAll
   return (address) => ipaddr.isValid(address) && (isNamed(address) || (protocol === 'https:' && isPublic(address)))
 }
 
-/** The host of a URL if it is an address, as one: nobody looks it up. */
+/** Returns the host of a URL if it is an address: no look-up is made for it. */
 export function literalAddress ({ hostname }: URL): string | null {
   const address = hostname.replace(/^\[|\]$/g, '')
   return ipaddr.isValid(address) ? address : null
 }
 
-/** Refused because of where it leads. */
+/** Error for a receiver at an address that is not allowed. */
 export class PrivateAddressError extends Error {
   override readonly name = 'PrivateAddressError'
 }
 
 /**
- * Looks a name up for a connection that is about to be made, and gives only allowed addresses. What was looked at is what is
- * connected to: a name that answers otherwise the next time (DNS rebinding) gains nothing.
+ * Looks a name up for a connection and returns only allowed addresses. The connection is made to the checked address, so a
+ * name that resolves to another address the next time (DNS rebinding) gains nothing.
  */
 export function guardedLookup (isAllowed: IsAllowed, resolve: typeof lookUp = lookUp): LookupFunction {
   return (hostname, options, callback) => {

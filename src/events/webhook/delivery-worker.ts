@@ -5,7 +5,7 @@ import type { Tally } from '../../core/counters.js'
 import { messageOf } from './message.js'
 import type { Sender } from './sender.js'
 
-/** Sent side by side. */
+/** Events sent in parallel. */
 const BATCH_EVENTS = 10
 const FIRST_WAIT_SECONDS = 5
 const LONGEST_WAIT_SECONDS = 3600
@@ -13,25 +13,25 @@ const LONGEST_WAIT_SECONDS = 3600
 export interface CourierDeps {
   db: Db
   sender: Sender
-  /** All of them sign. */
+  /** Each of them signs. */
   keys: readonly Key[]
   tally: Tally
-  /** Told of each failure. */
+  /** Called with each failure. */
   report: (error: unknown) => void
 }
 
 export interface Round {
   sent: number
   failed: number
-  /** Events that nobody could be told of for a day. */
+  /** Events that could not be delivered for a day. */
   givenUp: number
-  /** Whether the batch was full: there may be more. */
+  /** True if the batch was full: there may be more. */
   isMore: boolean
 }
 
 /**
- * One round with the outbox: claims a batch, sends it, writes down what came of it. An event is told at least once: who
- * dies between sending and writing down has it sent again, under the same id.
+ * Makes one round of deliveries: claims a batch, sends it, stores the results. An event is sent at least once: if the
+ * process dies between sending and storing, the event is sent again, under the same id.
  */
 export async function deliver ({ db, sender, keys, tally, report }: CourierDeps): Promise<Round> {
   const givenUp = await giveUpEvents(db)
@@ -59,10 +59,10 @@ export async function deliver ({ db, sender, keys, tally, report }: CourierDeps)
 }
 
 /**
- * How long an event waits after so many attempts: twice as long each time, and spread, so that what failed together does
- * not come back together.
+ * Returns the wait in seconds after so many attempts. It doubles each time, and it is random, so that events that failed
+ * together are not sent again together.
  *
- * @param chance from 0 to 1
+ * @param chance number from 0 to 1
  */
 export function waitSeconds (attempts: number, chance: number): number {
   return Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS) * (0.75 + chance / 2)

@@ -8,10 +8,10 @@ export interface Message {
 }
 
 /**
- * An event as it is sent, in the manner of standardwebhooks.com. The signature covers id, time and body, so that none of
- * them can be exchanged. Every key of the ring signs, so that a receiver can move from one to the next in its own time.
+ * Makes the message for an event, by standardwebhooks.com. The signature covers id, time and body, so that none of
+ * them can be exchanged. Every key of the ring signs, so that a receiver can change keys at any time.
  *
- * @param sentAtSeconds Unix time of this attempt: receivers refuse what is old, so that nothing can be played back
+ * @param sentAtSeconds Unix time of this attempt: receivers refuse old messages, so that none can be replayed
  */
 export function messageOf ({ id, kind, at, ...data }: SecurityEventNotice, keys: readonly Key[], sentAtSeconds: number): Message {
   const body = JSON.stringify({ type: kind, timestamp: at, data: { id, ...data } })
@@ -29,7 +29,7 @@ export function messageOf ({ id, kind, at, ...data }: SecurityEventNotice, keys:
   }
 }
 
-/** One signature, as the standard's libraries check it: their secret is `whsec_` and the key in base64. */
+/** Returns one signature, as the standard's libraries check it: their secret is `whsec_` and the key in base64. */
 export function signatureOf ({ bytes }: Pick<Key, 'bytes'>, id: string, timestamp: string, body: string): string {
   return `v1,${createHmac('sha256', bytes).update(`${id}.${timestamp}.${body}`).digest('base64')}`
 }

@@ -3,28 +3,28 @@ import https from 'node:https'
 import { guardedLookup, literalAddress, PrivateAddressError, receiversAt } from './address.js'
 import type { Message } from './message.js'
 
-/** From the look-up to the end of the answer. */
+/** Time from the look-up to the end of the answer. */
 const TIMEOUT_MS = 5_000
-/** Connections to the one receiver. */
+/** Connections to the receiver. */
 const MOST_CONNECTIONS = 10
 
 export interface Sender {
-  /** Resolves once the receiver has said 2xx; rejects for anything else. A redirect is anything else. */
+  /** Resolves if the receiver answers 2xx; rejects for any other answer, a redirect included. */
   send (message: Message): Promise<void>
   close (): void
 }
 
 export interface SenderOptions {
   url: string
-  /** Private addresses where the receiver may be, and those where http:// will do. */
+  /** Private addresses at which the receiver may be, and addresses for which http:// is allowed. */
   named: readonly string[]
   resolve?: Parameters<typeof guardedLookup>[1]
   timeoutMs?: number
 }
 
 /**
- * POSTs to the receiver. Where it leads is looked at as the connection is made; no proxy, redirect or answer of the
- * receiver's has a say in it. Of an answer only the status is read.
+ * Sends POST requests to the receiver. The address is checked when the connection is made; no proxy and no redirect is
+ * used. Only the status of the answer is read.
  */
 export function createSender ({ url, named, resolve, timeoutMs = TIMEOUT_MS }: SenderOptions): Sender {
   const target = new URL(url)

@@ -6,7 +6,7 @@ import { row, type Db } from '../../tables/db.js'
 const NAME = 'digest'
 const PLACE = { table: 'otp_key', row: NAME, userId: '' }
 
-/** The key of the deployment does not open here: one line for the operator, which says what differs. */
+/** The digest key of the deployment cannot be opened: one line for the operator, which names the difference. */
 export class SealedElsewhereError extends Error {
   override readonly name = 'SealedElsewhereError'
   readonly differs: 'keys' | 'namespace'
@@ -16,7 +16,7 @@ export class SealedElsewhereError extends Error {
     this.differs = differs
   }
 
-  /** The same for everyone, without names of keys and namespaces. */
+  /** The same text in each case, without names of keys and namespaces. */
   get summary (): string {
     return this.differs === 'keys' ? 'SEAL_KEYS do not open what this database holds.' : 'What this database holds is of another namespace.'
   }
@@ -25,9 +25,9 @@ export class SealedElsewhereError extends Error {
 interface Found { sealed: string, namespace: string | null }
 
 /**
- * The random key under which recovery codes are digested: made once for the deployment and itself sealed, so that
- * SEAL_KEYS rotate and printed codes live. Re-sealed as soon as a newer key leads the ring. Beside it stands the
- * namespace, which is part of all that is sealed.
+ * Returns a function that reads the random key for the digests of recovery codes. The key is made once for the deployment
+ * and is sealed, so that SEAL_KEYS can rotate and printed codes stay valid. It is sealed again when a newer key leads the
+ * ring. Its row has the namespace, which is part of each sealed value.
  *
  * @returns a function that throws a `SealedElsewhereError` if the data is of other keys or of another namespace
  */
@@ -44,7 +44,7 @@ export function createDigestKey (db: Db, keys: readonly Key[], namespace: string
         returning sealed, namespace
       )
       select sealed, namespace from made union all select sealed, namespace from ${table.otp_key} where name = ${NAME}`)
-    // Nothing comes back to whoever lost the race to make it; a second look finds the winner's.
+    // Another request made the key at the same time and its row is not visible yet: a second read finds it.
     if (found === undefined) return await read()
     const { plain, stale } = open(found)
     if (stale || found.namespace === null) {
@@ -58,15 +58,17 @@ export function createDigestKey (db: Db, keys: readonly Key[], namespace: string
   function open ({ sealed, namespace: theirs }: Found) {
     const other = theirs ?? (opens(createSeal(keys, DEFAULT_NAMESPACE), sealed) ? DEFAULT_NAMESPACE : namespace)
     if (other !== namespace) {
-      throw new SealedElsewhereError('namespace', `The data here is of the namespace "${other}", and "namespace" is "${namespace}": it cannot be changed once there is data.`)
+      throw new SealedElsewhereError('namespace', `The data here is of the namespace "${other}", ` +
+        `and "namespace" is "${namespace}": it cannot be changed once there is data.`)
     }
     try {
       return seal.open(sealed, PLACE)
     } catch {
       const kid = sealed.split('.', 1)[0]!
-      throw new SealedElsewhereError('keys', keys.some((key) => key.kid === kid)
-        ? `SEAL_KEYS ("sealKeys") do not open what this database holds: its key "${kid}" is another one of that name${theirs === null ? ', or of another namespace' : ''}.`
-        : `SEAL_KEYS ("sealKeys") do not open what this database holds: they lack its key "${kid}".`)
+      const isSameName = keys.some((key) => key.kid === kid)
+      throw new SealedElsewhereError('keys', 'SEAL_KEYS ("sealKeys") do not open what this database holds: ' + (isSameName
+        ? `its key "${kid}" is another one of that name${theirs === null ? ', or of another namespace' : ''}.`
+        : `they lack its key "${kid}".`))
     }
   }
 

@@ -9,12 +9,20 @@ import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 import { digestsOf, newCodes } from '../enrolment.js'
 
-/** Uses a recovery code. Returns the verified session that came of it, and how many codes are left; throws a Refusal otherwise. */
-export async function recover (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
+/**
+ * Uses a recovery code. Returns the resulting verified session and the number of codes left.
+ *
+ * @throws {Refusal}
+ */
+export async function recover (
+  deps: OtpDeps,
+  asking: Asking,
+  text: string
+): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
   const { db, settings, tally } = deps
   const { userId } = asking.standing
   const { digest: found, isWeak } = await digestOf(deps, userId, text)
-  // After the digest: a key that cannot be read must cost no attempt.
+  // Only after the digest: a key that cannot be read must not consume an attempt.
   const spent = isWeak ? await spendOnWeak(deps, asking) : null
   const digest = spent === null || isPaid(spent) ? found : null
   const committed = digest === null ? null : await burnRecoveryCode(db, asking, digest, nextSessionId(deps, asking), settings)
@@ -32,8 +40,9 @@ export async function recover (deps: OtpDeps, asking: Asking, text: string): Pro
 }
 
 /**
- * A code of ours has 120 bits and is looked up for nothing. One that was brought over from django-otp has 40 and can
- * be guessed: whatever has that shape is an attempt like the digits of an app, spent before it is looked at.
+ * Consumes an attempt for a code that has the form of django-otp's: 40 bits, which can be guessed. So each text of that
+ * form is an attempt, like the digits of an app, consumed before it is compared. Codes of Countersign have 120 bits and
+ * consume no attempt.
  */
 async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt> {
   const { db, locks, tally } = deps
@@ -51,7 +60,7 @@ async function spendOnWeak (deps: OtpDeps, asking: Asking): Promise<SpentAttempt
   throw locked(spent.lockedSeconds)
 }
 
-/** The digest to look for, null if the text is no code; and whether the code is so short that a guess costs an attempt. */
+/** Returns the digest to look for, null if the text is no code; `isWeak` if the code is so short that a guess costs an attempt. */
 async function digestOf (deps: OtpDeps, userId: string, text: string): Promise<{ digest: string | null, isWeak: boolean }> {
   const weak = normaliseWeakCode(text)
   if (weak !== null) return { digest: weakRecoveryDigest(await deps.digestKey(), userId, weak), isWeak: true }
@@ -59,7 +68,7 @@ async function digestOf (deps: OtpDeps, userId: string, text: string): Promise<{
   return { digest: code === null ? null : recoveryDigest(await deps.digestKey(), userId, code), isWeak: false }
 }
 
-/** Makes a new set and kills the old one, also against a use that races it. The caller has a fresh, verified session. */
+/** Replaces the set of codes by a new one, also against a concurrent use of an old code. Requires a fresh, verified session. */
 export async function regenerateRecoveryCodes (deps: OtpDeps, asking: Asking): Promise<string[]> {
   const { db, sessions, settings, tally } = deps
   const { userId, sessionId } = asking.standing

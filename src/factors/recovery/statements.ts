@@ -11,18 +11,24 @@ import {
 import { row, type Db } from '../../tables/db.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
 
-/** The session that came of it, and how many codes are left after this one. */
+/** Resulting session, and the number of codes left. */
 export interface UsedCode extends CommittedSession { codesLeft: number }
 
 /**
- * Uses a recovery code, behind the user's lock, so that of two used at once the second counts what the first one left:
- * everything from the burn. It clears the lock, ends the asking session and the user's unverified ones (whoever failed
- * on purpose), and starts a verified one. Codes have no counter to spend: 120 bits cannot be guessed, and a lock would
- * shut the emergency door.
+ * Uses a recovery code, with the user locked, so that of two codes used at once the second one counts after the first.
+ * Everything depends on the consumed code. It clears the lock, ends the requester's session and the user's unverified
+ * ones (among them an attacker's that caused the lock), and starts a verified one. Codes have no counter: 120 bits cannot
+ * be guessed, and a lock would block the owner's last way in.
  *
- * @returns null if the code is not one of the living, or the session had ended
+ * @returns null if the code is not a valid one, or the session had ended
  */
-export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, newSessionId: string, { sessionSeconds }: Lifetimes): Promise<UsedCode | null> {
+export async function burnRecoveryCode (
+  db: Db,
+  asking: Asking,
+  digest: string,
+  newSessionId: string,
+  { sessionSeconds }: Lifetimes
+): Promise<UsedCode | null> {
   const { userId, sessionId } = asking.standing
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
@@ -72,7 +78,7 @@ export async function burnRecoveryCode (db: Db, asking: Asking, digest: string, 
   })
 }
 
-/** Writes down that a recovery code was refused. False if the session had ended: that is the better answer then. */
+/** Records that a recovery code was refused. Returns false if the session had ended: the caller then answers that. */
 export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> {
   const { table } = db
   const { userId, sessionId } = asking.standing
@@ -87,7 +93,7 @@ export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> 
   return alive !== undefined
 }
 
-/** New codes in place of all old ones; the user's other sessions end. Null if the session or the last device is gone. */
+/** Replaces all codes by new ones; the user's other sessions end. Returns null if the session or the last device is gone. */
 export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: string[]): Promise<{ endedIds: string[] } | null> {
   const { userId, sessionId } = asking.standing
   return await inTransaction(db, async (tx) => {
@@ -101,7 +107,8 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
         where u.user_id = ${userId}
           and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
           and exists (
-            select from ${table.otp_session} s where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+            select from ${table.otp_session} s
+            where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
           )
         returning u.user_id
       ),

@@ -2,18 +2,18 @@ import { createHmac } from 'node:crypto'
 import { redisKey } from '../../redis/keys.js'
 import type { RedisLink } from '../../redis/link.js'
 
-/** Three periods: as long as a code could be worth trying again. */
+/** Three periods: the time for which a repeat of a code is likely. */
 const REMEMBER_SECONDS = 90
 
 /**
- * Codes that were judged already, by session and MAC: the same one again is refused without a statement. Only speed:
- * what Redis forgets, Postgres refuses. Only refusals are kept here, so nothing in Redis can let anybody in.
+ * Rejected-code cache, by session and MAC: a repeated code is refused without a statement. It only saves time: PostgreSQL
+ * refuses the codes that Redis forgets. The cache has only refusals, so no entry in Redis can grant access.
  */
 export interface JudgedCodes {
-  /** Undefined if the code is new here; else until when the user was last told that TOTP is locked (Unix seconds, 0: never). */
+  /** Undefined if the code is new here; else the last known end of the user's lock (Unix seconds, 0 if none). */
   find (userId: string, sessionId: string, code: string): Promise<{ lockedUntil: number } | undefined>
   add (userId: string, sessionId: string, code: string): void
-  /** So that a code which was judged before the lock gets the same answer during it as any other. */
+  /** Stores a lock, so that a code that was judged before it gets the same answer during it as any other code. */
   locked (userId: string, lockedUntil: number): void
   freed (userId: string): void
 }

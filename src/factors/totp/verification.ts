@@ -9,10 +9,16 @@ import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 
 /**
- * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the session that
- * came of it, and how; throws a Refusal otherwise. A fault after the first statement costs one attempt and grants nothing.
+ * Judges one code: confirms this session's pending device, or verifies with a confirmed one. Returns the resulting session
+ * and the reason. A fault after the first statement costs one attempt and grants nothing.
+ *
+ * @throws {Refusal}
  */
-export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
+export async function verifyTotp (
+  deps: OtpDeps,
+  asking: Asking,
+  text: string
+): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
   const { db, settings, sessions, judgedCodes, locks, tally } = deps
   const { userId, sessionId, otpDeviceId } = asking.standing
   const code = normaliseTotp(text)
@@ -65,10 +71,15 @@ export async function verifyTotp (deps: OtpDeps, asking: Asking, text: string): 
 }
 
 /**
- * Every device is tried, and every step of the window of each, so that the time does not tell which one matched. A device whose
- * secret cannot be read is skipped, so that it does not take the user's other devices along.
+ * Compares the code with every device and every step of its window, so that the time does not tell which one matched. A
+ * device whose secret cannot be read is skipped, so that the user's other devices still work.
  */
-function judge ({ seal, unreadable, settings }: OtpDeps, { standing: { userId } }: Asking, code: string, { devices, nowSeconds }: SpentAttempt) {
+function judge (
+  { seal, unreadable, settings }: OtpDeps,
+  { standing: { userId } }: Asking,
+  code: string,
+  { devices, nowSeconds }: SpentAttempt
+) {
   let match: { deviceId: string, step: number, resealed: string | null, pending: boolean } | null = null
   let used = false
   const compared: JudgedDevice[] = []
@@ -91,15 +102,15 @@ function judge ({ seal, unreadable, settings }: OtpDeps, { standing: { userId } 
   return { match, used, compared }
 }
 
-/** @throws {RangeError} for a row with which no step can be computed */
+/** @throws {RangeError} if no step can be computed from the row */
 function requireSound ({ digits, periodSeconds, t0Seconds, lastStep }: JudgedDevice): void {
   const areWhole = [digits, periodSeconds, t0Seconds, lastStep].every(Number.isSafeInteger)
   if (!areWhole || digits < 6 || digits > 8 || periodSeconds < 1) throw new RangeError('The parameters of the device are out of range')
 }
 
 /**
- * A budget pays for a comparison. Gives back what was paid for devices of which none could be read: a fault of ours, by which
- * nothing was learnt. Where one was read, the code was judged by it, and the attempt stays spent.
+ * Gives back the attempt of a budget if none of the devices that it was consumed for could be read: a fault of the service,
+ * and nothing was learnt. If one was read, the code was judged with it, and the attempt stays consumed.
  *
  * @throws {Refusal} INTERNAL_ERROR if the code was compared with nothing
  */
@@ -113,17 +124,18 @@ async function returnUnjudged (deps: OtpDeps, asking: Asking, spent: SpentAttemp
   if (unjudged.confirmed && !verified) freed(deps, asking.standing.userId)
   if (compared.length > 0) return
   deps.tally.count('codes_total', ['totp', 'unjudged'])
-  throw new Refusal('INTERNAL_ERROR', { hint: 'The code cannot be judged, by a fault on our side. It has cost nothing. Use a recovery code.' })
+  const hint = 'The code cannot be judged, by a fault on our side. It has cost nothing. Use a recovery code.'
+  throw new Refusal('INTERNAL_ERROR', { hint })
 }
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
 }
 
-/** What the seed of a pending device is sealed to: apart from its secret, so that neither is taken for the other. */
+/** Place that the seed of a pending device is sealed to: not that of its secret, so that neither is taken for the other. */
 export function seedPlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device_seed', row: id, userId }
 }
 
-/** What became of a code, for counting. */
+/** Outcome of a code, for the counters. */
 type Outcome = 'accepted' | 'refused' | 'replayed' | 'repeated' | 'locked' | 'malformed'
