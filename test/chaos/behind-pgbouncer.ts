@@ -1,5 +1,5 @@
 /**
- * The whole test suite with pgbouncer, in transaction mode, between it and a PostgreSQL of its own. Needs pgbouncer and
+ * Runs the whole test suite through pgbouncer, in transaction mode, in front of its own PostgreSQL. Needs pgbouncer and
  * the programs of a PostgreSQL server; takes as long as `npm test`.
  *
  *   npx tsc && node build/test/chaos/behind-pgbouncer.js [test files]
@@ -16,7 +16,7 @@ const RUN = join(import.meta.dirname, '../helpers/run.js')
 const MIGRATES = 'migrates, and the service does so over a direct address only'
 const MOVES_IN = "loads another system's database, whose dump leaves its settings on the pooler's connections"
 const HOST = 'a host migrates as it starts, over a direct address'
-/** What says nothing through a pooler, and why. */
+/** Test files that cannot run through a pooler, with the reason. */
 const needsDirect: Record<string, string> = {
   'test/postgres/migrator.test.ts': MIGRATES,
   'test/promises/replicas-that-start-together-migrate-once.test.ts': MIGRATES,
@@ -35,11 +35,14 @@ const needsDirect: Record<string, string> = {
   'test/regressions/what-a-host-answers-is-taken-as-it-is.test.ts': HOST,
   'test/migrate.test.ts': 'migrates, and brings a pooler of its own',
   'test/postgres/server-pool.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's",
-  'test/regressions/a-session-that-moves-outlives-the-end-of-all.test.ts': "holds a lock of a connection's, which a pooler hands to somebody else",
-  'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts': "ends Postgres' connections one by one: the pooler's are not the service's"
+  'test/regressions/a-session-that-moves-outlives-the-end-of-all.test.ts':
+    "holds a lock of a connection's, which a pooler hands to another client",
+  'test/regressions/a-connection-lost-in-a-statement-ends-the-process.test.ts':
+    "ends Postgres' connections one by one: the pooler's are not the service's"
 }
 
-const all = (await readdir('test', { recursive: true })).filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name)).sort()
+const all = (await readdir('test', { recursive: true }))
+  .filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name)).sort()
 for (const name of all.filter((name) => name.startsWith('test/attached/'))) needsDirect[name] = HOST
 const chosen = process.argv.length > 2 ? process.argv.slice(2) : all.filter((name) => !(name in needsDirect))
 for (const [name, reason] of Object.entries(needsDirect)) console.log(`left out: ${name}: ${reason}`)

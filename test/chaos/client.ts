@@ -4,21 +4,21 @@ import { pass } from './scenario.js'
 export interface Answer { status: number, body: Record<string, unknown> }
 interface Given { body?: object, access?: string }
 
-/** Asks replicas in turn, as a client of several would. */
+/** Sends requests to the replicas in turn, like a client of several replicas. */
 export interface Client {
-  /** Once. Status 0: no answer. */
+  /** Sends one request. Status 0: no answer. */
   ask (method: string, path: string, given?: Given): Promise<Answer>
-  /** Until there is an answer, and it is one of these. @throws Abandoned when nobody waits for it any more */
+  /** Repeats the request until it gets an answer with one of the statuses. @throws Abandoned after the client was stopped */
   must (statuses: number[], method: string, path: string, given?: Given): Promise<Answer>
 }
 
-/** Nobody waits for its answers any more. */
+/** The client was stopped, and no caller waits for its answers. */
 export class Abandoned extends Error {}
 
-/** Between two requests of one: most of the work is hashing, and others want to do some too. */
+/** Pause between two requests of one client: most of the work is hashing, and other clients need CPU too. */
 const PAUSE_MS = 10
 
-/** @param report told how long each answer took */
+/** @param report gets the duration of each answer */
 export function createClient (bases: string[], report: (ms: number) => void, stopping: AbortSignal): Client {
   let asked = 0
 

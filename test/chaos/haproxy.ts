@@ -15,11 +15,11 @@ import type { Undo } from './stage.js'
 
 export interface Haproxy {
   readonly port: number
-  /** Of its servers, as it sees them: UP, DOWN, or on the way. */
+  /** States of its servers, as HAProxy sees them: UP, DOWN, or in transition. */
   states (): Promise<string[]>
 }
 
-/** One listener on a free port, on 127.0.0.1. @param lines its section, without `bind` */
+/** Starts one listener on a free port of 127.0.0.1. @param lines its section, without `bind` */
 export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haproxy> {
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'countersign-haproxy-'))
@@ -33,7 +33,9 @@ export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haprox
   ].join('\n'))
   const child = spawn(findProgram('haproxy') ?? 'haproxy', ['-db', '-f', config], { stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
-  for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said = (said + bytes.toString()).slice(-4_000) })
+  for (const output of [child.stdout, child.stderr]) {
+    output.on('data', (bytes: Buffer) => { said = (said + bytes.toString()).slice(-4_000) })
+  }
   undo(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
@@ -60,19 +62,22 @@ export async function startHaproxy (undo: Undo, lines: string[]): Promise<Haprox
 }
 
 /**
- * In front of several PostgreSQL servers: leads to the one that takes writes, as Patroni's users know it. What is not
- * the primary any more loses its connections at once.
+ * Starts HAProxy in front of several PostgreSQL servers. It forwards to the server that accepts writes, as in a Patroni setup.
+ * A server that is no longer the primary loses its connections at once.
  */
 export async function frontPostgres (undo: Undo, servers: PostgresServer[]): Promise<Haproxy> {
-  const lines = await Promise.all(servers.map(async (server, i) => `server pg${i} 127.0.0.1:${server.port} check port ${await answerWhetherPrimary(undo, server)}`))
+  const lines = await Promise.all(
+    servers.map(async (server, i) => `server pg${i} 127.0.0.1:${server.port} check port ${await answerWhetherPrimary(undo, server)}`)
+  )
   return await startHaproxy(undo, [
     'mode tcp', 'retries 0', 'option httpchk GET /',
-    // Each check asks PostgreSQL over a new connection: on a busy machine that takes longer than the time between two of them.
+    // Each check opens a new connection to PostgreSQL. On a busy machine that takes longer than the interval between two
+    // checks.
     'timeout check 2s', 'default-server inter 400ms fastinter 100ms fall 2 rise 1 on-marked-down shutdown-sessions', ...lines
   ])
 }
 
-/** 200 if the server beside it takes writes, as Patroni's agent answers. @returns the port */
+/** Answers 200 if the PostgreSQL server accepts writes, like Patroni's agent. @returns the port */
 async function answerWhetherPrimary (undo: Undo, { query }: PostgresServer): Promise<number> {
   const agent = createServer((_request, response) => {
     query('select pg_is_in_recovery() as standby').then(([row]) => row?.['standby'] === false, () => false)
@@ -87,7 +92,7 @@ async function answerWhetherPrimary (undo: Undo, { query }: PostgresServer): Pro
   return (agent.address() as AddressInfo).port
 }
 
-/** In front of replicas of the service: asks `/readyz`, and tries another one where a connection is refused. */
+/** Starts HAProxy in front of replicas of the service. It checks `/readyz`, and tries another replica if a connection is refused. */
 export async function frontService (undo: Undo, bases: string[]): Promise<Haproxy> {
   return await startHaproxy(undo, [
     'mode http', 'balance roundrobin', 'option httpchk GET /readyz', 'retries 3', 'option redispatch 1', 'retry-on conn-failure',

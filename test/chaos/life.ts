@@ -18,9 +18,9 @@ const PASSWORD = 'a password for bad days'
 const NEW_PASSWORD = 'a password for the days after'
 
 /**
- * A life: signs up, sets up a device, verifies, recovers, refreshes, logs out; and in the end switches the second factor
- * off, has it reset, adds and removes a device, changes the password or deletes the account. Codes are given to two
- * replicas at once. What got no answer, or a 503, is tried again elsewhere, as a client would.
+ * Runs one user's life: signs up, sets up a device, verifies, recovers, refreshes, logs out; and at the end disables the second
+ * factor, has it reset, adds and removes a device, changes the password or deletes the account. Sends each code to two replicas
+ * at once. After no answer, or a 503, tries again at another replica, like a client.
  */
 export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeOptions) {
   const ends = [disable, manageDevices, haveReset, disable, deleteAccount, changePassword]
@@ -39,7 +39,10 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     if (recovered !== null) await ends[n % ends.length]!(person, recovered)
   }
 
-  /** Until a device is confirmed. Where the answer to that got lost, the status tells; its commit may even come late, and end the session. */
+  /**
+   * Repeats until a device is confirmed. If the answer was lost, the status shows the result; the commit can also come late,
+   * and end the session.
+   */
   async function enrol (person: Living, takesBack: boolean): Promise<Pair> {
     for (;;) {
       const session = await logIn(person)
@@ -62,7 +65,7 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     return await prove(person, session)
   }
 
-  /** One code to two replicas at once: one of them accepts it, or none if something broke. Then it is tried once more. */
+  /** Sends one code to two replicas at once. One of them accepts it, or none if a fault occurred. Then sends the code once more. */
   async function prove (person: Living, session: Pair, phone = person.phone): Promise<Pair | null> {
     if (!hasCode(phone)) return null
     const accepted = await give(person, session, '/totp/login', nextCode(phone), 'OTP_INVALID')
@@ -81,7 +84,9 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     const answers = await Promise.all([giveIn(session), giveIn(session)])
     const accepted = answers.filter(({ status }) => status === 200)
     for (const { status, body } of answers) {
-      if (![200, 0, 503].includes(status) && ![refusal, 'SESSION_ENDED', 'OTP_LOCKED'].includes(String(body['code']))) wrong.push(`${path}: ${status} ${String(body['code'])}`)
+      if (![200, 0, 503].includes(status) && ![refusal, 'SESSION_ENDED', 'OTP_LOCKED'].includes(String(body['code']))) {
+        wrong.push(`${path}: ${status} ${String(body['code'])}`)
+      }
     }
     if (accepted.length > 1) wrong.push(`one code was accepted ${accepted.length} times`)
     if (accepted[0] === undefined) return null
@@ -103,7 +108,8 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     ended(pair)
   }
 
-  // What follows is asked in a session that lives: 401, or within a moment the refusal of a repetition, says that it was done and its answer got lost.
+  // These requests use a live session. 401 means that an earlier attempt succeeded and its answer was lost; so does the refusal
+  // of a repetition shortly after.
 
   async function disable ({ username }: Living, pair: Pair): Promise<void> {
     const { status, body } = await must([200, 400, 401], 'DELETE', '/totp/delete', { access: pair.access })
@@ -123,7 +129,7 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     if (removed.status === 200) started(removed.body)
   }
 
-  /** Staff's answer may get lost, or that to the log-in: then there is another code. */
+  /** If the answer of the reset or of the log-in is lost, the reset is repeated and returns another code. */
   async function haveReset (person: Living, pair: Pair): Promise<void> {
     const { sub } = claimsOf(pair.access)
     for (;;) {
@@ -145,8 +151,10 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
 
   async function changePassword (person: Living, pair: Pair): Promise<void> {
     const { username, password } = person
-    const { body } = await must([200, 401, 403, 409], 'POST', '/account/password', { access: pair.access, body: { current: password, next: NEW_PASSWORD } })
-    // Done before, or else a right password was called wrong: which of the two, the log-in tells.
+    const { body } = await must(
+      [200, 401, 403, 409], 'POST', '/account/password', { access: pair.access, body: { current: password, next: NEW_PASSWORD } }
+    )
+    // The change was done by an earlier attempt, or the correct password was refused by mistake. The log-in shows which.
     Object.assign(person, { password: NEW_PASSWORD })
     ended(pair)
     if (body['access'] !== undefined) started(body)

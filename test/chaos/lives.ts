@@ -4,17 +4,18 @@ import type { Told } from './told.js'
 
 export interface Lives {
   told: Told[]
-  /** Answers that should have been others, and how long all of them took. */
+  /** Descriptions of wrong answers, and the duration of all answers. */
   wrong: string[]
   answersMs: number[]
-  /** Each ends what it is at, and stops. */
+  /** Lets each life finish its current request, then stops it. */
   stop (): Promise<void>
 }
 
 /**
- * People who do, one after the other, all that changes who gets in: so many at once, each a whole life, then the next.
+ * Runs users that change, one change after another, everything that decides about access: `count` in parallel, each for a whole
+ * life, then the next.
  *
- * @param staff a verified session of somebody of staff
+ * @param staff a verified session of a staff member
  */
 export function startLives (bases: string[], count: number, staff: { access: string }): Lives {
   const told: Told[] = []

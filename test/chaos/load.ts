@@ -1,15 +1,15 @@
 import { Agent, request } from 'node:http'
 import type { Person } from './people.js'
 
-/** One request of the load, and what became of it. */
+/** One request of the load, and its result. */
 export interface Answered {
   action: Action
   atMs: number
   ms: number
-  /** 0: no answer at all. */
+  /** 0 means no answer. */
   status: number
   code: string | undefined
-  /** The sentence of a refusal. */
+  /** Message of a refusal. */
   message: string | undefined
   retryAfter: string | undefined
   base: string
@@ -17,21 +17,21 @@ export interface Answered {
 
 export type Action = 'session' | 'refresh' | 'wrong'
 
-/** Shares of the load. What decides costs most, what is asked most is the guard. */
+/** Shares of the load. The most frequent request is the guard's; the requests that judge codes cost most. */
 const MIX: Array<[Action, number]> = [['session', 0.9], ['refresh', 0.07], ['wrong', 0.03]]
 const GIVE_UP_MS = 12_000
 
 export interface Load {
   answers: Answered[]
-  /** Ends it, and waits for what is under way. */
+  /** Stops the load, and waits for open requests. */
   stop (): Promise<Answered[]>
 }
 
 /**
- * Open loop: so many requests a second, however long the answers take, to all replicas in turn. Guarded reads with a
- * verified session, refreshes (each client goes on with its newest pair), and wrong codes on accounts kept for that.
+ * Open loop: sends `perSecond` requests each second, independent of the answers, to all replicas in turn. Guarded reads with
+ * a verified session, refreshes (each client continues with its newest pair), and wrong codes on accounts for that purpose.
  *
- * @param people the last two are those on whom the wrong codes are tried
+ * @param people the last two are the accounts for the wrong codes
  */
 export function startLoad (bases: string[], people: Person[], perSecond: number): Load {
   const agent = new Agent({ keepAlive: true, maxSockets: 512 })
@@ -76,15 +76,22 @@ export function startLoad (bases: string[], people: Person[], perSecond: number)
   function send (base: string, method: string, path: string, body?: object, access?: string): Promise<Raw> {
     const began = performance.now()
     return new Promise((resolve) => {
-      const done = (status: number, text: string, retryAfter?: string) => resolve({ status, text, retryAfter, ms: performance.now() - began })
+      const done = (status: number, text: string, retryAfter?: string) =>
+        resolve({ status, text, retryAfter, ms: performance.now() - began })
       const asked = request(base + path, {
         agent,
         method,
         timeout: GIVE_UP_MS,
-        headers: { 'x-forwarded-for': networkOf(sent), ...(access === undefined ? {} : { authorization: `Bearer ${access}` }), ...(body === undefined ? {} : { 'content-type': 'application/json' }) }
+        headers: {
+          'x-forwarded-for': networkOf(sent),
+          ...(access === undefined ? {} : { authorization: `Bearer ${access}` }),
+          ...(body === undefined ? {} : { 'content-type': 'application/json' })
+        }
       }, (answer) => {
         let text = ''
-        answer.setEncoding('utf8').on('data', (part: string) => { text += part }).on('end', () => done(answer.statusCode ?? 0, text, answer.headers['retry-after'])).on('error', () => done(0, ''))
+        answer.setEncoding('utf8').on('data', (part: string) => { text += part })
+          .on('end', () => done(answer.statusCode ?? 0, text, answer.headers['retry-after']))
+          .on('error', () => done(0, ''))
       })
       asked.on('timeout', () => asked.destroy()).on('error', (error: Error) => done(0, error.message))
       asked.end(body === undefined ? undefined : JSON.stringify(body))
@@ -109,7 +116,7 @@ export function startLoad (bases: string[], people: Person[], perSecond: number)
 
 interface Raw { status: number, text: string, ms: number, retryAfter?: string | undefined }
 
-/** The mix, spread evenly rather than drawn, so that two runs are alike. */
+/** The actions are distributed evenly, not at random, so that two runs are alike. */
 function pick (n: number): Action {
   let share = (n * 0.618_033_988_75) % 1
   for (const [action, part] of MIX) {
@@ -119,7 +126,10 @@ function pick (n: number): Action {
   return 'session'
 }
 
-/** A network of its own for each request: where TRUSTED_PROXIES names us, limits per network count, and let all of them through. */
+/**
+ * Returns a separate network for each request. If TRUSTED_PROXIES contains this address, the network limits apply and let all
+ * requests through.
+ */
 function networkOf (n: number): string {
   return `10.${(n >> 16) & 255}.${(n >> 8) & 255}.${n & 255}`
 }

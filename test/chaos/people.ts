@@ -1,7 +1,7 @@
 import { call } from '../helpers/http-client.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 
-/** Somebody with a verified session, as a client of the service would keep it. */
+/** A user with a verified session, with the data that a client keeps. */
 export interface Person {
   username: string
   password: string
@@ -9,15 +9,15 @@ export interface Person {
   recoveryCodes: string[]
   access: string
   refresh: string
-  /** The last step of which a code was given: none is given twice. */
+  /** Last step of which a code was sent. No code is sent twice. */
   lastStep: number
 }
 
 const PASSWORD = 'a password for bad days'
-/** Passwords are hashed for real: more at once would only wait. */
+/** Passwords are really hashed; more in parallel would only wait. */
 const AT_ONCE = 8
 
-/** Signs up so many people, each with a confirmed device and a verified session. */
+/** Signs up `count` users, each with a confirmed device and a verified session. */
 export async function gather (bases: string[], count: number): Promise<Person[]> {
   const people: Person[] = []
   const waiting = Array.from({ length: count }, (_, i) => `person-${Date.now()}-${i}`)
@@ -31,8 +31,17 @@ async function enrol (base: string, username: string): Promise<Person> {
   await expect(201, call(base, 'POST', '/users', { body: { username, email: `${username}@example.org`, password: PASSWORD } }))
   const { access } = await logIn(base, username, PASSWORD)
   const created = (await expect(201, call(base, 'POST', '/totp/create', { access }))).json() as { otpUrl: string, recoveryCodes: string[] }
-  const person = { username, password: PASSWORD, secret: secretOf(created.otpUrl), recoveryCodes: created.recoveryCodes, lastStep: 0, access, refresh: '' }
-  const pair = (await expect(200, call(base, 'POST', '/totp/login', { access, body: { token: nextCode(person) } }))).json() as { access: string, refresh: string }
+  const person = {
+    username,
+    password: PASSWORD,
+    secret: secretOf(created.otpUrl),
+    recoveryCodes: created.recoveryCodes,
+    lastStep: 0,
+    access,
+    refresh: ''
+  }
+  const verified = await expect(200, call(base, 'POST', '/totp/login', { access, body: { token: nextCode(person) } }))
+  const pair = verified.json() as { access: string, refresh: string }
   return { ...person, ...pair }
 }
 
@@ -40,17 +49,17 @@ export async function logIn (base: string, username: string, password: string): 
   return (await expect(200, call(base, 'POST', '/token', { body: { username, password } }))).json()
 }
 
-/** What is asked now is judged within this. */
+/** A request that is sent now is judged within this time. */
 const JUDGED_MS = 3_000
 
-/** A code that has not been given yet: of the oldest step that is still unused, and in the window when it is judged. */
+/** Returns an unused code: of the oldest unused step that is still in the window when it is judged. */
 export function nextCode (person: Pick<Person, 'secret' | 'lastStep'>): string {
   const step = Math.max(person.lastStep + 1, stepAt(new Date(Date.now() + JUDGED_MS)) - 1)
   person.lastStep = step
   return totp(person.secret, step)
 }
 
-/** Whether `nextCode` would give one that is accepted now. */
+/** Returns true if `nextCode` would return a code that is accepted now. */
 export function hasCode (person: Pick<Person, 'lastStep'>): boolean {
   return person.lastStep < stepAt(new Date()) + 1
 }

@@ -12,16 +12,16 @@ import type { Undo } from './stage.js'
 
 export interface Pgbouncer {
   readonly port: number
-  /** The same database, through the pooler. */
+  /** Returns the address of the same database, through the pooler. */
   url (direct: string): string
 }
 
-/** Connections to Postgres for each database, as docs/operations.md says: fewer than two replicas have, so that they do share. */
+/** Connections to Postgres per database, as in docs/operations.md: fewer than two replicas have, so that they share them. */
 const POOL_SIZE = 20
-/** Likewise, but for the end of idle transactions: tests hold some for longer than the service would. */
+/** As in docs/operations.md, but without the limit for idle transactions: tests keep some open longer than the service does. */
 const ON_CONNECT = 'set statement_timeout = 1300'
 
-/** A pooler in transaction mode, in front of every database of one server. */
+/** Starts a pooler in transaction mode, in front of all databases of one server. */
 export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbouncer> {
   const { hostname, port: serverPort, username } = new URL(server)
   const port = await freePort()
@@ -33,18 +33,19 @@ export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbou
   await writeFile(config, [
     '[databases]', `* = host=${hostname} port=${serverPort || 5432} connect_query='${ON_CONNECT}'`,
     '[pgbouncer]', 'listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = trust', `auth_file = ${users}`,
-    'pool_mode = transaction', `default_pool_size = ${POOL_SIZE}`, 'max_client_conn = 2000', 'autodb_idle_timeout = 1', 'server_idle_timeout = 5', ''
+    'pool_mode = transaction', `default_pool_size = ${POOL_SIZE}`, 'max_client_conn = 2000',
+    'autodb_idle_timeout = 1', 'server_idle_timeout = 5', ''
   ].join('\n'))
   for (const path of [folder, users, config]) await chmod(path, 0o755)
 
-  // It refuses to run as root, too.
+  // pgbouncer refuses to run as root too.
   const child = spawn(...asPostgres(findProgram('pgbouncer') ?? 'pgbouncer', [config]), { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
   child.stderr!.on('data', (bytes: Buffer) => { said = (said + bytes.toString()).slice(-4_000) })
   undo(async () => {
     if (child.exitCode !== null || child.signalCode !== null) return
     const exited = once(child, 'exit')
-    // To whoever runs it as another user: it hands the signal on.
+    // Goes to the program that runs pgbouncer as another user, which forwards the signal.
     child.kill('SIGTERM')
     await exited
   })

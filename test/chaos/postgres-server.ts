@@ -9,7 +9,7 @@ import { freePort } from '../helpers/free-port.js'
 import { until } from '../helpers/wait.js'
 import type { Undo } from './stage.js'
 
-/** A PostgreSQL of our own, on a free port, to be stopped, killed and frozen. */
+/** Its own PostgreSQL, on a free port. It can be stopped, killed and frozen. */
 export interface PostgresServer {
   readonly port: number
   /** Its data folder. */
@@ -20,21 +20,21 @@ export interface PostgresServer {
   query (text: string, values?: unknown[]): Promise<Array<Record<string, unknown>>>
   /** `fast` ends sessions cleanly, `immediate` aborts without a checkpoint. */
   stop (mode: 'fast' | 'immediate'): Promise<void>
-  /** SIGKILL to the postmaster and all its children. */
+  /** Sends SIGKILL to the postmaster and all its children. */
   kill (): Promise<void>
-  /** SIGSTOP and SIGCONT to the postmaster and all its children. */
+  /** Sends SIGSTOP or SIGCONT to the postmaster and all its children. */
   freeze (): Promise<void>
   thaw (): Promise<void>
   start (): Promise<void>
 }
 
-/** Processes are killed here, not machines: what the kernel has is kept, and what starts anew need not wait for the disk. */
+/** The tests kill processes, not machines: the kernel keeps its cached pages, so a restart need not wait for the disk. */
 export const IN_MEMORY = ['fsync=off']
 
 const DEBIAN = '/usr/lib/postgresql'
 const READY_MS = 20_000
 
-/** Where initdb and postgres are. Undefined where there is no server to start. */
+/** Returns the folder of initdb and postgres; undefined if no server is installed. */
 export async function postgresPrograms (): Promise<string | undefined> {
   const versions = await readdir(DEBIAN).catch(() => [])
   const newest = versions.sort((a, b) => Number(b) - Number(a))[0]
@@ -46,7 +46,7 @@ export function asPostgres (program: string, args: string[]): [string, string[]]
   return userInfo().uid === 0 ? ['runuser', ['-u', 'postgres', '--', program, ...args]] : [program, args]
 }
 
-/** @param from a data folder of which it gets a copy; none: an empty one is made */
+/** @param from data folder to copy; if absent, creates an empty one */
 export async function startPostgres (undo: Undo, options: string[] = [], from?: string): Promise<PostgresServer> {
   const programs = await postgresPrograms()
   if (programs === undefined) throw new Error('needs the programs of a PostgreSQL server')
@@ -56,7 +56,7 @@ export async function startPostgres (undo: Undo, options: string[] = [], from?: 
   return await runPostgres(undo, programs, data, options)
 }
 
-/** One that its user may write in. */
+/** Returns a folder in which the user of the server can write. */
 export async function folderForPostgres (undo: Undo): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'countersign-postgres-'))
   await chmod(folder, 0o777)
@@ -65,11 +65,14 @@ export async function folderForPostgres (undo: Undo): Promise<string> {
 }
 
 async function initialise (programs: string, data: string): Promise<void> {
-  const made = spawnSync(...asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8']), { encoding: 'utf8' })
+  const made = spawnSync(
+    ...asPostgres(join(programs, 'initdb'), ['-D', data, '-U', 'postgres', '--auth=trust', '--no-sync', '-E', 'UTF8']),
+    { encoding: 'utf8' }
+  )
   if (made.status !== 0) throw new Error(made.stderr)
 }
 
-/** Starts one on a data folder that is there already. */
+/** Starts a server on an existing data folder. */
 export async function runPostgres (undo: Undo, programs: string, data: string, options: string[] = []): Promise<PostgresServer> {
   const port = await freePort()
   let child: ChildProcess | undefined
@@ -93,7 +96,10 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
     },
 
     async start () {
-      const args = ['-D', data, '-p', String(port), '-k', '', '-c', 'listen_addresses=127.0.0.1', ...options.flatMap((option) => ['-c', option])]
+      const args = [
+        '-D', data, '-p', String(port), '-k', '', '-c', 'listen_addresses=127.0.0.1',
+        ...options.flatMap((option) => ['-c', option])
+      ]
       child = spawn(...asPostgres(join(programs, 'postgres'), args), { stdio: 'ignore' })
       await until('a PostgreSQL of our own', () => server.query('select 1').then(() => true, () => false), READY_MS)
       postmaster = child.pid!
@@ -115,7 +121,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
     },
 
     async freeze () { for (const pid of await familyOf(postmaster)) signal(pid, 'SIGSTOP') },
-    // Whoever runs it as another user has stopped with it.
+    // The parent that runs the server as another user was stopped with it.
     async thaw () { for (const pid of [...await familyOf(postmaster), child?.pid ?? postmaster]) signal(pid, 'SIGCONT') }
   }
   undo(async () => {
@@ -127,7 +133,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
   return server
 }
 
-/** A streaming replica, and a primary that answers no commit before it is there too. */
+/** Adds a streaming replica. The primary then answers a commit only after the replica has it. */
 export async function addSynchronousStandby (undo: Undo, primary: PostgresServer): Promise<PostgresServer> {
   const programs = (await postgresPrograms())!
   const data = join(await folderForPostgres(undo), 'data')
@@ -137,11 +143,14 @@ export async function addSynchronousStandby (undo: Undo, primary: PostgresServer
   const standby = await runPostgres(undo, programs, data, IN_MEMORY)
   await primary.query("alter system set synchronous_standby_names = '*'")
   await primary.query('select pg_reload_conf()')
-  await until('the standby to be synchronous', async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1)
+  await until(
+    'the standby to be synchronous',
+    async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1
+  )
   return standby
 }
 
-/** A former primary that was stopped cleanly, from now on a standby of the one that was promoted. */
+/** Turns a cleanly stopped former primary into a standby of the promoted server. */
 export async function demote (server: PostgresServer, primary: PostgresServer): Promise<void> {
   const { port } = new URL(primary.url)
   await appendFile(join(server.data, 'postgresql.auto.conf'), `primary_conninfo = 'host=127.0.0.1 port=${port} user=postgres'\n`)
@@ -149,7 +158,10 @@ export async function demote (server: PostgresServer, primary: PostgresServer): 
   await server.start()
 }
 
-/** A process and all below it, parents first. Asked once and without waiting: a load that stood still meanwhile would come all at once. */
+/**
+ * Returns a process and all its descendants, parents first. One call without a wait: a load that pauses here would send its
+ * requests in one burst.
+ */
 async function familyOf (eldest: number): Promise<number[]> {
   const { stdout } = await promisify(execFile)('ps', ['-eo', 'pid=,ppid='])
   const pairs = stdout.trim().split('\n').map((line) => line.trim().split(/\s+/).map(Number) as [pid: number, parent: number])
@@ -158,7 +170,7 @@ async function familyOf (eldest: number): Promise<number[]> {
   return family
 }
 
-/** False if there is no such process. */
+/** Returns false if there is no such process. */
 function signal (pid: number, name: NodeJS.Signals | 0): boolean {
   try {
     return process.kill(pid, name)

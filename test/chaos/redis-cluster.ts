@@ -11,7 +11,7 @@ import { redisCli } from './redis-cli.js'
 
 const MASTERS = 3
 const SENTINELS = 3
-/** How long a node must be silent until the others hold it for dead. */
+/** Time without an answer until the other nodes regard a node as dead. */
 const NODE_TIMEOUT_MS = 2_000
 const READY_MS = 30_000
 
@@ -19,11 +19,11 @@ export interface Cluster {
   /** For REDIS_URL. */
   url: string
   nodes: RedisServer[]
-  /** Who keeps the keys about somebody, and that one's replica. */
+  /** Returns the master that has the keys of a user, and its replica. */
   keepersOf (userId: string): Promise<{ master: RedisServer, replica: RedisServer }>
 }
 
-/** Three masters with one replica each, on loopback. A replica takes over however old its data is. */
+/** Starts three masters with one replica each, on loopback. A replica takes over even with old data. */
 export async function startCluster (t: Owner): Promise<Cluster> {
   const nodes = await Promise.all(Array.from({ length: 2 * MASTERS }, async () => await startRedisServer(t, [
     '--cluster-enabled', 'yes', '--cluster-config-file', 'nodes.conf', '--cluster-node-timeout', String(NODE_TIMEOUT_MS),
@@ -32,8 +32,11 @@ export async function startCluster (t: Owner): Promise<Cluster> {
   const addresses = nodes.map(({ port }) => `127.0.0.1:${port}`)
   await redisCli(nodes[0]!.port, '--cluster', 'create', ...addresses, '--cluster-replicas', '1', '--cluster-yes')
   await until('the cluster to be whole', async () => {
-    const infos = await Promise.all(nodes.map(async ({ port }) => await redisCli(port, 'CLUSTER', 'INFO') + await redisCli(port, 'INFO', 'replication')))
-    return infos.every((info) => info.includes('cluster_state:ok')) && infos.filter((info) => info.includes('master_link_status:up')).length === MASTERS
+    const infos = await Promise.all(
+      nodes.map(async ({ port }) => await redisCli(port, 'CLUSTER', 'INFO') + await redisCli(port, 'INFO', 'replication'))
+    )
+    return infos.every((info) => info.includes('cluster_state:ok')) &&
+      infos.filter((info) => info.includes('master_link_status:up')).length === MASTERS
   }, READY_MS)
 
   return {
@@ -50,7 +53,7 @@ export async function startCluster (t: Owner): Promise<Cluster> {
   }
 }
 
-/** Lines of `<id> <ip:port@busport[,name]> <flags> <master's id or -> <ping> <pong> <epoch> <link> <slot> …`. */
+/** Parses lines of `<id> <ip:port@busport[,name]> <flags> <master's id or -> <ping> <pong> <epoch> <link> <slot> …`. */
 function readNodes (text: string) {
   return text.split('\n').map((line) => {
     const [id, address = '', , masterId, , , , , ...slots] = line.split(' ')
@@ -63,13 +66,16 @@ function readNodes (text: string) {
   })
 }
 
-/** Until a replica has become a master that serves. */
+/** Waits until a replica has become a master and serves. */
 export async function promoted ({ port }: RedisServer): Promise<void> {
   await until('the replica to take over', async () =>
     (await redisCli(port, 'ROLE')).startsWith('master') && (await redisCli(port, 'CLUSTER', 'INFO')).includes('cluster_state:ok'), READY_MS)
 }
 
-/** The breaker's probe, the limits, the copies: no command of ours may span slots. By what the servers say that run. */
+/**
+ * Returns the number of cross-slot errors that the running servers counted. No command of the circuit breaker, the limits or
+ * the Redis cache may use two slots.
+ */
 export async function crossSlotErrors (nodes: RedisServer[]): Promise<number> {
   const infos = await Promise.all(nodes.map(({ port }) => redisCli(port, 'INFO', 'errorstats').catch(() => '')))
   return infos.filter((info) => info.includes('CROSSSLOT')).length
@@ -79,11 +85,11 @@ export interface Watched {
   /** For REDIS_URL. */
   url: string
   master: RedisServer
-  /** Until the Sentinels name another master. */
+  /** Waits until the Sentinels name another master. */
   failedOver (): Promise<void>
 }
 
-/** A master, its replica, and three Sentinels that watch them. */
+/** Starts a master, its replica, and three Sentinels that watch them. */
 export async function startSentinels (t: Owner): Promise<Watched> {
   const master = await startRedisServer(t)
   const replica = await startRedisServer(t, ['--replicaof', '127.0.0.1', String(master.port)])
@@ -108,7 +114,7 @@ export async function startSentinels (t: Owner): Promise<Watched> {
 const running = new Set<ChildProcess>()
 process.once('exit', () => { for (const child of running) child.kill('SIGKILL') })
 
-/** It keeps its state in its configuration file: one of its own. */
+/** A Sentinel keeps its state in its configuration file, so each has its own. */
 async function startSentinel (t: Owner, masterPort: number): Promise<number> {
   const port = await freePort()
   const folder = await temporaryFolder(t)

@@ -1,6 +1,6 @@
 /**
- * `npm run chaos`: breaks what the service depends on, and the service, under load, on two replicas and more, with
- * servers of its own. Prints a table; exits with 1 if any answer was wrong. Nothing of the machine's is touched.
+ * `npm run chaos`: injects faults into the service and its dependencies, under load, on two or more replicas, with its own
+ * servers. Prints a table; exits with 1 if an answer was wrong. Does not touch the machine's own servers.
  *
  *   npm run chaos -- --quick          the short form, which CI runs
  *   npm run chaos -- --only paused    the scenarios whose names contain that
@@ -34,11 +34,13 @@ const DOCUMENT = 'docs/operations.md'
 const ROW = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
 
 const { values: { quick, only, record } } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' }, record: { type: 'boolean', default: false } }
+  options: {
+    quick: { type: 'boolean', default: false }, only: { type: 'string', default: '' }, record: { type: 'boolean', default: false }
+  }
 })
 const chosen = scenarios.filter(({ name, isQuick }) => (!quick || isQuick === true) && name.toLowerCase().includes(only.toLowerCase()))
 
-/** Of all of it, and of the scenario that runs. */
+/** Owners of the whole run and of the current scenario. */
 const owners = [createOwner()]
 async function cleanUp (): Promise<void> {
   for (let owner = owners.pop(); owner !== undefined; owner = owners.pop()) await owner.end()
@@ -53,7 +55,7 @@ try {
 }
 process.exit(isBad ? 1 : 0)
 
-/** @returns whether something was wrong */
+/** @returns true if an answer was wrong */
 async function playAll (): Promise<boolean> {
   const beganAtMs = performance.now()
   const lines: string[] = []
@@ -70,10 +72,12 @@ async function playAll (): Promise<boolean> {
     wrong += seen.wrong.length
     say(ROW([
       scenario.name, String(seen.requests), String(seen.wrong.length), `${Math.round(seen.p99Ms)} ms`,
-      seen.recoveryMs === null ? 'never away' : `${Math.round(seen.recoveryMs)} ms`, [...new Set(seen.wrong)].slice(0, 5).join('; ') || seen.note || ''
+      seen.recoveryMs === null ? 'never away' : `${Math.round(seen.recoveryMs)} ms`,
+      [...new Set(seen.wrong)].slice(0, 5).join('; ') || seen.note || ''
     ]))
   }
-  const summary = `${machine()}; ${chosen.length} faults in ${Math.round((performance.now() - beganAtMs) / 1000)} s, ${wrong} wrong answers.`
+  const summary = `${machine()}; ${chosen.length} faults in ` +
+    `${Math.round((performance.now() - beganAtMs) / 1000)} s, ${wrong} wrong answers.`
   console.log(summary)
   if (record) await fillIn(DOCUMENT, { chaos: [summary, '', ...lines].join('\n') })
   return wrong > 0

@@ -3,21 +3,21 @@ import type { Answered } from './load.js'
 import { quantile, startLoad } from './load.js'
 import type { Stage, StageOptions } from './stage.js'
 
-/** What was seen of a fault: a row of the table. */
+/** Observations of one fault: a row of the table. */
 export interface Seen {
   requests: number
-  /** Answers that should have been others. Sentences, at most a few. */
+  /** Descriptions of wrong answers, at most a few. */
   wrong: string[]
   p99Ms: number
-  /** From the end of the fault to full service; null if service never stopped. */
+  /** Time from the end of the fault to full service; null if the service never stopped. */
   recoveryMs: number | null
-  /** More that was looked at, for the table's last column. */
+  /** Additional observations, for the last column of the table. */
   note?: string
 }
 
 export interface Scenario {
   name: string
-  /** In the short form, which CI runs. */
+  /** Part of the short form, which CI runs. */
   isQuick?: boolean
   stage?: StageOptions
   run (stage: Stage): Promise<Seen>
@@ -25,26 +25,28 @@ export interface Scenario {
 
 export interface FaultOptions {
   perSecond?: number
-  /** How long the fault lasts, and how long is watched before and after. */
+  /** Duration of the fault, and of the observation before and after it. */
   faultMs?: number
   calmMs?: number
   begin (stage: Stage): unknown
   end (stage: Stage): unknown
-  /** Null if the answer is right during the fault; otherwise what is wrong with it. */
+  /** Returns null if the answer is correct during the fault, otherwise the error. */
   judge (answer: Answered): string | null
-  /** The longest that the slowest hundredth may take while the fault lasts. */
+  /** Limit for the 99th percentile of the latency during the fault. */
   p99Ms: number
-  /** What must be true when all is well again. */
+  /** Returns true when full service is back. */
   isBack? (stage: Stage): Promise<boolean>
 }
 
 const BACK_MS = 2_000
 
 /**
- * Load, then a fault, then none, all under load: judged while it lasts by what it allows, and from `BACK_MS` after its
- * end as if nothing had been.
+ * Runs a load before, during and after a fault. During the fault, `judge` decides which answers are correct; from `BACK_MS`
+ * after its end, the normal rules apply.
  */
-export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_000, begin, end, judge, p99Ms, isBack }: FaultOptions): Promise<Seen> {
+export async function underLoad (
+  stage: Stage, { perSecond = 200, faultMs = 4_000, calmMs = 1_000, begin, end, judge, p99Ms, isBack }: FaultOptions
+): Promise<Seen> {
   const load = startLoad(stage.replicas.map(({ base }) => base), stage.people, perSecond)
   await pass(calmMs)
   const faultAtMs = performance.now()
@@ -61,14 +63,21 @@ export async function underLoad (stage: Stage, { perSecond = 200, faultMs = 4_00
   const wrong = [
     ...answers.filter(({ atMs }) => atMs < faultAtMs).map(unlike),
     ...during.map((answer) => judge(answer)),
-    // What was asked during the fault may be answered after its end.
-    ...answers.filter(({ atMs, ms }) => atMs >= endedAtMs && atMs - ms < endedAtMs + BACK_MS).map((answer) => unlike(answer) === null ? null : judge(answer)),
-    ...answers.filter(({ atMs, ms }) => atMs - ms >= endedAtMs + BACK_MS).map((answer) => unlike(answer) && `after ${BACK_MS} ms: ${unlike(answer)}`)
+    // A request of the fault's time can get its answer after the fault's end.
+    ...answers.filter(({ atMs, ms }) => atMs >= endedAtMs && atMs - ms < endedAtMs + BACK_MS)
+      .map((answer) => unlike(answer) === null ? null : judge(answer)),
+    ...answers.filter(({ atMs, ms }) => atMs - ms >= endedAtMs + BACK_MS)
+      .map((answer) => unlike(answer) && `after ${BACK_MS} ms: ${unlike(answer)}`)
   ].filter((fault) => fault !== null)
   const p99 = quantile(during.map(({ ms }) => ms), 0.99)
   if (p99 > p99Ms) wrong.push(`p99 ${Math.round(p99)} ms, ${p99Ms} allowed; slowest: ${slowest(during)}`)
   const wasAway = during.some((answer) => unlike(answer) !== null)
-  return { requests: answers.length, wrong, p99Ms: p99, recoveryMs: lastBad === undefined ? (wasAway ? 0 : null) : lastBad.atMs - endedAtMs }
+  return {
+    requests: answers.length,
+    wrong,
+    p99Ms: p99,
+    recoveryMs: lastBad === undefined ? (wasAway ? 0 : null) : lastBad.atMs - endedAtMs
+  }
 }
 
 function slowest (answers: Answered[]): string {
@@ -76,13 +85,13 @@ function slowest (answers: Answered[]): string {
   return `${action} ${status} after ${Math.round(ms)} ms`
 }
 
-/** What is wrong with an answer where nothing is: null for 200, and for the refusals that wrong codes earn. */
+/** Checks an answer by the normal rules. Returns null for 200 and for the correct refusals of wrong codes, otherwise the error. */
 export function unlike ({ action, status, code }: Answered): string | null {
   const isRight = action === 'wrong' ? ['OTP_INVALID', 'OTP_LOCKED', 'SESSION_ENDED'].includes(code ?? '') : status === 200
   return isRight ? null : `${action}: ${status} ${code ?? ''}`
 }
 
-/** For faults of Postgres: what cannot be decided is 503 with `Retry-After`, and says nothing of the inside. */
+/** For faults of Postgres: a request that cannot be decided gets 503 with `Retry-After`, without internal details. */
 export function orUnavailable (answer: Answered): string | null {
   if (unlike(answer) === null) return null
   if (!isUnavailable(answer)) return unlike(answer)
@@ -95,7 +104,7 @@ export function isUnavailable ({ status, code }: Answered): boolean {
   return status === 503 && code === 'UNAVAILABLE'
 }
 
-/** Time passes for real here: servers are killed and frozen in it. */
+/** Waits in real time, because servers are killed and frozen. */
 export function pass (ms: number): Promise<void> {
   return new Promise((resolve) => { setTimeout(resolve, ms) })
 }

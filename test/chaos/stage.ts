@@ -7,23 +7,23 @@ import { until } from '../helpers/wait.js'
 import { gather, type Person } from './people.js'
 import { startPostgres, type PostgresServer } from './postgres-server.js'
 
-/** Told of what must be undone, last first. */
+/** Registers an undo function. They run in reverse order. */
 export type Undo = (undo: () => unknown) => void
 
-/** A replica of the service, as a process of its own, with a network of its own to each dependency. */
+/** A replica of the service in its own process, with a separate network to each dependency. */
 export interface Replica {
   base: string
   process: ServerProcess
   toPostgres: TcpProxy
   toRedis: TcpProxy
-  /** SIGKILL, and a new one on the same proxies. */
+  /** Sends SIGKILL, and starts a new process with the same proxies. */
   restart (signal?: NodeJS.Signals): Promise<void>
 }
 
-/** Tokens outlive the whole run, and so do proofs. */
+/** Tokens and proofs outlive the whole run. */
 const ALWAYS = { LOG_LEVEL: 'info', NETWORK_LIMITS: 'off', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600' }
 
-/** What a scenario plays on: servers of our own, two replicas, people with verified sessions. */
+/** Environment of a scenario: its own servers, two replicas, users with verified sessions. */
 export interface Stage {
   postgres: PostgresServer
   redis: RedisServer
@@ -41,13 +41,13 @@ export interface StageOptions {
   redisArgs?: string[]
 }
 
-/** How many are there from the start: enough for a load, and for whoever a scenario takes away from it. */
+/** Number of users at the start: enough for a load, and for the users that a scenario takes out of it. */
 const PEOPLE = 40
 
-/** What every stage begins with: tables, keys, and people who set up their second factor before anything broke. */
+/** Initial state of every stage: tables, keys, and users with a second factor. */
 export interface Setting { data: string, keys: Record<string, string>, people: Person[] }
 
-/** Makes it once: a scenario then starts on a copy, and need not wait for so many passwords. */
+/** Prepares the setting once. A scenario starts on a copy, so it need not hash so many passwords. */
 export async function prepareSetting (undo: Undo): Promise<Setting> {
   const keys = {
     JWT_KEYS: `chaos-jwt:${randomBytes(32).toString('base64url')}`,
@@ -61,7 +61,11 @@ export async function prepareSetting (undo: Undo): Promise<Setting> {
   return { data: postgres.data, keys, people }
 }
 
-export async function setStage (undo: Undo, { data, keys, people }: Setting, { replicas = 2, settings = {}, postgresOptions = [], redisArgs = [] }: StageOptions = {}): Promise<Stage> {
+export async function setStage (
+  undo: Undo,
+  { data, keys, people }: Setting,
+  { replicas = 2, settings = {}, postgresOptions = [], redisArgs = [] }: StageOptions = {}
+): Promise<Stage> {
   const t = asOwner(undo)
   const [postgres, redis] = await Promise.all([startPostgres(undo, ['fsync=on', ...postgresOptions], data), startRedisServer(t, redisArgs)])
   const all: Record<string, string> = { ...ALWAYS, ...keys, ...settings }
@@ -69,7 +73,9 @@ export async function setStage (undo: Undo, { data, keys, people }: Setting, { r
   async function addReplica (more: Record<string, string> = {}): Promise<Replica> {
     const toPostgres = await tcpProxy(t, { host: '127.0.0.1', port: postgres.port })
     const toRedis = await tcpProxy(t, { host: '127.0.0.1', port: redis.port })
-    const start = (port = '0') => startServer(t, { DATABASE_URL: toPostgres.url(postgres.url), REDIS_URL: toRedis.url(redis.url), ...all, ...more, PORT: port })
+    const start = (port = '0') => startServer(
+      t, { DATABASE_URL: toPostgres.url(postgres.url), REDIS_URL: toRedis.url(redis.url), ...all, ...more, PORT: port }
+    )
     const first = start()
     const replica: Replica = {
       base: await first.listening(),
@@ -87,22 +93,32 @@ export async function setStage (undo: Undo, { data, keys, people }: Setting, { r
   }
 
   const added = await Promise.all(Array.from({ length: replicas }, () => addReplica()))
-  return { postgres, redis, replicas: added, people: people.map((person) => ({ ...person, recoveryCodes: [...person.recoveryCodes] })), settings: all, addReplica, undo }
+  return {
+    postgres,
+    redis,
+    replicas: added,
+    people: people.map((person) => ({ ...person, recoveryCodes: [...person.recoveryCodes] })),
+    settings: all,
+    addReplica,
+    undo
+  }
 }
 
-/** The first of the people becomes staff; the others stay what they are. */
-export async function appointStaff ({ postgres, people }: Pick<Stage, 'postgres' | 'people'>): Promise<{ staff: Person, others: Person[] }> {
+/** Makes the first user a staff member; the other users stay unchanged. */
+export async function appointStaff (
+  { postgres, people }: Pick<Stage, 'postgres' | 'people'>
+): Promise<{ staff: Person, others: Person[] }> {
   const [staff, ...others] = people as [Person, ...Person[]]
   await postgres.query('update account set is_staff = true where username = $1', [staff.username])
   return { staff, others }
 }
 
-/** For helpers of tests: who undoes with them. */
+/** Adapts `undo` for the helpers of the tests. */
 function asOwner (undo: Undo): Owner {
   return { teardown: undo }
 }
 
-/** Until it says itself that it serves, with Redis. */
+/** Waits until the replica reports that it serves, with Redis. */
 export async function ready ({ base }: Pick<Replica, 'base'>, deadlineMs = 30_000): Promise<void> {
   await until(`${base} to be ready`, async () => {
     const answer = await fetch(`${base}/readyz`).catch(() => null)

@@ -1,7 +1,7 @@
 import { call } from '../helpers/http-client.js'
 import type { PostgresServer } from './postgres-server.js'
 
-/** What was answered with success: true ever after, whatever broke meanwhile. */
+/** Facts from successful answers. They stay true during and after any fault. */
 export type Told =
   | { kind: 'signed up', username: string }
   | { kind: 'started', sessionId: string, generation: number, access: string }
@@ -12,29 +12,36 @@ export type Told =
   | { kind: 'reset', username: string }
   | { kind: 'device removed', username: string, deviceId: string }
   | { kind: 'password changed', username: string, password: string }
-  /** Asked for, and maybe not answered: what is known of the account may be gone from then on. */
+  /** Requested, and possibly not answered. From then on, the data of the account can be gone. */
   | { kind: 'deleting', username: string }
   | { kind: 'deleted', username: string }
 
-/** Asked of a replica, of the newest: each costs a request, and a password a hash. */
+/** The newest items that a replica is asked about: each session costs a request, and each password a hash. */
 const ASKED_SESSIONS = 100
 const ASKED_PASSWORDS = 10
 
 interface Facts { accepted: number, recovered: number, reset: number, disabled: number, step: number | null }
 type Held = (one: never) => boolean
 
-/** What of it is not so any more, in the tables and for a replica. */
+/** Returns the facts that are no longer true, in the tables or at a replica. */
 export async function checkTold (told: Told[], { query }: Pick<PostgresServer, 'query'>, base: string): Promise<string[]> {
   const sessions = new Map((await query('select id, generation, ended_at from otp_session')).map((row) => [row['id'], row]))
   const devices = new Set((await query('select id::text as id from otp_device')).map(({ id }) => id))
   const users = new Map((await query(`
     select a.username, (select max(last_step) from otp_device d where d.user_id = a.id::text and confirmed_at is not null) as step,
-      ${counts({ accepted: "'otp_enabled', 'otp_device_added', 'otp_verified'", recovered: "'recovery_used'", disabled: "'otp_disabled'", reset: "'otp_reset'" })}
+      ${counts({
+        accepted: "'otp_enabled', 'otp_device_added', 'otp_verified'",
+        recovered: "'recovery_used'",
+        disabled: "'otp_disabled'",
+        reset: "'otp_reset'"
+      })}
     from account a`)).map((row) => [row['username'], row as unknown as Facts]))
   const leaving = new Set(told.filter(({ kind }) => kind === 'deleting').map((one) => (one as { username: string }).username))
-  const times = (kind: Told['kind'], username: string) => told.filter((one) => one.kind === kind && 'username' in one && one.username === username).length
+  const times = (kind: Told['kind'], username: string) => told.filter(
+    (one) => one.kind === kind && 'username' in one && one.username === username
+  ).length
 
-  /** Of somebody whose account is still there, or may be gone. */
+  /** Checks a fact of a user whose account exists, or was possibly deleted. */
   const of = (username: string, holds: (facts: Facts) => boolean): boolean => {
     const facts = users.get(username)
     return facts === undefined ? leaving.has(username) : holds(facts)
@@ -44,7 +51,8 @@ export async function checkTold (told: Told[], { query }: Pick<PostgresServer, '
     started: ({ sessionId, generation }) => Number(sessions.get(sessionId)?.['generation']) >= generation,
     ended: ({ sessionId }) => sessions.get(sessionId)?.['ended_at'] instanceof Date,
     accepted: ({ username, step }) => of(username, ({ accepted, disabled, reset, step: last }) =>
-      accepted >= times('accepted', username) && (disabled > 0 || reset > 0 || times('device removed', username) > 0 || Number(last) >= step)),
+      accepted >= times('accepted', username) &&
+        (disabled > 0 || reset > 0 || times('device removed', username) > 0 || Number(last) >= step)),
     recovered: ({ username }) => of(username, ({ recovered }) => recovered >= times('recovered', username)),
     disabled: ({ username }) => of(username, ({ disabled, step }) => disabled === 1 && step === null),
     reset: ({ username }) => of(username, ({ reset }) => reset >= times('reset', username)),
@@ -58,7 +66,8 @@ export async function checkTold (told: Told[], { query }: Pick<PostgresServer, '
 }
 
 const counts = (kinds: Record<string, string>) => Object.entries(kinds)
-  .map(([name, list]) => `(select coalesce(sum(coalesce(e.count, 1)), 0)::int from otp_event e where e.user_id = a.id::text and kind in (${list})) as ${name}`).join(', ')
+  .map(([name, list]) => `(select coalesce(sum(coalesce(e.count, 1)), 0)::int from otp_event e
+    where e.user_id = a.id::text and kind in (${list})) as ${name}`).join(', ')
 
 async function askReplica (told: Told[], base: string): Promise<string[]> {
   const wrong: string[] = []

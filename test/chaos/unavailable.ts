@@ -1,20 +1,20 @@
 import { isUnavailable, orUnavailable, pass, underLoad, type FaultOptions, type Seen } from './scenario.js'
 import type { Stage } from './stage.js'
 
-/** How many times a request may be tried before it is given up, on average. */
+/** Limit for the tries per refused request, on average. */
 const MOST_TRIES = 1.1
-/** What a replica may take more while a fault lasts: what waits is bounded, and so is what it holds. */
+/** Limit for the additional memory of a replica during a fault: the number of waiting requests is bounded, and so is their memory. */
 const MOST_MORE_MIB = 100
 const LOOK_MS = 100
 
 export type PostgresFault = Pick<FaultOptions, 'begin' | 'end'> & {
-  /** False where Postgres still answers, only later. */
+  /** False if Postgres still answers, but later. */
   isAway?: boolean
 }
 
 /**
- * Without the judge nothing is decided: 503 in time, whoever asks is not asked again on their behalf, nothing piles up,
- * the probes say so, and it is back by itself.
+ * Checks a fault of Postgres: requests get 503 in time, the service does not repeat them, memory is bounded, the probes report
+ * the fault, and the service recovers by itself.
  */
 export async function unavailable (stage: Stage, { begin, end, isAway = true }: PostgresFault): Promise<Seen> {
   const watch = watchReplicas(stage)
@@ -50,12 +50,12 @@ export async function unavailable (stage: Stage, { begin, end, isAway = true }: 
   return { ...seen, wrong: [...seen.wrong, ...wrong], note: notes.join('; ') }
 }
 
-/** Connections asked for, and statements sent: either is a try. */
+/** Connections opened, and statements sent: each counts as a try. */
 function triesOf ({ replicas }: Stage): number {
   return replicas.reduce((sum, { toPostgres }) => sum + toPostgres.opened + (toPostgres.postgresMessages['E'] ?? 0), 0)
 }
 
-/** `/livez` says 200 all the while; `/readyz` says 503 and which dependency it is; memory stays in bounds. */
+/** Checks that `/livez` stays at 200, that `/readyz` returns 503 and names the dependency, and that memory is bounded. */
 function watchReplicas ({ replicas }: Stage) {
   const stopping = new AbortController()
   let notReady = 0

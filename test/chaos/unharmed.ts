@@ -5,30 +5,35 @@ import { underLoad, unlike, type Seen } from './scenario.js'
 import type { Replica, Stage } from './stage.js'
 import { askStatus, callWitnesses, signIn, WITNESSES, type WitnessOptions } from './witnesses.js'
 
-/** With limits per network, each request of the load and of the witnesses from a network of its own: so that Redis is asked. */
+/** Network limits are on, and each request of the load and of the witnesses comes from its own network, so that Redis is used. */
 const LIMITED = { NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1' }
 
 const BACK_MS = 2_000
-/** What a replica logs when its breaker opens. Whoever waits for Redis in vain opens it, and finds it open from then on. */
+/**
+ * Log line of a replica when its circuit breaker opens. The first request that waits for Redis in vain opens it; later requests
+ * do not wait.
+ */
 const OPENED = 'Redis is down: working without it'
 
 export interface Fault extends WitnessOptions {
-  /** More settings of the two replicas that are looked at. */
+  /** Additional settings of the two observed replicas. */
   settings?: [Record<string, string>, Record<string, string>]
   begin (stage: Stage): unknown
   end (stage: Stage): unknown
   faultMs?: number
-  /** True where Redis answers some and not others, so that a breaker may open more than once. */
+  /** True if Redis answers some requests and not others, so that a breaker can open more than once. */
   isPartial?: boolean
-  /** What else was seen, once it is over. */
+  /** Returns additional observations at the end. */
   note?: () => string
 }
 
 /**
- * A fault that costs nobody an answer and gives nobody a second chance: on two replicas with limits, under load and with
- * witnesses, from the first request of the fault on. And full speed is back soon after it.
+ * Checks a fault that costs no answer and gives no second use of a code: on two replicas with limits, under load and with
+ * witnesses, from the first request of the fault on. Full speed must be back soon after the fault.
  */
-export async function unharmed (stage: Stage, { settings = [{}, {}], begin, end, faultMs = 3_000, isPartial = false, note = () => '', ...options }: Fault): Promise<Seen> {
+export async function unharmed (
+  stage: Stage, { settings = [{}, {}], begin, end, faultMs = 3_000, isPartial = false, note = () => '', ...options }: Fault
+): Promise<Seen> {
   const replicas = await Promise.all(settings.map((more) => stage.addReplica({ ...LIMITED, ...more })))
   const played = { ...stage, replicas, people: stage.people.slice(WITNESSES + 1) }
   const witnesses = await callWitnesses(replicas, stage.people, options)
@@ -56,25 +61,32 @@ export async function unharmed (stage: Stage, { settings = [{}, {}], begin, end,
       opened = sinceBegin()
       await end(played)
       backMs = fullSpeed(replicas, stage.people[WITNESSES]!)
-      // Who waits for it is told of what goes wrong; until then nobody is.
+      // The caller that awaits it gets the error; until then it must not count as unhandled.
       backMs.catch(() => {})
     }
   })
   const afterMs = await backMs
   if (afterMs > BACK_MS) wrong.push(`full speed after ${Math.round(afterMs)} ms`)
   wrong.push(...await witnesses.after())
-  // Each time costs those a wait who ask just then: once is enough to know.
-  if (!isPartial) for (const reasons of opened) if (reasons.length > 1) wrong.push(`a breaker opened ${reasons.length} times: ${[...new Set(reasons)].join(', ')}`)
-  const notes = [`breakers opened ${opened.map(({ length }) => length).join(' and ')} times`, `slowest ${Math.round(Math.max(...times))} ms`, `full speed after ${Math.round(afterMs)} ms`, note()]
+  // Each opening delays the requests of that moment, so one opening per fault is the limit.
+  for (const reasons of isPartial ? [] : opened) {
+    if (reasons.length > 1) wrong.push(`a breaker opened ${reasons.length} times: ${[...new Set(reasons)].join(', ')}`)
+  }
+  const notes = [
+    `breakers opened ${opened.map(({ length }) => length).join(' and ')} times`,
+    `slowest ${Math.round(Math.max(...times))} ms`,
+    `full speed after ${Math.round(afterMs)} ms`,
+    note()
+  ]
   return { ...seen, wrong: [...seen.wrong, ...wrong], note: notes.filter(Boolean).join('; ') }
 }
 
-/** Why its breaker opened, each time so far. */
+/** Returns the reasons for each opening of the breaker so far. */
 function openings ({ process }: Replica): string[] {
   return process.said().split('\n').filter((line) => line.includes(OPENED)).map((line) => (JSON.parse(line) as { reason: string }).reason)
 }
 
-/** How long until each replica says that Redis is up and finds there what another one wrote, in milliseconds. */
+/** Returns the time in milliseconds until each replica reports Redis as up and finds another replica's session in Redis. */
 async function fullSpeed (replicas: Replica[], person: Person): Promise<number> {
   const beganAtMs = performance.now()
   const before = await Promise.all(replicas.map(copiesFound))
@@ -88,7 +100,7 @@ async function fullSpeed (replicas: Replica[], person: Person): Promise<number> 
   return performance.now() - beganAtMs
 }
 
-/** How often a replica found a session in Redis so far. */
+/** Returns how often a replica found a session in Redis so far. */
 async function copiesFound ({ base }: Replica): Promise<number> {
   const { text } = await call(base, 'GET', '/metrics')
   return Number(/^countersign_session_reads_redis_total (\d+)$/m.exec(text)?.[1])

@@ -6,12 +6,12 @@ import type { Replica } from './stage.js'
 
 type Answer = Awaited<ReturnType<typeof call>>
 
-/** How many it takes. */
+/** Number of users that the witnesses need. */
 export const WITNESSES = 3
 
 /**
- * People beside the load, about whom something was decided before a fault. What each method answers is what did not
- * hold: sentences, none if all did.
+ * Users outside the load, with a decision from before the fault. Each method returns sentences for the decisions that did not
+ * hold; none if all held.
  */
 export interface Witnesses {
   during (): Promise<string[]>
@@ -19,24 +19,26 @@ export interface Witnesses {
 }
 
 export interface WitnessOptions {
-  /** REVOCATION_SECONDS, in milliseconds, of the replicas. */
+  /** REVOCATION_SECONDS of the replicas, in milliseconds. */
   revocationMs?: number
-  /** False where the fault takes from Redis what it has counted, so that budgets per network begin anew meanwhile. */
+  /** False if Redis loses its counters in the fault, so that budgets per network start again. */
   limitsHold?: boolean
 }
 
-/** The budget per network of codes in a minute, and how many are tried for it. */
+/** Budget of codes per network and minute, and the number of attempts against it. */
 const CODE_BUDGET = 60
 const TRIED = 80
 const AT_ONCE = 20
 
 /**
- * Calls them on two replicas with NETWORK_LIMITS on that believe our X-Forwarded-For: somebody whose second factor is
- * locked, somebody whose code is used up, somebody who logged out.
+ * Prepares the witnesses on two replicas with NETWORK_LIMITS on that trust X-Forwarded-For: a user whose second factor is
+ * locked, a user whose code is used, a user that logged out.
  *
- * @throws if what is to be witnessed does not hold from the start
+ * @throws if a decision does not hold at the start
  */
-export async function callWitnesses (replicas: Replica[], people: Person[], { revocationMs = 1_000, limitsHold = true }: WitnessOptions = {}): Promise<Witnesses> {
+export async function callWitnesses (
+  replicas: Replica[], people: Person[], { revocationMs = 1_000, limitsHold = true }: WitnessOptions = {}
+): Promise<Witnesses> {
   const [here, there] = replicas.map(({ base }) => base) as [string, string]
   const [locked, replayer, leaver] = people as [Person, Person, Person]
 
@@ -47,7 +49,7 @@ export async function callWitnesses (replicas: Replica[], people: Person[], { re
 
   const used: string[] = []
   let turn = 0
-  /** One code, at both replicas at once, in two sessions: one is let in. */
+  /** Sends one code to both replicas at once, in two sessions. Only one is accepted. */
   async function race (): Promise<string[]> {
     const code = nextCode(replayer)
     const sessions = [await signIn(here, replayer), await signIn(there, replayer)] as const
@@ -61,7 +63,7 @@ export async function callWitnesses (replicas: Replica[], people: Person[], { re
 
   const gone: string[] = []
   const [stays, leaves] = [await signIn(there, leaver), await signIn(here, leaver)]
-  /** Logs a session out here, and asks there until it is refused. */
+  /** Logs a session out at one replica, and asks the other until it is refused. */
   async function leave (access: string): Promise<string[]> {
     await Promise.all([here, there].map(async (base) => expectStatus(200, await askStatus(base, access))))
     expectStatus(204, await ask(here, 'POST', '/token/revoke', { access }))
@@ -94,7 +96,7 @@ export async function callWitnesses (replicas: Replica[], people: Person[], { re
 
   async function decided (): Promise<string[]> {
     const wrong: string[] = []
-    // Each code once, at one replica and next time at the other: the sixth failure would be refused whatever it is.
+    // Sends each code once, to the replicas in turn: the sixth failure would be refused for any code.
     for (const code of used) {
       turn++
       const base = [here, there][turn % 2]!
@@ -123,17 +125,19 @@ export async function callWitnesses (replicas: Replica[], people: Person[], { re
 }
 
 let networks = 0
-/** One that nobody came from yet. */
+/** Returns a network that no request came from yet. */
 function freshNetwork (): string {
   networks++
   return `11.${(networks >> 16) & 255}.${(networks >> 8) & 255}.${networks & 255}`
 }
 
-async function ask (base: string, method: string, path: string, asking: { body?: object, access?: string }, network = freshNetwork()): Promise<Answer> {
+async function ask (
+  base: string, method: string, path: string, asking: { body?: object, access?: string }, network = freshNetwork()
+): Promise<Answer> {
   return await call(base, method, path, { ...asking, headers: { 'x-forwarded-for': network } })
 }
 
-/** The access token of a session that gave the password alone. */
+/** Returns the access token of a session with the password alone. */
 export async function signIn (base: string, { username, password }: Person): Promise<string> {
   return (expectStatus(200, await ask(base, 'POST', '/token', { body: { username, password } })).json() as { access: string }).access
 }
@@ -142,7 +146,7 @@ export async function verify (base: string, access: string, token: string): Prom
   return await ask(base, 'POST', '/totp/login', { access, body: { token } })
 }
 
-/** 200 for every session that is alive, whatever it has proven. */
+/** Returns 200 for every live session, with or without a second factor. */
 export async function askStatus (base: string, access: string): Promise<Answer> {
   return await ask(base, 'GET', '/totp/status', { access })
 }
@@ -150,8 +154,8 @@ export async function askStatus (base: string, access: string): Promise<Answer> 
 /**
  * Uses one network's budget up, at these replicas in turn.
  *
- * @returns null if as many were let through as there may be. While Redis is away each replica counts on its own, and
- * begins anew when it changes over: that many budgets more there may be
+ * @returns null if no more attempts passed than allowed. Without Redis, each replica counts alone, and starts again at each
+ * change between Redis and local counters: that allows as many additional budgets
  */
 async function overspent (replicas: Replica[]): Promise<string | null> {
   const network = freshNetwork()
@@ -169,12 +173,12 @@ async function overspent (replicas: Replica[]): Promise<string | null> {
   return allowed >= CODE_BUDGET && allowed <= CODE_BUDGET * budgets ? null : `${allowed} of a budget of ${CODE_BUDGET}`
 }
 
-/** How often Redis went or came, as the replicas saw it. */
+/** Returns how often Redis went down or up, as the replicas saw it. */
 function changeovers (replicas: Replica[]): number {
   return replicas.flatMap(({ process }) => process.said().match(/"Redis is (up|down)/g) ?? []).length
 }
 
-/** Six that no step of the next minutes has: one twice would be refused as known. */
+/** Returns six codes that match no step of the next minutes and differ from each other: a repeated one would be refused as known. */
 function wrongCodesOf ({ secret }: Person): string[] {
   const near = Array.from({ length: 20 }, (_, i) => totp(secret, stepAt(new Date()) - 10 + i))
   return Array.from({ length: 30 }, (_, i) => String(i).padStart(6, '0')).filter((code) => !near.includes(code)).slice(0, 6)

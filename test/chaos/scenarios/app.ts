@@ -8,15 +8,18 @@ import { checkTold } from '../told.js'
 import { startListening } from '../outbox.js'
 
 const REPLICAS = 2
-/** People at once. Each waits for its answers, so they are as fast as the machine. */
+/** Users in parallel. Each waits for its answers, so the load adapts to the machine. */
 const LIVES = 6
-/** A process is killed after so many answers at most, of whomever, counted from when it listens: on a slow machine it lives longer. */
+/**
+ * A process is killed after at most so many answers in total, counted from the time when it listens. On a slow machine it lives
+ * longer.
+ */
 const MOST_ANSWERS = 20
 const LONGEST_LIFE_MS = 3_000
-/** Not just after an answer, but somewhere in the work for the next. */
+/** Adds a random delay, so that the kill hits the work for the next answer. */
 const AROUND_MS = 30
 
-/** SIGKILL at random moments, while people do all that changes who gets in; then the tables, and all that was answered. */
+/** Sends SIGKILL at random moments, while users change everything that decides about access. Then checks the tables and all answers. */
 const killed = (times: number) => async (stage: Stage): Promise<Seen> => {
   const { postgres, undo } = stage
   const listening = await startListening(undo)
@@ -48,7 +51,8 @@ const killed = (times: number) => async (stage: Stage): Promise<Seen> => {
     wrong: [...lives.wrong, ...broken, ...lost, ...missed],
     p99Ms: quantile(lives.answersMs, 0.99),
     recoveryMs: slowestMs,
-    note: `${held} invariants held; ${lives.told.length} facts that were answered are there; webhook told ${listening.received()} times; back: from SIGKILL until it listens again, the slowest`
+    note: `${held} invariants held; ${lives.told.length} facts that were answered are there; ` +
+      `webhook told ${listening.received()} times; back: from SIGKILL until it listens again, the slowest`
   }
 }
 

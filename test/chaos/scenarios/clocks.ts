@@ -6,12 +6,15 @@ import type { Scenario, Seen } from '../scenario.js'
 import type { Replica, Stage } from '../stage.js'
 import { unharmed } from '../unharmed.js'
 
-/** Of Debian's package libfaketime. */
+/** From Debian's package libfaketime. */
 const LIBRARY = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1'
-/** The Date header has whole seconds, and is made once a second. */
+/** The Date header has whole seconds, and is computed once per second. */
 const ROUGHLY_SECONDS = 2.5
 
-/** A wall clock for one process, so many seconds off, that may be set while it runs. The monotonic one stays what it is, as in a machine whose clock is set. */
+/**
+ * A wall clock for one process, with an offset in seconds that can change while the process runs. The monotonic clock stays
+ * correct, as on a machine whose clock is set.
+ */
 interface WallClock {
   settings: Record<string, string>
   set (offSeconds: number): Promise<void>
@@ -28,11 +31,17 @@ async function wallClock (undo: Stage['undo'], offSeconds: number): Promise<Wall
   await set(offSeconds)
   return {
     set,
-    settings: { LD_PRELOAD: LIBRARY, FAKETIME_TIMESTAMP_FILE: file, FAKETIME_NO_CACHE: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1', DONT_FAKE_MONOTONIC: '1' }
+    settings: {
+      LD_PRELOAD: LIBRARY,
+      FAKETIME_TIMESTAMP_FILE: file,
+      FAKETIME_NO_CACHE: '1',
+      FAKETIME_DONT_FAKE_MONOTONIC: '1',
+      DONT_FAKE_MONOTONIC: '1'
+    }
   }
 }
 
-/** How far its clock is off, as it says itself. */
+/** Returns the offset of the replica's clock, from its Date header. */
 async function offOf ({ base }: Replica): Promise<number> {
   const answer = await fetch(`${base}/livez`)
   await answer.arrayBuffer()
@@ -43,7 +52,7 @@ async function isOff (replica: Replica, seconds: number): Promise<void> {
   await until(`a clock that is ${seconds} s off`, async () => Math.abs(await offOf(replica) - seconds) < ROUGHLY_SECONDS)
 }
 
-/** One replica with the right time, one whose clock is set wrong when the fault begins, and right at its end. */
+/** Runs one replica with the correct time and one whose clock is wrong during the fault. */
 const steps = (fromSeconds: number, toSeconds: number) => async (stage: Stage): Promise<Seen> => {
   const clock = await wallClock(stage.undo, fromSeconds)
   return await unharmed(stage, {

@@ -6,14 +6,14 @@ import { pass, underLoad, unlike, type Scenario, type Seen } from '../scenario.j
 import type { Stage } from '../stage.js'
 import { codeOf, spell } from '../witnesses.js'
 
-/** Each gives the next code as soon as the one before was answered. */
+/** Each attacker sends the next code after the previous answer. */
 const THIEVES = 8
 const OWNER_PAUSE_MS = 20
 const ATTACK_MS = 8_000
-/** Wrong codes in a row until the lock: the first of them, and once more after a recovery code has lifted it. */
+/** Wrong codes in a row until the lock: at the start, and again after a recovery code has lifted the lock. */
 const FREE_FAILURES = 5
 
-/** Whoever has the password fails on purpose, in sessions of their own, at both replicas. */
+/** Attackers that have the password send wrong codes, in their own sessions, to both replicas. */
 function attack (bases: string[], owner: Person) {
   const stopping = new AbortController()
   let seed = 0
@@ -41,7 +41,7 @@ function attack (bases: string[], owner: Person) {
   }
 }
 
-/** The owner's open session goes on meanwhile: guarded requests and refreshes. */
+/** Continues the owner's open session in the meantime: guarded requests and refreshes. */
 function goOn (bases: string[], owner: Person) {
   const stopping = new AbortController()
   const times: number[] = []
@@ -68,7 +68,7 @@ function goOn (bases: string[], owner: Person) {
   }
 }
 
-/** A recovery code in a new session, while the account is locked and guessed at. */
+/** Uses a recovery code in a new session, while the account is locked and under attack. */
 async function recover (base: string, { username, password, recoveryCodes }: Person): Promise<string[]> {
   const { access } = await logIn(base, username, password)
   const answer = await call(base, 'POST', '/totp/recovery_code/login', { access, body: { token: recoveryCodes[0] } })
@@ -100,7 +100,9 @@ async function guessing (stage: Stage): Promise<Seen> {
       const went = await going.stop()
       wrong.push(...guessed.wrong, ...went.wrong)
       if (guessed.judged > 2 * FREE_FAILURES) wrong.push(`${guessed.judged} codes were judged`)
-      note = `${guessed.asked} codes given, ${guessed.judged} of them judged; the owner's open session: ${went.times.length} requests, p99 ${Math.round(quantile(went.times, 0.99))} ms; the recovery code worked`
+      note = `${guessed.asked} codes given, ${guessed.judged} of them judged; ` +
+        `the owner's open session: ${went.times.length} requests, p99 ${Math.round(quantile(went.times, 0.99))} ms; ` +
+        'the recovery code worked'
     }
   })
   return { ...seen, wrong: [...seen.wrong, ...wrong], note }

@@ -7,7 +7,7 @@ import { checkTold } from '../told.js'
 
 const LIVES = 3
 
-/** The tables are there; all goes through pools that change hands with every transaction. */
+/** The tables exist. All requests use pooled connections, which change with every transaction. */
 async function throughPgbouncer (stage: Stage): Promise<Seen> {
   const { postgres, undo } = stage
   const pooler = await startPgbouncer(undo, postgres.url)

@@ -9,11 +9,11 @@ import { appointStaff, type Stage } from '../stage.js'
 import { checkTold } from '../told.js'
 
 const LIVES = 4
-/** How long it takes whoever decides that the primary is gone. */
+/** Time until the failover manager decides that the primary is gone. */
 const DECIDE_MS = 1_500
 const BOUND_MS = 1_000
 
-/** The primary is killed and its standby promoted, under load, behind HAProxy: nothing that was answered is lost. */
+/** Kills the primary and promotes its standby, under load, behind HAProxy. No answered change may be lost. */
 async function failover (stage: Stage): Promise<Seen> {
   const { postgres: primary, undo } = stage
   const standby = await addSynchronousStandby(undo, primary)
@@ -42,11 +42,12 @@ async function failover (stage: Stage): Promise<Seen> {
     ...seen,
     requests: seen.requests + lives.answersMs.length,
     wrong: [...seen.wrong, ...lives.wrong, ...broken, ...lost, ...stale],
-    note: `${lives.told.length} facts (${toldBefore} by then) that were answered are all there, ${held} invariants held, an end is told to the other replica in time`
+    note: `${lives.told.length} facts (${toldBefore} by then) that were answered are all there, ` +
+      `${held} invariants held, an end is told to the other replica in time`
   }
 }
 
-/** The feeds follow the new primary: what ends at one replica is refused by the other within the bound. */
+/** The revocation pollers follow the new primary: a session that ends at one replica is refused by the other within the bound. */
 async function endsAreTold (bases: string[], { username, password }: { username: string, password: string }): Promise<string[]> {
   const [here, there] = bases as [string, string]
   const { access } = await logIn(here, username, password)
@@ -58,5 +59,9 @@ async function endsAreTold (bases: string[], { username, password }: { username:
 }
 
 export const postgresFailoverScenarios: Scenario[] = [
-  { name: 'O3 J5 Postgres primary killed, its synchronous standby promoted behind HAProxy', stage: { replicas: 0, postgresOptions: IN_MEMORY }, run: failover }
+  {
+    name: 'O3 J5 Postgres primary killed, its synchronous standby promoted behind HAProxy',
+    stage: { replicas: 0, postgresOptions: IN_MEMORY },
+    run: failover
+  }
 ]

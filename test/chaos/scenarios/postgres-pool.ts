@@ -3,7 +3,7 @@ import { call } from '../../helpers/http-client.js'
 import { orUnavailable, pass, underLoad, type Scenario, type Seen } from '../scenario.js'
 import type { Stage } from '../stage.js'
 
-/** The most statements that were seen to wait for a connection, on any replica. */
+/** Records the highest number of statements that waited for a connection, on any replica. */
 function watchWaiting ({ replicas }: Stage) {
   const stopping = new AbortController()
   let most = 0
@@ -25,7 +25,7 @@ function watchWaiting ({ replicas }: Stage) {
   }
 }
 
-/** Two connections, both held by statements that wait for a table's lock: whatever needs one waits for a second at most. */
+/** Two connections, both used by statements that wait for a table lock: any other statement waits at most one second. */
 async function poolFull (stage: Stage): Promise<Seen> {
   const holder = new pg.Client({ connectionString: stage.postgres.url })
   await holder.connect()

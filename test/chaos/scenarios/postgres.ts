@@ -5,14 +5,16 @@ import { orUnavailable, underLoad, type Scenario } from '../scenario.js'
 import type { Stage } from '../stage.js'
 import { unavailable, type PostgresFault } from '../unavailable.js'
 
-/** Both replicas' networks to Postgres. */
+/** The networks of both replicas to Postgres. */
 const networks = (change: (network: Stage['replicas'][number]['toPostgres']) => void) => ({ replicas }: Stage) => {
   for (const { toPostgres } of replicas) change(toPostgres)
 }
 
-const scenario = (name: string, fault: PostgresFault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}): Scenario => ({ name, ...more, run: (stage) => unavailable(stage, fault) })
+const scenario = (
+  name: string, fault: PostgresFault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}
+): Scenario => ({ name, ...more, run: (stage) => unavailable(stage, fault) })
 
-/** For those that are killed: with `fsync`, a start after that reads the whole folder. */
+/** For servers that are killed: with `fsync`, a start after a kill reads the whole folder. */
 const KILLED = { stage: { postgresOptions: IN_MEMORY } }
 
 const slow = (delayMs: number): PostgresFault => ({
@@ -23,10 +25,24 @@ const slow = (delayMs: number): PostgresFault => ({
 
 export const postgresScenarios: Scenario[] = [
   scenario('O3 Postgres stopped fast', { begin: ({ postgres }) => postgres.stop('fast'), end: ({ postgres }) => postgres.start() }),
-  scenario('O3 T5 Postgres stopped immediate', { begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() }, { ...KILLED, isQuick: true }),
-  scenario('O3 Postgres killed (SIGKILL to all of it)', { begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() }, KILLED),
-  scenario('O3 Postgres paused (SIGSTOP to all of it)', { begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() }),
-  scenario('O4 Postgres half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }),
+  scenario(
+    'O3 T5 Postgres stopped immediate',
+    { begin: ({ postgres }) => postgres.stop('immediate'), end: ({ postgres }) => postgres.start() },
+    { ...KILLED, isQuick: true }
+  ),
+  scenario(
+    'O3 Postgres killed (SIGKILL to all of it)',
+    { begin: ({ postgres }) => postgres.kill(), end: ({ postgres }) => postgres.start() },
+    KILLED
+  ),
+  scenario(
+    'O3 Postgres paused (SIGSTOP to all of it)',
+    { begin: ({ postgres }) => postgres.freeze(), end: ({ postgres }) => postgres.thaw() }
+  ),
+  scenario(
+    'O4 Postgres half-open: connections stay, nothing answers',
+    { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }
+  ),
   scenario('O4 Postgres slow by 100 ms', slow(100)),
   scenario('O4 Postgres slow by 500 ms', slow(500)),
   scenario('O4 Postgres loses 5 % of what is sent', {
@@ -51,12 +67,21 @@ export const postgresScenarios: Scenario[] = [
         begin: async () => {
           const { access } = await logIn(stage.replicas[0]!.base, victim!.username, victim!.password)
           await holder.query('begin')
-          await holder.query('select from otp_user where user_id = (select id::text from account where username = $1) for update', [victim!.username])
+          await holder.query(
+            'select from otp_user where user_id = (select id::text from account where username = $1) for update',
+            [victim!.username]
+          )
           const began = performance.now()
           const answer = await fetch(`${stage.replicas[0]!.base}/totp/login`, {
-            method: 'POST', headers: { authorization: `Bearer ${access}`, 'content-type': 'application/json' }, body: JSON.stringify({ token: nextCode(victim!) })
+            method: 'POST',
+            headers: {
+              authorization: `Bearer ${access}`, 'content-type': 'application/json'
+            },
+            body: JSON.stringify({ token: nextCode(victim!) })
           })
-          if (answer.status !== 503 || performance.now() - began > 1_600) throw new Error(`whose row is locked: ${answer.status} after ${Math.round(performance.now() - began)} ms`)
+          if (answer.status !== 503 || performance.now() - began > 1_600) {
+            throw new Error(`whose row is locked: ${answer.status} after ${Math.round(performance.now() - began)} ms`)
+          }
         },
         end: () => holder.query('commit')
       })

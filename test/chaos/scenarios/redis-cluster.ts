@@ -11,18 +11,18 @@ const STAGE = { replicas: 0 }
 
 const on = (url: string): [Record<string, string>, Record<string, string>] => [{ REDIS_URL: url }, { REDIS_URL: url }]
 
-/** By the claims of their token. */
+/** Reads the user id from the claims of the token. */
 function idOf ({ access }: Pick<Person, 'access'>): string {
   return (JSON.parse(Buffer.from(access.split('.')[1]!, 'base64url').toString()) as { sub: string }).sub
 }
 
-/** Neither a replica's log nor a server says that keys of one command lay in two slots. */
+/** Checks that no replica's log and no server reports a command with keys in two slots. */
 async function noCrossSlot (seen: Seen, { nodes }: Cluster, logs: () => string[]): Promise<Seen> {
   const isClean = await crossSlotErrors(nodes) === 0 && !logs().some((log) => log.includes('CROSSSLOT'))
   return { ...seen, wrong: [...seen.wrong, ...isClean ? [] : ['CROSSSLOT']], note: `${seen.note}; no CROSSSLOT` }
 }
 
-/** Somebody whom `unharmed` and its witnesses leave alone. */
+/** A user that `unharmed` and its witnesses do not use. */
 const bystander = ({ people }: Stage): Person => people[WITNESSES]!
 
 export const redisClusterScenarios: Scenario[] = [
@@ -52,7 +52,9 @@ export const redisClusterScenarios: Scenario[] = [
       const person = bystander(stage)
       const userId = idOf(person)
       const { master, replica } = await cluster.keepersOf(userId)
-      const keysAt = async (port: number) => Number(await redisCli(port, 'EVAL', "return #redis.call('KEYS', ARGV[1])", '0', `*{${userId}}:judged:*`))
+      const keysAt = async (port: number) => Number(
+        await redisCli(port, 'EVAL', "return #redis.call('KEYS', ARGV[1])", '0', `*{${userId}}:judged:*`)
+      )
       let logs: string[] = []
       let note = ''
       const wrong: string[] = []
@@ -60,7 +62,7 @@ export const redisClusterScenarios: Scenario[] = [
         settings: on(cluster.url),
         note: () => note,
         async begin ({ replicas }) {
-          // What the master takes from here on does not reach its replica, nor lies on the way.
+          // From here on, the master's writes do not reach its replica, and none is in transit.
           replica.pause()
           await redisCli(master.port, 'CLIENT', 'KILL', 'TYPE', 'replica')
           const code = nextCode(person)

@@ -6,7 +6,7 @@ import type { Scenario } from '../scenario.js'
 import type { Stage } from '../stage.js'
 import { unharmed, type Fault } from '../unharmed.js'
 
-/** Without replicas: `unharmed` adds those that are looked at. */
+/** Without the stage's replicas: `unharmed` adds the replicas that it observes. */
 const scenario = (name: string, fault: Fault, more: Pick<Scenario, 'isQuick' | 'stage'> = {}): Scenario =>
   ({ name, ...more, stage: { replicas: 0, ...more.stage }, run: (stage) => unharmed(stage, fault) })
 
@@ -14,18 +14,18 @@ const QUICK = { isQuick: true }
 
 const tell = (...words: string[]) => ({ redis }: Pick<Stage, 'redis'>) => redisCli(redis.port, ...words)
 
-/** Both replicas' networks to Redis. */
+/** The networks of both replicas to Redis. */
 const networks = (change: (network: Stage['replicas'][number]['toRedis']) => void) => ({ replicas }: Stage) => {
   for (const { toRedis } of replicas) change(toRedis)
 }
 
-/** Pauses longer than the fault is looked at, and ends by itself: while all is paused, UNPAUSE waits too. */
+/** Pauses longer than the observed fault, and ends by itself: while all commands are paused, UNPAUSE waits too. */
 const clientPause = (what: 'ALL' | 'WRITE'): Fault => ({
   begin: tell('CLIENT', 'PAUSE', '8000', what),
   end: tell('DEL', 'nothing')
 })
 
-/** Over and over, while requests come in: budgets per network are lost with the rest, and nothing else. */
+/** Flushes Redis repeatedly during requests. This loses the budgets per network with the other keys, and has no other effect. */
 function flushing (): Fault {
   let timer: NodeJS.Timeout | undefined
   let connection: Socket | undefined
@@ -44,7 +44,7 @@ function flushing (): Fault {
   }
 }
 
-/** 2 000 keys at 3 ms each: six seconds of LOADING, and what comes back is as old as the snapshot. */
+/** 2 000 keys at 3 ms each: six seconds of LOADING. Then the data is as old as the snapshot. */
 const SLOW_TO_LOAD = ['--key-load-delay', '3000', '--loading-process-events-interval-bytes', '1024']
 
 function loading (): Fault {
@@ -64,7 +64,10 @@ export const redisScenarios: Scenario[] = [
   scenario('O1 Redis killed, started again empty', { begin: ({ redis }) => redis.kill(), end: ({ redis }) => redis.restart() }, QUICK),
   scenario('O1 Redis paused (SIGSTOP)', { begin: ({ redis }) => redis.pause(), end: ({ redis }) => redis.resume() }, QUICK),
   scenario('O1 Redis flushed, over and over', flushing(), QUICK),
-  scenario('O1 Redis out of memory (maxmemory 1)', { begin: tell('CONFIG', 'SET', 'maxmemory', '1'), end: tell('CONFIG', 'SET', 'maxmemory', '0') }),
+  scenario(
+    'O1 Redis out of memory (maxmemory 1)',
+    { begin: tell('CONFIG', 'SET', 'maxmemory', '1'), end: tell('CONFIG', 'SET', 'maxmemory', '0') }
+  ),
   scenario('O1 Redis a read-only replica of a dead master', {
     begin: async ({ redis }) => await redisCli(redis.port, 'REPLICAOF', '127.0.0.1', String(await freePort())),
     end: tell('REPLICAOF', 'NO', 'ONE')
@@ -72,12 +75,21 @@ export const redisScenarios: Scenario[] = [
   scenario('O1 Redis loading an old snapshot', loading(), { stage: { redisArgs: SLOW_TO_LOAD } }),
   scenario('O1 Redis CLIENT PAUSE ALL', clientPause('ALL')),
   scenario('O1 Redis CLIENT PAUSE WRITE', clientPause('WRITE')),
-  scenario('O4 Redis slow by 100 ms', { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }),
-  scenario('O4 Redis slow by 500 ms', { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }),
+  scenario(
+    'O4 Redis slow by 100 ms',
+    { begin: networks((network) => { network.delayMs = 100 }), end: networks((network) => { network.delayMs = 0 }) }
+  ),
+  scenario(
+    'O4 Redis slow by 500 ms',
+    { begin: networks((network) => { network.delayMs = 500 }), end: networks((network) => { network.delayMs = 0 }) }
+  ),
   scenario('O4 Redis loses 5 % of what is sent', {
     isPartial: true,
     begin: networks((network) => { network.lossShare = 0.05 }),
     end: networks((network) => { network.lossShare = 0 })
   }),
-  scenario('O4 Redis half-open: connections stay, nothing answers', { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) })
+  scenario(
+    'O4 Redis half-open: connections stay, nothing answers',
+    { begin: networks((network) => network.pause()), end: networks((network) => network.resume()) }
+  )
 ]

@@ -8,15 +8,15 @@ import { pass, unlike, type Scenario, type Seen } from '../scenario.js'
 import { ready, type Stage } from '../stage.js'
 
 const PER_SECOND = 100
-/** REQUIREMENTS O5. Fewer while one works on it: ROLLING_REQUESTS=2000. */
+/** REQUIREMENTS O5. Use fewer during development: ROLLING_REQUESTS=2000. */
 const REQUESTS = Number(process.env['ROLLING_REQUESTS'] ?? 10_000)
-/** Between two restarts. */
+/** Pause between two restarts. */
 const SETTLE_MS = 500
 const DRAIN_MS = 10_000
 const LOGINS = 40
 const IDLE = 50
 
-/** One replica after the other is told to end and started anew, over and over, behind a proxy that asks `/readyz`. */
+/** Restarts one replica after the other, repeatedly, behind a proxy that checks `/readyz`. */
 async function rolling ({ replicas, people, undo }: Stage): Promise<Seen> {
   const front = await frontService(undo, replicas.map(({ base }) => base))
   const allUp = () => until('the proxy to see both', async () => (await front.states()).every((state) => state === 'UP'), 20_000)
@@ -44,7 +44,7 @@ async function rolling ({ replicas, people, undo }: Stage): Promise<Seen> {
   }
 }
 
-/** Logins that hash, connections that idle and a body that never ends: the first are answered, the others hold nobody up. */
+/** Logins that hash, idle connections and a body without end: the logins are answered, and the others do not delay the shutdown. */
 async function drains ({ replicas: [replica], people }: Stage): Promise<Seen> {
   const { base, process } = replica!
   const port = Number(new URL(base).port)

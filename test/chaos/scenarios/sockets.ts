@@ -4,7 +4,7 @@ import { quantile, startLoad } from '../load.js'
 import { pass, unlike, type Scenario, type Seen } from '../scenario.js'
 import type { Stage } from '../stage.js'
 
-/** DESIGN §3: answered or cut off within this, headers and body included. */
+/** A request is answered or cut off within this time, including headers and body. */
 const CUT_MS = 10_000
 const SLOW = 60
 const IDLE = 1_000
@@ -12,7 +12,7 @@ const PER_SECOND = 150
 
 interface Held { socket: Socket, openedAtMs: number, closed: Promise<number> }
 
-/** @param drip what is sent over and over, every 200 ms */
+/** @param drip bytes that are sent again every 200 ms */
 function hold (base: string, first: string, drip = ''): Held {
   const openedAtMs = performance.now()
   const socket = connect(Number(new URL(base).port), '127.0.0.1').on('error', () => {})
@@ -28,7 +28,7 @@ function hold (base: string, first: string, drip = ''): Held {
 
 const POST = 'POST /token HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n'
 
-/** Ways to hold a connection and never ask anything. */
+/** Ways to keep a connection open without a complete request. */
 const slow: Array<(base: string) => Held> = [
   (base) => hold(base, 'GET /session HTTP/1.1\r\nHost: x\r\n', 'x-more: y\r\n'),
   (base) => hold(base, 'GET /ses', 's'),
@@ -36,7 +36,7 @@ const slow: Array<(base: string) => Held> = [
   (base) => hold(base, `${POST}Transfer-Encoding: chunked\r\n\r\n`, '1\r\n \r\n')
 ]
 
-/** Everybody else's load on both replicas, before and while somebody holds connections to the first one. */
+/** Compares the load of other clients on both replicas before and while connections to the first replica are held. */
 async function whileHeld ({ replicas, people }: Stage, heldMs: number, open: (base: string) => Promise<Held[]>) {
   const load = startLoad(replicas.map(({ base }) => base), people, PER_SECOND)
   await pass(4_000)
@@ -51,13 +51,19 @@ async function whileHeld ({ replicas, people }: Stage, heldMs: number, open: (ba
   const calm = quantile(before, 0.99)
   const p99Ms = quantile(during, 0.99)
   const wrong = answers.map(unlike).filter((fault) => fault !== null)
-  // On a machine that others use too, a p99 is no better known than this.
+  // On a machine with other load, a p99 is not more precise than this.
   if (p99Ms > 2 * calm + 25) wrong.push(`p99 ${Math.round(p99Ms)} ms, ${Math.round(calm)} before`)
-  return { held, stillOpen: open_, seen: { requests: answers.length, wrong, p99Ms, recoveryMs: null, note: `p99 before: ${Math.round(calm)} ms` } satisfies Seen }
+  return {
+    held,
+    stillOpen: open_,
+    seen: { requests: answers.length, wrong, p99Ms, recoveryMs: null, note: `p99 before: ${Math.round(calm)} ms` } satisfies Seen
+  }
 }
 
 async function slowRequests (stage: Stage): Promise<Seen> {
-  const { held, seen } = await whileHeld(stage, CUT_MS + 1_000, async (base) => Array.from({ length: SLOW }, (_, i) => slow[i % slow.length]!(base)))
+  const { held, seen } = await whileHeld(
+    stage, CUT_MS + 1_000, async (base) => Array.from({ length: SLOW }, (_, i) => slow[i % slow.length]!(base))
+  )
   const tookMs = await Promise.all(held.map(({ closed }) => closed))
   const late = tookMs.filter((ms) => ms > CUT_MS + 250)
   return {
