@@ -11,6 +11,8 @@ interface Config { layers: Record<string, Layer>, GUARDED: Record<string, string
 const { layers, GUARDED } = await import(pathToFileURL(resolve('eslint.config.js')).href) as Config
 const names = Object.keys(layers)
 const eslint = new ESLint()
+// The linter reads the whole tree once; on a busy machine that takes a while.
+t.setTimeout(300_000)
 
 /** A file that stands in the layer itself. */
 async function fileOf (layer: string): Promise<string> {
