@@ -38,24 +38,24 @@ const { version } = createRequire(import.meta.url)('../../package.json') as { ve
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** What it can do at this moment; also asked on OPS_PORT. */
+    /** Returns the state of the stores at this moment; also served on OPS_PORT. */
     readiness: () => Readiness
   }
 }
 
 export interface Overrides {
-  /** First part of every Redis key, and of what is sealed. Two deployments on one Redis need two. */
+  /** First part of every Redis key, and of the data that seals authenticate. Two deployments on one Redis need two. */
   namespace?: string
-  /** Told of each security event of this process, once it is committed. */
+  /** Called for each security event of this process, once it is committed. */
   onSecurityEvent?: NonNullable<CountersignOptions['onSecurityEvent']>
-  /** For tests: one that waits when it is told to. */
+  /** For tests: a hasher that a test can hold up. */
   hasher?: Hasher
 }
 
 /**
  * Builds the service without listening.
  *
- * @throws the error of the first step that fails; everything that the steps before it opened is closed by then
+ * @throws the error of the first step that fails, after everything that earlier steps opened is closed
  */
 export async function buildApp (config: Config, overrides: Overrides = {}): Promise<FastifyInstance> {
   const app = await createHttp(config)
@@ -69,17 +69,27 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   }
 }
 
-/** Read top to bottom: that is the order in which things exist. */
-async function compose (app: FastifyInstance, config: Config, { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given }: Overrides): Promise<void> {
+/** Registers everything, in the order of its dependencies. */
+async function compose (app: FastifyInstance, config: Config, overrides: Overrides): Promise<void> {
+  const { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given } = overrides
   await app.register(methodNotAllowed)
   await app.register(metrics)
   await app.register(schemas)
   await app.register(jsonOnly)
   if (config.corsOrigins.length > 0) {
-    const allowed = { origin: [...config.corsOrigins], exposedHeaders: ['WWW-Authenticate', 'Retry-After'], methods: ['GET', 'POST', 'PATCH', 'DELETE'], maxAge: 600, strictPreflight: false }
-    // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never a preflight's.
+    const allowed = {
+      origin: [...config.corsOrigins],
+      exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
+      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+      maxAge: 600,
+      strictPreflight: false
+    }
+    // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
     const none = { ...allowed, origin: false }
-    await app.register(cors, { delegator: (request, done) => done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed) })
+    await app.register(cors, {
+      delegator: (request, done) =>
+        done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed)
+    })
   }
 
   await app.register(databasePlugin, {
@@ -114,7 +124,12 @@ async function compose (app: FastifyInstance, config: Config, { namespace = DEFA
   await app.register(tokens, {
     algorithm: config.jwtAlg,
     keys: jwtKeys,
-    settings: { issuer: config.jwtIssuer, audience: config.jwtAudience, accessSeconds: config.accessSeconds, refreshSeconds: config.refreshSeconds },
+    settings: {
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      accessSeconds: config.accessSeconds,
+      refreshSeconds: config.refreshSeconds
+    },
     nowSeconds: () => insideOf(app).sessions.nowSeconds()
   })
 
@@ -160,9 +175,21 @@ async function compose (app: FastifyInstance, config: Config, { namespace = DEFA
   const waiterOf = createWaiters(db, { byAccount: config.networkLimits === 'off' })
   const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, tally }
 
-  await app.register(tokenRoutes, { prefix: '/token', ...loginDeps, refreshSeconds: config.refreshSeconds, accessSeconds: config.accessSeconds })
+  await app.register(tokenRoutes, {
+    prefix: '/token',
+    ...loginDeps,
+    refreshSeconds: config.refreshSeconds,
+    accessSeconds: config.accessSeconds
+  })
   await app.register(sessionRoutes, { prefix: '/session' })
-  await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength: config.passwordMinLength, isOpen: config.signUp === 'open' })
+  await app.register(userRoutes, {
+    prefix: '/users',
+    db,
+    hasher,
+    waiterOf,
+    passwordMinLength: config.passwordMinLength,
+    isOpen: config.signUp === 'open'
+  })
   await app.register(accountRoutes, {
     prefix: '/account',
     ...loginDeps,
@@ -199,10 +226,15 @@ async function compose (app: FastifyInstance, config: Config, { namespace = DEFA
   app.refuseOtherMethods()
 }
 
-/** `/metrics` and the probes at a place of their own, which outsiders do not reach. Closes with the app. */
+/** Builds `/metrics` and the probes for an address of their own, which the public cannot reach. Closes with the app. */
 export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
   const ops = await createHttp(config)
-  await ops.register(networkLimits, { redis: noRedis, namespace: 'ops', enabled: config.networkLimits === 'on', userIdOf: () => undefined })
+  await ops.register(networkLimits, {
+    redis: noRedis,
+    namespace: 'ops',
+    enabled: config.networkLimits === 'on',
+    userIdOf: () => undefined
+  })
   await ops.register(opsRoutes, {
     readiness: app.readiness,
     metrics: config.metrics === 'on' ? () => app.metrics.text() : null,
@@ -216,13 +248,15 @@ export async function buildOps (app: FastifyInstance, config: Config): Promise<F
   return ops
 }
 
-/** What the process knows of itself, read at scrape. */
+/** Registers the metrics of this process's state, read at scrape. */
 function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
   const { metrics, database } = app
   const { sessions, tally } = insideOf(app)
   metrics.tally(tally)
   metrics.gauge('feed_age_seconds', 'Since the feed of ended sessions was last read', () => sessions.state().feedAgeSeconds)
-  metrics.gauge('oldest_write_transaction_seconds', 'For how long the oldest write transaction of the PostgreSQL server has been seen open', () => sessions.state().oldestWriteSeconds)
+  metrics.gauge('oldest_write_transaction_seconds',
+    'For how long the oldest write transaction of the PostgreSQL server has been seen open',
+    () => sessions.state().oldestWriteSeconds)
   metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)
   metrics.counter('session_reads_memo_total', 'Sessions found in the process', () => sessions.state().memo)
   metrics.counter('session_reads_redis_total', 'Sessions found in Redis', () => sessions.state().copy)

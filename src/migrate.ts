@@ -10,7 +10,7 @@ import { UnusableDatabaseError } from './postgres/unusable.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with
- * MIGRATE=off, and where they reach Postgres through a pooler only. Needs no keys.
+ * MIGRATE=off, or reach PostgreSQL through a pooler only. Needs no keys.
  */
 
 try {

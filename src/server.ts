@@ -12,7 +12,7 @@ try {
   const { config, notes } = readProcess(process.env, process.cwd())
   await serve(config, notes)
 } catch (error) {
-  // What the operator can mend is one line; anything else shows where it came from.
+  // A mistake that the operator can correct is one line; any other error is printed with its stack.
   console.error(PLAIN.some((kind) => error instanceof kind) ? (error as Error).message : error)
   process.exit(1)
 }

@@ -1,9 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
 
-/** Wrong passwords per account and network, and how long they count. */
+/** Wrong passwords per account and network in a window of that length. */
 const NETWORK_GUESSES = 10
 const NETWORK_WINDOW_SECONDS = 15 * 60
-/** Wrong passwords per account from all unknown networks together, and from all known ones. */
+/** Wrong passwords per account in a shared window: from all unknown networks together, and from all known ones together. */
 const UNKNOWN_GUESSES = 100
 const KNOWN_GUESSES = 40
 const SHARED_WINDOW_SECONDS = 60 * 60
@@ -12,11 +12,11 @@ const SHARED_WINDOW_SECONDS = 60 * 60
 export interface Budget { table: RawBuilder<unknown>, key: RawBuilder<unknown> }
 
 /**
- * The parts of a statement that count one guess, beside `now`: first in the network's budget, then in the one that it
- * shares. Exact over replicas, since each is one conditional upsert; the statements of an account meet in that order.
+ * Builds the parts of a statement that count one guess, beside `now`: first in the network's budget, then in the shared one.
+ * Exact across replicas, since each is one conditional upsert; all statements of an account lock in that order.
  *
- * @param isKnown a condition: whether the network is known to the account
- * @returns the CTEs, and expressions for how long to wait (0 if the guess was counted) and for the shared budget
+ * @param isKnown condition that is true if the network is known to the account
+ * @returns the CTEs, and expressions for the seconds to wait (0 if the guess was counted) and for the shared budget
  */
 export function counting ({ table, key }: Budget, id: string, network: string, isKnown: RawBuilder<unknown>) {
   const isOver = (seconds: number) => sql`b.window_started_at <= excluded.window_started_at - make_interval(secs => ${seconds})`

@@ -3,14 +3,14 @@ import { isAddressed } from '../core/network.js'
 import { now } from '../tables/values.js'
 import { rows, type Db } from '../tables/db.js'
 
-/** How long a network stays known without a session there. */
+/** A network stays known for so long without a new session there. */
 export const KNOWN_NETWORK_DAYS = 30
-/** Known networks of an account: those of the newest sessions. */
+/** Most known networks of an account: the ones of its newest sessions. */
 const MOST_KNOWN = 20
 
 /**
- * Whether a network is known to an account: a session was verified there, or began there and the user has no second factor.
- * As a condition beside `now`.
+ * Condition beside `now`, true if a network is known to an account: a session was verified there, or began there and the user
+ * has no second factor.
  *
  * @param person a relation `person` (id, has_factor) of at most one row
  */
@@ -23,16 +23,16 @@ export const isKnownTo = ({ table }: Db, network: RawBuilder<unknown>, person: R
   where recent.network = ${network} and (recent.verified or not person.has_factor)
 )`
 
-/** Of an account `a` with its `u` in otp_user: whether the user has a second factor, or must set one up before anything else. */
+/** Condition on an account `a` and its otp_user `u`: true if the user has a second factor, or must set one up first. */
 export const hasFactor = ({ table }: Db) => sql`
   (u.setup_required or exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null))`
 
 /**
- * Makes the network of a session known. CTEs beside `now`, each with a comma behind it; none where the users are a host's.
+ * Builds the CTEs that make the network of a session known, beside `now`, each followed by a comma; none if a host has the users.
  * At most `MOST_KNOWN` networks are kept, and none for longer than `KNOWN_NETWORK_DAYS`.
  *
- * @param sessions a CTE that has a row (user_id) where the session proved what makes its network known
- * @param verified whether it is verified; else the user has no second factor
+ * @param sessions a CTE with a row (user_id) if the session makes its network known
+ * @param verified true if the session is verified; otherwise the user has no second factor
  */
 export function remembered (db: Db, sessions: RawBuilder<unknown>, network: string, verified: boolean): RawBuilder<unknown> {
   const { table, hasAccounts } = db
@@ -55,7 +55,7 @@ export function remembered (db: Db, sessions: RawBuilder<unknown>, network: stri
 
 export interface AskedNetwork { usernameKey: string, network: string }
 
-/** Tells for each name, existing or not, if a network is known to its account. */
+/** Returns for each name, existing or not, if the network is known to its account. */
 export async function areKnown (db: Db, asked: readonly AskedNetwork[]): Promise<boolean[]> {
   const { table } = db
   const person = sql`(
@@ -71,7 +71,7 @@ export async function areKnown (db: Db, asked: readonly AskedNetwork[]): Promise
   return found.map(({ isKnown }) => isKnown)
 }
 
-/** A credential was changed: forgets the networks that earlier ones made known. A CTE; `changed` has a row where it was. */
+/** Builds a CTE that deletes the known networks of a user after a change of credentials: if `changed` has a row. */
 export const forgotten = ({ table }: Db, changed: RawBuilder<unknown>, userId: string, except: string | null = null) => sql`
     forgotten as (
       delete from ${table.account_network} n

@@ -6,35 +6,37 @@ import { row, type Db } from '../tables/db.js'
 import { inTransaction, type Tx } from '../tables/transaction.js'
 import { timeAs, timeOf } from '../tables/values.js'
 
-/** Rows taken away at once: few enough that nobody waits for them. */
+/** Rows deleted at once: few enough that other statements do not wait for them. */
 const BATCH_ROWS = 500
-/** How long an ended session is kept: for its owner's list, and well past any cached copy of it. */
+/** An ended session is kept for so long: for the list of its owner, and well past any cache entry. */
 const ENDED_SESSION_DAYS = 7
 /** The longest window of a budget is an hour. */
 const BUDGET_HOURS = 2
-/** A counter of events is of use for an hour. */
+/** A counter of events is used for an hour. */
 const COUNTER_HOURS = 2
 
 const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
-/** One batch of each kind of row that is of no use any more, by name. An index serves each condition. */
+/** Returns one statement for each kind of useless rows, by the name of the kind. An index serves each condition. */
 function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: number): Record<string, RawBuilder<unknown>> {
   const { table, hasAccounts } = tx
   const batch = (from: RawBuilder<unknown>, key: RawBuilder<unknown>, useless: RawBuilder<unknown>) => sql`
     delete from ${from} where (${key}) in (select ${key} from ${from} where ${useless} limit ${BATCH_ROWS} for update skip locked)`
-  /** As a value: a clock that may be another at each row is looked up in no index, and the planner could not tell that little is that old. */
+  /** A constant: with a volatile clock the condition would use no index, and the planner could not estimate that few rows match. */
   const ago = (ms: number) => sql`${timeOf(now.getTime() - ms)}`
-  /** A host dated its proof ahead of the clock. Without the row it would be seen for the first time again. */
-  const isAwaited = sql`coalesce(ended_at is null and auth_claimed_at > ${ago(0)} and expires_at > ${ago(endedSessionDays * DAY_MS)}, false)`
-  /** At a host the id of a forgotten user may be another user's by now. */
+  /** A host dated the proof of this session in the future. Without the row, the proof would count as new again. */
+  const isAwaited = sql`coalesce(
+    ended_at is null and auth_claimed_at > ${ago(0)} and expires_at > ${ago(endedSessionDays * DAY_MS)}, false)`
+  /** At a host, the id of a forgotten user may belong to another user by now. */
   const isUnused = sql`not exists (select from ${table.otp_device} d where d.user_id = u.user_id)
     and not exists (select from ${table.otp_session} s where s.user_id = u.user_id and s.ended_at is null)`
   return {
-    // Of a deleted account a request that came too late may have left the lock's row, and the outbox events that are told by now.
+    // For a deleted account, a late request may have left the row of the lock, and the outbox may have left events delivered since.
     sessions: sql`
       with gone as (
-        ${batch(table.otp_session, sql`user_id, id`, sql`coalesce(ended_at, expires_at) < ${ago(ENDED_SESSION_DAYS * DAY_MS)} and not ${isAwaited}`)}
+        ${batch(table.otp_session, sql`user_id, id`,
+          sql`coalesce(ended_at, expires_at) < ${ago(ENDED_SESSION_DAYS * DAY_MS)} and not ${isAwaited}`)}
         returning user_id, id, ended_at, end_reason
       ),
       ${hasAccounts ? sql`` : sql`digests as (${keptDigests(tx, sql`gone`)}),`}
@@ -53,7 +55,7 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
           and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and c.since < ${ago(COUNTER_HOURS * HOUR_MS)}))
       )
       select user_id from gone`,
-    // A pending device takes its recovery codes along. A replica of an older version confirms one without clearing its seed.
+    // Deletes a pending device with its recovery codes. A replica of an older version confirms a device without clearing its seed.
     devices: sql`
       with gone as (
         ${batch(table.otp_device, sql`user_id, id`, sql`confirmed_at is null and expires_at < ${ago(0)}`)} returning user_id, id
@@ -66,7 +68,7 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
         )
       )
       select user_id from gone`,
-    // A counter goes with the events that it numbered.
+    // Deletes a counter together with the events that it numbered.
     events: sql`
       with gone as (
         ${batch(table.otp_event, sql`user_id, at, id`, sql`at < ${ago(eventsDays * DAY_MS)}`)} returning user_id, kind
@@ -90,17 +92,18 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
 
 export interface Swept {
   rowsByKind: Record<string, number>
-  /** Whether a batch was full: there may be more. */
+  /** True if a batch was full: there may be more rows. */
   isMore: boolean
 }
 
-/** Takes away what is of no use any more, a batch of each kind. Null if another replica is doing so right now. */
+/** Cleanup: deletes useless rows, one batch of each kind. Returns null if another replica runs it at this moment. */
 export async function sweep (db: Db, eventsDays: number, endedSessionDays: number = otpDefaults.endedSessionDays): Promise<Swept | null> {
   return await inTransaction(db, async (tx) => {
-    const broom = await row<{ isMine: boolean, now: Date }>(tx, sql`select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)
-    if (!broom!.isMine) return null
+    const lock = await row<{ isMine: boolean, now: Date }>(tx, sql`
+      select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)
+    if (!lock!.isMine) return null
     const rowsByKind: Record<string, number> = {}
-    for (const [kind, statement] of Object.entries(batches(tx, broom!.now, eventsDays, endedSessionDays))) {
+    for (const [kind, statement] of Object.entries(batches(tx, lock!.now, eventsDays, endedSessionDays))) {
       const { numAffectedRows, rows } = await statement.execute(tx.kysely)
       rowsByKind[kind] = Number(numAffectedRows ?? rows.length)
     }

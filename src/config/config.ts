@@ -14,7 +14,7 @@ import { literalAddress, receiversAt } from '../events/webhook/address.js'
 export type { Key } from '../core/key-ring.js'
 export { settings, type Config } from './settings.js'
 
-/** What one variable alone cannot tell, in the order it is judged. */
+/** Rules that concern more than the pattern of one variable, in the order in which they are checked. */
 const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Config) => boolean]> = [
   ['HOST', LISTENS, ({ host }) => isListenable(host)],
   ['OPS_HOST', LISTENS, ({ opsHost }) => isListenable(opsHost)],
@@ -32,25 +32,27 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['SEAL_KEYS', 'share no key with JWT_KEYS', ({ jwtKeys, jwtAlg, sealKeys }) => !ringsOverlap(jwtKeys ?? [], jwtAlg, sealKeys ?? [])],
   ['WEBHOOK_URL', 'be an address', ({ webhookUrl }) => webhookUrl === undefined || URL.canParse(webhookUrl)],
   ['WEBHOOK_PRIVATE', NETWORKS, ({ webhookPrivate }) => webhookPrivate.every(isNetwork)],
-  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE names where it leads', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || webhookPrivate.length > 0 || webhookUrl.startsWith('https://')],
-  ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) => webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
+  ['WEBHOOK_URL', 'start with https:// unless WEBHOOK_PRIVATE names where it leads', ({ webhookUrl, webhookPrivate }) =>
+    webhookUrl === undefined || webhookPrivate.length > 0 || webhookUrl.startsWith('https://')],
+  ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) =>
+    webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
   ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
   ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
     !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
 ]
 
-/** A line for the operator, for the log or a terminal. Never a value. */
+/** Line for the operator, in the log or a terminal. Never contains a value. */
 export interface Note { level: 'info' | 'warn', text: string }
 
 const variables = Object.keys(settings.properties)
 const inFiles = Object.entries<TSchema>(settings.properties).filter(([, schema]) => schema['mayBeInFile']).map(([variable]) => variable)
-/** A service link of Kubernetes: a service that is named `ops` sets OPS_PORT in each container beside it. */
+/** Service link of Kubernetes: a service with the name `ops` sets OPS_PORT in each container of its namespace. */
 const SERVICE_LINK = /^(tcp|udp|sctp):\/\//i
 
 /**
- * Reads the configuration, once. Empty counts as unset, white space around a value is dropped, other variables are ignored.
+ * Reads the configuration. An empty value counts as unset, white space around a value is dropped, other variables are ignored.
  *
- * @param onNote told of what is ignored, and of names that look like misspelt ones
+ * @param onNote called for values that are ignored, and for names that look misspelt
  * @throws {ConfigError} at the first mistake
  */
 export function readConfig (env: NodeJS.ProcessEnv, onNote: (note: Note) => void = () => {}): Config {
@@ -58,7 +60,8 @@ export function readConfig (env: NodeJS.ProcessEnv, onNote: (note: Note) => void
   for (const [variable, schema] of Object.entries<TSchema>(settings.properties)) {
     const given = readVariable(env, variable, inFiles.includes(variable))
     if (variable.endsWith('PORT') && SERVICE_LINK.test(given)) {
-      onNote({ level: 'info', text: `${variable} is ignored: it is an address, as Kubernetes sets it for a service of that name` })
+      const text = `${variable} is ignored: it is an address, as Kubernetes sets it for a service of that name`
+      onNote({ level: 'info', text })
     } else if (given !== '') values[variable] = parse(schema, given)
     if (variable in values && !Value.Check(schema, values[variable])) throw new ConfigError(variable, schema.must)
   }
@@ -77,8 +80,8 @@ export function readConfig (env: NodeJS.ProcessEnv, onNote: (note: Note) => void
 }
 
 /**
- * The configuration of a process: its environment, and the file `.env` of its folder where the environment says nothing.
- * What is in the file is added to `env`, so that drivers find their own variables there.
+ * Reads the configuration of a process from its environment, and from the file `.env` of a folder for unset variables.
+ * The variables of the file are added to `env`, so that drivers find their own there.
  *
  * @throws {ConfigError} at the first mistake
  */
@@ -102,13 +105,13 @@ function noteMisspellings (env: NodeJS.ProcessEnv, values: Readonly<Record<strin
   }
 }
 
-/** Values that have a reader of their own are judged by that: it says what is wrong with one. */
+/** Checks a value by its own reader, whose message says the fault. @throws {ConfigError} */
 function requireSound<T> (variable: Variable, value: T | undefined, faultOf: (value: T) => string | undefined): void {
   const fault = value && faultOf(value)
   if (fault) throw new ConfigError(variable, fault)
 }
 
-/** Text as the schema's kind of value. What cannot be one stays text, and fails the schema's check. */
+/** Converts text to the schema's type. Text that cannot be converted stays text, and fails the schema's check. */
 function parse (schema: TSchema, text: string): unknown {
   if (schema.type === 'integer') return /^[0-9]{1,10}$/.test(text) ? Number(text) : text
   if (schema.type !== 'array') return text
@@ -123,25 +126,26 @@ function freezeList (value: unknown): unknown {
   return Array.isArray(value) ? Object.freeze(value) : value
 }
 
-/** Whether it is the path of a Unix socket, rather than a name or an address. */
+/** True for the path of a Unix socket, rather than a name or an address. */
 export const isSocketPath = (host: string): boolean => host.startsWith('/')
 
-/** Whether metrics and probes have a place of their own to listen on. */
+/** True if metrics and probes have a port or socket of their own. */
 export const servesOps = ({ opsPort, opsHost }: Config): boolean => opsPort !== undefined || isSocketPath(opsHost)
 
-/** Node cuts the path of a socket off at the length of the kernel (107 bytes on Linux, 103 on macOS), without a word. */
+/** Refuses long paths of sockets: Node cuts them off at the kernel's limit (107 bytes on Linux, 103 on macOS) without an error. */
 function isListenable (host: string): boolean {
   return !isSocketPath(host) || (Buffer.byteLength(host) <= 103 && !host.endsWith('/'))
 }
 
-/** What Fastify's `trustProxy` takes too; but no short (10.1) or mapped (::ffff:10.0.0.1) spelling, which reads as one range and means another. */
+/** Accepts what `trustProxy` of Fastify accepts, except short (10.1) and mapped (::ffff:10.0.0.1) spellings, which are misleading. */
 function isNetwork (text: string): boolean {
   const [address = ''] = text.split('/')
-  const known = ipaddr.IPv4.isValidFourPartDecimal(address) || (ipaddr.IPv6.isValid(address) && !ipaddr.IPv6.parse(address).isIPv4MappedAddress())
+  const known = ipaddr.IPv4.isValidFourPartDecimal(address) ||
+    (ipaddr.IPv6.isValid(address) && !ipaddr.IPv6.parse(address).isIPv4MappedAddress())
   return known && (address === text || ipaddr.isValidCIDR(text))
 }
 
-/** A name is looked up when it is connected to. */
+/** Judges literal addresses alone: a host name is resolved and judged when the sender connects. */
 function mayBeReceiver (url: string, named: readonly string[]): boolean {
   const target = new URL(url)
   const address = literalAddress(target)

@@ -6,17 +6,17 @@ import { ConfigError } from '../core/config-error.js'
 import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/key-ring.js'
 import { codeOf, prepareDataDir, unless } from '../postgres/embedded/data-dir.js'
 
-/** One file for each kind, so that switching JWT_ALG and back finds the old keys. Each holds one line, spelled as JWT_KEYS and SEAL_KEYS are. */
+/** One file for each kind, so that a change of JWT_ALG and back finds the old keys. One line each, in the format of JWT_KEYS. */
 const files = {
   HS256: 'jwt-hs256.key',
   EdDSA: 'jwt-eddsa.key',
   seal: 'seal.key'
 } as const satisfies Record<KeyKind, string>
 
-/** Owner reads and writes; nobody else anything. */
+/** Only the owner may read and write. */
 const PRIVATE = 0o600
 
-/** A key from the CSPRNG: 256 bits, or an Ed25519 private key as PKCS8 DER, under a random kid of 8 characters. */
+/** Returns a key from the CSPRNG: 256 bits, or an Ed25519 private key as PKCS8 DER, under a random kid of 8 characters. */
 export function newKey (kind: KeyKind): Key {
   const kid = randomBytes(6).toString('base64url')
   if (kind !== 'EdDSA') return { kid, bytes: randomBytes(32) }
@@ -24,8 +24,8 @@ export function newKey (kind: KeyKind): Key {
 }
 
 /**
- * The keys under DATA_DIR, made on first use. Processes that start at once end with the same ones.
- * A damaged file is refused and never replaced: a new seal key would open nothing that was sealed before.
+ * Returns the keys under DATA_DIR, made at first use. Processes that start at the same time get the same keys.
+ * A damaged file is refused and never replaced: a new seal key cannot open earlier values.
  *
  * @throws {ConfigError} if a file is damaged, or cannot be made private
  */
@@ -36,15 +36,17 @@ export async function loadOrCreateKeys (dataDir: string, alg: Exclude<KeyKind, '
   return { jwtKeys, sealKeys }
 }
 
-/** The keys as given, or those under DATA_DIR: made on the first start. */
-export async function ringsOf ({ jwtKeys, sealKeys, jwtAlg, dataDir }: Config): Promise<{ jwtKeys: readonly Key[], sealKeys: readonly Key[] }> {
+/** Returns the configured keys, or the keys under DATA_DIR, which the first start makes. */
+export async function ringsOf (
+  { jwtKeys, sealKeys, jwtAlg, dataDir }: Config
+): Promise<{ jwtKeys: readonly Key[], sealKeys: readonly Key[] }> {
   if (jwtKeys !== undefined && sealKeys !== undefined) return { jwtKeys, sealKeys }
   await prepareDataDir(dataDir)
   const made = await loadOrCreateKeys(dataDir, jwtAlg)
   return { jwtKeys: jwtKeys ?? made.jwtKeys, sealKeys: sealKeys ?? made.sealKeys }
 }
 
-/** The keys that seal, as given or under DATA_DIR; undefined if there are none. Makes none. */
+/** Returns the sealing keys, configured or under DATA_DIR; undefined if there are none. Makes none. */
 export async function sealKeysOf ({ sealKeys, dataDir }: Config): Promise<readonly Key[] | undefined> {
   return sealKeys ?? await loadRing(dataDir, 'seal')
 }
@@ -53,7 +55,7 @@ async function loadOrCreateRing (dataDir: string, kind: KeyKind): Promise<Key[]>
   return await loadRing(dataDir, kind) ?? await createRing(dataDir, kind)
 }
 
-/** Undefined if there is no such file yet. */
+/** Returns undefined if there is no such file yet. */
 async function loadRing (dataDir: string, kind: KeyKind): Promise<Key[] | undefined> {
   const file = await openIfThere(join(dataDir, files[kind]))
   if (!file) return undefined
@@ -77,7 +79,7 @@ async function openIfThere (path: string): Promise<FileHandle | undefined> {
   }
 }
 
-/** Restored backups and copied folders arrive with looser modes. */
+/** Removes the access of other users: restored backups and copied folders often have looser modes. */
 async function makePrivate (file: FileHandle, name: string): Promise<void> {
   const { mode } = await file.stat()
   if ((mode & 0o077) === 0) return
@@ -86,7 +88,7 @@ async function makePrivate (file: FileHandle, name: string): Promise<void> {
   })
 }
 
-/** Written in full, then linked to its name: a link fails where a rename would replace the keys of whoever was first. */
+/** Writes a draft in full, then links it to its name: a rename would replace the keys of another process that was first. */
 async function createRing (dataDir: string, kind: KeyKind): Promise<Key[]> {
   const draft = join(dataDir, `${files[kind]}.${randomBytes(6).toString('hex')}.tmp`)
   try {
@@ -109,7 +111,7 @@ async function writeDurably (path: string, text: string): Promise<void> {
   }
 }
 
-/** Makes the new name itself survive a power cut. Windows cannot open a folder and needs no such thing. */
+/** Makes the new name survive a power cut. Windows cannot open a folder and does not need this. */
 async function syncFolder (path: string): Promise<void> {
   if (process.platform === 'win32') return
   const folder = await open(path, 'r')

@@ -6,10 +6,10 @@ import { ConfigError } from '../core/config-error.js'
 type Environment = NodeJS.ProcessEnv
 
 /**
- * A variable's value without the white space around it; empty if it is unset.
+ * Returns a variable's value without the white space around it; empty if it is unset.
  *
- * @param mayBeInFile whether NAME_FILE may name a file that holds it
- * @throws {ConfigError} if both are set, or if there is no value in the file
+ * @param mayBeInFile true if NAME_FILE may name a file with the value
+ * @throws {ConfigError} if both are set, or if the file has no value
  */
 export function readVariable (env: Environment, variable: string, mayBeInFile: boolean): string {
   const given = env[variable]?.trim() ?? ''
@@ -31,8 +31,8 @@ function readText (path: string, variable: string): string {
 }
 
 /**
- * Adds the variables of the file `.env` in a folder that are not in the environment: a variable that is there, empty ones included,
- * stays, and so does one whose value is in a file (NAME_FILE).
+ * Adds the variables of the file `.env` in a folder to the environment. A variable that is there stays, also if it is empty or
+ * if its value is in a file (NAME_FILE).
  *
  * @returns the names that were added; null if there is no such file
  * @throws {ConfigError} if it cannot be read
@@ -54,7 +54,7 @@ function readDotenv (path: string): string | null {
     return readFileSync(path, 'utf8')
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException
-    // A folder of that name is another tool's.
+    // A folder with that name belongs to another tool.
     if (code === 'ENOENT' || code === 'EISDIR') return null
     throw new ConfigError('.env', `be a file that this process may read (${code})`)
   }
@@ -63,8 +63,8 @@ function readDotenv (path: string): string | null {
 export interface Misspelling { given: string, meant: string }
 
 /**
- * Variables that have a value, and whose names are one edit away from known ones: a character more, less, another, or two
- * exchanged; or in another case.
+ * Returns variables with a value whose names differ from known ones by one edit (a character added, removed, replaced, or two
+ * exchanged) or by case.
  */
 export function misspellings (env: Environment, known: readonly string[]): Misspelling[] {
   return Object.keys(env).filter((name) => !known.includes(name) && env[name]?.trim()).flatMap((name) => {
@@ -73,7 +73,7 @@ export function misspellings (env: Environment, known: readonly string[]): Missp
   })
 }
 
-/** Whether two names are the same or one edit apart. */
+/** True if two names are the same or one edit apart. */
 function isOneEdit (a: string, b: string): boolean {
   if (Math.abs(a.length - b.length) > 1) return false
   let at = 0

@@ -5,11 +5,12 @@ import type { Key } from '../core/key-ring.js'
 const DAY_SECONDS = 86_400
 const YEAR_SECONDS = 365 * DAY_SECONDS
 
-/** Printable, for what ends up in tokens and QR codes: no control characters, no halves of surrogate pairs. */
+/** Text for tokens and QR codes: no control characters, no unpaired surrogates. */
 const NAME = /^[^\p{Cc}\p{Cs}]{1,255}$/u
 
 const DATABASE_ADDRESS = 'be an address that starts with postgres:// or postgresql://'
-const REDIS_ADDRESS = 'be an address that starts with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, redis+cluster:// or rediss+cluster://'
+const REDIS_ADDRESS = 'be an address that starts with redis://, rediss://, unix://, redis+sentinel://, rediss+sentinel://, ' +
+  'redis+cluster:// or rediss+cluster://'
 export const LISTENS = 'be a host name, an address, or the absolute path of a Unix socket, of at most 103 bytes'
 const NETWORK = /^[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?$/
 const PROXY = /^(unix|[0-9A-Fa-f.:]+(\/[1-9][0-9]{0,2})?)$/
@@ -18,55 +19,76 @@ export const NETWORKS = 'be a comma-separated list of IPv4 or IPv6 addresses or 
 export const ORIGINS = 'be a comma-separated list of exact origins: http or https, a lower-case host, no path, no default port, no *'
 
 /**
- * Every setting, by the name of its environment variable. From here come the
- * `Config` type, the defaults, the checks, `.env.example` and docs/settings.md;
- * `must` ends the sentence that refuses a bad value.
+ * Every setting, by the name of its environment variable. The `Config` type, the defaults, the checks, `.env.example` and
+ * docs/settings.md are made from it. `must` ends the sentence that refuses a bad value.
  */
 export const settings = Type.Object({
   PORT: whole(0, 65_535, 'Port to listen on; 0 takes any free one.', { default: 3000 }),
-  HOST: text(/^([A-Za-z0-9._:%-]{1,253}|\/\P{Cc}+)$/u, LISTENS, 'Address to listen on, 0.0.0.0 or :: for all; or the path of a Unix socket, /run/countersign.sock.', { default: '127.0.0.1' }),
+  HOST: text(/^([A-Za-z0-9._:%-]{1,253}|\/\P{Cc}+)$/u, LISTENS,
+    'Address to listen on, 0.0.0.0 or :: for all; or the path of a Unix socket, /run/countersign.sock.', { default: '127.0.0.1' }),
   OPS_PORT: Type.Optional(whole(0, 65_535, 'Port for /metrics and the probes; unset, /metrics is served on PORT.')),
-  OPS_HOST: text(/^([A-Za-z0-9._:%-]{1,253}|\/\P{Cc}+)$/u, LISTENS, 'Address for OPS_PORT; or the path of a Unix socket, which needs no OPS_PORT.', { default: '127.0.0.1' }),
+  OPS_HOST: text(/^([A-Za-z0-9._:%-]{1,253}|\/\P{Cc}+)$/u, LISTENS,
+    'Address for OPS_PORT; or the path of a Unix socket, which needs no OPS_PORT.', { default: '127.0.0.1' }),
   METRICS: choice(['on', 'off'], 'on', 'Whether there is /metrics.'),
   DOCS: choice(['on', 'off'], 'on', 'Whether there are /docs and /openapi.json.'),
   KEEP_ALIVE_SECONDS: whole(1, 3600, 'How long an idle connection is kept: longer than the proxy in front keeps it.', { default: 72 }),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'Least severe log lines to write.'),
-  DATA_DIR: text(/^\P{Cc}+$/u, 'be a path', 'Folder of the embedded database and the keys made on first start.', { default: '.countersign' }),
-  DATABASE_URL: Type.Optional(secret('DATABASE_URL', text(/^postgres(ql)?:\/\/\P{Cc}+$/u, DATABASE_ADDRESS, 'PostgreSQL to use; unset, an embedded one under DATA_DIR.'))),
+  DATA_DIR: text(/^\P{Cc}+$/u, 'be a path', 'Folder of the embedded database and the keys made on first start.', {
+    default: '.countersign'
+  }),
+  DATABASE_URL: Type.Optional(secret('DATABASE_URL', text(/^postgres(ql)?:\/\/\P{Cc}+$/u, DATABASE_ADDRESS,
+    'PostgreSQL to use; unset, an embedded one under DATA_DIR.'))),
   DATABASE_POOL_SIZE: whole(1, 1000, 'Connections to PostgreSQL, at most, of each process.', { default: 10 }),
   MIGRATE: choice(['on', 'off'], 'on', 'Whether to migrate the database at start.'),
-  REDIS_URL: Type.Optional(secret('REDIS_URL', text(/^(rediss?(\+sentinel|\+cluster)?|unix):\/\/\S+$/, REDIS_ADDRESS, 'Redis to use for speed; unset, none.'))),
+  REDIS_URL: Type.Optional(secret('REDIS_URL', text(/^(rediss?(\+sentinel|\+cluster)?|unix):\/\/\S+$/, REDIS_ADDRESS,
+    'Redis to use for speed; unset, none.'))),
   JWT_ALG: choice(['HS256', 'EdDSA'], 'HS256', 'How tokens are signed.'),
-  JWT_KEYS: Type.Optional(secret('JWT_KEYS', ring('Signing keys as kid:base64url, comma-separated; the first signs, all verify (HS256: 32 bytes or more; EdDSA: PKCS8 DER). Required with DATABASE_URL; else made under DATA_DIR.'))),
+  JWT_KEYS: Type.Optional(secret('JWT_KEYS', ring('Signing keys as kid:base64url, comma-separated; the first signs, all verify ' +
+    '(HS256: 32 bytes or more; EdDSA: PKCS8 DER). Required with DATABASE_URL; else made under DATA_DIR.'))),
   JWT_ISSUER: text(NAME, 'be 1 to 255 characters', 'Claim iss of the tokens.', { default: 'countersign' }),
   JWT_AUDIENCE: text(NAME, 'be 1 to 255 characters', 'Claim aud of the tokens.', { default: 'countersign' }),
-  SEAL_KEYS: Type.Optional(secret('SEAL_KEYS', ring('Keys that encrypt secrets at rest, spelled as JWT_KEYS, 32 bytes or more; the first seals, all open. Required with DATABASE_URL; else made under DATA_DIR.'))),
+  SEAL_KEYS: Type.Optional(secret('SEAL_KEYS', ring('Keys that encrypt secrets at rest, spelled as JWT_KEYS, 32 bytes or more; ' +
+    'the first seals, all open. Required with DATABASE_URL; else made under DATA_DIR.'))),
   ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Life of an access token.', { default: 300 }),
   REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Life of a refresh token: how long a session may idle.', { default: DAY_SECONDS }),
   SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: otpDefaults.sessionSeconds }),
-  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, and how long, a minute at most, known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
+  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, ' +
+    'and how long, a minute at most, known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
   SIGN_UP: choice(['open', 'closed'], 'open', 'Whether POST /users is open to everyone.'),
-  OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon', 'Name of the service that authenticator apps show.', { default: 'Countersign' }),
+  OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon',
+    'Name of the service that authenticator apps show.', { default: 'Countersign' }),
   OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: otpDefaults.window }),
   OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: otpDefaults.setupSeconds }),
-  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', { default: otpDefaults.reauthSeconds }),
-  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', { default: otpDefaults.pendingSeconds }),
-  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', { default: otpDefaults.freshSeconds }),
+  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', {
+    default: otpDefaults.reauthSeconds
+  }),
+  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', {
+    default: otpDefaults.pendingSeconds
+  }),
+  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', {
+    default: otpDefaults.freshSeconds
+  }),
   EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: otpDefaults.eventsDays }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
-  OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, from sign-up or from when the policy was switched on.', { default: 14 }),
-  WEBHOOK_URL: Type.Optional(secret('WEBHOOK_URL', text(/^https?:\/\/\S+$/, 'be an address that starts with https://', 'Where security events are sent; unset, nowhere.'))),
-  WEBHOOK_KEYS: Type.Optional(secret('WEBHOOK_KEYS', ring('Keys that sign what is sent there, spelled as SEAL_KEYS; each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.'))),
-  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: addresses or CIDR ranges, comma-separated.'),
+  OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, ' +
+    'from sign-up or from when the policy was switched on.', { default: 14 }),
+  WEBHOOK_URL: Type.Optional(secret('WEBHOOK_URL', text(/^https?:\/\/\S+$/, 'be an address that starts with https://',
+    'Where security events are sent; unset, nowhere.'))),
+  WEBHOOK_KEYS: Type.Optional(secret('WEBHOOK_KEYS', ring('Keys that sign what is sent there, spelled as SEAL_KEYS; ' +
+    'each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.'))),
+  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: ' +
+    'addresses or CIDR ranges, comma-separated.'),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
   LIMIT_TOKEN_PER_MINUTE: limit('Log-ins and refreshes of a network in a minute.', 30),
   LIMIT_USERS_PER_HOUR: limit('Sign-ups of a network in an hour.', 10),
   LIMIT_CREATE_PER_HOUR: limit('Set-ups of second factors that a user may begin in an hour.', 20),
   LIMIT_CODES_PER_MINUTE: limit('Codes and recovery codes of a network in a minute.', 60),
-  LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute; those to /session, as many, are counted apart by each process.', 600),
-  TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is believed, comma-separated: addresses, CIDR ranges, or unix for the peers of a Unix socket.'),
+  LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute; ' +
+    'those to /session, as many, are counted apart by each process.', 600),
+  TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is believed, comma-separated: ' +
+    'addresses, CIDR ranges, or unix for the peers of a Unix socket.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
 })
 
@@ -77,7 +99,7 @@ type CamelCase<S extends string> = S extends `${infer Head}_${infer Tail}`
   ? `${Lowercase<Head>}${Capitalize<CamelCase<Tail>>}`
   : Lowercase<S>
 
-/** The settings under camelCase names: ACCESS_SECONDS is `accessSeconds`. What is unset and has no default is undefined. */
+/** The settings under camelCase names: ACCESS_SECONDS is `accessSeconds`. An unset one without a default is undefined. */
 export type Config = { readonly [V in Variable as CamelCase<V>]: Settings[V] }
 
 function whole (minimum: number, maximum: number, description: string, options: { default?: number } = {}): TInteger {
@@ -93,7 +115,9 @@ function text (pattern: RegExp, must: string, description: string, options: { de
 }
 
 function choice<const T extends string> (values: readonly T[], initial: NoInfer<T>, description: string): TUnsafe<T> {
-  return Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value)), { default: initial, description: `${description} One of ${values.join(', ')}.`, must: `be one of ${values.join(', ')}` }))
+  const all = values.join(', ')
+  const options = { default: initial, description: `${description} One of ${all}.`, must: `be one of ${all}` }
+  return Type.Unsafe<T>(Type.Union(values.map((value) => Type.Literal(value)), options))
 }
 
 function list (item: RegExp, must: string, description: string): TArray<TRegExp> {
@@ -102,10 +126,11 @@ function list (item: RegExp, must: string, description: string): TArray<TRegExp>
 
 function ring (description: string): TUnsafe<Key[]> {
   const key = Type.Object({ kid: Type.String(), bytes: Type.Uint8Array() })
-  return Type.Unsafe<Key[]>(Type.Array(key, { description, must: 'be a comma-separated list of kid:base64url (kid: 1 to 32 letters, digits, - or _; no padding)' }))
+  const must = 'be a comma-separated list of kid:base64url (kid: 1 to 32 letters, digits, - or _; no padding)'
+  return Type.Unsafe<Key[]>(Type.Array(key, { description, must }))
 }
 
-/** A setting that may be kept in a file, as orchestrators hand out secrets: NAME_FILE holds the path. */
+/** Marks a setting that may be in a file, as orchestrators provide secrets: NAME_FILE holds the path. */
 function secret<T extends TSchema> (variable: string, schema: T): T {
   return { ...schema, description: `${schema.description} Or ${variable}_FILE: the path of a file that holds it.`, mayBeInFile: true }
 }

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import type { Config } from './config.js'
 import { parsePostgresAddress } from '../postgres/address.js'
 
-/** The database in use, to be shown to operators. The name has neither user nor password in it. */
+/** Database in use, as shown to operators. The name contains neither user nor password. */
 export interface Store { kind: 'postgres' | 'embedded', name: string }
 
 export function storeOf ({ databaseUrl, dataDir }: Pick<Config, 'databaseUrl' | 'dataDir'>): Store {
@@ -12,7 +12,7 @@ export function storeOf ({ databaseUrl, dataDir }: Pick<Config, 'databaseUrl' | 
   return { kind: 'postgres', name: `PostgreSQL at ${places.join(',')}/${database}` }
 }
 
-/** The line about trial mode; undefined where there is a PostgreSQL server. */
+/** Returns the notice of trial mode; undefined with a PostgreSQL server. */
 export function trialNotice ({ kind }: Store): string | undefined {
   return kind === 'embedded' ? 'Trial mode: DATABASE_URL is not set, so data and keys are in DATA_DIR, for this process alone' : undefined
 }

@@ -1,12 +1,12 @@
 import { BlockList, isIPv6 } from 'node:net'
 import { addressOf } from '../core/network.js'
 
-/** In TRUSTED_PROXIES: peers of a Unix socket, which have no address. */
+/** Entry of TRUSTED_PROXIES for the peers of a Unix socket, which have no address. */
 export const UNIX_PEERS = 'unix'
 
 /**
- * Tells for each address of a chain, nearest first, if it is a listed proxy's. Proxies write the addresses of other
- * proxies with ports and brackets too, so an address is compared by value. As Fastify's `trustProxy`.
+ * Returns the function for Fastify's `trustProxy`: true for the address of a listed proxy. Proxies write the addresses of other
+ * proxies with ports and brackets too, so addresses are compared by value.
  *
  * @param proxies addresses, CIDR ranges and `unix`, as the configuration has checked them
  */
@@ -22,7 +22,7 @@ export function trustProxies (proxies: readonly string[]): false | ((address: st
   return (text) => {
     if (text === undefined || text === '') return trustsUnix
     const address = addressOf(text)
-    // One with an IPv4 address inside may be listed as it is.
+    // An IPv6 address that contains an IPv4 address may itself be in the list.
     return address !== null && (list.check(address, familyOf(address)) || (isIPv6(text) && list.check(text, 'ipv6')))
   }
 }

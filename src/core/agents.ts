@@ -1,9 +1,9 @@
 import bowser from 'bowser'
 
-/** What a client may say of itself is shown to people: no more of it than fits a line, and nothing that a terminal obeys. */
+/** Most characters of a user agent that are shown: one line. Control characters are removed, since a terminal would obey them. */
 const MOST_CHARACTERS = 64
 
-/** A user agent in words: `Firefox on Linux`, `curl`, `Unknown`. For people to recognise their own by; never used to decide. */
+/** Returns a readable name for a user agent: `Firefox on Linux`, `curl`, `Unknown`. For lists that people read; never used to decide. */
 export function shownAgent (agent: string): string {
   if (agent.trim() === '') return 'Unknown'
   const { browser, os } = bowser.parse(agent)
@@ -12,7 +12,7 @@ export function shownAgent (agent: string): string {
   return shown.replace(/\p{C}/gu, '').slice(0, MOST_CHARACTERS).trim() || 'Unknown'
 }
 
-/** `curl` of `curl/8.5.0`: programs have no browser's name. */
+/** Returns `curl` for `curl/8.5.0`: the name of a program that is not a browser. */
 function product (agent: string): string {
   return /^[\w.-]+/.exec(agent)?.[0] ?? 'Unknown'
 }

@@ -1,15 +1,15 @@
 export interface AgingMapOptions {
-  /** At least so long, and at most twice as long if something else is put in meanwhile. */
+  /** Milliseconds for which an entry is kept, at least. At most twice as long, if other entries are added meanwhile. */
   keepMs: number
-  /** Where there would be more, the older half goes before its time. */
+  /** Most entries. A full map drops its older generation early. */
   capacity?: number
   /** A monotonic clock, in milliseconds. */
   clockMs: () => number
 }
 
 /**
- * A Map that forgets by age. It has two generations, of which the older one goes as a whole: nothing is looked for to
- * be thrown away. (To take the first key out of a full Map each time costs 15 µs with ten thousand of them: V8 walks over the holes.)
+ * Map whose entries expire by age. It has two generations and drops the older one as a whole, so it never searches for expired
+ * entries. (Removing the first key of a full Map each time costs 15 µs at ten thousand keys: V8 walks over the deleted ones.)
  */
 export class AgingMap<Key, Value extends {}> {
   readonly #keepMs: number
@@ -35,7 +35,7 @@ export class AgingMap<Key, Value extends {}> {
   set (key: Key, value: Value): void {
     const ageMs = this.#clockMs() - this.#beganAtMs
     if (ageMs > this.#keepMs || this.#young.size >= this.#mostYoung) {
-      // The youngest of them came within `keepMs` of the beginning.
+      // The newest entry of the young generation was added within `keepMs` of its beginning.
       this.#old = ageMs > 2 * this.#keepMs ? new Map() : this.#young
       this.#young = new Map()
       this.#beganAtMs = this.#clockMs()

@@ -1,6 +1,6 @@
 import type { RefusalCode } from './refusals.js'
 
-/** What the guard knows of a session. Fixed when it starts; a step-up renews the proof, its device and time, and nothing takes it back. */
+/** Session context: the facts that the guard judges. Fixed when the session starts; a step-up renews the proof, its device and its time. */
 export interface Standing {
   userId: string
   sessionId: string
@@ -10,32 +10,34 @@ export interface Standing {
   otpDeviceId: string | null
   /** Unix seconds of the last accepted code; null if none was. */
   otpTime: number | null
-  /** Unix seconds from which on a session without a device opens only what sets one up; null where 2FA is optional. */
+  /** Unix seconds. From then on, a session without a device may only set one up. Null where 2FA is optional. */
   otpDeadline: number | null
-  /** Unix seconds of the password (OIDC `auth_time`); 0 where a host did not give it: a proof of unknown age is old. */
+  /** Unix seconds of the password (OIDC `auth_time`); 0 if a host did not give it, so that a proof of unknown age counts as old. */
   authTime: number
-  /** The latest time of a proof that a host gave while it was still to come (Unix seconds); `authTime` is when it was first seen. */
+  /** Latest time of a proof that was in the future when a host gave it (Unix seconds); `authTime` is when it was first seen. */
   authClaimedTime?: number | null
-  /** Unix seconds. Nothing of a session outlives this. */
+  /** Unix seconds. No token and no cache entry of the session outlives this. */
   expiresAt: number
 }
 
-/** What a guarded place asks for. `{}` is the plain guard. */
+/** Assurance that a guarded route requires. `{}` is the plain guard. */
 export interface Demand {
-  /** True: only with a second factor, also for a user who has none. */
+  /** True: a second factor is required, also of a user without one. */
   required?: boolean
-  /** Verified at most so many seconds ago; the password that recently for a user without a device. */
+  /** Greatest age of the proof in seconds: of the second factor, or of the password for a user without a device. */
   maxAge?: number
 }
 
 export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED'>
 
-/** Null if the session may pass; otherwise what it lacks. */
+/** Returns the missing assurance of a session; null if it may pass. */
 export function shortfall (standing: Standing, { required = false, maxAge }: Demand, nowSeconds: number): Shortfall | null {
   const verified = standing.otpDeviceId !== null
   if (!verified && standing.otpRequired) return 'OTP_REQUIRED'
-  // A deadline that had passed when the password was given needs no clock, which may be a little behind here.
-  if (!verified && standing.otpDeadline !== null && Math.max(nowSeconds, standing.authTime) >= standing.otpDeadline) return 'OTP_SETUP_REQUIRED'
+  // `authTime` counts too: the clock of this process may be a little behind.
+  if (!verified && standing.otpDeadline !== null && Math.max(nowSeconds, standing.authTime) >= standing.otpDeadline) {
+    return 'OTP_SETUP_REQUIRED'
+  }
   if (!verified && required) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
   const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0
@@ -43,28 +45,30 @@ export function shortfall (standing: Standing, { required = false, maxAge }: Dem
 }
 
 /**
- * Returns when the proof counts as given (Unix seconds) that a host dates `saidTime`. A host's clock may be ahead: a time
- * that is still to come counts as the moment when it was first seen, also once it has passed.
+ * Returns the Unix seconds at which a host's proof of `saidTime` counts as given. A host's clock may be ahead: a time in the
+ * future counts as the moment when it was first seen, also after it has passed.
  *
- * @returns null for a time that is still to come and new: the caller must record it
+ * @returns null for a future time that was not seen before: the caller must record it
  */
-export function authTimeOf ({ authTime, authClaimedTime }: Pick<Standing, 'authTime' | 'authClaimedTime'>, saidTime: number, nowSeconds: number): number | null {
+export function authTimeOf (
+  { authTime, authClaimedTime }: Pick<Standing, 'authTime' | 'authClaimedTime'>, saidTime: number, nowSeconds: number
+): number | null {
   if (saidTime <= authTime) return saidTime
   if (saidTime <= (authClaimedTime ?? -Infinity)) return authTime
   return saidTime <= nowSeconds ? saidTime : null
 }
 
-/** RFC 8176 values for how a session was authenticated; `recovery` is ours, since the registry has none. */
+/** RFC 8176 values for how a session was authenticated. `recovery` is our own: the registry has no value for it. */
 export const amr = {
   password: ['pwd'],
   totp: ['pwd', 'otp', 'mfa'],
   recovery: ['pwd', 'recovery', 'mfa']
 } as const
 
-/** What stands in `otp_device_id` of a session that a recovery code verified. */
+/** Value of `otp_device_id` in a session that a recovery code verified. */
 export const RECOVERY = 'recovery'
 
-/** Authentication methods of a session that this device verified. */
+/** Returns the authentication methods of a session that this device verified. */
 export function amrOf (otpDeviceId: string | null): readonly string[] {
   if (otpDeviceId === null) return amr.password
   return otpDeviceId === RECOVERY ? amr.recovery : amr.totp

@@ -1,7 +1,7 @@
 import type { SessionFacts } from './session.js'
 import { createHash } from 'node:crypto'
 
-/** RFC 9068 for access tokens; `rt+jwt` is ours. A verifier takes exactly one of them. */
+/** JWT types: `at+jwt` of RFC 9068, and `rt+jwt` of our own. A verifier accepts exactly one of them. */
 export const tokenTypes = { access: 'at+jwt', refresh: 'rt+jwt' } as const
 export type TokenKind = keyof typeof tokenTypes
 
@@ -11,12 +11,12 @@ interface CommonClaims {
   sub: string
   sid: string
   jti: string
-  /** Unix seconds, by Postgres' clock. */
+  /** Unix seconds, by PostgreSQL's clock. */
   iat: number
   exp: number
   auth_time: number
   amr: string[]
-  /** Whether the user has a second factor, or must set one up before anything else: with it true and `otp_device_id` null, refuse. */
+  /** True if the user has a second factor, or must set one up first. Refuse a token with true here and null in `otp_device_id`. */
   otp_required: boolean
   otp_device_id: string | null
   otp_time: number | null
@@ -24,19 +24,19 @@ interface CommonClaims {
 export interface AccessClaims extends CommonClaims { token_type: 'access' }
 export interface RefreshClaims extends CommonClaims {
   token_type: 'refresh'
-  /** Refresh generation: compared and set in Postgres. */
+  /** Refresh generation: compared and set in PostgreSQL. */
   gen: number
 }
 export type Claims<Kind extends TokenKind> = Kind extends 'access' ? AccessClaims : RefreshClaims
 
 export interface TokenSettings { issuer: string, audience: string, accessSeconds: number, refreshSeconds: number }
 
-/** How far ahead of our clock a token may have been issued. */
+/** Seconds by which `iat` may be ahead of our clock. */
 const AHEAD_SECONDS = 60
 
 /**
- * The claims of a session's current token of one kind. They follow from the session alone, so that asking twice for
- * the same generation gives the same token, and nothing of a token is stored. No token outlives its session.
+ * Returns the claims of a session's current token of one kind. They follow from the session alone: two calls for the same
+ * generation give the same token, and no token is stored. No token outlives its session.
  */
 export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFacts, settings: TokenSettings): Claims<Kind> {
   const lifetimeSeconds = kind === 'access' ? settings.accessSeconds : settings.refreshSeconds
@@ -61,12 +61,12 @@ export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFa
   } as Claims<Kind>
 }
 
-/** Whether a session opens nothing but the set-up. Who verifies tokens by themselves knows of no deadline. */
+/** True if a session may only set up a factor. Tokens say so because services that verify them offline do not know the deadline. */
 function owesSetUp ({ otpDeviceId, otpDeadline }: SessionFacts, iat: number): boolean {
   return otpDeviceId === null && otpDeadline !== null && iat >= otpDeadline
 }
 
-/** Whether a verified payload is what we issue under that name: each claim there, each of its type. */
+/** True if a verified payload has every claim of that kind, each of the right type. */
 export function isClaims<Kind extends TokenKind> (kind: Kind, payload: unknown): payload is Claims<Kind> {
   if (typeof payload !== 'object' || payload === null || Array.isArray(payload)) return false
   const claims = payload as Record<string, unknown>
@@ -79,12 +79,12 @@ export function isClaims<Kind extends TokenKind> (kind: Kind, payload: unknown):
     (kind === 'access' || Number.isSafeInteger(claims['gen']))
 }
 
-/** Whether a token is of this moment. Checked by us, since it goes by Postgres' clock, and libraries let `iat` be in the future. */
+/** True if a token is issued and not expired. Checked here because PostgreSQL's clock counts, and libraries accept a future `iat`. */
 export function isTimely ({ iat, exp }: Pick<CommonClaims, 'iat' | 'exp'>, nowSeconds: number): boolean {
   return nowSeconds < exp && isIssued({ iat }, nowSeconds)
 }
 
-/** Whether a token was issued before this moment, as far as our clock knows. */
+/** True if a token was issued before this moment, with `AHEAD_SECONDS` of tolerance. */
 export function isIssued ({ iat }: Pick<CommonClaims, 'iat'>, nowSeconds: number): boolean {
   return iat <= nowSeconds + AHEAD_SECONDS
 }

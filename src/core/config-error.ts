@@ -1,4 +1,4 @@
-/** A mistake in the configuration: one line that names the variable and what it must be, never its value. */
+/** Mistake in the configuration. The message is one line with the variable and its requirement, never its value. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly variable: string

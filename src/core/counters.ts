@@ -1,6 +1,6 @@
 /**
- * What is counted, for /metrics. A closed table: every label has few values, and none of them says who.
- * Counting is an addition in a Map, so that it may stand on the hot path; a client library reads it at scrape.
+ * Counters of /metrics. A closed table: every label has few values, and none identifies a user.
+ * Counting is an addition in a Map, cheap enough for the hot path; the metrics library reads the values at scrape.
  */
 export const counters = {
   passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
@@ -18,7 +18,7 @@ export const counters = {
 
 export type CounterName = keyof typeof counters
 
-/** One value for each label of a counter, in the order of the table. */
+/** Values for the labels of a counter, in the order of the table. */
 type ValuesOf<Labels extends readonly string[]> = { [Index in keyof Labels]: string }
 
 export interface Tally {

@@ -1,4 +1,4 @@
-/** What holds where nothing else is set; the service's variables and an attached host's `settings` begin from the same. */
+/** Defaults of the settings, shared by the service's variables and an attached host's `settings`. */
 export const otpDefaults = {
   window: 1,
   setupSeconds: 600,

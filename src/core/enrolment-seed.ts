@@ -3,8 +3,8 @@ import { CODE_BYTES, formatRecoveryCode } from './recovery-codes.js'
 import { SECRET_BYTES } from './totp.js'
 
 /**
- * Everything that `create` shows of a pending factor follows from its seed, so that a repeated request is answered with the same
- * secret and codes. 256 bits: more than any value that is derived from it. Store it sealed, and delete it at the confirmation.
+ * Size of a seed. The secret and codes that `create` shows are derived from it, so a repeated request gets the same ones.
+ * 256 bits: more than any value that is derived from it. Store it sealed, and delete it at the confirmation.
  */
 const SEED_BYTES = 32
 
@@ -12,17 +12,17 @@ export function newEnrolmentSeed (): Buffer {
   return randomBytes(SEED_BYTES)
 }
 
-/** RFC 5869; the purpose separates what is derived, so that no value tells another one. */
+/** Derives a value by HKDF (RFC 5869). The purpose separates the values, so that one does not reveal another. */
 function derived (seed: Uint8Array, purpose: string, bytes: number): Buffer {
   return Buffer.from(hkdfSync('sha256', seed, '', `countersign enrolment ${purpose}`, bytes))
 }
 
-/** 160 bits. */
+/** Returns the TOTP secret of a seed, 160 bits. */
 export function seededTotpSecret (seed: Uint8Array): Buffer {
   return derived(seed, 'totp secret', SECRET_BYTES)
 }
 
-/** The first codes of the seed, as they are printed; 120 bits each. */
+/** Returns the first `count` recovery codes of a seed, as they are printed; 120 bits each. */
 export function seededRecoveryCodes (seed: Uint8Array, count: number): string[] {
   return Array.from({ length: count }, (_, index) => formatRecoveryCode(derived(seed, `recovery code ${index}`, CODE_BYTES)))
 }

@@ -1,8 +1,8 @@
 /**
- * `countersign/core`: the domain without a framework, a store or a clock, for whoever needs only that.
+ * `countersign/core`: the domain without a framework, a store or a clock.
  *
- * These functions return facts. Whoever calls `checkTotp` must store the step that it accepted, and refuse it from then
- * on, in one conditional statement; and count the failures.
+ * These functions return facts. The caller of `checkTotp` must store the accepted step and refuse it from then on, in one
+ * conditional statement, and must count the failures.
  */
 export {
   base32, checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep,

@@ -3,18 +3,18 @@ import type { Key } from './seal.js'
 
 export type { Key }
 
-/** What a ring is for. `seal` keys encrypt at rest; the other two are the JWT algorithms. */
+/** Purpose of a ring. `seal` keys encrypt at rest; the other two are the JWT algorithms. */
 export type KeyKind = 'HS256' | 'EdDSA' | 'seal'
 
 /** 256 bits: the least that RFC 7518 §3.2 allows for HS256, and the size of an AES-256 key. */
 const KEY_BYTES = 32
 
-/** A random key of 32 bytes has about 30 different byte values; fewer than 8 is something typed or filled in. */
+/** Fewest different byte values of a key. A random key of 32 bytes has about 30; fewer than 8 means typed text or a filler. */
 const DISTINCT_BYTES = 8
 
 const ENTRY = /^([A-Za-z0-9_-]{1,32}):([A-Za-z0-9_-]+)$/
 
-/** Reads `kid:base64url,kid:base64url`. Undefined when any entry is spelled otherwise; says nothing of the keys' quality. */
+/** Reads `kid:base64url,kid:base64url`. Returns undefined if any entry is malformed; does not judge the quality of the keys. */
 export function parseRing (text: string): Key[] | undefined {
   const keys = text.split(',').map(parseKey)
   return keys.every((key) => key !== undefined) ? keys : undefined
@@ -28,12 +28,12 @@ function parseKey (entry: string): Key | undefined {
   return bytes.toString('base64url') === encoded ? { kid, bytes } : undefined
 }
 
-/** The spelling that `parseRing` reads. */
+/** Formats a key as `parseRing` reads it. */
 export function formatKey ({ kid, bytes }: Key): string {
   return `${kid}:${bytes.toString('base64url')}`
 }
 
-/** What is wrong with a ring, as the end of "… must …", without any of its contents; undefined if nothing is. */
+/** Returns the fault of a ring as the end of "… must …", without any key material; undefined if there is none. */
 export function ringFault (ring: readonly Key[], kind: KeyKind): string | undefined {
   if (new Set(ring.map((key) => key.kid)).size < ring.length) return 'give each kid once'
   const secrets = ring.map((key) => secretOf(key, kind))
@@ -44,13 +44,13 @@ export function ringFault (ring: readonly Key[], kind: KeyKind): string | undefi
   return undefined
 }
 
-/** True if one secret is in both rings: whoever comes to know it through one use could then break the other. */
+/** True if one secret is in both rings: a leak through one use would break the other too. */
 export function ringsOverlap (jwtKeys: readonly Key[], alg: Exclude<KeyKind, 'seal'>, sealKeys: readonly Key[]): boolean {
   const taken = jwtKeys.flatMap((key) => [key.bytes, secretOf(key, alg)])
   return sealKeys.some((key) => taken.some((bytes) => bytes?.equals(key.bytes)))
 }
 
-/** The secret itself: an Ed25519 key has several PKCS8 encodings, and their constant header would hide a constant seed. */
+/** Returns the secret itself: an Ed25519 key has several PKCS8 encodings, and their constant header would hide a constant seed. */
 function secretOf ({ bytes }: Key, kind: KeyKind): Buffer | undefined {
   if (kind !== 'EdDSA') return bytes
   try {
@@ -58,6 +58,6 @@ function secretOf ({ bytes }: Key, kind: KeyKind): Buffer | undefined {
     if (key.asymmetricKeyType !== 'ed25519') return undefined
     return Buffer.from(key.export({ format: 'jwk' }).d ?? '', 'base64url')
   } catch {
-    return undefined   // OpenSSL's own words say nothing that the caller's sentence does not
+    return undefined
   }
 }

@@ -1,9 +1,9 @@
 import { isIPv4, isIPv6 } from 'node:net'
 
 const GROUPS = 8
-/** Half of an IPv6 address: what one customer gets, so what one customer can vary at will. */
+/** A /64: one customer gets it, and can vary the rest of the address freely. */
 const PREFIX_GROUPS = 4
-/** A /48: what one site gets (RFC 6177). */
+/** A /48: the assignment of one site (RFC 6177). */
 const SITE_GROUPS = 3
 /** `[v6]`, `[v6]:port` and `a.b.c.d:port`, as proxies write them. */
 const WITH_PORT = /^(?:\[([^[\]]+)\](?::([0-9]{1,5}))?|([0-9.]+):([0-9]{1,5}))$/
@@ -11,10 +11,10 @@ const MOST_PORT = 65_535
 
 /** Network of a request without any address: peers of a Unix socket have none. */
 const NO_NETWORK = 'unknown'
-/** Precedes the proxy's network where the client's address cannot be read, so that both are counted apart. */
+/** Prefix of the proxy's network where the client's address cannot be read, so that the two are counted separately. */
 const BEHIND = 'behind '
 
-/** Address of a client and the network that it is counted under. */
+/** Address of a client, and the network under which its requests are counted. */
 export interface Client {
   /** IPv4 in four parts, IPv6 as RFC 5952 writes it; empty if there is none. */
   ip: string
@@ -33,8 +33,8 @@ export function addressOf (text: string | undefined): string | null {
 }
 
 /**
- * The network that an address is counted under: an IPv4 address itself, an IPv6 address as its /64 in RFC 5952 text.
- * Called for each request, hence by hand: a parser of whole addresses costs five microseconds.
+ * Returns the network of an address: an IPv4 address itself, or the /64 of an IPv6 address in RFC 5952 text.
+ * Runs for each request, so it is written by hand: a general address parser costs five microseconds.
  *
  * @returns `'unknown'` for text that is no address
  */
@@ -45,8 +45,8 @@ export function networkOf (address: string | undefined): string {
 }
 
 /**
- * The client's network, by the address that the proxies vouch for. Where that cannot be read, the peer's network stands
- * in for it, under another name: clients of such a proxy share a network, and nobody else shares it with them.
+ * Returns the client's network, by the address that trusted proxies report. If that address cannot be read, returns the peer's
+ * network with a prefix: clients of such a proxy share a network, and no other client is counted in it.
  *
  * @param claimed the client's address as the framework found it
  * @param peer address of the connection's other end
@@ -58,24 +58,24 @@ export function networkBehind (claimed: string | undefined, peer: string | undef
   return proxy === NO_NETWORK ? NO_NETWORK : BEHIND + proxy
 }
 
-/** The same with the address, which is stored and shown. Parameters as for `networkBehind`. */
+/** Returns the network together with the address, which is stored and shown. Parameters as for `networkBehind`. */
 export function clientOf (claimed: string | undefined, peer: string | undefined): Client {
   return { ip: addressOf(claimed) ?? addressOf(peer) ?? '', network: networkBehind(claimed, peer) }
 }
 
-/** Whether the network is that of an address: only then can it become a known network of an account. */
+/** True if the network belongs to a readable address. Only such a network can become a known network of an account. */
 export function isAddressed (network: string): boolean {
   return network !== NO_NETWORK && !network.startsWith(BEHIND)
 }
 
-/** The site that a network belongs to: the /24 of an IPv4 address, the /48 of an IPv6 one; other networks are their own. */
+/** Returns the site of a network: the /24 of an IPv4 address, the /48 of an IPv6 one; any other network is its own site. */
 export function siteOf (network: string): string {
   if (isIPv4(network)) return `${network.slice(0, network.lastIndexOf('.'))}.0/24`
   const [address = ''] = network.split('/')
   return isIPv6(address) ? prefixText(groupsOf(address), SITE_GROUPS) : network
 }
 
-/** IPv4 as text, IPv6 as its eight numbers. */
+/** Returns IPv4 as text, IPv6 as its eight numbers, null if the text is no address. */
 function parse (text: string | undefined): string | readonly number[] | null {
   if (typeof text !== 'string') return null
   if (isIPv4(text)) return text
@@ -92,7 +92,7 @@ function withoutPort (text: string): string | null {
   return v4 !== undefined && isIPv4(v4) ? v4 : null
 }
 
-/** The eight numbers of a valid IPv6 address, its zone dropped. */
+/** Returns the eight numbers of a valid IPv6 address, without its zone. */
 function groupsOf (address: string): number[] {
   const zone = address.indexOf('%')
   const [head = '', tail] = (zone === -1 ? address : address.slice(0, zone)).split('::')
@@ -103,7 +103,7 @@ function groupsOf (address: string): number[] {
   return first.concat(last)
 }
 
-/** Groups between colons; a dotted end, as in `::ffff:192.0.2.1`, is two of them. */
+/** Returns the groups between colons. A dotted end, as in `::ffff:192.0.2.1`, gives two groups. */
 function numbersOf (text: string): number[] {
   const numbers: number[] = []
   if (text === '') return numbers
@@ -132,7 +132,7 @@ function dotted (groups: readonly number[]): string {
   return groups.slice(6).flatMap((group) => [group >> 8, group & 255]).join('.')
 }
 
-/** The zeros at the end are the longest run there is, so they are what RFC 5952 §4.2.3 shortens. */
+/** Formats a prefix. The zeros at the end are the longest run, so RFC 5952 §4.2.3 shortens them. */
 function prefixText (groups: readonly number[], count: number): string {
   let length = count
   while (length > 0 && groups[length - 1] === 0) length -= 1

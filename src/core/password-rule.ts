@@ -3,7 +3,7 @@ import { soughtKeys, usernameKey } from './usernames.js'
 
 let common: Promise<ReadonlySet<string>> | undefined
 
-/** The passwords that everybody tries first: a kept list of some fifty thousand. Sixteen megabytes, so not before somebody chooses a password. */
+/** Loads a maintained list of some fifty thousand common passwords. It takes 16 MB, so it is loaded at the first use. */
 function commonPasswords (): Promise<ReadonlySet<string>> {
   common ??= import('@zxcvbn-ts/language-common').then(({ dictionary }) => new Set(dictionary['passwords-common'] as string[]))
   return common
@@ -12,7 +12,7 @@ function commonPasswords (): Promise<ReadonlySet<string>> {
 export type PasswordFault = 'too short' | 'too long' | 'common' | 'the username'
 
 /**
- * Null if a new password may be used. No rules of composition (NIST): any character, and all of them count.
+ * Returns the fault of a new password; null if it may be used. No composition rules (NIST): all characters are allowed and count.
  *
  * @param password as `normalisePassword` gives it
  * @param minLength in characters

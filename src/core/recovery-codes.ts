@@ -7,13 +7,13 @@ const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 export const CODE_BYTES = 15
 const GROUP_SYMBOLS = 4
 
-/** One code as it is printed. Shown once; store `recoveryDigest` of it and nothing else. */
+/** Returns a random code as it is printed. Show it once; store `recoveryDigest` of it and nothing else. */
 export function newRecoveryCode (): string {
   return formatRecoveryCode(randomBytes(CODE_BYTES))
 }
 
 /**
- * Six groups of four symbols.
+ * Returns six groups of four symbols.
  *
  * @param bytes `CODE_BYTES` of them
  */
@@ -27,15 +27,15 @@ export function formatRecoveryCode (bytes: Buffer): string {
   return symbols.replace(new RegExp(`.{${GROUP_SYMBOLS}}(?=.)`, 'g'), '$&-')
 }
 
-/** What was printed, from what was typed (`typedCode`): in upper case, O as 0, I and L as 1. Null if it is no code. */
+/** Returns the printed symbols of a typed code (`typedCode`): upper case, O as 0, I and L as 1. Null if it is no code. */
 export function normaliseRecoveryCode (text: string): string | null {
   const symbols = typedCode(text).toUpperCase().replaceAll('O', '0').replace(/[IL]/g, '1')
   return /^[0-9A-HJKMNP-TV-Z]{24}$/.test(symbols) ? symbols : null
 }
 
 /**
- * What is stored of a code, and what one is found by: a guess costs one look-up. The user is part of it,
- * so that a row copied to somebody else's account opens nothing.
+ * Returns the digest by which a code is stored and found: a guess costs one look-up. The user id is part of it, so a row
+ * copied to another account is useless there.
  *
  * @param code as `normaliseRecoveryCode` gives it
  */
@@ -44,15 +44,15 @@ export function recoveryDigest (digestKey: Uint8Array, userId: string, code: str
 }
 
 /**
- * A code that was brought over from django-otp: 8 symbols of RFC 4648 base32, 40 bits. So few can be guessed: who
- * tries one spends an attempt first. Typed as any code (`typedCode`); null if it has another shape.
+ * Returns the normal form of a code imported from django-otp: 8 symbols of RFC 4648 base32. 40 bits can be guessed, so each
+ * try consumes an attempt first. Typed as any code (`typedCode`); null if it has another shape.
  */
 export function normaliseWeakCode (text: string): string | null {
   const symbols = typedCode(text).toLowerCase()
   return /^[a-z2-7]{8}$/.test(symbols) ? symbols : null
 }
 
-/** As `recoveryDigest`, apart from it: no code of one kind is ever one of the other. */
+/** Returns the digest of an imported code. The prefix differs from that of `recoveryDigest`, so the two kinds never collide. */
 export function weakRecoveryDigest (digestKey: Uint8Array, userId: string, code: string): string {
   return createHmac('sha256', digestKey).update(`weak recovery code\0${userId}\0${code}`).digest('base64url')
 }

@@ -41,13 +41,13 @@ export const refusals = {
 export type RefusalCode = keyof typeof refusals
 
 export interface RefusalDetails {
-  /** On 429 and 503: after how many seconds trying again makes sense. */
+  /** On 429 and 503: seconds to wait before another try. */
   retryAfterSeconds?: number
-  /** On OTP_LOCKED: true where no wait helps, only a recovery code or staff. */
+  /** On OTP_LOCKED: true if waiting does not help, only a recovery code or staff. */
   needsRecovery?: true
-  /** On OTP_STALE: how old, in seconds, the proof may be (RFC 9470 `max_age`). */
+  /** On OTP_STALE: greatest age of the proof in seconds (RFC 9470 `max_age`). */
   maxAgeSeconds?: number
-  /** What to mend, in words; never anything of the inside. */
+  /** Sentence that says how to correct the request; never an internal detail. */
   hint?: string
 }
 
@@ -64,8 +64,8 @@ export class Refusal extends Error {
 
   constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
     const [status, message] = refusals[code]
-    // An answer, not a fault: nobody looks up where it came from, and a stack is some 15 of the 100 µs that it takes to turn one of a flood away.
-    // By `Reflect`, since where the intrinsics are frozen an assignment would throw.
+    // A refusal below 500 is an answer, not a fault, and needs no stack: the stack costs some 15 of the 100 µs of a refused request.
+    // `Reflect`, because an assignment throws where the intrinsics are frozen.
     const { stackTraceLimit } = Error
     if (status < 500) Reflect.set(Error, 'stackTraceLimit', 0)
     super(details.hint ?? message, options)
@@ -78,8 +78,8 @@ export class Refusal extends Error {
 }
 
 /**
- * 401 says `Bearer` (RFC 6750 §3). OTP_REQUIRED and OTP_STALE carry RFC 9470's challenge, but as 403: clients read
- * 401 as "refresh the token", which would not help. 429 and 503 say when to come back.
+ * Returns the headers of a refusal. 401 has `Bearer` (RFC 6750 §3). OTP_REQUIRED and OTP_STALE have RFC 9470's challenge, but
+ * as 403: clients read 401 as "refresh the token", which would not help. 429 and 503 have `retry-after`.
  */
 function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: RefusalDetails): Record<string, string> {
   const status = refusals[code][0]
@@ -95,8 +95,8 @@ function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: Ref
 }
 
 /**
- * SESSION_ENDED, with the session. An operation that replaces its own session asks by it whether the same request, sent
- * twice, was first.
+ * SESSION_ENDED, with the session. An operation that replaces its own session uses it to find out whether an earlier copy of
+ * the same request did so.
  */
 export class SessionEnded extends Refusal {
   readonly #session: { userId: string, sessionId: string }
@@ -106,6 +106,6 @@ export class SessionEnded extends Refusal {
     this.#session = { userId, sessionId }
   }
 
-  /** Not a property of its own: a log of the refusal names no session. */
+  /** A getter, not an own property, so that a log of the refusal contains no session id. */
   get session (): { userId: string, sessionId: string } { return this.#session }
 }

@@ -1,26 +1,26 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
-/** One key of a ring: `kid` names it in what was made with it. */
+/** One key of a ring. `kid` identifies it in the values that it sealed or signed. */
 export interface Key { kid: string, bytes: Buffer }
 
-/** Which row a sealed value belongs to. It is authenticated: a value moved to another row or user does not open. */
+/** Row that a sealed value belongs to. It is authenticated: a value moved to another row or user does not open. */
 export interface SealedPlace { table: string, row: string, userId: string }
 
 export interface Opened {
   plain: Buffer
-  /** True if an older key of the ring sealed it: seal it anew when it is written next, so that the old key can go. */
+  /** True if an older key of the ring sealed it: seal it again at the next write, so that the old key can be removed. */
   stale: boolean
 }
 
 export interface Seal {
   seal (plain: Uint8Array, place: SealedPlace): string
-  /** Throws if the value was sealed elsewhere, altered, or under a key that the ring does not hold. */
+  /** @throws if the value was sealed for another place, altered, or sealed under a key that the ring does not hold */
   open (sealed: string, place: SealedPlace): Opened
-  /** Keys for other purposes (a MAC over cached copies), one per ring key, the first one current. */
+  /** Derives keys for other purposes (a MAC over the Redis cache), one per ring key, the first one current. */
   derive (purpose: string): Buffer[]
 }
 
-/** The service's own. */
+/** Namespace of the service. */
 export const DEFAULT_NAMESPACE = 'countersign'
 
 /** NIST SP 800-38D: 96 random bits, good for 2^32 values under one key. */
@@ -28,10 +28,10 @@ const NONCE_BYTES = 12
 const TAG_BYTES = 16
 
 /**
- * AES-256-GCM under a key ring: the first key seals, every key opens (ASVS 11.3).
+ * Seals by AES-256-GCM under a key ring: the first key seals, every key opens (ASVS 11.3).
  * A sealed value reads `kid.base64url(nonce ‖ ciphertext ‖ tag)`.
  *
- * @param namespace part of what is authenticated: two applications with one key do not open each other's values
+ * @param namespace part of the authenticated data: two applications with one key do not open each other's values
  */
 export function createSeal (keys: readonly Key[], namespace: string): Seal {
   const derived = (bytes: Buffer, purpose: string) => Buffer.from(hkdfSync('sha256', bytes, '', `countersign ${purpose}`, 32))

@@ -1,17 +1,17 @@
 import type { Standing } from './assurance.js'
 
-/** Where a request came from, for the owner's list of sessions and events. Never used to decide. */
+/** Origin of a request, for the owner's list of sessions and events. Never used to decide. */
 export interface Origin { ip: string, agent: string }
 
-/** Origin of a request, with the network that its guesses are counted under. */
+/** Origin of a request, with the network under which its guesses are counted. */
 export interface ClientOrigin extends Origin { network: string }
 
-/** Who asks, as a flow needs it. */
+/** Requester of an operation, as a flow needs it. */
 export interface Asking extends ClientOrigin {
   standing: Standing
 }
 
-/** A session as its row has it. That it is verified was fixed when it started; a step-up renews the proof, with its device, time and `amr`. */
+/** Session as its row has it. A session is verified from its start or never; a step-up renews the proof, its device, time and `amr`. */
 export interface SessionFacts extends Standing {
   /** RFC 8176. */
   amr: string[]
@@ -19,13 +19,13 @@ export interface SessionFacts extends Standing {
   generation: number
   /** When its current tokens were issued, by rotation or step-up (Unix seconds, whole). */
   issuedAt: number
-  /** The same of its access token, where that was issued later. */
+  /** When its access token was issued, if later than `issuedAt`. */
   accessIssuedAt?: number
 }
 
-/** How long things last, in seconds; DESIGN §3 and the settings of the same names. */
+/** Lifetimes in seconds, from the settings of the same names. */
 export interface Lifetimes {
   sessionSeconds: number
-  /** A session that has yet to verify its second factor. */
+  /** Of a session that has not verified its second factor yet. */
   pendingSeconds: number
 }

@@ -1,15 +1,15 @@
 import { createHmac } from 'node:crypto'
 import { normaliseRecoveryCode } from './recovery-codes.js'
 
-/** How long somebody whose second factor was reset has to use the code that staff hands them. */
+/** Lifetime of the code that staff give to a user after a reset of the second factor. */
 export const SETUP_CODE_SECONDS = 24 * 3600
 
 /**
- * What is stored of a set-up code, which looks like a recovery code: 120 bits, so a keyed digest will do. The user is
- * part of it, and so is what it is for: a recovery code of the same symbols digests otherwise.
+ * Returns the digest that is stored for a set-up code, which looks like a recovery code: 120 bits, so a keyed digest is enough.
+ * The user id and the purpose are part of it: a recovery code of the same symbols has another digest.
  *
- * @param text as it was typed
- * @returns null if that is no such code
+ * @param text the code as typed
+ * @returns null if the text is no such code
  */
 export function setupDigest (digestKey: Uint8Array, userId: string, text: string): string | null {
   const code = normaliseRecoveryCode(text)

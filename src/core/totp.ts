@@ -1,7 +1,7 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { typedSymbols } from './normal-forms.js'
 
-/** What a device computes codes from. New devices take `standardTotp`: what every authenticator app does. */
+/** Parameters by which a device computes codes. New devices use `standardTotp`, which every authenticator app supports. */
 export interface TotpParameters {
   digits: number
   periodSeconds: number
@@ -36,8 +36,8 @@ export function totpStep ({ periodSeconds, t0Seconds }: TotpParameters, nowSecon
 const CODE = /^[0-9]{6,8}$/
 
 /**
- * The digits of a code as it was typed: those of any script, without the spaces and dashes that apps show or copied text brings.
- * Null if it is no code: `Number()` would take "+21639" and "121639.7" too.
+ * Returns the digits of a typed code in ASCII, without the spaces and dashes of apps and copied text. Digits of any script count.
+ * Null if it is no code: `Number()` would accept "+21639" and "121639.7" too.
  */
 export function normaliseTotp (text: string): string | null {
   if (CODE.test(text)) return text
@@ -46,22 +46,22 @@ export function normaliseTotp (text: string): string | null {
 }
 
 export interface TotpJudgement extends TotpParameters {
-  /** The last step that was accepted; nothing up to it is accepted again. -1 if none was. */
+  /** Last accepted step; it and all steps before it are refused. -1 if no step was accepted. */
   lastStep: number
-  /** How many steps on each side of now are accepted. */
+  /** Number of steps accepted on each side of the current one. */
   window: number
 }
 
-/** `used`: the digits are those of a step that was accepted before. For counting; the answer must not tell. */
+/** `used`: the digits belong to a step that is no longer accepted. For counters only; the answer must not say so. */
 export type TotpCheck = { accepted: true, step: number } | { accepted: false, used: boolean }
 
 /**
- * Says which time step matched, because whoever accepts the code must store that step, and refuse it and all
- * before it from then on (RFC 6238 §5.2: a code is used once).
+ * Returns the matched time step. The caller must store it, and refuse it and all steps before it from then on (RFC 6238 §5.2:
+ * a code is used once).
  *
- * Every step of the window is computed and compared, matched or not, so that right, wrong and used take the same time.
- * Bad input is wrong, not an exception. Both are why this is `node:crypto` and not otplib, which throws, and takes 38 µs
- * for three steps where this takes 11; otplib and oathtool are what the tests compare it with.
+ * Computes and compares every step of the window, so that right, wrong and used codes take the same time. Bad input is a wrong
+ * code, not an exception. For both reasons this is `node:crypto` and not otplib, which throws, and takes 38 µs for three
+ * steps instead of 11. The tests compare it with otplib and oathtool.
  *
  * @param code digits as `normaliseTotp` gives them
  * @param nowSeconds Unix time in seconds, read once; the caller owns the clock
@@ -84,12 +84,12 @@ function sameDigits (expected: string, given: string): boolean {
   return one.length === other.length && timingSafeEqual(one, other)
 }
 
-/** Beyond this a label is not read on a phone, and in some scripts would not fit into a QR code. */
+/** A longer label is not readable on a phone, and in some scripts would not fit into a QR code. */
 const LABEL_CHARACTERS = 100
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-/** RFC 4648 base32 without padding: what authenticator apps take. */
+/** Encodes as RFC 4648 base32 without padding, the form that authenticator apps accept. */
 export function base32 (bytes: Uint8Array): string {
   let bits = 0
   let value = 0
@@ -107,8 +107,8 @@ export function base32 (bytes: Uint8Array): string {
 }
 
 /**
- * The URI behind the QR code (Key URI format). Its parameters are those that `checkTotp` is called with.
- * A colon separates issuer and label, so it is replaced in the label; the issuer's is refused at start.
+ * Returns the URI of the QR code (Key URI format). Use the same parameters as for `checkTotp`.
+ * A colon separates issuer and label, so it is replaced in the label; an issuer with a colon is refused at start.
  */
 export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, { digits, periodSeconds }: TotpParameters): string {
   const text = (part: string) => encodeURIComponent(part.replace(/\p{Surrogate}/gu, '\uFFFD'))
@@ -118,7 +118,7 @@ export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, {
 }
 
 /**
- * Whether some readers of the URI refuse an issuer, or show another one, although it is encoded correctly: pyotp 2.6.0 (Debian 12)
+ * True if some readers of the URI refuse the issuer or show another one, although it is encoded correctly: pyotp 2.6.0 (Debian 12)
  * decodes the whole URI before it splits it at these characters.
  */
 export function isMisread (issuer: string): boolean {

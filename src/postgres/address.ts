@@ -1,29 +1,29 @@
-/** One server of an address. An empty host, or a port that is not there, leaves that to pg and its environment (PGHOST, PGPORT). */
+/** One server of an address. If the host is empty or the port undefined, pg uses its environment (PGHOST, PGPORT). */
 export interface PostgresHost { host: string, port: number | undefined }
 
-/** A PostgreSQL address in its parts, decoded. Text that is empty leaves it to pg and its environment. */
+/** Parts of a PostgreSQL address, decoded. For an empty part, pg uses its environment. */
 export interface PostgresAddress {
-  /** In the order in which they are tried; at least one. */
+  /** At least one, in the order in which they are tried. */
   hosts: readonly PostgresHost[]
   user: string
   password: string
   database: string
-  /** Of which kind the server must be: with several hosts, one that takes writes unless the address says otherwise. */
+  /** Required kind of server: with several hosts, one that takes writes unless the address says otherwise. */
   target: 'any' | 'primary' | 'standby'
   /** The other parameters of the query: TLS, `application_name`, `options` and so on. */
   parameters: Readonly<Record<string, string>>
 }
 
 /**
- * Thrown for an address that cannot be read. The message ends "DATABASE_URL must …" and never contains the address: it may
- * hold a password.
+ * Thrown for an address that cannot be read. The message completes "DATABASE_URL must …" and never contains the address, which
+ * may hold a password.
  */
 export class PostgresAddressError extends Error {
   override readonly name = 'PostgresAddressError'
 }
 
 const SCHEME = /^postgres(?:ql)?:\/\//
-/** A name, an IPv4 address, or in square brackets an IPv6 address; and a port. Socket folders begin with %2F here. */
+/** A name, an IPv4 address, or an IPv6 address in square brackets, then a port. Socket folders begin with %2F here. */
 const HOST = /^(?:\[([0-9A-Fa-f:.]+(?:%[^\]]+)?)\]|([^[\]:\s\\]*))(?::([^:]*))?$/
 /** `target_session_attrs` of libpq. */
 const targets = {
@@ -37,8 +37,8 @@ const targets = {
 
 /**
  * Reads `postgres://user:password@host:port/database?parameters` as pg and libpq do: sockets as `?host=/run/postgresql` or
- * `%2Frun%2Fpostgresql`, several hosts as `h1:1,h2:2`, what is missing from the environment. Special characters in the
- * password may be percent-encoded or stand as they are.
+ * `%2Frun%2Fpostgresql`, several hosts as `h1:1,h2:2`, missing parts from the environment. Special characters in the
+ * password may be percent-encoded or literal.
  *
  * @throws {PostgresAddressError}
  */
@@ -64,7 +64,7 @@ export function parsePostgresAddress (url: string): PostgresAddress {
   }
 }
 
-/** The message of what is wrong with an address; undefined if it can be read. */
+/** Returns the message of the fault in an address; undefined if it can be read. */
 export function addressFault (url: string): string | undefined {
   try {
     parsePostgresAddress(url)
@@ -76,8 +76,8 @@ export function addressFault (url: string): string | undefined {
 }
 
 /**
- * User and password end at the last @ before the first of / ? and #. If there is none, one of those three may stand in the
- * password as it is: then they end at the first @ after it. `host:5432/a@b` and `host?user=a@b` have no credentials.
+ * Splits at the last @ before the first of / ? and #. If there is none, the password may contain one of those three literally:
+ * then splits at the first @ after it. `host:5432/a@b` and `host?user=a@b` have no credentials.
  */
 function splitCredentials (text: string): [credentials: string, rest: string] {
   const [plain = ''] = /^[^/?#]*/.exec(text)!
@@ -110,7 +110,7 @@ function readPort (text: string): number | undefined {
   return port
 }
 
-/** One port for all hosts, or one for each. */
+/** Assigns one port to all hosts, or one to each. */
 function withPorts (hosts: readonly PostgresHost[], ports: readonly string[]): PostgresHost[] {
   if (ports.length !== 1 && ports.length !== hosts.length) throw new PostgresAddressError('name one port, or as many as hosts')
   return hosts.map(({ host }, i) => ({ host, port: readPort(ports[i] ?? ports[0]!) }))
@@ -123,7 +123,7 @@ function readTarget (text: string): PostgresAddress['target'] {
   return targets[text as keyof typeof targets]
 }
 
-/** As pg does, a % that begins no encoding stands for itself. */
+/** Decodes percent-encodings. As in pg, a % that begins no encoding stays literal. */
 function decode (text: string): string {
   try {
     return text.replace(/(?:%[0-9A-Fa-f]{2})+/g, decodeURIComponent)

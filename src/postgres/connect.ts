@@ -2,28 +2,28 @@ import pg from 'pg'
 import { parsePostgresAddress, PostgresAddressError, type PostgresAddress } from './address.js'
 import type { PgPool } from './pool.js'
 
-/** The parameters that pg takes from an address as they are. */
+/** Parameters that pg takes from an address unchanged. */
 const TAKEN = ['application_name', 'fallback_application_name', 'client_encoding', 'options', 'replication', 'sslnegotiation',
   'statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout', 'query_timeout'] as const
-/** From those pg makes its settings of TLS. */
+/** Parameters from which pg makes its TLS settings. */
 const OF_TLS = ['ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegotiation', 'uselibpqcompat']
 
 /** Shown in pg_stat_activity, unless the address says otherwise. */
 export const APPLICATION = 'countersign'
 const OF_THIS_KIND = { primary: 'f', standby: 't' } as const
-/** PostgreSQL's own code for a write to a server that takes none. */
+/** SQLSTATE of a write to a server that takes no writes. */
 const READ_ONLY = '25006'
 
 export interface Servers {
   address: PostgresAddress
-  /** For each host in turn. */
+  /** One for each host, in order. */
   configs: pg.ClientConfig[]
 }
 
 /**
- * pg's configuration for each host of an address. This is the one place where addresses are turned into connections.
+ * Returns pg's configuration for each host of an address. All connections by address are made from it.
  *
- * @param tls whose reading of `sslmode` counts: pg takes `require` for `verify-full`; libpq, and so psql, looks at no certificate then
+ * @param tls meaning of `sslmode`: for pg, `require` is `verify-full`; libpq (and psql) checks no certificate with `require`
  * @throws {PostgresAddressError}
  */
 export function serversOf (url: string, tls: 'pg' | 'libpq' = 'pg'): Servers {
@@ -42,7 +42,7 @@ export function serversOf (url: string, tls: 'pg' | 'libpq' = 'pg'): Servers {
   }
 }
 
-/** The message of what is wrong with an address, its certificates included; undefined if it can be used. */
+/** Returns the message of the fault in an address or its certificates; undefined if it can be used. */
 export function serversFault (url: string): string | undefined {
   try {
     serversOf(url)
@@ -54,14 +54,14 @@ export function serversFault (url: string): string | undefined {
 }
 
 /**
- * A connection to the first host that answers and is of the kind that the address asks for.
+ * Connects to the first host that answers and is of the required kind.
  *
  * @param more settings of the caller
  */
 export async function connectFirst ({ address, configs }: Servers, more: pg.ClientConfig): Promise<pg.Client> {
   for (const [i, config] of configs.entries()) {
     const client = new pg.Client({ application_name: APPLICATION, ...config, ...more })
-    client.on('error', () => {})   // the statement under way says so
+    client.on('error', () => {})   // the running statement reports it
     try {
       await client.connect()
       await checkTarget(client, address.target)
@@ -75,9 +75,9 @@ export async function connectFirst ({ address, configs }: Servers, more: pg.Clie
 }
 
 /**
- * Asks whether the server is a standby. `openPostgres` looks at settings by which a primary takes no writes.
+ * Checks if the server is a standby. `openPostgres` also checks the setting that makes a primary refuse writes.
  *
- * @throws as PostgreSQL does for a write, if the server is of the other kind
+ * @throws an error with the SQLSTATE of a refused write, if the server is not of the required kind
  */
 export async function checkTarget (client: pg.ClientBase, target: PostgresAddress['target'], queryMs = 1_000): Promise<void> {
   if (target === 'any') return
@@ -87,7 +87,7 @@ export async function checkTarget (client: pg.ClientBase, target: PostgresAddres
   throw Object.assign(new Error(target === 'primary' ? 'this server takes no writes' : 'this server is no standby'), { code: READ_ONLY })
 }
 
-/** A pool over a pool for each host: connections come from the host that gave the last one, else from the next. */
+/** Returns a pool over the pools of several hosts: it connects to the host of the last connection, else to the next host. */
 export function poolInTurn (pools: readonly PgPool[]): PgPool {
   let current = 0
   const sum = (name: 'totalCount' | 'idleCount' | 'waitingCount') => pools.reduce((total, pool) => total + pool[name], 0)
@@ -111,17 +111,17 @@ export function poolInTurn (pools: readonly PgPool[]): PgPool {
   }
 }
 
-/** The server was reached and lets us in nowhere (a wrong password, no such database): as in libpq, other hosts are not asked. */
+/** True if the server refused the user or database (wrong password, no such database): as in libpq, other hosts are not tried. */
 function isRefused (error: unknown): boolean {
   return /^(28|3D)/.test(String((error as { code?: unknown }).code))
 }
 
-/** The host is there, and all of its connections are lent out. */
+/** True if the host is reachable but all connections of its pool are in use. */
 function isCrowded (error: unknown): boolean {
   return error instanceof Error && error.message === 'timeout exceeded when trying to connect'
 }
 
-/** pg reads its own default or environment where a setting is absent. */
+/** Leaves out empty settings: pg reads its default or environment for an absent one. */
 function given (settings: Record<string, string>): pg.ClientConfig {
   return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== ''))
 }
@@ -131,7 +131,7 @@ function tlsOf (parameters: Readonly<Record<string, string>>, whose: 'pg' | 'lib
   const query = new URLSearchParams(Object.entries(parameters).filter(([name]) => OF_TLS.includes(name)))
   if (query.size === 0) return undefined
   if (whose === 'libpq') {
-    // They fall back to a connection without TLS, which pg cannot.
+    // libpq falls back to a connection without TLS for these modes; pg cannot.
     if (/^(allow|prefer)$/.test(query.get('sslmode') ?? '')) return false
     query.set('uselibpqcompat', 'true')
   }

@@ -1,10 +1,10 @@
-/** What pg says where a connection is taken and then nobody speaks: a Postgres that stands still, a network that is half-open. */
+/** Messages of pg if a server accepts a connection and does not answer: a PostgreSQL that hangs, a half-open network. */
 const MUTE = /connection timeout|timeout expired/
 
 /**
- * The same `connect`, for a Postgres that stands still: once a new connection was not answered in time, one request at a
- * time tries for another, and the others wait for what comes of that and fail with it. Each would leave connections
- * behind otherwise, which Postgres, back again, has to take up one by one and find abandoned before it serves anybody.
+ * Connection throttle: wraps `connect` for a PostgreSQL that hangs. After a new connection was not answered in time, one request
+ * at a time tries to connect; the others wait for its result and fail with it. Otherwise each request would leave a connection
+ * behind, and PostgreSQL would have to process all the abandoned ones after it recovers before it serves new requests.
  */
 export function knockOneByOne<Client> (connect: () => Promise<Client>): () => Promise<Client> {
   let isMute = false

@@ -1,7 +1,7 @@
 /**
- * What was asked for, or an end to waiting for it.
+ * Returns the result of a promise, or rejects after `waitMs`.
  *
- * @param sentence as pg says it: errors.ts knows it by that
+ * @param sentence message of the error, in pg's words, by which errors.ts recognises it
  */
 export async function inTime<T> (asked: Promise<T>, waitMs: number, sentence: string): Promise<T> {
   let timer: NodeJS.Timeout | undefined
@@ -11,7 +11,7 @@ export async function inTime<T> (asked: Promise<T>, waitMs: number, sentence: st
   return await Promise.race([asked, late]).finally(() => { clearTimeout(timer) })
 }
 
-/** The same for a connection: a host's pool, as most are made, waits for ever. What comes too late goes back at once. */
+/** Limits the wait for a connection: most pools of hosts wait without limit. A connection that comes too late is released at once. */
 export async function connectInTime<Client extends { release (): void }> (connecting: Promise<Client>, waitMs: number): Promise<Client> {
   return await inTime(connecting, waitMs, 'timeout exceeded when trying to connect').catch((error: unknown) => {
     connecting.then((client) => { client.release() }, () => {})

@@ -6,18 +6,18 @@ import { asUnusable, UnusableDatabaseError } from './unusable.js'
 
 export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
-/** Our own names, so that a host that migrates with Kysely too keeps its list apart from ours. */
+/** Names of our own, so that a host with Kysely migrations keeps its list separate from ours. */
 const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
 
 /** The migrations of a database, compared with those that this version has. */
 export interface MigrationState {
-  /** Still to come. */
+  /** Not run yet. */
   pending: string[]
-  /** Done by a newer version: this one does not know them. Its own tables are there all the same. */
+  /** Run by a newer version and unknown to this one. */
   unknown: string[]
 }
 
-/** One line for tables on which this version has nothing to do: its own, or those of a newer one. */
+/** Returns the line for tables without pending migrations: of this version, or of a newer one. */
 export function upToDate (unknown: readonly string[]): string {
   return unknown.length === 0 ? 'The tables are up to date.' : `The tables are up to date, and of a newer version: ${unknown.join(', ')}.`
 }
@@ -32,26 +32,29 @@ function migrator (dialect: Dialect, migrations: Record<string, Migration>, sche
 }
 
 /**
- * The schema in which the connection finds the tables, or would make them. Always named to the migrator, which would
- * take the list of an attached host in another schema of the same database for ours.
+ * Returns the schema in which the connection finds the tables, or would create them. The migrator always gets it by name:
+ * otherwise it would find the list of an attached host in another schema of the same database.
  *
  * @throws {UnusableDatabaseError} if the search path names none
  */
 async function schemaByPath (dialect: Dialect): Promise<string> {
   const { rows: [found] } = await sql<{ schema: string | null }>`
-    select coalesce((select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = to_regclass(${NAMES.migrationTableName})),
+    select coalesce(
+      (select nspname from pg_class c join pg_namespace n on n.oid = relnamespace where c.oid = to_regclass(${NAMES.migrationTableName})),
       current_schema())::text as schema`.execute(new Kysely<unknown>({ dialect }))
   if (found?.schema == null) throw new UnusableDatabaseError('The search_path of the role or the database names no schema that exists.')
   return found.schema
 }
 
-/** For two small statements. The migrator takes the lock and looks through the catalogue, only to find at every start but the first that there is nothing to do. */
+/** Reads the state in two small statements. The migrator would take the lock and read the catalogue at every start. */
 export async function readMigrations (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationState> {
   const db = new Kysely<unknown>({ dialect })
   const list = sql.table(schema === undefined ? NAMES.migrationTableName : `${schema}.${NAMES.migrationTableName}`)
   const name = schema === undefined ? NAMES.migrationTableName : `"${schema}".${NAMES.migrationTableName}`
   const { rows: [found] } = await sql<{ isThere: boolean }>`select to_regclass(${name}) is not null as "isThere"`.execute(db)
-  const done = found?.isThere === true ? (await sql<{ name: string }>`select name from ${list} order by name`.execute(db)).rows.map(({ name }) => name) : []
+  const done = found?.isThere === true
+    ? (await sql<{ name: string }>`select name from ${list} order by name`.execute(db)).rows.map(({ name }) => name)
+    : []
   return {
     pending: Object.keys(migrations).filter((name) => !done.includes(name)),
     unknown: done.filter((name) => !Object.hasOwn(migrations, name))
@@ -59,18 +62,18 @@ export async function readMigrations (dialect: Dialect, migrations: Record<strin
 }
 
 /**
- * Brings the tables up to date, in one transaction under PostgreSQL's advisory lock: replicas that start at once wait
- * for the first, then find nothing to do. Needs a connection without a statement time-out, and a direct one: behind
- * pgbouncer in transaction mode the lock does not hold. Tables of a newer version stay as they are.
+ * Brings the tables up to date, in one transaction under PostgreSQL's advisory lock: replicas that start at the same time wait
+ * for the first one, then have nothing to do. Needs a connection without a statement time-out, and a direct one: behind
+ * pgbouncer in transaction mode the lock does not hold. Tables of a newer version stay unchanged.
  *
- * @throws {UnusableDatabaseError} if a newer version ran some of its migrations and this one has others to run
- * @throws the error of the first failing migration; nothing of it stays
+ * @throws {UnusableDatabaseError} if the database has unknown migrations and this version has pending ones
+ * @throws the error of the first failing migration, after a rollback
  */
 export async function migrateUp (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
   if (await hasNothingToDo(dialect, migrations, schema)) return []
   const { error, results } = await migrator(dialect, migrations, schema ?? await schemaByPath(dialect)).migrateToLatest()
   if (error === undefined) return report(results)
-  // While this one waited for the lock, a newer version may have done it all.
+  // A newer version may have run all of them while this process waited for the lock.
   if (await hasNothingToDo(dialect, migrations, schema)) return []
   throw asUnusable(error)
 }
@@ -79,14 +82,16 @@ async function hasNothingToDo (dialect: Dialect, migrations: Record<string, Migr
   const { pending, unknown } = await readMigrations(dialect, migrations, schema)
   if (pending.length === 0) return true
   if (unknown.length > 0) {
-    throw new UnusableDatabaseError(`The tables are of another version: they have ${unknown.join(', ')}, which this version does not know, and lack ${pending.join(', ')}. ` +
+    throw new UnusableDatabaseError(
+      `The tables are of another version: they have ${unknown.join(', ')}, which this version does not know, ` +
+      `and lack ${pending.join(', ')}. ` +
       'Use a version that knows all of them, or take back the unknown ones with the version that made them.')
   }
   return false
 }
 
 /**
- * Takes back the newest migration.
+ * Reverts the newest migration.
  *
  * @throws {UnusableDatabaseError} if this version does not know it
  */
@@ -105,8 +110,8 @@ function report (results: Awaited<ReturnType<Migrator['migrateToLatest']>>['resu
 }
 
 /**
- * The same as SQL, for people who run their migrations themselves: one transaction, with the entries by which
- * `migrateUp` knows later what was done.
+ * Returns the migrations as SQL, for operators with migration tools of their own: one transaction, with the entries that
+ * `migrateUp` reads later.
  */
 export async function migrationScript (migrations: Record<string, Migration>, schema: string): Promise<string> {
   const statements: string[] = []
@@ -123,12 +128,13 @@ export async function migrationScript (migrations: Record<string, Migration>, sc
   statements.push(`insert into "${schema}"."${NAMES.migrationLockTableName}" ("id", "is_locked") values ('migration_lock', 0)`)
   for (const [name, { up }] of Object.entries(migrations)) {
     await up(db)
-    statements.push(`insert into "${schema}"."${NAMES.migrationTableName}" ("name", "timestamp") values ('${name}', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`)
+    statements.push(`insert into "${schema}"."${NAMES.migrationTableName}" ("name", "timestamp") ` +
+      `values ('${name}', to_char(now() at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'))`)
   }
   return ['begin', ...statements, 'commit', ''].join(';\n')
 }
 
-/** A database that runs nothing and keeps what it was told. */
+/** Returns a dialect that runs no statement and records each one. */
 function recorder (statements: string[]): Dialect {
   const connection = {
     async executeQuery<Row> ({ sql }: CompiledQuery): Promise<QueryResult<Row>> {

@@ -6,30 +6,30 @@ import type { Prepared } from './prepared-statements.js'
 import { retrying } from './retry.js'
 import { inItsOwn, OUR_DEFAULTS, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
 
-/** A statement is answered or given up within this, waiting for a connection included: 503 comes within 1.5 s. */
+/** Time limit of a statement, the wait for a connection included: 503 comes within 1.5 s. */
 export const STATEMENT_MS = 1_400
 
 export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
 
-/** All of it: back to a savepoint is not the end. */
+/** True for the end of a whole transaction: a rollback to a savepoint is not the end. */
 export const endsTransaction = (text: string): boolean => /^(commit|rollback)$/i.test(text)
 
-/** pg names the command, others do not; Kysely counts changed rows by it. */
+/** Returns the command of a statement. Kysely counts changed rows by it, and only pg reports it. */
 export const commandOf = (text: string): string => /^\s*(insert|update|delete|merge)\b/i.exec(text)?.[1]?.toUpperCase() ?? 'SELECT'
 
-/** Seen from outside: how many connections there are, and how many statements wait for one. */
+/** Numbers of connections, and of statements that wait for one. */
 export interface PoolStats { total: number, idle: number, waiting: number }
 
 export interface Pool {
   dialect: Dialect
-  /** Connections that were made before this call are closed when they are next taken from the pool. */
+  /** Closes each connection that was made before this call, when it is next taken from the pool. */
   renew (): void
   stats (): PoolStats
-  /** For our own pools only: a host's stays the host's. */
+  /** Closes a pool of our own. A host's pool is never closed here. */
   close (): Promise<void>
 }
 
-/** What we ask of pg's pool, ours or a host's. By its shape: whoever only attaches needs neither `pg` nor its types. */
+/** Part of pg's pool that is used, ours or a host's. A structural type: an attached host needs neither `pg` nor its types. */
 export interface PgPool {
   connect (): Promise<PgClient>
   on? (event: 'connect', listener: (client: PgClient) => void): unknown
@@ -46,18 +46,18 @@ export interface PgClient {
 }
 
 export interface PgStatement {
-  /** By which the connection keeps it: one statement alone, then. */
+  /** Name under which the connection keeps the prepared statement. A named text may have one statement only. */
   name?: string
   text: string
   values: unknown[]
-  /** In milliseconds. pg knows it for each statement; its types do not. */
+  /** In milliseconds. pg supports it for each statement; its types lack it. */
   query_timeout?: number
 }
 
 /**
- * The door for a host's own pool. Its settings stay its own; our statements still have an end.
+ * Makes a dialect of a pg pool, ours or a host's. The settings of a host's pool stay unchanged; our statements have a time limit.
  *
- * @param prepared for a pool of ours alone: its connections keep what they were given
+ * @param prepared only for a pool of our own: its connections keep prepared statements
  */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
   const connections = connectionsOf.get(pool) ?? createConnections(pool)
@@ -68,11 +68,11 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
     const client = await knock().catch((error: unknown) => { throw asUnreachable(error) })
-    // A connection of ours was given our defaults; a host's keeps its own.
+    // Connections of our own got our defaults; those of a host keep theirs.
     let defaults = prepared === undefined ? known.get(client) : OUR_DEFAULTS
     let broken = false
     let inTransaction = false
-    // While a connection is lent out the pool does not listen to it: one lost in the middle of a statement would end the process.
+    // The pool does not listen to a connection that is in use: a loss during a statement would end the process.
     const lost = (): void => { broken = true }
     client.on('error', lost)
 
@@ -84,7 +84,7 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
         return await client.query(statement) as PostgresQueryResult<unknown>
       } catch (error) {
         broken ||= breaksConnection(error)
-        // The others were made when this one was, and lead to the same server: the pool would hand them out for ever.
+        // The other connections are as old and lead to the same server: the pool would lend them for ever.
         if (isReadOnly(error)) connections.renew()
         throw error
       }
@@ -99,7 +99,7 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
     }
 
     const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
-      // Nobody waits for what takes several statements; and the sweep's would go another way if they were planned for any values.
+      // No names in a transaction: its speed does not matter, and the cleanup would get worse plans with generic values.
       const name = inTransaction ? undefined : prepared?.nameOf(client, text)
       if (name === undefined) return await send(text, values)
       try {
@@ -129,11 +129,11 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
 
     return {
       async query (text: string, values: readonly unknown[] = []) {
-        // A statement on its own is a whole transaction: losing a race costs another try. Within one, its owner tries again.
+        // A single statement is a whole transaction and is retried after a conflict. Within a transaction, its owner retries.
         const answer = beginsTransaction(text) ? start(text) : inTransaction ? query(text, values) : retrying(() => alone(text, values))
         return await answer.catch((error: unknown) => { throw asRefusal(error) })
       },
-      // A connection whose statement timed out is still busy with it: the pool must not hand it on.
+      // A connection whose statement timed out is still busy with it: the pool must not lend it again.
       release () {
         if (!broken) client.off('error', lost)
         client.release(broken)
@@ -152,10 +152,10 @@ interface Connections {
   renew (): void
 }
 
-/** One for each pool, however many registrations share it: what one of them finds out holds for all. */
+/** One for each pool, shared by all registrations on it: a renewal by one holds for all. */
 const connectionsOf = new WeakMap<PgPool, Connections>()
 
-/** The pool's connections, with their age counted in renewals. One that was open before we came is older than any of them. */
+/** Tracks the age of a pool's connections, counted in renewals. One that was already open counts as the oldest. */
 function createConnections (pool: PgPool): Connections {
   const madeDuring = new WeakMap<PgClient, number>()
   let renewals = 0

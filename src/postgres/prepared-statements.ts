@@ -1,18 +1,18 @@
 import { createHash } from 'node:crypto'
 
-/** Several times as many as the service has. A text that were made up anew each time must not fill Postgres' memory. */
+/** Most names: several times the statements of the service. Texts that differ at each call must not fill PostgreSQL's memory. */
 const MOST = 200
 
 /**
- * Statements that connections keep, parsed and planned, each by a name: planning ours takes Postgres several times as
- * long as doing what was planned.
+ * Statements that connections keep parsed and planned, each under a name: planning them takes PostgreSQL several times as long
+ * as executing them.
  */
 export interface Prepared {
-  /** This connection leads to one process of Postgres for good. A pooler lends another one for each transaction, which knows no names. */
+  /** Marks a connection that stays with one PostgreSQL process. A pooler uses another one per transaction, without the names. */
   trust (client: object): void
-  /** What it was given by name did not go, and without a name it did: a pooler after all, or a migration changed what had been planned for. */
+  /** Marks a connection on which a statement failed with a name and succeeded without: a pooler, or a migration changed the types. */
   distrust (client: object): void
-  /** By which the connection keeps this text; undefined where it keeps nothing. */
+  /** Returns the name under which the connection keeps this text; undefined if it keeps none. */
   nameOf (client: object, text: string): string | undefined
 }
 

@@ -3,13 +3,13 @@ import { isRetriable } from './errors.js'
 
 const RETRIES = 3
 
-/** Serialization failures and deadlocks: the whole of it is tried again, three times at most, with jitter so that two do not meet again. */
+/** Repeats the whole attempt after a serialization failure or deadlock, three times at most, with jitter against a new conflict. */
 export async function retrying<T> (attempt: () => Promise<T>): Promise<T> {
   for (let tried = 0; ; tried++) {
     try {
       return await attempt()
     } catch (error) {
-      // `cause`: what was lost in a transaction is a refusal by the time it comes here.
+      // `cause`: the error of a transaction has become a refusal before it arrives here.
       if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
       await delay(5 + Math.random() * 20 * (tried + 1))
     }

@@ -1,10 +1,10 @@
 import { isUnavailable } from './errors.js'
 import { UnusableDatabaseError } from './unusable.js'
 
-/** PostgreSQL 15 (DESIGN §5). */
+/** PostgreSQL 15. */
 const OLDEST_VERSION = 150_000
 
-/** Servers that speak PostgreSQL's protocol; their transaction ids, snapshots or advisory locks do not mean the same. */
+/** Servers with PostgreSQL's protocol whose transaction ids, snapshots or advisory locks have another meaning. */
 const OTHERS: ReadonlyArray<readonly [name: string, saysVersion: RegExp]> = [
   ['CockroachDB', /cockroach/i],
   ['YugabyteDB', /yugabyte|-YB-/i],
@@ -17,7 +17,7 @@ const OTHERS: ReadonlyArray<readonly [name: string, saysVersion: RegExp]> = [
   ['Spanner', /spanner/i]
 ]
 
-/** Replicas follow transactions in their order, and take turns by advisory locks. What is missing is named by the server's own error. */
+/** Functions that the service needs: replicas read transactions in their order, and take turns by advisory locks. */
 const NEEDED = `
   select current_setting('server_version_num')::int as number, current_setting('server_encoding') as encoding, pg_backend_pid() as pid,
     pg_current_xact_id()::text, pg_snapshot_xmin(pg_current_snapshot())::text, pg_snapshot_xmax(pg_current_snapshot())::text,
@@ -25,7 +25,7 @@ const NEEDED = `
     pg_try_advisory_xact_lock(hashtext('countersign server check')), to_regclass('pg_class')::text`
 
 export interface Server {
-  /** As `server_version_num`. */
+  /** The setting `server_version_num`. */
   number: number
   encoding: string
   /** The process that answered. */
@@ -36,7 +36,7 @@ export interface Server {
 export type Ask = (text: string) => Promise<{ rows: unknown[] }>
 
 /**
- * Looks whether the server is one that this can stand on.
+ * Checks that the server is a supported PostgreSQL.
  *
  * @throws {UnusableDatabaseError} if it is not; the message names the reason
  */
@@ -48,7 +48,8 @@ export async function requirePostgres (ask: Ask): Promise<Server> {
   const product = version.split(/ on |,/)[0]
   const other = OTHERS.find(([, saysVersion]) => saysVersion.test(version))?.[0]
   if (other !== undefined) {
-    throw new UnusableDatabaseError(`The database is ${other}, which speaks PostgreSQL's protocol without its guarantees: PostgreSQL itself is needed.`)
+    throw new UnusableDatabaseError(
+      `The database is ${other}, which speaks PostgreSQL's protocol without its guarantees: PostgreSQL itself is needed.`)
   }
   const { rows: [server] } = await ask(NEEDED).catch((error: unknown) => {
     throw lacking(`the database (${product})`, error)
@@ -56,13 +57,15 @@ export async function requirePostgres (ask: Ask): Promise<Server> {
   const { number, encoding } = server!
   if (number < OLDEST_VERSION) throw new UnusableDatabaseError(`The database is ${product}: PostgreSQL 15 or later is needed.`)
   if (encoding !== 'UTF8') {
-    throw new UnusableDatabaseError(`The encoding of the database is ${encoding}, and must be UTF8: create database … encoding 'UTF8' template template0.`)
+    throw new UnusableDatabaseError(
+      `The encoding of the database is ${encoding}, and must be UTF8: create database … encoding 'UTF8' template template0.`)
   }
   return server!
 }
 
-/** Not now, or never: what the server does not know it will not know later. */
+/** Returns the error to throw: an outage is temporary, but a function that the server lacks is a permanent fault. */
 function lacking (database: string, error: unknown): unknown {
   const { message, cause = error } = error as Error
-  return isUnavailable(cause) ? error : new UnusableDatabaseError(`A part of PostgreSQL 15 is missing in ${database}: ${message}.`, { cause: error })
+  if (isUnavailable(cause)) return error
+  return new UnusableDatabaseError(`A part of PostgreSQL 15 is missing in ${database}: ${message}.`, { cause: error })
 }

@@ -7,23 +7,25 @@ import { requirePostgres } from './server-check.js'
 import { SET_DEFAULTS } from './transaction-defaults.js'
 import { asUnusable } from './unusable.js'
 
-/** The server gives up a little earlier than we do, so that a lock that nobody waits for any more is not waited for. */
+/** The server gives up a little earlier than the client, so that no abandoned statement waits for a lock. */
 const SERVER_STATEMENT_MS = 1_300
 const CONNECT_MS = 1_000
-/** Who locked a user and stopped there (a frozen process, a network gone) must not keep that user out. */
+/** A frozen process or lost network must not keep the lock on a user. */
 const IDLE_IN_TRANSACTION_MS = 2_000
 
 /**
- * A pool of our own. Every wait has an end, and there is an error listener: without one, the process exits when
- * Postgres restarts.
+ * Opens a pool of our own. Every wait has a limit. An error listener is attached: without one, the process exits when
+ * PostgreSQL restarts.
  *
  * @param statementMs 0 for migrations, which wait for each other
- * @param connectMs how long a connection may take: what answers no request may be patient
+ * @param connectMs time limit of a connection; may be long where no request waits
  */
-export function openPostgres (url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS): Pool {
+export function openPostgres (
+  url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS
+): Pool {
   const prepared = createPrepared()
   const { configs, address } = serversOf(url)
-  // What is decided is written: of several hosts only one that takes writes will do, whatever the address says.
+  // The service always writes: of several hosts, only one that takes writes is used, even if the address says otherwise.
   const target = configs.length > 1 ? 'primary' : address.target
   const pools = configs.map((config) => new pg.Pool({
     application_name: APPLICATION,
@@ -32,17 +34,18 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
     connectionTimeoutMillis: connectMs,
     idleTimeoutMillis: 30_000,
     keepAlive: true,
-    // Not a start-up parameter: pgbouncer refuses those.
+    // Settings are not start-up parameters: pgbouncer refuses them.
     onConnect: async (client: pg.ClientBase) => {
       const ask = async (text: string) => await client.query({ text, query_timeout: connectMs } as pg.QueryConfig)
       await checkTarget(client, target, connectMs)
       if (statementMs > 0) {
-        const answers = await ask(`${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
+        const text = `${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`
+        const answers = await ask(text) as unknown as pg.QueryResult[]
         const { pid, isReadOnly } = introductionOf(answers.at(-1)!)
-        // A name can lead to the demoted server for seconds after a failover. What it answers may be out of date.
+        // After a failover, a host name can lead to the demoted server for seconds. Its answers may be out of date.
         if (isReadOnly) throw readOnlyError()
         if (isDirect(client, pid)) prepared.trust(client)
-      // Through a pooler, others would be lent this connection without a time limit.
+      // Not through a pooler: other clients would get this connection without a time limit.
       } else if (isDirect(client, introductionOf(await ask(WHO_ANSWERS)).pid)) await ask(settingsFor(0, 0))
     }
   } as pg.PoolConfig))
@@ -52,7 +55,7 @@ export function openPostgres (url: string, max: number, report: (error: Error) =
   return { ...usePgPool(pool, statementMs, prepared), close: async () => { await Promise.all(pools.map((one) => one.end())) } }
 }
 
-/** Nothing else ends a statement or a connection of ours, whatever a role or a database has set. PostgreSQL 17 has the last one. */
+/** Overrides every time limit that a role or a database may set. The last one exists from PostgreSQL 17 on. */
 const settingsFor = (statementMs: number, idleInTransactionMs: number) => [
   `set statement_timeout = ${statementMs}`,
   `set idle_in_transaction_session_timeout = ${idleInTransactionMs}`,
@@ -66,7 +69,7 @@ interface Introduction { pid: number, isReadOnly: boolean }
 
 const WHO_ANSWERS = 'select pg_backend_pid() as pid, current_setting(\'transaction_read_only\') = \'on\' as "isReadOnly"'
 
-/** Whether the process that answers is the one that introduced itself. */
+/** True if the process that answers is the one that the connection was opened to, so there is no pooler. */
 function isDirect (client: pg.ClientBase, pid: number): boolean {
   return pid === (client as pg.ClientBase & { processID: number | null }).processID
 }
@@ -74,17 +77,18 @@ function isDirect (client: pg.ClientBase, pid: number): boolean {
 const introductionOf = ({ rows: [answer] }: pg.QueryResult): Introduction => answer as Introduction
 
 /**
- * Looks at the server behind an address, on a connection of its own and before anything else is asked of it.
+ * Checks the server at an address, on a connection of its own and before any other statement.
  *
- * `isPooled`: a pooler (pgbouncer, RDS Proxy) hands out PostgreSQL's connections. There, a session-level lock, as that of
- * migrations is, belongs to nobody.
+ * `isPooled`: a pooler (pgbouncer, RDS Proxy) lends PostgreSQL's connections. There, a session-level lock, such as that of
+ * migrations, does not hold.
  *
- * @throws {UnusableDatabaseError} if it is not PostgreSQL, or not one that this can stand on, or refuses the connection for good
+ * @throws {UnusableDatabaseError} if it is no supported PostgreSQL, or refuses the connection permanently
  */
 export async function inspect (url: string, connectMs = CONNECT_MS): Promise<{ isPooled: boolean }> {
   let client: pg.Client | undefined
   try {
-    const connected = await connectFirst(serversOf(url), { connectionTimeoutMillis: connectMs, query_timeout: Math.max(connectMs, STATEMENT_MS) })
+    const limits = { connectionTimeoutMillis: connectMs, query_timeout: Math.max(connectMs, STATEMENT_MS) }
+    const connected = await connectFirst(serversOf(url), limits)
     client = connected
     const { pid } = await requirePostgres((text) => connected.query(text))
     return { isPooled: !isDirect(connected, pid) }

@@ -1,18 +1,18 @@
 /*
- * A role or a database may set another isolation for transactions. Our statements are written for `read committed`, in which
- * a statement that waited for a lock sees the newest row. `default_transaction_read_only` is obeyed, wherever it is set: it
- * keeps clients from writing to a server that was demoted, or to a database that is being moved.
+ * A role or a database may set another isolation level. Our statements need `read committed`, in which a statement that waited
+ * for a lock sees the newest row. `default_transaction_read_only` is never overridden: it prevents writes to a server that
+ * was demoted, or to a database that is being moved.
  */
 
-/** How the transactions of a connection begin, and whether a single statement needs such a beginning too. */
+/** First statement of a connection's transactions. If `areOurs` is false, a single statement needs a transaction too. */
 export interface TransactionDefaults { begin: string, areOurs: boolean }
 
 export const OUR_DEFAULTS: TransactionDefaults = { begin: 'begin', areOurs: true }
 
-/** For a connection of our own: as we need them. */
+/** Sets our defaults on a connection of our own. */
 export const SET_DEFAULTS = "set default_transaction_isolation = 'read committed'"
 
-/** For a connection of a host: as they are. */
+/** Reads the defaults of a host's connection, which stay unchanged. */
 const ASK_DEFAULTS = "select current_setting('default_transaction_isolation') <> 'read committed' as \"isIsolated\""
 
 export async function readDefaults (query: (text: string) => Promise<{ rows: unknown[] }>): Promise<TransactionDefaults> {
@@ -22,7 +22,7 @@ export async function readDefaults (query: (text: string) => Promise<{ rows: unk
 
 type Send = (text: string) => Promise<unknown>
 
-/** Runs one statement in a transaction of its own. The caller rolls back what fails, if the connection still answers. */
+/** Runs one statement in a transaction of its own. After an error the caller rolls back, if the connection still answers. */
 export async function inItsOwn<Result> (begin: string, send: Send, statement: () => Promise<Result>): Promise<Result> {
   await send(begin)
   const result = await statement()
@@ -32,5 +32,5 @@ export async function inItsOwn<Result> (begin: string, send: Send, statement: ()
 
 const TIMEOUTS = ['statement_timeout', 'lock_timeout', 'idle_in_transaction_session_timeout']
 
-/** For a migration: no time limit of a role or a database ends it. */
+/** Statements that remove the time limits of a role or a database for a migration. */
 export const WITHOUT_END = TIMEOUTS.map((name) => `set local ${name} = 0`)

@@ -1,8 +1,8 @@
 import { Refusal } from '../core/refusals.js'
 
 /**
- * The database cannot be used as it is, and waiting does not change that: its message is one line for the operator, without
- * addresses and passwords.
+ * Permanent fault of the database: waiting does not help. The message is one line for the operator, without addresses and
+ * passwords.
  */
 export class UnusableDatabaseError extends Error {
   override readonly name = 'UnusableDatabaseError'
@@ -10,10 +10,10 @@ export class UnusableDatabaseError extends Error {
 
 interface PgError { code?: unknown, message?: unknown }
 
-/** Of Node and OpenSSL, about a server's certificate. */
+/** Error codes of Node and OpenSSL about a server's certificate. */
 const CERTIFICATE = /^(ERR_TLS_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_(GET|VERIFY)_|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE))/
 
-/** How a connection is refused for good, by SQLSTATE or by the words of pg. */
+/** Permanent refusals of a connection, by SQLSTATE or by the message of pg. */
 const refusedBy: ReadonlyArray<readonly [holds: (code: string, message: string) => boolean, line: string]> = [
   [(code) => code === '28P01', 'PostgreSQL refuses the user or the password of its address'],
   [(code) => code === '28000', 'PostgreSQL does not let this user or this machine in'],
@@ -23,14 +23,14 @@ const refusedBy: ReadonlyArray<readonly [holds: (code: string, message: string) 
   [(code) => code === '42501', 'The role of PostgreSQL\'s address lacks a right']
 ]
 
-/** The same error, or one line where the connection, its user or its rights are refused for good. */
+/** Returns an UnusableDatabaseError if the connection, its user or its rights are refused permanently; else the same error. */
 export function asUnusable (error: unknown): unknown {
   const { code, message } = (error instanceof Refusal ? error.cause : error ?? {}) as PgError
   const line = refusedBy.find(([holds]) => holds(String(code), String(message)))?.[1]
   return line === undefined ? error : new UnusableDatabaseError(`${line}: ${String(message)}.`, { cause: error })
 }
 
-/** The reason of an outage, for one line of a log: of an address with several hosts, or a name with several addresses, all of them. */
+/** Returns the reason of an outage for one log line; all reasons, for several hosts or for a name with several addresses. */
 export function reasonOf (error: unknown): string {
   const { message, errors, code, cause } = (error ?? {}) as PgError & { errors?: unknown[], cause?: unknown }
   if (error instanceof Refusal) return cause === undefined ? error.message : reasonOf(cause)

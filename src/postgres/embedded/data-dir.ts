@@ -4,9 +4,8 @@ import { join } from 'node:path'
 import { ConfigError } from '../../core/config-error.js'
 
 /**
- * Makes the folder of the embedded data, for its owner alone and unknown to git.
- * An empty folder is taken over in the same way; one with files in it is left as
- * it is, since DATA_DIR may point by mistake at a home directory.
+ * Makes the folder of the embedded data, private to its owner and ignored by git. An empty folder is changed in the same way.
+ * A folder with files in it is left unchanged, since DATA_DIR may point by mistake at a home directory.
  *
  * @throws {ConfigError} if there can be no such folder
  */
@@ -14,7 +13,7 @@ export async function prepareDataDir (dataDir: string): Promise<void> {
   try {
     await mkdir(dataDir, { recursive: true, mode: 0o700 })
     if ((await readdir(dataDir)).length > 0) return
-    // A mounted volume may belong to somebody else and still be ours to write.
+    // A mounted volume may belong to another user and still be writable.
     await chmod(dataDir, 0o700).catch(unless('EPERM'))
     await writeFile(join(dataDir, '.gitignore'), '*\n', { flag: 'wx' }).catch(unless('EEXIST'))
   } catch (error) {
@@ -23,8 +22,7 @@ export async function prepareDataDir (dataDir: string): Promise<void> {
 }
 
 /**
- * The folder of the database itself, made if it is not there: for its owner alone also where DATA_DIR, which was there
- * before, is open to others.
+ * Returns the folder of the database itself, and makes it if needed. It is private to its owner even if an older DATA_DIR is not.
  *
  * @throws {ConfigError} if there can be no such folder
  */
@@ -39,17 +37,17 @@ export async function prepareDatabaseDir (dataDir: string): Promise<string> {
   return folder
 }
 
-/** Whether there is a database in DATA_DIR. */
+/** True if there is a database in DATA_DIR. */
 export const hasDatabase = (dataDir: string): boolean => existsSync(join(databaseDir(dataDir), 'PG_VERSION'))
 
 const databaseDir = (dataDir: string): string => join(dataDir, 'postgres')
 
-/** A handler that ignores one system error, and rethrows the rest. */
+/** Returns a handler that ignores one system error, and throws all others again. */
 export function unless (code: string): (error: unknown) => void {
   return (error) => { if (codeOf(error) !== code) throw error }
 }
 
-/** The name of a system error, such as ENOENT. Its message is kept out of ours: it contains the path. */
+/** Returns the code of a system error, such as ENOENT. Its message is not shown, because it contains the path. */
 export function codeOf (error: unknown): string {
   return (error as NodeJS.ErrnoException).code ?? 'unknown error'
 }

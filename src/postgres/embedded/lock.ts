@@ -8,21 +8,18 @@ import { ConfigError } from '../../core/config-error.js'
 import { codeOf } from './data-dir.js'
 
 /**
- * The lock of the embedded database: one process at a time.
+ * Lock of the embedded database: one process at a time.
  *
- * The holder listens on a Unix socket. Only the kernel can end that, and it does so
- * with the process, however that ends; a pid in a file would outlive `kill -9` and
- * name a stranger in the next container. Which socket counts is said by *claims*:
- * symbolic links DATA_DIR/lock/1, 2, 3… The highest claim is the one in force.
- * To take the lock: see that nobody answers at the highest claim n, then make n+1,
- * which the file system lets one process do; then see that n+1 is still the highest.
- * The highest claim is never removed, so a process that read an old list can only
- * make a claim that exists or is too low. A socket listens before it is claimed, so
- * "refused" always means dead. Nothing is timed: a process killed at any moment,
- * also in here, keeps nobody waiting.
+ * The holder listens on a Unix socket. The kernel closes the socket when the process ends, in any way. A pid in a file would
+ * outlive `kill -9` and could name another process in the next container. *Claims* say which socket counts: symbolic links
+ * DATA_DIR/lock/1, 2, 3… The highest claim is in force. To take the lock, a process checks that no socket answers at the
+ * highest claim n, makes n+1, which the file system allows to one process only, and checks that n+1 is still the highest.
+ * The highest claim is never removed, so a process with an old list can only make a claim that exists or is too low. A socket
+ * listens before it is claimed, so "refused" always means that its process is dead. No step depends on time: a process that
+ * is killed at any moment, also during these steps, blocks no other process.
  *
- * It sees processes of one kernel, in whatever container; it does not see another
- * machine that mounts the same folder.
+ * The lock works between processes of one kernel, also in different containers. It does not work between machines that mount
+ * the same folder.
  */
 export interface Lock { release (): Promise<void> }
 
@@ -34,17 +31,17 @@ export class DataDirInUseError extends Error {
   }
 }
 
-/** Longest path of a socket, in bytes: 107 on Linux, 103 on macOS. Node cuts longer ones off without a word. */
+/** Longest path of a socket, in bytes: 107 on Linux, 103 on macOS. Node cuts longer paths off without an error. */
 const SOCKET_PATH_BYTES = 103
 
-/** Claims are whole numbers, so no name in the folder is longer than that of a socket: `s` and 12 hexadecimal digits. */
+/** Longest name in the folder: that of a socket, `s` and 12 hexadecimal digits. Claims are whole numbers and shorter. */
 const SOCKET_NAME_BYTES = 13
 
 /**
- * Takes the lock of a data directory that exists, until `release` or the end of the process. It keeps no process alive.
+ * Takes the lock of an existing data directory, until `release` or the end of the process. The lock does not keep a process alive.
  *
- * @throws {DataDirInUseError} if a living process has it, this one included
- * @throws {ConfigError} if the folder's file system knows no sockets
+ * @throws {DataDirInUseError} if a running process has the lock, this one included
+ * @throws {ConfigError} if the folder's file system does not support sockets
  */
 export async function takeLock (dataDir: string): Promise<Lock> {
   try {
@@ -58,7 +55,7 @@ export async function takeLock (dataDir: string): Promise<Lock> {
   }
 }
 
-/** @param short a path of the same folder by which its sockets can be reached */
+/** @param short path of the same folder, short enough for its sockets */
 async function takeClaim (folder: string, short: string): Promise<Lock> {
   const socket = `s${randomBytes(6).toString('hex')}`
   const server = await listen(join(short, socket))
@@ -76,7 +73,7 @@ async function takeClaim (folder: string, short: string): Promise<Lock> {
   }
 }
 
-/** Goes round again only when another process has moved on meanwhile. */
+/** Makes the highest claim. Repeats only if another process made a claim meanwhile. */
 async function makeClaim (folder: string, socket: string): Promise<number> {
   for (;;) {
     const highest = Math.max(0, ...await claimsIn(folder))
@@ -87,7 +84,7 @@ async function makeClaim (folder: string, socket: string): Promise<number> {
       await rm(join(folder, `${claim}`), { force: true })
       continue
     }
-    // Some shared folders of virtual machines make sockets that nobody can reach.
+    // In some shared folders of virtual machines, a socket can be made but not reached.
     if (!await answers(join(folder, `${claim}`))) throw Object.assign(new Error('deaf socket'), { code: 'ECONNREFUSED' })
     return claim
   }
@@ -97,7 +94,7 @@ async function claimsIn (folder: string): Promise<number[]> {
   return (await readdir(folder)).filter((name) => /^[1-9][0-9]*$/.test(name)).map(Number)
 }
 
-/** False if the claim is somebody else's. */
+/** Makes a claim. Returns false if another process has it. */
 async function linked (socket: string, claim: string): Promise<boolean> {
   try {
     await symlink(socket, claim)
@@ -108,7 +105,7 @@ async function linked (socket: string, claim: string): Promise<boolean> {
   }
 }
 
-/** A claim that answers belongs to a process that is about to see that it came too late; it tidies up after itself. */
+/** Removes dead claims below a claim. A lower claim that answers belongs to a process that is about to remove it itself. */
 async function removeDead (folder: string, below: number): Promise<void> {
   for (const claim of await claimsIn(folder)) {
     const path = join(folder, `${claim}`)
@@ -119,7 +116,7 @@ async function removeDead (folder: string, below: number): Promise<void> {
   }
 }
 
-/** Whether a process listens there. Anything but a clear "nobody" counts as yes: a full queue is a busy process. */
+/** True if a process listens there. Only a refused or missing socket means no: a full queue means a busy process. */
 async function answers (path: string): Promise<boolean> {
   const socket = connect(path)
   try {
@@ -137,13 +134,13 @@ async function listen (path: string): Promise<Server> {
   server.unref()
   server.listen({ path, exclusive: true })   // exclusive: never shared among the workers of a cluster
   await once(server, 'listening')
-  server.on('error', () => {})   // an accept that fails (EMFILE) has still told the caller that we live
+  server.on('error', () => {})   // a failed accept (EMFILE) still shows the caller that this process is alive
   return server
 }
 
 /**
- * Calls `use` with a path of `folder` that leaves room for a socket's name: its own, or that of a passing link in
- * the temporary folder. The sockets are the same ones by either path, so processes need not agree on it.
+ * Calls `use` with a path of `folder` that leaves room for the name of a socket: its own path, or that of a temporary link in
+ * the temporary folder. Both paths lead to the same sockets, so processes need not use the same path.
  */
 async function throughShortPath<T> (folder: string, use: (path: string) => Promise<T>): Promise<T> {
   if (fits(folder)) return await use(folder)
@@ -163,7 +160,7 @@ function fits (folder: string): boolean {
   return Buffer.byteLength(folder) + 1 + SOCKET_NAME_BYTES <= SOCKET_PATH_BYTES
 }
 
-/** Windows: a named pipe, which exists exactly as long as its process. */
+/** Takes the lock on Windows: a named pipe, which exists as long as its process. */
 async function takePipe (dataDir: string): Promise<Lock> {
   const id = createHash('sha256').update((await realpath(dataDir)).toLowerCase()).digest('hex').slice(0, 32)
   try {

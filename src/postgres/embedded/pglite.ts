@@ -3,11 +3,11 @@ import { asRefusal } from '../errors.js'
 import { commandOf, type Pool } from '../pool.js'
 
 /**
- * Postgres inside the process, for running with nothing set. It has one connection, so its users take turns.
- * The folder must be locked by the caller: two processes on it lose data.
+ * Opens the embedded PostgreSQL, for a service without DATABASE_URL. It has one connection, which its users take in turn.
+ * The caller must lock the folder: two processes on one folder lose data.
  */
 export async function openEmbedded (dir: string): Promise<Pool> {
-  // On a PostgreSQL server it is not loaded at all.
+  // Imported here, so that a service with a PostgreSQL server does not load it.
   const { PGlite } = await import('@electric-sql/pglite')
   const pglite = await PGlite.create({ dataDir: dir })
   let turn: Promise<void> = Promise.resolve()
