@@ -78,7 +78,9 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const options = checkOptions(given)
   const { namespace, settings, issuer, prefix, decorators } = options
   for (const name of Object.values(decorators)) {
-    if (app.hasDecorator(name)) throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
+    if (app.hasDecorator(name)) {
+      throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
+    }
   }
   if (isMisread(issuer)) app.log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
   const { schema } = options
@@ -123,7 +125,11 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     revocationSeconds: options.revocationSeconds,
     adopts: options.knowsSessions !== true,
     report (error) {
-      if (!isKnownAway()) app.log.warn(error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }, 'the feed of ended sessions could not be read')
+      if (!isKnownAway()) {
+        app.log.warn(
+          error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }, 'the feed of ended sessions could not be read'
+        )
+      }
     }
   })
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
@@ -178,7 +184,9 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
       label: checkedLabel(options.label, (error) => app.log.error({ err: error }, 'label')),
       ...(options.checkPassword === undefined
         ? {}
-        : { checkPassword: checkedPassword(options.checkPassword, { db, originOf, sessionIdOf: (request) => standingOf(request).sessionId }) }),
+        : {
+            checkPassword: checkedPassword(options.checkPassword, { db, originOf, sessionIdOf: (request) => standingOf(request).sessionId })
+          }),
       deps,
       session,
       verified: otpVerified,
@@ -186,12 +194,17 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
       standingOf,
       askingOf: (request) => ({ standing: standingOf(request), ...originOf(request) }),
       finish: (request, reply, session, others) =>
-        handOver({ ...options, db, sessions, host }, request, reply, { askingId: standingOf(request).sessionId, session, endsOthers: others === 'have ended' }),
+        handOver(
+          { ...options, db, sessions, host }, request, reply,
+          { askingId: standingOf(request).sessionId, session, endsOthers: others === 'have ended' }
+        ),
       othersEnded: ({ userId, sessionId }) => { host.end(userId, sessionId) },
       answerSchema: options.answerSchema ?? AnyAnswer
     })
   }, { prefix })
-  await app.register(sweeper, { db, tally: deps.tally, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays })
+  await app.register(sweeper, {
+    db, tally: deps.tally, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays
+  })
 
   async function start (): Promise<void> {
     const isThere = options.knowsSessions === true ? !isKnownAway() : await requireTables(options.database, options.schema, app.log)

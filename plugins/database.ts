@@ -100,7 +100,12 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
     unknownTold ||= unknown.length > 0
     if (pending.length > 0) {
       if (!migrate) return wait(BEHIND)
-      if (isPooled) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler, while there are tables to migrate (npm run migrate, over a direct address)')
+      if (isPooled) {
+        throw new ConfigError(
+          'DATABASE_URL',
+          'lead to PostgreSQL itself, not to a pooler, while there are tables to migrate (npm run migrate, over a direct address)'
+        )
+      }
       const done = await opened.withMigrator(({ dialect }) => migrateUp(dialect, serviceMigrations))
       for (const { name } of done) app.log.info({ name }, 'migrated')
     }
@@ -133,7 +138,8 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   if (!await tryToPrepare()) {
     keepTrying().catch((error: unknown) => {
       if (closing.signal.aborted) return
-      if (error instanceof UnusableDatabaseError || error instanceof ConfigError) app.log.fatal({ reason: error.message }, 'the database cannot be used')
+      const isFatal = error instanceof UnusableDatabaseError || error instanceof ConfigError
+      if (isFatal) app.log.fatal({ reason: error.message }, 'the database cannot be used')
       else app.log.fatal({ err: error }, 'the migration failed')
       process.exitCode = 1
       void app.close()

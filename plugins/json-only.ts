@@ -14,7 +14,9 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
   const parse = scope.getDefaultJsonParser('error', 'error')
   scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(null, undefined)
-    if (request.headers['content-encoding'] !== undefined) return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'Bodies are sent as they are, without Content-Encoding.' }))
+    if (request.headers['content-encoding'] !== undefined) {
+      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'Bodies are sent as they are, without Content-Encoding.' }))
+    }
     let text: string
     try {
       text = utf8.decode(body as Buffer)
@@ -29,11 +31,17 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
     })
   })
   scope.addHook('preValidation', (request, _reply, done) => {
-    if (mayBeForged(request)) return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'From a page of another origin send Content-Type: application/json, also without a body.' }))
+    if (mayBeForged(request)) {
+      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', {
+        hint: 'From a page of another origin send Content-Type: application/json, also without a body.'
+      }))
+    }
     if (request.body === undefined) request.body = {}
     // Whoever sends something to an operation that takes nothing means something else than will happen.
     const takesNone = request.routeOptions.schema?.body === undefined
-    if (takesNone && !request.is404 && !isEmpty(request.body)) return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
+    if (takesNone && !request.is404 && !isEmpty(request.body)) {
+      return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
+    }
     done()
   })
 }

@@ -71,7 +71,9 @@ async function metrics (app: FastifyInstance): Promise<void> {
       const gauge: Gauge = new Gauge({ name: `countersign_${name}`, help, registers: [registry], collect: () => { gauge.set(read()) } })
     },
     counter (name, help, read) {
-      const counter: Counter = new Counter({ name: `countersign_${name}`, help, registers: [registry], collect: () => { counter.reset(); counter.inc(read()) } })
+      const counter: Counter = new Counter({
+        name: `countersign_${name}`, help, registers: [registry], collect: () => { counter.reset(); counter.inc(read()) }
+      })
     },
     fact (name, help, labels) {
       new Gauge({ name: `countersign_${name}`, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1)

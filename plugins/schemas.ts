@@ -10,7 +10,9 @@ import { asRefusal, errorBody } from './errors.js'
  * Strict on purpose: Fastify's own settings turn `123456` and `["123456"]` into a code, whatever the pattern says,
  * and drop unknown fields. A host's settings may be laxer still, so our routes bring these along.
  */
-const ajv = new Ajv({ coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, strict: false, validateFormats: false })
+const ajv = new Ajv({
+  coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, strict: false, validateFormats: false
+})
 
 /**
  * When the first request asks, not at start: a process seldom needs all that its document describes, which together is
@@ -33,7 +35,11 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
     const { additionalProperty } = first!.params as { additionalProperty?: string }
     const what = additionalProperty === undefined ? first!.message : `has an unknown field "${additionalProperty.slice(0, 64)}"`
     const where = first!.instancePath.slice(1).replaceAll('/', '.')
-    return { error: Object.assign(new Error(`${where === '' ? httpPart : `${httpPart}.${where}`} ${what}`), { statusCode: 400, code: 'REQUEST_INVALID', validation: validate.errors }) }
+    return {
+      error: Object.assign(new Error(`${where === '' ? httpPart : `${httpPart}.${where}`} ${what}`), {
+        statusCode: 400, code: 'REQUEST_INVALID', validation: validate.errors
+      })
+    }
   }
 }
 

@@ -83,7 +83,9 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
     }
   }
 
-  const verified = new AgingMap<string, AccessClaims>({ keepMs: REMEMBER_VERIFIED_MS, capacity: MOST_VERIFIED, clockMs: () => performance.now() })
+  const verified = new AgingMap<string, AccessClaims>({
+    keepMs: REMEMBER_VERIFIED_MS, capacity: MOST_VERIFIED, clockMs: () => performance.now()
+  })
 
   /** Only what never changes is remembered, that we signed these claims. Whether they still count is asked each time. */
   function signed<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind> {

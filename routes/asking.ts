@@ -34,8 +34,11 @@ function warnOnce ({ server, ip, raw }: FastifyRequest): void {
   if (warned.has(server.server)) return
   warned.add(server.server)
   const peer = addressOf(raw.socket?.remoteAddress)
-  if (peer === null) server.log.warn('clients on a Unix socket have no address and share one network: let the proxy send X-Forwarded-For, and trust it')
-  else {
+  if (peer === null) {
+    server.log.warn(
+      'clients on a Unix socket have no address and share one network: let the proxy send X-Forwarded-For, and trust it'
+    )
+  } else {
     // A host may put anything in place of the address.
     const claimed = String(ip ?? '').slice(0, SAMPLE_LENGTH)
     server.log.warn({ peer, claimed }, 'the client\'s address in X-Forwarded-For cannot be read: clients of this proxy share one network')

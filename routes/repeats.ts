@@ -14,7 +14,9 @@ type Answers = Readonly<Record<string, RefusalCode>>
  *
  * @param applies whether the request is one that was done already, where the reason does not say it
  */
-export function onRepeat (db: Db, answers: Answers, applies: (request: FastifyRequest, userId: string) => Promise<boolean> = async () => true) {
+export function onRepeat (
+  db: Db, answers: Answers, applies: (request: FastifyRequest, userId: string) => Promise<boolean> = async () => true
+) {
   return {
     async errorHandler (error: Error, request: FastifyRequest, _reply: FastifyReply): Promise<never> {
       if (!(error instanceof SessionEnded)) throw error

@@ -34,7 +34,18 @@ const Account = Type.Object({
   updatedAt: DateTime
 }, {
   examples: [{
-    id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', email: 'ada@example.org', phone: '', firstName: 'Ada', lastName: 'Lovelace', powerAccountId: null, powerContactId: null, isOtpEnabled: true, oauthProfiles: [oauthProfileExample], createdAt: '2026-11-23T09:00:00.000Z', updatedAt: '2026-11-23T09:00:00.000Z'
+    id: '0f8fad5b-d9cb-469f-a165-70867728950e',
+    username: 'ada',
+    email: 'ada@example.org',
+    phone: '',
+    firstName: 'Ada',
+    lastName: 'Lovelace',
+    powerAccountId: null,
+    powerContactId: null,
+    isOtpEnabled: true,
+    oauthProfiles: [oauthProfileExample],
+    createdAt: '2026-11-23T09:00:00.000Z',
+    updatedAt: '2026-11-23T09:00:00.000Z'
   }]
 })
 
@@ -59,7 +70,8 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Change your profile',
-      description: 'What is not given stays. Another e-mail address or telephone number asks for a proof within `OTP_FRESH_SECONDS`; another address ends your other sessions.',
+      description: 'What is not given stays. Another e-mail address or telephone number asks for a proof within `OTP_FRESH_SECONDS`; ' +
+        'another address ends your other sessions.',
       body: Type.Object({
         email: Type.Optional(Email),
         phone: Type.Optional(Line(longest.phone)),
@@ -96,12 +108,15 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Change your password',
-      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. A wrong current password is 403 `REAUTH_REQUIRED`, and counts as a guess as it does at the log-in.',
+      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. A wrong current ' +
+        'password is 403 `REAUTH_REQUIRED`, and counts as a guess as it does at the log-in.',
       body: Type.Object({
         current: Password(),
         next: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one, not the username.' })
       }, { ...strict, examples: [{ current: 'correct horse battery staple', next: 'a stapler, a horse, a battery' }] }),
-      response: { 200: TokenPair, ...refused([...needsFresh, 'REAUTH_REQUIRED', 'PASSWORD_UNACCEPTABLE', 'CONFLICT', 'BUSY'], { body: true }) }
+      response: {
+        200: TokenPair, ...refused([...needsFresh, 'REAUTH_REQUIRED', 'PASSWORD_UNACCEPTABLE', 'CONFLICT', 'BUSY'], { body: true })
+      }
     },
     handler: async (request) => {
       const { current, next } = request.body

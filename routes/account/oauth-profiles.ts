@@ -8,7 +8,12 @@ import { bearer, DateTime, Id, Line, needsFresh, needsVerified, refused, strict 
 
 const tags = ['Account']
 
-export const oauthProfileExample = { id: '5f3c8a52-6f0e-4f0b-9a55-1c6d5f8f2f11', oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', createdAt: '2026-11-23T09:00:00.000Z' }
+export const oauthProfileExample = {
+  id: '5f3c8a52-6f0e-4f0b-9a55-1c6d5f8f2f11',
+  oauthServiceName: 'calendar',
+  oauthUrl: 'https://calendar.example.org/oauth',
+  createdAt: '2026-11-23T09:00:00.000Z'
+}
 /** Without its credentials: those are sealed, and nothing shows them. */
 export const OauthProfile = Type.Object({
   id: Type.String({ format: 'uuid' }),
@@ -17,7 +22,9 @@ export const OauthProfile = Type.Object({
   createdAt: DateTime
 }, { examples: [oauthProfileExample] })
 
-const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: onRequestHookHandler }> = async (app, { fresh, ...deps }) => {
+const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: onRequestHookHandler }> = async (
+  app, { fresh, ...deps }
+) => {
   app.get('', {
     schema: {
       operationId: 'listOauthProfiles',
@@ -40,8 +47,15 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       body: Type.Object({
         oauthServiceName: Line(100, { minLength: 1 }),
         oauthUrl: Type.String({ maxLength: 2048, pattern: '^https?://[^\\s\\p{Cc}\\p{Cs}]+$' }),
-        oauthCredentials: Type.String({ minLength: 1, maxLength: 8192, pattern: '^[^\\0\\p{Cs}]+$', description: 'Whatever the service gave you.' })
-      }, { ...strict, examples: [{ oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', oauthCredentials: '{"refresh_token":"…"}' }] }),
+        oauthCredentials: Type.String({
+          minLength: 1, maxLength: 8192, pattern: '^[^\\0\\p{Cs}]+$', description: 'Whatever the service gave you.'
+        })
+      }, {
+        ...strict,
+        examples: [
+          { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', oauthCredentials: '{"refresh_token":"…"}' }
+        ]
+      }),
       response: { 201: OauthProfile, ...refused([...needsFresh, 'OAUTH_PROFILE_LIMIT'], { body: true }) }
     },
     handler: async (request, reply) => await reply.code(201).send(await addOauthProfile(deps, askingOf(request), request.body))
@@ -55,7 +69,10 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       security: bearer,
       summary: 'Unlink an account elsewhere',
       params: Id,
-      response: { 204: Type.Null({ description: 'It is gone, and its credentials with it.' }), ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+      response: {
+        204: Type.Null({ description: 'It is gone, and its credentials with it.' }),
+        ...refused([...needsFresh, 'NOT_FOUND'], { body: true })
+      }
     },
     handler: async (request, reply) => {
       await removeOauthProfile(deps, askingOf(request), request.params.id)

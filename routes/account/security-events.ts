@@ -24,7 +24,9 @@ export const SecurityEvent = Type.Object({
   sessionId: NullableString('The session that asked for it; null if there was none.'),
   deviceName: NullableString('The device it was about.'),
   detail: NullableString('What else there is to say: which session was ended, why staff did it.'),
-  count: Type.Optional(Type.Integer({ description: 'In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for.' }))
+  count: Type.Optional(
+    Type.Integer({ description: 'In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for.' })
+  )
 })
 
 /** Which page: for the querystring of whoever answers one. */
@@ -38,7 +40,16 @@ export const EventPage = Type.Object({
   nextCursor: NullableString('Where the next page begins; null if this was the last.')
 }, {
   examples: [{
-    events: [{ id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa', kind: 'otp_refused', at: '2026-11-23T09:00:00.000Z', ip: '198.51.100.7', agent: 'Firefox on Linux', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', deviceName: null, detail: null }],
+    events: [{
+      id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa',
+      kind: 'otp_refused',
+      at: '2026-11-23T09:00:00.000Z',
+      ip: '198.51.100.7',
+      agent: 'Firefox on Linux',
+      sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+      deviceName: null,
+      detail: null
+    }],
     nextCursor: null
   }]
 })

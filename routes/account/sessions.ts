@@ -31,7 +31,16 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       description: 'Your living sessions, the one last seen first; 200 at most.',
       response: {
         200: Type.Array(Session, {
-          examples: [[{ id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: '2026-11-23T09:00:00.000Z', lastSeenAt: '2026-11-23T09:25:00.000Z', expiresAt: '2026-12-23T09:00:00.000Z', isVerified: true, isThis: true }]]
+          examples: [[{
+            id: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+            ip: '198.51.100.7',
+            agent: 'Firefox on Linux',
+            startedAt: '2026-11-23T09:00:00.000Z',
+            lastSeenAt: '2026-11-23T09:25:00.000Z',
+            expiresAt: '2026-12-23T09:00:00.000Z',
+            isVerified: true,
+            isThis: true
+          }]]
         }),
         ...refused(needsFresh)
       }
@@ -50,7 +59,9 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       tags,
       security: bearer,
       summary: 'End all sessions but this one',
-      response: { 204: Type.Null({ description: 'They have ended, on every replica within a second.' }), ...refused(needsFresh, { body: true }) }
+      response: {
+        204: Type.Null({ description: 'They have ended, on every replica within a second.' }), ...refused(needsFresh, { body: true })
+      }
     },
     handler: async (request, reply) => {
       await endOthers(deps, askingOf(request))
@@ -66,7 +77,10 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       security: bearer,
       summary: 'End one of your sessions',
       params: Id,
-      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
+      response: {
+        204: Type.Null({ description: 'It has ended, on every replica within a second.' }),
+        ...refused([...needsFresh, 'NOT_FOUND'], { body: true })
+      }
     },
     handler: async (request, reply) => {
       await endOne(deps, askingOf(request), request.params.id)

@@ -30,7 +30,10 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       security: bearer,
       summary: 'Set which accounts elsewhere somebody\'s refers to',
       params: Id,
-      body: Type.Object({ powerAccountId: Reference, powerContactId: Reference }, { ...strict, minProperties: 1, examples: [{ powerAccountId: 815, powerContactId: null }] }),
+      body: Type.Object(
+        { powerAccountId: Reference, powerContactId: Reference },
+        { ...strict, minProperties: 1, examples: [{ powerAccountId: 815, powerContactId: null }] }
+      ),
       response: { 200: ShownUser, ...refused(needsFreshStaff, { body: true }) }
     },
     handler: async (request) => {
@@ -48,8 +51,10 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       tags,
       security: bearer,
       summary: 'Reset somebody\'s second factor',
-      description: 'Devices and recovery codes are gone, every session ends. The answer has a one-time code: hand it over in person. It must stand beside the password within 24 hours, ' +
-        'and the session it opens can only set up a device; so a thief of the password gains nothing from a member of staff who was talked round. Until a device is confirmed, no log-in without such a code; asked again, this answers a new one. ' +
+      description: 'Devices and recovery codes are gone, every session ends. The answer has a one-time code: hand it over in person. ' +
+        'It must stand beside the password within 24 hours, ' +
+        'and the session it opens can only set up a device; so a thief of the password gains nothing from a member of staff who was ' +
+        'talked round. Until a device is confirmed, no log-in without such a code; asked again, this answers a new one. ' +
         'Staff are reset from the command line alone.',
       params: Id,
       body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Lost the phone; came to the desk with a passport.' }] }),

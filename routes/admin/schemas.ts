@@ -41,7 +41,9 @@ export const UserPage = Type.Object({
 }, { examples: [{ users: [listed], nextCursor: null }] })
 
 /** A name is in it, in base64url: up to 150 characters, some of four bytes. */
-export const UsersCursor = Type.Optional(Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' }))
+export const UsersCursor = Type.Optional(
+  Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' })
+)
 
 export const ShownUser = Type.Object({
   ...listedProperties,
@@ -52,10 +54,15 @@ export const ShownUser = Type.Object({
   failures: Type.Integer({ description: 'Wrong codes since the last accepted one; at 100 no code is taken any more.' }),
   lockedUntil: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when no code of a device is taken; null if one is.' }),
   isStopped: Type.Boolean({
-    description: 'Whether no code of an app is accepted, after 100 wrong ones in a row or 300 in 30 days, until a recovery code is used or staff unlock the account.'
+    description: 'Whether no code of an app is accepted, after 100 wrong ones in a row or 300 in 30 days, until a recovery code is ' +
+      'used or staff unlock the account.'
   }),
-  setupRequired: Type.Boolean({ description: 'Whether the second factor was reset and nothing is set up yet: the password alone opens nothing.' }),
-  setupExpiresAt: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when the set-up code is good; null if there is none, or it was used.' }),
+  setupRequired: Type.Boolean({
+    description: 'Whether the second factor was reset and nothing is set up yet: the password alone opens nothing.'
+  }),
+  setupExpiresAt: Type.Unsafe<Date | null>({
+    ...NullableDateTime, description: 'Until when the set-up code is good; null if there is none, or it was used.'
+  }),
   recoveryCodesLeft: Type.Integer()
 }, {
   examples: [{
@@ -82,17 +89,37 @@ export const ListedSession = Type.Object({
   expiresAt: DateTime,
   isVerified: Type.Boolean({ description: 'Whether it has given a code.' })
 }, {
-  examples: [{ id: '7c9e6679-7425-40de-944b-e07fc1f90ae7', ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: '2026-11-23T09:00:00.000Z', lastSeenAt: '2026-11-23T09:25:00.000Z', expiresAt: '2026-12-23T09:00:00.000Z', isVerified: true }]
+  examples: [{
+    id: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+    ip: '198.51.100.7',
+    agent: 'Firefox on Linux',
+    startedAt: '2026-11-23T09:00:00.000Z',
+    lastSeenAt: '2026-11-23T09:25:00.000Z',
+    expiresAt: '2026-12-23T09:00:00.000Z',
+    isVerified: true
+  }]
 })
 
 export const EventPageWithActor = Type.Object({
   events: Type.Array(Type.Composite([SecurityEvent, Type.Object({
-    actorId: Type.Union([Type.String(), Type.Null()], { description: 'Who did it, if not the owner: a member of staff, or `command line`.' })
+    actorId: Type.Union([Type.String(), Type.Null()], {
+      description: 'Who did it, if not the owner: a member of staff, or `command line`.'
+    })
   })])),
   nextCursor: Cursor('Where the next page begins; null if this was the last.')
 }, {
   examples: [{
-    events: [{ id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa', kind: 'otp_reset', at: '2026-11-23T09:00:00.000Z', ip: '', agent: 'Unknown', sessionId: null, deviceName: null, detail: 'Lost the phone; came to the desk with a passport.', actorId: '16fd2706-8baf-433b-82eb-8c7fada847da' }],
+    events: [{
+      id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa',
+      kind: 'otp_reset',
+      at: '2026-11-23T09:00:00.000Z',
+      ip: '',
+      agent: 'Unknown',
+      sessionId: null,
+      deviceName: null,
+      detail: 'Lost the phone; came to the desk with a passport.',
+      actorId: '16fd2706-8baf-433b-82eb-8c7fada847da'
+    }],
     nextCursor: null
   }]
 })

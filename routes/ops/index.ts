@@ -49,7 +49,16 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
       response: {
         200: Ready,
         503: Type.Composite([refused([])[503]! as typeof Ready, Ready], {
-          examples: [{ statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message: 'PostgreSQL does not answer.', retryAfterSeconds: 1, status: 'unavailable', postgres: 'down', redis: 'none' }]
+          examples: [{
+            statusCode: 503,
+            code: 'UNAVAILABLE',
+            error: 'Service Unavailable',
+            message: 'PostgreSQL does not answer.',
+            retryAfterSeconds: 1,
+            status: 'unavailable',
+            postgres: 'down',
+            redis: 'none'
+          }]
         })
       }
     },
@@ -67,7 +76,13 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
   if (metrics === null) return
   app.get('/metrics', {
     config: { limit: 'metrics' as const },
-    schema: { operationId: 'metrics', tags, summary: 'Metrics in Prometheus\' text format', produces: ['text/plain'], response: { 200: Type.String() } },
+    schema: {
+      operationId: 'metrics',
+      tags,
+      summary: 'Metrics in Prometheus\' text format',
+      produces: ['text/plain'],
+      response: { 200: Type.String() }
+    },
     handler: async (_request, reply) => {
       const { type, text } = await metrics()
       return await reply.type(type).send(text)

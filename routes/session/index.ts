@@ -12,7 +12,15 @@ export const SessionAnswer = Type.Object({
   otpDeviceId: Type.Union([Type.String(), Type.Null()], { description: 'The device that verified the session, `recovery`, or null.' }),
   otpTime: Type.Union([Type.Integer(), Type.Null()], { description: 'Unix seconds of the last accepted code.' }),
   expiresAt: DateTime
-}, { examples: [{ userId: '0f8fad5b-d9cb-469f-a165-70867728950e', sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7', otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da', otpTime: 1795424400, expiresAt: '2026-12-23T09:00:00.000Z' }] })
+}, {
+  examples: [{
+    userId: '0f8fad5b-d9cb-469f-a165-70867728950e',
+    sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+    otpDeviceId: '16fd2706-8baf-433b-82eb-8c7fada847da',
+    otpTime: 1795424400,
+    expiresAt: '2026-12-23T09:00:00.000Z'
+  }]
+})
 
 /**
  * The guard as an endpoint, for gateways that ask about every request to a back end in any language. Whatever method,
@@ -62,12 +70,14 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     tags: ['Session'],
     security: bearer,
     summary: 'Whether this session may pass the guard, and whose it is',
-    description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy `ext_authz` can ask about every request. ' +
+    description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy ' +
+      '`ext_authz` can ask about every request. ' +
       'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null; ' +
       '`X-Otp-Verified` is `true` if a second factor verified the session, else `false`. ' +
       'A refusal repeats its `code` in `X-Refusal`. ' +
       'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent. ' +
-      'On `/session` itself any other parameter, spelling or repetition is refused with 400; below it they belong to the request that is asked about.',
+      'On `/session` itself any other parameter, spelling or repetition is refused with 400; below it they belong to the request that ' +
+      'is asked about.',
     response: { 200: SessionAnswer, ...refused(needsFresh) }
   }
   // The guard judges the query; the schema is for the document.
@@ -77,7 +87,12 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' }))
   })
   app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring } as object })
-  app.route({ ...common, method: methods.filter((method) => method !== 'GET'), url: '', schema: { response: schema.response, hide: true } as object })
+  app.route({
+    ...common,
+    method: methods.filter((method) => method !== 'GET'),
+    url: '',
+    schema: { response: schema.response, hide: true } as object
+  })
   app.route({ ...common, method: methods, url: '/*', schema: { response: schema.response, hide: true } as object })
 }
 

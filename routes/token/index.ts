@@ -19,8 +19,10 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       operationId: 'logIn',
       tags,
       summary: 'Log in with username and password',
-      description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before `otpExpiresAt`. ' +
-        'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set up a device.',
+      description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before ' +
+        '`otpExpiresAt`. ' +
+        'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set ' +
+        'up a device.',
       body: Type.Object({
         username: Name(USERNAME_MAX_LENGTH, {
           minLength: 1,
@@ -35,8 +37,14 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
         200: Type.Composite([TokenPair, Type.Object({
           otpRequired: Type.Boolean({ description: 'Whether the user has a second factor.' }),
           otpExpiresAt: NullableDateTime,
-          otpDeadline: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or there is one.' })
-        })], { examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }] }),
+          otpDeadline: Type.Unsafe<Date | null>({
+            ...NullableDateTime,
+            description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or ' +
+              'there is one.'
+          })
+        })], {
+          examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }]
+        }),
         ...refused(['CREDENTIALS_INVALID', 'SETUP_CODE_REQUIRED', 'BUSY'], { body: true })
       }
     },
@@ -60,8 +68,8 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       operationId: 'refresh',
       tags,
       summary: 'Rotate the refresh token',
-      description: 'The token is used up. Presented again it answers the same new refresh token, since answers get lost, until that one has been used; ' +
-        'from then on it ends the session.',
+      description: 'The token is used up. Presented again it answers the same new refresh token, since answers get lost, until that ' +
+        'one has been used; from then on it ends the session.',
       body: Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, { ...strict, examples: [{ refresh: 'eyJ…' }] }),
       response: { 200: TokenPair, ...refused(needsSession, { body: true }) }
     },
@@ -77,7 +85,9 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'End this session',
-      response: { 204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession, { body: true }) }
+      response: {
+        204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession, { body: true })
+      }
     },
     handler: async (request, reply) => {
       const { userId, sessionId } = request.countersign!

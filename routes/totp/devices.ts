@@ -8,12 +8,19 @@ import { onRepeat } from '../repeats.js'
 import { DateTime, Id, Name, needsFresh, needsVerified, NullableDateTime, refused, requireName, strict, type Security } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
-export type DeviceRoutesOptions = Pick<TotpRoutesOptions, 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'> & {
+type SharedOptions = 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'
+
+export type DeviceRoutesOptions = Pick<TotpRoutesOptions, SharedOptions> & {
   /** Of every operation here. */
   common: { tags: string[], security?: Security }
 }
 
-const example = { id: '16fd2706-8baf-433b-82eb-8c7fada847da', name: 'Pixel 9', createdAt: '2026-11-23T09:00:00.000Z', lastUsedAt: '2026-11-23T09:25:00.000Z' }
+const example = {
+  id: '16fd2706-8baf-433b-82eb-8c7fada847da',
+  name: 'Pixel 9',
+  createdAt: '2026-11-23T09:00:00.000Z',
+  lastUsedAt: '2026-11-23T09:25:00.000Z'
+}
 /** As it is shown: never with its secret. */
 export const Device = Type.Object({
   id: Type.String({ format: 'uuid' }),
@@ -22,7 +29,9 @@ export const Device = Type.Object({
   lastUsedAt: NullableDateTime
 }, { examples: [example] })
 
-const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema, common }) => {
+const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
+  app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema, common }
+) => {
   app.get('', {
     onRequest: verified,
     schema: {
@@ -65,12 +74,14 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (app,
       operationId: 'removeDevice',
       ...common,
       summary: 'Remove a device',
-      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. If the device is the one that verified the asking session, ' +
+      description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. If the device is the ' +
+        'one that verified the asking session, ' +
         'the new one owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
       params: Id,
       response: { 200: answerSchema, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
-    handler: async (request, reply) => await finish(request, reply, await removeDevice(deps, askingOf(request), request.params.id), 'have ended') as never
+    handler: async (request, reply) =>
+      await finish(request, reply, await removeDevice(deps, askingOf(request), request.params.id), 'have ended') as never
   })
 }
 

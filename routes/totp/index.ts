@@ -57,7 +57,8 @@ function withCodesLeft (answer: TSchema): TSchema {
 }
 
 const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, options) => {
-  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, answerSchema, security, deprecatedGets = false, limit = () => ({}), othersEnded } = options
+  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, othersEnded } = options
+  const { answerSchema, security, deprecatedGets = false, limit = () => ({}) } = options
   const common = { tags: ['Second factor'], ...(security === undefined ? {} : { security }) }
   // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
   app.addHook('onRequest', (_request, reply, done) => {
@@ -76,8 +77,14 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
           isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
           isPending: Type.Boolean({ description: 'Whether a device of this session waits for its first code.' }),
           recoveryCodesLeft: Type.Integer(),
-          recoveryCodesWeak: Type.Boolean({ description: 'Whether they were brought over from another system and are short: make new ones.' }),
-          otpDeadline: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or there is one.' })
+          recoveryCodesWeak: Type.Boolean({
+            description: 'Whether they were brought over from another system and are short: make new ones.'
+          }),
+          otpDeadline: Type.Unsafe<Date | null>({
+            ...NullableDateTime,
+            description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or ' +
+              'there is one.'
+          })
         }, { examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5, recoveryCodesWeak: false, otpDeadline: null }] }),
         ...refused(needsSession)
       }
@@ -96,8 +103,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'createTotp',
       ...common,
       summary: 'Begin a set-up: one pending device, and recovery codes for the first',
-      description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and codes, ' +
-        'and renews `expiresAt`. ' +
+      description: 'Changes nothing until the first code is accepted. Called again by the same session it answers the same secret and ' +
+        'codes, and renews `expiresAt`. ' +
         'The first device asks for a password given within `OTP_REAUTH_SECONDS`, or in the body; a further one for a fresh code.',
       response: {
         201: Type.Object({
@@ -111,7 +118,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
           examples: [{
             message: 'Scan the QR code, then send the first code to /totp/login.',
             deviceId: '0f8fad5b-d9cb-469f-a165-70867728950e',
-            otpUrl: 'otpauth://totp/Countersign:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Countersign&algorithm=SHA1&digits=6&period=30',
+            otpUrl: 'otpauth://totp/Countersign:ada?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP' +
+              '&issuer=Countersign&algorithm=SHA1&digits=6&period=30',
             otpQr: 'data:image/png;base64,iVBORw0KGgo…',
             recoveryCodes: ['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…'],
             expiresAt: '2026-11-23T09:10:00.000Z'
@@ -173,8 +181,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'verifyTotp',
       ...common,
       summary: 'Give a code: confirms a pending device, or verifies this session',
-      description: 'An accepted code is used up. On an unverified session, and where it confirms a device, it ends that session and answers the tokens of a new one; ' +
-        'else it renews the proof.',
+      description: 'An accepted code is used up. On an unverified session, and where it confirms a device, it ends that session and ' +
+        'answers the tokens of a new one; else it renews the proof.',
       body: Code('The digits that the app shows, of any script; spaces and dashes do not matter.', '492039'),
       response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
     },
@@ -209,7 +217,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'recover',
       ...common,
       summary: 'Use a recovery code in place of the device',
-      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the tokens of a new one. ' +
+      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the ' +
+        'tokens of a new one. ' +
         'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
       body: Code('One recovery code; case, spaces and dashes do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
       response: {
@@ -250,7 +259,12 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   app.get('/recovery_code/create', {
     ...regenerate,
     ...get,
-    schema: { ...regenerate.schema, deprecated: true, operationId: 'createRecoveryCodesByGet', summary: 'As POST /totp/recovery_code/create; for the first clients' },
+    schema: {
+      ...regenerate.schema,
+      deprecated: true,
+      operationId: 'createRecoveryCodesByGet',
+      summary: 'As POST /totp/recovery_code/create; for the first clients'
+    },
     handler: regenerateHandler
   })
 }

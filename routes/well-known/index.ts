@@ -11,10 +11,18 @@ const wellKnownRoutes: FastifyPluginAsyncTypebox = async (app) => {
       operationId: 'jwks',
       tags: ['Tokens'],
       summary: 'Public keys of the tokens (RFC 7517); empty under HS256',
-      description: 'For services that verify by themselves: with `otp_required` true and `otp_device_id` null, refuse. They learn of an ended session only when its access token expires.',
+      description: 'For services that verify by themselves: with `otp_required` true and `otp_device_id` null, refuse. They learn of ' +
+        'an ended session only when its access token expires.',
       response: {
-        200: Type.Object({ keys: Type.Array(Type.Object({ kid: Type.String(), kty: Type.String(), crv: Type.String(), x: Type.String(), alg: Type.String(), use: Type.String() })) },
-          { examples: [{ keys: [{ kid: '2026', kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', alg: 'EdDSA', use: 'sig' }] }] }),
+        200: Type.Object({
+          keys: Type.Array(Type.Object({
+            kid: Type.String(), kty: Type.String(), crv: Type.String(), x: Type.String(), alg: Type.String(), use: Type.String()
+          }))
+        }, {
+          examples: [{
+            keys: [{ kid: '2026', kty: 'OKP', crv: 'Ed25519', x: '11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo', alg: 'EdDSA', use: 'sig' }]
+          }]
+        }),
         ...refused([])
       }
     },

@@ -52,7 +52,8 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
     const made = await row<{ createdAt: Date }>(db, sql`
       with ${now},
       made as (
-        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
+        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name,
+          created_at, updated_at)
         select ${account.id}::uuid, ${account.username}, ${account.usernameKey}, ${account.passwordHash}, true, false,
           ${account.email}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
         returning created_at
@@ -119,7 +120,9 @@ export interface Login {
  * Past `MOST_UNVERIFIED` the new session crowds out the expired ones, then those idle longest. Never one that is
  * verified: who has only the password must not end what they could not have begun.
  */
-export async function commitLogin (db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes): Promise<CommittedSession | null> {
+export async function commitLogin (
+  db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes
+): Promise<CommittedSession | null> {
   const { table } = db
   return committed(await row(db, sql`
     with ${now},
@@ -131,13 +134,15 @@ export async function commitLogin (db: Db, login: Login, origin: Origin, { sessi
       for no key update of u
     ),
     person as (
-      select user_id, setup_required, otp_deadline, exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
+      select user_id, setup_required, otp_deadline,
+        exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
       from locked
     ),
     started as (
       insert into ${table.otp_session} ${startedColumns}
       select user_id, ${login.sessionId}, now.at,
-        now.at + make_interval(secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
+        now.at + make_interval(
+          secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
         now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent},
         case when setup_required then now.at when not otp_required then otp_deadline end
       from person, now

@@ -63,8 +63,16 @@ export interface Hasher {
  *
  * @param clockMs monotonic: by it the wait for a turn is measured
  */
-export async function createHasher (slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()): Promise<Hasher> {
-  const turns = createGate({ places: slots * ADMITTED_PER_SLOT, mostWaiting: slots * WAITING_PER_SLOT, longestWaitMs: LONGEST_WAIT_MS, isHopeless: isOutage, clockMs })
+export async function createHasher (
+  slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()
+): Promise<Hasher> {
+  const turns = createGate({
+    places: slots * ADMITTED_PER_SLOT,
+    mostWaiting: slots * WAITING_PER_SLOT,
+    longestWaitMs: LONGEST_WAIT_MS,
+    isHopeless: isOutage,
+    clockMs
+  })
   const hashing = createGate({ places: slots, mostWaiting: Infinity })
   // A thread of libuv's stays free: where there is none beside the slots, slow hashes take slots, never all of them.
   const slowSlots = Math.max(1, slots - 1)

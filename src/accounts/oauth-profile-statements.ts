@@ -22,7 +22,9 @@ const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", ${t
 /** The oldest first. */
 export async function listOauthProfiles (db: Db, userId: string): Promise<OauthProfile[]> {
   const { table } = db
-  return await rows<OauthProfile>(db, sql`select ${shown} from ${table.account_oauth_profile} where user_id = ${userId} order by created_at, id`)
+  return await rows<OauthProfile>(
+    db, sql`select ${shown} from ${table.account_oauth_profile} where user_id = ${userId} order by created_at, id`
+  )
 }
 
 export interface NewOauthProfile { id: string, serviceName: string, url: string, sealedCredentials: string }
@@ -30,7 +32,9 @@ export interface NewOauthProfile { id: string, serviceName: string, url: string,
 export type AddedProfile = { outcome: 'added', profile: OauthProfile } | { outcome: 'session_ended' | 'too_many' }
 
 /** The user's lock stands before the count, so that many at once are not too many. */
-export async function insertOauthProfile (db: Db, asking: Asking, { id, serviceName, url, sealedCredentials }: NewOauthProfile): Promise<AddedProfile> {
+export async function insertOauthProfile (
+  db: Db, asking: Asking, { id, serviceName, url, sealedCredentials }: NewOauthProfile
+): Promise<AddedProfile> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId, sessionId } = asking.standing

@@ -23,7 +23,9 @@ export type ChangedProfile = { outcome: 'changed', endedIds: string[] } | { outc
  *
  * @param isFresh whether the asking session may change address and number
  */
-export async function updateProfile (db: Db, asking: Asking, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean): Promise<ChangedProfile> {
+export async function updateProfile (
+  db: Db, asking: Asking, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean
+): Promise<ChangedProfile> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId, sessionId } = asking.standing
@@ -31,13 +33,15 @@ export async function updateProfile (db: Db, asking: Asking, { email, phone, fir
     const found = await row<{ changed: boolean, endedIds: string[] }>(tx, sql`
       with ${now},
       asking as (
-        select living.user_id, a.email <> coalesce(${email ?? null}, a.email) as new_email, a.phone <> coalesce(${phone ?? null}, a.phone) as new_phone
+        select living.user_id, a.email <> coalesce(${email ?? null}, a.email) as new_email,
+          a.phone <> coalesce(${phone ?? null}, a.phone) as new_phone
         from (${livingSession(tx, asking)}) living join ${table.account} a on a.id = ${userId}::uuid
       ),
       allowed as (select user_id, new_email, new_phone from asking where ${isFresh} or not (new_email or new_phone)),
       changed as (
         update ${table.account} a set email = coalesce(${email ?? null}, a.email), phone = coalesce(${phone ?? null}, a.phone),
-          first_name = coalesce(${firstName ?? null}, a.first_name), last_name = coalesce(${lastName ?? null}, a.last_name), updated_at = now.at
+          first_name = coalesce(${firstName ?? null}, a.first_name), last_name = coalesce(${lastName ?? null}, a.last_name),
+          updated_at = now.at
         from allowed, now where a.id = ${userId}::uuid
         returning a.id
       ),
@@ -50,7 +54,10 @@ export async function updateProfile (db: Db, asking: Asking, { email, phone, fir
         returning s.id
       ),
       ${event(tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: asking }, sql`allowed, now where allowed.new_email`)},
-      ${event(tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: asking }, sql`allowed, now where allowed.new_phone`, 'phone_event')}
+      ${event(
+        tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: asking },
+        sql`allowed, now where allowed.new_phone`, 'phone_event'
+      )}
       select exists (select from changed) as changed, ${endedIds} from asking`)
     if (found === undefined) return { outcome: 'session_ended' }
     return found.changed ? { outcome: 'changed', endedIds: found.endedIds } : { outcome: 'stale' }
@@ -66,7 +73,9 @@ export type ChangedPassword = { outcome: 'changed', session: CommittedSession } 
  * @param version `otp_user.version` as it was when the current password was asked
  * @returns `moved` if the version has
  */
-export async function commitPassword (db: Db, asking: Asking, passwordHash: string, version: number, newSessionId: string): Promise<ChangedPassword> {
+export async function commitPassword (
+  db: Db, asking: Asking, passwordHash: string, version: number, newSessionId: string
+): Promise<ChangedPassword> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId, sessionId } = asking.standing
@@ -126,7 +135,8 @@ export async function deleteAccount (db: Db, asking: Asking): Promise<string[] |
         returning s.id
       ),
       emptied as (
-        update ${table.otp_session} s set ip = '', agent = '', rotated_network = null from asking where s.user_id = asking.user_id and s.ended_at is not null
+        update ${table.otp_session} s set ip = '', agent = '', rotated_network = null from asking where s.user_id = asking.user_id
+          and s.ended_at is not null
       ),
       devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
       codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),

@@ -14,27 +14,27 @@ export interface HandOverDeps extends Pick<CheckedOptions, 'complete' | 'sameSes
   host: HostSessions
 }
 
-/** What was decided, for the host to go on with. */
+/** A committed decision, which the host completes. */
 export interface Decided {
-  /** The session that asked. */
+  /** Session of the request. */
   askingId: string
   session: SessionFacts
-  /** Whether the user's other sessions have ended. */
+  /** True if the decision ended the user's other sessions. */
   endsOthers: boolean
 }
 
 /**
- * Lets the host go on with what was proven, and follows its session to the id that it has there. By then the code is
- * used up and the asking session over: a fault here costs that, and grants nothing. Whoever ends sessions at the host
- * is told either way: here they have ended.
+ * Completes a committed decision at the host, and moves the session to the id that the host chose. The code is consumed and
+ * the requesting session is ended before this call, so a fault here costs the code and grants nothing. If the decision ended
+ * other sessions, `endSessions` is called even after a fault.
  *
- * @returns what the client gets
+ * @returns the answer for the client
  * @throws {Refusal} SESSION_ENDED
- * @throws {Error} if the host stayed where it was, or went to a session that was seen before
+ * @throws {Error} if the host kept the old session id, or chose the id of a session that was seen before
  */
 export async function handOver (deps: HandOverDeps, request: FastifyRequest, reply: FastifyReply, decided: Decided): Promise<object> {
   const { askingId, session: { userId, sessionId }, endsOthers } = decided
-  /** The session that the host must not end. */
+  /** Session that the host must keep. */
   let living = sessionId === askingId ? askingId : null
   try {
     const completion = await goOn(deps, request, reply, decided)
@@ -45,20 +45,26 @@ export async function handOver (deps: HandOverDeps, request: FastifyRequest, rep
   }
 }
 
-async function goOn ({ complete, sameSession = false, db, sessions }: HandOverDeps, request: FastifyRequest, reply: FastifyReply, { askingId, session }: Decided): Promise<Completion> {
+async function goOn (
+  { complete, sameSession = false, db, sessions }: HandOverDeps, request: FastifyRequest, reply: FastifyReply,
+  { askingId, session }: Decided
+): Promise<Completion> {
   const { userId, sessionId: proposedId } = session
   const completion = await complete(request, reply, { ...session, deviceId: session.otpDeviceId })
   const { sessionId } = completion
   requireId(sessionId, 'complete() must answer "sessionId"')
   if (sessionId === askingId && proposedId !== askingId) {
-    throw new Error('countersign: complete() must move to a new session id: a copy of the old one that somebody made before would be verified with it (or say "sameSession: true", and read what that costs)')
+    throw new Error('countersign: complete() must move to a new session id: a copy of the old one that somebody made ' +
+      'before would be verified with it (or say "sameSession: true", and read what that costs)')
   }
-  if (sameSession && sessionId !== askingId) throw new Error('countersign: complete() went to another session, although "sameSession" says that it cannot')
+  if (sameSession && sessionId !== askingId) {
+    throw new Error('countersign: complete() went to another session, although "sameSession" says that it cannot')
+  }
   if (sessionId !== proposedId) {
     const moved = await moveSession(db, userId, proposedId, sessionId)
     if (moved.outcome === 'taken') throw new Error('countersign: complete() must answer the id of a session that was not seen before')
     sessions.ended(userId, [proposedId])
-    // Somebody ended all of the user's sessions at that moment.
+    // A concurrent request ended all sessions of the user.
     if (moved.outcome !== 'moved') throw new Refusal('SESSION_ENDED')
     if (moved.wasSeen) sessions.changed(userId, sessionId)
     sessions.started(moved.session)

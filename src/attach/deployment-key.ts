@@ -4,31 +4,36 @@ import type { Key } from '../core/seal.js'
 import { createDigestKey, SealedElsewhereError } from '../factors/recovery/digest-key.js'
 import type { Db } from '../tables/db.js'
 
-/** Between two tries while PostgreSQL does not answer. */
+/** Time between two attempts while PostgreSQL does not answer. */
 const RETRY_MS = 250
 
 export interface DeploymentKeyOptions {
   db: Db
   keys: readonly Key[]
   namespace: string
-  /** Whether the database is known to be away: then it is not asked. */
+  /** Returns true while the database is known to be unreachable. The database is then not asked. */
   isKnownAway: () => boolean
   fatal: (facts: object, line: string) => void
 }
 
-/** The digest key of the deployment, which every process opens before it is ready. */
+/** Digest key of the deployment. Each process opens it before it becomes ready. */
 export interface DeploymentKey {
-  /** @throws {Refusal} UNAVAILABLE while it cannot be had */
+  /**
+   * Returns the key.
+   *
+   * @throws {Refusal} UNAVAILABLE while the key cannot be read
+   */
   read (): Promise<Buffer>
   isOpen (): boolean
-  /** Why it does not open here, as a sentence; null if it does, or was not tried yet. */
+  /** Returns the reason, a sentence, why the key does not open in this process; null if it opens or was not tried yet. */
   fault (): string | null
   /**
-   * Opens it, or makes it, before anybody needs it: an old key of SEAL_KEYS may go as soon as a process with the new one
-   * has been ready. Where PostgreSQL does not answer yet, it goes on trying after this has returned.
+   * Opens the key, or creates it, before the first request needs it. An operator may remove an old key from SEAL_KEYS as
+   * soon as a process with the new key has been ready. While PostgreSQL does not answer, the attempts go on after this
+   * function has returned.
    *
-   * @param isThere whether PostgreSQL is known to answer: then the first try is waited for
-   * @throws {SealedElsewhereError} if that finds the data of another namespace
+   * @param isThere true if PostgreSQL is known to answer: the first attempt is then awaited
+   * @throws {SealedElsewhereError} if that attempt finds the data of another namespace
    */
   start (isThere: boolean): Promise<void>
   stop (): void
@@ -40,7 +45,7 @@ export function createDeploymentKey ({ db, keys, namespace, isKnownAway, fatal }
   let isOpen = false
   let found: SealedElsewhereError | null = null
 
-  /** @returns false while PostgreSQL does not answer */
+  /** Opens the key. Returns false while PostgreSQL does not answer. */
   async function open (): Promise<boolean> {
     try {
       await read()

@@ -9,39 +9,40 @@ import type { CheckedOptions, Identity } from './options.js'
 export type GuardHook = onRequestHookHandler
 
 /**
- * A hook, or a maker of one: `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
- * Hooks are for Fastify, which calls them with `done`; without it they throw a `TypeError`. What they return never settles: `done`
- * decides. `check` is the promise form.
+ * Hook, or factory of hooks: `{ preHandler: app.otpVerified }`, `app.otpVerified({ maxAge: 300, required: true })`.
+ *
+ * Fastify calls a hook with `done`. A hook that is called without `done` throws a `TypeError`; use `check` for a promise. The
+ * return value of a hook never settles: only `done` reports the result.
  */
 export interface OtpVerified extends GuardHook {
   (demand: Demand): GuardHook
 }
 
 /**
- * The guard as a promise. Unlike a hook it identifies the request at each call, so that a connection that stays open can
- * be checked again later. Sets no headers.
+ * Guard as a promise. It identifies the request at each call, unlike a hook, so a connection that stays open can be checked
+ * again later. Sets no headers.
  *
  * @returns the session context
  * @throws {Refusal}
- * @throws {TypeError} if the arguments are no request and no demand
+ * @throws {TypeError} if the arguments are not a request and a demand
  * @example await app.countersign.check(request, { maxAge: 300 })
  */
 export type Check = (request: FastifyRequest, demand?: Demand) => Promise<Standing>
 
-/** The year 5138 in seconds, 1973 in milliseconds: nobody means the one. */
+/** Upper limit of a time in seconds (the year 5138). A larger number is a time in milliseconds. */
 const MOST_SECONDS = 100_000_000_000
 
 export interface GuardDeps extends Pick<CheckedOptions, 'identify' | 'knowsSessions' | 'settings'> {
   sessions: Sessions
-  /** Under which name a request carries its `Standing`, once a guard has let it in. */
+  /** Name of the request's property that holds the session context after a guard has accepted the request. */
   slot: string
   originOf: (request: FastifyRequest) => Origin
-  /** Notified once, when a host did not say how old a proof is. */
+  /** Called once, when a host did not return the age of a proof. */
   onUnknownAge?: () => void
 }
 
 export interface Guards {
-  /** Lets live sessions in, verified or not. */
+  /** Accepts live sessions, verified or not. */
   session: GuardHook
   otpVerified: OtpVerified
   check: Check
@@ -65,7 +66,7 @@ export function createGuards (deps: GuardDeps): Guards {
     checkTimes(identity)
     const { authTime } = identity
     if (authTime === null || authTime === undefined) return enter(request, identity, standing, standing.authTime)
-    // Given again within the session, or a token from before that.
+    // `authTime` is newer (the password was given again within the session) or older (the token was issued before that).
     const provenAt = authTimeOf(standing, authTime, sessions.earliestNowSeconds())
     return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, standing, provenAt)
   }
@@ -78,13 +79,13 @@ export function createGuards (deps: GuardDeps): Guards {
 
   function enter (request: FastifyRequest, { proven }: Identity, standing: Standing, authTime: number): Standing {
     let admitted = authTime === standing.authTime ? standing : { ...standing, authTime }
-    // A host's token is at most as new as the session; it never adds what the session has not proven.
+    // A host's token cannot be newer than its session, and it never adds a proof that the session does not have.
     if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven, otpTime: provenTime(proven, standing) }
     ;(request as Slotted)[slot] = admitted
     return admitted
   }
 
-  /** The service's own tokens may be newer than what this process remembers of their session; nothing that a host says is. */
+  /** Returns the time of the proof. Only the service's own tokens may be newer than the session context in the local cache. */
   function provenTime ({ otpTime }: NonNullable<Identity['proven']>, standing: Standing): number | null {
     return knowsSessions || otpTime === null || standing.otpTime === null ? otpTime : Math.min(otpTime, standing.otpTime)
   }
@@ -106,7 +107,7 @@ export function createGuards (deps: GuardDeps): Guards {
     return admit(request, identity, await sessions.find(userId, sessionId, adoption))
   }
 
-  /** Without a promise where the process knows the answer: this stands in front of every guarded request. */
+  /** Returns the session context without a promise if the local cache has it, because every guarded request runs this. */
   function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
     return (request as Slotted)[slot] ?? identified(request)
   }
@@ -136,7 +137,11 @@ export function createGuards (deps: GuardDeps): Guards {
     }
   }
 
-  /** @throws {TypeError} before anything of the request was looked at: to `async` code an ignored call would be a passed guard */
+  /**
+   * Refuses a hook that `async` code calls without `done`: the caller would take the ignored result for success.
+   *
+   * @throws {TypeError} before it reads the request
+   */
   function requireDone (done: unknown): void {
     if (typeof done === 'function') return
     throw new TypeError('countersign: this hook was called without "done", with which Fastify calls it: ' +
@@ -152,7 +157,7 @@ export function createGuards (deps: GuardDeps): Guards {
   const guard = (demand: Demand): GuardHook => hook((standing) => requireProof(standing, demand))
   const plain = guard({})
 
-  /** With one argument a maker of hooks, else a hook. Three parameters, since code that wraps hooks goes by their number. */
+  /** Returns a hook if it has one argument, else runs as a hook. It declares three parameters because wrappers of hooks count them. */
   function otpVerified (this: unknown, request: unknown, _reply: unknown, _done: unknown) {
     if (arguments.length < 2) return guard(checkDemand(request, 'otpVerified'))
     return plain.apply(this as never, arguments as unknown as Parameters<GuardHook>)
@@ -174,7 +179,7 @@ export function createGuards (deps: GuardDeps): Guards {
   }
 }
 
-/** To Fastify an error that is nothing is none, and the request goes on: a host may reject with nothing for nobody. */
+/** Fastify treats a falsy error as success, so a host that rejects with `undefined` would let the request through. */
 function asReason (error: unknown): Error {
   return (error || new Refusal('TOKEN_INVALID')) as Error
 }
@@ -183,7 +188,10 @@ function isRequest (value: unknown): value is FastifyRequest {
   return typeof value === 'object' && value !== null && 'raw' in value && 'headers' in value
 }
 
-/** `{ … }` of any realm: an object of a class, such as a request, may have no properties of its own and would be a demand for nothing. */
+/**
+ * Tests for a plain object of any realm. An object of a class, such as a request, can lack own properties and would be an
+ * empty demand.
+ */
 function isPlain (value: unknown): value is object {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
   const prototype: unknown = Object.getPrototypeOf(value)
@@ -191,8 +199,8 @@ function isPlain (value: unknown): value is object {
 }
 
 /**
- * In the moment in which a route is made. What is no demand (a name that is misspelt, a number that the configuration does not
- * have) would be none at all, and the guard the plain one.
+ * Checks a demand when the route is defined. A misspelt name or an undefined number would otherwise be an empty demand, and
+ * the guard would be the plain one.
  *
  * @throws {TypeError}
  */
@@ -214,7 +222,7 @@ function checkIdentity (identity: Identity): void {
   checkTimes(identity)
 }
 
-/** What is no time would be compared with none. @throws {Error} */
+/** Checks the times, because a comparison with a value that is not a time would be meaningless. @throws {Error} */
 function checkTimes ({ authTime, proven }: Identity): void {
   if (!isTime(authTime)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
   if (proven === undefined) return

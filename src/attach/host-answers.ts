@@ -5,7 +5,7 @@ import { consumeHostGuess, giveHostGuessBack, noteHostRefusal } from './password
 import type { Db } from '../tables/db.js'
 import type { CheckedOptions } from './options.js'
 
-/** Characters of a label as the URI has it: more do not fit into a QR code. */
+/** Limit of a label in characters of its URI form: a longer label does not fit into a QR code. */
 const MOST_ENCODED = 1_800
 
 /** Status that a host chose for its error; NaN if it chose none. */
@@ -15,9 +15,10 @@ const statusOf = (error: unknown): number => {
 }
 
 /**
- * The host's `label`, held against what an authenticator app can show. Asked before anything is stored or consumed.
+ * Returns the host's `label` function with a check that an authenticator app can show the label. It is called before
+ * anything is stored or consumed.
  *
- * @param report gets the fault: clients are told nothing of it
+ * @param report receives the fault; the response does not mention it
  */
 export function checkedLabel (label: CheckedOptions['label'], report: (error: unknown) => void): (userId: string) => Promise<string> {
   const fault = (error: unknown) => {
@@ -31,7 +32,9 @@ export function checkedLabel (label: CheckedOptions['label'], report: (error: un
     } catch (error) {
       throw statusOf(error) >= 400 ? error : fault(error)
     }
-    if (!isLabel(answer)) throw fault(new Error('countersign: label() must answer text that is not empty, 1,800 characters at most once it is percent-encoded'))
+    if (!isLabel(answer)) {
+      throw fault(new Error('countersign: label() must answer text that is not empty, 1,800 characters at most once it is percent-encoded'))
+    }
     return answer
   }
 }
@@ -45,13 +48,14 @@ type CheckPassword = NonNullable<CheckedOptions['checkPassword']>
 export interface BudgetDeps {
   db: Db
   originOf: (request: FastifyRequest) => ClientOrigin
-  /** The session that asks. */
+  /** Session of the request. */
   sessionIdOf: (request: FastifyRequest) => string
 }
 
 /**
- * The host's `checkPassword` behind the budget of guesses: one is consumed before the host is asked, and given back
- * if the password is right, or was not judged since the host failed. The service's own has its budget inside.
+ * Wraps the host's `checkPassword` with the budget of guesses. One guess is consumed before the host is asked. It is given
+ * back if the password is right, or if the host failed and did not judge it. The service's own function has its budget
+ * inside.
  */
 export function checkedPassword (checkPassword: CheckPassword, { db, originOf, sessionIdOf }: BudgetDeps) {
   return async (request: FastifyRequest, userId: string, password: string): Promise<void> => {
@@ -69,7 +73,7 @@ export function checkedPassword (checkPassword: CheckPassword, { db, originOf, s
   }
 }
 
-/** Null if the password is right. A host that answers false has said that it is wrong. */
+/** Returns null if the password is right. A host that returns false has refused the password. */
 async function judged (checkPassword: CheckPassword, given: Parameters<CheckPassword>): Promise<unknown> {
   try {
     return await checkPassword(...given) === false ? new Refusal('REAUTH_REQUIRED') : null
@@ -78,8 +82,9 @@ async function judged (checkPassword: CheckPassword, given: Parameters<CheckPass
   }
 }
 
-/** A fault of the host, by its status, or of the program or the system. Any other error says that the password is wrong. */
+/** Recognises a fault of the host (by its status), of the program or of the system. Any other error means a wrong password. */
 function isFault (error: unknown): boolean {
-  const isBroken = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError || error instanceof SyntaxError
+  const isBroken = error instanceof TypeError || error instanceof ReferenceError || error instanceof RangeError ||
+    error instanceof SyntaxError
   return statusOf(error) >= 500 || isBroken || (typeof error === 'object' && error !== null && 'syscall' in error)
 }

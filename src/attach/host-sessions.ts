@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** Ends a user's sessions at the host, all but the one named. */
+/** Ends a user's sessions at the host, except the named one. */
 export type EndSessions = (userId: string, except: { except: string | null }) => void | Promise<void>
 
 const FIRST_RETRY_MS = 1_000
 const TRIES = 6
 
 export interface HostSessions {
-  /** Tells the host, in its own time: nothing waits for it. Here those sessions have ended already. */
+  /** Notifies the host and does not wait for it. Countersign has already ended those sessions. */
   end (userId: string, except: string | null): void
   stop (): void
 }
 
-/** Best effort: a host that does not take it is told again, half a minute long. What guards stand in front of is shut either way. */
+/** Notifies the host, as best effort: a failed call is repeated for half a minute. Guarded routes refuse the sessions in any case. */
 export function tellHost (endSessions: EndSessions | undefined, report: (error: unknown, isLast: boolean) => void): HostSessions {
   let isStopped = false
 

@@ -1,12 +1,15 @@
-/** An index takes no more. */
+/** Limit of an indexed value. */
 const MOST_BYTES = 255
-/** PostgreSQL's text has no NUL. Halves of surrogate pairs are all kept as one and the same character: two ids would be one. */
+/**
+ * PostgreSQL's text type has no NUL. UTF-8 replaces every half of a surrogate pair by the same character, so two ids would
+ * become one.
+ */
 const NOT_KEPT = /[\0\p{Cs}]/u
 
 /**
- * Holds an id of a host's against what can be kept of it.
+ * Checks that an id of the host can be stored.
  *
- * @param from what answered it, and by which name, as the error says it
+ * @param from the host's function and the name of the value, for the error message
  * @throws {Error}
  */
 export function requireId (id: unknown, from: `${string}() must ${'answer' | 'take'} "${string}"`): asserts id is string {

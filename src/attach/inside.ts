@@ -6,29 +6,37 @@ import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
 import type { Tally } from '../core/counters.js'
 
-/** What the plugin works with. The service is built of it; a host has no business with it, and is not shown it. */
+/** Parts of the plugin that the service uses. Hosts do not see them. */
 export interface Inside {
-  /** What was handed in; what is decided through it is told to `onSecurityEvent`. */
+  /** Database of the plugin. Decisions that use it are reported to `onSecurityEvent`. */
   db: Db
   sessions: Sessions
-  /** For other secrets of the same users: one ring of keys for all that is sealed. */
+  /** Seals other secrets of the same users with the same key ring. */
   seal: Seal
   digestKey: () => Promise<Buffer>
   tally: Tally
   locks: Locks
   judgedCodes: JudgedCodes
-  /** Why the keys of this process cannot be used on this database, as a sentence; null if they can, or were not tried yet. */
+  /** Returns the reason, a sentence, why the keys of this process do not fit the database; null if they fit or were not tried yet. */
   keyFault: () => string | null
 }
 
 const insides = new WeakMap<object, Inside>()
 
-/** @param decoration what the app shows as `app.countersign` */
+/**
+ * Keeps the parts for a decorator.
+ *
+ * @param decoration object that the app has as `app.countersign`
+ */
 export function keepInside (decoration: object, inside: Inside): void {
   insides.set(decoration, inside)
 }
 
-/** @throws {TypeError} before the plugin is registered */
+/**
+ * Returns the parts for an app.
+ *
+ * @throws {TypeError} before the plugin is registered
+ */
 export function insideOf ({ countersign }: Pick<FastifyInstance, 'countersign'>): Inside {
   const inside = insides.get(countersign)
   if (inside === undefined) throw new TypeError('countersign is not registered here')

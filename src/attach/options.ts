@@ -13,107 +13,223 @@ import { isRedis, type HostRedis } from '../redis/host.js'
 import type { EndSessions } from './host-sessions.js'
 import { schemaOf, type TablesOptions } from './tables.js'
 
-/** Who asks, in the host's words. */
+/** Requester of a request, as the host identifies it. */
 export interface Identity {
   /** The host's own id of the user: 1 to 255 bytes of text. */
   userId: string
-  /** The host's own id of the session, or of whatever its tokens have in common. Never one that was used for another session of the user. */
+  /**
+   * The host's own id of the session, or the value that all tokens of one session have in common: 1 to 255 bytes of text.
+   * Never reuse the id of another session of the user.
+   */
   sessionId: string
   /**
-   * When the password, or another first factor, was given (Unix seconds). Without it, and with null, the proof is old: it is
-   * fresh for no route, and the first device needs `checkPassword`. A time that is still to come counts as the moment when
-   * it was first seen.
+   * Time of the password or another first factor, in Unix seconds. Without it, or with null, the proof counts as old: no
+   * route takes it as fresh, and the first device needs `checkPassword`. A future time counts as the moment when it was
+   * first seen.
    */
   authTime?: number | null
   /**
-   * What the host's own signed token says was proven when it was issued, if it says so: a token from before a step-up
-   * then stays as old as it is.
+   * Proof that the host's own signed token recorded when it was issued. A token from before a step-up then keeps its old
+   * proof.
    */
   proven?: { otpDeviceId: string | null, otpTime: number | null }
 }
 
-/** The session that came of an accepted code, or of a removal. */
+/** Session that results from an accepted code or from the removal of a factor. */
 export interface ProvenSession extends SessionFacts {
   /**
-   * The asking session's id, if that goes on; else a random one (UUID), which the host may take for its new session, or
-   * answer with one of its own.
+   * Id of the requesting session if that session goes on. Otherwise a random UUID for the host's new session; the host may
+   * return another id.
    */
   sessionId: string
-  /** The device that verified it, `recovery` for a recovery code, null if the password is all. */
+  /** Id of the device that verified the session; `recovery` for a recovery code; null if only the password is proven. */
   deviceId: string | null
 }
 
+/** Result of `complete`. */
 export interface Completion {
-  /** Where the host went on: never the asking session's id, unless that goes on or `sameSession` says that the host cannot move. */
+  /**
+   * Id of the host's session after the completion. It must differ from the id of the requesting session, unless that session
+   * goes on or the option `sameSession` is set.
+   */
   sessionId: string
-  /** What the client gets, as JSON. */
+  /** Answer for the client, sent as JSON. */
   answer: object
 }
 
 export interface CountersignOptions {
-  /** Shown in authenticator apps; no colon. */
+  /**
+   * Name of the service in authenticator apps: 1 to 64 characters without a colon.
+   *
+   * @example 'Example Corp'
+   */
   issuer: string
-  /** Keys that encrypt secrets at rest, `kid:base64url` of 32 bytes or more, comma-separated; the first one seals, all open. */
+  /**
+   * Keys that encrypt secrets at rest: `kid:base64url` with 32 bytes or more, comma-separated. The first key encrypts, all
+   * keys decrypt.
+   *
+   * @example process.env.SEAL_KEYS
+   */
   sealKeys: string | readonly Key[]
-  /** In Redis keys and in what is sealed: two apps on one Redis, or with one key, do not meet. `countersign` by default. */
+  /**
+   * Name that separates two apps which share one Redis or one key: part of every Redis key and of everything encrypted.
+   *
+   * @default 'countersign'
+   */
   namespace?: string
+  /**
+   * PostgreSQL of the host: a pg Pool, a Kysely instance or an address. The host closes its own pools and instances.
+   *
+   * @example new pg.Pool({ connectionString: process.env.DATABASE_URL })
+   */
   database: HostDatabase
-  /** Only speed: without it, or while it is down, nothing is less safe. */
+  /**
+   * Client of ioredis, or a Cluster. Redis only adds speed: without it, or during an outage, every check is as strict.
+   *
+   * @default none
+   * @example new Redis(process.env.REDIS_URL)
+   */
   redis?: HostRedis
-  /** Where our tables live: the schema `countersign` by default. */
+  /**
+   * PostgreSQL schema of the tables.
+   *
+   * @default { schema: 'countersign' }
+   */
   tables?: TablesOptions
-  /** Where the routes are; `/totp` by default. */
+  /**
+   * Path of the routes.
+   *
+   * @default '/totp'
+   */
   prefix?: string
-  /** Other names for `app.otpVerified` and `app.countersign`, for a second registration. */
+  /**
+   * Other names for `app.otpVerified` and `app.countersign`, for a second registration in one app.
+   *
+   * @default { otpVerified: 'otpVerified', countersign: 'countersign' }
+   * @example { otpVerified: 'adminVerified', countersign: 'adminCountersign' }
+   */
   decorators?: { otpVerified?: string, countersign?: string }
-  /** Null, or an error of the host's own choice, for nobody. It is asked on every guarded request. */
+  /**
+   * Returns the user and the session of a request; called on every guarded request. Return null, or throw an error of your
+   * own, for a request without a session.
+   *
+   * @example (request) => request.user ? { userId: request.user.id, sessionId: request.session.id } : null
+   */
   identify: (request: FastifyRequest) => Identity | null | Promise<Identity | null>
-  /** What the authenticator app shows beside the issuer. */
+  /**
+   * Returns the account name that authenticator apps show beside the issuer.
+   *
+   * @example async (userId) => (await findUser(userId)).email
+   */
   label: (userId: string) => string | Promise<string>
   /**
-   * Whether the password that came with `create` is right; answers false or throws an error with a 4xx status if not. At most
-   * ten wrong ones for a user and network in 15 minutes, and a hundred for a user in an hour; an error with a 5xx status costs none.
-   * Without it, `create` takes no password.
+   * Checks the password that came with `create`. Return false, or throw an error with a 4xx status, if it is wrong. Limits:
+   * ten wrong passwords for a user and network in 15 minutes, a hundred for a user in an hour. An error with a 5xx status
+   * counts as no attempt.
+   *
+   * @default `create` takes no password
+   * @example async (request, userId, password) => await passwords.verify(userId, password)
    */
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void | boolean>
-  /** Moves the host to the new session, and says what the client gets for it. Called after the code was used up. */
+  /**
+   * Moves the host to the new session and returns the answer for the client. Called after the code was consumed.
+   *
+   * @example
+   * async (request, reply, { userId, sessionId }) => {
+   *   await saveSession(sessionId, userId)
+   *   return { sessionId, answer: { token: signToken(userId, sessionId) } }
+   * }
+   */
   complete: (request: FastifyRequest, reply: FastifyReply, session: ProvenSession) => Completion | Promise<Completion>
-  /** The host cannot move: the asking session itself becomes verified, and so does any copy of it that somebody made before. */
+  /**
+   * True for a host that cannot change its session id. The requesting session then becomes verified, and so does every
+   * earlier copy of it.
+   *
+   * @default false
+   */
   sameSession?: boolean
-  /** Told when the user's other sessions ended here: a factor was confirmed, removed or reset, or codes were made anew. */
+  /**
+   * Called when Countersign ended the user's other sessions: a factor was confirmed, removed or reset, or new recovery codes
+   * were created. End the same sessions at the host, all but `except`.
+   *
+   * @default none
+   * @example async (userId, { except }) => { await deleteSessions(userId, except) }
+   */
   endSessions?: EndSessions
   /**
-   * Told of each security event that was decided by this process, once it is committed. Nobody waits for it; what it
-   * throws is logged. An event may be missed when the process or Postgres goes down right then.
+   * Called for each security event that this process decided, after its commit. The caller does not wait for it, and logs an
+   * error that it throws. An event may be lost if the process or PostgreSQL stops at that moment.
+   *
+   * @default none
+   * @example async (event) => { await notify(event.userId, event.kind) }
    */
   onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
-  /** In seconds, steps and codes; DESIGN's numbers by default. */
+  /**
+   * Durations in seconds, `window` in time steps on each side of now, `recoveryCodes` in codes of a set.
+   *
+   * @default { window: 1, setupSeconds: 600, reauthSeconds: 300, freshSeconds: 300, recoveryCodes: 5,
+   *   sessionSeconds: 2592000, pendingSeconds: 300 }
+   * @example { freshSeconds: 600 }
+   */
   settings?: Partial<Omit<OtpSettings, 'issuer'>>
-  /** How soon an ended session is refused by every replica (seconds). */
+  /**
+   * Time after which every replica refuses an ended session, in seconds: 1 to 300.
+   *
+   * @default 1
+   */
   revocationSeconds?: number
-  /** How long security events are kept. */
+  /**
+   * Days for which security events are kept: 1 to 3650.
+   *
+   * @default 400
+   */
   eventsDays?: number
-  /** For how long the id of an ended session is refused after it ended: as long as the host may present it. 400 by default. */
+  /**
+   * Days for which the id of an ended session is refused: 7 to 3650. Choose at least the time for which the host may present
+   * the id.
+   *
+   * @default 400
+   */
   endedSessionDays?: number
   /**
-   * How one proves who one is, for a host's OpenAPI document: names of its own security schemes, such as `[{ cookie: [] }]`.
-   * Nothing by default: a scheme that the document does not have breaks it.
+   * Security requirements for the host's OpenAPI document, by the names of its own security schemes. A name that the
+   * document does not define makes it invalid.
+   *
+   * @default none
+   * @example [{ cookie: [] }]
    */
   security?: ReadonlyArray<Record<string, readonly string[]>>
 
-  // For a host whose sessions begin here, and that serves the first clients: the service.
+  // For a host that starts every session through Countersign and serves the reference system's clients: the service.
 
-  /** Whether every session was started through `app.countersign`: then one that is not known has ended. */
+  /**
+   * True if every session was started through `app.countersign`. An unknown session then counts as ended.
+   *
+   * @default false
+   */
   knowsSessions?: boolean
-  /** Of `Completion.answer`, for the OpenAPI document and the serialiser. Any object by default. */
+  /**
+   * JSON schema of `Completion.answer`, for the OpenAPI document and the serialiser.
+   *
+   * @default any object
+   */
   answerSchema?: TSchema
-  /** GET twins of what changes something, for the clients of the reference system. Off for anybody new. */
+  /**
+   * Adds GET variants of the operations that change data, for clients of the reference system. Not for new clients.
+   *
+   * @default false
+   */
   deprecatedGets?: boolean
-  /** Budget names for the host's limiter, by `config.limit`. */
+  /**
+   * Returns the route `config` for a budget of the host's rate limiter.
+   *
+   * @default none
+   * @example (name) => app.limit(name)
+   */
   limit?: (name: 'code' | 'enrol') => object
 }
 
-/** What is always there once it was checked. */
+/** Options after the check, with the defaults filled in. */
 export interface CheckedOptions extends Omit<CountersignOptions, 'tables'> {
   sealKeys: readonly Key[]
   namespace: string
@@ -129,23 +245,26 @@ export interface CheckedOptions extends Omit<CountersignOptions, 'tables'> {
 type Rule = readonly [must: string, holds: (value: unknown) => boolean]
 
 const isText = (pattern: RegExp) => (value: unknown): boolean => typeof value === 'string' && pattern.test(value)
-const isWhole = (least: number, most: number) => (value: unknown): boolean => Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
+const isWhole = (least: number, most: number) => (value: unknown): boolean =>
+  Number.isSafeInteger(value) && Number(value) >= least && Number(value) <= most
 const isFunction: Rule = ['be a function', (value) => typeof value === 'function']
 const isBoolean: Rule = ['be true or false', (value) => typeof value === 'boolean']
 const YEAR_SECONDS = 366 * 86_400
 
 const required: ReadonlyArray<keyof CountersignOptions> = ['issuer', 'sealKeys', 'database', 'identify', 'label', 'complete']
 
-/** Every option there is, and what it must be. The end of "countersign: "option" must …". */
+/** Rule of every option. Its text ends the sentence "countersign: "option" must …". */
 const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   issuer: ['be 1 to 64 characters without a colon', isText(/^[^:\p{Cc}\p{Cs}]{1,64}$/u)],
   sealKeys: ['be kid:base64url, comma-separated', (value) => value !== undefined],
   namespace: ['be 1 to 64 letters, digits, _ . or -', isText(/^[A-Za-z0-9_.-]{1,64}$/)],
-  database: ['be a pg Pool, a Kysely instance or an address', (value) => typeof value === 'string' || (typeof value === 'object' && value !== null)],
+  database: ['be a pg Pool, a Kysely instance or an address', (value) => typeof value === 'string' ||
+    (typeof value === 'object' && value !== null)],
   redis: ['be a client of ioredis, or a Cluster', isRedis],
   tables: ['be { schema }', (value) => typeof value === 'object' && value !== null],
   prefix: ['begin with /, and not end with one', isText(/^\/[^?#\s]*[^/?#\s]$/)],
-  decorators: ['be { otpVerified, countersign }', (value) => typeof value === 'object' && value !== null && Object.entries(value).every(([name, as]) => ['otpVerified', 'countersign'].includes(name) && isText(/^[A-Za-z_$][\w$]*$/)(as))],
+  decorators: ['be { otpVerified, countersign }', (value) => typeof value === 'object' && value !== null &&
+    Object.entries(value).every(([name, as]) => ['otpVerified', 'countersign'].includes(name) && isText(/^[A-Za-z_$][\w$]*$/)(as))],
   identify: isFunction,
   label: isFunction,
   checkPassword: isFunction,
@@ -153,19 +272,21 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   sameSession: isBoolean,
   endSessions: isFunction,
   onSecurityEvent: isFunction,
-  settings: [`hold whole numbers by the names ${Object.keys(settingsOf({})).join(', ')}`, (value) => typeof value === 'object' && value !== null &&
-    Object.entries(value).every(([name, number]) => name in settingsOf({}) && isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
+  settings: [`hold whole numbers by the names ${Object.keys(settingsOf({})).join(', ')}`, (value) => typeof value === 'object' &&
+    value !== null && Object.entries(value).every(([name, number]) => name in settingsOf({}) &&
+      isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
   revocationSeconds: ['be a whole number from 1 to 300', isWhole(1, 300)],
   eventsDays: ['be a whole number from 1 to 3650', isWhole(1, 3650)],
   endedSessionDays: ['be a whole number from 7 to 3650', isWhole(7, 3650)],
-  security: ['be a list of security requirements', (value) => Array.isArray(value) && value.every((one) => typeof one === 'object' && one !== null && Object.values(one).every(Array.isArray))],
+  security: ['be a list of security requirements', (value) => Array.isArray(value) &&
+    value.every((one) => typeof one === 'object' && one !== null && Object.values(one).every(Array.isArray))],
   knowsSessions: isBoolean,
   answerSchema: ['be a JSON schema that fast-json-stringify takes, and whole in itself', isSerializable],
   deprecatedGets: isBoolean,
   limit: isFunction
 }
 
-/** Serializers are made when the first answer needs one: for this one, a code would have been used up by then. */
+/** Compiles the serializer at once. Fastify does so at the first answer, after the code was consumed. */
 function isSerializable (schema: unknown): boolean {
   if (typeof schema !== 'object' || schema === null) return false
   try {
@@ -176,11 +297,11 @@ function isSerializable (schema: unknown): boolean {
   }
 }
 
-/** Fastify hands its own on, too. */
+/** Options that Fastify passes through. */
 const OF_FASTIFY = ['logLevel', 'logSerializers']
 
 /**
- * Refuses, by name and never by value, what is missing, wrong or unknown.
+ * Checks the options and fills in the defaults. Messages name an option that is missing, wrong or unknown, never its value.
  *
  * @throws {TypeError}
  */

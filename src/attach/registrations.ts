@@ -4,7 +4,7 @@ import type { HostRedis } from '../redis/host.js'
 
 /** One registration of the plugin in this process. */
 export interface Registration {
-  /** The server of the app, which its scopes share: two registrations in one app are two kinds of users. */
+  /** Fastify server of the app, which its scopes share. Two registrations in one app are for two kinds of users. */
   app: object
   namespace: string
   schema: string
@@ -14,12 +14,12 @@ export interface Registration {
 
 export interface Place {
   /**
-   * Takes note of the database that PostgreSQL says this is: pools and addresses may lead to the same one.
+   * Records the identity that PostgreSQL reports, because different pools and addresses may lead to one database.
    *
    * @throws {TypeError} if another registration in the app has the same tables
    */
   leadsTo (identity: string): void
-  /** The place is free again. */
+  /** Releases the place. */
   release (): void
 }
 
@@ -35,10 +35,10 @@ interface Entry {
 const entries = new Set<Entry>()
 
 /**
- * Takes the place of a registration. What two of them would share is refused: with the same tables, or the same namespace
- * on one Redis, users of one kind would be taken for users of the other.
+ * Adds a registration and refuses one that would share data with another. With the same tables, or the same namespace on
+ * one Redis, users of one kind would be taken for users of the other.
  *
- * Two apps on the same tables, with one namespace and connections of their own, are replicas in one process.
+ * Two apps with the same tables and namespace, and connections of their own, are replicas in one process.
  *
  * @throws {TypeError}
  */
@@ -49,7 +49,9 @@ export function register ({ app, namespace, schema, database, redis }: Registrat
     const mayShare = isReplica && typeof database === 'string'
     if (other.database === entry.database && other.schema === schema && !mayShare) throw sharedTables(schema)
     if (other.namespace === namespace && other.redis === entry.redis && redis !== undefined && !isReplica) {
-      throw new TypeError(`countersign: "namespace" must be another one than "${namespace}", which a registration on this Redis has already`)
+      throw new TypeError(
+        `countersign: "namespace" must be another one than "${namespace}", which a registration on this Redis has already`
+      )
     }
   }
   entries.add(entry)
@@ -69,7 +71,7 @@ const sharedTables = (schema: string) =>
 
 const LOOPBACK = ['localhost', '127.0.0.1', '::1', '']
 
-/** A pool or an instance itself; of an address the hosts and the database, however it is spelt. */
+/** Returns the pool or the instance itself, or the normalised hosts and database of an address. */
 function databaseOf (database: HostDatabase): unknown {
   if (typeof database !== 'string') return database
   try {
@@ -77,7 +79,7 @@ function databaseOf (database: HostDatabase): unknown {
     const nodes = hosts.map(({ host = '', port = 5432 }) => `${hostName(host)}:${port}`)
     return JSON.stringify([nodes.sort(), name || user])
   } catch (error) {
-    // It is refused where it is opened.
+    // The code that opens the address refuses it.
     if (error instanceof PostgresAddressError) return database
     throw error
   }
@@ -85,10 +87,10 @@ function databaseOf (database: HostDatabase): unknown {
 
 const hostName = (host: string) => LOOPBACK.includes(host.toLowerCase()) ? 'localhost' : host.toLowerCase()
 
-/** What says of a client of ioredis where its keys are. */
+/** Options of an ioredis client that say where its keys are. */
 interface ClientOptions { host?: string, port?: number, path?: string, db?: number, name?: string, sentinels?: unknown, keyPrefix?: string }
 
-/** Where a client keeps its keys, by its options; the client itself if it has none. */
+/** Returns the place of a client's keys, from its options; the client itself if it has no options. */
 function redisOf (redis: HostRedis | undefined): unknown {
   const { options, startupNodes } = (redis ?? {}) as { options?: ClientOptions & { redisOptions?: ClientOptions }, startupNodes?: unknown }
   if (options === undefined) return redis

@@ -5,7 +5,7 @@ import type { Db } from '../tables/db.js'
 import { watched } from '../events/listener.js'
 import type { CheckedOptions } from './options.js'
 
-/** The host's database, whose events are told to the host if it asks for that. */
+/** Returns the host's database, and reports its events to `onSecurityEvent` if the host has set it. */
 export function listening (log: FastifyBaseLogger, db: Db, onSecurityEvent: CheckedOptions['onSecurityEvent']): Db {
   if (onSecurityEvent === undefined) return db
   const report = (error: unknown) => log.error({ err: error }, 'onSecurityEvent')
@@ -13,7 +13,7 @@ export function listening (log: FastifyBaseLogger, db: Db, onSecurityEvent: Chec
   return watched(db, (event) => { tell(event).catch(report) }, report)
 }
 
-/** A PostgreSQL that is still to come is no reason not to start. */
+/** Ignores a refusal at start: the process starts while PostgreSQL is unreachable. */
 export function passOver (error: unknown): void {
   if (!(error instanceof Refusal)) throw error
 }

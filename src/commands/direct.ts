@@ -9,5 +9,7 @@ import { inspect } from '../postgres/server-pool.js'
  * @throws {UnusableDatabaseError} if the server cannot be used
  */
 export async function requireDirect (url: string | undefined): Promise<void> {
-  if (url !== undefined && (await inspect(url)).isPooled) throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler: the lock that migrations take does not hold there')
+  if (url !== undefined && (await inspect(url)).isPooled) {
+    throw new ConfigError('DATABASE_URL', 'lead to PostgreSQL itself, not to a pooler: the lock that migrations take does not hold there')
+  }
 }

@@ -18,7 +18,9 @@ export interface ImportCommandOptions {
 /** Exit code of a run that is done, but left rows out or changed them: the report says which. */
 const INCOMPLETE = 3
 
-export async function importDjangoCommand (io: Io, config: Config, { from, dryRun = false, since, password }: ImportCommandOptions): Promise<number> {
+export async function importDjangoCommand (
+  io: Io, config: Config, { from, dryRun = false, since, password }: ImportCommandOptions
+): Promise<number> {
   requireAddress(from)
   const sinceDate = since === undefined ? null : dateOf(since)
   return await withContext(config, async ({ db, seal, digestKey }) => {
@@ -69,7 +71,9 @@ function requireAddress (from: string): void {
 
 function dateOf (text: string): Date {
   const date = new Date(text)
-  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(date.getTime())) throw new CommandError('--since must be a date such as 2026-11-23 or 2026-11-23T09:00:00Z.')
+  if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(date.getTime())) {
+    throw new CommandError('--since must be a date such as 2026-11-23 or 2026-11-23T09:00:00Z.')
+  }
   return date
 }
 
@@ -79,11 +83,14 @@ function lineOf ({ djangoId, username, kind, reason }: Note): string {
 
 function linesOf ({ users, passwords, profiles, oauthProfiles, devices, recoveryCodes }: ImportReport): string[] {
   return [
-    `users          ${users.brought} of ${users.found} brought over, ${users.alreadyHere} here already (${users.changedThereSince} changed there since, ${users.deletedHere} deleted here), ${users.leftOut} left out`,
+    `users          ${users.brought} of ${users.found} brought over, ${users.alreadyHere} here already (${users.changedThereSince} ` +
+      `changed there since, ${users.deletedHere} deleted here), ${users.leftOut} left out`,
     `passwords      ${passwords.brought} brought over, ${passwords.none} had none, ${passwords.leftOut} left out`,
     `profiles       ${profiles.brought} brought over, ${profiles.made} made from the user's own row`,
     `OAuth profiles ${oauthProfiles.brought} brought over`,
-    `devices        ${devices.brought} brought over, ${devices.pendingLeftBehind} never confirmed and left behind, ${devices.leftOut} left out`,
-    `recovery codes ${recoveryCodes.brought} brought over, ${recoveryCodes.leftBehind} left behind; ${recoveryCodes.loneDevicesLeftBehind} recovery devices without another device left behind`
+    `devices        ${devices.brought} brought over, ${devices.pendingLeftBehind} never confirmed and left behind, ${devices.leftOut} ` +
+      'left out',
+    `recovery codes ${recoveryCodes.brought} brought over, ${recoveryCodes.leftBehind} left behind; ` +
+      `${recoveryCodes.loneDevicesLeftBehind} recovery devices without another device left behind`
   ]
 }

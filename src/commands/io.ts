@@ -82,7 +82,10 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
       async function open (): Promise<void> {
         const { default: { SingleBar, Presets } } = await import('cli-progress')
         if (isOver) return
-        bar = new SingleBar({ stream: stderr, format: `${label} {bar} {percentage} % · {value} of {total}`, hideCursor: true, clearOnComplete: true }, Presets.shades_classic)
+        bar = new SingleBar(
+          { stream: stderr, format: `${label} {bar} {percentage} % · {value} of {total}`, hideCursor: true, clearOnComplete: true },
+          Presets.shades_classic
+        )
         begin()
         // What is written while it stands there goes above it.
         around = (write) => {

@@ -23,7 +23,10 @@ export async function rotateKeysCommand (io: Io, config: Config): Promise<number
     const { resealed, unopened } = await reseal(context, progress.update).finally(() => progress.stop())
     const left = await countStale(db, sealKid)
     for (const place of unopened) io.say(`not opened by any of SEAL_KEYS: ${place}`)
-    io.print({ kid: sealKid, resealed, left }, [`Re-sealed under "${sealKid}": ${resealed}. Left: ${left}.${left === 0 ? ' The other keys can go.' : ''}`])
+    io.print(
+      { kid: sealKid, resealed, left },
+      [`Re-sealed under "${sealKid}": ${resealed}. Left: ${left}.${left === 0 ? ' The other keys can go.' : ''}`]
+    )
     return left === 0 ? 0 : 1
   })
 }
@@ -32,7 +35,9 @@ export async function rotateKeysCommand (io: Io, config: Config): Promise<number
  * A batch at a time, each row on the condition that it still is what was read: a server that writes meanwhile is not
  * disturbed, and a run that was killed goes on where it was.
  */
-async function reseal ({ db, seal, sealKid }: Context, onProgress: (done: number, total: number) => void): Promise<{ resealed: number, unopened: string[] }> {
+async function reseal (
+  { db, seal, sealKid }: Context, onProgress: (done: number, total: number) => void
+): Promise<{ resealed: number, unopened: string[] }> {
   const total = await countStale(db, sealKid)
   const unopened: string[] = []
   let [seen, resealed] = [0, 0]

@@ -7,7 +7,9 @@ const email = new RegExp(EMAIL, 'u')
 
 /** An option's text, held to what the same field is held to over HTTP. @throws {CommandError} that names the option */
 export function lineOption (option: string, text: string, field: keyof typeof longest): string {
-  if (!line.test(text) || [...text].length > longest[field]) throw new CommandError(`${option} must be one line of at most ${longest[field]} characters.`)
+  if (!line.test(text) || [...text].length > longest[field]) {
+    throw new CommandError(`${option} must be one line of at most ${longest[field]} characters.`)
+  }
   return text
 }
 

@@ -28,11 +28,18 @@ export async function otpStatusCommand (io: Io, config: Config, username: string
     const state = await readOtpState(context.db, user.id)
     io.print({ id: user.id, isOtpEnabled: devices.length > 0, devices, ...state }, [
       `${printable(user.username)}: second factor ${devices.length > 0 ? 'on' : 'off'}`,
-      ...(devices.length === 0 ? [] : table(['device', 'created', 'last used'], devices.map(({ name, createdAt, lastUsedAt }) => [name, shownTime(createdAt), lastUsedAt === null ? '–' : shownTime(lastUsedAt)]))),
+      ...(devices.length === 0
+        ? []
+        : table(
+          ['device', 'created', 'last used'],
+          devices.map(({ name, createdAt, lastUsedAt }) => [name, shownTime(createdAt), lastUsedAt === null ? '–' : shownTime(lastUsedAt)])
+        )),
       `recovery codes left: ${state.recoveryCodesLeft}${state.recoveryCodesWeak ? ' (short ones, brought over: make new ones)' : ''}`,
       `wrong codes in a row: ${state.failures}${state.lockedUntil === null ? '' : `, locked until ${state.lockedUntil.toISOString()}`}`,
       ...(state.isStopped ? ['codes of apps are not accepted any more: a recovery code is needed, or staff to unlock the account'] : []),
-      ...(state.setupRequired ? [`reset: waits for a set-up code${state.setupExpiresAt === null ? '' : `, good until ${state.setupExpiresAt.toISOString()}`}`] : [])
+      ...(state.setupRequired
+        ? [`reset: waits for a set-up code${state.setupExpiresAt === null ? '' : `, good until ${state.setupExpiresAt.toISOString()}`}`]
+        : [])
     ])
   })
 }

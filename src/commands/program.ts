@@ -14,7 +14,10 @@ const FAILED = 1
 const MISUSED = 2
 
 /** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
-const PLAIN = ['CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'SealedElsewhereError', 'UnusableDatabaseError']
+const PLAIN = [
+  'CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'SealedElsewhereError',
+  'UnusableDatabaseError'
+]
 
 const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const
 
@@ -71,9 +74,14 @@ const standardHelp = new Help()
 const groupOf = ({ parent }: Command) => parent === null || parent.parent === null ? '' : `${parent.name()} `
 
 export const program = new Command('countersign')
-  .description('A second factor for REST APIs: the service, and what its operators do.\nSettings come from the environment, as the server reads them.')
+  .description(
+    'A second factor for REST APIs: the service, and what its operators do.\nSettings come from the environment, as the server reads them.'
+  )
   .version(version)
-  .addHelpText('after', '\nExit codes: 0 done, 1 failed, 2 misused, 3 an import that left something out. Secrets come from a prompt or standard input.')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 misused, 3 an import that left something out. Secrets come from a prompt or standard input.'
+  )
   .exitOverride()
   .configureHelp({
     // The commands themselves, not their groups.
@@ -164,7 +172,8 @@ add(imports, 'django', 'import the users of a Django deployment that are not her
   .option('--dry-run', 'rehearse: do everything in one transaction, and roll it back')
   .option('--since <date>', 'only users who joined, logged in or changed their profile since then')
 
-add(program.command('config').description('settings'), 'check', 'read the environment as the server does, and say what is wrong', async (io) =>
+const settings = program.command('config').description('settings')
+add(settings, 'check', 'read the environment as the server does, and say what is wrong', async (io) =>
   (await import('./config.js')).checkConfigCommand(io, process.env, process.cwd()))
 
 /** Does what was typed, and leaves its exit code. */

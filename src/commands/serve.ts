@@ -27,7 +27,11 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
   for (const { level, text } of notes) app.log[level](text)
   const ops = !servesOps(config) ? null : await buildOps(app, config).catch((error: unknown) => closing(error, app))
   // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
-  const end = closeWithGrace({ delay: DRAIN_MS, skip: ['SIGTERM', 'SIGINT', 'beforeExit'], logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') } }, async ({ err }) => {
+  const end = closeWithGrace({
+    delay: DRAIN_MS,
+    skip: ['SIGTERM', 'SIGINT', 'beforeExit'],
+    logger: { error: (error: unknown) => app.log.error({ err: error }, 'closing') }
+  }, async ({ err }) => {
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
     await Promise.all([app.close(), ops?.close()])
   })

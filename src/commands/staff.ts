@@ -4,7 +4,9 @@ import type { Context } from './context.js'
 
 /** What the flows of staff work with. Replicas learn of ends from the rows, within a second: there is nobody to tell here. */
 export function staffDeps ({ db, digestKey }: Context): StaffDeps {
-  return { db, digestKey, sessions: { ended: () => {} }, locks: { freed: () => {} }, judgedCodes: { freed: () => {} }, tally: createTally() }
+  return {
+    db, digestKey, sessions: { ended: () => {} }, locks: { freed: () => {} }, judgedCodes: { freed: () => {} }, tally: createTally()
+  }
 }
 
 /** For people: the one time that a set-up code is shown. */

@@ -153,7 +153,9 @@ async function hashNewPassword (io: Io, { passwordMinLength }: Config, username:
 }
 
 /** The secret is shown here and never again; the first code of the phone shows that it took it. */
-async function enrol (io: Io, context: Context, userId: string, username: string): Promise<{ device: FirstDevice, recoveryCodes: string[] }> {
+async function enrol (
+  io: Io, context: Context, userId: string, username: string
+): Promise<{ device: FirstDevice, recoveryCodes: string[] }> {
   const { db, seal, config } = context
   const { toString: drawQr } = await import('qrcode')
   const secret = newTotpSecret()
@@ -162,12 +164,19 @@ async function enrol (io: Io, context: Context, userId: string, username: string
   io.say(url)
   for (let tried = 0; tried < CODE_TRIES; tried++) {
     const code = normaliseTotp(await io.askSecret('Scan it, then give the code that the app shows'))
-    const check = code === null ? null : checkTotp(secret, code, await readNowSeconds(db), { ...standardTotp, lastStep: -1, window: config.otpWindow })
+    const check = code === null
+      ? null
+      : checkTotp(secret, code, await readNowSeconds(db), { ...standardTotp, lastStep: -1, window: config.otpWindow })
     if (check?.accepted !== true) continue
     const id = randomUUID()
     const recoveryCodes = newCodes(config.otpRecoveryCodes)
     const sealedSecret = seal.seal(secret, devicePlace(userId, { id }))
-    return { recoveryCodes, device: { id, name: 'Authenticator', sealedSecret, step: check.step, digests: digestsOf(await context.digestKey(), userId, recoveryCodes) } }
+    return {
+      recoveryCodes,
+      device: {
+        id, name: 'Authenticator', sealedSecret, step: check.step, digests: digestsOf(await context.digestKey(), userId, recoveryCodes)
+      }
+    }
   }
   throw new CommandError('The code is wrong: nobody was made.')
 }

@@ -104,7 +104,9 @@ function requireOther (actor: Actor, userId: string): void {
 }
 
 /** After the commit: what came of it, here at once. Throws unless it was done. */
-function concluded<Value> (deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
+function concluded<Value> (
+  deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string
+): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
   switch (changed.outcome) {
     // The command line, which has none, has none that could end.
     case 'session_ended': throw sessionEnded(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })

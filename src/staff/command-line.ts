@@ -72,8 +72,10 @@ export async function createUser (
     await row(tx, sql`
       with ${now},
       device as (
-        insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at, last_used_at)
-        select ${account.id}, ${device.id}::uuid, ${device.name}, ${device.sealedSecret}, ${standardTotp.digits}::int, ${standardTotp.periodSeconds}::int,
+        insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at,
+          confirmed_at, last_used_at)
+        select ${account.id}, ${device.id}::uuid, ${device.name}, ${device.sealedSecret}, ${standardTotp.digits}::int,
+          ${standardTotp.periodSeconds}::int,
           ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at, now.at, now.at from now
       ),
       codes as (
@@ -81,7 +83,14 @@ export async function createUser (
         select ${account.id}, digest, now.at from unnest(${device.digests}::text[]) digest, now
       )
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`${account.id}`, kind: 'otp_enabled', sessionId: null, origin: ORIGIN, deviceName: sql`${device.name}`, actorId: ACTOR })} from now`)
+      select ${eventValues(tx, {
+        userId: sql`${account.id}`,
+        kind: 'otp_enabled',
+        sessionId: null,
+        origin: ORIGIN,
+        deviceName: sql`${device.name}`,
+        actorId: ACTOR
+      })} from now`)
     return made
   })
 }
@@ -107,7 +116,9 @@ export async function setPassword (db: Db, userId: string, passwordHash: string)
       ${forgotten(tx, sql`raised`, userId)},
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR })} from raised, now
+        select ${eventValues(tx, {
+          userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR
+        })} from raised, now
       )
       select (select count(*) from ended)::int as "endedSessions" from raised`)
     return changed!

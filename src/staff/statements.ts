@@ -23,7 +23,9 @@ export type Changed<Value = null> =
 /** Whether somebody is staff now. Asked for each request: who ceases to be staff does so at once. */
 export async function isStaff (db: Db, userId: string): Promise<boolean> {
   const { table } = db
-  return (await row<{ isStaff: boolean }>(db, sql`select is_staff and is_active as "isStaff" from ${table.account} where id = ${userId}::uuid`))?.isStaff === true
+  return (await row<{ isStaff: boolean }>(
+    db, sql`select is_staff and is_active as "isStaff" from ${table.account} where id = ${userId}::uuid`
+  ))?.isStaff === true
 }
 
 interface Permission { isOver: boolean, isStaff: boolean, isThere: boolean, isOfStaff: boolean }
@@ -43,7 +45,8 @@ export async function asStaff<Value> (
       with ${now}
       select
         ${actor.sessionId}::text is not null and not exists (
-          select from ${table.otp_session} s where s.user_id = ${actor.id} and s.id = ${actor.sessionId} and s.ended_at is null and s.expires_at > now.at
+          select from ${table.otp_session} s where s.user_id = ${actor.id} and s.id = ${actor.sessionId} and s.ended_at is null
+            and s.expires_at > now.at
         ) as "isOver",
         ${actor.sessionId}::text is null or exists (
           select from ${table.account} a where a.id::text = ${actor.id} and a.is_staff and a.is_active
@@ -73,7 +76,14 @@ export function events (
   return sql`
     event as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`${userId}`, kind, sessionId: null, origin: { ip: '', agent: '' }, actorId: actor.id, ...(detail === null ? {} : { detail }) })} from ${from}, now
+      select ${eventValues(tx, {
+        userId: sql`${userId}`,
+        kind,
+        sessionId: null,
+        origin: { ip: '', agent: '' },
+        actorId: actor.id,
+        ...(detail === null ? {} : { detail })
+      })} from ${from}, now
     ),
     told as (
       insert into ${table.otp_event} ${eventColumns}
@@ -192,7 +202,9 @@ export interface References {
   powerContactId?: number | null
 }
 
-export async function changeReferences (db: Db, actor: Actor, userId: string, { powerAccountId, powerContactId }: References): Promise<Changed> {
+export async function changeReferences (
+  db: Db, actor: Actor, userId: string, { powerAccountId, powerContactId }: References
+): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
     const { table } = tx
     const detail = [

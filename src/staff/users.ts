@@ -44,7 +44,8 @@ export interface UserPage {
 
 const listed = ({ table }: Db) => sql`
   a.id, a.username, a.email, a.first_name as "firstName", a.last_name as "lastName", a.is_active as "isActive", a.is_staff as "isStaff",
-  exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled", ${timeAs(sql`a.created_at`, 'createdAt')}`
+  exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled",
+  ${timeAs(sql`a.created_at`, 'createdAt')}`
 
 /** Byte order, which an index has, whatever the database's language. */
 const name = sql`(a.username_key collate "C")`
@@ -94,10 +95,12 @@ export async function readUser (db: Db, id: string): Promise<ShownUser | undefin
   const { table } = db
   return await row<ShownUser>(db, sql`
     with ${now}
-    select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId", ${timeAs(sql`a.updated_at`, 'updatedAt')},
+    select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
+      ${timeAs(sql`a.updated_at`, 'updatedAt')},
       u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
       u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')},
-      (select count(*) from ${table.otp_recovery_code} c where c.user_id = u.user_id and c.used_at is null and c.pending_device_id is null)::int as "recoveryCodesLeft"
+      (select count(*) from ${table.otp_recovery_code} c where c.user_id = u.user_id and c.used_at is null
+        and c.pending_device_id is null)::int as "recoveryCodesLeft"
     from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text, now
     where a.id = ${id}::uuid`)
 }

@@ -10,9 +10,15 @@ const hashes: Array<[what: string, password: string, encoded: string]> = [
   ['pbkdf2_sha256, a million iterations', TYPED, 'pbkdf2_sha256$1000000$s$NQHbqJ7zbXTrzeaohniO1QXtjinGcMseBMEUJt9r1NA='],
   ['pbkdf2_sha1', TYPED, 'pbkdf2_sha1$1000$seasalt2$LG+ln1EVFZHS/V7E52RAUl2dWM4='],
   ['scrypt', TYPED, 'scrypt$1024$seasalt$8$2$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ=='],
-  ['scrypt as Django 5 has it', 'lètmein', 'scrypt$16384$seasalt$8$5$ECMIUp+LMxMSK8xB/IVyba+KYGTI7FTnet025q/1f/vBAVnnP3hdYqJuRi+mJn6ji6ze3Fbb7JEFPKGpuEf5vw=='],
+  [
+    'scrypt as Django 5 has it', 'lètmein',
+    'scrypt$16384$seasalt$8$5$ECMIUp+LMxMSK8xB/IVyba+KYGTI7FTnet025q/1f/vBAVnnP3hdYqJuRi+mJn6ji6ze3Fbb7JEFPKGpuEf5vw=='
+  ],
   ['pbkdf2_sha256 of Django 1.9', 'ExjGmyUT73bFoT', 'pbkdf2_sha256$24000$KQ8zeK6wKRuR$cmhbSt1XVKuO4FGd9+AX8qSBD4Z0395nZatXTJpEtTY='],
-  ['argon2id', 'Parity-Pass-2026 ü', 'argon2$argon2id$v=19$m=102400,t=2,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88'],
+  [
+    'argon2id', 'Parity-Pass-2026 ü',
+    'argon2$argon2id$v=19$m=102400,t=2,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88'
+  ],
   ['argon2i', 'ExjGmyUT73bFoT', 'argon2$argon2i$v=19$m=512,t=2,p=2$S1E4emVLNndLUnVS$RUET3AC8iXvcVPD2TRjvVQ'],
   ['bcrypt_sha256', 'ExjGmyUT73bFoT', 'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK']
 ]

@@ -37,7 +37,9 @@ t.test('O9 config check: one line that names the variable, never its value', asy
   const wrong = await command(['config', 'check'], { ...settings, SEAL_KEYS: 'a:hunter2' })
   t.match(wrong, { code: 1, stdout: '', stderr: /^SEAL_KEYS must .*\n$/ })
   t.notMatch(wrong.stderr, 'hunter2')
-  t.match(JSON.parse((await command(['config', 'check', '--json'], { ...settings, PORT: 'x' })).stderr), { error: { command: 'check', message: /^PORT must/ } })
+  t.match(JSON.parse((await command(['config', 'check', '--json'], { ...settings, PORT: 'x' })).stderr), {
+    error: { command: 'check', message: /^PORT must/ }
+  })
 })
 
 const all = Object.keys(serviceMigrations)
@@ -46,8 +48,12 @@ const toDo = all.map((name) => `to do: ${name}\n`).join('')
 t.test('migrate: status exits with 1 while there is something to do; down asks to be meant', async (t) => {
   t.match(await command(['migrate', 'status'], settings), { code: 1, stdout: toDo })
   t.match(await command(['user', 'list'], { ...settings, MIGRATE: 'off' }), { code: 1, stderr: /countersign migrate up/ })
-  t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), { done: all.map(() => ({ direction: 'Up' })) })
-  t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), { code: 0, stdout: '{"pending":[],"unknown":[]}\n' })
+  t.match(JSON.parse((await worked((io) => migrateUpCommand(io, readConfig(settings)), '', true)).stdout), {
+    done: all.map(() => ({ direction: 'Up' }))
+  })
+  t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), {
+    code: 0, stdout: '{"pending":[],"unknown":[]}\n'
+  })
   await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
   t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })
 })
@@ -61,7 +67,9 @@ t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', 
   server.stdout.setEncoding('utf8').on('data', (text: string) => { log += text })
   const address = await until('the server to listen', () => /listening at (http:\S+?)"/.exec(log)?.[1], 30_000)
   t.match(await command(['user', 'list'], embedded), { code: 1, stdout: '', stderr: /^DATA_DIR is in use by another process/ })
-  const answer = await fetch(`${address}/token`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'ada', password: PASSWORD }) })
+  const answer = await fetch(`${address}/token`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ username: 'ada', password: PASSWORD })
+  })
   t.equal(answer.status, 200)
   const closed = new Promise<number | null>((resolve) => { server.once('close', resolve) })
   server.kill('SIGTERM')
@@ -72,7 +80,9 @@ t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', 
 t.test('a database behind a slow line is waited for', async (t) => {
   const proxy = await tcpProxy(t, targetOf(settings.DATABASE_URL))
   proxy.delayMs = 1_500
-  t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), { stdout: /to do: .*accounts\n$/, stderr: '' })
+  t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), {
+    stdout: /to do: .*accounts\n$/, stderr: ''
+  })
 })
 
 t.test('the database away: one line, and 1', async (t) => {

@@ -20,9 +20,12 @@ t.test('import django, as a process: the report, the exit code, no password on t
   const told = await command(['import', 'django', '--from', address.toString()], fresh)
   t.match(told, { code: 1, stdout: '', stderr: /PGPASSWORD/ })
   t.notMatch(told.stderr, 'hunter2')
-  const refused = (options: { from: string, since?: string }) => worked((io) => importDjangoCommand(io, readConfig(fresh), { ...options, password: undefined }))
+  const refused = (options: { from: string, since?: string }) =>
+    worked((io) => importDjangoCommand(io, readConfig(fresh), { ...options, password: undefined }))
   await t.rejects(refused({ from: fresh['DATABASE_URL']! }), { name: 'DjangoSourceError', message: /^The source has no auth_user/ })
-  await t.rejects(refused({ from: 'postgres://nobody@127.0.0.1:1/none' }), { name: 'DjangoSourceError', message: /^The source does not answer/ })
+  await t.rejects(refused({ from: 'postgres://nobody@127.0.0.1:1/none' }), {
+    name: 'DjangoSourceError', message: /^The source does not answer/
+  })
   await t.rejects(refused({ from: dump.url, since: 'yesterday' }), { name: 'CommandError', message: /--since must be a date/ })
 
   await dump.query("update auth_user set password = replace(password, '$260000$', '$50000000$') where username = 'user001'")
@@ -40,7 +43,9 @@ t.test('import django, as a process: the report, the exit code, no password on t
     { report: { users: { found: 14, brought: 14 }, passwords: { brought: 12, none: 1, leftOut: 1 } }, isRehearsal: false }
   ])
   t.match(await importing(), { code: 0, stdout: /0 of 14 brought over, 14 here already/ })
-  for (const { recoveryCodes, devices } of people) for (const secret of [...recoveryCodes, ...devices.map(({ hex }) => hex)]) t.notMatch(rehearsed.stdout + done.stdout, secret)
+  for (const { recoveryCodes, devices } of people) {
+    for (const secret of [...recoveryCodes, ...devices.map(({ hex }) => hex)]) t.notMatch(rehearsed.stdout + done.stdout, secret)
+  }
 })
 
 t.test('R6 otp reset, for staff too: the set-up code beside the password, once', async (t) => {
@@ -54,6 +59,8 @@ t.test('R6 otp reset, for staff too: the set-up code beside the password, once',
   t.equal((await session.login()).json().code, 'SETUP_CODE_REQUIRED')
   const withCode = await session.request('POST', '/token', { username: grace.username, password: grace.password!, setupCode }, null)
   t.equal(withCode.statusCode, 200)
-  t.match(await worked((io) => otpStatusCommand(io, readConfig(fresh), 'user001')), { code: 0, stdout: /second factor off\n[^]*reset: waits for a set-up code/ })
+  t.match(await worked((io) => otpStatusCommand(io, readConfig(fresh), 'user001')), {
+    code: 0, stdout: /second factor off\n[^]*reset: waits for a set-up code/
+  })
   t.equal((await command(['otp', 'reset', 'nobody'], fresh)).code, 1)
 })

@@ -19,7 +19,9 @@ const OLD = `old:${randomBytes(32).toString('base64url')}`
 const { app, db, settings, another } = await freshApp(t, { REDIS_URL: '', SEAL_KEYS: OLD }, { namespace: 'countersign' })
 
 t.test('J9 keys new: an entry that the server takes, another one each time', async (t) => {
-  const [hs, ed, seal, seal2] = await Promise.all(['HS256', 'EdDSA', 'seal', 'seal'].map(async (kind) => (await worked((io) => newKeyCommand(io, kind))).stdout.trim()))
+  const [hs, ed, seal, seal2] = await Promise.all(
+    ['HS256', 'EdDSA', 'seal', 'seal'].map(async (kind) => (await worked((io) => newKeyCommand(io, kind))).stdout.trim())
+  )
   t.not(seal, seal2)
   t.equal(readConfig({ ...settings, JWT_KEYS: hs!, SEAL_KEYS: `${seal},${seal2}` }).sealKeys?.length, 2)
   t.equal(readConfig({ ...settings, JWT_ALG: 'EdDSA', JWT_KEYS: ed!, SEAL_KEYS: seal! }).jwtKeys?.length, 1)
@@ -37,7 +39,9 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
   }
   const rotated = { ...settings, SEAL_KEYS: `${(await command(['keys', 'new', 'seal'], {})).stdout.trim()},${OLD}` }
   const kid = rotated.SEAL_KEYS.split(':')[0]!
-  const stale = async () => (await db.query<{ count: number }>("select count(*)::int as count from otp_device where split_part(secret, '.', 1) <> $1", [kid]))[0]!.count
+  const stale = async () => (await db.query<{ count: number }>(
+    "select count(*)::int as count from otp_device where split_part(secret, '.', 1) <> $1", [kid]
+  ))[0]!.count
 
   const total = await stale()
   const killed = start(['keys', 'rotate'], rotated)
@@ -50,7 +54,10 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
   t.ok(await canLogIn(both), 'half-way')
 
   const before = await stale()
-  t.match(await command(['keys', 'rotate'], settings), { code: 1, stdout: /not opened by any of SEAL_KEYS/ }, 'with the old key alone: told, not hidden')
+  t.match(
+    await command(['keys', 'rotate'], settings), { code: 1, stdout: /not opened by any of SEAL_KEYS/ },
+    'with the old key alone: told, not hidden'
+  )
   t.equal(await stale(), before, 'nothing was lost')
   const again = JSON.parse((await command(['keys', 'rotate', '--json'], rotated)).stdout)
   t.match(again, { kid, left: 0 })
@@ -67,7 +74,9 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
 })
 
 t.test('a row that changed since it was read keeps what it has', async (t) => {
-  const [row] = await db.query<{ userId: string, row: string, sealed: string }>('select user_id as "userId", id as row, secret as sealed from otp_device limit 1')
+  const [row] = await db.query<{ userId: string, row: string, sealed: string }>(
+    'select user_id as "userId", id as row, secret as sealed from otp_device limit 1'
+  )
   t.equal(await replaceSealed(app.database, 'otp_device', [{ ...row!, sealed: `${row!.sealed}x`, resealed: 'lost' }]), 0)
   t.same(await db.query("select 1 from otp_device where secret = 'lost'"), [])
   t.equal(await replaceSealed(app.database, 'otp_device', [{ ...row!, resealed: row!.sealed }]), 1)

@@ -9,13 +9,17 @@ t.test('what is typed here is held to what POST /users holds it to', async (t) =
   t.equal(lineOption('--first-name', '😀'.repeat(128), 'firstName').length, 256, 'characters, not halves of them')
   t.equal(emailOption(''), '')
   t.equal(emailOption('ada@example.org'), 'ada@example.org')
-  for (const text of ['a\u001b[2J', '1\n2', 'x'.repeat(129)]) t.throws(() => lineOption('--first-name', text, 'firstName'), { name: 'CommandError', message: /^--first-name must be/ })
+  for (const text of ['a\u001b[2J', '1\n2', 'x'.repeat(129)]) {
+    t.throws(() => lineOption('--first-name', text, 'firstName'), { name: 'CommandError', message: /^--first-name must be/ })
+  }
   for (const text of ['none', '@', 'a@b@c', 'a b@c', `${'x'.repeat(250)}@b.cd`]) t.throws(() => emailOption(text), CommandError, text)
 })
 
 t.test('a reason says something, on one line', async (t) => {
   t.equal(reasonOption('Lost the phone.'), 'Lost the phone.')
-  for (const text of ['', ' ', 'a\nb', 'x'.repeat(501)]) t.throws(() => reasonOption(text), { name: 'CommandError', message: /^--reason must/ })
+  for (const text of ['', ' ', 'a\nb', 'x'.repeat(501)]) {
+    t.throws(() => reasonOption(text), { name: 'CommandError', message: /^--reason must/ })
+  }
 })
 
 t.test('a username is one before and after its normal form, or nothing is touched', async (t) => {

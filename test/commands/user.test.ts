@@ -54,7 +54,9 @@ t.test('user create: the password comes from standard input, and is held to the 
   t.match(await command(['user', 'create', 'GRACE'], settings, `${PASSWORD}\n`), { code: 1, stderr: 'This username is taken.\n' })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {}), 'short\n'), { name: 'CommandError', message: /too short/ })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {})), { name: 'CommandError', message: /Give the password/ })
-  await t.rejects(worked((io) => createUserCommand(io, config, 'linus', { phone: '1\n2' }), `${PASSWORD}\n`), { name: 'CommandError', message: /^--phone must be one line/ })
+  await t.rejects(worked((io) => createUserCommand(io, config, 'linus', { phone: '1\n2' }), `${PASSWORD}\n`), {
+    name: 'CommandError', message: /^--phone must be one line/
+  })
   t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
 })
 
@@ -125,15 +127,22 @@ t.test('user list and otp status: without what would move the cursor', async (t)
   // eslint-disable-next-line no-control-regex
   t.notMatch(lines, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/)
   t.match(JSON.parse(lines.split('\n')[0]!), { username: 'ada', email: 'x\u001b[2J\u202e@y\u009bz', isStaff: false, isOtpEnabled: true })
-  t.match(await command(['otp', 'status', 'ADA'], settings), { code: 0, stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}-\d\d-\d\dT[\d:]{8}Z +\d{4}-\d\d-\d\dT[\d:]{8}Z\nrecovery codes left: 4\n/ })
-  t.match(JSON.parse((await worked((io) => otpStatusCommand(io, config, 'ada'), '', true)).stdout), { isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false })
+  t.match(await command(['otp', 'status', 'ADA'], settings), {
+    code: 0,
+    stdout: /^ada: second factor on\ndevice +created +last used\nphone +\d{4}-\d\d-\d\dT[\d:]{8}Z +\d{4}-\d\d-\d\dT[\d:]{8}Z\nrecovery codes left: 4\n/
+  })
+  t.match(JSON.parse((await worked((io) => otpStatusCommand(io, config, 'ada'), '', true)).stdout), {
+    isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false
+  })
   await t.rejects(worked((io) => otpStatusCommand(io, config, 'nobody')), { name: 'CommandError', message: 'Nobody has this username.' })
 })
 
 t.test('J5 user password and deactivate end every session, on a server that runs', async (t) => {
   const grace = person('grace', PASSWORD)
   await grace.login()
-  t.match(JSON.parse((await command(['user', 'password', 'grace', '--json'], settings, 'another good passphrase')).stdout), { endedSessions: 2 })
+  t.match(JSON.parse((await command(['user', 'password', 'grace', '--json'], settings, 'another good passphrase')).stdout), {
+    endedSessions: 2
+  })
   await until('the session to end', async () => (await grace.request('GET', '/totp/status')).statusCode === 401)
   t.equal((await grace.login()).statusCode, 401)
   const anew = person('grace', 'another good passphrase')
@@ -141,7 +150,9 @@ t.test('J5 user password and deactivate end every session, on a server that runs
   t.match(await command(['user', 'deactivate', 'grace'], settings), { code: 0, stdout: /^Deactivated grace/ })
   await until('the session to end', async () => (await anew.request('GET', '/totp/status')).statusCode === 401)
   t.equal((await anew.login()).statusCode, 401)
-  const events = await db.query("select kind, actor_id from otp_event e join account a on a.id::text = e.user_id where username = 'grace' and actor_id is not null order by at")
+  const events = await db.query(
+    "select kind, actor_id from otp_event e join account a on a.id::text = e.user_id where username = 'grace' and actor_id is not null order by at"
+  )
   t.match(events, [{ kind: 'password_changed', actor_id: 'command line' }, { kind: 'deactivated', actor_id: 'command line' }])
 })
 

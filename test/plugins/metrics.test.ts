@@ -90,7 +90,9 @@ t.test('what people do is counted by kind and reason', async (t) => {
 
   // E3 and nobody is in it.
   const { body } = await app.inject('/metrics')
-  for (const [id] of [['ada'], ...(await db.query('select user_id from otp_user union select id from otp_session union select id::text from otp_device')).map(Object.values)]) {
+  for (const [id] of [['ada'], ...(await db.query(
+    'select user_id from otp_user union select id from otp_session union select id::text from otp_device'
+  )).map(Object.values)]) {
     t.notMatch(body, String(id))
   }
 })
@@ -99,19 +101,28 @@ t.test('the document for operators names every metric of ours, its kind and its 
   const { app } = await freshApp(t)
   await app.inject('/livez')
   const { body } = await app.inject('/metrics')
-  const samples = new Map([...body.matchAll(/^(countersign_\w+)\{(.*)\} /gm)].map(([, name = '', labels = '']) => [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label)]))
+  const samples = new Map([...body.matchAll(/^(countersign_\w+)\{(.*)\} /gm)].map(
+    ([, name = '', labels = '']) => [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label)]
+  ))
   const labelsOf = (name: string) => counters[name.replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
-  const served = [...body.matchAll(/^# TYPE (countersign_\w+) (\w+)$/gm)].map(([, name = '', kind]) => [name, kind, labelsOf(name).join(' ')])
+  const served = [...body.matchAll(/^# TYPE (countersign_\w+) (\w+)$/gm)].map(
+    ([, name = '', kind]) => [name, kind, labelsOf(name).join(' ')]
+  )
   const documented = [...(await readFile('docs/operations.md', 'utf8')).matchAll(/^\| `(countersign_\w+)` \| (\w+) \| ([^|]*) \|/gm)]
     .map(([, name, kind, labels = '']) => [name, kind, [...labels.matchAll(/`(\w+)`/g)].map(([, label]) => label).join(' ')])
   t.not(served.length, 0)
   t.strictSame(documented.map(String).toSorted(), served.map(String).toSorted())
-  for (const line of body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) t.match(line, /^[a-z0-9_:]+(\{.*\})? [+-]?[0-9.e+NaIinf-]+$/i)
+  for (const line of body.split('\n').filter((line) => line !== '' && !line.startsWith('#'))) {
+    t.match(line, /^[a-z0-9_:]+(\{.*\})? [+-]?[0-9.e+NaIinf-]+$/i)
+  }
 })
 
 t.test('what stands for a dependency', async (t) => {
   const { app } = await freshApp(t, { REDIS_URL: '' })
-  t.match(await scrape(app), { redis_up: 0, redis_breaker_open: 0, pool_waiting: 0, hashes_waiting: 0, feed_age_seconds: Number }, 'no Redis is none that is down')
+  t.match(
+    await scrape(app), { redis_up: 0, redis_breaker_open: 0, pool_waiting: 0, hashes_waiting: 0, feed_age_seconds: Number },
+    'no Redis is none that is down'
+  )
   const { app: cut } = await freshApp(t, { REDIS_URL: 'redis://127.0.0.1:1' })
   t.match(await scrape(cut), { redis_up: 0, redis_breaker_open: 1 })
 })

@@ -67,7 +67,8 @@ t.test('L2 exact under 200 parallel requests over three replicas', async (t) => 
   const server = await startRedisServer(t)
   const logs = [redisLog(), redisLog(), redisLog()]
   const apps = await Promise.all(logs.map(async (log) => await replica(t, { redis: await linked(t, server.url, log) })))
-  const ask200 = async (from: string) => await Promise.all(Array.from({ length: 200 }, (_, i) => ask(apps[i % 3] as FastifyInstance, '/token', { method: 'POST', from })))
+  const ask200 = async (from: string) =>
+    await Promise.all(Array.from({ length: 200 }, (_, i) => ask(apps[i % 3] as FastifyInstance, '/token', { method: 'POST', from })))
   const wasAway = () => logs.some(({ lines }) => lines.splice(0).some(({ level }) => level === 'warn'))
   wasAway()
   let answers = await ask200('192.0.2.1')
@@ -78,13 +79,18 @@ t.test('L2 exact under 200 parallel requests over three replicas', async (t) => 
   t.match(refused?.json(), { code: 'RATE_LIMITED', statusCode: 429 })
   t.ok(Number(refused?.headers['retry-after']) > 55 && Number(refused?.headers['retry-after']) <= 60, 'seconds, not milliseconds')
   t.notMatch(Object.keys(answers[0]?.headers ?? {}).join(), /ratelimit/)
-  t.equal((await ask(apps[0] as FastifyInstance, '/token', { method: 'POST', from: '192.0.2.2' })).statusCode, 200, 'the neighbour has his own')
+  t.equal(
+    (await ask(apps[0] as FastifyInstance, '/token', { method: 'POST', from: '192.0.2.2' })).statusCode, 200,
+    'the neighbour has his own'
+  )
 })
 
 t.test('L3 method, case, slash, percent-encoding and twins share one budget', async (t) => {
   const server = await startRedisServer(t)
   const app = await replica(t, { redis: await linked(t, server.url) })
-  const spellings = [['/code'], ['/code', 'HEAD'], ['/CODE'], ['/code/'], ['/%63ode'], ['/code?x=1'], ['/code/twin', 'POST'], ['/code/TWIN', 'POST']] as const
+  const spellings = [
+    ['/code'], ['/code', 'HEAD'], ['/CODE'], ['/code/'], ['/%63ode'], ['/code?x=1'], ['/code/twin', 'POST'], ['/code/TWIN', 'POST']
+  ] as const
   for (let i = 0; i < limits.code.max; i++) {
     const [url, method = 'GET'] = spellings[i % spellings.length] as readonly [string, ('HEAD' | 'POST')?]
     t.equal((await ask(app, url, { method })).statusCode, 200, `${i + 1}: ${method} ${url}`)
@@ -118,7 +124,10 @@ t.test('verified sessions have budgets of their own for set-ups and codes, which
     t.equal(await accepted(app, max + 5, url, { verified: 'yes' }), max, `${url} of a verified session`)
     t.equal(await accepted(app, 1, url), 0)
   }
-  t.equal(await accepted(app, limits.token.max + 5, '/token', { method: 'POST', verified: 'yes' }), limits.token.max, 'no other budget is doubled')
+  t.equal(
+    await accepted(app, limits.token.max + 5, '/token', { method: 'POST', verified: 'yes' }), limits.token.max,
+    'no other budget is doubled'
+  )
 })
 
 t.test('what names no budget has the common one, unknown paths too; "none" has none', async (t) => {

@@ -22,7 +22,9 @@ const namespace = `test_${randomBytes(6).toString('hex')}`
 const shared = await freshApp(t, {}, { namespace })
 
 /** A replica of `fresh` whose host listens. */
-async function listening (t: Test, { settings }: Fresh, onSecurityEvent: (event: SecurityEventNotice) => void | Promise<void>): Promise<App> {
+async function listening (
+  t: Test, { settings }: Fresh, onSecurityEvent: (event: SecurityEventNotice) => void | Promise<void>
+): Promise<App> {
   const app = await buildApp(readConfig(settings), { namespace, onSecurityEvent })
   t.teardown(() => app.close())
   await app.ready()
@@ -42,7 +44,9 @@ t.test('E5 each decision of this process is told once it is committed, and none 
   expect(204, await here.request('POST', '/token/revoke'))
   await until('four events', () => told.length === 4)
   t.same(told.map(({ kind }) => kind), ['logged_in', 'login_failed', 'email_changed', 'logged_out'])
-  t.match(told[0], { userId: idOf(ada), sessionId: here.claims()['sid'], ip: '127.0.0.1', deviceName: null, actorId: null, detail: null, at: Date })
+  t.match(told[0], {
+    userId: idOf(ada), sessionId: here.claims()['sid'], ip: '127.0.0.1', deviceName: null, actorId: null, detail: null, at: Date
+  })
   const [written] = await fresh.db.query('select id from otp_event where kind = $1', ['login_failed'])
   t.equal(told[1]?.id, written?.['id'], 'under the id that it has in the log and in the outbox')
 })
@@ -71,7 +75,9 @@ t.test('50 at once: each event once, none lost', async (t) => {
   const app = await listening(t, fresh, ({ id }) => { ids.push(id) })
   const ada = await signUp(app)
   await Promise.all(Array.from({ length: 50 }, (_, i) => app.inject({
-    method: 'POST', url: '/token', remoteAddress: `198.51.100.${i}`, payload: { username: ada.username, password: i % 2 === 0 ? ada.password : 'not this one' }
+    method: 'POST', url: '/token', remoteAddress: `198.51.100.${i}`, payload: {
+      username: ada.username, password: i % 2 === 0 ? ada.password : 'not this one'
+    }
   })))
   const written = await fresh.db.query<{ id: string }>('select id from otp_event')
   t.equal(written.length, 51)

@@ -9,7 +9,10 @@ import { ed25519, encoded, forge, hmac, opened, respelled, unsigned, type Fields
 const NOW = 1_800_000_000
 const settings = { issuer: 'us', audience: 'them', accessSeconds: 300, refreshSeconds: 86_400 }
 const session: SessionFacts = {
-  userId: 'u1', sessionId: 's1', amr: ['pwd'], otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW + 2_592_000, generation: 0, issuedAt: NOW
+  userId: 'u1', sessionId: 's1', amr: [
+    'pwd'
+  ], otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW +
+    2_592_000, generation: 0, issuedAt: NOW
 }
 
 async function issuer (t: Test, options: Partial<TokensOptions> = {}): Promise<Tokens> {
@@ -27,7 +30,9 @@ const spkiDer = pair.publicKey.export({ format: 'der', type: 'spki' })
 const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 })
 
 const refused = (t: Test, at: Tokens, token: string, what: string) => {
-  for (const kind of ['access', 'refresh'] as const) t.throws(() => at.verify(kind, token), { code: 'TOKEN_INVALID', statusCode: 401 }, `${what} as ${kind}`)
+  for (const kind of ['access', 'refresh'] as const) {
+    t.throws(() => at.verify(kind, token), { code: 'TOKEN_INVALID', statusCode: 401 }, `${what} as ${kind}`)
+  }
 }
 
 /** Whatever a token may be that we did not make, each signed as its header says where that is possible at all. */
@@ -49,7 +54,9 @@ function forgeries (header: Fields, payload: Fields, token: string): Record<stri
     'HS512 by its signature alone': `${h}.${p}.${hmac(secret, 'sha512')(`${h}.${p}`).toString('base64url')}`,
     RS256: forge({ ...header, alg: 'RS256' }, payload, right),
     'RS256 with a JWK of its own': forge({ ...header, alg: 'RS256', jwk: rsa.publicKey.export({ format: 'jwk' }) }, payload, right),
-    'EdDSA with a JWK of its own': forge({ ...header, alg: 'EdDSA', jwk: generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) }, payload, right),
+    'EdDSA with a JWK of its own': forge(
+      { ...header, alg: 'EdDSA', jwk: generateKeyPairSync('ed25519').publicKey.export({ format: 'jwk' }) }, payload, right
+    ),
     'an HMAC key as JWK': forge({ ...header, alg: 'HS256', jwk: { kty: 'oct', k: encoded('x') } }, payload, hmac('x')),
     jku: forge({ ...header, jku: 'https://evil.example/jwks.json' }, payload, right),
     x5u: forge({ ...header, x5u: 'https://evil.example/cert.pem' }, payload, right),
@@ -100,7 +107,9 @@ function forgeries (header: Fields, payload: Fields, token: string): Record<stri
     'a million characters': `${h}.${'A'.repeat(1_000_000)}.${s}`,
     'a hundred thousand dots': '.'.repeat(100_000)
   }
-  for (const [what, value] of Object.entries({ array: [payload], null: null, text: '"text"', number: 7, nothing: '', 'half an object': '{"iss":', true: true })) {
+  for (const [what, value] of Object.entries({
+    array: [payload], null: null, text: '"text"', number: 7, nothing: '', 'half an object': '{"iss":', true: true
+  })) {
     forged[`payload: ${what}`] = forge(header, value, right)
   }
   return forged
@@ -122,9 +131,17 @@ t.test('J1 EdDSA: the public key is no HMAC key, another curve is no key of ours
   const { access } = at.issue(session)
   t.equal(at.verify('access', access).sub, 'u1')
   const { header, payload } = opened(access)
-  const publicKeys = { pem: spkiPem, 'pem, trimmed': spkiPem.trim(), der: spkiDer, raw: spkiDer.subarray(-32), x: String(pair.publicKey.export({ format: 'jwk' }).x) }
+  const publicKeys = {
+    pem: spkiPem,
+    'pem, trimmed': spkiPem.trim(),
+    der: spkiDer,
+    raw: spkiDer.subarray(-32),
+    x: String(pair.publicKey.export({ format: 'jwk' }).x)
+  }
   for (const [what, key] of Object.entries(publicKeys)) {
-    for (const alg of ['HS256', 'EdDSA']) refused(t, at, forge({ ...header, alg }, payload, hmac(key)), `${alg} with the public key as ${what}`)
+    for (const alg of ['HS256', 'EdDSA']) {
+      refused(t, at, forge({ ...header, alg }, payload, hmac(key)), `${alg} with the public key as ${what}`)
+    }
   }
   refused(t, at, forge(header, payload, ed25519(generateKeyPairSync('ed25519').privateKey)), 'another key')
   refused(t, at, forge({ ...header, alg: 'Ed25519' }, payload, ed25519(pair.privateKey)), 'another name of the algorithm')
@@ -145,12 +162,17 @@ t.test('J2 a claim that is missing, of another type or of another deployment', a
   const { header, payload } = opened(at.issue(session).access)
   const claiming = (claims: Fields) => forge(header, { ...payload, ...claims }, hmac(secret))
   t.equal(at.verify('access', claiming({})).sub, 'u1', 'our own hand makes valid ones')
-  for (const claim of ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp', 'token_type', 'auth_time', 'amr', 'otp_required', 'otp_device_id', 'otp_time']) {
+  for (const claim of [
+    'iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp', 'token_type', 'auth_time', 'amr', 'otp_required', 'otp_device_id', 'otp_time'
+  ]) {
     refused(t, at, claiming({ [claim]: undefined }), `without ${claim}`)
     refused(t, at, claiming({ [claim]: { toString: 'x' } }), `${claim} as an object`)
     if (claim !== 'amr') refused(t, at, claiming({ [claim]: [payload[claim]] }), `${claim} in an array`)
   }
-  for (const claims of [{ iss: 'others' }, { iss: 'US' }, { iss: 'us ' }, { aud: 'others' }, { aud: ['them'] }, { aud: ['them', 'others'] }, { nbf: NOW * 2 }]) {
+  for (const claims of [
+    { iss: 'others' }, { iss: 'US' }, { iss: 'us ' }, { aud: 'others' }, { aud: ['them'] }, { aud: ['them', 'others'] },
+    { nbf: NOW * 2 }
+  ]) {
     refused(t, at, claiming(claims), JSON.stringify(claims))
   }
 })
@@ -159,7 +181,9 @@ t.test('J3 by our clock: not after exp, not from more than 60 s ahead', async (t
   let nowSeconds = NOW
   const at = await issuer(t, { nowSeconds: () => nowSeconds })
   const { access, refresh } = at.issue(session)
-  for (const [seconds, isAccess, isRefresh] of [[-61, false, false], [-60, true, true], [299, true, true], [300, false, true], [86_399, false, true], [86_400, false, false]] as const) {
+  for (const [seconds, isAccess, isRefresh] of [
+    [-61, false, false], [-60, true, true], [299, true, true], [300, false, true], [86_399, false, true], [86_400, false, false]
+  ] as const) {
     nowSeconds = NOW + seconds
     for (const [kind, token, accepted] of [['access', access, isAccess], ['refresh', refresh, isRefresh]] as const) {
       if (accepted) t.equal(at.verify(kind, token).sid, 's1', `${kind} at ${seconds}`)
@@ -174,7 +198,9 @@ t.test('J9 the first key signs, all verify, a removed one does not', async (t) =
     EdDSA: [1, 2].map(() => generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }))
   } as const
   for (const algorithm of ['HS256', 'EdDSA'] as const) {
-    const [older, newer] = rings[algorithm].map((bytes, i) => ({ kid: `k${i}`, bytes })) as [{ kid: string, bytes: Buffer }, { kid: string, bytes: Buffer }]
+    const [
+      older, newer
+    ] = rings[algorithm].map((bytes, i) => ({ kid: `k${i}`, bytes })) as [{ kid: string, bytes: Buffer }, { kid: string, bytes: Buffer }]
     const [before, during, after] = await Promise.all([[older], [newer, older], [newer]].map((keys) => issuer(t, { algorithm, keys })))
     const old = before!.issue(session).access
     t.equal(during!.verify('access', old).sid, 's1', `${algorithm}: the old key still verifies`)
@@ -192,7 +218,9 @@ t.test('J9 others can verify with the JWKS alone, and it holds nothing private',
   const key = at.jwks.keys.find(({ kid }) => kid === opened(access).header['kid']) as JsonWebKey
   t.same(Object.keys(key).sort(), ['alg', 'crv', 'kid', 'kty', 'use', 'x'])
   const dot = access.lastIndexOf('.')
-  t.ok(verify(null, Buffer.from(access.slice(0, dot)), createPublicKey({ key, format: 'jwk' }), Buffer.from(access.slice(dot + 1), 'base64url')))
+  t.ok(verify(
+    null, Buffer.from(access.slice(0, dot)), createPublicKey({ key, format: 'jwk' }), Buffer.from(access.slice(dot + 1), 'base64url')
+  ))
   t.same((await issuer(t)).jwks, { keys: [] }, 'a shared key stays in the house')
 })
 

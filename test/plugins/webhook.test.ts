@@ -34,10 +34,16 @@ t.test('E5 every event reaches the receiver, signed, once it is committed, and s
     t.ok(Math.abs(Number(headers['webhook-timestamp']) - Date.now() / 1000) < 60)
   }
   const kinds = hook.received.map(({ body }) => JSON.parse(body).type)
-  for (const kind of ['signed_up', 'logged_in', 'otp_enabled', 'otp_refused', 'login_failed', 'otp_reset', 'otp_reset_issued']) t.ok(kinds.includes(kind), kind)
+  for (const kind of ['signed_up', 'logged_in', 'otp_enabled', 'otp_refused', 'login_failed', 'otp_reset', 'otp_reset_issued']) {
+    t.ok(kinds.includes(kind), kind)
+  }
   const all = hook.received.map(({ body }) => body).join('\n')
-  t.match(JSON.parse(hook.received.find(({ body }) => body.includes('"otp_reset"'))!.body).data, { userId: idOf(ada), actorId: idOf(grace), detail: 'Lost it.' })
-  for (const secret of [setupCode, ada.password, 'not this one', ada.access!, ada.refresh!, ...ada.recoveryCodes, ada.phone.secret!.toString('base64url')]) t.notOk(all.includes(secret))
+  t.match(JSON.parse(hook.received.find(({ body }) => body.includes('"otp_reset"'))!.body).data, {
+    userId: idOf(ada), actorId: idOf(grace), detail: 'Lost it.'
+  })
+  for (const secret of [
+    setupCode, ada.password, 'not this one', ada.access!, ada.refresh!, ...ada.recoveryCodes, ada.phone.secret!.toString('base64url')
+  ]) t.notOk(all.includes(secret))
 })
 
 t.test('a dead receiver blocks nothing, is tried again ever later, and gets everything when it is back', async (t) => {
@@ -52,7 +58,8 @@ t.test('a dead receiver blocks nothing, is tried again ever later, and gets ever
   await until('every event to have been tried', async () =>
     (await fresh.db.query('select from otp_event where notify_attempts = 0')).length === 0, 20_000)
   const [waiting] = await fresh.db.query<{ least: number, most: number }>(`
-    select min(extract(epoch from notify_after - clock_timestamp()))::float8 as least, max(extract(epoch from notify_after - clock_timestamp()))::float8 as most from otp_event`)
+    select min(extract(epoch from notify_after - clock_timestamp()))::float8 as least,
+      max(extract(epoch from notify_after - clock_timestamp()))::float8 as most from otp_event`)
   t.ok(waiting!.most <= 30 && await due(fresh) === 6, 'six events wait')
 
   const back = await receiver(t, Number(port))

@@ -64,7 +64,9 @@ t.test('J5 deactivated: every session ends on every replica, the password opens 
   expect(200, await ada.login())
   expect(200, await ada.verify())
   t.equal((await ada.request('GET', '/account')).statusCode, 200, 'with the device of before')
-  const log = await db.query('select kind, detail from otp_event where user_id = $1 and actor_id = $2 order by at', [idOf(ada), idOf(grace)])
+  const log = await db.query(
+    'select kind, detail from otp_event where user_id = $1 and actor_id = $2 order by at', [idOf(ada), idOf(grace)]
+  )
   t.same(log, [{ kind: 'deactivated', detail: 'Left.' }, { kind: 'reactivated', detail: 'Back.' }], 'what was so already is no event')
 })
 
@@ -78,7 +80,10 @@ t.test('T8 a log-in that waited in the hash queue while the account was deactiva
   const deactivated = grace.request('POST', `${url}/deactivate`, { reason: 'r' })
   t.equal((await deactivated).statusCode, 204)
   await Promise.all(logins)
-  t.same(await fresh.db.query('select count(*)::int as living from otp_session where user_id = $1 and ended_at is null', [idOf(ada)]), [{ living: 0 }])
+  t.same(
+    await fresh.db.query('select count(*)::int as living from otp_session where user_id = $1 and ended_at is null', [idOf(ada)]),
+    [{ living: 0 }]
+  )
 })
 
 t.test('not on oneself', async (t) => {
@@ -124,9 +129,14 @@ t.test('of eight members of staff who deactivate each other at once, over two re
     const { statusCode } = await actor.request('POST', `/admin/users/${idOf(other)}/deactivate`, { reason: 'r' })
     return statusCode === 503 ? await deactivate(actor, other) : statusCode
   }
-  const statuses = await Promise.all(all.flatMap((actor) => all.filter((other) => other !== actor).map((other) => deactivate(actor, other))))
+  const statuses = await Promise.all(
+    all.flatMap((actor) => all.filter((other) => other !== actor).map((other) => deactivate(actor, other)))
+  )
   t.equal(statuses.length, 56)
   t.ok(statuses.every((status) => [204, 401, 403].includes(status)), statuses.join(' '))
-  t.same(await fresh.db.query('select count(*)::int as active from account where is_active'), [{ active: 1 }], 'some serial order explains it')
+  t.same(
+    await fresh.db.query('select count(*)::int as active from account where is_active'), [{ active: 1 }],
+    'some serial order explains it'
+  )
   t.same(await fresh.db.query("select count(*)::int as n from otp_event where kind = 'deactivated'"), [{ n: 7 }])
 })

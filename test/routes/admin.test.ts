@@ -37,9 +37,14 @@ t.test('T9 for staff alone, with a second factor, and for changes a fresh one', 
   const alan = await signUp(app, 'alan')
   await db.query("update account set is_staff = true where username = 'alan'")
   await alan.login()
-  const all = [['GET', '/admin/users', undefined], ...about.map(([method, path, body]) => [method, `/admin/users/${idOf(ada)}${path}`, body] as const)] as const
+  const all = [
+    ['GET', '/admin/users', undefined],
+    ...about.map(([method, path, body]) => [method, `/admin/users/${idOf(ada)}${path}`, body] as const)
+  ] as const
   for (const [method, url, body] of all) {
-    t.equal((await app.inject({ method, url, ...(body === undefined ? {} : { payload: body }) })).statusCode, 401, `${method} ${url}: nobody`)
+    t.equal(
+      (await app.inject({ method, url, ...(body === undefined ? {} : { payload: body }) })).statusCode, 401, `${method} ${url}: nobody`
+    )
     t.equal(code(await ada.request(method, url, body)), 'STAFF_REQUIRED', `${method} ${url}: verified, not staff`)
     t.equal(code(await alan.request(method, url, body)), 'OTP_REQUIRED', `${method} ${url}: staff without a device`)
   }
@@ -49,7 +54,9 @@ t.test('T9 for staff alone, with a second factor, and for changes a fresh one', 
 
   await clock.advance(400)
   await grace.refreshTokens()
-  for (const [method, path, body] of changes) t.equal(code(await grace.request(method, `/admin/users/${idOf(ada)}${path}`, body)), 'OTP_STALE', `${method} ${path}`)
+  for (const [method, path, body] of changes) {
+    t.equal(code(await grace.request(method, `/admin/users/${idOf(ada)}${path}`, body)), 'OTP_STALE', `${method} ${path}`)
+  }
   t.equal((await grace.request('GET', '/admin/users')).statusCode, 200, 'reading does not ask for a fresh one')
 
   await db.query("update account set is_staff = false where username = 'grace'")
@@ -91,7 +98,10 @@ t.test('users are found by how their name begins, whatever its case, and nothing
     if (seen.length === 3) await signUp(fresh.app, 'a-newcomer')
   }
   t.same(seen, ['a_a', 'Ada', 'adam', 'ADELE', 'bob', 'grace', 'zoe+x', 'Émile'], 'in byte order, each once, whoever comes meanwhile')
-  for (const bad of ['cursor=AA', 'cursor=_w', 'cursor=%00', 'limit=0', 'limit=101', 'limit=1e1', 'query=%00', 'query=a%0Ab', 'querry=a', 'limit=1&limit=2']) {
+  for (const bad of [
+    'cursor=AA', 'cursor=_w', 'cursor=%00', 'limit=0', 'limit=101', 'limit=1e1', 'query=%00', 'query=a%0Ab', 'querry=a',
+    'limit=1&limit=2'
+  ]) {
     t.equal((await grace.request('GET', `/admin/users?${bad}`)).statusCode, 400, bad)
   }
 })
@@ -127,10 +137,13 @@ t.test('users are found by their whole e-mail address, whatever the case of its 
 t.test('the search by name reads an index, not the table', async (t) => {
   const fresh = await emptied(shared)
   await fresh.db.query(`
-    insert into account (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at, updated_at)
+    insert into account (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name, created_at,
+      updated_at)
     select gen_random_uuid(), 'user' || n, 'user' || n, '', true, false, '', '', '', '', now(), now() from generate_series(1, 20000) n`)
   await fresh.db.query('analyze account')
-  const plan = await fresh.db.query('explain select id from account where (username_key collate "C") ^@ \'user77\' and (username_key collate "C") > \'\' order by username_key collate "C" limit 21')
+  const plan = await fresh.db.query(
+    'explain select id from account where (username_key collate "C") ^@ \'user77\' and (username_key collate "C") > \'\' order by username_key collate "C" limit 21'
+  )
   t.match(JSON.stringify(plan), /Index (Only )?Scan using account_username_prefix/)
 })
 
@@ -140,11 +153,26 @@ t.test('what staff see of somebody has no secret, digest, token or hash in it', 
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
   const id = idOf(ada)
-  await ada.request('POST', '/account/oauth-profiles', { oauthServiceName: 's', oauthUrl: 'https://s.example/x', oauthCredentials: 'very-secret-credentials' })
-  const answers = await Promise.all(['', '/devices', '/sessions', '/events'].map((path) => grace.request('GET', `/admin/users/${id}${path}`)))
+  await ada.request('POST', '/account/oauth-profiles', {
+    oauthServiceName: 's', oauthUrl: 'https://s.example/x', oauthCredentials: 'very-secret-credentials'
+  })
+  const answers = await Promise.all(
+    ['', '/devices', '/sessions', '/events'].map((path) => grace.request('GET', `/admin/users/${id}${path}`))
+  )
   for (const answer of answers) t.equal(answer.statusCode, 200)
   const [user, devices, sessions, events] = answers.map((answer) => answer.json())
-  t.match(user, { id, username: 'ada', isActive: true, isStaff: false, isOtpEnabled: true, failures: 0, lockedUntil: null, setupRequired: false, recoveryCodesLeft: 5, powerAccountId: null })
+  t.match(user, {
+    id,
+    username: 'ada',
+    isActive: true,
+    isStaff: false,
+    isOtpEnabled: true,
+    failures: 0,
+    lockedUntil: null,
+    setupRequired: false,
+    recoveryCodesLeft: 5,
+    powerAccountId: null
+  })
   t.match(devices, [{ id: ada.deviceId, name: 'Authenticator' }])
   t.equal(devices.length, 1)
   t.equal(sessions.length, 1)
@@ -152,7 +180,8 @@ t.test('what staff see of somebody has no secret, digest, token or hash in it', 
   t.ok(events.events.some(({ kind }: { kind: string }) => kind === 'otp_enabled'))
 
   const secrets = [
-    ...(await db.query<{ v: string }>(`select secret as v from otp_device union all select digest from otp_recovery_code union all select password_hash from account
+    ...(await db.query<{ v: string }>(`select secret as v from otp_device union all select digest from otp_recovery_code union all
+      select password_hash from account
       union all select credentials from account_oauth_profile`)).map(({ v }) => v),
     ada.access!, ada.refresh!, ...ada.recoveryCodes, 'very-secret'
   ]
@@ -161,7 +190,9 @@ t.test('what staff see of somebody has no secret, digest, token or hash in it', 
 
   const pages: string[] = []
   for (let cursor: string | null = ''; cursor !== null;) {
-    const page: { events: Array<{ id: string }>, nextCursor: string | null } = expect(200, await grace.request('GET', `/admin/users/${id}/events?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)).json()
+    const page: { events: Array<{ id: string }>, nextCursor: string | null } = expect(
+      200, await grace.request('GET', `/admin/users/${id}/events?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`)
+    ).json()
     pages.push(...page.events.map((event) => event.id))
     cursor = page.nextCursor
   }
@@ -174,24 +205,45 @@ t.test('staff set the references, the owner reads them, and both have it in thei
   const ada = await signUp(fresh.app)
   await ada.login()
   const url = `/admin/users/${idOf(ada)}`
-  t.match(expect(200, await grace.request('PATCH', url, { powerAccountId: 815, powerContactId: 2147483647 })).json(), { powerAccountId: 815, powerContactId: 2147483647 })
+  t.match(expect(200, await grace.request('PATCH', url, { powerAccountId: 815, powerContactId: 2147483647 })).json(), {
+    powerAccountId: 815, powerContactId: 2147483647
+  })
   expect(200, await grace.request('PATCH', url, { powerContactId: null }))
   t.match((await ada.request('GET', '/account')).json(), { powerAccountId: 815, powerContactId: null })
-  for (const bad of [{}, { powerAccountId: '815' }, { powerAccountId: 0 }, { powerAccountId: 2147483648 }, { powerAccountId: 1.5 }, { email: 'x@y.z' }, { isStaff: true }, []]) {
+  for (const bad of [
+    {}, { powerAccountId: '815' }, { powerAccountId: 0 }, { powerAccountId: 2147483648 }, { powerAccountId: 1.5 },
+    { email: 'x@y.z' }, { isStaff: true }, []
+  ]) {
     t.equal((await grace.request('PATCH', url, bad)).statusCode, 400, JSON.stringify(bad))
   }
   t.equal((await ada.request('PATCH', '/account', { powerAccountId: 1 })).statusCode, 400, 'not the owner\'s to set')
-  const log = await fresh.db.query('select user_id, kind, actor_id, detail, ip from otp_event where kind in ($1, $2) order by at, kind', ['references_changed', 'staff_acted'])
+  const log = await fresh.db.query(
+    'select user_id, kind, actor_id, detail, ip from otp_event where kind in ($1, $2) order by at, kind',
+    ['references_changed', 'staff_acted']
+  )
   const [first, told] = log
-  t.match(first, { user_id: idOf(ada), kind: 'references_changed', actor_id: idOf(grace), detail: 'powerAccountId 815, powerContactId 2147483647', ip: '' })
-  t.match(told, { user_id: idOf(grace), kind: 'staff_acted', detail: `references_changed ${idOf(ada)}: powerAccountId 815, powerContactId 2147483647`, ip: '127.0.0.1' })
+  t.match(first, {
+    user_id: idOf(ada),
+    kind: 'references_changed',
+    actor_id: idOf(grace),
+    detail: 'powerAccountId 815, powerContactId 2147483647',
+    ip: ''
+  })
+  t.match(told, {
+    user_id: idOf(grace),
+    kind: 'staff_acted',
+    detail: `references_changed ${idOf(ada)}: powerAccountId 815, powerContactId 2147483647`,
+    ip: '127.0.0.1'
+  })
   t.equal(log.length, 4)
 })
 
 t.test('L3 strangers are counted before anybody looks at their token', async (t) => {
   const app = await shared.another({ NETWORK_LIMITS: 'on' })
   const statuses: number[] = []
-  for (let i = 0; i < 601; i++) statuses.push((await app.inject({ url: '/admin/users', headers: { authorization: 'Bearer a.b.c' } })).statusCode)
+  for (let i = 0; i < 601; i++) {
+    statuses.push((await app.inject({ url: '/admin/users', headers: { authorization: 'Bearer a.b.c' } })).statusCode)
+  }
   t.equal(statuses.filter((status) => status === 401).length, 600)
   t.equal(statuses.at(-1), 429)
 })

@@ -49,7 +49,10 @@ t.test('switched on: whoever is there already has the grace from then on, living
 
   await fresh.another({ OTP_POLICY: 'required', OTP_GRACE_DAYS: '30' })
   await covered(fresh, 'required 30')
-  t.equal(new Date((await ada.elsewhere().login()).json().otpDeadline).getTime(), told + 16 * DAY * 1000, 'more grace counts from the same day')
+  t.equal(
+    new Date((await ada.elsewhere().login()).json().otpDeadline).getTime(), told + 16 * DAY * 1000,
+    'more grace counts from the same day'
+  )
 
   const off = await fresh.another({ OTP_POLICY: 'optional' })
   await covered(fresh, 'optional 14')
@@ -63,7 +66,9 @@ t.test('a session that began under the policy of before, while it was switched, 
   const fresh = await freshApp(t)
   const ada = await signUp(fresh.app)
   const replica = await fresh.another({ OTP_POLICY: 'required', OTP_GRACE_DAYS: '0' })
-  await until('the first look to be over', async () => (await fresh.db.query("select from account_policy where value = 'required'")).length === 1)
+  await until(
+    'the first look to be over', async () => (await fresh.db.query("select from account_policy where value = 'required'")).length === 1
+  )
   await ada.login()
   // As a log-in leaves it that had read the policy of before.
   await fresh.db.query('update otp_session set otp_deadline = null')
@@ -80,7 +85,8 @@ t.test('four replicas that start at once put one policy in force, and 1 200 sess
   await ada.login()
   await fresh.db.query(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
-    select $1, 'generated ' || n, clock_timestamp(), clock_timestamp() + interval '1 day', clock_timestamp(), '{pwd}', false, clock_timestamp(), '', ''
+    select $1, 'generated ' || n, clock_timestamp(), clock_timestamp() + interval '1 day', clock_timestamp(), '{pwd}', false,
+      clock_timestamp(), '', ''
     from generate_series(1, 1200) n`, [idOf(ada)])
   await Promise.all(Array.from({ length: 4 }, () => fresh.another({ OTP_POLICY: 'required', OTP_GRACE_DAYS: '7' })))
   await covered(fresh, 'required 7')
@@ -88,6 +94,8 @@ t.test('four replicas that start at once put one policy in force, and 1 200 sess
     select count(distinct otp_deadline)::int as distinct, count(*) filter (where otp_deadline is null)::int as missing
     from otp_session where user_id = $1`, [idOf(ada)])
   t.same(deadlines, { distinct: 1, missing: 0 })
-  const [verified] = await fresh.db.query('select count(otp_deadline)::int as n from otp_session where user_id = $1 and otp_device_id is not null', [idOf(grace)])
+  const [verified] = await fresh.db.query(
+    'select count(otp_deadline)::int as n from otp_session where user_id = $1 and otp_device_id is not null', [idOf(grace)]
+  )
   t.same(verified, { n: 0 }, 'a verified session has none')
 })

@@ -27,7 +27,9 @@ t.test('required: open until the grace after sign-up is over, and then only for 
   const ada = await signUp(app)
   const told = new Date((await ada.login()).json().otpDeadline).getTime()
   const { createdAt } = (await ada.request('GET', '/account')).json<{ createdAt: string }>()
-  t.equal(told, Math.floor((new Date(createdAt).getTime() + 14 * DAY * 1000) / 1000) * 1000, '14 days from the sign-up, not from the policy')
+  t.equal(
+    told, Math.floor((new Date(createdAt).getTime() + 14 * DAY * 1000) / 1000) * 1000, '14 days from the sign-up, not from the policy'
+  )
   t.equal(new Date((await ada.request('GET', '/totp/status')).json().otpDeadline).getTime(), told)
 
   await clock.advance(14 * DAY - 60)

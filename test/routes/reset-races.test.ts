@@ -29,7 +29,10 @@ t.test(`one code, ${RACERS} racers over two replicas, one session`, async (t) =>
   })))
   t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
   t.equal(answers.filter((answer) => code(answer) === 'SETUP_CODE_REQUIRED').length, RACERS - 1)
-  t.same(await fresh.db.query('select count(*)::int as living from otp_session where user_id = $1 and ended_at is null', [idOf(ada)]), [{ living: 1 }])
+  t.same(
+    await fresh.db.query('select count(*)::int as living from otp_session where user_id = $1 and ended_at is null', [idOf(ada)]),
+    [{ living: 1 }]
+  )
 })
 
 t.test('T8 what raced the reset gives nothing: log-ins, codes, recovery codes, a set-up', async (t) => {
@@ -50,7 +53,8 @@ t.test('T8 what raced the reset gives nothing: log-ins, codes, recovery codes, a
       ada.elsewhere(replica).login()
     ])
     const [left] = await fresh.db.query(`
-      select (select count(*)::int from otp_session s where s.user_id = $1 and ended_at is null) as living, (select count(*)::int from otp_device d where d.user_id = $1) as devices,
+      select (select count(*)::int from otp_session s where s.user_id = $1 and ended_at is null) as living,
+        (select count(*)::int from otp_device d where d.user_id = $1) as devices,
         (select setup_required from otp_user u where u.user_id = $1) as due`, [idOf(ada)])
     t.same(left, { living: 0, devices: 0, due: true })
   }

@@ -7,7 +7,10 @@ import { expect, signUp, type Person } from '../helpers/person.js'
 import { rawRequest } from '../helpers/raw-http.js'
 
 const METHODS = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS', 'HEAD'] as const
-const PATHS = ['/session', '/session/', '/session/a/b/c', '/session/..%2faccount', '/session//x', '/session/a%00b', '/session/%F0%9F%94%91', '/session/*', '/sess%69on/x'] as const
+const PATHS = [
+  '/session', '/session/', '/session/a/b/c', '/session/..%2faccount', '/session//x', '/session/a%00b', '/session/%F0%9F%94%91',
+  '/session/*', '/sess%69on/x'
+] as const
 
 const { app, clock } = await freshApp(t)
 const owner = await signUp(app)
@@ -17,17 +20,31 @@ expect(200, await unverified.login())
 const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 const ask = async (who: Person | null, url: string, options: InjectOptions = {}) =>
-  await app.inject({ method: 'GET', url, ...options, headers: { ...options.headers, ...(who === null ? {} : { authorization: `Bearer ${who.access}` }) } })
+  await app.inject({
+    method: 'GET', url, ...options, headers: { ...options.headers, ...(who === null ? {} : { authorization: `Bearer ${who.access}` }) }
+  })
 
 t.test('T9 L3 any method on any path below asks the same guard and gets the same answer', async (t) => {
   const expected = (await ask(owner, '/session')).json()
-  t.match(expected, { userId: owner.claims().sub, sessionId: owner.claims().sid, otpDeviceId: owner.deviceId, otpTime: owner.claims().otp_time, expiresAt: /^\d{4}-.*Z$/ })
+  t.match(expected, {
+    userId: owner.claims().sub,
+    sessionId: owner.claims().sid,
+    otpDeviceId: owner.deviceId,
+    otpTime: owner.claims().otp_time,
+    expiresAt: /^\d{4}-.*Z$/
+  })
   for (const url of PATHS) {
     for (const method of METHODS) {
       const answer = await ask(owner, url, { method: method as 'GET' })
       t.equal(answer.statusCode, 200, `${method} ${url}`)
       if (method !== 'HEAD') t.same(answer.json(), expected, `${method} ${url}`)
-      t.match(answer.headers, { 'x-user-id': expected.userId, 'x-session-id': expected.sessionId, 'x-otp-device-id': expected.otpDeviceId, 'x-otp-verified': 'true', 'cache-control': 'no-store' })
+      t.match(answer.headers, {
+        'x-user-id': expected.userId,
+        'x-session-id': expected.sessionId,
+        'x-otp-device-id': expected.otpDeviceId,
+        'x-otp-verified': 'true',
+        'cache-control': 'no-store'
+      })
       t.equal((await ask(null, url, { method: method as 'GET' })).statusCode, 401, `${method} ${url} without a token`)
       const refused = await ask(unverified, url, { method: method as 'GET' })
       t.equal(refused.statusCode, 403, `${method} ${url} unverified`)
@@ -40,7 +57,9 @@ t.test('T9 L3 any method on any path below asks the same guard and gets the same
 })
 
 t.test('E4 whatever body the asked-about request has, it is not read', async (t) => {
-  for (const [type, payload] of [['application/json', '{'], ['application/json', '[1]'], ['text/plain', 'x'], ['multipart/form-data; boundary=x', '--x'],
+  for (const [
+    type, payload
+  ] of [['application/json', '{'], ['application/json', '[1]'], ['text/plain', 'x'], ['multipart/form-data; boundary=x', '--x'],
     ['application/x-www-form-urlencoded', 'a=b'], ['application/json; charset=utf-16', '\0'], ['nonsense', 'x'], ['', 'x']] as const) {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
       const answer = await ask(owner, '/session/upload', { method, payload, headers: { 'content-type': type, 'content-encoding': 'gzip' } })
@@ -91,11 +110,21 @@ t.test('`required` and `maxAge` only ever ask for more', async (t) => {
   }
   t.equal((await ask(owner, '/session?maxAge=300')).statusCode, 200)
   // A gateway hands on the query of its client: names that are not ours ask for nothing.
-  for (const query of ['page=2', '__proto__=1', 'maxAge[]=1', 'a=%zz', '=', '&&']) t.equal((await ask(owner, `/session/x?${query}`)).statusCode, 200, query)
+  for (const query of ['page=2', '__proto__=1', 'maxAge[]=1', 'a=%zz', '=', '&&']) {
+    t.equal((await ask(owner, `/session/x?${query}`)).statusCode, 200, query)
+  }
 })
 
 t.test('what a client sends under our names never comes back as ours', async (t) => {
-  const forged = { 'x-user-id': 'root', 'x-session-id': 'root', 'x-otp-device-id': 'recovery', 'x-otp-verified': 'true', 'x-forwarded-for': '10.0.0.1', 'x-original-url': '/livez', 'x-http-method-override': 'GET' }
+  const forged = {
+    'x-user-id': 'root',
+    'x-session-id': 'root',
+    'x-otp-device-id': 'recovery',
+    'x-otp-verified': 'true',
+    'x-forwarded-for': '10.0.0.1',
+    'x-original-url': '/livez',
+    'x-http-method-override': 'GET'
+  }
   const answer = await ask(optional, '/session/x', { headers: forged })
   t.match(answer.headers, { 'x-user-id': optional.claims().sub, 'x-session-id': optional.claims().sid })
   t.equal(answer.headers['x-otp-device-id'], '', 'always sent, empty if null')

@@ -73,7 +73,9 @@ async function importPage (options: ImportOptions, write: WriteBatch, report: Im
   }
 }
 
-function countBrought (report: ImportReport, source: DjangoUser, { user, notes, pendingDevices, loneRecoveryDevices, hasNoPassword }: Translation): void {
+function countBrought (
+  report: ImportReport, source: DjangoUser, { user, notes, pendingDevices, loneRecoveryDevices, hasNoPassword }: Translation
+): void {
   if (user === null) return
   const { users, passwords, profiles, oauthProfiles, devices, recoveryCodes } = report
   const passwordLeftOut = notes.some(({ kind }) => kind === 'password')

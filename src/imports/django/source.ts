@@ -67,9 +67,15 @@ export class DjangoSourceError extends Error {
 const PAGE_USERS = 500
 const CONNECT_MS = 10_000
 /** The values that pg reads right, and no time limit between two pages, whatever the source's role or database has set. */
-const PLAIN = ["datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0', 'idle_in_transaction_session_timeout = 0']
+const PLAIN = [
+  "datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0',
+  'idle_in_transaction_session_timeout = 0'
+]
 /** What the dump of such a deployment has; anything less is another application's database. */
-const TABLES = ['auth_user', 'account_userprofile', 'account_useroauthprofile', 'otp_totp_totpdevice', 'otp_static_staticdevice', 'otp_static_statictoken']
+const TABLES = [
+  'auth_user', 'account_userprofile', 'account_useroauthprofile', 'otp_totp_totpdevice', 'otp_static_staticdevice',
+  'otp_static_statictoken'
+]
 
 /** Who joined, logged in or changed their profile since; everybody if that is null. */
 const SINCE = '($1::timestamptz is null or greatest(u.date_joined, u.last_login, p.updated_at) >= $1)'
@@ -92,9 +98,15 @@ export async function openDjango (url: string, password: () => Promise<string>):
     application_name: 'countersign import'
   }).catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
   try {
-    await client.query(`begin transaction isolation level repeatable read, read only; ${PLAIN.map((setting) => `set local ${setting}`).join('; ')}`)
-    const { rows } = await client.query<{ missing: string }>('select name as missing from unnest($1::text[]) name where to_regclass(name) is null', [TABLES])
-    if (rows.length > 0) throw new DjangoSourceError(`The source has no ${rows.map(({ missing }) => missing).join(', ')}: it is not such a Django deployment.`)
+    await client.query(
+      `begin transaction isolation level repeatable read, read only; ${PLAIN.map((setting) => `set local ${setting}`).join('; ')}`
+    )
+    const { rows } = await client.query<{ missing: string }>(
+      'select name as missing from unnest($1::text[]) name where to_regclass(name) is null', [TABLES]
+    )
+    if (rows.length > 0) {
+      throw new DjangoSourceError(`The source has no ${rows.map(({ missing }) => missing).join(', ')}: it is not such a Django deployment.`)
+    }
   } catch (error) {
     await client.end()
     throw error
@@ -118,7 +130,8 @@ export async function openDjango (url: string, password: () => Promise<string>):
 
 /** Whole numbers wider than 32 bits come as float8, exact up to 2^53: pg gives them as text otherwise. */
 async function readPage (client: pg.Client, since: Date | null, after: number): Promise<DjangoUser[]> {
-  const { rows: users } = await client.query<Omit<DjangoUser, 'profile' | 'oauthProfiles' | 'totpDevices' | 'staticDevices' | 'staticTokens'>>(`
+  type Row = Omit<DjangoUser, 'profile' | 'oauthProfiles' | 'totpDevices' | 'staticDevices' | 'staticTokens'>
+  const { rows: users } = await client.query<Row>(`
     select u.id::float8 as id, u.username, u.password, u.email, u.first_name as "firstName", u.last_name as "lastName",
       u.is_staff as "isStaff", u.is_active as "isActive", u.date_joined as "joinedAt"
     from ${USERS} where u.id > $2::float8::bigint and ${SINCE} order by u.id limit ${PAGE_USERS}`, [since, after])
@@ -128,10 +141,12 @@ async function readPage (client: pg.Client, since: Date | null, after: number): 
       power_account_id as "powerAccountId", power_contact_id as "powerContactId", created_at as "createdAt", updated_at as "updatedAt"
     from account_userprofile`)
   const oauthProfiles = await byUser<DjangoOauthProfile>(client, ids, `
-    select user_id::float8 as "userId", id::float8 as id, oauth_service_name as "serviceName", oauth_url as url, oauth_credentials as credentials
+    select user_id::float8 as "userId", id::float8 as id, oauth_service_name as "serviceName", oauth_url as url,
+      oauth_credentials as credentials
     from account_useroauthprofile`, 'id')
   const totpDevices = await byUser<DjangoTotpDevice>(client, ids, `
-    select user_id::float8 as "userId", id::float8 as id, name, confirmed, key, step, t0::float8 as t0, digits, tolerance, drift, last_t::float8 as "lastT"
+    select user_id::float8 as "userId", id::float8 as id, name, confirmed, key, step, t0::float8 as t0, digits, tolerance, drift,
+      last_t::float8 as "lastT"
     from otp_totp_totpdevice`, 'id')
   const statics = await byUser<{ deviceId: number, confirmed: boolean, token: string | null }>(client, ids, `
     select user_id::float8 as "userId", d.id::float8 as "deviceId", confirmed, token

@@ -124,8 +124,9 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
       power_account_id, power_contact_id, created_at, updated_at)
     select id, username, "usernameKey", "passwordHash", "isActive", "isStaff", email, phone, "firstName", "lastName",
       "powerAccountId", "powerContactId", "createdAt", "updatedAt"
-    from ${recordset(fresh, sql`id uuid, "djangoId" bigint, username text, "usernameKey" text, "passwordHash" text, "isActive" boolean, "isStaff" boolean,
-      email text, phone text, "firstName" text, "lastName" text, "powerAccountId" int, "powerContactId" int, "createdAt" timestamptz, "updatedAt" timestamptz`)}
+    from ${recordset(fresh, sql`id uuid, "djangoId" bigint, username text, "usernameKey" text, "passwordHash" text, "isActive" boolean,
+      "isStaff" boolean, email text, phone text, "firstName" text, "lastName" text, "powerAccountId" int, "powerContactId" int,
+      "createdAt" timestamptz, "updatedAt" timestamptz`)}
     order by "djangoId"
     on conflict (username_key) do nothing
     returning id::text`)).map(({ id }) => id))
@@ -134,10 +135,12 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
   await row(tx, sql`
     with ${now},
     person as (select * from ${recordset(brought, sql`id text, "djangoId" bigint, fingerprint text, "setupRequired" boolean`)}),
-    kept as (insert into ${table.account_import} (django_id, user_id, fingerprint, imported_at) select "djangoId", id, fingerprint, now.at from person, now),
+    kept as (insert into ${table.account_import} (django_id, user_id, fingerprint, imported_at) select "djangoId", id, fingerprint, now.at
+      from person, now),
     standing as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person)
     insert into ${table.otp_event} ${eventColumns}
-    select ${eventValues(tx, { userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line' })} from person, now`)
+    select ${eventValues(tx, { userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line' })}
+      from person, now`)
   return {
     brought: new Set(brought.map(({ djangoId }) => djangoId)),
     here,
@@ -153,9 +156,11 @@ async function writeFactors (tx: Tx, users: readonly ImportedUser[]): Promise<vo
   if (devices.length > 0) {
     await row(tx, sql`
       with ${now}
-      insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at, last_used_at)
+      insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at,
+        last_used_at)
       select "userId", id, name, secret, digits, "periodSeconds", "t0Seconds", "lastStep", now.at, now.at, "lastUsedAt"
-      from ${recordset(devices, sql`"userId" text, id uuid, name text, secret text, digits int, "periodSeconds" int, "t0Seconds" int, "lastStep" int, "lastUsedAt" timestamptz`)}, now`)
+      from ${recordset(devices, sql`"userId" text, id uuid, name text, secret text, digits int, "periodSeconds" int, "t0Seconds" int,
+        "lastStep" int, "lastUsedAt" timestamptz`)}, now`)
   }
   const codes = each(({ codes }) => codes.map((digest) => ({ digest })))
   if (codes.length > 0) {
@@ -177,7 +182,8 @@ async function writeFactors (tx: Tx, users: readonly ImportedUser[]): Promise<vo
 async function namesakes (tx: Tx, users: readonly ImportedUser[]): Promise<Map<number, string>> {
   if (users.length === 0) return new Map()
   const found = await rows<{ key: string, username: string }>(tx, sql`
-    select username_key as key, username from ${tx.table.account} where username_key = any (${users.map(({ usernameKey }) => usernameKey)}::text[])`)
+    select username_key as key, username from ${tx.table.account}
+      where username_key = any (${users.map(({ usernameKey }) => usernameKey)}::text[])`)
   const names = new Map(found.map(({ key, username }) => [key, username]))
   return new Map(users.map(({ djangoId, usernameKey }) => [djangoId, names.get(usernameKey) ?? '']))
 }

@@ -87,7 +87,9 @@ export function translate (source: DjangoUser, settings: TranslationSettings): T
     codes,
     oauthProfiles: source.oauthProfiles.map(({ serviceName, url, credentials }) => {
       const row = randomUUID()
-      return { id: row, serviceName, url, credentials: seal.seal(Buffer.from(credentials), { table: 'account_oauth_profile', row, userId: id }) }
+      return {
+        id: row, serviceName, url, credentials: seal.seal(Buffer.from(credentials), { table: 'account_oauth_profile', row, userId: id })
+      }
     })
   }
   if (user.setupRequired) note('user', 'none of their devices could come: staff must give them a set-up code')
@@ -105,8 +107,14 @@ function deviceRows (source: DjangoUser, userId: string, { seal, window }: Trans
       note('device', `device ${device.id} stays behind: ${fault}`)
       continue
     }
-    if (Math.abs(device.drift) > window) note('device', `device ${device.id}: its drift of ${device.drift} steps is beyond the ${window} accepted here and was dropped`)
-    if (device.tolerance > window) note('device', `device ${device.id}: its tolerance of ${device.tolerance} steps is beyond the ${window} accepted here and was dropped`)
+    if (Math.abs(device.drift) > window) {
+      note('device', `device ${device.id}: its drift of ${device.drift} steps is beyond the ${window} accepted here and was dropped`)
+    }
+    if (device.tolerance > window) {
+      note(
+        'device', `device ${device.id}: its tolerance of ${device.tolerance} steps is beyond the ${window} accepted here and was dropped`
+      )
+    }
     const id = randomUUID()
     const t0Seconds = driftedT0(device, window)
     rows.push({
@@ -143,7 +151,9 @@ function deviceFault (device: DjangoTotpDevice): string | null {
   if (key.length / 2 < LEAST_SECRET_BYTES) return `its key is shorter than ${LEAST_SECRET_BYTES * 8} bits`
   if (digits < 6 || digits > 8) return `its codes have ${digits} digits, not 6 to 8`
   if (step < 1) return 'its step is no time'
-  if (Math.abs(t0) + Math.abs(drift * step) > LARGEST_INTEGER || lastT > LARGEST_INTEGER || lastT < -1) return 'its t0 or last step is out of range'
+  if (Math.abs(t0) + Math.abs(drift * step) > LARGEST_INTEGER || lastT > LARGEST_INTEGER || lastT < -1) {
+    return 'its t0 or last step is out of range'
+  }
   if ((LAST_SECONDS - t0 + Math.abs(drift * step)) / step > LARGEST_INTEGER) return 'its step is so short that its counter would run out'
   return null
 }
@@ -157,7 +167,9 @@ function codeRows (source: DjangoUser, digestKey: Buffer, userId: string, note: 
     if (code === null) strange++
     else digests.add(weakRecoveryDigest(digestKey, userId, code))
   }
-  if (strange > 0) note('recoveryCode', `${strange} recovery ${strange === 1 ? 'code stays' : 'codes stay'} behind: not 8 symbols of base32`)
+  if (strange > 0) {
+    note('recoveryCode', `${strange} recovery ${strange === 1 ? 'code stays' : 'codes stay'} behind: not 8 symbols of base32`)
+  }
   return [...digests]
 }
 

@@ -39,7 +39,10 @@ t.test('R6 a second factor that could not come is not just gone', async (t) => {
   const { report, notes } = await bringOver(app, dump.url)
   t.match(report, { devices: { brought: 9, leftOut: 1 }, recoveryCodes: { brought: 29, leftBehind: 25 } })
   t.match(notes, [{ kind: 'device', reason: /10 digits/ }, { kind: 'user', reason: /set-up code/ }])
-  t.same(await db.query("select setup_required from otp_user u join account a on a.id::text = u.user_id where username = 'user001'"), [{ setup_required: true }])
+  t.same(
+    await db.query("select setup_required from otp_user u join account a on a.id::text = u.user_id where username = 'user001'"),
+    [{ setup_required: true }]
+  )
   const grace = people.find(({ username }) => username === 'user001')!
   const session = new Person({ app, username: grace.username, password: grace.password!, phone: { lastStep: 0 } })
   t.equal((await session.login()).json().code, 'SETUP_CODE_REQUIRED', 'the password alone opens nothing')

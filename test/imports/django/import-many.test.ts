@@ -9,7 +9,8 @@ import { until } from '../../helpers/wait.js'
 
 await need('postgres')
 
-const countOf = async (query: TestDatabase['query'], name: string) => (await query<{ count: number }>(`select count(*)::int as count from ${name}`))[0]!.count
+const countOf = async (query: TestDatabase['query'], name: string) =>
+  (await query<{ count: number }>(`select count(*)::int as count from ${name}`))[0]!.count
 
 t.test('two importers at once bring everybody over once', async (t) => {
   const { app, db, another } = await freshApp(t)

@@ -14,7 +14,8 @@ const { app, db, clock } = await freshApp(t)
 const dump = await djangoDump(t)
 const { report, notes } = await bringOver(app, dump.url)
 
-const as = ({ username, password }: DjangoPerson, typed = password ?? ''): Person => new Person({ app, username, password: typed, phone: { lastStep: 0 } })
+const as = ({ username, password }: DjangoPerson, typed = password ?? ''): Person =>
+  new Person({ app, username, password: typed, phone: { lastStep: 0 } })
 
 /** What an app shows, of any number of digits: made from the dump's secret, by RFC 4226. */
 async function codeOf ({ hex, digits }: DjangoPerson['devices'][number], offset = 0): Promise<string> {
@@ -40,8 +41,12 @@ for (const person of people) {
   const confirmed = person.devices.filter((device) => device.confirmed)
   const canLogIn = person.active && person.password !== null
 
-  t.test(`${person.username} (${canLogIn ? `${confirmed.length} devices, ${person.recoveryCodes.length} codes` : 'cannot log in'})`, async (t) => {
-    const [row] = await db.query<{ id: string, hash: string }>('select id, password_hash as hash from account where username = $1', [person.username])
+  t.test(`${person.username} (${canLogIn ? `${confirmed.length} devices, ${person.recoveryCodes.length} codes` : 'cannot log in'})`, async (
+    t
+  ) => {
+    const [
+      row
+    ] = await db.query<{ id: string, hash: string }>('select id, password_hash as hash from account where username = $1', [person.username])
     if (!canLogIn) {
       for (const typed of [person.password ?? 'x', '!', row!.hash]) t.equal((await as(person, typed).login()).statusCode, 401)
       return
@@ -101,7 +106,15 @@ for (const person of people) {
 
 t.test('profiles, staff and accounts elsewhere are as they were', async (t) => {
   const [grace] = await db.query('select * from account where username = $1', ['user001'])
-  t.match(grace, { is_staff: true, email: 'user001@example.org', phone: '+4740000001', first_name: 'Grace', last_name: 'Last1', power_account_id: 101, power_contact_id: 201 })
+  t.match(grace, {
+    is_staff: true,
+    email: 'user001@example.org',
+    phone: '+4740000001',
+    first_name: 'Grace',
+    last_name: 'Last1',
+    power_account_id: 101,
+    power_contact_id: 201
+  })
   t.equal((grace!['created_at'] as Date).toISOString(), '2026-11-23T03:13:46.244Z')
   t.equal((await db.query('select 1 from account where is_staff')).length, 1)
   const [oauth] = await db.query<{ user_id: string, id: string, credentials: string }>(

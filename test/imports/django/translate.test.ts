@@ -10,7 +10,9 @@ const seal = createSeal([{ kid: 'a', bytes: randomBytes(32) }], 'test')
 const digestKey = randomBytes(32)
 const KEY = '1dce5e59133dfbb2139285485ea19bb1be3a97d8'
 
-const device: DjangoTotpDevice = { id: 1, name: 'phone', confirmed: true, key: KEY, step: 30, t0: 0, digits: 6, tolerance: 1, drift: 0, lastT: -1 }
+const device: DjangoTotpDevice = {
+  id: 1, name: 'phone', confirmed: true, key: KEY, step: 30, t0: 0, digits: 6, tolerance: 1, drift: 0, lastT: -1
+}
 const joinedAt = new Date('2026-01-01')
 const ada: DjangoUser = {
   id: 7,
@@ -43,7 +45,13 @@ function djangoTakes ({ t0, step, drift, tolerance, lastT }: DjangoTotpDevice, n
 
 t.test('T3 T4 within the window a device takes here, at every moment, the codes that it took there', (t) => {
   fc.assert(fc.property(
-    fc.record({ step: fc.constantFrom(30, 60, 15), t0: fc.integer({ min: -1_000_000, max: 1_000_000 }), drift: fc.integer({ min: -1, max: 1 }), digits: fc.constantFrom(6, 8), behind: fc.integer({ min: -3, max: 3 }) }),
+    fc.record({
+      step: fc.constantFrom(30, 60, 15),
+      t0: fc.integer({ min: -1_000_000, max: 1_000_000 }),
+      drift: fc.integer({ min: -1, max: 1 }),
+      digits: fc.constantFrom(6, 8),
+      behind: fc.integer({ min: -3, max: 3 })
+    }),
     fc.double({ min: 1_700_000_000, max: 1_900_000_000, noNaN: true }),
     ({ step, t0, drift, digits, behind }, nowSeconds) => {
       const lastT = Math.floor((nowSeconds - t0) / step) + behind
@@ -91,8 +99,12 @@ t.test('T4 drift and tolerance beyond the window are dropped, and said', (t) => 
 })
 
 const impossible: Array<[Partial<DjangoTotpDevice>, RegExp]> = [
-  [{ key: 'xyz' }, /not hexadecimal/], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
-  [{ digits: 5 }, /5 digits/], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/], [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
+  [
+    { key: 'xyz' }, /not hexadecimal/
+  ], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
+  [
+    { digits: 5 }, /5 digits/
+  ], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/], [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
   [{ step: 1 }, /run out/], [{ step: 2, t0: -(2 ** 31 - 1) }, /run out/]
 ]
 
@@ -126,7 +138,9 @@ t.test('at most ten devices', (t) => {
 
 t.test('R4 recovery codes come with a device alone; strange ones stay behind', (t) => {
   const staticTokens = ['eelfxvnr', 'EELF-XVNR', 'gfxdqiye', 'too-long-for-one', '12345678'].map((token) => ({ confirmed: true, token }))
-  const withDevice = bring({ totpDevices: [device], staticDevices: 1, staticTokens: [...staticTokens, { confirmed: false, token: '3cva4yli' }] })
+  const withDevice = bring({
+    totpDevices: [device], staticDevices: 1, staticTokens: [...staticTokens, { confirmed: false, token: '3cva4yli' }]
+  })
   t.equal(withDevice.user!.codes.length, 2, 'one spelling of one code is one')
   t.match(withDevice.notes.map(({ reason }) => reason), [/^2 recovery codes stay behind/])
   t.notMatch(JSON.stringify(withDevice), /eelfxvnr|gfxdqiye|too-long/, 'neither a row nor a note says one')
@@ -137,7 +151,11 @@ t.test('R4 recovery codes come with a device alone; strange ones stay behind', (
 })
 
 t.test('profile, names, password', (t) => {
-  t.match(bring({}).user, { email: 'ada@example.org', firstName: 'Ada', phone: '', powerAccountId: null, createdAt: joinedAt, passwordHash: '!' }, 'without a profile, the user\'s own row')
+  t.match(
+    bring({}).user,
+    { email: 'ada@example.org', firstName: 'Ada', phone: '', powerAccountId: null, createdAt: joinedAt, passwordHash: '!' },
+    'without a profile, the user\'s own row'
+  )
   t.equal(bring({ username: 'x'.repeat(151) }).user, null)
   t.equal(bring({ username: '' }).user, null)
   t.match(bring({ username: 'a\tb' }), { user: null, notes: [{ kind: 'user', reason: /control character/ }] }, 'nobody could log in by it')

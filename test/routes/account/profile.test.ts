@@ -11,8 +11,13 @@ const { app, db, clock } = await freshApp(t)
 const accountOf = async (person: Person) => expect(200, await person.request('GET', '/account')).json<Record<string, unknown>>()
 const change = async (person: Person, body: object) => await person.request('PATCH', '/account', body)
 const alive = async (person: Person) => outcome(await person.request('GET', '/session'))
-const versionOf = async (person: Person) => (await db.query('select version from otp_user where user_id = $1', [userId(person)]))[0]!['version'] as number
-const PROFILE = { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', oauthCredentials: '{"refresh_token":"s3cr3t-credential"}' }
+const versionOf = async (person: Person) =>
+  (await db.query('select version from otp_user where user_id = $1', [userId(person)]))[0]!['version'] as number
+const PROFILE = {
+  oauthServiceName: 'calendar',
+  oauthUrl: 'https://calendar.example.org/oauth',
+  oauthCredentials: '{"refresh_token":"s3cr3t-credential"}'
+}
 async function growOld (person: Person): Promise<void> {
   await clock.advance(301)
   expect(200, await person.refreshTokens())
@@ -37,7 +42,9 @@ t.test('E4 only the owner\'s own fields, and only text', async (t) => {
   const bea = await signUp(app, 'bea')
   expect(200, await bea.login())
   const before = await accountOf(bea)
-  for (const body of [{}, { username: 'other' }, { powerAccountId: 7 }, { isStaff: true }, { isOtpEnabled: true }, { email: 'no address' }, { email: null }, { firstName: 7 }, { lastName: ['x'] },
+  for (const body of [{}, { username: 'other' }, {
+    powerAccountId: 7
+  }, { isStaff: true }, { isOtpEnabled: true }, { email: 'no address' }, { email: null }, { firstName: 7 }, { lastName: ['x'] },
     { phone: 'a\u0000' }, { firstName: 'a\nb' }, { lastName: '\ud800' }, { firstName: 'x'.repeat(129) }, []]) {
     t.equal(outcome(await change(bea, body as object)), '400 REQUEST_INVALID', JSON.stringify(body))
   }
@@ -55,19 +62,28 @@ t.test('T8 another e-mail address needs a fresh proof, and ends the other sessio
   t.equal(outcome(stale), '403 OTP_STALE')
   t.match(stale.headers['www-authenticate'], /insufficient_user_authentication.*max_age="300"/)
   t.match(await accountOf(cas), { email: 'cas@example.org', phone: '' }, 'nothing of it was done')
-  t.equal(outcome(await change(cas, { email: 'cas@example.org', phone: '', firstName: 'Caspar' })), '200', 'what is there already is no change')
+  t.equal(
+    outcome(await change(cas, { email: 'cas@example.org', phone: '', firstName: 'Caspar' })), '200',
+    'what is there already is no change'
+  )
   t.equal(await versionOf(cas), version)
   t.equal(outcome(await change(unverified!, { phone: '3' })).slice(0, 3), '401', 'expired meanwhile')
 
   const { access } = cas
   expect(200, await cas.verify())
-  t.equal(outcome(await cas.request('PATCH', '/account', { email: 'new@example.org' }, access)), '403 OTP_STALE', 'with a token from before the step-up')
+  t.equal(
+    outcome(await cas.request('PATCH', '/account', { email: 'new@example.org' }, access)), '403 OTP_STALE',
+    'with a token from before the step-up'
+  )
   t.match(expect(200, await change(cas, { email: 'new@example.org' })).json(), { email: 'new@example.org', phone: '' })
   t.equal(await alive(other!), '401 SESSION_ENDED')
   t.equal(await alive(cas), '200', 'the asking one stays')
   t.equal(await versionOf(cas), version + 1)
   t.equal(await countEvents(db, cas, 'email_changed'), 1)
-  t.same(await db.query("select distinct end_reason from otp_session where user_id = $1 and end_reason = 'email_changed'", [userId(cas)]), [{ end_reason: 'email_changed' }])
+  t.same(
+    await db.query("select distinct end_reason from otp_session where user_id = $1 and end_reason = 'email_changed'", [userId(cas)]),
+    [{ end_reason: 'email_changed' }]
+  )
 })
 
 t.test('T8 another telephone number needs a fresh proof, and leaves an event; names do not', async (t) => {
@@ -83,11 +99,16 @@ t.test('T8 another telephone number needs a fresh proof, and leaves an event; na
     expect(200, await change(hal, { email: `${hal.username}@example.net`, phone: '+44 20 7946 0001' }))
     t.equal(await countEvents(db, hal, 'phone_changed', 'email_changed'), 3, 'both in one request: an event for each')
     await growOld(hal)
-    for (const body of [{ phone: '1' }, { phone: '' }, { firstName: 'Ada', phone: '1' }]) t.equal(outcome(await change(hal, body)), '403 OTP_STALE', JSON.stringify(body))
+    for (const body of [{ phone: '1' }, { phone: '' }, { firstName: 'Ada', phone: '1' }]) {
+      t.equal(outcome(await change(hal, body)), '403 OTP_STALE', JSON.stringify(body))
+    }
     t.equal(outcome(await change(hal, { firstName: 'Harold', lastName: 'Abelson', phone: '+44 20 7946 0001' })), '200')
     t.match(await accountOf(hal), { phone: '+44 20 7946 0001', firstName: 'Harold' })
     t.equal(await countEvents(db, hal, 'phone_changed'), 2)
-    t.match(await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'phone_changed'", [userId(hal)]), [{ session_id: hal.claims()['sid'], detail: null }], 'E3 without the number')
+    t.match(
+      await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'phone_changed'", [userId(hal)]),
+      [{ session_id: hal.claims()['sid'], detail: null }], 'E3 without the number'
+    )
   }
 })
 
@@ -103,7 +124,9 @@ t.test('linked accounts: sealed at rest, shown without their credentials', async
   const patched = expect(200, await change(dee, { phone: '1' }))
   const rows = await db.query<{ credentials: string }>('select * from account_oauth_profile where user_id = $1', [userId(dee)])
   const events = await db.query('select * from otp_event where user_id = $1', [userId(dee)])
-  for (const text of [added.body, listed.body, account.body, patched.body, JSON.stringify(rows), JSON.stringify(events)]) t.notMatch(text, /s3cr3t|refresh_token/)
+  for (const text of [added.body, listed.body, account.body, patched.body, JSON.stringify(rows), JSON.stringify(events)]) {
+    t.notMatch(text, /s3cr3t|refresh_token/)
+  }
   t.same(events.filter(({ kind }) => kind === 'oauth_profile_added').map(({ detail }) => detail), ['calendar'])
 
   const { seal } = insideOf(app)
@@ -113,7 +136,9 @@ t.test('linked accounts: sealed at rest, shown without their credentials', async
   t.throws(() => seal.open(rows[0]!.credentials, { ...place, row: randomUUID() }), 'nor in another row')
 
   const eva = await (await signUp(app, 'eva')).enrol()
-  const answers = [await eva.request('DELETE', `/account/oauth-profiles/${id}`), await eva.request('DELETE', `/account/oauth-profiles/${randomUUID()}`)]
+  const answers = [
+    await eva.request('DELETE', `/account/oauth-profiles/${id}`), await eva.request('DELETE', `/account/oauth-profiles/${randomUUID()}`)
+  ]
   t.equal(outcome(answers[0]!), '404 NOT_FOUND', 'E6')
   t.equal(answers[0]!.body, answers[1]!.body)
   t.equal(outcome(await dee.request('DELETE', `/account/oauth-profiles/${id}`)), '204')
@@ -127,8 +152,12 @@ t.test('T8 E4 linking needs a fresh proof and something that is a link', async (
   const [unverified] = await sessionsOf(fay, 1)
   const add = async (body: object, person = fay) => outcome(await person.request('POST', '/account/oauth-profiles', body))
   t.equal(await add(PROFILE, unverified), '403 OTP_REQUIRED')
-  for (const wrong of [{ oauthUrl: 'javascript:alert(1)' }, { oauthUrl: 'https://a b' }, { oauthUrl: '' }, { oauthServiceName: '' }, { oauthServiceName: 'a\u0007' }, { oauthCredentials: '' },
-    { oauthCredentials: { token: 'x' } }, { oauthCredentials: '\udfff' }, { oauthCredentials: 'a\u0000b' }, { oauthCredentials: 'x'.repeat(8193) }, { id: randomUUID() }]) {
+  for (const wrong of [{
+    oauthUrl: 'javascript:alert(1)'
+  }, { oauthUrl: 'https://a b' }, { oauthUrl: '' }, { oauthServiceName: '' }, { oauthServiceName: 'a\u0007' }, { oauthCredentials: '' },
+    {
+      oauthCredentials: { token: 'x' }
+    }, { oauthCredentials: '\udfff' }, { oauthCredentials: 'a\u0000b' }, { oauthCredentials: 'x'.repeat(8193) }, { id: randomUUID() }]) {
     t.equal(await add({ ...PROFILE, ...wrong }), '400 REQUEST_INVALID', JSON.stringify(wrong).slice(0, 60))
   }
   expect(201, await fay.request('POST', '/account/oauth-profiles', PROFILE))

@@ -7,7 +7,16 @@ import { expect, type Person, sessionsOf, signUp, userId } from '../../helpers/p
 
 const { app, db, clock } = await freshApp(t, { TRUSTED_PROXIES: '127.0.0.1' })
 
-interface Event { id: string, kind: string, at: string, ip: string, agent: string, sessionId: string | null, deviceName: string | null, detail: string | null }
+interface Event {
+  id: string,
+  kind: string,
+  at: string,
+  ip: string,
+  agent: string,
+  sessionId: string | null,
+  deviceName: string | null,
+  detail: string | null
+}
 interface Page { events: Event[], nextCursor: string | null }
 const URL = '/account/security-events'
 const page = async (person: Person, query = '') => expect(200, await person.request('GET', `${URL}${query}`)).json<Page>()
@@ -30,12 +39,19 @@ t.test('E5 one event for each decision, the newest first; a wrong code after a r
   const { username, password } = ada
   const from = { 'user-agent': agent, 'x-forwarded-for': '198.51.100.7' }
   const { access } = expect(200, await app.inject({ method: 'POST', url: '/token', headers: from, payload: { username, password } })).json()
-  expect(400, await app.inject({ method: 'POST', url: '/totp/login', headers: { ...from, authorization: `Bearer ${access}` }, payload: { token: await ada.wrongCode() } }))
+  expect(400, await app.inject({
+    method: 'POST',
+    url: '/totp/login',
+    headers: { ...from, authorization: `Bearer ${access}` },
+    payload: { token: await ada.wrongCode() }
+  }))
   const { events, nextCursor } = await page(ada)
   t.same(events.map(({ kind }) => kind), ['otp_refused', 'logged_in', 'otp_enabled', 'logged_in', 'signed_up'])
   t.equal(nextCursor, null)
   const [wrong, login, enabled] = events
-  t.match(wrong, { ip: '198.51.100.7', agent: 'Firefox on Linux', sessionId: ada.claims(access)['sid'] as string, deviceName: null, detail: null })
+  t.match(wrong, {
+    ip: '198.51.100.7', agent: 'Firefox on Linux', sessionId: ada.claims(access)['sid'] as string, deviceName: null, detail: null
+  })
   t.equal(login!.sessionId, wrong!.sessionId)
   t.equal(enabled!.deviceName, 'Authenticator')
   for (const event of events) {
@@ -53,7 +69,9 @@ t.test('pages by cursor: each event once, also of one instant, whatever happens 
     select $1, ${at}, gen_random_uuid(), 'login_failed', '', '' from generate_series(1, ${count}) n`, [id])
   await insert(40, "test_clock.clock_timestamp() - n * interval '1 microsecond'")
   await insert(40, "date_trunc('hour', test_clock.clock_timestamp()) - interval '1 hour'")
-  const all = (await db.query<{ id: string }>('select id from otp_event where user_id = $1 order by at desc, id desc', [id])).map(({ id }) => id)
+  const all = (await db.query<{ id: string }>('select id from otp_event where user_id = $1 order by at desc, id desc', [id])).map(
+    ({ id }) => id
+  )
   for (const limit of [1, 7, 41, 82, 100]) t.same((await leaf(bea, limit)).map(({ id }) => id), all, `by ${limit}`)
   const meanwhile = await leaf(bea, 9, async () => { await bea.login('wrong') })
   t.same(meanwhile.map(({ id }) => id), all, 'stable under inserts')
@@ -82,8 +100,12 @@ t.test('E4 a query that is none', async (t) => {
   expect(200, await eva.login())
   const encode = (text: string) => Buffer.from(text).toString('base64url')
   const uuid = randomUUID()
-  for (const query of ['limit=0', 'limit=101', 'limit=-1', 'limit=1.5', 'limit=01', 'limit=', 'limit=1&limit=2', 'limit=１', 'cursor=', 'cursor=%00', 'cursor=a&cursor=b', 'other=1', `cursor=${'a'.repeat(129)}`,
-    ...['', 'x', `${'9'.repeat(17)}.${uuid}`, `-1.${uuid}`, `1e3.${uuid}`, `1.${uuid}x`, '1.no-uuid', `1.${uuid}\n`, `infinity.${uuid}`].map((text) => `cursor=${encode(text)}`)]) {
+  for (const query of ['limit=0', 'limit=101', 'limit=-1', 'limit=1.5', 'limit=01', 'limit=', 'limit=1&limit=2', 'limit=１', 'cursor=', 'cursor=%00', 'cursor=a&cursor=b', 'other=1', `cursor=${'a'.repeat(
+    129
+  )}`,
+    ...[
+      '', 'x', `${'9'.repeat(17)}.${uuid}`, `-1.${uuid}`, `1e3.${uuid}`, `1.${uuid}x`, '1.no-uuid', `1.${uuid}\n`, `infinity.${uuid}`
+    ].map((text) => `cursor=${encode(text)}`)]) {
     t.equal(outcome(await eva.request('GET', `${URL}?${query}`)), '400 REQUEST_INVALID', query)
   }
 })

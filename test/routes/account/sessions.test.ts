@@ -11,12 +11,15 @@ await need('postgres')
 const { app, db, clock, another } = await freshApp(t, { TRUSTED_PROXIES: '127.0.0.1' })
 const replica = await another()
 
-interface Session { id: string, ip: string, agent: string, startedAt: string, lastSeenAt: string, expiresAt: string, isVerified: boolean, isThis: boolean }
+interface Session {
+  id: string, ip: string, agent: string, startedAt: string, lastSeenAt: string, expiresAt: string, isVerified: boolean, isThis: boolean
+}
 const list = async (person: Person) => expect(200, await person.request('GET', '/account/sessions')).json<Session[]>()
 const sid = (person: Person) => String(person.claims()['sid'])
 const end = async (person: Person, id: string) => outcome(await person.request('DELETE', `/account/sessions/${id}`))
 const alive = async (person: Person) => outcome(await person.request('GET', '/totp/status'))
-const living = async (person: Person) => (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)
+const living = async (person: Person) =>
+  (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)
 const FIREFOX = 'Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0'
 
 t.test('each living session: from where, with what, since when, verified or not, which is this', async (t) => {
@@ -25,16 +28,26 @@ t.test('each living session: from where, with what, since when, verified or not,
   const now = (await clock.now()).toISOString()
   const { username, password } = ada
   const elsewhere = ada.elsewhere()
-  Object.assign(elsewhere, expect(200, await app.inject({ method: 'POST', url: '/token', headers: { 'user-agent': FIREFOX, 'x-forwarded-for': '198.51.100.7' }, payload: { username, password } })).json())
+  Object.assign(elsewhere, expect(200, await app.inject({
+    method: 'POST',
+    url: '/token',
+    headers: { 'user-agent': FIREFOX, 'x-forwarded-for': '198.51.100.7' },
+    payload: { username, password }
+  })).json())
   const listed = await list(ada)
   t.same(Object.keys(listed[0]!).sort(), ['agent', 'expiresAt', 'id', 'ip', 'isThis', 'isVerified', 'lastSeenAt', 'startedAt'])
-  t.match(listed.find(({ id }) => id === sid(elsewhere)), { ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: now, lastSeenAt: now, isVerified: false, isThis: false })
+  t.match(listed.find(({ id }) => id === sid(elsewhere)), {
+    ip: '198.51.100.7', agent: 'Firefox on Linux', startedAt: now, lastSeenAt: now, isVerified: false, isThis: false
+  })
   t.match(listed.find(({ id }) => id === sid(ada)), { agent: 'lightMyRequest', isVerified: true, isThis: true })
   t.equal(listed.length, 2, 'the one that ended when the device was confirmed is not there')
   await clock.advance(60)
   expect(200, await elsewhere.refreshTokens())
   const [first] = await list(ada)
-  t.same([first!.id, first!.startedAt, first!.lastSeenAt], [sid(elsewhere), now, new Date(Date.parse(now) + 60_000).toISOString()], 'the one last seen first')
+  t.same(
+    [first!.id, first!.startedAt, first!.lastSeenAt], [sid(elsewhere), now, new Date(Date.parse(now) + 60_000).toISOString()],
+    'the one last seen first'
+  )
   await clock.unfreeze()
 })
 
@@ -76,7 +89,10 @@ t.test('J5 end one: here at once, at the replica soon; another one is untouched'
   await until('the replica to know', async () => await alive(there) === '401 SESSION_ENDED', 2_000)
   t.equal(await alive(other!), '200')
   t.equal(await end(dee, sid(there)), '404 NOT_FOUND', 'it is not there any more')
-  t.same(await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'session_ended'", [userId(dee)]), [{ session_id: sid(dee), detail: sid(there) }])
+  t.same(
+    await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'session_ended'", [userId(dee)]),
+    [{ session_id: sid(dee), detail: sid(there) }]
+  )
   t.equal(await end(dee, sid(dee)), '204', 'the asking one may end itself')
   t.equal(await alive(dee), '401 SESSION_ENDED')
 })
@@ -86,7 +102,9 @@ t.test('E6 another user\'s session is not there', async (t) => {
   expect(200, await eva.login())
   const fay = await signUp(app, 'fay')
   expect(200, await fay.login())
-  const answers = [await eva.request('DELETE', `/account/sessions/${sid(fay)}`), await eva.request('DELETE', `/account/sessions/${randomUUID()}`)]
+  const answers = [
+    await eva.request('DELETE', `/account/sessions/${sid(fay)}`), await eva.request('DELETE', `/account/sessions/${randomUUID()}`)
+  ]
   t.same(answers.map(outcome), ['404 NOT_FOUND', '404 NOT_FOUND'])
   t.equal(answers[0]!.body, answers[1]!.body)
   t.equal(await alive(fay), '200')
@@ -121,8 +139,13 @@ t.test('end all others, fifty times at once, while they verify and refresh', asy
   t.same(await living(hal), [sid(hal)])
   t.equal(outcome(await hal.request('GET', '/session')), '200')
   for (const person of others) t.match(await alive(person), /^401/)
-  const details = await db.query<{ detail: string }>("select detail from otp_event where user_id = $1 and kind = 'session_ended'", [userId(hal)])
-  t.ok(details.length >= 1 && details.every(({ detail }) => /^all others: [1-9]\d*$/.test(detail)), 'one event per decision that ended something')
+  const details = await db.query<{ detail: string }>(
+    "select detail from otp_event where user_id = $1 and kind = 'session_ended'", [userId(hal)]
+  )
+  t.ok(
+    details.length >= 1 && details.every(({ detail }) => /^all others: [1-9]\d*$/.test(detail)),
+    'one event per decision that ended something'
+  )
 })
 
 t.test('what is being verified at this moment does not slip through as a new session', async (t) => {

@@ -11,7 +11,8 @@ const { app, db, clock } = await freshApp(t)
 interface Device { id: string, name: string, createdAt: string, lastUsedAt: string | null }
 const devicesOf = async (person: Person) => expect(200, await person.request('GET', '/totp/devices')).json<Device[]>()
 const alive = async (person: Person) => outcome(await person.request('GET', '/session'))
-const versionOf = async (person: Person) => (await db.query('select version from otp_user where user_id = $1', [userId(person)]))[0]!['version'] as number
+const versionOf = async (person: Person) =>
+  (await db.query('select version from otp_user where user_id = $1', [userId(person)]))[0]!['version'] as number
 const remove = async (person: Person, id: string) => await person.request('DELETE', `/totp/devices/${id}`)
 /** Takes the tokens of an answer over. */
 const take = (person: Person, answer: { json: () => { access: string, refresh: string } }) => Object.assign(person, answer.json())
@@ -24,7 +25,10 @@ t.test('a list of what is confirmed, by name and time, without secrets', async (
   expect(201, await ada.create({ name: 'Pending' }))
   const before = (await clock.now()).toISOString()
   const listed = await devicesOf(ada)
-  t.same(listed.map(({ id, name }) => [id, name]), [[phones[0]!.id, 'Authenticator'], [phones[1]!.id, 'Phone 2']], 'the oldest first, nothing pending')
+  t.same(
+    listed.map(({ id, name }) => [id, name]), [[phones[0]!.id, 'Authenticator'], [phones[1]!.id, 'Phone 2']],
+    'the oldest first, nothing pending'
+  )
   for (const device of listed) {
     t.same(Object.keys(device).sort(), ['createdAt', 'id', 'lastUsedAt', 'name'])
     t.match(device.createdAt, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
@@ -64,7 +68,9 @@ t.test('a name may change by a fresh proof, and nothing else does', async (t) =>
   t.same(await db.query("select device_name, session_id from otp_event where user_id = $1 and kind = 'otp_device_renamed'", [userId(cas)]),
     [{ device_name: 'Büro 📱', session_id: cas.claims()['sid'] }])
 
-  for (const name of ['', 'x'.repeat(65), 'a\nb', 'a\u0000b', '\ud800', 7, null, ['x']]) t.equal(outcome(await rename(phone!.id, { name })), '400 REQUEST_INVALID', JSON.stringify(name))
+  for (const name of ['', 'x'.repeat(65), 'a\nb', 'a\u0000b', '\ud800', 7, null, ['x']]) {
+    t.equal(outcome(await rename(phone!.id, { name })), '400 REQUEST_INVALID', JSON.stringify(name))
+  }
   t.equal(outcome(await rename(phone!.id, { name: 'x', secret: 'y' })), '400 REQUEST_INVALID')
   expect(201, await cas.create({ name: 'Pending' }))
   t.equal(outcome(await rename(cas.deviceId!, { name: 'x' })), '404 NOT_FOUND', 'what is pending is none yet')
@@ -98,7 +104,10 @@ t.test('T8 removing one of several: every session ends, the asking one for a new
   take(fay, expect(200, await remove(fay, first!.id)))
   const { sid, otp_device_id: device, otp_time: time, amr, auth_time: auth, iat, exp } = fay.claims()
   t.not(sid, before['sid'])
-  t.same([device, time, amr, auth], [second!.id, before['otp_time'], before['amr'], before['auth_time']], 'J4 it has proven what it had proven')
+  t.same(
+    [device, time, amr, auth], [second!.id, before['otp_time'], before['amr'], before['auth_time']],
+    'J4 it has proven what it had proven'
+  )
   t.equal(Number(exp) - Number(iat), 300, 'J3')
   t.equal(await alive(fay), '200')
   t.equal(outcome(await fay.request('GET', '/session', undefined, access)), '401 SESSION_ENDED', 'its former tokens are refused')
@@ -107,7 +116,10 @@ t.test('T8 removing one of several: every session ends, the asking one for a new
   t.equal(await versionOf(fay), version + 1)
   t.same((await devicesOf(fay)).map(({ id }) => id), [second!.id])
   t.match(expect(200, await fay.request('GET', '/totp/status')).json(), { isOtpEnabled: true, recoveryCodesLeft: 5 })
-  t.same(await db.query("select device_name from otp_event where user_id = $1 and kind = 'otp_device_removed'", [userId(fay)]), [{ device_name: 'Authenticator' }])
+  t.same(
+    await db.query("select device_name from otp_event where user_id = $1 and kind = 'otp_device_removed'", [userId(fay)]),
+    [{ device_name: 'Authenticator' }]
+  )
   await clock.advance(30)
   expect(200, await verified.login())
   t.equal(outcome(await verified.verify()), '400 OTP_INVALID', 'its codes open nothing any more')
@@ -138,7 +150,9 @@ t.test('J4 the new session has proven what the asking token says, not what anoth
   expect(200, await Object.assign(holding(kim, first!), { access: kim.access }).verify())
   take(tab, expect(200, await remove(tab, first!.id)))
   t.same([tab.claims()['otp_device_id'], tab.claims()['otp_time']], [second!.id, time], 'by the second device, as long ago as before')
-  t.match(await db.query('select otp_device_id, floor(extract(epoch from otp_at))::int as time from otp_session where id = $1', [tab.claims()['sid']]), [{ otp_device_id: second!.id, time }])
+  t.match(await db.query(
+    'select otp_device_id, floor(extract(epoch from otp_at))::int as time from otp_session where id = $1', [tab.claims()['sid']]
+  ), [{ otp_device_id: second!.id, time }])
   t.equal(await alive(tab), '200')
 })
 
@@ -152,7 +166,10 @@ t.test('removing the last one is switching off: everything is gone', async (t) =
   t.same(await devicesOf(hal), [])
   t.equal(await countEvents(db, hal, 'otp_disabled'), 1)
   t.equal(await countEvents(db, hal, 'otp_device_removed'), 0)
-  const [left] = await db.query('select (select count(*) from otp_device where user_id = $1)::int as devices, (select count(*) from otp_recovery_code where user_id = $1)::int as codes', [userId(hal)])
+  const [left] = await db.query(
+    'select (select count(*) from otp_device where user_id = $1)::int as devices, (select count(*) from otp_recovery_code where user_id = $1)::int as codes',
+    [userId(hal)]
+  )
   t.same(left, { devices: 0, codes: 0 })
 })
 
@@ -165,6 +182,9 @@ t.test('T8 an old proof changes no device', async (t) => {
   t.same((await devicesOf(ida)).map(({ name }) => name), ['Authenticator'])
   const token = ida.access
   expect(200, await ida.verify())
-  t.equal(outcome(await ida.request('DELETE', `/totp/devices/${phone!.id}`, undefined, token)), '403 OTP_STALE', 'a token from before the step-up stays as old as it was')
+  t.equal(
+    outcome(await ida.request('DELETE', `/totp/devices/${phone!.id}`, undefined, token)), '403 OTP_STALE',
+    'a token from before the step-up stays as old as it was'
+  )
   t.equal(outcome(await remove(ida, phone!.id)), '200')
 })
