@@ -18,26 +18,26 @@ export interface Fresh {
   app: App
   db: TestDatabase
   clock: TestClock
-  /** Environment variables, as `readConfig` took them. */
+  /** Environment variables that `readConfig` got. */
   settings: Settings
-  /** A second instance on the same database, Redis and keys: a replica. */
+  /** Starts a replica: a second instance on the same database, Redis and keys. */
   another (settings?: Settings): Promise<App>
 }
 
 export interface FreshOptions {
-  /** A database that is already there; a proxy before it goes into the setting `DATABASE_URL`. */
+  /** An existing database. To use a proxy in front of it, set `DATABASE_URL`. */
   db?: TestDatabase
-  /** Redis keys of this app; its own by default, so that test files do not meet. */
+  /** Redis namespace of this app. @default a new one, so that test files do not affect each other */
   namespace?: string
-  /** Instead of the service's own: one that waits when it is told to. */
+  /** Replaces the service's hasher, for example by one that waits for the test. */
   hasher?: NonNullable<Overrides['hasher']>
 }
 
 const clocks = new WeakMap<object, TestClock>()
-/** Ends the following of that clock. */
+/** Functions that stop following the clock, by app. */
 const unfollow = new WeakMap<object, () => void>()
 
-/** The clock that an app of `freshApp` goes by. */
+/** Returns the clock of an app of `freshApp`. */
 export function clockOf (app: object): TestClock {
   const clock = clocks.get(app)
   if (clock === undefined) throw new Error('Not an app of freshApp')
@@ -45,8 +45,8 @@ export function clockOf (app: object): TestClock {
 }
 
 /**
- * The service, not listening, on a database and a Redis namespace of its own. On the real stores where there are any,
- * else embedded, and always embedded with the setting `DATABASE_URL: ''`. Network limits are off unless set.
+ * Builds the service, not listening, on its own database and Redis namespace. Uses the real stores if there are any, otherwise
+ * embedded ones; always embedded with the setting `DATABASE_URL: ''`. Network limits are off unless set.
  */
 export async function freshApp (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<Fresh> {
   if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, options)
@@ -93,13 +93,13 @@ async function start (t: Owner, settings: Settings, overrides: Overrides): Promi
   return app
 }
 
-/** Between polls a replica keeps the database's clock by itself: tell it when a test moves that, until it closes. */
+/** Between polls, a replica extrapolates the database's clock. This makes it poll when a test changes the clock, until it closes. */
 function adopt (app: App, clock: TestClock): void {
   clocks.set(app, clock)
   unfollow.set(app, clock.follow(() => insideOf(app).sessions.poll()))
 }
 
-/** PGlite lives in the app's process, so its clock is put there through the app's own, single connection. */
+/** PGlite runs in the app's process. The test clock is installed through the app's single connection. */
 async function embeddedDatabase (app: App): Promise<TestDatabase> {
   const query = (async (text, values = []) => {
     const { rows } = await app.database.kysely.executeQuery(CompiledQuery.raw(text, [...values]))
@@ -110,15 +110,21 @@ async function embeddedDatabase (app: App): Promise<TestDatabase> {
   return { query, clock }
 }
 
-/** What settings of the service are called at an attached host. */
-const SETTINGS: Readonly<Record<string, string>> = { OTP_WINDOW: 'window', OTP_SETUP_SECONDS: 'setupSeconds', OTP_REAUTH_SECONDS: 'reauthSeconds', OTP_FRESH_SECONDS: 'freshSeconds', OTP_RECOVERY_CODES: 'recoveryCodes' }
+/** Option names of an attached host, by the service's setting. */
+const SETTINGS: Readonly<Record<string, string>> = {
+  OTP_WINDOW: 'window',
+  OTP_SETUP_SECONDS: 'setupSeconds',
+  OTP_REAUTH_SECONDS: 'reauthSeconds',
+  OTP_FRESH_SECONDS: 'freshSeconds',
+  OTP_RECOVERY_CODES: 'recoveryCodes'
+}
 
 export interface FreshHost extends Fresh {
-  /** A replica that does some things otherwise. */
+  /** Starts a replica with other options. */
   anotherHost (options: Partial<CountersignOptions>): Promise<App>
 }
 
-/** For the files in test/attached: the same, with an app that is nothing like the service (`host-app.ts`). */
+/** Like `freshApp`, for the files in test/attached: with an app that is unlike the service (`host-app.ts`). */
 export async function freshHost (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<FreshHost> {
   const { buildHost } = await import('./host-app.js')
   const { redisUrl } = await stores()
@@ -143,5 +149,12 @@ export async function freshHost (t: Owner, settings: Settings = {}, options: Fre
     return host
   }
   const app = await open(all)
-  return { app, db, clock: db.clock, settings: all, another: (more = {}) => open({ ...all, ...more }), anotherHost: (more) => open(all, more) }
+  return {
+    app,
+    db,
+    clock: db.clock,
+    settings: all,
+    another: (more = {}) => open({ ...all, ...more }),
+    anotherHost: (more) => open(all, more)
+  }
 }

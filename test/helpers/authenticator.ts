@@ -5,7 +5,7 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 export const stepAt = (time: Date): number => Math.floor(time.getTime() / 1000 / PERIOD_SECONDS)
 
-/** RFC 6238 with SHA-1 and six digits, written for the tests: the product's own would agree with itself. */
+/** RFC 6238 with SHA-1 and six digits, written for the tests, independent of the product's code. */
 export function totp (secret: Buffer, step: number): string {
   const counter = Buffer.alloc(8)
   counter.writeBigUInt64BE(BigInt(step))
@@ -14,7 +14,7 @@ export function totp (secret: Buffer, step: number): string {
   return String(bits % 1_000_000).padStart(6, '0')
 }
 
-/** What a phone does with the QR code. */
+/** Reads the secret from the QR code's address, like an authenticator app. */
 export function secretOf (otpUrl: string): Buffer {
   const text = new URL(otpUrl).searchParams.get('secret') ?? ''
   const bits = Array.from(text, (symbol) => BASE32.indexOf(symbol).toString(2).padStart(5, '0')).join('')

@@ -8,9 +8,9 @@ import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
 /**
- * Caddy with that site, in a folder and a process of its own. Resolves once it listens.
+ * Starts Caddy with this site, in its own folder and process. Resolves when it listens.
  *
- * @param port the one that the site listens on
+ * @param port on which the site listens
  * @throws with Caddy's message about the configuration
  */
 export async function startCaddy (t: Owner, program: string, site: string, port: number): Promise<void> {

@@ -4,10 +4,10 @@ import type { Hasher } from '../../src/accounts/hasher.js'
 
 const digest = (password: string) => `cheap:${createHash('sha256').update(password).digest('hex')}`
 
-/** As many as have a connection to PostgreSQL. */
+/** As many places as connections to PostgreSQL. */
 const turns = createGate({ places: 8, mostWaiting: Infinity })
 
-/** For tests that count passwords by the hundred: hashes that cost nothing, and no turn that comes too late. */
+/** Cheap hashes and no refusals for tests that check hundreds of passwords. */
 export const cheapHasher: Hasher = {
   inTurn: (work, waiter) => turns.enter((leave) => work({ waiter, leave })),
   hash: async (password) => digest(password),

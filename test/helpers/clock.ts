@@ -1,21 +1,24 @@
 export type Query = <Row extends object = Record<string, unknown>> (text: string, values?: readonly unknown[]) => Promise<Row[]>
 
-/** The database's clock, in a test's hands. Everyone on that database goes by it, in every process. */
+/** The database's clock, controlled by a test. Every process on that database uses it. */
 export interface TestClock {
-  /** Moves on at once. Everything moves: whoever shares the database grows older too. */
+  /** Moves the clock forward. All users of the database are affected. */
   advance (seconds: number): Promise<void>
-  /** Stops, at this instant or at the present one. */
+  /** Stops the clock, at this instant or at the present one. */
   freeze (at?: Date): Promise<void>
-  /** Runs on from where it stands. */
+  /** Continues from the frozen instant. */
   unfreeze (): Promise<void>
   now (): Promise<Date>
-  /** Called after each change, since replicas keep the clock between polls. @returns the end of following */
+  /**
+   * Registers a function that runs after each change, because replicas extrapolate the clock between polls. @returns a function
+   * that unregisters it
+   */
   follow (reread: () => Promise<unknown>): () => void
 }
 
 /**
- * The product asks the time as an unqualified `clock_timestamp()`. This function stands before pg_catalog's in the
- * search path; tables are still made in `public`, which stands first. `countersign` is where an attached app's are.
+ * The product calls an unqualified `clock_timestamp()`. The test's function comes before pg_catalog's in the search path. New
+ * tables are still created in `public`, which is first. `countersign` contains the tables of an attached app.
  */
 export const SEARCH_PATH = 'public, test_clock, pg_catalog, countersign'
 
@@ -28,7 +31,7 @@ const statements = [
    $$`
 ]
 
-/** Puts a clock into the database. The caller sets the search path: for a database or for its one connection. */
+/** Installs a clock in the database. The caller sets the search path, for a database or for its one connection. */
 export async function installClock (query: Query): Promise<TestClock> {
   for (const statement of statements) await query(statement)
   const followers = new Set<() => Promise<unknown>>()

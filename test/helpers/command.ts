@@ -9,30 +9,30 @@ const CLI = join(import.meta.dirname, '..', '..', 'src', 'bin.js')
 
 export interface Ran { code: number | null, stdout: string, stderr: string }
 
-/** Variables of the test's own run would be settings of the command's. */
+/** Does not pass the variables of the test run, which would be settings of the command. */
 const PLAIN = { PATH: process.env['PATH'] ?? '', HOME: process.env['HOME'] ?? '' }
 
-/** Starts `countersign …` as a process, with these settings alone. */
+/** Starts `countersign …` as a process, with only these settings. */
 export function start (args: string[], settings: Record<string, string>): ChildProcessWithoutNullStreams {
   return spawn(process.execPath, [CLI, ...args], { env: { ...PLAIN, ...settings } })
 }
 
-/** Runs it to its end. @param input what stands on its standard input */
+/** Runs the command to its end. @param input text on its standard input */
 export async function command (args: string[], settings: Record<string, string>, input = ''): Promise<Ran> {
   const child = start(args, settings)
   const texts = { stdout: '', stderr: '' }
   child.stdout.setEncoding('utf8').on('data', (more: string) => { texts.stdout += more })
   child.stderr.setEncoding('utf8').on('data', (more: string) => { texts.stderr += more })
-  child.stdin.on('error', () => {})   // it may end without reading all
+  child.stdin.on('error', () => {})   // it can end before it has read everything
   child.stdin.end(input)
   const [code] = await once(child, 'close') as [number | null]
   return { code, ...texts }
 }
 
 /**
- * A command's work, in this process and on streams: for what is not about how it is typed, or how it ends.
+ * Runs a command's work in this process, on streams, for tests that do not depend on arguments or exit code.
  *
- * @throws what the process would say in one line, and exit with 1
+ * @throws the error that the process would print in one line before it exits with 1
  */
 export async function worked (work: (io: Io) => Promise<number | void> | void, input = '', json = false): Promise<Ran> {
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]

@@ -5,7 +5,7 @@ import { until } from './wait.js'
 
 await need('postgres')
 
-/** What the product says: the unqualified name. */
+/** The product uses the unqualified name. */
 const ASK = 'select clock_timestamp() as now'
 
 t.test('the test clock', async (t) => {
@@ -43,8 +43,11 @@ t.test('tables go to public, and their defaults go by the test clock', async (t)
   await clock.freeze(new Date(0))
   await query('create table thing (made_at timestamptz default clock_timestamp())')
   await query('insert into thing default values')
-  t.same(await query('select table_schema::text as schema, (select made_at from thing) from information_schema.tables where table_name = $1', ['thing']),
-    [{ schema: 'public', made_at: new Date(0) }])
+  const found = await query(
+    'select table_schema::text as schema, (select made_at from thing) from information_schema.tables where table_name = $1',
+    ['thing']
+  )
+  t.same(found, [{ schema: 'public', made_at: new Date(0) }])
 })
 
 t.test('a database is its own, and is dropped', async (t) => {

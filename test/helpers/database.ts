@@ -8,28 +8,28 @@ import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
 
 export interface TestDatabase {
-  /** Absent when embedded: then the app alone can open it. */
+  /** Absent if embedded: then only the app can open it. */
   url?: string
   clock: TestClock
   query: Query
 }
 
-/** `npm test` names its run, so that it can drop what a killed file left behind. */
+/** `npm test` names its run, so that it can drop the databases of a killed test file. */
 const PREFIX = `countersign_test_${process.env['COUNTERSIGN_TEST_RUN'] ?? 'single'}_`
 
-/** A test reads and writes as PostgreSQL does by default, whatever settings it gives the database. A pooler takes no such options. */
+/** A test reads and writes with PostgreSQL's defaults, independent of the database's settings. A pooler accepts no such options. */
 const PLAIN = [
   'datestyle=ISO', 'extra_float_digits=1', 'default_transaction_isolation=read\\ committed', 'default_transaction_read_only=off',
   'statement_timeout=0', 'idle_session_timeout=0'
 ].map((setting) => `-c ${setting}`).join(' ')
 
-/** Where DATABASE_URL leads to a pooler: the server behind it. The service does not migrate through one. */
+/** Address of the server behind a pooler in DATABASE_URL. The service does not migrate through a pooler. */
 const BEHIND_POOLER = process.env['COUNTERSIGN_TEST_BEHIND_POOLER']
 
 /**
- * An empty database with a test clock on the real Postgres, dropped at the end.
+ * Creates an empty database with a test clock on the real Postgres, and drops it at the end.
  *
- * @param server a server of the test's own instead; nothing is dropped there, since it may well be dead by then
+ * @param server a server of the test itself; nothing is dropped there, because the server can be stopped by then
  */
 export async function freshDatabase (t: Owner, server?: string): Promise<TestDatabase & { url: string }> {
   const at = server ?? (await stores()).databaseUrl
@@ -45,7 +45,7 @@ export async function freshDatabase (t: Owner, server?: string): Promise<TestDat
     allowExitOnIdle: true,
     ...(BEHIND_POOLER === undefined ? { options: PLAIN } : {})
   })
-  // Tests end connections and stop servers: that is no reason to die.
+  // Tests end connections and stop servers, so a connection error is normal.
   pool.on('error', () => {})
   t.teardown(() => pool.end())
 
@@ -53,7 +53,10 @@ export async function freshDatabase (t: Owner, server?: string): Promise<TestDat
   return { url, query, clock: await installClock(query) }
 }
 
-/** A database without a test clock, whose cost would be measured too. @param t drops it at the end, if given @returns its address */
+/**
+ * Creates a database without a test clock, whose cost would be measured too. @param t drops it at the end, if given @returns
+ * its address
+ */
 export async function emptyDatabase (t: Owner | undefined, server: string): Promise<string> {
   const name = `${PREFIX}${randomBytes(6).toString('hex')}`
   await onServer(server, `create database ${name} template template0 encoding 'UTF8'`)
@@ -63,7 +66,7 @@ export async function emptyDatabase (t: Owner | undefined, server: string): Prom
   return address.toString()
 }
 
-/** For the runner, at the end: what this run's files should have dropped themselves. @returns how many there were */
+/** Drops the databases that the files of this run did not drop. The runner calls it at the end. @returns their number */
 export async function dropLeftovers (server: string, run: string): Promise<number> {
   const left = await onServer(server,
     "select datname as name from pg_database where starts_with(datname, 'countersign_test_' || $1 || '_')", [run])

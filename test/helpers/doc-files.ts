@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 
-/** A code block that is a file of the repository, whole: it stands after `<!-- path -->`. */
+/** A code block with a whole file of the repository. It follows `<!-- path -->`. */
 const FILE = /^<!-- (test\/\S+) -->\n```(\w+)\n[^]*?^```$/gm
 
-/** The document with each file in its place as it is now. */
+/** Returns the document with the current text of each file. */
 export async function fillFiles (document: string): Promise<string> {
   const texts = new Map<string, string>()
   for (const [, path = ''] of document.matchAll(FILE)) texts.set(path, await readFile(path, 'utf8'))

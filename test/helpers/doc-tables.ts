@@ -15,7 +15,8 @@ interface Operation {
 
 /** Refusals of every operation: left out of the rows. */
 const everywhere = new Set<RefusalCode>([
-  'REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT', 'TOKEN_INVALID', 'SESSION_ENDED'
+  'REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED',
+  'REQUEST_TIMEOUT', 'TOKEN_INVALID', 'SESSION_ENDED'
 ])
 
 /** Generated tables by page, then by the name of their place: `<!-- name -->` to `<!-- /name -->`. */
@@ -85,5 +86,8 @@ function settingsTable (): string {
 }
 
 function refusalsTable (): string {
-  return table(['`code`', 'status', '`message`, today'], Object.entries(refusals).map(([code, [status, message]]) => [`\`${code}\``, String(status), message]))
+  return table(
+    ['`code`', 'status', '`message`, today'],
+    Object.entries(refusals).map(([code, [status, message]]) => [`\`${code}\``, String(status), message])
+  )
 }

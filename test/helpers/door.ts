@@ -1,21 +1,30 @@
 import { hostPath } from './host-app.js'
 
-/** How a client comes in: at the service with a bearer token, at a host with what the host has. */
+/** Access of a client: a bearer token at the service, the host's own credential at a host. */
 export interface Door {
-  /** A host has no tokens to refresh: its session is there or not. */
+  /** A host has no tokens to refresh: its session is live or not. */
   isHost: boolean
-  /** How something is made: the service's first clients do it by GET. */
+  /** Methods that create something: the service's first clients use GET. */
   making: ReadonlyArray<'GET' | 'POST'>
   path (url: string): string
   headers (credential: string): Record<string, string>
 }
 
-const service: Door = { isHost: false, making: ['GET', 'POST'], path: (url) => url, headers: (token) => ({ authorization: `Bearer ${token}` }) }
+const service: Door = {
+  isHost: false, making: ['GET', 'POST'], path: (url) => url, headers: (token) => ({ authorization: `Bearer ${token}` })
+}
 
-const HOST_PATHS: Readonly<Record<string, string>> = { '/users': '/app/join', '/token': '/app/enter', '/token/revoke': '/app/leave', '/readyz': '/app/healthy' }
+const HOST_PATHS: Readonly<Record<string, string>> = {
+  '/users': '/app/join', '/token': '/app/enter', '/token/revoke': '/app/leave', '/readyz': '/app/healthy'
+}
 
-/** At the app of `host-app.ts`: a cookie, under other paths. */
-const host: Door = { isHost: true, making: ['POST'], path: (url) => HOST_PATHS[url] ?? hostPath(url), headers: (cookie) => ({ cookie: `host=${cookie}` }) }
+/** The app of `host-app.ts` uses a cookie and other paths. */
+const host: Door = {
+  isHost: true,
+  making: ['POST'],
+  path: (url) => HOST_PATHS[url] ?? hostPath(url),
+  headers: (cookie) => ({ cookie: `host=${cookie}` })
+}
 
 const hosts = new WeakSet<object>()
 

@@ -7,12 +7,12 @@ import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
 const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string> }
-/** Whole, or not there. Nobody opens it: it is copied. */
+/** Complete or absent. No process opens it; it is copied. */
 const MADE = resolve('build', `embedded-${devDependencies['@electric-sql/pglite']}`)
 
 /**
- * A `DATA_DIR` with an empty embedded database in it: to make one is ten seconds of CPU, and it is the same each time.
- * All else that a first start does is still to be done. The first start of all is in server.test.ts.
+ * Returns a `DATA_DIR` with an empty embedded database. Its creation takes ten seconds of CPU and always has the same result.
+ * The other steps of a first start are not done. The first start without it is tested in server.test.ts.
  */
 export async function embeddedDataDir (t: Owner): Promise<string> {
   if (!existsSync(MADE)) await make()
@@ -25,7 +25,7 @@ async function make (): Promise<void> {
   const draft = await mkdtemp(`${MADE}-`)
   await prepareDataDir(draft)
   await (await openEmbedded(await prepareDatabaseDir(draft))).close()
-  // Where another file was first, that one is as good.
+  // If another test file was faster, its result is used.
   await rename(draft, MADE).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'ENOTEMPTY' && error.code !== 'EEXIST') throw error
   })

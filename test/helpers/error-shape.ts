@@ -2,12 +2,15 @@ import { STATUS_CODES } from 'node:http'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
 
 const FIELDS = ['statusCode', 'code', 'error', 'message', 'retryAfterSeconds', 'maxAgeSeconds']
-/** What must never be told: statements, files, libraries, the store's own words. */
-const INSIDE = /node_modules|\.js\b|FST_|ERR_|ECONN|SQLSTATE|\bselect\b|\binsert\b|postgres:|pglite|kysely|fastify|ajv|127\.0\.0\.1:|byte sequence|HPE_/i
+/** Internal details that no answer may contain: statements, files, libraries, messages of the stores. */
+const INSIDE = new RegExp([
+  /node_modules|\.js\b|FST_|ERR_|ECONN|SQLSTATE|\bselect\b|\binsert\b|postgres:|pglite|kysely|fastify|ajv/,
+  /127\.0\.0\.1:|byte sequence|HPE_/
+].map(({ source }) => source).join('|'), 'i')
 
 interface Answer { statusCode: number, headers: Record<string, unknown>, body: string }
 
-/** What is wrong with an answer that refuses: not our one shape, not of the closed table, inner text, a missing header. Empty if nothing is. */
+/** Returns the faults of a refusal: a wrong shape, an unknown code, internal text, a missing header. Empty if it is correct. */
 export function faultsOfRefusal ({ statusCode, headers, body }: Answer): string[] {
   const faults: string[] = []
   const say = (isFault: boolean, fault: string) => { if (isFault) faults.push(fault) }

@@ -21,18 +21,22 @@ function answerOf (found: FakeAnswer): Buffer {
   const names = Object.keys(found)
   const columns = names.map((name) => Buffer.concat([text(name), int32(0), int16(0), int32(25), int16(-1), int32(-1), int16(0)]))
   const values = Object.values(found).map((value) => Buffer.concat([int32(Buffer.byteLength(value)), Buffer.from(value)]))
-  return Buffer.concat([message('T', int16(names.length), ...columns), message('D', int16(values.length), ...values), message('C', text('SELECT 1'))])
+  return Buffer.concat([
+    message('T', int16(names.length), ...columns), message('D', int16(values.length), ...values), message('C', text('SELECT 1'))
+  ])
 }
 
 const isError = (found: FakeAnswer): found is { error: string, code: string } => 'code' in found
 
 /**
- * A server that speaks PostgreSQL's protocol (simple statements, no password) and answers as told.
+ * Starts a server that speaks PostgreSQL's protocol (simple statements, no password) and gives the test's answers.
  *
- * @param greet instead of "you are in": a refusal
+ * @param greet error with which it refuses the connection
  * @returns its address
  */
-export async function fakePostgres (t: Owner, answer: (statement: string) => FakeAnswer, greet?: { error: string, code: string }): Promise<string> {
+export async function fakePostgres (
+  t: Owner, answer: (statement: string) => FakeAnswer, greet?: { error: string, code: string }
+): Promise<string> {
   const sockets = new Set<Socket>()
   const server = createServer((socket) => {
     sockets.add(socket)
@@ -65,7 +69,7 @@ export async function fakePostgres (t: Owner, answer: (statement: string) => Fak
   return `postgres://app:s3cret@127.0.0.1:${(server.address() as AddressInfo).port}/app`
 }
 
-/** Of the first message; 0 while it is not whole. */
+/** Returns the length of the first message; 0 while it is incomplete. */
 function lengthOf (bytes: Buffer, isIn: boolean): number {
   const header = isIn ? 1 : 0
   if (bytes.length < header + 4) return 0

@@ -9,7 +9,7 @@ import { until } from './wait.js'
 
 export const HOME = '203.0.113.7'
 const IN_FLIGHT = 300
-/** Of the owner, while others are in flight. */
+/** Log-ins of the owner, while others are in flight. */
 export const OWN_LOGINS = 8
 
 export interface FloodedWorld {
@@ -17,11 +17,11 @@ export interface FloodedWorld {
   db: Fresh['db']
   ada: Person
   hasher: Hasher
-  /** @returns what ends it */
+  /** @returns a function that ends the hold */
   hold: () => () => void
 }
 
-/** A service that hashes two passwords at a time, and none while it is held. */
+/** Builds a service that hashes two passwords at a time, and none during a hold. */
 export async function floodedWorld (t: Test, settings: Settings): Promise<FloodedWorld> {
   const real = await createHasher(2)
   let held: Promise<void> | undefined
@@ -41,7 +41,7 @@ export async function floodedWorld (t: Test, settings: Settings): Promise<Floode
   return { app, db, ada: await signUp(app), hasher, hold }
 }
 
-/** How many of the owner's log-ins pass while so many others are in flight, and fill the queue. */
+/** Returns how many of the owner's log-ins succeed while other log-ins are in flight and fill the queue. */
 export async function passedFlood (t: Test, world: FloodedWorld, flood: (i: number) => ReturnType<typeof logInFrom>): Promise<number> {
   const { app, ada, hasher, hold } = world
   const open = hold()

@@ -3,7 +3,7 @@ import type { CountersignOptions } from '../../plugins/countersign.js'
 import { hostPath } from './host-app.js'
 import type { App } from './app.js'
 
-/** A host that takes user, session and time of the proof from the request's headers: a host may answer anything. */
+/** A host that reads user, session and time of the proof from the request's headers, so that a test can use any value. */
 export const fromHeaders: Pick<CountersignOptions, 'identify' | 'label' | 'complete'> = {
   identify ({ headers }) {
     const { user, session, at, proven } = headers as Record<string, string | undefined>
@@ -21,8 +21,10 @@ export const fromHeaders: Pick<CountersignOptions, 'identify' | 'label' | 'compl
 
 export interface Asker { user: string, session: string, at?: number | null, proven?: object }
 
-/** Asks a host of `fromHeaders`; paths as at the service. */
-export async function askHost (app: App, { user, session, at, proven }: Asker, method: 'GET' | 'POST' | 'DELETE', path: string, payload?: object): Promise<LightMyRequestResponse> {
+/** Sends a request to a host of `fromHeaders`; paths are those of the service. */
+export async function askHost (
+  app: App, { user, session, at, proven }: Asker, method: 'GET' | 'POST' | 'DELETE', path: string, payload?: object
+): Promise<LightMyRequestResponse> {
   const headers = {
     user,
     session,

@@ -2,11 +2,11 @@ import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 
 export interface ImportGraph {
-  /** Files that are loaded, or looked at by the compiler, as soon as the entry is. */
+  /** Files that are loaded with the entry, or that the compiler reads with it. */
   files: Set<string>
-  /** Packages that must be there then. */
+  /** Packages that these files need. */
   packages: Set<string>
-  /** Packages that are asked for later, by `import()`. */
+  /** Packages that are loaded later, by `import()`. */
   later: Set<string>
 }
 
@@ -14,7 +14,7 @@ const STATIC = /^\s*(?:import|export)\b[^'";]*?\bfrom\s+['"]([^'"]+)['"]|^\s*imp
 const DYNAMIC = /\bimport\(\s*['"]([^'"]+)['"]\s*\)/g
 
 /**
- * What a compiled file imports, and what that imports. With `.d.ts` files, what their types need.
+ * Returns the transitive imports of a compiled file. For a `.d.ts` file, the imports of its types.
  *
  * @param entry `….js` or `….d.ts`
  */
@@ -36,7 +36,7 @@ export async function importGraph (entry: string): Promise<ImportGraph> {
       const { packages, later } = await importGraph(join(dirname(file), name))
       for (const each of [...packages, ...later]) graph.later.add(each)
     }
-    // `import('x')` in a declaration is a type, which the compiler looks for like any other.
+    // `import('x')` in a declaration is a type, which the compiler resolves like a static import.
     for (const name of isTypes ? [...fixed, ...dynamic] : fixed) if (isPackage(name)) graph.packages.add(packageOf(name))
     if (!isTypes) for (const name of dynamic) if (isPackage(name)) graph.later.add(packageOf(name))
   }

@@ -1,18 +1,18 @@
 import { createHmac, sign, type KeyObject } from 'node:crypto'
 
-/** Makes a signature over what stands before the second dot. */
+/** Signs the text before the second dot. */
 export type Signer = (input: string) => Buffer
 
 export const hmac = (key: Buffer | string, hash = 'sha256'): Signer => (input) => createHmac(hash, key).update(input).digest()
 export const ed25519 = (key: KeyObject): Signer => (input) => sign(null, Buffer.from(input), key)
 export const unsigned: Signer = () => Buffer.alloc(0)
 
-/** JSON in base64url; text is taken as it is, so that a test can send what no serializer would. */
+/** Encodes JSON in base64url; text is not changed, so that a test can send input that no serializer produces. */
 export function encoded (value: unknown): string {
   return Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)).toString('base64url')
 }
 
-/** A token by hand, since libraries refuse to make most of what an attacker sends. */
+/** Creates a token without a library, because libraries refuse most tokens of an attacker. */
 export function forge (header: unknown, payload: unknown, signer: Signer): string {
   const input = `${encoded(header)}.${encoded(payload)}`
   return `${input}.${signer(input).toString('base64url')}`
@@ -20,7 +20,7 @@ export function forge (header: unknown, payload: unknown, signer: Signer): strin
 
 export type Fields = Record<string, unknown>
 
-/** What a token says, unchecked. */
+/** Decodes a token without a check. */
 export function opened (token: string): { header: Fields, payload: Fields, signature: string } {
   const [header = '', payload = '', signature = ''] = token.split('.')
   const json = (text: string) => JSON.parse(Buffer.from(text, 'base64url').toString()) as Fields
@@ -29,7 +29,7 @@ export function opened (token: string): { header: Fields, payload: Fields, signa
 
 const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_'
 
-/** The same bytes in another spelling: the last character of base64url has bits that nobody reads (32 bytes leave two, 64 leave four). */
+/** Encodes the same bytes differently: the last character of base64url has unused bits (two for 32 bytes, four for 64). */
 export function respelled (token: string): string {
   const last = ALPHABET.indexOf(token.slice(-1))
   return token.slice(0, -1) + ALPHABET[last ^ 1]

@@ -5,7 +5,7 @@ import type { Owner } from './teardown.js'
 
 export interface Seen { method: string, url: string, headers: IncomingHttpHeaders, body: string }
 
-/** A server that remembers its requests. */
+/** Starts a server that records its requests. */
 export async function listener (t: Owner, answer: RequestListener): Promise<{ port: number, seen: Seen[] }> {
   const seen: Seen[] = []
   const server = createServer(async (incoming, reply) => {

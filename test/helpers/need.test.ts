@@ -5,7 +5,7 @@ import { needs } from './need.js'
 t.test('what a test file may need, .ci/run installs: nothing is skipped there', async (t) => {
   const script = await readFile('.ci/run', 'utf8')
   const [, body = ''] = /^install_missing \(\) \{$([^]*?)^\}$/m.exec(script) ?? []
-  /** What comes with a Debian package of another name. */
+  /** Debian packages whose name is different. */
   const named: Record<string, string> = { postgres: 'postgresql', redis: 'redis-server', initdb: 'postgresql' }
   for (const name of Object.keys(needs)) t.match(body, new RegExp(`missing\\+=\\(${named[name] ?? name}\\b`), name)
 })

@@ -2,9 +2,12 @@ import t from 'tap'
 import { findProgram } from './programs.js'
 import { stores } from './stores.js'
 
-/** What a test file may need that `npm ci` does not bring: where to find it, and what to say if it is not there. */
+/** Dependencies of test files that `npm ci` does not install: how to find them, and the message if one is missing. */
 export const needs = {
-  postgres: { find: async () => (await stores()).databaseUrl, missing: 'needs PostgreSQL: set DATABASE_URL, or let one answer on 127.0.0.1:5432' },
+  postgres: {
+    find: async () => (await stores()).databaseUrl,
+    missing: 'needs PostgreSQL: set DATABASE_URL, or let one answer on 127.0.0.1:5432'
+  },
   redis: { find: async () => (await stores()).redisUrl, missing: 'needs Redis: set REDIS_URL, or let one answer on 127.0.0.1:6379' },
   initdb: { find: async () => findProgram('initdb'), missing: 'needs the programs of a PostgreSQL server (initdb)' },
   pgbouncer: { find: async () => findProgram('pgbouncer'), missing: 'needs pgbouncer' },
@@ -19,7 +22,7 @@ export const needs = {
 export type Need = keyof typeof needs
 
 /**
- * For the top of a test file: `const pg = await need('postgres')`. Where the thing is missing, the whole file is
+ * For the top of a test file: `const pg = await need('postgres')`. If the dependency is missing, the whole file is
  * reported as skipped, with the reason, and nothing after this line runs.
  *
  * @returns the store's address, or the program's path

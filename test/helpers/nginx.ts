@@ -10,17 +10,20 @@ import { until } from './wait.js'
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
 /**
- * Debian's nginx with that in its `http { }`, in a folder and a process of its own. Resolves once it listens.
+ * Starts Debian's nginx with this text in its `http { }`, in its own folder and process. Resolves when it listens.
  *
- * @param port the one that the configuration listens on
- * @throws with what nginx says of the configuration
+ * @param port on which the configuration listens
+ * @throws with nginx's message about the configuration
  */
 export async function startNginx (t: Owner, program: string, http: string, port: number): Promise<void> {
   const folder = await temporaryFolder(t)
-  // Its workers would be another user, who may not look into this folder.
+  // Otherwise its workers run as another user, which cannot read this folder.
   const user = process.getuid?.() === 0 ? 'user root;\n' : ''
   const paths = TEMPORARY.map((what) => `${what}_temp_path ${join(folder, what)};`).join('\n')
-  await writeFile(join(folder, 'nginx.conf'), `${user}daemon off;\nworker_processes 1;\npid ${join(folder, 'pid')};\nevents { }\nhttp {\naccess_log off;\n${paths}\n${http}\n}\n`)
+  await writeFile(
+    join(folder, 'nginx.conf'),
+    `${user}daemon off;\nworker_processes 1;\npid ${join(folder, 'pid')};\nevents { }\nhttp {\naccess_log off;\n${paths}\n${http}\n}\n`
+  )
 
   const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] })
   let said = ''
@@ -36,7 +39,7 @@ export async function startNginx (t: Owner, program: string, http: string, port:
   })
 }
 
-/** Whether a program listens on a port of this machine. */
+/** Returns true if a program listens on a port of this machine. */
 export async function listens (port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1')
   try {

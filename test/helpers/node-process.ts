@@ -5,14 +5,14 @@ import { until } from './wait.js'
 
 const START_MS = 60_000
 
-/** A program of Node's in a process of its own: to be started wrongly, read and killed. */
+/** A Node program in its own process. A test can give it wrong input, read its output and kill it. */
 export interface NodeProcess {
   readonly child: ChildProcess
-  /** All that it wrote so far, to both outputs. */
+  /** Returns the output so far, of both streams. */
   said (): string
-  /** Resolves with the first group, once it has said that. @throws with what it said, if it ends before */
+  /** Resolves with the first group of the pattern when it appears in the output. @throws with the output, if the process ends before */
   saying (pattern: RegExp, what: string): Promise<string>
-  /** @throws with what it said, if it has ended */
+  /** @throws with the output, if the process has ended */
   stillRunning (): void
   /** The exit code; null after a signal. */
   readonly exited: Promise<number | null>
@@ -24,7 +24,7 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
-/** With these variables and none of the caller's. Killed at the end. */
+/** Starts it with only these variables. Killed at the end of the test. */
 export function startNode (t: Owner, args: string[], env: Record<string, string>, cwd = process.cwd()): NodeProcess {
   const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 
-/** The document as it is committed. */
+/** Returns the document in the form that is committed. */
 export function openapiText (app: FastifyInstance): string {
   return JSON.stringify(app.swagger(), null, 2) + '\n'
 }

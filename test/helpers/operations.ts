@@ -7,7 +7,7 @@ export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 interface Content { schema?: Record<string, unknown>, example?: unknown }
 interface Described { description?: string, content?: Record<string, Content> }
 
-/** An operation object of OpenAPI, as far as the tests read it. */
+/** Fields of an OpenAPI operation object that the tests read. */
 export interface OperationObject {
   operationId: string
   summary?: string
@@ -21,20 +21,20 @@ export interface OperationObject {
 export interface Operation {
   id: string
   method: Method
-  /** Ready to be asked: with an id that nobody has in place of each parameter. */
+  /** Path with an unused id in place of each parameter. */
   url: string
-  /** As in the document. */
+  /** Path in the document. */
   path: string
-  /** Whether the document says that it needs an access token. */
+  /** True if the document requires an access token. */
   isGuarded: boolean
-  /** The document's own example of a body; undefined where it takes none. */
+  /** Example body in the document; undefined if there is no body. */
   body: Record<string, unknown> | undefined
   object: OperationObject
 }
 
 interface Document { paths: Record<string, Record<string, OperationObject>> }
 
-/** Every operation of the app's own OpenAPI document: what is added tomorrow is in it. */
+/** Returns all operations of the app's OpenAPI document, so that new ones are included. */
 export function operationsOf (app: App): Operation[] {
   const { paths } = app.swagger() as unknown as Document
   return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, object]) => ({
@@ -50,7 +50,7 @@ export function operationsOf (app: App): Operation[] {
 
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true })
 
-/** What is wrong with an answer by the document; null if it is as documented. */
+/** Compares an answer with the document. Returns the difference; null if it conforms. */
 export function undocumented ({ id, object }: Operation, answer: { statusCode: number, body: string }): string | null {
   const described = object.responses[answer.statusCode]
   if (described === undefined) return `${id} answers ${answer.statusCode}, which is not documented: ${answer.body}`

@@ -11,10 +11,10 @@ const run = promisify(execFile)
 /** Compiling and downloading take seconds, on a busy machine minutes. */
 const MAKING_MS = 300_000
 
-/** One for each run of the tests: the files of a run share what is in it. */
+/** One folder per test run, shared by its files. */
 const RUN = resolve('build', 'packed', process.env['COUNTERSIGN_TEST_RUN'] ?? String(process.pid))
 
-/** A folder that the first of a run's files to ask for it fills, while the others wait. @returns its path */
+/** Returns a folder that the first file of a run fills, while the others wait. @returns its path */
 export async function sharedFolder (name: string, fill: (folder: string) => Promise<unknown>): Promise<string> {
   const done = join(RUN, name)
   const making = join(RUN, `${name}.making`)
@@ -29,10 +29,10 @@ export async function sharedFolder (name: string, fill: (folder: string) => Prom
 }
 
 /**
- * The package as `npm publish` would send it. Without tap's NODE_OPTIONS: under its hooks the compiler's command, an ES module, does
- * not load.
+ * Packs the package as `npm publish` does. Without tap's NODE_OPTIONS: with its hooks, the compiler's command, an ES module,
+ * does not load.
  *
- * @returns the tarball's path
+ * @returns the path of the tarball
  */
 export async function packed (): Promise<string> {
   const env = { ...process.env, NODE_OPTIONS: '' }
@@ -43,12 +43,12 @@ export async function packed (): Promise<string> {
 
 export interface Project {
   folder: string
-  /** Runs a program in it. @returns what it printed, and how it ended */
+  /** Runs a program in the folder. @returns its output and exit code */
   run (program: string, args: string[], env?: Record<string, string>): Promise<{ code: number, stdout: string, stderr: string }>
 }
 
 /**
- * A folder of its own with the package in it, as anybody gets it from the registry.
+ * Creates a folder with the package installed, as from the registry.
  *
  * @param packages `name@version`
  * @param files texts by name
@@ -59,7 +59,7 @@ export async function projectWith (t: Owner, packages: string[], files: Record<s
   return project
 }
 
-/** @param files texts by name; beside them stands a `package.json` of ES modules */
+/** @param files texts by name, beside a `package.json` for ES modules */
 export async function projectAt (folder: string, files: Record<string, string> = {}): Promise<Project> {
   const texts = { 'package.json': '{ "name": "host", "private": true, "type": "module" }', ...files }
   for (const [name, text] of Object.entries(texts)) {
@@ -68,13 +68,17 @@ export async function projectAt (folder: string, files: Record<string, string> =
   }
   return {
     folder,
-    run: async (program, args, env = {}) => await run(program, args, { cwd: folder, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env } })
+    run: async (program, args, env = {}) => await run(
+      program, args, { cwd: folder, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env } }
+    )
       .then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), ({ code, stdout, stderr }) => ({ code, stdout, stderr }))
   }
 }
 
-/** What was downloaded once is not asked for again. */
+/** Packages are downloaded once and then reused. */
 export async function install ({ run }: Project, packages: string[]): Promise<void> {
-  const { code, stderr } = await run('npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...packages])
+  const { code, stderr } = await run(
+    'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...packages]
+  )
   if (code !== 0) throw new Error(`npm install: ${stderr}`)
 }

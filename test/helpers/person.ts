@@ -8,14 +8,14 @@ type Method = NonNullable<InjectOptions['method']>
 
 const LOGINS_AT_ONCE = 4
 
-/** A phone with one device on it. Shared by all sessions of a person, since a step is used up for all of them. */
+/** A phone with one device. All sessions of a person share it, because a used step is used for all of them. */
 interface Phone { secret?: Buffer, lastStep: number }
 
 interface Identity { app: App, username: string, password: string, phone: Phone }
 
 /**
- * Somebody with a password and perhaps a phone, in one session. Every request returns the whole response; tokens that
- * an answer brings are kept. Passwords are hashed for real: a sign-up and a login cost some 12 ms of CPU each.
+ * A user with a password, in one session, and with a phone after enrolment. Each request returns the whole response; tokens in
+ * an answer are kept. Passwords are really hashed: a sign-up and a login cost about 12 ms of CPU each.
  */
 export class Person {
   readonly app: App
@@ -34,7 +34,7 @@ export class Person {
     this.phone = phone
   }
 
-  /** The same person elsewhere: another browser, or at another replica. The same phone, no tokens yet. */
+  /** Returns the same person in another browser or at another replica: same phone, no tokens yet. */
   elsewhere (app: App = this.app): Person {
     return new Person({ app, username: this.username, password: this.password, phone: this.phone })
   }
@@ -52,7 +52,7 @@ export class Person {
 
   async login (password = this.password): Promise<LightMyRequestResponse> {
     const answer = this.#keep(await this.request('POST', '/token', { username: this.username, password }, null))
-    // A host's session begins here when it is first seen.
+    // A host's session starts with its first request.
     if (doorOf(this.app).isHost && answer.statusCode === 200) await this.refreshTokens()
     return answer
   }
@@ -62,7 +62,7 @@ export class Person {
     return this.#keep(await this.request('POST', '/token/refresh', { refresh }, null))
   }
 
-  /** Begins a device. From here on the phone shows codes of this one. */
+  /** Begins a device. From then on, the phone shows codes of this device. */
   async create (body: { name?: string, password?: string } = {}): Promise<LightMyRequestResponse> {
     const answer = await this.request('POST', '/totp/create', body)
     if (answer.statusCode === 201) {
@@ -75,7 +75,7 @@ export class Person {
     return answer
   }
 
-  /** Sends a code, to confirm a pending device or to verify: the next unused one unless told. */
+  /** Sends a code, to confirm a pending device or to verify. @param code @default the next unused one */
   async verify (code?: string): Promise<LightMyRequestResponse> {
     return this.#keep(await this.request('POST', '/totp/login', { token: code ?? await this.nextCode() }))
   }
@@ -88,7 +88,7 @@ export class Person {
     return this.#keep(await this.request('POST', '/totp/recovery_code/login', { token: code }))
   }
 
-  /** Logs in, begins a device and confirms it. @throws where one of the three is refused */
+  /** Logs in, begins a device and confirms it. @throws if one of the three is refused */
   async enrol (): Promise<this> {
     expect(200, await this.login())
     expect(201, await this.create())
@@ -96,12 +96,12 @@ export class Person {
     return this
   }
 
-  /** What the phone shows, or would show that many steps later, by the database's clock. Used or not: that is the caller's to know. */
+  /** Returns the phone's code, `offsetSteps` later by the database's clock. The caller tracks whether it is used. */
   async code (offsetSteps = 0): Promise<string> {
     return totp(this.#secret(), stepAt(await clockOf(this.app).now()) + offsetSteps)
   }
 
-  /** A code that this phone has not given yet. Waits for it by moving the database's clock, everyone's, by one period. */
+  /** Returns an unused code. If there is none, moves the database's clock forward by one period, for all users. */
   async nextCode (): Promise<string> {
     const clock = clockOf(this.app)
     let step = stepAt(await clock.now())
@@ -113,13 +113,13 @@ export class Person {
     return totp(this.#secret(), step)
   }
 
-  /** A well-formed code that fits no step of the window. */
+  /** Returns a well-formed code that matches no step of the window. */
   async wrongCode (): Promise<string> {
     const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => this.code(offset)))
     return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !near.includes(code)) ?? ''
   }
 
-  /** What a token says, unchecked. */
+  /** Decodes a token without a check. */
   claims (token: string | null = this.access): Record<string, unknown> {
     const payload = token?.split('.')[1]
     if (payload === undefined) throw new Error(`${this.username} has no such token`)
@@ -141,7 +141,7 @@ export class Person {
   }
 }
 
-/** Signs somebody up at an app of `freshApp`. Not logged in yet. */
+/** Signs up a user at an app of `freshApp`, without a log-in. */
 export async function signUp (app: App, name = 'ada'): Promise<Person> {
   const person = new Person({ app, username: name, password: randomUUID(), phone: { lastStep: 0 } })
   const { username, password } = person
@@ -150,8 +150,8 @@ export async function signUp (app: App, name = 'ada'): Promise<Person> {
 }
 
 /**
- * That many more sessions of a person, unverified, on these apps by turns. A few at once, since more would use up the
- * budget of guesses.
+ * Logs a person in `count` more times, unverified, on these apps in turn. A few at once, because more would exceed the budget
+ * of guesses.
  */
 export async function sessionsOf (person: Person, count: number, apps: readonly App[] = [person.app]): Promise<Person[]> {
   const sessions = Array.from({ length: count }, (_, i) => person.elsewhere(apps[i % apps.length]))
@@ -165,7 +165,7 @@ export function userId (person: Person): string {
   return String(person.claims()['sub'])
 }
 
-/** For steps on the way to what a test is about. */
+/** For steps that prepare the test. */
 export function expect (status: number, answer: LightMyRequestResponse): LightMyRequestResponse {
   if (answer.statusCode !== status) throw new Error(`Expected ${status}, got ${answer.statusCode}: ${answer.body}`)
   return answer

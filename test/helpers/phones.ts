@@ -3,12 +3,12 @@ import { expect, Person, signUp } from './person.js'
 
 export interface Phone { id: string, secret: Buffer }
 
-/** The same person elsewhere, with one of their phones in hand. */
+/** Returns the same person in another session, with one of their phones. */
 export function holding ({ app, username, password }: Person, { secret }: Phone, at: App = app): Person {
   return new Person({ app: at, username, password, phone: { secret, lastStep: 0 } })
 }
 
-/** Somebody with that many devices, verified and fresh by the last one. */
+/** Creates a user with `count` devices, verified by the last one just now. */
 export async function withPhones (app: App, name: string, count: number): Promise<{ person: Person, phones: Phone[] }> {
   const person = await (await signUp(app, name)).enrol()
   const phones = [phoneOf(person)]

@@ -1,6 +1,6 @@
 import pg from 'pg'
 
-/** A node of a plan, as `explain (format json)` has it. */
+/** A node of a plan from `explain (format json)`. */
 interface Node {
   'Node Type': string
   'Parent Relationship'?: string
@@ -13,22 +13,25 @@ interface Node {
   Plans?: Node[]
 }
 
-/** What Postgres did for a statement: each node of its plan in order, what it goes by, the pages it touched, those of its children included, the rows that it gave in all, and those it wrote. */
+/**
+ * Work of Postgres for a statement: for each node of its plan in order, its kind and index or table, the touched pages
+ * including its children, the loops, the returned rows and the written rows.
+ */
 export interface Plan { nodes: Array<{ what: string, pages: number, loops: number, rows: number, written: number }> }
 
 const EXPLAINABLE = /^\s*(with|select|insert|update|delete)\b/i
 const BEGINS = /^\s*(begin|start transaction)\b/i
 const ENDS = /^\s*(commit|rollback)\s*;?\s*$/i
 
-/** Of statements prepared, so that none is prepared twice by one connection. */
+/** Counter for names of prepared statements, so that each name is used once per connection. */
 let count = 0
 
 type Query = (this: pg.Client, ...args: unknown[]) => Promise<pg.QueryResult>
 
 /**
- * From now on whatever this process asks of Postgres is explained first, run and taken back, and then done: as it is planned for
- * what it is given, and, where it is no part of a transaction, as a prepared one is, for anything. Statements by their text; of one that is done more than once, the last.
- * A process of a test's own, with one client at work.
+ * From now on, explains each statement of this process before it runs: executes it with `explain` and rolls back. Uses the plan
+ * for its parameters and, outside of transactions, also the generic plan of a prepared statement. Returns plans by statement
+ * text; a repeated statement overwrites its plan. Needs its own process with one client.
  */
 export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, Plan>, stop (): void } {
   const plans = new Map<string, Plan>()
@@ -50,7 +53,7 @@ export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, 
       await plain.call(client, takeBack)
     }
     if (inTransaction.has(client)) return
-    // Whoever polls meanwhile takes the next.
+    // A concurrent poll takes the next number.
     const name = `explained_${count++}`
     await plain.call(client, begin)
     try {
@@ -74,7 +77,7 @@ export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, 
   return { plans, generic, stop () { prototype.query = plain } }
 }
 
-/** As pg sends it; Postgres takes it for what the parameter is. */
+/** Formats a value like pg; Postgres infers the type from the parameter. */
 function literal (value: unknown): string {
   const sent = (pg as unknown as { utils: { prepareValue (value: unknown): string | Buffer | null } }).utils.prepareValue(value)
   return sent === null ? 'null' : pg.escapeLiteral(String(sent))
@@ -82,15 +85,26 @@ function literal (value: unknown): string {
 
 function nodesOf (node: Node): Plan['nodes'] {
   const what = [node['Node Type'], node['Index Name'] ?? node['Relation Name'] ?? ''].join(' ').trim()
-  return [{ what, pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'], loops: node['Actual Loops'], rows: node['Actual Rows'] * node['Actual Loops'], written: writtenBy(node) }, ...(node.Plans ?? []).flatMap(nodesOf)]
+  return [
+    {
+      what,
+      pages: node['Shared Hit Blocks'] + node['Shared Read Blocks'],
+      loops: node['Actual Loops'],
+      rows: node['Actual Rows'] * node['Actual Loops'],
+      written: writtenBy(node)
+    },
+    ...(node.Plans ?? []).flatMap(nodesOf)
+  ]
 }
 
-/** What a node that changes a table is given is what it writes. */
+/** A node that changes a table writes the rows of its child. */
 function writtenBy ({ 'Node Type': type, Plans = [] }: Node): number {
-  return type === 'ModifyTable' ? Plans.filter((plan) => plan['Parent Relationship'] === 'Outer').reduce((sum, plan) => sum + plan['Actual Rows'], 0) : 0
+  return type === 'ModifyTable'
+    ? Plans.filter((plan) => plan['Parent Relationship'] === 'Outer').reduce((sum, plan) => sum + plan['Actual Rows'], 0)
+    : 0
 }
 
-/** A statement in few words, for a table. */
+/** Returns a short name of a statement, for a table. */
 export function nameOf (text: string): string {
   return text.replaceAll(/\s+/g, ' ').trim().slice(0, 70)
 }

@@ -5,10 +5,10 @@ const STARTUP_CODES: ReadonlySet<number> = new Set([196608, 80877102, 80877103, 
 const ASKS_FOR_ENCRYPTION: ReadonlySet<number> = new Set([80877103, 80877104])
 
 /**
- * Reads what one client sends to Postgres (protocol 3, unencrypted) and counts its messages.
- * A connection that does not begin with a start-up packet is not Postgres' and is left alone.
+ * Reads the messages from one client to Postgres (protocol 3, unencrypted) and counts them.
+ * Ignores a connection that does not begin with a start-up packet.
  *
- * @returns what takes each chunk of bytes, cut anywhere.
+ * @returns a function for the chunks of bytes, which can be split anywhere
  */
 export function messageCounter (counts: MessageCounts): (chunk: Buffer) => void {
   let rest = Buffer.alloc(0)
@@ -18,7 +18,7 @@ export function messageCounter (counts: MessageCounts): (chunk: Buffer) => void 
     counts[kind] = (counts[kind] ?? 0) + 1
   }
 
-  /** One message off the front; false when there is not a whole one. */
+  /** Removes one message from the front; returns false if it is incomplete. */
   function take (): boolean {
     const header = stage === 'startup' ? 0 : 1
     if (rest.length < header + (stage === 'startup' ? 8 : 4)) return false

@@ -1,10 +1,10 @@
 import { accessSync, constants, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
 
-/** Debian keeps the programs of PostgreSQL apart by version. */
+/** Debian has the programs of PostgreSQL in one folder per version. */
 const DEBIAN_POSTGRES = '/usr/lib/postgresql'
 
-/** Where a program is, also where administrators' programs are, and PostgreSQL's: those are not on everybody's path. */
+/** Returns the path of a program. Also searches folders of administrators and of PostgreSQL, which are often not in PATH. */
 export function findProgram (name: string): string | undefined {
   return [...(process.env['PATH'] ?? '').split(delimiter), '/usr/sbin', ...postgresFolders()]
     .filter(Boolean)

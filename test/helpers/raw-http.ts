@@ -2,29 +2,29 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 
 export interface RawAnswer {
-  /** 0 where the connection was closed without a word. */
+  /** 0 if the connection was closed without an answer. */
   statusCode: number
   headers: Record<string, string>
   body: string
-  /** From the first byte sent to the end of the connection. */
+  /** From the first sent byte to the end of the connection. */
   elapsedMs: number
 }
 
 export interface Conversation {
-  /** Sent over and over until the other side has had enough. */
+  /** Sent repeatedly until the server closes the connection. */
   drip?: string
   dripMs?: number
 }
 
 /**
- * Bytes as they are, on a connection of their own; what came back until the server closed it. Say `Connection: close`
- * where the server has no reason of its own.
+ * Sends raw bytes on a new connection, and returns the answer when the server closes it. Send `Connection: close` if the server
+ * has no other reason to close.
  */
 export async function rawRequest (port: number, bytes: string | Buffer, { drip, dripMs = 100 }: Conversation = {}): Promise<RawAnswer> {
   const startedAtMs = performance.now()
   const socket = connect(port, '127.0.0.1')
   const received: Buffer[] = []
-  // A server that refuses early resets what still arrives: what it had said counts.
+  // A server that refuses early resets the connection; the answer before that counts.
   socket.on('error', () => {})
   socket.on('data', (chunk: Buffer) => { received.push(chunk) })
   socket.write(bytes)

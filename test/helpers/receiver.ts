@@ -8,12 +8,12 @@ export interface Received { headers: IncomingHttpHeaders, body: string, path: st
 export interface Receiver {
   url: string
   received: Received[]
-  /** What is said to the next requests; 204 by default. */
+  /** Answers the next requests. @default 204 */
   answer: (response: ServerResponse, request: Received) => void
   stop (): Promise<void>
 }
 
-/** A webhook's receiver on this machine. */
+/** Starts a webhook receiver on this machine. */
 export async function receiver (t: Pick<Test, 'teardown'>, port = 0): Promise<Receiver> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = []

@@ -4,16 +4,16 @@ import { freePort } from './free-port.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
-/** A Redis of the test's own, without persistence: it may be killed, paused and flushed. */
+/** A Redis server of the test itself, without persistence. The test can kill, pause and flush it. */
 export interface RedisServer {
   readonly url: string
   readonly port: number
   readonly pid: number
-  /** SIGKILL; the port refuses from then on. */
+  /** Sends SIGKILL; then the port refuses connections. */
   kill (): Promise<void>
   /** Starts it again, empty, on the same port; kills it first if it runs. */
   restart (): Promise<void>
-  /** SIGSTOP: connections stay open and nothing answers. */
+  /** Sends SIGSTOP: connections stay open without answers. */
   pause (): void
   resume (): void
 }
@@ -51,7 +51,7 @@ export async function startRedisServer (t: Owner, extraArgs: string[] = []): Pro
   }
 }
 
-/** Resolves when the server says that it accepts connections; rejects with what it said if it ends before. */
+/** Resolves when the server accepts connections; rejects with its output if it ends before. */
 async function spawnServer (port: number, folder: string, extraArgs: string[]): Promise<ChildProcess> {
   const args = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', folder, ...extraArgs]
   const child = spawn('redis-server', args, { stdio: ['ignore', 'pipe', 'inherit'] })

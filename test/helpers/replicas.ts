@@ -9,7 +9,7 @@ import { targetOf, tcpProxy, type TcpProxy } from './tcp-proxy.js'
 import type { Owner } from './teardown.js'
 import { until } from './wait.js'
 
-/** One of several instances on one database and one Redis, with a network of its own to each. */
+/** One of several instances on one database and one Redis, with a separate network to each. */
 export interface Replica { app: App, redis: TcpProxy, postgres: TcpProxy }
 
 export interface Replicas {
@@ -17,11 +17,11 @@ export interface Replicas {
   db: TestDatabase & { url: string }
   redisServer: RedisServer
   replicas: Replica[]
-  /** One more, started now. */
+  /** Starts another replica. */
   another (settings?: Settings): Promise<Replica>
 }
 
-/** A test file that calls this needs Postgres and redis-server. Waits until Redis is up everywhere and every feed is fresh. */
+/** Needs Postgres and redis-server. Waits until each replica is ready, with Redis. */
 export async function startReplicas (t: Owner, count: number, settings: Settings = {}, namespace = 'replicas'): Promise<Replicas> {
   const db = await freshDatabase(t)
   const redisServer = await startRedisServer(t)
@@ -48,20 +48,20 @@ export async function startReplicas (t: Owner, count: number, settings: Settings
   return { namespace, db, redisServer, replicas, another }
 }
 
-/** Redis is up, and the feed has been read. */
+/** Waits until the replica is ready: Redis is up, and the revocation poller has a reading. */
 export async function settled ({ app }: Replica): Promise<void> {
   await untilReady(app, 'up')
 }
 
 /**
- * What a replica reads within its first two seconds it does not take from Redis' copies. Moves everybody's clock past
- * that, so that nobody waits.
+ * For two seconds after its first read, a replica does not use the Redis cache. Moves the clock past that, so that tests need
+ * not wait.
  */
 export async function pastFirstSeconds ({ db }: Pick<Replicas, 'db'>): Promise<void> {
   await db.clock.advance(3)
 }
 
-/** Keeps the answers to a replica's feed back, and nothing else, until released. */
+/** Holds back only the answers to a replica's revocation poller, until released. */
 export function holdFeed ({ postgres }: Replica): () => void {
   let isHolding = true
   const holds: Array<{ release (): void }> = []
@@ -78,28 +78,28 @@ export function holdFeed ({ postgres }: Replica): () => void {
   }
 }
 
-/** The guard's answer at a replica to what a person has of their session. */
+/** Returns the status of the guard at a replica for a person's credential. */
 export async function guarded ({ app }: Pick<Replica, 'app'>, { access }: Pick<Person, 'access'>): Promise<number> {
   const door = doorOf(app)
   return (await app.inject({ url: door.path('/session'), headers: door.headers(String(access)) })).statusCode
 }
 
-/** Ends a person's session where they are, and asks a replica until it refuses. @returns as `servedFromNow` */
+/** Ends a person's session, then asks a replica until it refuses. @returns as `servedFromNow` */
 export async function servedAfterEnd (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
   expect(204, await person.request('POST', '/token/revoke'))
   return await servedFromNow(replica, person)
 }
 
 /**
- * Asks a replica for a session whose end was answered just now, until it refuses.
+ * Asks a replica for a session that just ended, until it refuses.
  *
- * @returns for how long the replica still began to let requests in, in milliseconds; 0 if it did not
+ * @returns the time in milliseconds until the start of the last accepted request; 0 if there was none
  */
 export async function servedFromNow (replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
   return await servedUntil(401, replica, person)
 }
 
-/** The same until it answers otherwise: 503 where it cannot know. */
+/** Like `servedFromNow`, with another final status: 503 if the replica has no current revocation reading. */
 export async function servedUntil (last: 401 | 503, replica: Pick<Replica, 'app'>, person: Person): Promise<number> {
   const fromMs = performance.now()
   let lastServedMs = 0

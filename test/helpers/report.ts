@@ -1,8 +1,8 @@
-/** What a run of tap came to, read from its own TAP. */
+/** Result of a run of tap, from its TAP output. */
 export interface Report {
   passed: number
   failed: number
-  /** Test files that tap has a result for. */
+  /** Test files for which tap has a result. */
   files: string[]
   skipped: Array<{ file: string, reason: string }>
 }
@@ -12,11 +12,11 @@ const SKIP = /^(.*?) ?(?<!\\)# SKIP ?(.*)$/i
 const DIAGNOSIS = /^( +)---$/
 const TOTALS = /^# \{ total: \d+.*\}$/
 
-/** @param lines tap's output with the `tap` reporter, whole */
+/** @param lines complete output of tap with the `tap` reporter */
 export function readReport (lines: Iterable<string>): Report {
   const report: Report = { passed: 0, failed: 0, files: [], skipped: [] }
   let file = ''
-  /** The end of the diagnosis that is being read: what stands in it is text, whatever it looks like. */
+  /** End of the current diagnostic block. All lines before it are text, in any format. */
   let end: string | undefined
   for (const line of lines) {
     if (end !== undefined) {

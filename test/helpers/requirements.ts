@@ -1,12 +1,12 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
-/** A row of docs/requirements.md: its id, and before its last cell all that is written by hand. */
+/** A row of docs/requirements.md: its id, and the hand-written part before its last cell. */
 const ROW = /^(\| ([A-Z]\d{1,2}) \|.*\|)[^|\n]*\|$/gm
 /** A test's name begins with the ids of the requirements that it shows. */
 const NAMED = /(?:\btest\(|\bname: )\s*['`]((?:[A-Z]\d{1,2}[ ,]+)+)/g
 
-/** The files of tests by the id of a requirement, in order of their paths. */
+/** Returns the test files by requirement id, in order of their paths. */
 export async function testsByRequirement (): Promise<Map<string, string[]>> {
   const found = new Map<string, string[]>()
   const paths = (await readdir('test', { recursive: true })).filter((name) => name.endsWith('.ts')).sort()
@@ -18,12 +18,12 @@ export async function testsByRequirement (): Promise<Map<string, string[]>> {
   return found
 }
 
-/** The ids of a document's rows. */
+/** Returns the ids of a document's rows. */
 export function requirementsIn (document: string): string[] {
   return [...document.matchAll(ROW)].map(([, , id = '']) => id)
 }
 
-/** The document with the tests of each row in its last cell. */
+/** Returns the document with the tests of each row in its last cell. */
 export async function fillRequirements (document: string): Promise<string> {
   const tests = await testsByRequirement()
   return document.replace(ROW, (_line, written: string, id: string) => `${written} ${cell(tests.get(id) ?? [])} |`)

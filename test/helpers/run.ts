@@ -1,7 +1,7 @@
 /**
- * `npm test`: runs the compiled test files with tap, says what was skipped and why, and leaves
- * `build/test-report.tap` (all that tap said) and `build/test-summary.json` (the counts, for CI).
- * Files may be named: `npm test -- test/core/totp.test.ts`. Runs in the top folder.
+ * `npm test`: runs the compiled test files with tap, prints skipped files with the reason, and writes `build/test-report.tap`
+ * (tap's whole output) and `build/test-summary.json` (the counts, for CI). Accepts file names: `npm test --
+ * test/core/totp.test.ts`. Runs in the top folder.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
@@ -27,11 +27,13 @@ const lost = files.filter((file) => !report.files.includes(file))
 for (const file of lost) console.log(`not ok ${sourceOf(file)}: tap gave no result`)
 for (const { file, reason } of report.skipped) console.log(`skipped: ${sourceOf(file)}: ${reason}`)
 const failed = Math.max(report.failed + lost.length, code === 0 ? 0 : 1)
-await writeFile(join('build', 'test-summary.json'), JSON.stringify({ passed: report.passed, failed, skipped: report.skipped.length }) + '\n')
+await writeFile(
+  join('build', 'test-summary.json'), JSON.stringify({ passed: report.passed, failed, skipped: report.skipped.length }) + '\n'
+)
 console.log(`${report.passed} passed, ${failed} failed, ${report.skipped.length} skipped, in ${files.length} files`)
 process.exitCode = failed === 0 ? 0 : 1
 
-/** By the sources: what was compiled from a file that is gone since must not run. */
+/** Lists the sources, so that a compiled file without its source does not run. */
 async function testFiles (named: readonly string[]): Promise<string[]> {
   const sources = named.length > 0
     ? named.map((name) => normalize(name))
@@ -44,7 +46,7 @@ function sourceOf (file: string): string {
   return file.replace(/^build\//, '').replace(/\.js$/, '.ts')
 }
 
-/** Every file sees the stores that were found here, whatever it would find by itself under load. */
+/** Every file uses the stores found here, and does not search again under load. */
 function environment ({ databaseUrl, redisUrl }: Stores): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, COUNTERSIGN_TEST_RUN: run }
   if (databaseUrl !== undefined) env['DATABASE_URL'] = databaseUrl
@@ -54,7 +56,11 @@ function environment ({ databaseUrl, redisUrl }: Stores): NodeJS.ProcessEnv {
 }
 
 async function runTap (files: readonly string[]): Promise<{ lines: string[], code: number }> {
-  const tap = spawn(process.execPath, [join(import.meta.dirname, 'suite.js'), ...files], { env: environment(here), stdio: ['ignore', 'pipe', 'inherit'] })
+  const tap = spawn(
+    process.execPath,
+    [join(import.meta.dirname, 'suite.js'), ...files],
+    { env: environment(here), stdio: ['ignore', 'pipe', 'inherit'] }
+  )
   const exit = once(tap, 'exit')
   const lines: string[] = []
   let block: string[] = []
@@ -69,7 +75,7 @@ async function runTap (files: readonly string[]): Promise<{ lines: string[], cod
   return { lines, code: code ?? 1 }
 }
 
-/** In the report of a file that failed: what passed is noise. */
+/** Filters the report of a failed file: passed assertions are left out. */
 function isWorthReading (line: string): boolean {
   return line.trim() !== '' && !/^ +(ok \d|1\.\.\d|# time=)/.test(line)
 }

@@ -9,19 +9,22 @@ import { until } from './wait.js'
 
 const ROOT = join(import.meta.dirname, '../../..')
 const { scripts } = createRequire(import.meta.url)(join(ROOT, 'package.json')) as { scripts: { start: string } }
-/** Without `exec node`. What is tested and measured is what `npm start` starts. */
+/** Without `exec node`. Tests and measurements start the same program as `npm start`. */
 const START = scripts.start.split(' ').slice(2)
-/** PGlite needs some seconds to be made, more of them where others test too. */
+/** PGlite takes some seconds to start, more on a busy machine. */
 const START_MS = 60_000
 
-/** The service as `npm start` runs it, in a process of its own: to be started wrongly, asked, read, weighed and killed. */
+/**
+ * The service as `npm start` runs it, in its own process. A test can give it wrong settings, send requests, read its output,
+ * measure its memory and kill it.
+ */
 export interface ServerProcess {
   readonly pid: number
-  /** All that it wrote so far, to both outputs. */
+  /** Returns the output so far, of both streams. */
   said (): string
-  /** Resolves with its address once it listens. @throws with what it said, if it ends before */
+  /** Resolves with its address when it listens. @throws with the output, if it ends before */
   listening (): Promise<string>
-  /** Resolves with its address once `/readyz` says that it serves. @throws as `listening` */
+  /** Resolves with its address when `/readyz` says that it serves. @throws as `listening` */
   ready (): Promise<string>
   /** Resident memory in MiB. Needs /proc. */
   memory (): Promise<number>
@@ -31,8 +34,8 @@ export interface ServerProcess {
 }
 
 /**
- * With these settings and none of the caller's; on any free port unless told. It says in its log, at `info`, where it
- * listens: so a quieter LOG_LEVEL is for those only who do not wait for that. Requests are not logged.
+ * Starts it with only these settings, on any free port by default. It logs its address at `info`: use a quieter LOG_LEVEL only
+ * if the test does not wait for that. Requests are not logged.
  *
  * @param nodeOptions for Node itself, such as `--perf-basic-prof`
  */

@@ -1,7 +1,7 @@
 import type { Test } from 'tap'
 import type { Person } from './person.js'
 
-/** What a session without a device opens when its deadline has passed: what sets one up, and the way out. */
+/** Checks a session without a device after its deadline: it can read `/totp/status`; the other routes ask for the set-up. */
 export async function opensOnlyTheSetUp (t: Test, person: Person): Promise<void> {
   for (const url of ['/account', '/session', '/session?maxAge=300', '/account/security-events', '/totp/devices']) {
     const answer = await person.request('GET', url)

@@ -11,7 +11,7 @@ import type { Owner } from './teardown.js'
 
 export type HostDatabaseKind = 'pool' | 'kysely' | 'address'
 
-/** A host that asks nothing of its database itself: its sessions are headers. */
+/** A host that does not query its database itself: its sessions are headers. */
 export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Promise<FastifyInstance> {
   const pool = new pg.Pool({ connectionString: url, max: 6 })
   pool.on('error', () => {})
@@ -24,7 +24,9 @@ export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Pr
     issuer: 'Host',
     sealKeys: freshKeys()['SEAL_KEYS']!,
     database,
-    identify: ({ headers }) => ({ userId: String(headers['user']), sessionId: String(headers['session']), authTime: Number(headers['at']) }),
+    identify: ({ headers }) => ({
+      userId: String(headers['user']), sessionId: String(headers['session']), authTime: Number(headers['at'])
+    }),
     label: (userId) => userId,
     complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: { sessionId } })
   })
@@ -34,7 +36,7 @@ export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Pr
   return app
 }
 
-/** A user sets up a factor, gives codes, reads lists, uses a recovery code and switches it off again. */
+/** Runs one user's life: sets up a factor, sends codes, reads lists, uses a recovery code and disables the factor. */
 export async function livesAtHost (t: Test, app: FastifyInstance, clock: TestClock): Promise<void> {
   const user = randomUUID()
   const at = String(Math.floor((await clock.now()).getTime() / 1000))

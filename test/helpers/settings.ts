@@ -9,7 +9,7 @@ import { temporaryFolder } from './temporary-folder.js'
 /** Environment variables of the service. */
 export type Settings = Record<string, string>
 
-/** `JWT_KEYS` and `SEAL_KEYS`, one key each, made now. */
+/** Returns `JWT_KEYS` and `SEAL_KEYS`, one new key each. */
 export function freshKeys (algorithm = 'HS256'): Settings {
   const signing = algorithm === 'EdDSA'
     ? generateKeyPairSync('ed25519').privateKey.export({ type: 'pkcs8', format: 'der' })
@@ -17,15 +17,14 @@ export function freshKeys (algorithm = 'HS256'): Settings {
   return { JWT_KEYS: `test-jwt:${signing.toString('base64url')}`, SEAL_KEYS: `test-seal:${randomBytes(32).toString('base64url')}` }
 }
 
-/** A `DATA_DIR` that is not there yet, in a folder that goes at the end. */
+/** Returns a `DATA_DIR` that does not exist yet, in a folder that is removed at the end. */
 export async function freshDataDir (t: Owner): Promise<string> {
   return join(await temporaryFolder(t), 'data')
 }
 
 /**
- * For a service of its own, in a process of its own: fresh keys, a fresh folder, no limits per network; an empty database
- * on the real Postgres and the machine's Redis where there are any, else embedded and none. More than one process may
- * go by them.
+ * Returns settings for a service in its own process: new keys, a new folder, no network limits; an empty database on the real
+ * Postgres and the machine's Redis if there are any, otherwise embedded and without Redis. Several processes can share them.
  */
 export async function freshSettings (t: Owner): Promise<Settings> {
   const { databaseUrl, redisUrl } = await stores()

@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import pg from 'pg'
 
-/** The stores that the tests may use. What is missing is embedded: PGlite for Postgres, nothing for Redis. */
+/** Stores for the tests. A missing store is embedded: PGlite for Postgres, nothing for Redis. */
 export interface Stores { databaseUrl?: string, redisUrl?: string }
 
 const LOOK_MS = 2_000
@@ -11,15 +11,15 @@ const OLDEST_POSTGRES = 150_000
 
 let found: Promise<Stores> | undefined
 
-/** Looked for once per process. `npm test` looks once for all files, so that a busy machine does not change their minds. */
+/** Searches once per process. `npm test` searches once for all files, so that load does not change the result. */
 export function stores (): Promise<Stores> {
   found ??= findStores(process.env)
   return found
 }
 
 /**
- * `DATABASE_URL` and `REDIS_URL` as given, else what answers on this machine, else nothing.
- * `COUNTERSIGN_TEST_STORES=embedded` finds nothing.
+ * Returns `DATABASE_URL` and `REDIS_URL` if given, otherwise servers that answer on this machine, otherwise nothing.
+ * `COUNTERSIGN_TEST_STORES=embedded` returns nothing.
  */
 export async function findStores (env: NodeJS.ProcessEnv): Promise<Stores> {
   if (env['COUNTERSIGN_TEST_STORES'] === 'embedded') return {}
@@ -28,7 +28,7 @@ export async function findStores (env: NodeJS.ProcessEnv): Promise<Stores> {
   return { ...(databaseUrl ? { databaseUrl } : {}), ...(redisUrl ? { redisUrl } : {}) }
 }
 
-/** Somebody's server is used only if it lets us make databases of our own there. */
+/** Uses a found server only if it lets the tests create databases. */
 async function findPostgres (users: readonly string[]): Promise<string | undefined> {
   for (const user of new Set(users.filter(Boolean))) {
     const url = `postgres://${encodeURIComponent(user)}@127.0.0.1:5432/postgres`

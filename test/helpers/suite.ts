@@ -1,6 +1,6 @@
 /**
- * Runs test files, a process each, as `tap` would, but without its loaders: for coverage and for replacing modules, which
- * nothing here does, they would cost each file and each server that it starts two seconds of CPU. Says TAP.
+ * Runs test files, one process each, like `tap`, but without its loaders: they serve coverage and module replacement, which
+ * the tests do not use, and cost each file and each started server two seconds of CPU. Prints TAP.
  *
  *   node suite.js <file>…
  */
@@ -9,7 +9,7 @@ import { basename } from 'node:path'
 import t from 'tap'
 
 const TIMEOUT_SECONDS = 300
-/** These compare times, or hold many requests against a bound: one after the other, once all the rest is done. */
+/** These compare times, or count many requests against a bound: they run one at a time, after the other files. */
 const ALONE = [
   'nobody-learns-which-usernames-exist',
   'wrong-used-and-late-codes-are-answered-alike',
@@ -20,7 +20,7 @@ const ALONE = [
 const isAlone = (file: string) => ALONE.includes(basename(file, '.test.js'))
 
 t.jobs = availableParallelism()
-// Each file has a time of its own.
+// Each file has its own time limit.
 t.setTimeout(0)
 const files = process.argv.slice(2)
 for (const file of [...files.filter((file) => !isAlone(file)), ...files.filter(isAlone)]) {

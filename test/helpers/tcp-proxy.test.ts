@@ -5,7 +5,7 @@ import t from 'tap'
 import type { Test } from 'tap'
 import { RETRANSMIT_MS, tcpProxy } from './tcp-proxy.js'
 
-/** Answers each chunk with itself. */
+/** Starts a server that returns each chunk. */
 async function echo (t: Test): Promise<{ host: string, port: number }> {
   const server = createServer((socket) => socket.on('error', () => {}).pipe(socket)).listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -5,35 +5,35 @@ import { messageCounter } from './postgres-messages.js'
 import type { MessageCounts } from './postgres-messages.js'
 import type { Owner } from './teardown.js'
 
-/** Bytes from the server that a test keeps back, with all that follow them on that connection. */
+/** Bytes from the server that a test holds back, with all later bytes of that connection. */
 export interface Hold {
-  /** Resolves when there is something held. */
+  /** Resolves when bytes are held. */
   readonly held: Promise<Buffer>
-  /** Lets them go on. */
+  /** Forwards them. */
   release (): void
 }
 
-/** A network between a client and one server, to be cut, frozen and slowed. */
+/** A network between a client and one server. A test can cut, freeze and slow it. */
 export interface TcpProxy {
   readonly port: number
-  /** The same address, through the proxy. */
+  /** Returns the same address, through the proxy. */
   url (original: string): string
   /** Closes every connection and refuses new ones. */
   cut (): Promise<void>
   restore (): Promise<void>
   /** Half-open: connections stay, new ones are accepted, nothing is forwarded. */
   pause (): void
-  /** Forwards what was kept back, and everything from then on. */
+  /** Forwards the held bytes, and all later ones. */
   resume (): void
-  /** How late the server's bytes arrive, in milliseconds. */
+  /** Delay of the server's bytes, in milliseconds. */
   delayMs: number
-  /** The share of what is sent, either way, that gets lost on its way and comes RETRANSMIT_MS late, with all behind it. */
+  /** Share of the chunks, in both directions, that are lost and arrive RETRANSMIT_MS late, with all later ones. */
   lossShare: number
-  /** How many connections clients opened so far. */
+  /** Connections that clients opened so far. */
   readonly opened: number
-  /** Keeps back the next bytes from the server that match (by default: any), for example an answer that must get lost. */
+  /** Holds back the next matching bytes from the server (by default: any), for example an answer that must get lost. */
   holdNext (matches?: (bytes: Buffer) => boolean): Hold
-  /** What clients have sent, if they speak to Postgres without TLS: `counts.Q`, `.P`, `.B`, `.E`, `.startup` … */
+  /** Messages that clients sent, if they speak to Postgres without TLS: `counts.Q`, `.P`, `.B`, `.E`, `.startup` … */
   readonly postgresMessages: MessageCounts
   resetCounts (): void
 }
@@ -46,13 +46,13 @@ interface Direction {
   timer: NodeJS.Timeout | undefined
 }
 
-/** How long Linux waits at least before it sends a lost packet again. */
+/** Linux's minimum time until it sends a lost packet again. */
 export const RETRANSMIT_MS = 200
 
-/** Ports of addresses that name none. */
+/** Default ports, for addresses without a port. */
 const PORTS: Record<string, number> = { 'postgres:': 5432, 'postgresql:': 5432, 'redis:': 6379 }
 
-/** Where a server listens, for `tcpProxy`. */
+/** Returns the address on which a server listens, for `tcpProxy`. */
 export function targetOf (url: string): { host: string, port: number } {
   const { hostname: host, port, protocol } = new URL(url)
   return { host, port: Number(port || PORTS[protocol]) }
@@ -95,7 +95,7 @@ export async function tcpProxy (t: Owner, target: { host: string, port: number }
     return direction
   }
 
-  /** At once, and what is still in the queue is lost. */
+  /** Closes at once; queued bytes are lost. */
   function close (direction: Direction): void {
     directions.delete(direction)
     clearTimeout(direction.timer)

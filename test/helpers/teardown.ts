@@ -1,10 +1,10 @@
 /**
- * Takes down what must be undone, and undoes it at the end, last first. A test of tap is one; helpers ask for no more,
- * so that they serve outside of tap too.
+ * Registers functions that undo something at the end, in reverse order. A tap test is an owner; helpers require no more, so
+ * that they also work outside of tap.
  */
 export interface Owner { teardown (undo: () => unknown): unknown }
 
-/** An owner outside of tap. One undo that fails does not keep the others from their turn: it is said aloud. */
+/** Creates an owner outside of tap. If one function fails, the others still run, and the error is printed. */
 export function createOwner (): Owner & { end (): Promise<void> } {
   const undos: Array<() => unknown> = []
   return {

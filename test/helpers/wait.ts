@@ -1,14 +1,14 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 const POLL_MS = 10
-/** Nothing takes that long, except on a machine that leaves a test no time. */
+/** Longer than any wait, except on an overloaded machine. */
 const DEADLINE_MS = 30_000
 
 /**
- * Asks again and again until the answer is truthy, and gives it back.
+ * Calls `ask` until the result is truthy, and returns it.
  *
  * @param what completes the sentence "waited in vain for …"
- * @throws at the deadline; and at once what `ask` throws: where that is to be expected for a while, catch it there
+ * @throws at the deadline; and at once if `ask` throws. If an error is normal for some time, catch it in `ask`
  */
 export async function until<T> (what: string, ask: () => T | Promise<T>, deadlineMs = DEADLINE_MS): Promise<NonNullable<T>> {
   const endAtMs = performance.now() + deadlineMs
