@@ -1,7 +1,7 @@
 import { sql, type Kysely } from 'kysely'
 
 export async function up (db: Kysely<unknown>): Promise<void> {
-  // Events that a user can cause at will: numbered by user and kind, and counted in one line past sixty an hour.
+  // Events that a user can cause without limit: numbered by user and kind, and counted in one line after sixty in an hour.
   await db.schema.alterTable('otp_event').addColumn('count', 'integer').execute()
   await db.schema.createTable('otp_event_counter')
     .addColumn('user_id', 'text', (c) => c.notNull())
@@ -13,7 +13,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .addPrimaryKeyConstraint('otp_event_counter_pk', ['user_id', 'kind'])
     .execute()
 
-  // Refresh tokens that are presented again from elsewhere; sessions that another one took the place of.
+  // Refresh tokens that are presented again from another network; sessions that were replaced by another one.
   await db.schema.alterTable('otp_session')
     .addColumn('rotated_network', 'text')
     .addColumn('reused_generation', 'integer')
@@ -23,7 +23,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 
   await db.schema.alterTable('otp_session').addColumn('auth_claimed_at', 'timestamptz').execute()
 
-  // Ids of ended sessions of hosts, whose rows are no longer kept.
+  // Digests of the ids of hosts' ended sessions, kept after their rows.
   await db.schema.createTable('otp_ended_session')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('digest', 'bytea', (c) => c.notNull())
@@ -32,10 +32,10 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .execute()
   await db.schema.createIndex('otp_ended_session_at').on('otp_ended_session').column('ended_at').execute()
 
-  // The namespace of all that is sealed here, in clear: another one is refused by name. Null until it is known.
+  // The namespace of all sealed values in this schema, in clear text, so that another one can be refused by name. Null until known.
   await db.schema.alterTable('otp_key').addColumn('namespace', 'text').execute()
 
-  // Wrong passwords that a host refused, by user and network.
+  // Wrong passwords at a host, by user and network.
   await db.schema.createTable('otp_password_budget')
     .addColumn('user_id', 'text', (c) => c.notNull())
     .addColumn('network', 'text', (c) => c.notNull())
@@ -45,7 +45,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
     .execute()
   await db.schema.createIndex('otp_password_budget_window').on('otp_password_budget').column('window_started_at').execute()
 
-  // The slow count of wrong codes, and the seed of a pending factor's recovery codes.
+  // The long-term count of wrong codes, and the seed of a pending factor's secret and recovery codes.
   await db.schema.alterTable('otp_user').addColumn('wrong_codes_at', sql`timestamptz[]`, (c) => c.notNull().defaultTo(sql`'{}'`)).execute()
   await db.schema.alterTable('otp_device').addColumn('seed', 'text').execute()
   await db.schema.createIndex('otp_device_seed_left').on('otp_device').column('user_id')

@@ -4,13 +4,13 @@ import * as accounts from './2026-11-23-02-accounts.js'
 import * as secondFactorEdges from './2026-11-30-01-second-factor.js'
 import * as accountsEdges from './2026-11-30-02-accounts.js'
 
-/** What an attached host needs. In order, by name; once released, a migration is frozen. */
+/** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
   '2026-11-30-01-second-factor': secondFactorEdges
 }
 
-/** What the service needs: the same, and its users. In order, by name. */
+/** Migrations of the service: the same, and its users. In the order of their names. */
 export const serviceMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
   '2026-11-23-02-accounts': accounts,

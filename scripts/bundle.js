@@ -1,13 +1,13 @@
 /**
- * Part of `npm run build`: packages that come as hundreds of ES modules, in a few files under build/node_modules, where
- * what is compiled beside it finds them first. Node finds, reads and links each module by itself: so the service starts
- * in two thirds of the time and in twenty megabytes less, and each process of the tests half a second sooner.
+ * Part of `npm run build`: bundles packages of hundreds of ES modules into a few files under build/node_modules, where the
+ * compiled code finds them first. Node finds, reads and links each module separately. With the bundle, the service starts in
+ * two thirds of the time with 20 MB less memory, and each test process starts half a second earlier.
  */
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 
-/** By package, what of it is imported. */
+/** Imported entry points of each package. */
 const packages = {
   kysely: ['.'],
   '@sinclair/typebox': ['.', './value']

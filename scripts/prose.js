@@ -1,6 +1,6 @@
 /**
- * Part of `npm run lint`: counts the words that stand for a noun in the comments of the code and in the documents. STYLE for
- * readers whose first language is not English: name the thing. Ends with 1 where more than LIMIT of 1000 words are among them.
+ * Part of `npm run lint`: counts the pronouns of WORDS in the comments of the code and in the documents. For readers whose first
+ * language is not English, a noun is clearer. Ends with 1 if more than LIMIT of 1000 words are among them.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ function commentsOf (name) {
   return comments.map(({ value }) => value.replaceAll(/^\s*\*/gm, ' ')).join('\n')
 }
 
-/** A document without its code, whose words are not ours. */
+/** Returns a document without its code. */
 function proseOf (name) {
   return readFileSync(name, 'utf8').replaceAll(/^```[^]*?^```$/gm, '').replaceAll(/`[^`\n]*`/g, '')
 }

@@ -137,7 +137,7 @@ function isListenable (host: string): boolean {
   return !isSocketPath(host) || (Buffer.byteLength(host) <= 103 && !host.endsWith('/'))
 }
 
-/** Accepts what `trustProxy` of Fastify accepts, except short (10.1) and mapped (::ffff:10.0.0.1) spellings, which are misleading. */
+/** Accepts the values of Fastify's `trustProxy`, except short (10.1) and mapped (::ffff:10.0.0.1) spellings, which are misleading. */
 function isNetwork (text: string): boolean {
   const [address = ''] = text.split('/')
   const known = ipaddr.IPv4.isValidFourPartDecimal(address) ||

@@ -9,7 +9,7 @@ export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 /** Names of our own, so that a host with Kysely migrations keeps its list separate from ours. */
 const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
 
-/** The migrations of a database, compared with those that this version has. */
+/** Migrations of a database, compared with the migrations of this version. */
 export interface MigrationState {
   /** Not run yet. */
   pending: string[]

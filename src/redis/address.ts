@@ -4,7 +4,7 @@ export interface Endpoint {
   port: number
 }
 
-/** What every connection to the servers needs; the names are ioredis' own. */
+/** Options of every connection to the servers, under the names of ioredis. */
 export interface ServerCredentials {
   username?: string
   password?: string
@@ -15,7 +15,7 @@ export interface ServerOptions extends ServerCredentials, Endpoint {
   db: number
 }
 
-/** A server on this machine, by the path of its Unix socket. */
+/** Server on this machine, by the path of its Unix socket. */
 export interface SocketOptions extends ServerCredentials {
   path: string
   db: number
@@ -31,12 +31,12 @@ export interface SentinelOptions extends ServerCredentials {
   enableTLSForSentinelMode?: true
 }
 
-/** Where Redis is: one server (named or found by Sentinel), or a Cluster's first nodes. */
+/** Address of Redis: one server (by name or through Sentinel), or the first nodes of a Cluster. */
 export type RedisAddress =
   | { kind: 'server', options: ServerOptions | SocketOptions | SentinelOptions }
   | { kind: 'cluster', nodes: Endpoint[], options: ServerCredentials }
 
-/** Thrown for an address that cannot be read. The message never contains the address: it may hold a password. */
+/** Thrown for an address that cannot be read. The message never contains the address, which may hold a password. */
 export class RedisAddressError extends Error {
   override name = 'RedisAddressError'
 }
@@ -49,11 +49,11 @@ const DB = /^\d{1,5}$/
 /**
  * Reads `redis://[user:password@]host:port[/db]`,
  * `redis+sentinel://[user:password@]h1:26379,h2:26379/<master-name>[/db]` and
- * `redis+cluster://[user:password@]h1:7000,h2:7001`; `rediss…` is the same over TLS. And
+ * `redis+cluster://[user:password@]h1:7000,h2:7001`, the same with `rediss…` over TLS, and
  * `unix://[user:password@]/path/of/the/socket[?db=1]`.
- * User, password and master's name are percent-decoded. Sentinels are asked with the servers' user and password.
+ * User, password and master's name are percent-decoded. Sentinels get the servers' user and password.
  *
- * @throws RedisAddressError with one line saying what is wrong.
+ * @throws {RedisAddressError} with one line that says the fault
  */
 export function parseRedisAddress (url: string): RedisAddress {
   if (url.startsWith('unix:')) return { kind: 'server', options: readSocket(url) }

@@ -1,11 +1,11 @@
 import type { EventEmitter } from 'node:events'
 
 /**
- * What we ask of ioredis, its `Redis` or its `Cluster`. By its shape: whoever attaches without Redis needs no ioredis
- * for our types, and whoever has one may have another release of it.
+ * Part of ioredis that is used, of its `Redis` or `Cluster`. A structural type: an attached host without Redis needs no ioredis
+ * for our types, and a host with Redis may have another release of it.
  */
 export interface RedisClient extends EventEmitter {
-  /** `ready` when it can be asked. */
+  /** `ready` if the client can run commands. */
   readonly status: string
   readonly isCluster: boolean
   get (key: string): Promise<string | null>
@@ -20,6 +20,6 @@ export interface RedisClient extends EventEmitter {
   config (command: 'GET', name: string): Promise<unknown>
   connect (): Promise<void>
   disconnect (): void
-  /** Another connection to the same place; each kind of client takes options of its own. */
+  /** Opens another connection to the same address; each kind of client has options of its own. */
   duplicate (...options: never[]): unknown
 }

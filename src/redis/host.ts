@@ -1,7 +1,7 @@
 import type { RedisClient } from './client.js'
 import { adoptRedis, noRedis, type RedisLink, type RedisLog } from './link.js'
 
-/** A host's client, or the service's own link. A client stays the host's: its options are not touched, and it is never closed here. */
+/** Client of a host, or the link of the service. The options of a host's client are not changed, and it is never closed here. */
 export type HostRedis = RedisClient | RedisLink
 
 export function isRedis (value: unknown): boolean {

@@ -1,13 +1,13 @@
-/** Longest that anyone waits for Redis, in milliseconds. */
+/** Longest wait for Redis, in milliseconds. */
 export const COMMAND_TIMEOUT_MS = 250
 
-/** Stands for an answer that did not come. */
+/** Result if no answer came in time. */
 export const MUTE = Symbol('no answer in time')
 
 /**
- * The answer, or MUTE after COMMAND_TIMEOUT_MS. Ours, not ioredis' `commandTimeout`: that one does not count
- * the time a command waits behind the pipeline before it, and takes a busy event loop for a mute server.
- * Hence the setImmediate: answers that lie in the socket by then are read first.
+ * Returns the answer, or MUTE after COMMAND_TIMEOUT_MS. Not by ioredis' `commandTimeout`: that one does not count the wait
+ * behind an earlier pipeline, and takes a busy event loop for a server that does not answer. The `setImmediate` lets the
+ * process read answers that are already in the socket first.
  */
 export function answerInTime<T> (answer: Promise<T>): Promise<T | typeof MUTE> {
   return new Promise((resolve, reject) => {

@@ -3,8 +3,8 @@ import type { Hit } from './local-windows.js'
 import type { RedisLink } from './link.js'
 
 /**
- * One script, so that the count and its end are one step: an INCR whose PEXPIRE got lost would
- * shut a network out for ever. The TTL is looked at on each hit for the same reason.
+ * Counts and sets the expiry in one step: an INCR without its PEXPIRE would refuse a network for ever. For the same reason it
+ * checks the TTL on each hit.
  */
 const COUNT_HIT = `
 local count = redis.call('INCR', KEYS[1])
@@ -15,12 +15,12 @@ if ttl < 0 then
 end
 return {count, ttl}`
 
-/** Counts one hit on a key. Never throws. */
+/** Function that counts one hit on a key. Never throws. */
 export type CountHit = (key: string, windowMs: number) => Promise<Hit>
 
 /**
- * Counts in Redis, exactly over all replicas; while Redis does not answer, in this process with the
- * same window. Never "everything allowed": with Redis away the budget is per replica and starts anew.
+ * Counts in Redis, exactly across all replicas; while Redis does not answer, in this process with the same window. The limit
+ * always holds: without Redis, each replica has the whole budget and starts at zero.
  */
 export function countHits (redis: RedisLink, local = new LocalWindows()): CountHit {
   return async (key, windowMs) => {

@@ -2,17 +2,17 @@ import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { replyCode } from './faults.js'
 import { COMMAND_TIMEOUT_MS } from './in-time.js'
 
-/** A connection that owes an answer for this long is torn down: half-open TCP would hold it for a quarter of an hour. */
+/** A connection is closed if an answer is missing for this long: half-open TCP would keep it for a quarter of an hour. */
 const SOCKET_TIMEOUT_MS = 500
 const CONNECT_TIMEOUT_MS = 1000
-/** How often Redis is asked while it is down, and while it is up: an idle replica notices too. A tenth more or less, by chance. */
+/** Intervals of the probe while Redis is down and while it is up, plus or minus a tenth at random. An idle replica probes too. */
 export const PROBE_DOWN_MS = 250
 export const PROBE_UP_MS = 1000
 
-/** Reconnects forever, with jitter so that replicas don't arrive in step, and soon enough to be back within 2 s. */
+/** Delay before the next reconnection: without an end, with jitter between replicas, and short enough to be back within 2 s. */
 const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 350) + Math.random() * 150
 
-/** `maxRetriesPerRequest: 0`: what was in flight when a connection closed is refused at once, never sent twice. */
+/** `maxRetriesPerRequest: 0`: a command in flight on a closed connection fails at once and is never sent twice. */
 export const CONNECTION_LIMITS = {
   enableAutoPipelining: true,
   autoResendUnfulfilledCommands: false,
@@ -31,11 +31,11 @@ export const SERVER_LIMITS = {
   retryStrategy: retryDelayMs,
   sentinelRetryStrategy: retryDelayMs,
   sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
-  /** After a failover: leave the demoted master, ask the Sentinels anew. */
+  /** After a failover: leaves the demoted master and asks the Sentinels again. */
   reconnectOnError: (error: Error) => replyCode(error) === 'READONLY'
 } satisfies RedisOptions
 
-/** No delayed retries inside ioredis: nobody waits that long. The slots are read anew each second and after each MOVED. */
+/** No delayed retries inside ioredis: requests do not wait that long. It reads the slots each second and after each MOVED. */
 export const CLUSTER_LIMITS = {
   enableOfflineQueue: false,
   enableAutoPipelining: true,

@@ -8,15 +8,15 @@ import { subscriptions } from './subscriptions.js'
 const NOT_CONNECTED = 'not connected'
 
 /**
- * A write, because a PING is answered by a read-only replica and by a server that has paused its writers;
- * of a key that is not there, because DEL takes no memory and leaves no trace. Sixteen of them reach every master of a cluster.
+ * Keys of the probe. It is a write, because a read-only replica, or a server with paused writes, answers PING. It is a DEL of a
+ * missing key, because that takes no memory and leaves no data. Sixteen keys reach every master of a cluster.
  */
 const PROBE_KEYS = Array.from({ length: 16 }, (_, i) => `countersign:probe:${i}`)
 
-/** `'none'`: not configured; everything that reads it treats it as `'down'`. */
+/** `'none'`: not configured; callers treat it as `'down'`. */
 export type RedisState = 'none' | 'up' | 'down'
 
-/** The part of pino's interface that is used here. */
+/** Part of pino's interface that is used. */
 export interface RedisLog {
   info (details: object, message: string): void
   warn (details: object, message: string): void
@@ -26,17 +26,17 @@ export interface RedisLog {
 export interface RedisLink {
   readonly state: RedisState
   /**
-   * Runs one command, or several with `Promise.all` (they travel together; an explicit pipeline would hide its errors).
-   * Answers undefined at once while Redis is known to be down, never throws, never takes longer than
-   * COMMAND_TIMEOUT_MS. Undefined does not mean "not done": a command that timed out may still be executed.
+   * Runs one command, or several with `Promise.all` (they are sent together; an explicit pipeline would hide its errors).
+   * Returns undefined at once while Redis is known to be down. Never throws, never takes longer than COMMAND_TIMEOUT_MS.
+   * Undefined does not mean "not done": a command that timed out may still be executed.
    */
   run<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined>
-  /** Delivers messages of a channel; subscribes by itself whenever the connection comes (back). Messages in between are missed. */
+  /** Delivers messages of a channel. Subscribes again after each reconnection; messages in between are lost. */
   subscribe (channel: string, onMessage: (message: string) => void): void
   close (): Promise<void>
 }
 
-/** No REDIS_URL: the same as "down", for ever. */
+/** Link without REDIS_URL: like `'down'`, for ever. */
 export const noRedis: RedisLink = {
   state: 'none',
   run: async () => undefined,
@@ -44,12 +44,12 @@ export const noRedis: RedisLink = {
   async close () {}
 }
 
-/** A host's client, with the host's own options: never closed here. Subscriptions get a connection of their own. */
+/** Makes a link of a host's client, with the host's options; never closes it. Subscriptions get a connection of their own. */
 export function adoptRedis (client: RedisClient, log: RedisLog): RedisLink {
   return watch(client, log, false)
 }
 
-/** The connection that listens: the client's address and credentials, our limits. By its own word what it is: a host may bring another copy of ioredis. */
+/** Opens the connection for subscriptions, with our limits. `isCluster`, not `instanceof`: a host may have another copy of ioredis. */
 function listenerOf (client: RedisClient): RedisClient {
   const duplicate = client.duplicate.bind(client) as (...options: unknown[]) => RedisClient
   return client.isCluster
@@ -58,8 +58,8 @@ function listenerOf (client: RedisClient): RedisClient {
 }
 
 /**
- * The breaker. It opens when a command gets no answer in time, when the connection is lost, and on replies that say
- * "not now"; from then on nobody waits, and one probe in the background closes it.
+ * Makes a link with a circuit breaker. It opens when a command gets no answer in time, when the connection is lost, and on
+ * replies of `faults.ts`. Then no request waits for Redis, until a probe in the background closes the breaker.
  */
 export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): RedisLink {
   let state: RedisState = 'down'
@@ -88,7 +88,7 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
     schedule()
   }
 
-  /** Tries a command; `fault` says why the breaker should open. */
+  /** Tries a command. `fault` is the reason to open the breaker. */
   async function attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<{ value?: T, fault?: string }> {
     try {
       const value = await answerInTime(command(client))
@@ -100,7 +100,7 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
     }
   }
 
-  /** Says what is wrong with a command, each kind of it once between two outages. */
+  /** Logs the fault of a command, each kind once between two outages. */
   function complain (error: unknown): void {
     const kind = replyCode(error) ?? plainMessage(error).split('.', 1)[0] ?? ''
     if (complaints.has(kind)) return
@@ -109,7 +109,7 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
     else log.warn({ reason: plainMessage(error) }, 'Redis did not do a command')
   }
 
-  /** One round of the probe: asks, decides, sets the time of the next one. */
+  /** Runs the probe once, sets the state, and schedules the next probe. */
   async function ask (): Promise<void> {
     if (isAsking) return
     isAsking = true
@@ -168,7 +168,7 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
   }
 }
 
-/** Lets go of our connection; waits for its end, but no longer than for a command. */
+/** Closes our connection; waits for its end, but no longer than for a command. */
 async function disconnect (client: RedisClient): Promise<void> {
   if (client.status === 'end') return
   client.on('error', () => {})
@@ -177,7 +177,7 @@ async function disconnect (client: RedisClient): Promise<void> {
   await answerInTime(ended)
 }
 
-/** An evicted counter or lock is a forgotten one. Servers that forbid CONFIG are left alone. */
+/** Warns if Redis may evict keys, because counters and locks would be lost. Does nothing if the server forbids CONFIG. */
 async function warnOfEviction (client: RedisClient, log: RedisLog): Promise<void> {
   try {
     const [, policy] = await client.config('GET', 'maxmemory-policy') as string[]

@@ -1,14 +1,14 @@
-/** What a counter says after one more hit. */
+/** State of a counter after one more hit. */
 export interface Hit {
   count: number
-  /** Until the window ends and the count starts again, in milliseconds. */
+  /** Milliseconds until the window ends and the count starts again. */
   ttlMs: number
 }
 
-/** Networks remembered at once, about 2 MB; the least recently seen one goes first. */
+/** Most networks in the map, about 2 MB; the least recently seen one is removed first. */
 const CAPACITY = 10_000
 
-/** Fixed windows counted in this process alone: for what is not worth a command to Redis, and for when there is none. */
+/** Fixed windows counted in this process alone: for limits that need no command to Redis, and for times without Redis. */
 export class LocalWindows {
   readonly #windows = new Map<string, { count: number, endsAtMs: number }>()
   readonly #capacity: number
@@ -17,7 +17,7 @@ export class LocalWindows {
     this.#capacity = capacity
   }
 
-  /** @param nowMs a monotonic clock; the caller owns it. */
+  /** @param nowMs time of a monotonic clock; the caller owns it */
   hit (key: string, windowMs: number, nowMs: number): Hit {
     const known = this.#windows.get(key)
     const window = known && known.endsAtMs > nowMs ? known : { count: 0, endsAtMs: nowMs + windowMs }
@@ -32,7 +32,7 @@ export class LocalWindows {
     return this.#windows.size
   }
 
-  /** A Map keeps the order of insertion, and each hit inserts anew: the first key is the least recently seen. */
+  /** Removes the first key, which is the least recently seen: a Map keeps insertion order, and each hit inserts its key again. */
   #forgetOldest (): void {
     const { value: oldest } = this.#windows.keys().next()
     if (oldest !== undefined) this.#windows.delete(oldest)

@@ -3,15 +3,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { redisKey } from './keys.js'
 import type { RedisLink, RedisLog } from './link.js'
 
-/** For how long a process that was stopped without closing keeps its claim, and how often one that runs renews it. */
+/** Lifetime of a claim after its process was killed, and interval at which a running process renews it. */
 const CLAIM_MS = 180_000
 const RENEW_MS = 60_000
-/** How long a start waits for Redis, and how soon a claim that failed is tried again. */
+/** Longest wait of a start for Redis, and shortest time before a failed claim is tried again. */
 const PATIENCE_MS = 500
 const LOOK_MS = 10
 const RETRY_MS = 1_000
 
-/** Registers the process beside the others of the namespace, by Redis' clock. @returns all of them */
+/** Registers the process in the namespace, by Redis' clock. @returns all claims of the namespace */
 const CLAIM = `
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
@@ -21,18 +21,18 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return redis.call('ZRANGE', KEYS[1], 0, -1)`
 const RELEASE = "return redis.call('ZREM', KEYS[1], ARGV[1])"
 
-/** The tables that a namespace belongs to. */
+/** Tables that a namespace belongs to. */
 export interface Owner { database: string, schema: string, name: string }
 
 interface Claim extends Owner { id: string, since: number }
 
 export interface NamespaceClaim {
-  /** The given link, which is down until the namespace is known to be this registration's. */
+  /** The given link, which is down until the namespace is known to belong to this registration. */
   link: RedisLink
   /**
-   * Claims the namespace. Where Redis or PostgreSQL does not answer, that is done when they do.
+   * Claims the namespace. If Redis or PostgreSQL does not answer, the claim is made later, when both do.
    *
-   * @param isDatabaseThere false where PostgreSQL is known not to answer
+   * @param isDatabaseThere false if PostgreSQL is known not to answer
    * @throws {Error} if a registration on other tables uses the namespace
    */
   start (isDatabaseThere: boolean): Promise<void>
@@ -42,17 +42,17 @@ export interface NamespaceClaim {
 export interface NamespaceClaimDeps {
   redis: RedisLink
   namespace: string
-  /** Keys of the claims' MACs, the first one current: a claim that anybody can write would keep processes from starting. */
+  /** Keys of the claims' MACs, the first one current. Without a MAC, a forged claim could prevent processes from starting. */
   macKeys: readonly Buffer[]
-  /** Reads which tables this registration has. */
+  /** Reads the tables of this registration. */
   ownerOf: () => Promise<Owner>
   log: RedisLog
 }
 
 /**
- * One namespace on one Redis belongs to one set of tables: with two, sessions that were verified in one would be taken for
- * those of the other. Each process claims it for its tables. The claim that came later gives way: at start it is an error,
- * afterwards the process goes on without Redis.
+ * Claims a namespace on one Redis for one set of tables: with two sets, sessions that were verified in one would count in the
+ * other. Each process claims the namespace for its tables. The later claim loses: at start that is an error, afterwards the
+ * process continues without Redis.
  */
 export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: NamespaceClaimDeps): NamespaceClaim {
   if (redis.state === 'none') return { link: redis, start: async () => {}, stop: async () => {} }
@@ -74,14 +74,14 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
     return given.length === expected.length && timingSafeEqual(expected, given)
   })
 
-  /** Null for one that other keys signed: its entries in Redis have other MACs, so that they are not taken for ours. */
+  /** Returns null for a claim signed by other keys: cache entries of that process have other MACs, so they are ignored here. */
   function claimOf (text: string): Claim | null {
     const [given = '', ...rest] = text.split('.')
     const body = rest.join('.')
     return isGenuine(body, Buffer.from(given, 'base64url')) ? JSON.parse(body) as Claim : null
   }
 
-  /** @returns the claim that goes before this one, null if there is none, undefined where that is not known */
+  /** @returns the claim that wins over this one; null if there is none, undefined if that is not known */
   async function ask (): Promise<Claim | null | undefined> {
     owner ??= await ownerOf()
     mine ??= { ...owner, id, since: performance.timeOrigin + performance.now() }
@@ -90,8 +90,9 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
     const members = await redis.run((client) => client.eval(CLAIM, 1, key, member!, CLAIM_MS)) as string[] | undefined
     if (!Array.isArray(members)) return undefined
     const { database, schema, since } = mine
-    const others = members.map(claimOf).filter((claim) => claim !== null && (claim.database !== database || claim.schema !== schema)) as Claim[]
-    // A new claim gives way to any. Of two that were made while Redis forgot them, the later one.
+    const isOfOthers = (claim: Claim | null) => claim !== null && (claim.database !== database || claim.schema !== schema)
+    const others = members.map(claimOf).filter(isOfOthers) as Claim[]
+    // A new claim loses to any other. Of two older claims, after Redis lost its data, the later one loses.
     const other = isOurs ? others.find((claim) => claim.since < since || (claim.since === since && claim.id < id)) : others[0]
     if (other !== undefined) await release()
     return other ?? null
@@ -109,10 +110,11 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
     return other
   }
 
-  const faultOf = ({ name, schema }: Claim) => `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
+  const faultOf = ({ name, schema }: Claim) =>
+    `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
     `schema "${schema}": give each its own "namespace", or its own Redis (the claim of a process that was killed counts for three minutes)`
 
-  /** Afterwards: nothing waits for it, and it is said once. */
+  /** Renews the claim after the start: no request waits for it, and a fault is logged once. */
   async function renew (): Promise<void> {
     const other = await claim().catch(() => undefined)
     const fault = other ? faultOf(other) : undefined
@@ -120,7 +122,7 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
     if (other !== undefined) saidOf = fault
   }
 
-  /** Tries again, now and then. Redis is waited for, PostgreSQL is not. */
+  /** Tries again after `RETRY_MS`. Waits for Redis, but not for PostgreSQL. */
   async function look (): Promise<void> {
     if (redis.state !== 'up' || isStopped) return
     if (running === undefined && performance.now() - triedAtMs < RETRY_MS) return
@@ -148,7 +150,9 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
       for (let waitedMs = 0; redis.state === 'down' && waitedMs < patienceMs; waitedMs += LOOK_MS) await delay(LOOK_MS)
       const other = isDatabaseThere ? await claim().catch(() => undefined) : undefined
       if (other) throw new Error(faultOf(other))
-      if (other === undefined) log.warn({ namespace }, 'whether the namespace is used by other tables on this Redis is not known until both stores answer')
+      if (other === undefined) {
+        log.warn({ namespace }, 'whether the namespace is used by other tables on this Redis is not known until both stores answer')
+      }
       schedule()
     },
     async stop () {

@@ -4,16 +4,16 @@ import type { RedisLog } from './link.js'
 
 export interface Subscriptions {
   add (channel: string, onMessage: (message: string) => void): void
-  /** Asks the connection for a sign of life; one that gives none is torn down by its socket's time-out and comes anew. */
+  /** Sends a PING. A connection without an answer is closed by its socket time-out and reconnects. */
   keepAlive (): void
   close (): void
 }
 
 /**
- * Channels on a connection of their own, opened with the first one: a subscriber may do nothing else under RESP2.
- * Each connection subscribes anew when it is ready, so it makes no difference whether it is the first one.
+ * Manages channels on a connection of their own, opened with the first channel: a subscriber can run no other command in RESP2.
+ * The connection subscribes to all channels each time it is ready, also after a reconnection.
  *
- * @param connect opens that connection; it must reconnect for ever.
+ * @param connect opens that connection; it must reconnect without an end
  */
 export function subscriptions (connect: () => RedisClient, log: RedisLog): Subscriptions {
   const listeners = new Map<string, Array<(message: string) => void>>()

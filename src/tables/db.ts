@@ -2,22 +2,22 @@ import { Kysely, sql, type Dialect, type RawBuilder } from 'kysely'
 import { valueReader } from './values.js'
 
 /*
- * Every primary and unique key that decides something about a second factor begins with the user's id, so that the
- * tables can be distributed by it. Nothing here refers to a table of a host's, nor a host's to ours.
+ * Every primary and unique key that decides about a second factor begins with the user's id, so that the tables can be
+ * distributed by it. No foreign key connects our tables with those of a host.
  */
 
-/** One row per user: the lock. Every change of factors, password or standing updates it first and raises `version`. */
+/** One row per user: the lock. Every change of factors, password or rights updates it first and raises `version`. */
 export interface OtpUserTable {
   user_id: string
   version: number
-  /** Codes spent since the last accepted one. */
+  /** Codes consumed since the last accepted one. */
   failures: number
   locked_until: Date | null
-  /** When codes of unverified sessions were wrong, the oldest first. An accepted code does not clear it. */
+  /** Times of wrong codes of unverified sessions, the oldest first. An accepted code does not clear it. */
   wrong_codes_at: Date[]
   /** Staff reset the factors: the password alone opens nothing until a device is confirmed. */
   setup_required: boolean
-  /** Of the one-time code that must stand beside the password then, and until when it is good. */
+  /** Digest and expiry of the one-time code that login requires beside the password then. */
   setup_digest: string | null
   setup_expires_at: Date | null
 }
@@ -31,15 +31,15 @@ export interface OtpDeviceTable {
   digits: number
   period_seconds: number
   t0_seconds: number
-  /** The last accepted step; nothing up to it is accepted again. */
+  /** Last accepted step; it and all steps before it are refused. */
   last_step: number
   created_at: Date
-  /** Sealed; of a pending factor alone: its recovery codes are derived from it, so that each answer of `create` shows the same. */
+  /** Sealed; only while pending. Secret and recovery codes are derived from it, so that each answer of `create` shows the same. */
   seed: string | null
   /** Null while pending. */
   confirmed_at: Date | null
   last_used_at: Date | null
-  /** Pending devices only: the session that made it, which alone can confirm it; until when; wrong codes so far. */
+  /** Pending devices only: the session that made it and alone can confirm it, its expiry, and wrong codes so far. */
   session_id: string | null
   expires_at: Date | null
   failures: number
@@ -48,11 +48,11 @@ export interface OtpDeviceTable {
 export interface OtpRecoveryCodeTable {
   user_id: string
   digest: string
-  /** The pending device whose confirmation brings the code to life; null if it lives. */
+  /** Pending device whose confirmation activates the code; null if the code is active. */
   pending_device_id: string | null
   created_at: Date
   used_at: Date | null
-  /** Imported, of so few bits that it can be guessed: a guess costs an attempt. */
+  /** Imported code with few bits, which can be guessed: a guess consumes an attempt. */
   weak: boolean
 }
 
@@ -66,39 +66,39 @@ export interface OtpSessionTable {
   otp_required: boolean
   otp_device_id: string | null
   otp_at: Date | null
-  /** From when on a session without a device opens only what sets one up; null where 2FA is optional. */
+  /** From then on, a session without a device may only set one up. Null where 2FA is optional. */
   otp_deadline: Date | null
-  /** The latest time of a proof that a host gave while that was still to come: `auth_at` is when it was first seen. */
+  /** Latest time of a proof that was in the future when a host gave it; `auth_at` is when it was first seen. */
   auth_claimed_at: Date | null
   /** Refresh generation: raised by each rotation, compared by the next. */
   generation: number
   rotated_at: Date
-  /** Network that asked for that rotation; null if there was none, or by an older release. */
+  /** Network of the request for that rotation; null if there was none, or if an older release wrote the row. */
   rotated_network: string | null
-  /** Newest generation whose parent was presented from another network than that, and the transaction in which it was. */
+  /** Newest generation whose parent was presented from another network than that, and the transaction of that request. */
   reused_generation: number | null
   reused_xid: string | null
   /** Wrong codes of a verified session. */
   failures: number
   ended_at: Date | null
-  /** The transaction that ended it: what the feed of ends is ordered by. */
+  /** Transaction that ended the session; revocations are read in this order. */
   ended_xid: string | null
   end_reason: string | null
-  /** Session that took its place, where its own request ended it. */
+  /** Session that replaced it, if a request of its own ended it. */
   replaced_by: string | null
   ip: string
   agent: string
 }
 
-/** Session ids of hosts that have ended, kept after their rows: a host may present them for as long as it likes. */
+/** Digests of the ids of hosts' ended sessions, kept after their rows: a host may present an id at any later time. */
 export interface OtpEndedSessionTable {
   user_id: string
-  /** SHA-256 of user and session id; empty for the mark of a forgotten user: sessions with a proof from before `ended_at` have ended. */
+  /** SHA-256 of user and session id. Empty for a forgotten user: then sessions with a proof from before `ended_at` have ended. */
   digest: Buffer
   ended_at: Date
 }
 
-/** Guesses at passwords that a host checks, by user and network; `*` is all networks together. */
+/** Guesses at passwords that a host checks, by user and network; `*` stands for all networks together. */
 export interface OtpPasswordBudgetTable {
   user_id: string
   network: string
@@ -115,40 +115,40 @@ export interface OtpEventTable {
   ip: string
   agent: string
   device_name: string | null
-  /** Who did it, if not the user. */
+  /** User id of the actor, if it was not the user. */
   actor_id: string | null
   detail: string | null
-  /** The outbox: when somebody outside is to be told (next); null if nobody is, or was. */
+  /** Outbox: time of the next delivery; null if the event is not delivered, or was already. */
   notify_after: Date | null
   notify_attempts: number
-  /** Of a line that counts the events past an hour's number: how many it stands for. Null: one event. */
+  /** Number of events that a line stands for, after the limit of single lines in an hour. Null: one event. */
   count: number | null
 }
 
-/** Numbers a user's events of one kind, from the second one within an hour on. */
+/** Numbers a user's events of one kind, from the second one in an hour on. */
 export interface OtpEventCounterTable {
   user_id: string
   kind: string
   since: Date
   events: number
-  /** Key of the line that counts the events past the hour's number; null before that. The id means nothing until then. */
+  /** Key of the line that counts the events after that limit. `line_at` is null, and `line_id` unused, before it. */
   line_at: Date | null
   line_id: string
 }
 
-/** Random keys of the deployment, sealed under SEAL_KEYS so that those can rotate. */
+/** Random keys of the deployment, sealed under SEAL_KEYS so that SEAL_KEYS can rotate. */
 export interface OtpKeyTable {
   name: string
   sealed: string
-  /** Of what is sealed in this schema; null in a row of an earlier version. */
+  /** Namespace of the sealed values in this schema; null in a row of an earlier version. */
   namespace: string | null
 }
 
-/** The service's own users. Not part of what attaches to a host. */
+/** Users of the service. Not part of the tables of an attached host. */
 export interface AccountTable {
   id: string
   username: string
-  /** `usernameKey(username)`: what is unique and looked up. */
+  /** `usernameKey(username)`: unique, and used for look-ups. */
   username_key: string
   password_hash: string
   is_active: boolean
@@ -163,7 +163,7 @@ export interface AccountTable {
   updated_at: Date
 }
 
-/** An account elsewhere. Its credentials are sealed and never come back out. */
+/** Account at another service. Its credentials are sealed and never returned. */
 export interface AccountOauthProfileTable {
   user_id: string
   id: string
@@ -173,32 +173,32 @@ export interface AccountOauthProfileTable {
   created_at: Date
 }
 
-/** Which policy is in force, and since when: all replicas go by it. */
+/** Policy in force and its start, the same for all replicas. */
 export interface AccountPolicyTable {
   name: string
   value: string
   since: Date
 }
 
-/** Who was brought over from Django. Outlives the account, so that nobody who deleted theirs is brought over again. */
+/** Users imported from Django. The row outlives the account, so that a deleted account is not imported again. */
 export interface AccountImportTable {
   django_id: string
   user_id: string
-  /** Keyed digest of what Django had: tells what changed there since. */
+  /** Keyed digest of the data in Django, which shows later changes there. */
   fingerprint: string
   imported_at: Date
 }
 
-/** Known networks of an account: they have a budget of guesses apart from that of all others. */
+/** Known networks of an account, whose budget of guesses is separate from that of other networks. */
 export interface AccountNetworkTable {
   user_id: string
   network: string
   last_login_at: Date
-  /** Whether a session was verified there; else the network is known only while the user has no second factor. */
+  /** True if a session was verified there; otherwise the network is known only while the user has no second factor. */
   verified: boolean
 }
 
-/** Password guesses by name (existing or not) and network; `*` is all unknown networks together, `known` all known ones. */
+/** Password guesses by name (existing or not) and network; `*` stands for all unknown networks, `known` for all known ones. */
 export interface PasswordBudgetTable {
   name_digest: string
   network: string
@@ -225,38 +225,39 @@ export interface Tables {
 }
 
 const tableNames = [
-  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_password_budget', 'otp_event', 'otp_event_counter', 'otp_key',
-  'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'password_budget'
+  'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_password_budget', 'otp_event',
+  'otp_event_counter', 'otp_key', 'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network',
+  'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 
-/** Where statements go, and what our tables are called there. */
+/** Database for statements, with the names of our tables in it. */
 export interface Db {
   readonly kysely: Kysely<Tables>
-  /** The tables' names for `sql` templates, with the schema they live in. */
+  /** Names of the tables for `sql` templates, with their schema. */
   readonly table: { readonly [Name in keyof Tables]: RawBuilder<unknown> }
-  /** Whether somebody outside is to be told of events: they are put into the outbox as they are written. */
+  /** True if events are delivered to a receiver: they are put into the outbox as they are written. */
   readonly notifies: boolean
-  /** Whether the users are the service's own, in `account`; a host's are elsewhere. */
+  /** True if the users are in our table `account`; false at a host, which has them in tables of its own. */
   readonly hasAccounts: boolean
-  /** Whom to tell of events once they are committed; null if nobody listens. */
+  /** Listener for committed events; null if there is none. */
   readonly watch: Watch | null
   /**
-   * Closes each connection that was made before this call, when it is next used: one of them led to a server that is not the primary.
-   * Nothing, where connections are not ours to close (a host's Kysely instance, the embedded database).
+   * Closes each connection that was made before this call, at its next use: one of them led to a server that is not the primary.
+   * Does nothing for a host's Kysely instance and for the embedded database.
    */
   renew (): void
 }
 
-/** Learns which events statements wrote, and when that is committed. */
+/** Learns which events statements wrote, and when they are committed. */
 export interface Watch {
-  /** An id for an event that a statement may write. */
+  /** Returns an id for an event that a statement may write. */
   newId (): string
-  /** The statement with these parameters is over: its events stand, if its condition held and it did not fail. */
+  /** Called after the statement with these parameters. Its events are stored if its condition held and it succeeded. */
   ran (parameters: readonly unknown[], succeeded: boolean): void
 }
 
 export interface DbOptions {
-  /** Where the tables live; the connection's search path by default. */
+  /** Schema of the tables. @default the search path of the connection */
   schema?: string
   notifies?: boolean
   hasAccounts?: boolean
@@ -275,7 +276,7 @@ export function createDb (dialect: Dialect, { schema, notifies = false, hasAccou
   }
 }
 
-/** The rows of a statement. */
+/** Returns the rows of a statement. */
 export async function rows<Row> (db: Db, statement: RawBuilder<Row>): Promise<Row[]> {
   if (db.watch === null) return (await statement.execute(db.kysely)).rows
   const compiled = statement.compile(db.kysely)
@@ -289,7 +290,7 @@ export async function rows<Row> (db: Db, statement: RawBuilder<Row>): Promise<Ro
   }
 }
 
-/** The only row of a statement that has at most one. */
+/** Returns the row of a statement that has at most one. */
 export async function row<Row> (db: Db, statement: RawBuilder<Row>): Promise<Row | undefined> {
   return (await rows(db, statement))[0]
 }

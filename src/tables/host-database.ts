@@ -1,4 +1,7 @@
-import { CompiledQuery, PostgresDialect, type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient } from 'kysely'
+import {
+  CompiledQuery, PostgresDialect,
+  type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient
+} from 'kysely'
 import { asRefusal, breaksConnection } from '../postgres/errors.js'
 import { connectInTime, inTime } from '../postgres/in-time.js'
 import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from '../postgres/pool.js'
@@ -9,43 +12,48 @@ import { createDb, type Db } from './db.js'
 import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from '../postgres/transaction-defaults.js'
 import { asUnusable } from '../postgres/unusable.js'
 
-/** A database that was opened already, with a connection for the feed: the service's. */
+/** Database of the service, already opened, with a connection for the revocation poller. */
 export interface OpenedDatabase extends Db {
   readonly feedDb: Db
-  /** A sentence while the database cannot be used yet, which its owner has logged; null once it can. */
+  /** Returns a sentence while the database cannot be used yet, which its owner has logged; null once it can. */
   readonly fault: () => string | null
 }
 
-/** Where a host keeps its data: a pg Pool, a Kysely instance, an address. Pools and instances stay the host's, and are never closed here. */
+/** Database of a host: a pg Pool, a Kysely instance or an address. Pools and instances of a host are never closed here. */
 export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
 
 export interface Opened {
   db: Db
-  /** Not behind everybody's statements, where there is a way: everybody waits for the feed. */
+  /** Connection for the revocation poller, separate if possible: all requests wait for its readings. */
   feedDb: Db
   close (): Promise<void>
 }
 
 const CONNECTIONS = 10
 
-/** @throws {TypeError} if it is none of those */
+/** @throws {TypeError} if `database` is not a HostDatabase */
 export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
   if (isOpened(database)) return { db: database, feedDb: database.feedDb, close: async () => {} }
   if (typeof database === 'string') {
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
     const close = async () => { await (closed ??= Promise.all([pool.close(), feedPool.close()])) }
-    return { db: createDb(pool.dialect, { schema, renew: pool.renew }), feedDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }), close }
+    return {
+      db: createDb(pool.dialect, { schema, renew: pool.renew }),
+      feedDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }),
+      close
+    }
   }
-  const db = createDb(dialectOf(database, STATEMENT_MS), { schema, ...('totalCount' in database ? { renew: usePgPool(database).renew } : {}) })
+  const renewal = 'totalCount' in database ? { renew: usePgPool(database).renew } : {}
+  const db = createDb(dialectOf(database, STATEMENT_MS), { schema, ...renewal })
   return { db, feedDb: db, close: async () => {} }
 }
 
 /**
- * Beside what is served: for migrations, and to look at them.
+ * Calls `work` with a dialect that is separate from the one for requests: to run or read migrations.
  *
- * @param statementMs 0 for migrations, which wait for each other: no statement has an end
- * @throws {TypeError} if it is no database
+ * @param statementMs 0 for migrations, which wait for each other: no time limit
+ * @throws {TypeError} if `database` is not a HostDatabase
  */
 export async function withHostDialect<T> (database: HostDatabase, statementMs: number, work: (dialect: Dialect) => Promise<T>): Promise<T> {
   if (typeof database !== 'string') return await work(dialectOf(database, statementMs))
@@ -54,23 +62,26 @@ export async function withHostDialect<T> (database: HostDatabase, statementMs: n
 }
 
 /**
- * Looks at the server behind a host's database.
+ * Checks the server of a host's database.
  *
- * @throws {UnusableDatabaseError} if it is not PostgreSQL, or not one that this can stand on, or refuses the connection for good
+ * @throws {UnusableDatabaseError} if it is no supported PostgreSQL, or refuses the connection permanently
  */
 export async function requireServer (database: HostDatabase): Promise<void> {
   if (typeof database === 'string') {
     await (await import('../postgres/server-pool.js')).inspect(database)
     return
   }
-  await inTime(lend(database, requirePostgres), STATEMENT_MS, 'Query read timeout').catch((error: unknown) => { throw asUnusable(asRefusal(error)) })
+  await inTime(lend(database, requirePostgres), STATEMENT_MS, 'Query read timeout').catch((error: unknown) => {
+    throw asUnusable(asRefusal(error))
+  })
 }
 
-/** A connection of the host's, as it is: nothing is asked of it before the work does. */
+/** Calls `work` with a connection of the host, without any statement before it. */
 async function lend<T> (database: Exclude<HostDatabase, string>, work: (ask: Ask) => Promise<T>): Promise<T> {
   if (!isPgPool(database)) {
     const kysely = isOpened(database) ? database.kysely : database
-    return await kysely.getExecutor().provideConnection((connection) => work((text) => connection.executeQuery(CompiledQuery.raw(text))))
+    return await kysely.getExecutor().provideConnection(
+      (connection) => work((text) => connection.executeQuery(CompiledQuery.raw(text))))
   }
   const client = await connectInTime(database.connect(), STATEMENT_MS)
   let broken = false
@@ -83,7 +94,7 @@ async function lend<T> (database: Exclude<HostDatabase, string>, work: (ask: Ask
   })
 }
 
-/** A host that brings a pool or an instance needs no `pg` of ours. */
+/** Imports `pg` only for an address: a host with a pool or an instance does not need ours. */
 async function openAddress (...given: Parameters<typeof openPostgres>): Promise<Pool> {
   return (await import('../postgres/server-pool.js')).openPostgres(...given)
 }
@@ -98,7 +109,7 @@ function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number
 const isPgPool = (database: Exclude<HostDatabase, string>): database is PgPool => 'totalCount' in database
 const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'feedDb' in database
 
-/** Connections of a host's Kysely, without its plugins. Its settings stay its own; our statements still have an end. */
+/** Makes a dialect of a host's Kysely instance, without its plugins. Its settings stay unchanged; our statements have a time limit. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
   let defaults: TransactionDefaults | undefined
   const take = (deadlineMs: number): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
@@ -123,11 +134,13 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
   return { promise, resolve }
 }
 
-/** @param deadlineMs Infinity for no end */
-function clientOf (connection: DatabaseConnection, deadlineMs: number, { begin, areOurs }: TransactionDefaults, release: () => void): PostgresPoolClient {
-  /** What was given up goes on in the database: nobody else gets the connection before it is over. */
+/** @param deadlineMs Infinity for no limit */
+function clientOf (
+  connection: DatabaseConnection, deadlineMs: number, { begin, areOurs }: TransactionDefaults, release: () => void
+): PostgresPoolClient {
+  /** An abandoned statement still runs in the database: the connection is not released before its end. */
   let running: Promise<unknown> = Promise.resolve()
-  /** From the moment a BEGIN is sent until its end is answered: given up, it may still be come to. */
+  /** True from the sending of BEGIN until the answer of its end: an abandoned BEGIN may still be executed. */
   let inTransaction = false
 
   function execute (text: string, values: readonly unknown[] = []) {
@@ -158,7 +171,7 @@ function clientOf (connection: DatabaseConnection, deadlineMs: number, { begin, 
       return { command: commandOf(text), rowCount: Number(numAffectedRows ?? rows.length), rows }
     },
     release () {
-      // Kysely rolls back only what it saw begin. What the host writes next would end with a transaction that nobody ends.
+      // Kysely rolls back only a transaction whose begin it saw answered. An open one would take in the host's next writes.
       const rolledBack = running.then(() => inTransaction ? connection.executeQuery(CompiledQuery.raw('rollback')) : undefined)
       void rolledBack.catch(() => {}).then(release)
     }

@@ -1,21 +1,22 @@
 import { sql } from 'kysely'
 import { row, type Db } from './db.js'
 
-/** Which tables a connection leads to. */
+/** Identity of the tables that a connection leads to. */
 export interface DatabaseIdentity {
-  /** The same for every connection to the same database, by whichever name. */
+  /** The same for every connection to one database, under any host name. */
   database: string
   schema: string
   /** The database's name, for messages. */
   name: string
 }
 
-/** @param schema the tables' schema; the first one of the search path by default */
+/** @param schema schema of the tables. @default the first one of the search path */
 export async function readIdentity (db: Db, schema?: string): Promise<DatabaseIdentity> {
   const ask = async (system: string) => (await row<DatabaseIdentity>(db, sql`
-    select ${sql.raw(system)} || '/' || oid::text as database, coalesce(${schema ?? null}::text, current_schema(), '') as schema, datname::text as name
+    select ${sql.raw(system)} || '/' || oid::text as database,
+      coalesce(${schema ?? null}::text, current_schema(), '') as schema, datname::text as name
     from pg_database where datname = current_database()`))!
-  // A server may keep its identifier to itself: then the name of the database has to do.
+  // If the server does not give its system identifier, the name of the database is used.
   return await ask('(select system_identifier::text from pg_control_system())').catch(async (error: unknown) => {
     if (!['42501', '42883'].includes(String((error as { code?: unknown }).code))) throw error
     return await ask("datname::text || '/'")

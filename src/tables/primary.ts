@@ -3,23 +3,23 @@ import { Refusal } from '../core/refusals.js'
 import { readOnlyError } from '../postgres/errors.js'
 import type { Db } from './db.js'
 
-/** The server that a statement ran on. */
+/** Facts about the server on which a statement ran. */
 export interface ServerFacts {
-  /** Changes with the server, and with each of its starts. */
+  /** Differs between servers, and changes with each start of one. */
   server: string
-  /** False on a standby, and where `default_transaction_read_only` is on: on a server that is not the primary. */
+  /** False on a server that is not the primary: a standby, or one with `default_transaction_read_only` on. */
   isWritable: boolean
 }
 
-/** `ServerFacts.server`: when the server started, in microseconds. No time zone and no setting of the connection changes the text. */
+/** `ServerFacts.server`: start time of the server, to the microsecond. The text does not depend on any setting of the connection. */
 export const serverStart = sql`extract(epoch from pg_postmaster_start_time())::numeric::text`
 
-/** A column of that name. `pg_is_in_recovery()` would be false on a server that was demoted by a setting. */
+/** Column `isWritable`. `pg_is_in_recovery()` would be false on a server that was demoted by a setting. */
 export const isWritable = sql`current_setting('transaction_read_only') = 'off' as "isWritable"`
 
 /**
- * Refuses the answer of a server without writes, since it may lack commits of the primary. The connections that may lead
- * to it are not used again.
+ * Refuses the answer of a server without writes, since it may lack commits of the primary. Connections that may lead to that
+ * server are not used again.
  *
  * @throws {Refusal} UNAVAILABLE
  */

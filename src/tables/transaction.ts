@@ -2,10 +2,10 @@ import { sql } from 'kysely'
 import { retrying } from '../postgres/retry.js'
 import { row, type Db, type Watch } from './db.js'
 
-/** A `Db` inside a transaction: what a lock function takes. */
+/** A `Db` inside a transaction. Lock functions require it. */
 export interface Tx extends Db { readonly inTransaction: true }
 
-/** Runs `work` in a transaction, again from the start (three times at most) if another one got in its way. */
+/** Runs `work` in a transaction. After a conflict with another one, repeats it from the start, three times at most. */
 export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   return await retrying(async () => {
     const watch = db.watch === null ? null : untilCommit(db.watch)
@@ -20,7 +20,7 @@ export async function inTransaction<T> (db: Db, work: (tx: Tx) => Promise<T>): P
   })
 }
 
-/** What was written within a transaction is told of when that is committed, and never if it is not. */
+/** Returns a watch that reports the events of a transaction after its commit, and never if it is rolled back. */
 function untilCommit (watch: Watch): Watch & { over (isCommitted: boolean): void } {
   const written: unknown[] = []
   return {
@@ -31,9 +31,8 @@ function untilCommit (watch: Watch): Watch & { over (isCommitted: boolean): void
 }
 
 /**
- * Takes the lock that every change of a user's factors, password or standing takes first. The statements after it
- * see all that was committed before the lock was had, sessions that a login started meanwhile included; one
- * statement that locked and changed at once would not.
+ * Takes the lock that every change of a user's factors, password or rights takes first. Later statements see every commit from
+ * before the lock was granted, also sessions that a login started meanwhile. A single statement that locks and changes would not.
  */
 export async function lockUser (tx: Tx, userId: string): Promise<void> {
   await row(tx, sql`

@@ -2,8 +2,8 @@ import { sql, type KyselyPlugin, type RawBuilder } from 'kysely'
 
 /*
  * The text of some values depends on settings of the server (DateStyle, TimeZone, extra_float_digits), and their JavaScript
- * type on the driver (a host may set type parsers of its own, for the whole process). Such values are selected as a text that
- * is always the same, in a column whose name says how to read it: `createdAt$time` is read as the Date `createdAt`.
+ * type on the driver (a host may set type parsers for the whole process). Such values are selected as text in a fixed format,
+ * in a column whose name says how to read it: `createdAt$time` is read as the Date `createdAt`.
  */
 const readers = {
   time: (milliseconds: string): unknown => new Date(Number(milliseconds)),
@@ -18,7 +18,7 @@ const column = (value: RawBuilder<unknown>, name: string, reader: Reader) => sql
 /** Selects a timestamptz as the `Date` `name`, to the millisecond. */
 export const timeAs = (at: RawBuilder<unknown>, name: string) => column(sql`floor(extract(epoch from ${at}) * 1000)`, name, 'time')
 
-/** Selects a number, wider than an integer or with a fraction, as the number `name`. */
+/** Selects a number that is wider than an integer or has a fraction, as the number `name`. */
 export const numberAs = (value: RawBuilder<unknown>, name: string) => column(sql`(${value})::numeric`, name, 'number')
 
 /** Selects json, or an array by way of `to_json`, as the value `name`. */
@@ -43,7 +43,7 @@ function readRow (row: Record<string, unknown>, columns: readonly Column[]): Rec
   return found
 }
 
-/** Reads such columns of every result. */
+/** Plugin that reads such columns in every result. */
 export const valueReader: KyselyPlugin = {
   transformQuery: ({ node }) => node,
   async transformResult ({ result }) {
@@ -53,5 +53,5 @@ export const valueReader: KyselyPlugin = {
   }
 }
 
-/** Statement-wide: the clock is read once. */
+/** CTE that reads the clock once for the whole statement. */
 export const now = sql`now as materialized (select clock_timestamp() as at)`

@@ -2,34 +2,37 @@ import { hotp, totpStep, type TotpParameters } from '../core/totp.js'
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
-/** An authenticator app with one account on it. */
+/** Authenticator app with one account. */
 export interface Authenticator {
-  /** What the app shows beside the code. */
+  /** Shown by the app beside the code. */
   readonly issuer: string
   readonly label: string
-  /** The code that it shows at that time; now, by this process' clock. Used or not: the app does not know. */
+  /** Returns the code that the app shows at a time, used or not. @default now, by the clock of this process */
   code (at?: Date): string
 }
 
 /**
- * Does what a phone does with the QR code.
+ * Reads the address of a QR code, as a phone does.
  *
- * @param otpUrl as `…/create` answers it
+ * @param otpUrl the address in the answer of `…/create`
  * @throws {TypeError} if an authenticator app could not read it
  */
 export function authenticator (otpUrl: string): Authenticator {
   const { protocol, host, pathname, searchParams } = new URL(otpUrl)
   const secret = fromBase32(searchParams.get('secret') ?? '')
   const algorithm = searchParams.get('algorithm') ?? 'SHA1'
-  const parameters: TotpParameters = { digits: Number(searchParams.get('digits') ?? 6), periodSeconds: Number(searchParams.get('period') ?? 30), t0Seconds: 0 }
-  if (protocol !== 'otpauth:' || host !== 'totp' || secret.length === 0 || algorithm !== 'SHA1' || !(parameters.digits > 0) || !(parameters.periodSeconds > 0)) {
+  const digits = Number(searchParams.get('digits') ?? 6)
+  const periodSeconds = Number(searchParams.get('period') ?? 30)
+  const parameters: TotpParameters = { digits, periodSeconds, t0Seconds: 0 }
+  const isTotp = protocol === 'otpauth:' && host === 'totp' && algorithm === 'SHA1'
+  if (!isTotp || secret.length === 0 || !(digits > 0) || !(periodSeconds > 0)) {
     throw new TypeError('Not an otpauth://totp/ address of SHA-1 with a secret')
   }
   const [issuer = '', label = ''] = pathname.slice(1).split(':').map(decodeURIComponent)
   return {
     issuer,
     label,
-    code: (at = new Date()) => hotp(secret, totpStep(parameters, at.getTime() / 1000), parameters.digits)
+    code: (at = new Date()) => hotp(secret, totpStep(parameters, at.getTime() / 1000), digits)
   }
 }
 

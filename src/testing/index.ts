@@ -1,3 +1,3 @@
-/** `countersign/testing`: for a host's own tests of its second factor, in five lines and without a `sleep`. */
+/** `countersign/testing`: helpers for a host's tests of its second factor, in five lines and without a `sleep`. */
 export { authenticator, type Authenticator } from './authenticator.js'
 export { memoryDatabase, type MemoryDatabase } from './memory-database.js'

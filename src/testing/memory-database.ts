@@ -3,25 +3,25 @@ import { secondFactorMigrations } from '../../migrations/index.js'
 import { openEmbedded } from '../postgres/embedded/pglite.js'
 import { migrateUp } from '../postgres/migrator.js'
 
-/** PostgreSQL in this process' memory, with our tables, and with a clock that a test moves. */
+/** PostgreSQL in the memory of this process, with our tables and a clock that a test can move. */
 export interface MemoryDatabase {
-  /** What `database` takes; a host may keep its own tables there too. */
+  /** Value for the option `database`; a host may have its own tables there too. */
   readonly database: Kysely<unknown>
-  /** The time that codes are judged by: `phone.code(await memory.now())`. */
+  /** Returns the time by which codes are judged: `phone.code(await memory.now())`. */
   now (): Promise<Date>
   /**
-   * Moves the clock on at once: for the next code, for what goes stale, for the end of a lock.
+   * Moves the clock forward at once: for the next code, a proof that becomes too old, or the end of a lock.
    *
-   * @param told what reads that clock, `app.countersign`: it would otherwise notice within a quarter of a second
+   * @param told readers of that clock, such as `app.countersign`, to notify at once; otherwise they notice within 250 ms
    */
   advance (seconds: number, ...told: Clocked[]): Promise<void>
   close (): Promise<void>
 }
 
-/** The part of `app.countersign` that keeps the time. */
+/** Part of `app.countersign` that reads the clock. */
 export interface Clocked { catchUp (): Promise<unknown> }
 
-/** Our statements ask for an unqualified `clock_timestamp()`: this one is found before pg_catalog's. */
+/** Our statements call `clock_timestamp()` without a schema, so the search path finds this one before pg_catalog's. */
 const clock = [
   'create schema countersign_clock',
   "create table countersign_clock.setting (shift interval not null default '0')",
@@ -32,11 +32,12 @@ const clock = [
   'set search_path = public, countersign_clock, pg_catalog'
 ]
 
-/** Takes some seconds: make one for a file of tests, and users of its own for each test. */
+/** Opens a database, which takes some seconds: open one for a file of tests, and make new users for each test. */
 export async function memoryDatabase ({ schema = 'countersign' } = {}): Promise<MemoryDatabase> {
   const pool = await openEmbedded('memory://')
   const database = new Kysely<unknown>({ dialect: pool.dialect })
-  const run = async (text: string, values: readonly unknown[] = []) => (await database.executeQuery(CompiledQuery.raw(text, [...values]))).rows
+  const run = async (text: string, values: readonly unknown[] = []) =>
+    (await database.executeQuery(CompiledQuery.raw(text, [...values]))).rows
   for (const statement of clock) await run(statement)
   await migrateUp(pool.dialect, secondFactorMigrations, schema)
   return {
