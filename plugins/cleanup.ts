@@ -8,19 +8,19 @@ import type { Tally } from '../src/core/counters.js'
 export interface SweeperOptions {
   db: Db
   tally: Tally
-  /** Whether there are tables to sweep. */
+  /** Returns true once the tables exist. */
   isReady: () => boolean
-  /** How long security events are kept. */
+  /** Days for which security events are kept. */
   eventsDays: number
-  /** How long the ids of a host's ended sessions are kept. */
+  /** Days for which the ids of a host's ended sessions are kept. */
   endedSessionDays: number
 }
 
-/** Between two looks, and between two batches while there is more. */
+/** Time between two runs, and between two batches while rows remain. */
 const IDLE_MS = 60_000
 const BUSY_MS = 250
 
-/** Takes away what is of no use any more, in small batches, on one replica at a time. Nothing waits for it, nothing depends on it. */
+/** Deletes rows that are no longer needed, in small batches, on one replica at a time. No request waits for it or depends on it. */
 async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays, endedSessionDays }: SweeperOptions): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
@@ -34,7 +34,7 @@ async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays, 
   function schedule (ms: number): void {
     timer = setTimeout(() => {
       running = once().then((isMore) => schedule(isMore ? BUSY_MS : IDLE_MS * (0.5 + Math.random())), (error: unknown) => {
-        // While Postgres is away there is nothing to say that others do not say.
+        // Other components already log a PostgreSQL outage.
         if (!(error instanceof Refusal)) app.log.error({ err: error }, 'sweeping failed')
         schedule(IDLE_MS)
       })

@@ -35,31 +35,31 @@ import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
 import sweeper from './cleanup.js'
 
-/** 16 KiB: the largest thing that anybody sends here is a code. */
+/** 16 KiB. The largest valid body is a code. */
 const BODY_BYTES = 16 * 1024
 
 export interface Countersign {
-  /** A hook that lets live sessions in, verified or not. */
+  /** Hook that accepts live sessions, verified or not. */
   session: GuardHook
   check: Check
-  /** Whether Postgres answers, and what the keys of this process open is opened. */
+  /** Returns true if PostgreSQL answers and the keys of this process are open. */
   isReady (): boolean
   /**
-   * Takes away a user's devices and recovery codes, and ends every session: for whoever lost both, on the word of
-   * somebody who knows that it is them. Until a device is set up the first factor is all there is.
+   * Deletes a user's devices and recovery codes, and ends every session. For a user without both, after a check of the
+   * user's identity. Until a device is set up, the first factor is the only one.
    *
-   * @param by who decided it, and why: it stands in the user's events
+   * @param by actor and reason, recorded in the user's events
    */
   reset (userId: string, by: { actorId: string, reason: string }): Promise<void>
   /**
-   * Deletes everything of a user whose account is deleted at the host, and ends every session. From then on a session is
-   * refused whose proof is older, or of unknown age: the id may be given to another user. Resolves within a second, when
-   * that user may log in.
+   * Deletes all data of a user whose account was deleted at the host, and ends every session. From then on, sessions with
+   * an older proof, or with one of unknown age, are refused, because the id may be given to another user. Resolves within a
+   * second; that user may then log in.
    *
-   * @throws {Error} if it is no id
+   * @throws {Error} if the id is invalid
    */
   forget (userId: string): Promise<void>
-  /** Hears at once what it would hear within a quarter of a second: which sessions ended elsewhere, and what time it is in PostgreSQL. */
+  /** Reads immediately the data that a poll reads within a quarter of a second: revocations, and PostgreSQL's time. */
   catchUp (): Promise<void>
 }
 
@@ -69,7 +69,7 @@ declare module 'fastify' {
     countersign: Countersign
   }
   interface FastifyRequest {
-    /** The session that asks, once a guard has let it in. */
+    /** Session context of the requester, after a guard has accepted the request. */
     countersign: Standing | null
   }
 }
@@ -93,7 +93,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const redis = openHostRedis(options.redis, app.log)
   const db = listening(app.log, database.db, options.onSecurityEvent)
   const seal = createSeal(options.sealKeys, namespace)
-  /** The service says itself that its database cannot be used yet. */
+  /** The service itself reports that its database cannot be used yet. */
   const isKnownAway = () => typeof options.database === 'object' && 'feedDb' in options.database && options.database.fault() !== null
   const fatal = (facts: object, line: string) => { app.log.fatal(facts, line) }
   const key = createDeploymentKey({ db, keys: options.sealKeys, namespace, isKnownAway, fatal })
@@ -114,7 +114,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     closed ??= claim.stop().then(() => redis.close()).then(() => database.close()).finally(() => place.release())
     await closed
   }
-  // Now, so that an app that does not come to be closes them too. Hooks run from the last one to the first.
+  // Added now, so that a failed start closes the stores too. These hooks run in reverse order.
   app.addHook('onClose', closeStores)
   const sessions = createSessions({
     db,
@@ -215,7 +215,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   }
 
   app.addHook('onReady', async () => {
-    // A start that fails leaves nothing of ours open: a host may end without closing the app.
+    // A failed start must close everything that is ours: a host may end without closing the app.
     await start().catch(async (error: unknown) => {
       await closeStores()
       throw error
@@ -228,7 +228,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   })
 }
 
-/** What the routes take as it was handed in; what was not, is not there. */
+/** Returns the options that the routes take, without the unset ones. */
 function pick ({ security, deprecatedGets, limit }: CheckedOptions) {
   return {
     ...(security === undefined ? {} : { security }),
@@ -245,5 +245,5 @@ export type { SecurityEventNotice } from '../src/events/notice.js'
 export type { RefusalCode } from '../src/core/refusals.js'
 export { migrate, migrationSql, tablesVersion }
 
-/** The plugin, and beside it what brings its tables up to date. */
+/** The plugin, with the functions that migrate its tables. */
 export default Object.assign(fp(countersign, { name: 'countersign', fastify: '5.x' }), { migrate, migrationSql, tablesVersion })

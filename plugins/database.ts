@@ -14,21 +14,21 @@ import { prepareDatabaseDir, prepareDataDir } from '../src/postgres/embedded/dat
 import { takeLock } from '../src/postgres/embedded/lock.js'
 
 export interface DatabaseOptions {
-  /** Undefined: Postgres inside the process, under `dataDir`. */
+  /** Undefined selects the embedded database under `dataDir`. */
   url: string | undefined
   dataDir: string
   poolSize: number
   migrate: boolean
-  /** Whether somebody outside is to be told of events. */
+  /** True if events are delivered to a webhook. */
   notifies: boolean
 }
 
 export interface Database extends Db {
-  /** The feed's own connection: it must not wait behind statements, since everybody waits for it then. */
+  /** Separate connection of the revocation poller: behind other statements, it would delay every request. */
   feedDb: Db
-  /** Whether the tables are as this version needs them. */
+  /** Returns true if the tables fit this version. */
   isMigrated (): boolean
-  /** Why the database could not be used at start, as a sentence; null once it could. */
+  /** Returns the reason, a sentence, why the database cannot be used at start; null once it can. */
   fault (): string | null
   stats (): PoolStats
 }
@@ -39,19 +39,19 @@ declare module 'fastify' {
   }
 }
 
-/** Between two tries to reach a PostgreSQL that cannot be used yet. Never longer than a recovery may take (DESIGN §4). */
+/** Time between two attempts to reach PostgreSQL. The longest one limits how late its return is noticed. */
 const FIRST_RETRY_MS = 250
 const LONGEST_RETRY_MS = 1_000
-/** Connections lost within this are one event. */
+/** Connections lost within this time count as one event. */
 const LOST_MS = 10_000
 
-/** The fault of a database that cannot be reached. */
+/** Fault of an unreachable database. */
 export const AWAY = 'PostgreSQL does not answer.'
-/** The reason why replicas are not ready while its address leads to a standby or to a demoted primary. */
+/** Reason why replicas are not ready while the address leads to a standby or a demoted primary. */
 export const READ_ONLY = 'PostgreSQL is read-only: its address must lead to the primary.'
 const BEHIND = 'The tables are not up to date: migrate them (MIGRATE=off).'
 
-/** One line for each reason, and one when it is over. */
+/** Logs one line for each reason, and one when the outage is over. */
 function createOutageLog ({ log }: FastifyInstance) {
   const said = new Set<string>()
   return {
@@ -67,7 +67,7 @@ function createOutageLog ({ log }: FastifyInstance) {
   }
 }
 
-/** A connection in the pool is lost with all others: one line for them. */
+/** Logs one line for all connections of the pool, because they are lost together. */
 function createLostLog ({ log }: FastifyInstance): (error: Error) => void {
   let lastAtMs = -Infinity
   return (error) => {
@@ -88,10 +88,10 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   let unknownTold = false
 
   /**
-   * The server is looked at and the tables are brought up to date, or are waited for.
+   * Checks the server, and migrates the tables or waits for them.
    *
-   * @throws {UnusableDatabaseError} if waiting is of no use
-   * @throws {ConfigError} if there is something to migrate and only a pooler to do it through: several replicas would do it at once
+   * @throws {UnusableDatabaseError} if waiting cannot help
+   * @throws {ConfigError} if migrations are pending and only a pooler is reachable: several replicas would migrate at once
    */
   async function prepare (): Promise<void> {
     const isPooled = url !== undefined && (await inspect(url)).isPooled
@@ -118,7 +118,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
     outage.away(reason)
   }
 
-  /** @returns whether the database can be used */
+  /** Returns true if the database can be used. */
   async function tryToPrepare (): Promise<boolean> {
     await prepare().catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error
@@ -127,7 +127,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
     return fault === null
   }
 
-  /** A dependency may come up after us: until then /readyz says 503. A database that cannot be used is another matter. */
+  /** A dependency may start later; until then /readyz answers 503. A database that cannot be used ends the process. */
   async function keepTrying (): Promise<void> {
     for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
       await delay(waitMs * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
@@ -147,7 +147,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   }
 
   app.addHook('onRequest', (request, _reply, done) => {
-    // A statement would miss a column, which is no "try again" by itself. The probes, without a limit, are answered.
+    // A statement would fail for a missing column, which clients would not retry. Probes have no limit and are answered.
     const isRefused = fault === BEHIND && request.routeOptions.config.limit !== 'none'
     done(isRefused ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: new Error(BEHIND) }) : undefined)
   })
@@ -174,7 +174,7 @@ function openRemote (url: string, poolSize: number, report: (error: Error) => vo
   return {
     pool,
     feedPool,
-    // Replicas that start at once wait for each other's migration: that takes as long as it takes.
+    // Replicas that start at once wait for each other's migration, without a limit.
     async withMigrator (work) {
       const own = openPostgres(url, 2, report, 0)
       return await work(own).finally(() => own.close())

@@ -14,20 +14,20 @@ export interface ErrorBody {
   maxAgeSeconds?: number
 }
 
-/** The one shape of an error: Fastify's own, so that an attached host's refusals look like its others. */
+/** Returns the body of an error, in Fastify's own shape, so that refusals in a host's app look like its other errors. */
 export function errorBody (code: RefusalCode, { hint, ...details }: RefusalDetails = {}): ErrorBody {
   const [statusCode, message] = refusals[code]
   return { statusCode, code, error: STATUS_CODES[statusCode]!, message: hint ?? message, ...details }
 }
 
-/** What Fastify itself refuses with, in our codes. Anything else below 500 is a request we cannot read. */
+/** Fastify's own errors as our codes. Any other status below 500 is a request that cannot be read. */
 const fromFastify: Record<string, RefusalCode> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'BODY_TOO_LARGE',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'MEDIA_TYPE_UNSUPPORTED',
   FST_ERR_NOT_FOUND: 'NOT_FOUND'
 }
 
-/** Anything thrown, as a refusal. A 5xx says nothing of the inside: the log says all. */
+/** Converts any error to a refusal. A 5xx answer has no internal details; the log has all of them. */
 export function asRefusal (error: unknown): Refusal {
   if (error instanceof Refusal) return error
   const { code = '', statusCode = 500, message, validation } = (error ?? {}) as Partial<FastifyError>
@@ -38,11 +38,11 @@ export function asRefusal (error: unknown): Refusal {
   return new Refusal('INTERNAL_ERROR', {}, { cause: error })
 }
 
-/** The service's only place where an error becomes HTTP. */
+/** Converts errors to HTTP answers. No other place of the service does so. */
 async function errors (app: FastifyInstance): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
     const refusal = asRefusal(error)
-    // While PostgreSQL is away, or busy, each request fails of the same: a stack says nothing more.
+    // During an outage of PostgreSQL each request fails for the same reason, so a stack adds no information.
     const facts = refusal.code === 'UNAVAILABLE' ? { reason: reasonOf(refusal) } : { err: refusal.cause ?? refusal }
     if (refusal.statusCode >= 500) request.log.error({ ...facts, code: refusal.code }, 'request failed')
     void reply.code(refusal.statusCode).headers(refusal.headers).send(errorBody(refusal.code, refusal.details))

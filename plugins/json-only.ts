@@ -5,9 +5,9 @@ import { Refusal } from '../src/core/refusals.js'
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 /**
- * Bodies are JSON in UTF-8 and nothing else: no form (so that a host on cookies is not open to forged requests), no
- * byte order mark, no `__proto__`, nothing compressed. No body at all reads as `{}`: clients send the header without one,
- * and one without the other.
+ * Accepts JSON in UTF-8 only: no form (which would open a host with cookies to forged requests), no byte order mark, no
+ * `__proto__`, no compression. A missing body is read as `{}`, because clients send the header without a body and a body
+ * without the header.
  */
 async function jsonOnly (scope: FastifyInstance): Promise<void> {
   scope.removeAllContentTypeParsers()
@@ -23,7 +23,7 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
     } catch {
       return done(new Refusal('REQUEST_INVALID', { hint: 'The body is not UTF-8.' }))
     }
-    // The parser would drop it: what a proxy in front has read may then be another body.
+    // The parser would drop the mark, so a proxy in front may have read another body.
     if (text.startsWith('\ufeff')) return done(new Refusal('REQUEST_INVALID', { hint: 'The body begins with a byte order mark.' }))
     parse(request, text, (error, value) => {
       if (error === null) done(null, value)
@@ -37,7 +37,7 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
       }))
     }
     if (request.body === undefined) request.body = {}
-    // Whoever sends something to an operation that takes nothing means something else than will happen.
+    // A client that sends a body to an operation without one expects an effect that will not happen.
     const takesNone = request.routeOptions.schema?.body === undefined
     if (takesNone && !request.is404 && !isEmpty(request.body)) {
       return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
@@ -47,14 +47,14 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
 }
 
 /**
- * Whether a page of another origin may have sent it with the user's cookies and without leave: a browser sends a POST
- * without a body right away, while it asks first for JSON, for a token in a header, and for any other method.
+ * Returns true if a page of another origin may have sent the request with the user's cookies and without permission. A
+ * browser sends a POST without a body at once, but asks first for JSON, for a token in a header and for any other method.
  */
 function mayBeForged ({ method, headers, host }: FastifyRequest): boolean {
   if (method !== 'POST' || headers['content-type'] !== undefined || /^bearer /i.test(headers.authorization ?? '')) return false
   const site = headers['sec-fetch-site']
   if (site !== undefined) return site !== 'same-origin' && site !== 'none'
-  // Browsers of before 2023, and any without TLS, say only this; programs say nothing.
+  // Browsers before 2023, and all without TLS, send only this header; programs send none.
   return headers.origin !== undefined && hostOf(headers.origin) !== host
 }
 

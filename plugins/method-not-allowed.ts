@@ -5,8 +5,8 @@ import { Refusal } from '../src/core/refusals.js'
 const METHODS: HTTPMethods[] = ['GET', 'POST', 'PUT', 'PATCH', 'DELETE']
 
 /**
- * 405 with `Allow` for a path that is there under another method. Register it first, so that it sees every route; it
- * adds its own just before the app is ready. HEAD stays 404 where there is none: it is never worth a second try.
+ * Answers 405 with `Allow` for a path that exists under another method. Register it first, so that it sees every route. It
+ * adds its own routes just before the app is ready. HEAD stays 404 where it does not exist: a second attempt never helps.
  */
 async function methodNotAllowed (app: FastifyInstance): Promise<void> {
   const methodsByUrl = new Map<string, Set<string>>()
@@ -40,7 +40,7 @@ async function methodNotAllowed (app: FastifyInstance): Promise<void> {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** To be called when all routes are there. */
+    /** Call it after all routes are registered. */
     refuseOtherMethods: () => void
   }
 }

@@ -10,25 +10,25 @@ declare module 'fastify' {
 }
 
 export interface Metrics {
-  /** Everything of a tally. */
+  /** Adds all counters of a set. */
   tally (tally: Tally): void
-  /** A number that is read when somebody scrapes. */
+  /** Adds a gauge that is read at each scrape. */
   gauge (name: string, help: string, read: () => number): void
-  /** The same for one that only grows. */
+  /** Adds a counter that is read at each scrape. */
   counter (name: string, help: string, read: () => number): void
-  /** A fact that does not change, as a label of a gauge that is 1. */
+  /** Adds a constant fact, as a label of a gauge with the value 1. */
   fact (name: string, help: string, labels: Record<string, string>): void
   text (): Promise<{ type: string, text: string }>
 }
 
 /**
- * Prometheus metrics. Requests are counted in a plain Map and handed over at scrape: a client library's histogram on
- * each request costs a third of a bare route. No user, no path that a client chose, ever becomes a label.
+ * Prometheus metrics. Requests are counted in a plain Map and copied at each scrape, because a client library's histogram
+ * costs a third of a bare route. No label has a user or a path from a client.
  */
 async function metrics (app: FastifyInstance): Promise<void> {
   const registry = new Registry()
   collectDefaultMetrics({ register: registry })
-  // Metrics may be read by strangers, where nobody keeps them out: which release runs is of use to attackers alone.
+  // The metrics may be public, and the release of Node.js helps attackers only.
   registry.removeSingleMetric('nodejs_version_info')
   const requests = new Map<string, number>()
 

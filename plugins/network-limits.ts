@@ -13,25 +13,25 @@ import { LocalWindows } from '../src/redis/local-windows.js'
 interface Limit {
   max: number
   windowSeconds: number
-  /** Whose budget: a network's, asked first of all; or a user's, asked once the request is authenticated. */
+  /** Key of the budget: the network, checked first; or the user, checked after authentication. */
   of: 'network' | 'user'
-  /** Verified sessions have a budget of their own, so that a session that has only the password cannot use it up. */
+  /** True if verified sessions have a separate budget, so that a session with only the password cannot use it up. */
   sparesVerified?: boolean
-  /** `all`: exact over all replicas, one Redis command per request. `each`: every replica on its own, none. */
+  /** `all`: exact over all replicas, with one Redis command per request. `each`: per replica, without Redis. */
   replicas: 'all' | 'each'
 }
 
-/** Every budget, with its default. Routes that name the same one share it, whatever their method, path and spelling. */
+/** Budgets with their defaults. Routes with the same name share one budget, for any method, path and spelling. */
 export const limits = {
   token: { max: 30, windowSeconds: 60, of: 'network', replicas: 'all' },
   signUp: { max: 10, windowSeconds: 3600, of: 'network', replicas: 'all' },
   enrol: { max: 20, windowSeconds: 3600, of: 'user', replicas: 'all', sparesVerified: true },
   code: { max: 60, windowSeconds: 60, of: 'network', replicas: 'all', sparesVerified: true },
-  /** For routes that name none, and for paths that do not exist. */
+  /** For routes without a name, and for unknown paths. */
   other: { max: 600, windowSeconds: 60, of: 'network', replicas: 'all' },
-  /** For the guard asked by a gateway on each request: it has one Redis command at most, and that is not this one. */
+  /** For the guard, which a gateway asks on each request: its only Redis command is for the session, not for this limit. */
   reads: { max: 600, windowSeconds: 60, of: 'network', replicas: 'each' },
-  /** Writing all metrics down costs as much as some hundred answers. */
+  /** Printing all metrics costs as much as some hundred answers. */
   metrics: { max: 60, windowSeconds: 60, of: 'network', replicas: 'each' }
 } as const satisfies Record<string, Limit>
 
@@ -41,30 +41,36 @@ export interface NetworkLimitsOptions {
   redis: RedisLink
   /** First part of every key. */
   namespace: string
-  /** False where a gateway in front does this: then nothing is counted here. */
+  /** False if a gateway in front limits requests: then nothing is counted here. */
   enabled: boolean
-  /** Other numbers of requests than the defaults. */
+  /** Limits that differ from the defaults. */
   max?: Partial<Record<LimitName, number>>
-  /** The authenticated user, for limits of a user. Undefined counts by network. */
+  /** Returns the authenticated user, for budgets of users. Undefined counts by network. */
   userIdOf (request: FastifyRequest): string | undefined
-  /** Whether the request comes from a session that has verified a second factor. By default none does. */
+  /**
+   * Returns true if the session of the request has verified a second factor.
+   *
+   * @default no session has
+   */
   isVerified? (request: FastifyRequest): Promise<boolean>
 }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** The budget this route draws on; `other` if it names none. Without the plugin it means nothing. */
+    /** Budget of this route, `other` by default. No effect without the plugin. */
     limit?: LimitName | 'none'
   }
   interface FastifyInstance {
-    /** The same as a value for a route's `config`: `{ config: app.limit('token') }`. */
+    /** Returns the same as a route's `config`: `{ config: app.limit('token') }`. */
     limit (name: LimitName | 'none'): { limit: LimitName | 'none' }
   }
 }
 
 /**
- * The service's budgets per network. Register it before the routes; a refusal is thrown, the app's error handler answers it.
- * Counts live in Redis under `namespace:{network or user}:limit:name`, in the process while Redis is away.
+ * Limits requests per network and user. Register it before the routes. It throws refusals, which the app's error handler
+ * answers.
+ *
+ * Counts are in Redis under `namespace:{network or user}:limit:name`, and in the process while Redis is unreachable.
  */
 async function networkLimits (app: FastifyInstance, options: NetworkLimitsOptions): Promise<void> {
   const { redis, namespace, enabled, max = {}, userIdOf, isVerified = async () => false } = options
@@ -80,7 +86,7 @@ async function networkLimits (app: FastifyInstance, options: NetworkLimitsOption
 
   function countEverywhere (name: string, { max, windowSeconds, of, sparesVerified = false }: Limit): onRequestHookHandler {
     const whose = (request: FastifyRequest) => (of === 'user' ? userIdOf(request) : undefined) ?? networkOfRequest(request)
-    /** Throws nothing: how long the budget of that name stays used up, in milliseconds, 0 if it is not. */
+    /** Returns the milliseconds for which the budget stays used up, 0 if it is not. Never throws. */
     const counter = (budget: string) => {
       const count = app.createRateLimit({
         max,
@@ -94,7 +100,7 @@ async function networkLimits (app: FastifyInstance, options: NetworkLimitsOption
     }
     const [common, ofVerified] = [counter(name), counter(`${name}-verified`)]
     return async (request) => {
-      // A network is asked for its budget before anything is known of the session, which is looked up where that is used up.
+      // The network's budget is checked first, without the session. The session is read only if that budget is used up.
       const isApart = sparesVerified && of === 'user' && await isVerified(request)
       let ttlMs = isApart ? 0 : await common(request)
       if (isApart || (ttlMs > 0 && sparesVerified && await isVerified(request))) ttlMs = await ofVerified(request)
@@ -105,7 +111,7 @@ async function networkLimits (app: FastifyInstance, options: NetworkLimitsOption
   app.addHook('onRoute', (route) => {
     const name = route.config?.limit ?? 'other'
     if (name === 'none') return
-    // Who is not let in has no user to be counted for: until then it is the network that pays.
+    // A request that the guard refuses has no user, so the network is counted until then.
     addFirst(route, limits[name].of === 'user' ? hooks.other : hooks[name])
     if (limits[name].of === 'user') addLast(route, hooks[name] as preHandlerHookHandler)
   })
@@ -115,7 +121,7 @@ async function networkLimits (app: FastifyInstance, options: NetworkLimitsOption
   })
 }
 
-/** Without a promise and without a word to Redis: this stands in front of the fastest route there is. */
+/** Counts without a promise and without Redis, because the fastest route uses it. */
 function countHere (local: LocalWindows, name: string, { max, windowSeconds }: Limit): onRequestHookHandler {
   const windowMs = windowSeconds * 1000
   return (request, _reply, done) => {
@@ -128,7 +134,7 @@ function refusal (ttlMs: number): Refusal {
   return new Refusal('RATE_LIMITED', { retryAfterSeconds: Math.max(1, Math.ceil(ttlMs / 1000)) })
 }
 
-/** @fastify/rate-limit's idea of a store: a class, a callback, a child per route. Ours is one function. */
+/** Adapts our function to the store class that @fastify/rate-limit requires, with a callback and a child per route. */
 function storeOf (countHit: CountHit): FastifyRateLimitStoreCtor {
   return class Store implements FastifyRateLimitStore {
     incr (key: string, answer: (error: Error | null, result?: { current: number, ttl: number }) => void, windowMs: number): void {
@@ -141,7 +147,7 @@ function storeOf (countHit: CountHit): FastifyRateLimitStoreCtor {
   }
 }
 
-/** A HEAD route made from a GET route comes with the GET's hooks: one counts, two would count twice. */
+/** Adds a hook to a route, at most once: a HEAD route made from a GET route has its hooks already. */
 function addFirst (route: RouteOptions, hook: onRequestHookHandler): void {
   const hooks = [route.onRequest ?? []].flat()
   if (!hooks.includes(hook)) route.onRequest = [hook, ...hooks]

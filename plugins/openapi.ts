@@ -15,11 +15,11 @@ device. \`required\` asks for a second factor of everybody, \`maxAge\` for a rec
 
 export interface OpenapiOptions {
   version: string
-  /** Whether there are `/openapi.json` and `/docs`; without them `app.swagger()` still has the document. */
+  /** True if the app has `/openapi.json` and `/docs`. `app.swagger()` has the document in any case. */
   isServed?: boolean
 }
 
-/** `GET /openapi.json` and the page at `/docs`. Register it before the routes: it collects them. */
+/** `GET /openapi.json` and the page at `/docs`. Register it before the routes, because it collects them. */
 async function openapi (app: FastifyInstance, { version, isServed = true }: OpenapiOptions): Promise<void> {
   await app.register(swagger, {
     openapi: {
@@ -41,7 +41,7 @@ async function openapi (app: FastifyInstance, { version, isServed = true }: Open
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     staticCSP: true,
-    // The page asks nobody but us, and works where there is no TLS yet.
+    // The page loads from our own origin only, and works without TLS.
     transformStaticCSP: (header) => header.replace(' validator.swagger.io', '').replace(/ *upgrade-insecure-requests;?/, ''),
     uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true },
     theme: { title: 'Countersign' }

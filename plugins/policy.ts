@@ -4,15 +4,15 @@ import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 import { coverSessions, noteCovered, putPolicy, type Place, type Policy } from '../src/sessions/policy.js'
 
-/** Between two tries while Postgres does not answer; a fifth more or less, so that replicas do not come in step. */
+/** Time between two attempts while PostgreSQL does not answer, with a random fifth more or less so that replicas spread. */
 const RETRY_MS = 1_000
-/** Longer than any statement may take: a log-in that read the policy of before has come to an end by then. */
+/** Longer than the limit of a statement: by then, each log-in that read the old policy has ended. */
 const SETTLE_MS = 2_000
 
 /**
- * Puts OTP_POLICY in force at start. Sessions fix their deadline when they start; those that are there already are
- * covered here, in small pages, and once more when every log-in that had begun before is over. Whoever remembers a
- * session may do so for a minute: that is how late the change is noticed.
+ * Applies OTP_POLICY at start. A session gets its deadline when it starts. Existing sessions are updated here, in small
+ * pages, and once more after each log-in that began earlier has ended. A local cache may keep a session for a minute, so
+ * the change takes effect at most that late.
  */
 async function policy (app: FastifyInstance, wanted: Policy): Promise<void> {
   const { database } = app
@@ -35,7 +35,7 @@ async function policy (app: FastifyInstance, wanted: Policy): Promise<void> {
     app.log.info(wanted, 'the policy is in force')
   }
 
-  /** Postgres may come up later than we do; until then nobody logs in either. */
+  /** PostgreSQL may start later than this process; until then no log-in succeeds either. */
   async function keepTrying (isPut: boolean): Promise<void> {
     while (!closing.signal.aborted) {
       try {

@@ -7,17 +7,14 @@ import { Refusal } from '../src/core/refusals.js'
 import { asRefusal, errorBody } from './errors.js'
 
 /**
- * Strict on purpose: Fastify's own settings turn `123456` and `["123456"]` into a code, whatever the pattern says,
- * and drop unknown fields. A host's settings may be laxer still, so our routes bring these along.
+ * Strict on purpose: Fastify's own settings convert `123456` and `["123456"]` to a code in spite of the pattern, and drop
+ * unknown fields. A host's settings may be looser still, so our routes have their own.
  */
 const ajv = new Ajv({
   coerceTypes: false, removeAdditional: false, useDefaults: false, allErrors: false, strict: false, validateFormats: false
 })
 
-/**
- * When the first request asks, not at start: a process seldom needs all that its document describes, which together is
- * three tenths of a second and eight megabytes.
- */
+/** Compiles at the first request instead of at start: a process seldom needs all schemas, which take 0.3 s and 8 MB together. */
 function onFirstUse<T> (make: () => T): () => T {
   let made: T | undefined
   return () => {
@@ -43,7 +40,7 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
   }
 }
 
-/** Errors are as the app's error handler makes them, ours or a host's: held against our schema, a host's would become a 500. */
+/** Errors keep the shape of the app's error handler: our schema would turn a host's error into a 500. */
 const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpStatus }) => {
   if (/^[45]/.test(httpStatus ?? '')) return errorText
   const serializer = onFirstUse(() => fastJson(schema))
@@ -51,8 +48,8 @@ const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpSta
 }
 
 /**
- * Fastify's own error handler gives the error itself to whoever serializes, and JSON sees none of an error's fields. What
- * PostgreSQL or Node says of a fault is for the log, which has it already.
+ * Returns the text of an error. Fastify's own error handler passes the error object to the serializer, and JSON has none of
+ * its fields. Details from PostgreSQL or Node are only for the log, which has them already.
  */
 function errorText (payload: unknown): string {
   if (!(payload instanceof Error)) return JSON.stringify(payload)
@@ -61,7 +58,7 @@ function errorText (payload: unknown): string {
   return JSON.stringify({ ...errorBody(asRefusal(payload).code), statusCode, error })
 }
 
-/** What is checked is what the OpenAPI document says, to the letter. */
+/** Validates exactly as the OpenAPI document says. */
 async function schemas (scope: FastifyInstance): Promise<void> {
   scope.setValidatorCompiler(validatorCompiler)
   scope.setSerializerCompiler(serializerCompiler)

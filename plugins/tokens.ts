@@ -12,28 +12,32 @@ import type { Key } from '../src/core/key-ring.js'
 
 export interface TokensOptions {
   algorithm: 'HS256' | 'EdDSA'
-  /** The first one signs, all verify. */
+  /** The first key signs, all keys verify. */
   keys: readonly Key[]
   settings: TokenSettings
-  /** Unix seconds by the judge's clock. */
+  /** Returns PostgreSQL's time in Unix seconds. */
   nowSeconds: () => number
 }
 
 export interface TokenPair { access: string, refresh: string }
 
 export interface Tokens {
-  /** The pair of a session's current generation: asked twice, the same pair. */
+  /** Returns the tokens of a session's current generation. A second call returns the same ones. */
   issue (session: SessionFacts): TokenPair
-  /** @throws Refusal TOKEN_INVALID, whatever is wrong with it */
+  /**
+   * Verifies a token.
+   *
+   * @throws {Refusal} TOKEN_INVALID for any fault
+   */
   verify<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind>
   /**
-   * A refresh token for rotation, which alone takes an expired one: its session may idle for longer, if the answer to
-   * its rotation was lost.
+   * Reads a refresh token for rotation, the only operation that accepts an expired one: its session may be idle for longer
+   * if the answer to its rotation was lost.
    *
-   * @throws Refusal TOKEN_INVALID
+   * @throws {Refusal} TOKEN_INVALID
    */
   readRefresh (token: string): { claims: RefreshClaims, isExpired: boolean }
-  /** RFC 7517. Empty under HS256: that key must not leave the house. */
+  /** RFC 7517. Empty under HS256: that key must stay secret. */
   jwks: { keys: JsonWebKey[] }
 }
 
@@ -43,19 +47,19 @@ declare module 'fastify' {
   }
 }
 
-/** Access tokens whose signature was found right, about 1.2 KB each. Checking one costs as much as a bare route. */
+/** Cache of access tokens with a right signature, about 1.2 KB each. One check costs as much as a bare route. */
 const MOST_VERIFIED = 30_000
 const REMEMBER_VERIFIED_MS = 60_000
 
 const REQUIRED_CLAIMS = ['iss', 'aud', 'sub', 'sid', 'jti', 'iat', 'exp']
 
-/** A signer and verifier of @fastify/jwt, one for each key and kind of token. */
+/** Signer and verifier of @fastify/jwt, for one key and one kind of token. */
 interface Jwt { sign (payload: object): string, verify (token: string): unknown }
 
 /**
- * Access and refresh tokens of the service, over @fastify/jwt. A verifier takes one kind, one algorithm and one key,
- * and is found by the token's header as a whole: only headers that we write ourselves name one, so that `none`, another
- * algorithm, an unknown `kid`, a `crit` or a key in the header are refused before any of it is read (RFC 8725).
+ * Access and refresh tokens of the service, with @fastify/jwt. A verifier accepts one kind, one algorithm and one key, and
+ * is selected by the exact text of the header. Only headers that this service writes match, so `none`, another algorithm,
+ * an unknown `kid`, a `crit` or a key in the header are refused before they are read (RFC 8725).
  */
 async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSeconds }: TokensOptions): Promise<void> {
   const signers: Partial<Record<TokenKind, Jwt>> = {}
@@ -73,7 +77,7 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
           allowedIss: settings.issuer,
           allowedAud: settings.audience,
           requiredClaims: REQUIRED_CLAIMS,
-          ignoreExpiration: true, // isTimely, by the judge's clock
+          ignoreExpiration: true, // isTimely checks the expiry, by PostgreSQL's clock
           cache: false
         }
       } as Parameters<typeof fastifyJwt>[1])
@@ -87,7 +91,7 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
     keepMs: REMEMBER_VERIFIED_MS, capacity: MOST_VERIFIED, clockMs: () => performance.now()
   })
 
-  /** Only what never changes is remembered, that we signed these claims. Whether they still count is asked each time. */
+  /** The cache has only a constant fact: this service signed the claims. The session and the expiry are checked each time. */
   function signed<Kind extends TokenKind> (kind: Kind, token: string): Claims<Kind> {
     const known = kind === 'access' ? verified.get(token) : undefined
     if (known !== undefined) return known as Claims<Kind>
@@ -142,14 +146,14 @@ function publicJwk ({ kid, bytes }: Key): JsonWebKey {
 
 const BEARER = /^Bearer +([A-Za-z0-9._-]+)$/i
 
-/** RFC 6750 §2: one token, in one Authorization header, and nowhere else. */
+/** Reads the bearer token (RFC 6750 §2): one token, in one Authorization header, and in no other place. */
 export function bearerToken (request: FastifyRequest): string {
   if ((request.query as Record<string, unknown> | undefined)?.['access_token'] !== undefined) {
     throw new Refusal('REQUEST_INVALID', { hint: 'A token in the query ends up in logs: send it in the Authorization header.' })
   }
   const header = request.headers.authorization
   if (header === undefined) throw new Refusal('TOKEN_INVALID')
-  // Node keeps the first of two and drops the other, which a proxy in front may have believed.
+  // Node keeps the first of two headers, but a proxy in front may have used the second.
   if (countHeader(request.raw.rawHeaders, 'authorization') > 1) {
     throw new Refusal('REQUEST_INVALID', { hint: 'There is more than one Authorization header.' })
   }

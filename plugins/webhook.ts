@@ -9,20 +9,20 @@ import { createSender } from '../src/events/webhook/sender.js'
 export interface WebhookOptions {
   url: string
   keys: readonly Key[]
-  /** Private addresses where the receiver may be, and those where http:// will do. */
+  /** Private addresses where the receiver may be, and addresses that may use http://. */
   named: readonly string[]
 }
 
-/** Between two looks into the outbox. */
+/** Time between two reads of the outbox. */
 const IDLE_MS = 500
-/** Between two rounds in which the receiver took nothing. */
+/** Time between two rounds in which the receiver accepted no event. */
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
 
 /**
- * Tells WEBHOOK_URL of security events, out of the outbox that decisions write into their own transactions. Nothing
- * waits for it and nothing depends on it: a receiver that is away costs a look every half minute, and gets what it
- * missed within a day.
+ * Delivers security events to WEBHOOK_URL from the outbox, which each decision writes in its own transaction. No request
+ * waits for it or depends on it. During an outage of the receiver it reads the outbox every half minute; the receiver gets
+ * the missed events for a day.
  */
 async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptions): Promise<void> {
   const sender = createSender({ url, named })
@@ -32,7 +32,7 @@ async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptio
   let closing = false
   let pauseMs = 0
 
-  /** One line for an outage of the receiver, not one for each event. */
+  /** Logs one line for an outage of the receiver, not one for each event. */
   function report (error: unknown): void {
     if (pauseMs === 0) app.log.warn({ err: error }, 'the webhook\'s receiver did not take an event')
   }
@@ -50,7 +50,7 @@ async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptio
     if (closing) return
     timer = setTimeout(() => {
       running = round().then(schedule, (error: unknown) => {
-        // While Postgres is away there is nothing to say that others do not say.
+        // Other components already log a PostgreSQL outage.
         if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the outbox could not be read')
         schedule(FIRST_PAUSE_MS)
       })

@@ -1,8 +1,8 @@
 import type { FastifyInstance, onRequestHookHandler } from 'fastify'
 
 /**
- * Puts a guard before every route that is registered in the scope from here on, hidden ones too. After the limits per
- * network, so that those who are not let in are counted; a hook of the whole scope would come before them.
+ * Adds a guard to every route that the scope registers from now on, hidden ones included. It runs after the limits per
+ * network, so that refused requests are counted; a hook of the whole scope would run before them.
  */
 export function guarded (scope: FastifyInstance, guard: onRequestHookHandler): void {
   scope.addHook('onRoute', (route) => {

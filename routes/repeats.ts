@@ -3,16 +3,16 @@ import { Refusal, SessionEnded, type RefusalCode } from '../src/core/refusals.js
 import { reasonReplaced } from '../src/sessions/replacement.js'
 import type { Db } from '../src/tables/db.js'
 
-/** Why a session ended that the operation replaced, and how the same request is refused then. */
+/** Refusal of a repeated request, by the reason why the operation ended the session. */
 type Answers = Readonly<Record<string, RefusalCode>>
 
 /**
- * Options of a route whose operation puts a new session in the place of the asking one. Sent twice, as password managers
- * do, the second request finds its session ended, and a client that reads 401 would drop the new tokens. It is refused
- * as it would be without that end: the code is used, the device is not there. Nothing is judged and nothing is granted,
- * and any other request of that session is refused with 401.
+ * Returns options of a route that replaces the requesting session. Password managers send requests twice. The second
+ * request finds its session ended, and a client that reads 401 would drop the new tokens. It gets the refusal that it would
+ * get without that end: the code is used, the device does not exist. Nothing is judged or granted, and any other request of
+ * that session is refused with 401.
  *
- * @param applies whether the request is one that was done already, where the reason does not say it
+ * @param applies returns true if the request repeats a finished one, where the reason is not enough
  */
 export function onRepeat (
   db: Db, answers: Answers, applies: (request: FastifyRequest, userId: string) => Promise<boolean> = async () => true

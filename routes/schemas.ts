@@ -5,10 +5,10 @@ import { newName } from '../src/core/normal-forms.js'
 import { Refusal, refusals, type RefusalCode } from '../src/core/refusals.js'
 import { EMAIL, LINE, longest, LONGEST_TYPED_CODE } from '../src/core/texts.js'
 
-/** Unknown fields are refused: a misspelt one would otherwise be a wish that nobody hears. */
+/** Refuses unknown fields, because a misspelt field would otherwise have no effect. */
 export const strict = { additionalProperties: false } as const
 
-/** What a host's client gets is the host's affair. */
+/** The host defines the answer for its clients. */
 export const AnyAnswer = Type.Object({}, { additionalProperties: true, description: 'What the host answers.' })
 
 export const TokenPair = Type.Object({
@@ -21,24 +21,24 @@ export const Message = Type.Object({ message: Type.String() }, { examples: [{ me
 export const Line = (maxLength: number, options: { minLength?: number, description?: string } = {}) =>
   Type.String({ ...options, maxLength, pattern: LINE })
 
-/** A composed character may be typed as four that compose it. */
+/** Number of typed characters that can form one composed character. */
 const MOST_COMPOSED = 4
 
 /**
- * A name: brought into normal form (`src/core/normal-forms.ts`) before it is held against its limits, so that nothing but its length is
- * checked here.
+ * Schema of a name. It is brought into normal form (`src/core/normal-forms.ts`) before its limits are checked, so the
+ * schema checks only its length.
  *
  * @param longestName in characters of the normal form
  */
 export const Name = (longestName: number, options: { minLength?: number, description?: string } = {}) =>
   Type.String({ ...options, maxLength: MOST_COMPOSED * longestName })
 
-/** A code, however it was typed or copied. */
+/** Schema of a code in any typed or copied form. */
 export const TypedCode = (description: string, options: { minLength?: number } = {}) =>
   Type.String({ ...options, maxLength: LONGEST_TYPED_CODE, description })
 
 /**
- * A new name as it is kept.
+ * Returns a new name in its stored form.
  *
  * @throws {Refusal} REQUEST_INVALID
  */
@@ -48,7 +48,7 @@ export function requireName (field: string, text: string, longestName: number): 
   throw new Refusal('REQUEST_INVALID', { hint: `${field} must be one line of 1 to ${longestName} characters that can be seen` })
 }
 
-/** The same for names of people, where nothing is a name too. */
+/** Returns the names of a person in their stored form. They may be empty. */
 export function requirePersonalNames<Given extends { firstName?: string, lastName?: string }> (given: Given): Given {
   const kept = (field: 'firstName' | 'lastName') => {
     const text = given[field]
@@ -57,27 +57,27 @@ export function requirePersonalNames<Given extends { firstName?: string, lastNam
   return { ...given, ...kept('firstName'), ...kept('lastName') }
 }
 
-/** Any character: it is only ever hashed. Halves of surrogate pairs are none, and would all hash alike. */
+/** Accepts any character, because it is only hashed. Halves of surrogate pairs are refused: all of them would hash alike. */
 export const Password = (options: { description?: string } = {}) =>
   Type.String({ ...options, minLength: 1, maxLength: PASSWORD_MAX_LENGTH, pattern: '^\\P{Cs}*$' })
 
 export const Email = Type.String({ minLength: 3, maxLength: longest.email, pattern: EMAIL })
 
-/** A row's id in a path. Another user's is answered as one that is not there. */
+/** Id of a row in a path. The id of another user's row is answered as not found. */
 export const Id = Type.Object({ id: Type.String({ format: 'uuid', pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' }) })
 
 /** A date and time as `2026-11-23T09:00:00.000Z`. */
 export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
 export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'null'], format: 'date-time' })
 
-/** What every operation may answer besides its own refusals. */
+/** Refusals of every operation, besides its own. */
 const always: RefusalCode[] = ['REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE']
 const withBody: RefusalCode[] = ['BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED', 'REQUEST_TIMEOUT']
 export const needsSession: RefusalCode[] = ['TOKEN_INVALID', 'SESSION_ENDED']
 export const needsVerified: RefusalCode[] = [...needsSession, 'OTP_REQUIRED', 'OTP_SETUP_REQUIRED']
 export const needsFresh: RefusalCode[] = [...needsVerified, 'OTP_STALE']
 
-/** The error responses of an operation, by status, from the codes it refuses with. */
+/** Returns the error responses of an operation, by status, for its codes. */
 export function refused (codes: RefusalCode[], { body = false } = {}): Record<number, TSchema> {
   const all = [...new Set([...codes, ...always, ...(body ? withBody : [])])]
   const byStatus = new Map<number, RefusalCode[]>()
@@ -106,8 +106,8 @@ function errorSchema (status: number, codes: RefusalCode[]): TSchema {
   })
 }
 
-/** By which of the document's schemes one proves who one is, for an operation. */
+/** Security requirements of an operation, by the document's schemes. */
 export type Security = ReadonlyArray<Record<string, readonly string[]>>
 
-/** Operations behind an access token. */
+/** Security of operations that need an access token. */
 export const bearer = [{ bearer: [] as string[] }]

@@ -14,7 +14,7 @@ export const oauthProfileExample = {
   oauthUrl: 'https://calendar.example.org/oauth',
   createdAt: '2026-11-23T09:00:00.000Z'
 }
-/** Without its credentials: those are sealed, and nothing shows them. */
+/** External account without its credentials: they are sealed, and no answer has them. */
 export const OauthProfile = Type.Object({
   id: Type.String({ format: 'uuid' }),
   oauthServiceName: Type.String(),

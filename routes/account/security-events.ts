@@ -29,7 +29,7 @@ export const SecurityEvent = Type.Object({
   )
 })
 
-/** Which page: for the querystring of whoever answers one. */
+/** Query string of every route that returns one page. */
 export const PageQuery = Type.Object({
   limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', description: `How many, at most 100; ${DEFAULT_LIMIT} by default.` })),
   cursor: Type.Optional(Type.String({ maxLength: 128, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' }))
@@ -54,7 +54,7 @@ export const EventPage = Type.Object({
   }]
 })
 
-/** One page of a user's log, as it is shown. */
+/** Returns one page of a user's log. */
 export async function eventPage (db: Db, userId: string, { limit, cursor }: { limit?: string, cursor?: string }) {
   const page = await readEvents(db, userId, limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
   if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })

@@ -10,17 +10,17 @@ import { actorOf } from './actor.js'
 import { Done, needsFreshStaff, ShownUser } from './schemas.js'
 
 export interface ChangeRoutesOptions extends StaffDeps {
-  /** Lets in staff who proved themselves lately. */
+  /** Hooks that accept staff with a recent proof. */
   fresh: onRequestHookHandler[]
 }
 
 const tags = ['Staff']
 
 const Reason = Line(longest.reason, { minLength: 1, description: 'Why. The user reads it in their own log.' })
-/** What stays is left out; null takes away. */
+/** An absent field stays; null removes it. */
 const Reference = Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]))
 
-/** What staff change. Fresh, all of it; each leaves an event for the user and one for whoever did it. */
+/** Changes by staff. Each one needs a fresh proof, and leaves an event for the user and one for the member of staff. */
 const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app, { fresh, ...deps }) => {
   app.patch('/:id', {
     onRequest: fresh,

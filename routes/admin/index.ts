@@ -16,9 +16,9 @@ import { EventPageWithActor, needsStaff, ShownUser, UserPage, UsersCursor } from
 import sessionRoutes from './sessions.js'
 
 export interface AdminRoutesOptions extends StaffDeps {
-  /** How recent a proof must be for a change. */
+  /** Highest age of a proof for a change, in seconds. */
   freshSeconds: number
-  /** How long a session may idle. */
+  /** Time for which a session may be idle, in seconds. */
   refreshSeconds: number
 }
 
@@ -26,12 +26,12 @@ const DEFAULT_LIMIT = 50
 const tags = ['Staff']
 
 /**
- * Other people's accounts, for staff. A second factor is asked of every one of them, whatever the policy; whether
- * somebody is staff is asked of Postgres on each request. No answer has a secret, a code but a set-up code, or a token.
+ * Accounts of other users, for staff. Staff need a second factor under any policy. The staff role is read from PostgreSQL
+ * on each request. No answer has a secret, a token, or a code other than a set-up code.
  */
 const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, deps) => {
   const { db } = deps
-  // On each route, not on the scope: the limits count first.
+  // On each route instead of the scope, so that the limits count first.
   const staff: onRequestHookHandler[] = [app.otpVerified({ required: true }), (request, _reply, done) => {
     isStaff(db, request.countersign!.userId).then((is) => { done(is ? undefined : new Refusal('STAFF_REQUIRED')) }, done)
   }]

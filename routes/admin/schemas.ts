@@ -2,7 +2,7 @@ import { Type } from '@sinclair/typebox'
 import { SecurityEvent } from '../account/security-events.js'
 import { DateTime, needsFresh, needsVerified, NullableDateTime } from '../schemas.js'
 
-/** What an operation of staff refuses with, to read and to change. */
+/** Refusals of operations by staff, to read and to change. */
 export const needsStaff = [...needsVerified, 'STAFF_REQUIRED' as const]
 export const needsFreshStaff = [...needsFresh, 'STAFF_REQUIRED' as const, 'NOT_YOURSELF' as const, 'NOT_FOUND' as const]
 
@@ -40,7 +40,7 @@ export const UserPage = Type.Object({
   nextCursor: Cursor('Where the next page begins; null if this was the last.')
 }, { examples: [{ users: [listed], nextCursor: null }] })
 
-/** A name is in it, in base64url: up to 150 characters, some of four bytes. */
+/** Contains a name in base64url: up to 150 characters, some of four bytes. */
 export const UsersCursor = Type.Optional(
   Type.String({ maxLength: 1024, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' })
 )

@@ -11,10 +11,10 @@ import { actorOf } from './actor.js'
 import { ListedSession, needsFreshStaff, needsStaff } from './schemas.js'
 
 export interface SessionRoutesOptions extends StaffDeps {
-  /** Lets in staff; and staff with a recent proof. */
+  /** Hooks that accept staff (`staff`), and staff with a recent proof (`fresh`). */
   staff: onRequestHookHandler[]
   fresh: onRequestHookHandler[]
-  /** How long a session may idle. */
+  /** Time for which a session may be idle, in seconds. */
   refreshSeconds: number
 }
 
@@ -22,7 +22,7 @@ const tags = ['Staff']
 const Ended = Type.Null({ description: 'Ended, on every replica within a second.' })
 const Params = Type.Object({ ...Id.properties, sessionId: Id.properties.id })
 
-/** A user's sessions: which there are, and ending them. */
+/** Lists and ends a user's sessions. */
 const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { staff, fresh, ...deps }) => {
   app.get('', {
     onRequest: staff,

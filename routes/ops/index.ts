@@ -6,17 +6,17 @@ import { refused } from '../schemas.js'
 export interface Readiness {
   postgres: 'up' | 'down'
   redis: 'up' | 'down' | 'none'
-  /** Why it cannot serve, as a sentence; null if it can. */
+  /** Reason, a sentence, why the service is not ready; null if it is. */
   fault: string | null
 }
 
 export interface OpsRoutesOptions {
   readiness: () => Readiness
-  /** Prometheus text; null where it is served on a port of its own. */
+  /** Returns Prometheus text; null if a port of its own serves it. */
   metrics: (() => Promise<{ type: string, text: string }>) | null
-  /** Name of the database in use, which /readyz tells operators. */
+  /** Name of the database in use, which /readyz shows to operators. */
   store: string
-  /** Whether a request comes from an operator. */
+  /** Returns true if the request comes from an operator. */
   showsStore: (request: FastifyRequest) => boolean
 }
 

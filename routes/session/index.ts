@@ -23,11 +23,11 @@ export const SessionAnswer = Type.Object({
 })
 
 /**
- * The guard as an endpoint, for gateways that ask about every request to a back end in any language. Whatever method,
- * path and body the asked-about request has: only the token counts, and the body is not read.
+ * Guard as an endpoint, for gateways that ask about every request to a back end in any language. Method, path and body of
+ * that request have no effect: only the token counts, and the body is not read.
  */
 const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
-  // Everything that a proxy may pass on; OPTIONS too, since it asks about a request like any other.
+  // Every method that a proxy may pass on. OPTIONS is included, because the endpoint answers for any request.
   const methods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
   for (const method of methods) {
     if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
@@ -38,7 +38,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     done(null)
   })
 
-  // nginx hands on a refusal's headers, as far as it is told to, and never its body.
+  // nginx passes on the configured headers of a refusal, and never its body.
   app.setErrorHandler((error, _request, reply) => {
     if (error instanceof Refusal) reply.header('x-refusal', error.code)
     throw error
@@ -46,8 +46,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
   const handler = (request: FastifyRequest, reply: FastifyReply) => {
     const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = request.countersign!
-    // Always sent, so that a client's own header of that name never survives a gateway that copies ours.
-    // Gateways differ in how they treat an empty one: X-Otp-Verified never is.
+    // Always sent, so that a gateway that copies them overwrites a client's own header of that name. Gateways treat an
+    // empty header differently, so X-Otp-Verified is never empty.
     reply.headers({
       'x-user-id': encodeURIComponent(userId),
       'x-session-id': encodeURIComponent(sessionId),
@@ -58,7 +58,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   const guard: typeof app.countersign.session = function (request, reply, done) {
-    // A content type that cannot be read is the back end's affair: Fastify would refuse it before the parser above.
+    // The back end handles an unreadable content type: Fastify would refuse it before the parser above.
     if (request.headers['content-type'] !== undefined) request.headers['content-type'] = undefined
     const demand = demandOf(request.query as Query, isBelow(request))
     const hook = demand === null ? app.otpVerified : app.otpVerified(demand)
@@ -80,7 +80,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       'is asked about.',
     response: { 200: SessionAnswer, ...refused(needsFresh) }
   }
-  // The guard judges the query; the schema is for the document.
+  // The guard checks the query; the schema is only for the document.
   const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
   const querystring = Type.Object({
     required: Type.Optional(Type.String({ description: 'Present: only with a second factor.' })),
@@ -98,19 +98,24 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 
 type Query = Record<string, string | string[] | undefined>
 
-/** The parameters that are demands, by their names in lower case. */
+/** Parameters that are demands, by their names in lower case. */
 const demands = new Map([['required', 'required'], ['maxage', 'maxAge']])
 
-/** Whether the query came with the request that is asked about, and so from its client. A slash at the end is a path below, too. */
+/**
+ * Returns true if the query belongs to the request that the gateway asks about, so its client wrote it. A trailing slash
+ * counts as a path below.
+ */
 function isBelow ({ url, routeOptions }: FastifyRequest): boolean {
   const [path = ''] = url.split('?', 1)
   return routeOptions.url?.endsWith('*') === true || path.endsWith('/')
 }
 
 /**
- * The demand that the query makes; null for the plain guard. On `/session` itself the operator wrote the query: a misspelt
- * demand would be a weaker guard, so only what is known, spelled as it is and once, is taken. Below, parameters belong to the
- * client: it can only ask for more, so known names are demands in any case, and the strictest counts.
+ * Returns the demand in the query; null for the plain guard.
+ *
+ * On `/session` itself the operator wrote the query. A misspelt demand would be a weaker guard, so only known names in
+ * exact spelling, each once, are accepted. Below, the client wrote the parameters and can only ask for more: known names
+ * count in any case, and the strictest one applies.
  *
  * @throws {Refusal} REQUEST_INVALID
  */

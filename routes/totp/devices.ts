@@ -11,7 +11,7 @@ import type { TotpRoutesOptions } from './index.js'
 type SharedOptions = 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'
 
 export type DeviceRoutesOptions = Pick<TotpRoutesOptions, SharedOptions> & {
-  /** Of every operation here. */
+  /** Tags and security of every operation here. */
   common: { tags: string[], security?: Security }
 }
 
@@ -21,7 +21,7 @@ const example = {
   createdAt: '2026-11-23T09:00:00.000Z',
   lastUsedAt: '2026-11-23T09:25:00.000Z'
 }
-/** As it is shown: never with its secret. */
+/** Device as shown, without its secret. */
 export const Device = Type.Object({
   id: Type.String({ format: 'uuid' }),
   name: Type.String(),

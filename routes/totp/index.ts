@@ -19,25 +19,25 @@ import deviceRoutes from './devices.js'
 
 export interface TotpRoutesOptions {
   deps: OtpDeps
-  /** Lets live sessions in. */
+  /** Accepts live sessions. */
   session: onRequestHookHandler
-  /** Lets sessions in that may pass `otpVerified`. */
+  /** Accepts sessions that pass `otpVerified`. */
   verified: onRequestHookHandler
-  /** Lets sessions in that may pass `otpVerified` and proved it lately. */
+  /** Accepts sessions that pass `otpVerified` with a recent proof. */
   fresh: onRequestHookHandler
   standingOf: (request: FastifyRequest) => Standing
   askingOf: (request: FastifyRequest) => Asking
   label: (userId: string) => string | Promise<string>
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
-  /** Lets the host go on with a session that began or went on; what the client gets. */
+  /** Completes a session that began or went on. Returns the answer for the client. */
   finish: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts, others: 'live on' | 'have ended') => Promise<object>
-  /** Of that. */
+  /** Schema of that answer. */
   answerSchema: TSchema
-  /** Without it the document does not say how one proves who one is. */
+  /** Security requirements for the document, which has none without it. */
   security?: Security
   deprecatedGets?: boolean
   limit?: (name: 'code' | 'enrol') => object
-  /** Told when the user's other sessions ended and the asking one went on as it was. */
+  /** Called when the user's other sessions ended and the requesting one did not change. */
   othersEnded: (standing: Standing) => void
 }
 
@@ -45,7 +45,7 @@ const Code = (description: string, example: string) =>
   Type.Object({ token: TypedCode(description) }, { ...strict, examples: [{ token: example }] })
 const RecoveryCodes = Type.Array(Type.String(), { examples: [['7G3K-9QWE-RTY2-4HJM-PZXC-VB8N', '…']] })
 
-/** A host's own answer may be any object; the number of codes left stands in it. */
+/** Adds the number of codes left to the schema of a host's answer, which may be any object. */
 function withCodesLeft (answer: TSchema): TSchema {
   const { examples = [], ...schema } = answer as TSchema & { examples?: object[] }
   return {
@@ -60,7 +60,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, othersEnded } = options
   const { answerSchema, security, deprecatedGets = false, limit = () => ({}) } = options
   const common = { tags: ['Second factor'], ...(security === undefined ? {} : { security }) }
-  // Nothing here may be kept by anybody on the way: codes, secrets, tokens.
+  // Answers have codes, secrets and tokens, so no cache may keep them.
   app.addHook('onRequest', (_request, reply, done) => {
     reply.header('cache-control', 'no-store')
     done()
@@ -137,7 +137,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       label: await label(userId),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
-    // Loaded then: each start would pay 50 ms for what each user asks for once.
+    // Loaded on demand: it takes 50 ms, and each user needs it once.
     const { toDataURL } = await import('qrcode')
     return await reply.code(201).send({
       message: `Scan the QR code, then send the first code to ${app.prefix}/login.`,
@@ -248,7 +248,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   await app.register(deviceRoutes, { ...options, common, prefix: '/devices' })
 
   if (!deprecatedGets) return
-  // The first clients call these by GET. HEAD must change nothing, so there is none.
+  // The first clients call these operations by GET. HEAD must change nothing, so it does not exist.
   const get = { exposeHeadRoute: false, deprecated: true }
   app.get('/create', {
     ...create,

@@ -2,7 +2,7 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { refused } from '../schemas.js'
 
-/** How long others may keep our public keys: a new key is announced this long before it signs. */
+/** Cache time of our public keys: a new key is published at least this long before it signs. */
 const KEYS_SECONDS = 300
 
 const wellKnownRoutes: FastifyPluginAsyncTypebox = async (app) => {

@@ -11,21 +11,24 @@ import { sessionEnded } from '../sessions/session-ended.js'
 import { askPassword, type LoginDeps } from './log-in.js'
 
 export interface AccountDeps extends LoginDeps {
-  /** How recent a proof must be for what is marked fresh. */
+  /** Highest age of a proof that counts as fresh, in seconds. */
   freshSeconds: number
   passwordMinLength: number
 }
 
 export interface ShownAccount extends Account { oauthProfiles: OauthProfile[] }
 
-/** The account as its owner sees it. */
+/** Returns the account for its owner. */
 export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: string): Promise<ShownAccount> {
   const account = await readAccount(db, userId)
   if (account === undefined) throw new Refusal('NOT_FOUND')
   return { ...account, oauthProfiles: await listOauthProfiles(db, userId) }
 }
 
-/** Another e-mail address or telephone number asks for a fresh proof; another address ends the user's other sessions, too. */
+/**
+ * Changes the profile. A new e-mail address or phone number needs a fresh proof. A new e-mail address also ends the user's
+ * other sessions.
+ */
 export async function changeProfile (deps: AccountDeps, asking: Asking, change: ProfileChange): Promise<ShownAccount> {
   const { db, sessions, tally, freshSeconds } = deps
   const { standing } = asking
@@ -42,10 +45,10 @@ export async function changeProfile (deps: AccountDeps, asking: Asking, change: 
 }
 
 /**
- * Changes the password. The current one is asked under the one budget of guesses; both are hashed before the
- * transaction begins, and what changed meanwhile goes before it.
+ * Changes the password. The check of the current password uses the common budget of guesses. Both passwords are hashed
+ * before the transaction begins; if the user changed in the meantime, this change is refused.
  *
- * @returns the session that takes the asking one's place: it has proven what the asking token says
+ * @returns the session that replaces the requesting one: it has the proofs of the requesting token
  */
 export async function changePassword (deps: AccountDeps, asking: Asking, current: string, next: string): Promise<SessionFacts> {
   const { db, hasher, sessions, tally, passwordMinLength } = deps
@@ -73,7 +76,7 @@ export async function changePassword (deps: AccountDeps, asking: Asking, current
   }
 }
 
-/** Deletes the account and everything that is the user's. Every session ends, the asking one too. */
+/** Deletes the account and all data of the user. Ends every session, the requesting one included. */
 export async function removeAccount (deps: AccountDeps, asking: Asking): Promise<void> {
   const { db, sessions, tally } = deps
   const endedIds = await deleteAccount(db, asking)

@@ -13,11 +13,11 @@ import { row, type Db } from '../tables/db.js'
 import { timeAs } from '../tables/values.js'
 
 /**
- * Sessions of one user without a second factor: more than anybody has browsers, few enough that what ends them all ends
- * them in time. Those that are verified are not counted, since each took a code of its own.
+ * Limit of a user's sessions without a second factor: above any real number of browsers, and low enough to end all of them
+ * in time. Verified sessions are not counted, because each one needed a code of its own.
  */
 const MOST_UNVERIFIED = 100
-/** Ended by one log-in, where a user has more than there may be. */
+/** Number of sessions that one log-in ends at most, where a user has more than the limit. */
 const MOST_CROWDED_OUT = 1_000
 
 export interface NewAccount {
@@ -45,7 +45,7 @@ export interface Account {
   updatedAt: Date
 }
 
-/** Null if the username is taken. */
+/** Inserts an account. Returns null if the username is taken. */
 export async function insertAccount (db: Db, account: NewAccount, origin: Origin): Promise<{ createdAt: Date } | null> {
   const { table } = db
   try {
@@ -71,7 +71,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
   }
 }
 
-/** The key of the account that a typed username means. Names as they are kept today ask for no statement. */
+/** Returns the key of the account for a typed username. A username in today's normal form needs no statement. */
 export async function accountKey (db: Db, username: string): Promise<string> {
   const [asTyped, trimmed] = soughtKeys(username)
   if (asTyped === trimmed) return trimmed
@@ -88,7 +88,7 @@ export async function readAccount (db: Db, id: string): Promise<Account | undefi
     from ${table.account} a where a.id = ${id}::uuid`)
 }
 
-/** What an authenticator app shows beside the issuer. */
+/** Returns the name that an authenticator app shows beside the issuer. */
 export async function readUsername (db: Db, id: string): Promise<string | undefined> {
   const { table } = db
   return (await row<{ username: string }>(db, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
@@ -96,29 +96,29 @@ export async function readUsername (db: Db, id: string): Promise<string | undefi
 
 export interface Login {
   userId: string
-  /** `otp_user.version` as it was when the password was asked: if it has moved since, the login gives nothing. */
+  /** `otp_user.version` when the password was checked. If it has changed since, the log-in is refused. */
   version: number
   sessionId: string
   nameDigest: string
   network: string
-  /** The shared budget that this guess was counted in. */
+  /** Shared budget that counted this guess. */
   shared: SpentGuess['shared']
-  /** The password under today's parameters, if its hash was made under others. */
+  /** New hash of the password, if its hash has outdated parameters. */
   rehash: string | null
-  /** Of the set-up code that came with the password, if the user must give one; else null. */
+  /** Digest of the set-up code that came with the password, if the user must give one; else null. */
   setupDigest: string | null
 }
 
 /**
- * A right password starts a session, if the user is still as judged: not deactivated, no other password, no other
- * factors. Clears what this network spent on the account, and gives the shared budget back the one guess. A user without
- * a second factor has proven all there is: the network becomes known.
+ * Starts a session after a right password, unless the user was deactivated or the password or the factors changed since the
+ * check. Clears this network's count for the account, and gives one guess back to the shared budget. If the user has no
+ * second factor, the network becomes a known one.
  *
- * Where staff reset the factors, the set-up code is used up with it, and the session's deadline is its start: it opens
- * only what sets a device up.
+ * If staff reset the factors, this consumes the set-up code. The session's deadline is then its start, so the session can
+ * only set up a device.
  *
- * Past `MOST_UNVERIFIED` the new session crowds out the expired ones, then those idle longest. Never one that is
- * verified: who has only the password must not end what they could not have begun.
+ * Above `MOST_UNVERIFIED`, the new session evicts expired sessions, then the ones that are idle longest. It never evicts a
+ * verified session: a requester with only the password must not end a session that needed more.
  */
 export async function commitLogin (
   db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes

@@ -1,33 +1,35 @@
 import { Refusal } from '../core/refusals.js'
 import { FairQueue, type Place } from './fair-queue.js'
 
-/** Lets so many in at once; the others wait for their turns, and only so many. */
+/** Limits the number of concurrent calls and the number of waiting calls. */
 export interface Gate {
   /**
-   * @param work with a function that gives its place up before it ends
-   * @param place where it waits; all that name none are one network
-   * @throws Refusal BUSY, before anything was done, where too many wait already, or the turn came too late
+   * Runs the work when a place is free.
+   *
+   * @param work receives a function that releases its place before the work ends
+   * @param place place of the caller in the queue; calls without one count as one network
+   * @throws {Refusal} BUSY, before the work begins, if too many calls wait or the turn came too late
    */
   enter<T> (work: (leave: () => void) => Promise<T>, place?: Place): Promise<T>
-  /** Whether the next one need not wait. */
+  /** Returns true if the next call does not wait. */
   isFree (): boolean
   state (): { running: number, waiting: number }
 }
 
-/** When who was turned away may come again. */
+/** Seconds after which a refused caller may try again. */
 const BUSY_SECONDS = 2
 
 const NOWHERE: Place = { isKnown: false, site: '', network: '' }
 
 export interface GateOptions {
-  /** At once. */
+  /** Number of concurrent calls. */
   places: number
   mostWaiting: number
-  /** Whose turn comes later than this is turned away: the answer would be too late for anybody. */
+  /** Refuses a call that has waited longer than this, because its answer would come too late. */
   longestWaitMs?: number
-  /** Whether what one failed with is what all behind it would fail with. */
+  /** Returns true for an error that every waiting call would also get. */
   isHopeless?: (error: unknown) => boolean
-  /** Monotonic: by it waits are measured. */
+  /** Monotonic clock that measures the waits. */
   clockMs?: () => number
 }
 
@@ -48,7 +50,7 @@ export function createGate (options: GateOptions): Gate {
     })
   }
 
-  /** The place is handed on, not given back: nobody can slip in between. */
+  /** Passes the place directly to the next call, so that no new call can take it in between. */
   function handOn (): void {
     const earliestMs = clockMs() - longestWaitMs
     for (let oldest = queue.oldest(); oldest !== undefined && oldest.sinceMs < earliestMs; oldest = queue.oldest()) {
@@ -71,7 +73,7 @@ export function createGate (options: GateOptions): Gate {
       try {
         return await work(leave)
       } catch (error) {
-        // They need not find out one by one.
+        // Refuses all waiting calls at once.
         if (isHopeless(error)) for (let next = queue.takeOldest(); next !== undefined; next = queue.takeOldest()) next.turnAway(error)
         throw error
       } finally {

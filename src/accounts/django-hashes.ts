@@ -3,38 +3,38 @@ import { promisify } from 'node:util'
 import { parseOptions as readArgon2, verify as verifyArgon2 } from '@node-rs/argon2'
 import { verify as verifyBcrypt } from '@node-rs/bcrypt'
 
-/** What stands before a hash that Django made, in `account.password_hash`. */
+/** Prefix of a Django hash in `account.password_hash`. */
 const PREFIX = 'django:'
-/** Stands in place of a hash where there is no password: nothing is right (Django's own mark). */
+/** Mark of an account without a password, from Django. No password matches it. */
 export const NO_PASSWORD = '!'
 
-/** Django 6.0 writes 1 200 000, a fifth more with each release; this many take 0.7 s of one core. */
+/** Django 6.0 writes 1 200 000, and a fifth more with each release. This limit takes 0.7 s of one core. */
 const MOST_ITERATIONS = 2_000_000
-/** KiB. Django writes 100 MiB; each hash in flight holds as much. */
+/** KiB. Django writes 100 MiB. Each concurrent hash holds this much memory. */
 const MOST_ARGON2_KIB = 128 * 1024
 const MOST_ARGON2_PASSES = 8
 const MOST_ARGON2_LANES = 16
 /** log2 of the rounds. Django writes 12; 14 takes a second. */
 const MOST_BCRYPT_COST = 14
-/** Variant, cost (4 to 31: less is no bcrypt), then 22 symbols of salt and 31 of digest. */
+/** Variant, cost (4 to 31, the range of bcrypt), then 22 symbols of salt and 31 of digest. */
 const BCRYPT = /^\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}$/
-/** Bytes, 128·r·(N + p) and a little. Django writes 16 MiB. */
+/** Bytes: 128·r·(N + p) and a little more. Django writes 16 MiB. */
 const MOST_SCRYPT_BYTES = 64 * 1024 * 1024
 const MOST_SCRYPT_LANES = 16
-/** Bytes of digest that Django compares. */
+/** Length in bytes of the digest that Django compares. */
 const SCRYPT_BYTES = 64
 
 const pbkdf2Async = promisify(pbkdf2)
 const scryptAsync = promisify<string, string, number, object, Buffer>(scrypt)
 
-/** Makes of a password what was stored, within bounds that were checked; true if it is the same. */
+/** Hashes a password with checked parameters and compares the result with the stored one. */
 type Verifier = (password: string) => Promise<boolean>
 type Reading = { verify: Verifier } | { fault: string }
 
 const TOO_COSTLY = { fault: 'its hash costs more than is allowed here' }
 const MALFORMED = { fault: 'its hash cannot be read' }
 
-/** By what Django calls them, each from the rest of the hash behind `algorithm$`. */
+/** Readers by Django's name of the algorithm. Each one reads the rest of the hash after `algorithm$`. */
 const algorithms: Readonly<Record<string, (rest: string) => Reading>> = {
   pbkdf2_sha256: (rest) => readPbkdf2('sha256', 32, rest),
   pbkdf2_sha1: (rest) => readPbkdf2('sha1', 20, rest),
@@ -45,7 +45,7 @@ const algorithms: Readonly<Record<string, (rest: string) => Reading>> = {
     if (memoryCost > MOST_ARGON2_KIB || timeCost > MOST_ARGON2_PASSES || parallelism > MOST_ARGON2_LANES) return TOO_COSTLY
     return { verify: (password) => verifyArgon2(hash, password) }
   },
-  // bcrypt looks at 72 bytes only, so Django gives it the SHA-256 in hexadecimal.
+  // bcrypt reads only 72 bytes, so Django gives it the SHA-256 in hexadecimal.
   bcrypt_sha256 (hash) {
     const [, cost] = BCRYPT.exec(hash) ?? []
     if (cost === undefined) return MALFORMED
@@ -54,7 +54,7 @@ const algorithms: Readonly<Record<string, (rest: string) => Reading>> = {
   }
 }
 
-/** What is stored of a hash that Django made. */
+/** Returns the stored form of a Django hash. */
 export function keepDjangoHash (encoded: string): string {
   return PREFIX + encoded
 }
@@ -63,22 +63,23 @@ export function isDjangoHash (stored: string): boolean {
   return stored.startsWith(PREFIX)
 }
 
-/** Django gives somebody who has no password a mark and 40 random letters. */
+/** Recognises an account without a password: Django stores a mark and 40 random letters. */
 export function isUnusable (encoded: string): boolean {
   return encoded.startsWith('!')
 }
 
-/** Why a hash of Django's cannot be taken over, to follow "the password stays behind: "; null if it can. */
+/** Returns the reason why a Django hash cannot be imported, to follow "the password stays behind: "; null if it can. */
 export function djangoHashFault (encoded: string): string | null {
   const reading = read(encoded)
   return 'fault' in reading ? reading.fault : null
 }
 
 /**
- * Whether a password is the one whose hash Django made. Out of bounds is wrong, so that no row can keep a core busy.
+ * Checks a password against a Django hash. Parameters above the limits count as a wrong password, so that no row can keep a
+ * core busy.
  *
- * @param stored as `keepDjangoHash` gave it
- * @param password as it was typed: Django hashes that, without any normal form
+ * @param stored result of `keepDjangoHash`
+ * @param password as typed: Django hashes it without a normal form
  */
 export async function verifyDjangoHash (stored: string, password: string): Promise<boolean> {
   const reading = read(stored.slice(PREFIX.length))
@@ -91,7 +92,7 @@ function read (encoded: string): Reading {
   try {
     return algorithms[algorithm]!(rest)
   } catch {
-    return MALFORMED   // the libraries' own words quote the hash
+    return MALFORMED   // the libraries' messages quote the hash
   }
 }
 
@@ -111,14 +112,14 @@ function readScrypt (rest: string): Reading {
   const [N, r, p] = [whole(workText), whole(blockText), whole(laneText)]
   const expected = fromBase64(encoded)
   if (N === null || r === null || p === null || salt === '' || expected?.length !== SCRYPT_BYTES || more.length > 0) return MALFORMED
-  // RFC 7914 §2: N is a power of two and less than 2^(128·r/8). What breaks that, and what wants more than it may have, OpenSSL throws on.
+  // RFC 7914 §2: N is a power of two and less than 2^(128·r/8). OpenSSL throws for other values, and for too much memory.
   if (N < 2 || !Number.isInteger(Math.log2(N)) || Math.log2(N) >= 16 * r) return MALFORMED
   if (128 * r * (N + p + 2) > MOST_SCRYPT_BYTES || p > MOST_SCRYPT_LANES) return TOO_COSTLY
   const options = { N, r, p, maxmem: 2 * MOST_SCRYPT_BYTES }
   return { verify: async (password) => timingSafeEqual(await scryptAsync(password, salt, SCRYPT_BYTES, options), expected) }
 }
 
-/** A positive whole number in its one spelling; null if it is none. */
+/** Reads a positive whole number in its canonical spelling; null for any other text. */
 function whole (text: string): number | null {
   return /^[1-9][0-9]{0,9}$/.test(text) ? Number(text) : null
 }

@@ -1,22 +1,22 @@
-/** Where something waits: the class it belongs to, its site, and its network within the site. */
+/** Place in the queue: known or unknown network, its site, and the network within the site. */
 export interface Place {
   isKnown: boolean
   site: string
   network: string
 }
 
-/** So many turns in a row go to known networks while others wait. */
+/** Number of consecutive turns for known networks while unknown ones wait. */
 const KNOWN_IN_A_ROW = 3
-/** The part of a full queue that known networks and the others leave to each other, as of the turns. */
+/** Share of a full queue that each class leaves to the other one, in the same ratio as the turns. */
 const UNKNOWN_SHARE = 1 / (KNOWN_IN_A_ROW + 1)
 
-/** Ended items of a list that are not worth a copy of it. */
+/** Number of ended items up to which a list is not copied. */
 const SLACK = 16
 
 interface Way<Item> { lane: Lane<Item>, path: readonly string[] }
 interface Entry<Item> extends Way<Item> { item: Item, waits: boolean }
 
-/** A list in order, whose items may end before they come to the front: it forgets those in time. */
+/** Ordered list whose items may end before they reach the front. It drops ended items in time. */
 class Order<Item> {
   #items: Item[] = []
   #front = 0
@@ -44,14 +44,14 @@ class Order<Item> {
   }
 }
 
-/** A node of the tree of those who wait: a class has sites, a site has networks, a network has entries in their order. */
+/** Node of the tree of waiting entries. A class has sites, a site has networks, a network has its entries in order. */
 class Lane<Item> {
   readonly key: string
   size = 0
   readonly entries: Array<Entry<Item>> = []
   readonly lanes = new Map<string, Lane<Item>>()
   readonly #turns = new Order<Lane<Item>>(({ size }) => size > 0)
-  /** The same lanes by their size, each at its `index`: to find the largest one without a search. */
+  /** Lanes by size, each at its `index`, so that the largest lane is found without a search. */
   readonly #bySize: Array<Array<Lane<Item>>> = []
   #index = 0
   #most = 0
@@ -98,7 +98,7 @@ class Lane<Item> {
     return entry
   }
 
-  /** The lane whose turn it is. It goes to the end of the order, at each level below too. */
+  /** Returns the path of the lane that has the turn, and moves it to the end of the order at each level. */
   turn (): string[] {
     const lane = this.#turns.shift()
     if (lane === undefined) return []
@@ -106,7 +106,7 @@ class Lane<Item> {
     return [lane.key, ...lane.turn()]
   }
 
-  /** The way to the network with the most entries, in the site with the most. */
+  /** Returns the path to the network with the most entries, in the site with the most. */
   mostPath (): string[] {
     const lane = this.largest()
     return lane === undefined ? [] : [lane.key, ...lane.mostPath()]
@@ -132,10 +132,10 @@ class Lane<Item> {
 }
 
 /**
- * A bounded queue that is served in turn by site and, within it, by network: a network with many entries waits for the
- * turns of the others. Known networks come first, but each fourth turn is another's. When it is full, a newcomer takes
- * the place of the last entry of the network that has the most, so that one network alone may still use all of it.
- * Each operation takes constant time.
+ * Bounded queue with turns by site and, within a site, by network: a network with many entries waits for the turns of the
+ * others. Known networks have priority, but each fourth turn belongs to an unknown one. If the queue is full, a new entry
+ * evicts the last entry of the network with the most entries, so one network alone can use the whole queue. Each operation
+ * takes constant time.
  */
 export class FairQueue<Item> {
   readonly #capacity: number
@@ -148,7 +148,7 @@ export class FairQueue<Item> {
 
   get size (): number { return this.#known.size + this.#unknown.size }
 
-  /** Adds an item, if there is room for it or another one has to leave for it. */
+  /** Adds an item if there is room, or if another item can be evicted for it. */
   add (item: Item, { isKnown, site, network }: Place): { added: boolean, evicted?: Item } {
     const lane = isKnown ? this.#known : this.#unknown
     const crowded = this.size < this.#capacity ? null : this.#crowded(lane, site, network)
@@ -160,7 +160,7 @@ export class FairQueue<Item> {
     return { added: true, ...evicted }
   }
 
-  /** Takes the item whose turn it is. */
+  /** Takes the item that has the turn. */
   next (): Item | undefined {
     const isOthersTurn = this.#known.size === 0 || (this.#inARow >= KNOWN_IN_A_ROW && this.#unknown.size > 0)
     const lane = isOthersTurn ? this.#unknown : this.#known
@@ -169,12 +169,12 @@ export class FairQueue<Item> {
     return this.#take({ lane, path: lane.turn() }, 'first')
   }
 
-  /** The item that has waited for longest. */
+  /** Returns the item with the longest wait. */
   oldest (): Item | undefined {
     return this.#arrivals.first()?.item
   }
 
-  /** Takes the item that has waited for longest, out of turn: it is the first of its network. */
+  /** Takes the item with the longest wait, out of turn. It is the first of its network. */
   takeOldest (): Item | undefined {
     const oldest = this.#arrivals.first()
     return oldest === undefined ? undefined : this.#take(oldest, 'first')
@@ -186,7 +186,7 @@ export class FairQueue<Item> {
     return entry.item
   }
 
-  /** The way to an entry that must leave a full queue for a newcomer; null if the newcomer has its share already. */
+  /** Returns the path to the entry that a full queue evicts for a new one; null if the new entry's network has its share already. */
   #crowded (own: Lane<Item>, site: string, network: string): Way<Item> | null {
     const other = own === this.#known ? this.#unknown : this.#known
     const share = own === this.#known ? 1 - UNKNOWN_SHARE : UNKNOWN_SHARE

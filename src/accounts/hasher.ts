@@ -7,61 +7,63 @@ import { isDjangoHash, verifyDjangoHash } from './django-hashes.js'
 import type { Place } from './fair-queue.js'
 import { createGate, type Gate } from './concurrency-limiter.js'
 
-/** OWASP's first choice for argon2id: 19 MiB, two passes, one lane. */
+/** First choice of OWASP for argon2id: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
 const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`
-/** libuv's default number of threads. One that is set smaller makes hashes slower, not wrong. */
+/** Default number of libuv's threads. A smaller setting makes hashes slower, not wrong. */
 const POOL_THREADS = 4
-/** About a second's worth of our own hashes for each core: past that, "try again" is the kinder answer. */
+/** About one second of our own hashes for each core. Longer queues are refused. */
 const WAITING_PER_SLOT = 100
-/** A hash from Django takes half a second: five seconds' worth. */
+/** Five seconds of Django hashes, at half a second each. */
 const WAITING_PER_SLOW_SLOT = 10
-/** A request is cut off after nine seconds. */
+/** Must be below the request's limit of nine seconds. */
 const LONGEST_WAIT_MS = 5_000
-/** Who is let in asks Postgres before and after the hash: so many that the cores never wait for that. */
+/** Admitted requests ask PostgreSQL before and after the hash. This factor keeps the cores busy during those calls. */
 const ADMITTED_PER_SLOT = 2
 
-/** The account and the network that wait for a turn. */
+/** Account and network that wait for a turn. */
 export interface Waiter extends Omit<Place, 'isKnown'> {
-  /** Whether the network is known to the account; asked only where there is a queue. */
+  /** Returns true if the network is known to the account. Called only if there is a queue. */
   isKnown (): Promise<boolean>
 }
 
-/** A turn of the hasher's. */
+/** Turn of one request at the hasher. */
 export interface Turn {
   waiter: Waiter | undefined
-  /** Lets the next one have its turn. */
+  /** Releases the turn for the next request. */
   leave (): void
 }
 
 export interface Hasher {
   /**
-   * Where everything that asks for a password waits for its turn, before a guess is spent: turned away here, nothing
-   * was done, and twenty right passwords at once are not twenty open guesses. Served in turn by site and network, known
-   * networks first; all that name no waiter are one network.
+   * Queue of every operation that asks for a password. A request waits here before it consumes a guess, so a refused
+   * request has changed nothing, and twenty right passwords at once are not twenty open guesses. Turns go by site and
+   * network, known networks first. Calls without a waiter count as one network.
    *
-   * @throws Refusal BUSY where too many wait already, or the turn came too late
+   * @throws {Refusal} BUSY if too many requests wait, or the turn came too late
    */
   inTurn<T> (work: (turn: Turn) => Promise<T>, waiter?: Waiter): Promise<T>
   hash (password: string): Promise<string>
   /**
-   * @param hash null for somebody who does not exist, or what is no hash for somebody without a password: takes as long, and is false
-   * @param password as it was typed: hashes of ours are made of its normal form, those brought over from Django are not
-   * @param turn is left for the lane of slow hashes, where the hash is one
-   * @throws Refusal BUSY where that lane is full, or its turn came too late
+   * Checks a password. Without a usable hash it takes as long and returns false.
+   *
+   * @param hash null for an account that does not exist; a mark for an account without a password
+   * @param password as typed: our own hashes use its normal form, imported Django hashes do not
+   * @param turn is released before a slow hash waits in its own queue
+   * @throws {Refusal} BUSY if the queue of slow hashes is full, or the turn came too late
    */
   verify (hash: string | null, password: string, turn?: Turn): Promise<boolean>
-  /** Whether a hash was made under other parameters than today's. */
+  /** Returns true if a hash has other parameters than today's. */
   isOutdated (hash: string): boolean
-  /** Hashes under way, and passwords that wait for their turn. */
+  /** Numbers of running hashes, and of passwords that wait for a turn. */
   state (): { running: number, waiting: number }
 }
 
 /**
- * argon2id, as many at once as there are cores and fewer than libuv has threads: the others serve DNS and files, and
- * a reconnect to Postgres must not wait behind two hundred hashes.
+ * Creates the hasher for argon2id. Concurrent hashes are limited to the number of cores and stay below libuv's threads:
+ * DNS, files and a reconnect to PostgreSQL need the remaining threads.
  *
- * @param clockMs monotonic: by it the wait for a turn is measured
+ * @param clockMs monotonic clock that measures the wait for a turn
  */
 export async function createHasher (
   slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()
@@ -74,7 +76,8 @@ export async function createHasher (
     clockMs
   })
   const hashing = createGate({ places: slots, mostWaiting: Infinity })
-  // A thread of libuv's stays free: where there is none beside the slots, slow hashes take slots, never all of them.
+  // One thread of libuv stays free. If there are no threads besides the slots, slow hashes use some of the slots, never
+  // all.
   const slowSlots = Math.max(1, slots - 1)
   const hasThreadsBeside = slots + slowSlots < POOL_THREADS
   const slow = createGate({ places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: LONGEST_WAIT_MS, clockMs })
@@ -108,7 +111,7 @@ export async function createHasher (
   }
 }
 
-/** Where a waiter waits. A queue that is empty asks nothing of the database. */
+/** Returns the place of a waiter. An empty queue needs no statement. */
 async function placeAt (gate: Gate, waiter: Waiter | undefined): Promise<Place | undefined> {
   return waiter && { site: waiter.site, network: waiter.network, isKnown: !gate.isFree() && await waiter.isKnown() }
 }

@@ -22,10 +22,10 @@ export interface LoginDeps {
 }
 
 /**
- * Checks the password alone, and starts a session that has proven nothing else. Where staff reset the second factor, the
- * set-up code must stand beside the password: without it, a right password is a spent guess like a wrong one.
+ * Checks the password and starts a session with only this proof. If staff reset the second factor, the set-up code must
+ * come with the password; a right password without it consumes a guess like a wrong one.
  *
- * @param setupCode as it was typed, if one was
+ * @param setupCode as typed, or null
  */
 export function logIn (
   deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin
@@ -59,7 +59,7 @@ async function logInNow (
     await noteWrongPassword(db, person.id, guess, origin, 'setup_code_refused')
     throw new Refusal('SETUP_CODE_REQUIRED')
   }
-  // The password was right when it was asked; whatever changed while it was being hashed goes before it.
+  // The password was right when it was checked, but the user changed during the hash.
   if (started === null) throw new Refusal('CREDENTIALS_INVALID')
   sessions.ended(person.id, started.endedIds)
   sessions.started(started)
@@ -69,8 +69,9 @@ async function logInNow (
 }
 
 /**
- * Asks a session for its password once more, under the same budget. Throws REAUTH_REQUIRED unless it is right: a 401
- * would tell the client that its token is bad.
+ * Checks the password of a session again, with the same budget.
+ *
+ * @throws {Refusal} REAUTH_REQUIRED unless it is right: a 401 would tell the client that its token is invalid
  */
 export async function checkPassword (deps: LoginDeps, userId: string, password: string, origin: ClientOrigin): Promise<void> {
   const username = await readUsername(deps.db, userId)
@@ -78,7 +79,10 @@ export async function checkPassword (deps: LoginDeps, userId: string, password: 
   await deps.hasher.inTurn((turn) => askPassword(deps, turn, username, password, origin), deps.waiterOf(username, origin))
 }
 
-/** The same for a name, by who has a turn of the hasher's, with what it was judged by: what is decided on it goes by that version. */
+/**
+ * Checks the password for a name within a turn of the hasher. Returns the version that the check used; the later decision
+ * requires this version.
+ */
 export async function askPassword (
   deps: LoginDeps, turn: Turn, username: string, password: string, origin: ClientOrigin
 ): Promise<{ version: number }> {
@@ -98,7 +102,10 @@ async function guessAt ({ db, digestKey }: LoginDeps, username: string, { networ
   }
 }
 
-/** Spends a guess, then hashes: for a name that nobody has just as long. Null if the password is wrong, or the account is deactivated. */
+/**
+ * Consumes a guess, then hashes; a name without an account takes as long. Returns null if the password is wrong, or the
+ * account is deactivated.
+ */
 async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: string, origin: ClientOrigin) {
   const { db, hasher, tally } = deps
   const spent = await spendGuess(db, guess)
@@ -115,12 +122,12 @@ async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: strin
   return null
 }
 
-/** What is to be done before a password is judged. Where that fails, the fault is ours, and the guess is given back. */
+/** Runs work that is needed for the check. If it fails, the fault is ours, and the guess is given back. */
 async function orGivenBack<T> ({ db }: LoginDeps, guess: Guess, shared: SpentGuess['shared'], work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    // Without PostgreSQL it stays spent: one attempt at most.
+    // Without PostgreSQL the guess stays consumed: one attempt at most.
     await unspendGuess(db, guess, shared).catch(() => {})
     throw error
   }

@@ -6,10 +6,10 @@ import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { timeAs } from '../tables/values.js'
 
-/** How many accounts elsewhere one user may link. What was imported may be more. */
+/** Number of external accounts that one user may link. Imported users may have more. */
 export const MOST_PROFILES = 20
 
-/** An account elsewhere, as it is shown: without its credentials. */
+/** External account as shown: without its credentials. */
 export interface OauthProfile {
   id: string
   oauthServiceName: string
@@ -19,7 +19,7 @@ export interface OauthProfile {
 
 const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", ${timeAs(sql`created_at`, 'createdAt')}`
 
-/** The oldest first. */
+/** Returns a user's external accounts, oldest first. */
 export async function listOauthProfiles (db: Db, userId: string): Promise<OauthProfile[]> {
   const { table } = db
   return await rows<OauthProfile>(
@@ -31,7 +31,7 @@ export interface NewOauthProfile { id: string, serviceName: string, url: string,
 
 export type AddedProfile = { outcome: 'added', profile: OauthProfile } | { outcome: 'session_ended' | 'too_many' }
 
-/** The user's lock stands before the count, so that many at once are not too many. */
+/** Inserts an external account. The user's lock precedes the count, so that concurrent requests cannot pass the limit. */
 export async function insertOauthProfile (
   db: Db, asking: Asking, { id, serviceName, url, sealedCredentials }: NewOauthProfile
 ): Promise<AddedProfile> {

@@ -11,7 +11,7 @@ export interface OauthProfileDeps { db: Db, seal: Seal, sessions: Sessions }
 
 export interface OauthProfileRequest { oauthServiceName: string, oauthUrl: string, oauthCredentials: string }
 
-/** Links an account elsewhere. Its credentials are sealed here, and nothing that answers a request opens them. */
+/** Links an external account. Its credentials are sealed here, and no request opens them. */
 export async function addOauthProfile (deps: OauthProfileDeps, asking: Asking, request: OauthProfileRequest): Promise<OauthProfile> {
   const { db, seal } = deps
   const id = randomUUID()
@@ -36,7 +36,7 @@ export async function removeOauthProfile (deps: OauthProfileDeps, asking: Asking
   }
 }
 
-/** What the credentials of a row are sealed to. */
+/** Returns the context that the credentials of a row are sealed for. */
 export function profilePlace (userId: string, id: string) {
   return { table: 'account_oauth_profile', row: id, userId }
 }

@@ -7,31 +7,31 @@ import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs, numberAs } from '../tables/values.js'
 
-/** Networks of the rows that count for several networks together. No address is written like these. */
+/** Values of `network` in rows that count several networks together. No address looks like them. */
 type Shared = '*' | 'known'
 
 const budgetOf = ({ table }: Db): Budget => ({ table: table.password_budget, key: sql`name_digest` })
 
-/** The account whose password is asked, and the network that asks. */
+/** Account whose password is checked, and network of the requester. */
 export interface Guess {
-  /** Digest of the name as looked up, existing or not: people type passwords into the wrong field. */
+  /** Digest of the looked-up name, whether it exists or not: users type passwords into the wrong field. */
   nameDigest: string
   usernameKey: string
   network: string
 }
 
 export interface SpentGuess {
-  /** How long to wait if the budget is used up, else 0. */
+  /** Seconds to wait if the budget is used up, else 0. */
   waitSeconds: number
-  /** The shared budget that the guess was counted in; null if it was not. */
+  /** Shared budget that counted the guess; null if none did. */
   shared: Shared | null
-  /** Null for a name without an account: the caller hashes all the same. */
+  /** Null for a name without an account. The caller hashes in any case. */
   person: { id: string, passwordHash: string, isActive: boolean, version: number, setupRequired: boolean } | null
 }
 
 /**
- * Spends one guess before the password is looked at, and brings back what it is judged by. One budget for every door
- * where the password is asked. A name that does not exist has a budget like any other.
+ * Consumes one guess before the password is checked, and returns the data for the check. Every operation that asks for the
+ * password uses this budget. A name that does not exist has a budget too.
  */
 export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: Guess): Promise<SpentGuess> {
   const { table } = db
@@ -52,10 +52,10 @@ export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: 
 }
 
 /**
- * Writes down that a password was wrong. A name that nobody has takes the same write, so that both take the same time.
+ * Records a wrong password. A name without an account takes the same write, so that both take the same time.
  *
- * @param userId null for a name that nobody has
- * @param kind what else was wrong, if the password was right
+ * @param userId null for a name without an account
+ * @param kind other fault, if the password was right
  */
 export async function noteWrongPassword (
   db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin,
@@ -71,12 +71,12 @@ export async function noteWrongPassword (
     select ${eventValues(db, { userId: sql`${userId}`, kind, sessionId: null, origin })} from now where ${userId}::text is not null`)
 }
 
-/** A right password at another door than the log-in: clears what this network spent, gives the shared budget back the one guess. */
+/** Handles a right password outside the log-in: clears this network's count, and gives one guess back to the shared budget. */
 export async function returnGuess (db: Db, guess: Guess, shared: Shared | null): Promise<void> {
   await row(db, sql`with ${returned(db, { ...guess, shared }, sql`select true`)} select from given_back`)
 }
 
-/** Gives back a guess that was not judged, through a fault of ours. */
+/** Gives back a guess that was not judged because of our own fault. */
 export async function unspendGuess (db: Db, { nameDigest, network }: Guess, shared: Shared | null): Promise<void> {
   const { table } = db
   const less = (of: string | null, after: RawBuilder<unknown>) => sql`
@@ -91,8 +91,8 @@ export async function unspendGuess (db: Db, { nameDigest, network }: Guess, shar
 type ReturnedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<SpentGuess, 'shared'>
 
 /**
- * The parts of a statement that end a guess with a right password, if `condition` has a row: this network's budget is
- * cleared, the shared one gets back the one guess, in the order in which `spendGuess` takes their locks.
+ * Returns the parts of a statement that close a guess after a right password, if `condition` has a row: they clear this
+ * network's budget and give one guess back to the shared one. They take the locks in the order of `spendGuess`.
  */
 export function returned (db: Db, guess: ReturnedGuess, condition: RawBuilder<unknown>) {
   const { table } = db

@@ -17,11 +17,11 @@ export interface ProfileChange {
 export type ChangedProfile = { outcome: 'changed', endedIds: string[] } | { outcome: 'session_ended' | 'stale' }
 
 /**
- * Changes what is given. Another e-mail address or telephone number asks for a fresh proof, since an account is recovered
- * and its owner is reached by them, and leaves an event. Another e-mail address also raises the user's version and ends
- * the other sessions. A value that is there already is no change; names are the owner's own affair.
+ * Changes the given fields. A new e-mail address or phone number needs a fresh proof, because account recovery uses both,
+ * and leaves an event. A new e-mail address also raises the user's version and ends the other sessions. An equal value is
+ * not a change. Names need no proof and leave no event.
  *
- * @param isFresh whether the asking session may change address and number
+ * @param isFresh true if the requesting session may change address and number
  */
 export async function updateProfile (
   db: Db, asking: Asking, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean
@@ -67,11 +67,11 @@ export async function updateProfile (
 export type ChangedPassword = { outcome: 'changed', session: CommittedSession } | { outcome: 'session_ended' | 'moved' }
 
 /**
- * Another password, if the user is still as judged. Every session ends; the asking one gets a new one in its place,
- * which has proven what its token says.
+ * Sets a new password, if the user has not changed since the check. Every session ends. A new session with the proofs of
+ * the requesting token replaces the requesting one.
  *
- * @param version `otp_user.version` as it was when the current password was asked
- * @returns `moved` if the version has
+ * @param version `otp_user.version` when the current password was checked
+ * @returns `moved` if the version has changed
  */
 export async function commitPassword (
   db: Db, asking: Asking, passwordHash: string, version: number, newSessionId: string
@@ -114,12 +114,12 @@ export async function commitPassword (
 }
 
 /**
- * Deletes the account and everything that is the user's; the username is free again. What stays: the rows of sessions,
- * emptied, since replicas learn of an end from them (the sweep takes them after a week), the event of the deletion,
- * with where it was asked for, events that somebody outside has yet to be told of, in `account_import` that the user
- * was brought over once, and the budget of guesses at the name, which is nobody's.
+ * Deletes the account and all data of the user. The username becomes free. These rows stay: sessions without their details,
+ * because replicas read revocations from them (the cleanup deletes them after a week); the event of the deletion with its
+ * origin; events that are not yet delivered; the row in `account_import`; and the budget of guesses at the name, which is
+ * not tied to the user.
  *
- * @returns the sessions that ended, the asking one included; null if that had ended before
+ * @returns the ids of the ended sessions, the requesting one included; null if that session had ended before
  */
 export async function deleteAccount (db: Db, asking: Asking): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {

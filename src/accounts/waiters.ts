@@ -6,15 +6,17 @@ import { areKnown, type AskedNetwork } from '../budgets/known-networks.js'
 import type { Db } from '../tables/db.js'
 import type { Waiter } from './hasher.js'
 
-/** Asked for in one statement. */
+/** Number of networks that one statement looks up. */
 const MOST_ASKED = 500
 
-/** Makes the waiter of a request that asks for the password of an account, which may not exist. */
+/** Creates the waiter of a request that asks for an account's password. The account may not exist. */
 export type WaiterOf = (username: string, origin: ClientOrigin) => Waiter
 
 /**
- * @param byAccount whether the queue is served in turn by account, in place of site: where a gateway limits networks, their
- * addresses may all be the gateway's
+ * Creates the factory of waiters.
+ *
+ * @param byAccount true if the queue takes turns by account instead of site: behind a gateway that limits networks, all
+ * addresses may be the gateway's
  */
 export function createWaiters (db: Db, { byAccount }: { byAccount: boolean }): WaiterOf {
   const isKnown = inBatches((asked) => areKnown(db, asked))
@@ -26,7 +28,7 @@ export function createWaiters (db: Db, { byAccount }: { byAccount: boolean }): W
 
 interface Pending { asked: AskedNetwork, resolve: (known: boolean) => void, reject: (error: unknown) => void }
 
-/** One statement at a time, for all that asked meanwhile: a rush of log-ins is a few statements, on one connection. */
+/** Collects look-ups into one statement at a time, so that many concurrent log-ins need few statements on one connection. */
 function inBatches (ask: (asked: readonly AskedNetwork[]) => Promise<boolean[]>): (asked: AskedNetwork) => Promise<boolean> {
   const waiting: Pending[] = []
   let isAsking = false
@@ -39,7 +41,7 @@ function inBatches (ask: (asked: readonly AskedNetwork[]) => Promise<boolean[]>)
         const known = await ask(batch.map(({ asked }) => asked))
         batch.forEach(({ resolve }, i) => { resolve(known[i] === true) })
       } catch (error) {
-        // What failed for these would fail for the others.
+        // The waiting look-ups would fail for the same reason.
         for (const { reject } of batch.concat(waiting.splice(0))) reject(error)
       }
     }

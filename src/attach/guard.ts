@@ -52,8 +52,8 @@ export interface Guards {
 type Slotted = FastifyRequest & Record<string, Standing | null>
 
 /**
- * What a hook returns once it will call `done`. It never settles: around a hook may be an `async` function of a host, which hands
- * `done` on and returns or awaits the hook. Fastify goes on with the first of the two, and it must be `done` that decides.
+ * Result of a hook that calls `done`. It never settles. A host may wrap the hook in an `async` function that passes `done` on and
+ * returns or awaits the hook. Fastify continues with the first of the two, and only `done` may decide.
  */
 const left: PromiseLike<never> = { then: () => left }
 

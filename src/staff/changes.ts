@@ -14,26 +14,26 @@ import type { Locks } from '../factors/local-locks.js'
 export interface StaffDeps {
   db: Db
   digestKey: () => Promise<Buffer>
-  /** Told of ends after the commit; the command line has no session to tell, replicas learn from the rows. */
+  /** Receives ended sessions after the commit. The command line has no sessions to notify; replicas read them from the rows. */
   sessions: Pick<Sessions, 'ended'>
   locks: Pick<Locks, 'freed'>
   judgedCodes: Pick<JudgedCodes, 'freed'>
   tally: Tally
 }
 
-/** Who did it is whoever may run commands on the server: no user, so nothing that is forbidden to staff is to them. */
+/** Actor of the command line: an operator with access to the server. It is not a user, so the limits of staff do not apply. */
 export const commandLine: Actor = { id: 'command line', sessionId: null, ip: '', agent: '' }
 
 export interface IssuedCode {
-  /** Shown now and never again. */
+  /** Shown only in this answer. */
   setupCode: string
   expiresAt: Date
 }
 
 /**
- * Takes away a user's devices and recovery codes, and ends every session. From then on the password alone opens
- * nothing: the code that this answers must stand beside it once, and the session it opens can only set up a device.
- * Staff are reset from the command line alone: one of them who was taken over must not take over the rest.
+ * Deletes a user's devices and recovery codes, and ends every session. From then on the password alone is not enough: the
+ * returned set-up code must come with it once, and the session that it opens can only set up a device. Only the command
+ * line resets staff, so that an attacker with one staff account cannot take over the others.
  */
 export async function resetOtp (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<IssuedCode> {
   requireOther(actor, userId)
@@ -44,7 +44,7 @@ export async function resetOtp (deps: StaffDeps, actor: Actor, userId: string, r
   return { setupCode, expiresAt: changed.value }
 }
 
-/** Every session ends, and the password opens nothing until the account is reactivated. */
+/** Ends every session, and refuses the password until the account is reactivated. */
 export async function deactivate (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await setActive(deps.db, actor, userId, false, reason), 'deactivated')
@@ -55,13 +55,13 @@ export async function reactivate (deps: StaffDeps, actor: Actor, userId: string,
   concluded(deps, actor, userId, await setActive(deps.db, actor, userId, true, reason), 'reactivated')
 }
 
-/** Clears the wrong codes and the lock that came of them, the hard stop included. */
+/** Clears the count of wrong codes and the lock, the hard stop included. */
 export async function unlockUser (deps: StaffDeps, actor: Actor, userId: string): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await unlock(deps.db, actor, userId), 'unlocked')
 }
 
-/** Makes the user a member of staff. Refused where a password alone would do: staff have a second factor. */
+/** Makes the user a member of staff. Refused if the user has only a password: staff need a second factor. */
 export async function promote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
   requireOther(actor, userId)
   const changed = await setStaff(deps.db, actor, userId, true, reason)
@@ -70,18 +70,22 @@ export async function promote (deps: StaffDeps, actor: Actor, userId: string, re
   throw new Refusal('OTP_NOT_SET_UP', { hint: 'This user has no second factor. A member of staff needs one.' })
 }
 
-/** Takes that away, for every request from now on. Not from oneself, so that one member of staff stays. */
+/** Removes the staff role, from the next request on. Members of staff cannot demote themselves, so at least one remains. */
 export async function demote (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await setStaff(deps.db, actor, userId, false, reason), 'demoted')
 }
 
-/** Ends one session of a user, for every replica within a second. Refused where the user has no such session, or it has ended. */
+/** Ends one session of a user, on every replica within a second. Refused if the user has no such session, or it has ended. */
 export async function endUserSession (deps: StaffDeps, actor: Actor, userId: string, sessionId: string): Promise<void> {
   if (await endSessionsOf(deps, actor, userId, sessionId) === 0) throw new Refusal('NOT_FOUND')
 }
 
-/** Ends every session of a user. @returns how many */
+/**
+ * Ends every session of a user.
+ *
+ * @returns the number of ended sessions
+ */
 export async function endUserSessions (deps: StaffDeps, actor: Actor, userId: string): Promise<number> {
   return await endSessionsOf(deps, actor, userId, null)
 }
@@ -93,7 +97,7 @@ async function endSessionsOf (deps: StaffDeps, actor: Actor, userId: string, ses
   return changed.endedIds.length
 }
 
-/** What the account refers to elsewhere. */
+/** Sets the account's ids in other systems. */
 export async function setReferences (deps: StaffDeps, actor: Actor, userId: string, references: References): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await changeReferences(deps.db, actor, userId, references), 'references_changed')
@@ -103,12 +107,16 @@ function requireOther (actor: Actor, userId: string): void {
   if (actor.id === userId) throw new Refusal('NOT_YOURSELF')
 }
 
-/** After the commit: what came of it, here at once. Throws unless it was done. */
+/**
+ * Applies the result of a committed change to this process.
+ *
+ * @throws {Refusal} unless the change was done
+ */
 function concluded<Value> (
   deps: StaffDeps, actor: Actor, userId: string, changed: Changed<Value>, reason: string
 ): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
   switch (changed.outcome) {
-    // The command line, which has none, has none that could end.
+    // Only a session of a member of staff can end; the command line has none.
     case 'session_ended': throw sessionEnded(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
     case 'not_staff': throw new Refusal('STAFF_REQUIRED')
     case 'not_found': throw new Refusal('NOT_FOUND')

@@ -10,31 +10,35 @@ import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { numberAs, timeAs } from '../tables/values.js'
 
-/** What is done at the command line has no address. */
+/** Command line actions have no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 const ACTOR = 'command line'
 
-/** @param key as `usernameKey` gives it */
+/**
+ * Finds a user by name.
+ *
+ * @param key result of `usernameKey`
+ */
 export async function findUser (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> {
   return await row(db, sql`select id, username, is_active as "isActive" from ${db.table.account} where username_key = ${key}`)
 }
 
-/** Unix seconds by the judge's clock. */
+/** Returns PostgreSQL's time in Unix seconds. */
 export async function readNowSeconds (db: Db): Promise<number> {
   return (await row<{ now: number }>(db, sql`select ${numberAs(sql`extract(epoch from clock_timestamp())`, 'now')}`))!.now
 }
 
-/** A device that has just proved itself by a code, and the codes that go with it. */
+/** Device that was confirmed by a code, and its recovery codes. */
 export interface FirstDevice {
   id: string
   name: string
   sealedSecret: string
-  /** The step of that code: it is used up. */
+  /** Step of that code, which is consumed. */
   step: number
   digests: string[]
 }
 
-/** Of a set-up code that must stand beside the password, and how long it is good. */
+/** Digest of a set-up code that must come with the password, and its lifetime in seconds. */
 export interface Setup { digest: string, seconds: number }
 
 export interface NewUser {
@@ -44,7 +48,7 @@ export interface NewUser {
   setup: Setup | null
 }
 
-/** Creates an account, with a second factor, with a set-up code or with neither, all at once. Null if the username is taken. */
+/** Creates an account in one transaction, with a second factor, a set-up code, or neither. Returns null if the username is taken. */
 export async function createUser (
   db: Db, { account, isStaff, device, setup }: NewUser
 ): Promise<{ createdAt: Date, setupExpiresAt: Date | null } | null> {
@@ -95,7 +99,7 @@ export async function createUser (
   })
 }
 
-/** A new password from the operator: whatever was being judged under the old one gives nothing, every session ends. */
+/** Sets a new password. Pending checks of the old password are refused, and every session ends. */
 export async function setPassword (db: Db, userId: string, passwordHash: string): Promise<{ endedSessions: number }> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
@@ -128,13 +132,13 @@ export async function setPassword (db: Db, userId: string, passwordHash: string)
 export interface OtpState {
   recoveryCodesLeft: number
   recoveryCodesWeak: boolean
-  /** Codes spent since the last accepted one. */
+  /** Number of codes consumed since the last accepted one. */
   failures: number
   lockedUntil: Date | null
-  /** Whether wrong codes stopped those of apps, until a recovery code is used or the account is unlocked. */
+  /** True if wrong codes stopped authenticator codes, until a recovery code is used or the account is unlocked. */
   isStopped: boolean
   setupRequired: boolean
-  /** Until when the set-up code that was handed out is good; null if there is none. */
+  /** Time until which the set-up code is valid; null if there is none. */
   setupExpiresAt: Date | null
 }
 

@@ -3,7 +3,7 @@ import { row, rows, type Db } from '../tables/db.js'
 
 const FIRST_UUID = '00000000-0000-0000-0000-000000000000'
 
-/** Every column that holds something sealed: by the place it is sealed to, its table, and the names of its user, its row and itself. */
+/** Sealed columns by the place that they are sealed for: table, user column, row column and the column itself. */
 const columns = {
   otp_device: { table: 'otp_device', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`secret`, firstRow: FIRST_UUID },
   otp_device_seed: { table: 'otp_device', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`seed`, firstRow: FIRST_UUID },
@@ -20,7 +20,7 @@ export interface SealedRow { userId: string, row: string, sealed: string }
 
 const PAGE_ROWS = 500
 
-/** Rows sealed under another key than this one. */
+/** Counts the rows that are sealed under another key. */
 export async function countStale (db: Db, kid: string): Promise<number> {
   const counts = sealedPlaces.map((place) => {
     const { table, sealed } = columns[place]
@@ -29,7 +29,7 @@ export async function countStale (db: Db, kid: string): Promise<number> {
   return (await row<{ count: number }>(db, sql`select (${sql.join(counts, sql` + `)})::int as count`))!.count
 }
 
-/** The next of them, in the order of their keys. */
+/** Returns the next page of those rows, in the order of their keys. */
 export async function stalePage (db: Db, place: SealedPlace, kid: string, after: SealedRow | null): Promise<SealedRow[]> {
   const { table, user, row: id, type, sealed, firstRow } = columns[place]
   return await rows<SealedRow>(db, sql`
@@ -38,7 +38,11 @@ export async function stalePage (db: Db, place: SealedPlace, kid: string, after:
     order by ${user}, ${id} limit ${PAGE_ROWS}`)
 }
 
-/** Only where the row still holds what was read. @returns how many did */
+/**
+ * Replaces sealed values, only where the row still has the value that was read.
+ *
+ * @returns the number of replaced rows
+ */
 export async function replaceSealed (db: Db, place: SealedPlace, anew: ReadonlyArray<SealedRow & { resealed: string }>): Promise<number> {
   const { user, row: id, type, sealed } = columns[place]
   const table = db.table[columns[place].table]

@@ -10,8 +10,8 @@ const KIND = 'session_ended_by_staff'
 const NOWHERE = { ip: '', agent: '' }
 
 /**
- * Ends one session of a user, or all of them: one decision, one event for the user and one for the member of staff. No
- * event where no session ended.
+ * Ends one session of a user, or all of them, in one decision. Writes one event for the user and one for the member of
+ * staff, and none if no session ended.
  *
  * @param sessionId null for all
  */
@@ -33,20 +33,20 @@ export async function endSessions (db: Db, actor: Actor, userId: string, session
   })
 }
 
-/** Sessions ended in one transaction: few enough that it holds no lock for long. */
+/** Number of sessions ended in one transaction, so that no lock is held for long. */
 const PAGE_SESSIONS = 1_000
 
 export interface EndedPage {
   sessions: number
   users: number
-  /** Where the next page begins; null if this was the last. */
+  /** Start of the next page; null after the last page. */
   next: string | null
 }
 
 /**
- * Ends the sessions of every user, a page at a time, in the order of the users' ids. Sessions that begin meanwhile are
- * not part of it. The users' locks come first, so that a session that is being verified at this moment does not live on
- * as a new one.
+ * Ends the sessions of every user, one page at a time, in the order of the users' ids. Sessions that begin in the meantime
+ * are not included. The users' locks are taken first, so that a concurrent verification cannot keep a session alive as a
+ * new one.
  *
  * @param after `next` of the page before; empty for the first
  */
@@ -81,12 +81,12 @@ export async function endPageOfAll (db: Db, actorId: string, after: string): Pro
         })} from by_user, now
       )
       select (select count(*) from living)::int as seen, coalesce(sum(sessions), 0)::int as sessions, count(*)::int as users from by_user`)
-    // A full page may have left sessions of these users: they come again.
+    // A full page may have left sessions of these users, so the next page begins with them again.
     return { sessions: found!.sessions, users: found!.users, next: found!.seen === PAGE_SESSIONS ? after : last }
   })
 }
 
-/** How many sessions live, for a progress bar. */
+/** Counts the live sessions, for a progress bar. */
 export async function countSessions (db: Db): Promise<number> {
   return (await row<{ living: number }>(db, sql`
     select count(*)::int as living from ${db.table.otp_session} where ended_at is null and expires_at > clock_timestamp()`))!.living

@@ -9,7 +9,7 @@ import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, type Tx } from '../tables/transaction.js'
 import { timeAs } from '../tables/values.js'
 
-/** Who changes somebody else's account: a member of staff in a session, or (without one) the command line. */
+/** Actor of a change to another account: a member of staff in a session, or (without a session) the command line. */
 export interface Actor extends Origin {
   id: string
   sessionId: string | null
@@ -17,10 +17,10 @@ export interface Actor extends Origin {
 
 export type Changed<Value = null> =
   | { outcome: 'done', endedIds: string[], value: Value }
-  /** The account is not there; it is staff's and may not be changed so; the acting session is over, or is nobody's of staff any more. */
+  /** The account does not exist; it is protected as staff; the acting session has ended; or its user is not staff any more. */
   | { outcome: 'not_found' | 'protected' | 'session_ended' | 'not_staff' }
 
-/** Whether somebody is staff now. Asked for each request: who ceases to be staff does so at once. */
+/** Returns true if the user is staff now. Read on each request, so that a demotion takes effect at once. */
 export async function isStaff (db: Db, userId: string): Promise<boolean> {
   const { table } = db
   return (await row<{ isStaff: boolean }>(
@@ -31,15 +31,15 @@ export async function isStaff (db: Db, userId: string): Promise<boolean> {
 interface Permission { isOver: boolean, isStaff: boolean, isThere: boolean, isOfStaff: boolean }
 
 /**
- * Runs a change of somebody's account under the locks of both, taken in one order: of two members of staff who act on
- * each other at once, the second one finds out what the first one did.
+ * Runs a change of another account under the locks of both accounts, always taken in one order. If two members of staff act
+ * on each other at once, the second one sees the result of the first.
  */
 export async function asStaff<Value> (
   db: Db, actor: Actor, userId: string, change: (tx: Tx) => Promise<{ endedIds: string[], value: Value }>, { sparesStaff = false } = {}
 ): Promise<Changed<Value>> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    // Not an upsert as for the asking user: an id from a path may be nobody's, and leaves no row behind.
+    // Not an upsert as for the requester: the id in the path may not exist, and must not leave a row.
     await rows(tx, sql`select user_id from ${table.otp_user} where user_id in (${userId}, ${actor.id}) order by user_id for no key update`)
     const permission = await row<Permission>(tx, sql`
       with ${now}
@@ -63,8 +63,8 @@ export async function asStaff<Value> (
 }
 
 /**
- * One decision, two events, both from the row that `from` has if it was made: the user's says who did it and why, but
- * not from where; the staff member's says whom it was done to.
+ * Writes two events for one decision, both from the row of `from`. The user's event has the actor and the reason, but not
+ * the address; the event of the member of staff names the user.
  */
 export function events (
   tx: Tx, actor: Actor, userId: string, kind: EventKind, told: EventKind,
@@ -93,13 +93,13 @@ export function events (
 }
 
 export interface Reset {
-  /** Of the set-up code, and how long it is good. */
+  /** Digest and lifetime in seconds of the set-up code. */
   digest: string
   seconds: number
   reason: string
 }
 
-/** Devices and codes are gone, every session ends, and the password alone opens nothing. Tells until when the code is good. */
+/** Deletes devices and codes, ends every session, and requires a set-up code. Returns the time until which the code is valid. */
 export async function resetFactors (db: Db, actor: Actor, userId: string, { digest, seconds, reason }: Reset): Promise<Changed<Date>> {
   return await asStaff(db, actor, userId, async (tx) => {
     const { table } = tx
@@ -124,7 +124,7 @@ export async function resetFactors (db: Db, actor: Actor, userId: string, { dige
   }, { sparesStaff: true })
 }
 
-/** Deactivates or reactivates. What is so already stays so, and leaves no event. */
+/** Deactivates or reactivates an account. A repeated change leaves no event. */
 export async function setActive (db: Db, actor: Actor, userId: string, isActive: boolean, reason: string | null): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
     const { table } = tx
@@ -150,12 +150,12 @@ export async function setActive (db: Db, actor: Actor, userId: string, isActive:
   })
 }
 
-/** Outcome of a change of `is_staff`: nothing to change, or nothing beside the password that a new member of staff must give. */
+/** Result of a change of `is_staff`: changed, equal, or refused because a new member of staff has no factor. */
 export type StaffChange = 'changed' | 'unchanged' | 'no_factor'
 
 /**
- * Makes a user a member of staff, or takes that away; it counts from the next request on. Staff have a second factor, or
- * a set-up code that must stand beside the password: a password alone makes no staff.
+ * Adds or removes the staff role, from the next request on. Staff need a second factor or a pending set-up code: a password
+ * alone is not enough.
  */
 export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: boolean, reason: string): Promise<Changed<StaffChange>> {
   return await asStaff(db, actor, userId, async (tx) => {
@@ -181,7 +181,7 @@ export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: b
   })
 }
 
-/** No session ends and no factor changes: only the count of wrong codes begins anew. */
+/** Resets the count of wrong codes. Ends no session and changes no factor. */
 export async function unlock (db: Db, actor: Actor, userId: string): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
     const { table } = tx
@@ -196,7 +196,7 @@ export async function unlock (db: Db, actor: Actor, userId: string): Promise<Cha
   })
 }
 
-/** What is not given stays; null takes away. */
+/** An absent field stays; null removes it. */
 export interface References {
   powerAccountId?: number | null
   powerContactId?: number | null

@@ -7,7 +7,7 @@ import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { timeAs } from '../tables/values.js'
 
-/** Somebody's account as staff see it in a list: nothing that opens anything. */
+/** Account in a list for staff, without any secret. */
 export interface ListedUser {
   id: string
   username: string
@@ -25,12 +25,12 @@ export interface ShownUser extends ListedUser {
   powerAccountId: number | null
   powerContactId: number | null
   updatedAt: Date
-  /** Wrong codes since the last accepted one, and until when no code is taken; null if one is. */
+  /** Wrong codes since the last accepted one, and the time until which no code is accepted; null if codes are accepted. */
   failures: number
   lockedUntil: Date | null
-  /** Whether wrong codes stopped those of apps, until a recovery code is used or staff unlock the account. */
+  /** True if wrong codes stopped authenticator codes, until a recovery code is used or staff unlock the account. */
   isStopped: boolean
-  /** Whether the factors were reset and nothing is set up yet, and until when the code handed out is good; null if it was used. */
+  /** True if the factors were reset and no device is set up; and the time until which the set-up code is valid, null if it was used. */
   setupRequired: boolean
   setupExpiresAt: Date | null
   recoveryCodesLeft: number
@@ -38,7 +38,7 @@ export interface ShownUser extends ListedUser {
 
 export interface UserPage {
   users: ListedUser[]
-  /** Where the next page begins; null if this was the last. */
+  /** Start of the next page; null after the last page. */
   nextCursor: string | null
 }
 
@@ -47,15 +47,15 @@ const listed = ({ table }: Db) => sql`
   exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled",
   ${timeAs(sql`a.created_at`, 'createdAt')}`
 
-/** Byte order, which an index has, whatever the database's language. */
+/** Byte order, for which an index exists in every locale of the database. */
 const name = sql`(a.username_key collate "C")`
 
 /**
- * One page of the users whose name begins with `query`, or whose e-mail address it is, in the order of their names.
- * Nothing in it is a pattern; empty finds every user.
+ * Returns one page of the users whose name begins with `query` or whose e-mail address equals it, ordered by name. `query`
+ * is not a pattern; an empty one finds every user.
  *
  * @param cursor of the page before, null for the first
- * @returns null if the cursor is none of ours
+ * @returns null if the cursor is invalid
  */
 export async function findUsers (db: Db, query: string, limit: number, cursor: string | null): Promise<UserPage | null> {
   const { table } = db
@@ -63,7 +63,8 @@ export async function findUsers (db: Db, query: string, limit: number, cursor: s
   if (cursor !== null && (after === '' || /\0|\uFFFD/.test(after))) return null
   const prefix = usernameKey(trimmedName(query))
   const end = endOf(prefix)
-  // Two look-ups, each by its index and no longer than the page. The range, too: a plan for any prefix uses no index for `^@`.
+  // Two look-ups, each with its index and limited to the page. The range is needed too: a generic plan for `^@` uses no
+  // index.
   const byName = sql`
     (select ${listed(db)}, a.username_key as key from ${table.account} a
     where ${name} ^@ ${prefix} and ${name} >= ${prefix} and ${name} > ${after} ${end === null ? sql`` : sql`and ${name} < ${end}`}
@@ -81,7 +82,7 @@ export async function findUsers (db: Db, query: string, limit: number, cursor: s
   }
 }
 
-/** The first text, in byte order, behind all that begin so; null if nothing is. */
+/** Returns the first text, in byte order, after all texts with this prefix; null if there is none. */
 function endOf (prefix: string): string | null {
   const points = Array.from(prefix, (character) => character.codePointAt(0)!)
   const last = points.pop()
@@ -105,7 +106,7 @@ export async function readUser (db: Db, id: string): Promise<ShownUser | undefin
     where a.id = ${id}::uuid`)
 }
 
-/** Whether there is such an account: what is listed of one that is not there would be empty, not missing. */
+/** Returns true if the account exists. A list of a missing account would be empty instead of an error. */
 export async function hasUser (db: Db, id: string): Promise<boolean> {
   const { table } = db
   return await row(db, sql`select id from ${table.account} where id = ${id}::uuid`) !== undefined
