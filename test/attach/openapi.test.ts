@@ -6,8 +6,12 @@ import countersign, { type CountersignOptions } from '../../plugins/countersign.
 
 const cookie = { type: 'apiKey', in: 'cookie', name: 'host' } as const
 
-/** What a host's document says of the operation that verifies. */
-async function described (t: Test, securitySchemes: Record<string, typeof cookie>, more: Partial<CountersignOptions>): Promise<{ operationId: string, security?: unknown } | undefined> {
+/** Returns the entry in a host's OpenAPI document for the operation that verifies. */
+async function described (
+  t: Test,
+  securitySchemes: Record<string, typeof cookie>,
+  more: Partial<CountersignOptions>
+): Promise<{ operationId: string, security?: unknown } | undefined> {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(swagger, { openapi: Object.keys(securitySchemes).length === 0 ? {} : { components: { securitySchemes } } })

@@ -14,7 +14,7 @@ const sound = {
   complete: () => ({ sessionId: '', answer: {} })
 } satisfies CountersignOptions
 
-/** [what is handed in besides, which option the refusal names] */
+/** [further options, name of the option in the refusal] */
 const wrong: ReadonlyArray<readonly [object, string]> = [
   ...(['issuer', 'sealKeys', 'database', 'identify', 'label', 'complete'] as const).map((name) => [{ [name]: undefined }, name] as const),
   [{ issuer: 'A: B' }, 'issuer'],
@@ -42,21 +42,32 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
 
 t.test('what is missing, wrong or unknown is refused at registration, by name and without its value', async (t) => {
   for (const [besides, name] of wrong) {
-    t.throws(() => checkOptions({ ...sound, ...besides } as CountersignOptions), { name: 'TypeError', message: new RegExp(`^countersign: .*"${name}"`) }, JSON.stringify(besides))
+    const refused = { name: 'TypeError', message: new RegExp(`^countersign: .*"${name}"`) }
+    t.throws(() => checkOptions({ ...sound, ...besides } as CountersignOptions), refused, JSON.stringify(besides))
     try {
       checkOptions({ ...sound, ...besides } as CountersignOptions)
     } catch (error) {
       t.notOk((error as Error).message.includes(key))
     }
   }
-  t.match(checkOptions(sound), { namespace: 'countersign', schema: 'countersign', prefix: '/totp', settings: { window: 1, freshSeconds: 300 }, revocationSeconds: 1 })
+  t.match(checkOptions(sound), {
+    namespace: 'countersign',
+    schema: 'countersign',
+    prefix: '/totp',
+    settings: { window: 1, freshSeconds: 300 },
+    revocationSeconds: 1
+  })
 })
 
 t.test('a second registration wants names and tables of its own', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   const database = { connect: async () => { throw new Error('connection refused') }, totalCount: 0, idleCount: 0, waitingCount: 0 } as never
-  const sees = [{ ...sound, database }, { ...sound, database, prefix: '/staff/2fa' }, { ...sound, database, prefix: '/staff/2fa', decorators: { otpVerified: 'staffVerified', countersign: 'staffCountersign' } }]
+  const sees = [
+    { ...sound, database },
+    { ...sound, database, prefix: '/staff/2fa' },
+    { ...sound, database, prefix: '/staff/2fa', decorators: { otpVerified: 'staffVerified', countersign: 'staffCountersign' } }
+  ]
   await app.register(countersign, sees[0]!)
   await t.rejects(async () => { await app.register(countersign, sees[1]!) }, /"decorators" must name another one than "otpVerified"/)
 

@@ -1,4 +1,5 @@
-// As test/regressions/the-same-request-twice-looks-like-an-end.test.ts, at an app that has other sessions and another error handler: test/helpers/host-app.ts.
+// The same as test/regressions/the-same-request-twice-looks-like-an-end.test.ts, in an app with other sessions and another
+// error handler: test/helpers/host-app.ts.
 import '../helpers/attached.js'
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'

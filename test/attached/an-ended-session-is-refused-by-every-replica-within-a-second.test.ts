@@ -8,20 +8,21 @@ import { guarded, holdFeed, pastFirstSeconds, servedFromNow, settled, startRepli
 import { until } from '../helpers/wait.js'
 
 /*
- * The same promise, kept by replicas of an app that is nothing like the service. Its own session goes on; here it ends
- * when another session of the user confirms the first device. The feed of ends has no connection of its own.
+ * The same promise, kept by replicas of an app that is quite different from the service. Its own session goes on; here it
+ * ends when another session of the user confirms the first device. The revocation poller has no connection of its own.
  */
 
 await need('redis-server')
 
-/** The option `revocationSeconds`. */
+/** Option `revocationSeconds`, in milliseconds. */
 const BOUND_MS = 1_000
 const PARALLEL = 20
 
-/** What a replica's guard answers to them, each answer once. */
-const statuses = async (replica: Replica, sessions: Person[]) => [...new Set(await Promise.all(sessions.map((session) => guarded(replica, session))))]
+/** Returns the different answers of a replica's guard to these sessions. */
+const statuses = async (replica: Replica, sessions: Person[]) =>
+  [...new Set(await Promise.all(sessions.map((session) => guarded(replica, session))))]
 
-/** Sessions of one user, without a device yet, known to every replica; and the one that will end them. */
+/** Makes sessions of one user, without a device yet, known to every replica; and the session that will end them. */
 async function sessionsAt ([home, ...others]: Replica[]): Promise<{ owner: Person, sessions: Person[] }> {
   const owner = await signUp(home!.app)
   const sessions = await sessionsOf(owner, PARALLEL)
@@ -38,7 +39,10 @@ t.test('J5 ended where Redis cannot be reached, refused everywhere, and at once 
   const { owner, sessions } = await sessionsAt(replicas)
   await a.redis.cut()
   expect(200, await owner.confirm())
-  const [atHome, ...served] = await Promise.all([statuses(a, sessions), ...[b, c].flatMap((replica) => sessions.map((session) => servedFromNow(replica, session)))])
+  const [atHome, ...served] = await Promise.all([
+    statuses(a, sessions),
+    ...[b, c].flatMap((replica) => sessions.map((session) => servedFromNow(replica, session)))
+  ])
   t.same(atHome, [401])
   t.ok(Math.max(...served) <= BOUND_MS, `served for ${Math.max(...served)} ms`)
 })

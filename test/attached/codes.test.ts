@@ -1,4 +1,4 @@
-// What is promised of codes, kept by an app that is nothing like the service: test/helpers/host-app.ts. Each makes a host of its own.
+// Promises on codes, kept by an app that is quite different from the service: test/helpers/host-app.ts. Each makes its own host.
 import '../helpers/attached.js'
 
 await import('../promises/a-code-is-accepted-once.test.js')

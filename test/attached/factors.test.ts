@@ -1,4 +1,5 @@
-// What is promised of setting up and changing factors, kept by an app that is nothing like the service: test/helpers/host-app.ts. Each makes a host of its own.
+// Promises on the set-up and change of factors, kept by an app that is quite different from the service:
+// test/helpers/host-app.ts. Each makes its own host.
 import '../helpers/attached.js'
 
 await import('../promises/enrolment-is-two-phased.test.js')

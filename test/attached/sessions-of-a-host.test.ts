@@ -13,7 +13,8 @@ const { app, db, clock, another, anotherHost } = await freshHost(t)
 t.test('T8 a session that was never seen here before a device was confirmed owes a code when it is', async (t) => {
   const ada = await signUp(app, 'ada')
   const early = ada.elsewhere()
-  early.access = expect(200, await early.request('POST', '/token', { username: ada.username, password: ada.password }, null)).json<{ access: string }>().access
+  const answer = await early.request('POST', '/token', { username: ada.username, password: ada.password }, null)
+  early.access = expect(200, answer).json<{ access: string }>().access
   await ada.enrol()
   t.equal(outcome(await early.request('GET', '/session')), '403 OTP_REQUIRED')
   early.phone.secret = ada.phone.secret!
@@ -62,7 +63,8 @@ t.test('a step-up is known to every replica within a second', async (t) => {
 t.test('authTime: milliseconds are a mistake that is told, and a clock that is ahead makes nobody fresh for longer', async (t) => {
   const hal = await signUp(app, 'hal')
   const nowSeconds = Math.floor((await clock.now()).getTime() / 1000)
-  const saying = async (authTime: number) => await anotherHost({ identify: () => ({ userId: 'hal', sessionId: `at ${authTime}`, authTime }) })
+  const saying = async (authTime: number) =>
+    await anotherHost({ identify: () => ({ userId: 'hal', sessionId: `at ${authTime}`, authTime }) })
   t.equal((await hal.elsewhere(await saying(nowSeconds * 1000)).request('GET', '/session')).statusCode, 500)
   const ahead = await saying(nowSeconds + 3600)
   await insideOf(ahead).sessions.poll()
@@ -87,7 +89,9 @@ t.test('a host that does not say where it went is told what is wrong, and nothin
 t.test('a host that stays where it is, without saying so, is told what is wrong, and nothing is verified', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const [session] = await sessionsOf(eve, 1)
-  const stuck = await anotherHost({ complete: (request) => ({ sessionId: sessionIdOf(/host=([^;]+)/.exec(request.headers.cookie!)![1]!), answer: {} }) })
+  const stuck = await anotherHost({
+    complete: (request) => ({ sessionId: sessionIdOf(/host=([^;]+)/.exec(request.headers.cookie!)![1]!), answer: {} })
+  })
   const there = session!.elsewhere(stuck)
   there.access = session!.access
   t.equal((await there.verify()).statusCode, 500)
@@ -96,7 +100,10 @@ t.test('a host that stays where it is, without saying so, is told what is wrong,
 })
 
 t.test('sameSession: the asking session itself is verified, on every replica, and unverified once the device is gone', async (t) => {
-  const staying = { sameSession: true, complete: (_request: unknown, _reply: unknown, { sessionId }: ProvenSession) => ({ sessionId, answer: {} }) }
+  const staying = {
+    sameSession: true,
+    complete: (_request: unknown, _reply: unknown, { sessionId }: ProvenSession) => ({ sessionId, answer: {} })
+  }
   const [one, two] = [await anotherHost(staying), await anotherHost(staying)]
   const fay = await signUp(one, 'fay')
   expect(200, await fay.login())
@@ -120,7 +127,9 @@ t.test('R6 reset: devices, codes and a set-up under way are gone, every session 
   expect(201, await gus.create({ name: 'Second' }))
   await desk.countersign.reset(userId(gus), { actorId: 'support', reason: 'lost both' })
   await insideOf(app).sessions.poll()
-  for (const answer of [await gus.request('GET', '/session'), await gus.confirm(), await gus.recover()]) t.equal(outcome(answer), '401 SESSION_ENDED')
+  for (const answer of [await gus.request('GET', '/session'), await gus.confirm(), await gus.recover()]) {
+    t.equal(outcome(answer), '401 SESSION_ENDED')
+  }
   t.same(told, [{ userId: userId(gus), except: null }])
   expect(200, await gus.login())
   t.equal(outcome(await gus.request('GET', '/session')), '200')

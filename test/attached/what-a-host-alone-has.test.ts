@@ -4,7 +4,7 @@ import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
-// Beside the promises that are kept in both places: what the service has no use for.
+// Promises for hosts only, which the service does not need.
 await need('postgres')
 const told: string[] = []
 const { db, anotherHost } = await freshHost(t)
@@ -15,7 +15,8 @@ t.test('T7 a GET changes nothing at a host, and a form or plain text from anothe
   expect(200, await bob.login())
   t.equal((await bob.request('GET', '/totp/create')).statusCode, 404)
   for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x']) {
-    const answer = await app.inject({ method: 'POST', url: '/app/2fa/create', headers: { cookie: `host=${bob.access}`, 'content-type': type, origin: 'https://elsewhere.example' }, payload: 'name=x' })
+    const headers = { cookie: `host=${bob.access}`, 'content-type': type, origin: 'https://elsewhere.example' }
+    const answer = await app.inject({ method: 'POST', url: '/app/2fa/create', headers, payload: 'name=x' })
     t.equal(answer.statusCode, 415, type)
   }
   t.same(await db.query('select from otp_device where user_id = $1', [userId(bob)]), [])
@@ -25,7 +26,8 @@ t.test('R3 a page of another origin makes nobody\'s recovery codes anew', async 
   const eve = await (await signUp(app, 'eve')).enrol()
   const codes = async () => await db.query('select digest from otp_recovery_code where user_id = $1 order by 1', [userId(eve)])
   const before = await codes()
-  const forged = await app.inject({ method: 'POST', url: '/app/2fa/recovery_code/create', headers: { cookie: `host=${eve.access}`, origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site' } })
+  const headers = { cookie: `host=${eve.access}`, origin: 'https://elsewhere.example', 'sec-fetch-site': 'cross-site' }
+  const forged = await app.inject({ method: 'POST', url: '/app/2fa/recovery_code/create', headers })
   t.equal(forged.statusCode, 415, 'no body, and so no content type')
   t.same(await codes(), before)
   expect(201, await eve.request('POST', '/totp/recovery_code/create'))

@@ -1,4 +1,5 @@
-// What is promised of what is kept and shown, kept by an app that is nothing like the service: test/helpers/host-app.ts. Each makes a host of its own.
+// Promises on stored and shown data, kept by an app that is quite different from the service: test/helpers/host-app.ts.
+// Each makes its own host.
 import '../helpers/attached.js'
 
 await import('../promises/keys-rotate-without-downtime.test.js')

@@ -1,4 +1,4 @@
-// The same promise, kept by an app that is nothing like the service: test/helpers/host-app.ts.
+// The same promise, kept by an app that is quite different from the service: test/helpers/host-app.ts.
 import '../helpers/attached.js'
 
 await import('../promises/wrong-used-and-late-codes-are-answered-alike.test.js')

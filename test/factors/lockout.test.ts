@@ -1,5 +1,7 @@
 import t from 'tap'
-import { FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, lockSeconds, PENDING_FAILURES, SESSION_FAILURES } from '../../src/factors/lockout.js'
+import {
+  FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, lockSeconds, PENDING_FAILURES, SESSION_FAILURES
+} from '../../src/factors/lockout.js'
 
 t.test('T10 the figures of the contract', async (t) => {
   t.same({ FREE_FAILURES, HARD_STOP_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES },
@@ -7,7 +9,10 @@ t.test('T10 the figures of the contract', async (t) => {
 })
 
 t.test('T10 the lock: 60 s after the fifth, doubling, at most an hour', async (t) => {
-  const table = [[0, 0], [4, 0], [5, 60], [6, 120], [7, 240], [8, 480], [9, 960], [10, 1920], [11, 3600], [12, 3600], [99, 3600], [100, 3600], [5000, 3600]]
+  const table = [
+    [0, 0], [4, 0], [5, 60], [6, 120], [7, 240], [8, 480], [9, 960], [10, 1920],
+    [11, 3600], [12, 3600], [99, 3600], [100, 3600], [5000, 3600]
+  ]
   for (const [failures, seconds] of table) t.equal(lockSeconds(failures!), seconds, `${failures} failures`)
 })
 

@@ -1,4 +1,4 @@
-/** Cookies, an error handler of the host's own, an Ajv that coerces, a prefix, and two instances on one Redis. */
+/** Host with cookies, its own error handler, an Ajv that coerces, a prefix, and two instances on one Redis. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { need } from '../helpers/need.js'
@@ -31,10 +31,13 @@ t.test('a page of somebody else makes a browser send forms and text with its coo
   const json = { 'content-type': 'application/json' }
   const answer = await fetch(`${bases[0]}/login`, { method: 'POST', headers: json, body: '{"email":"victim@example.org"}' })
   const cookie = answer.headers.getSetCookie()[0]!.split(';')[0]!
-  for (const type of ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'text/plain; application/json']) {
+  const types = ['application/x-www-form-urlencoded', 'text/plain', 'multipart/form-data; boundary=x', 'text/plain; application/json']
+  for (const type of types) {
     for (const path of ['/create', '/login', '/recovery_code/login', '/recovery_code/create']) {
       const answer = await fetch(`${bases[0]}/account/2fa${path}`, {
-        method: 'POST', headers: { cookie, origin: 'https://evil.example', 'content-type': type }, body: path === '/create' ? '{}' : '{"token":"123456"}'
+        method: 'POST',
+        headers: { cookie, origin: 'https://evil.example', 'content-type': type },
+        body: path === '/create' ? '{}' : '{"token":"123456"}'
       })
       t.equal(answer.status, 415, `${path} ${type}`)
     }

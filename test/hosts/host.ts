@@ -8,7 +8,7 @@ import { install, packed, projectAt, sharedFolder, type Project } from '../helpe
 import type { Owner } from '../helpers/teardown.js'
 
 const SOURCES = join('test', 'hosts')
-/** What the hosts have installed beside the package, together: as the repository has it, or of a version that it has no use for. */
+/** Packages that all hosts have beside Countersign: in the repository's version, or in a version that the repository does not use. */
 const PACKAGES = [
   'fastify', 'pg', 'ioredis', 'kysely@0.28.18', '@electric-sql/pglite',
   '@fastify/jwt', 'jose@6.2.18', '@fastify/cookie@11.1.5', '@fastify/session@11.1.3',
@@ -20,24 +20,25 @@ const versioned = (name: string) => name.lastIndexOf('@') > 0 ? name : `${name}@
 export interface Installed extends Project {
   databaseUrl: string
   clock: TestClock
-  /** Another process of it; more than one share the database. */
+  /** Starts a process of the host; all its processes share the database. */
   start (env: Record<string, string>, script?: string): Promise<{ base: string, process: NodeProcess }>
 }
 
-/** A host in a folder of its own, below one with the package and what hosts need: installed once, since that is most of the work. */
+/** Makes a host in its own folder, inside one that has all packages: they are installed once, since that takes longest. */
 export async function hostWith (files: Record<string, string>): Promise<Project> {
-  const shared = await sharedFolder('hosts', async (folder) => install(await projectAt(folder), [await packed(), ...PACKAGES.map(versioned)]))
+  const shared = await sharedFolder('hosts', async (folder) =>
+    install(await projectAt(folder), [await packed(), ...PACKAGES.map(versioned)]))
   return await projectAt(join(shared, randomBytes(6).toString('hex')), files)
 }
 
-/** A host of this folder. */
+/** Makes a host from a folder of this one. */
 export async function hostFolder (name: string): Promise<Project> {
   const files: Record<string, string> = {}
   for (const file of await readdir(join(SOURCES, name))) files[file] = await readFile(join(SOURCES, name, file), 'utf8')
   return await hostWith(files)
 }
 
-/** The same to be started, with a database of its own, whose clock a test moves. */
+/** The same, ready to start, with its own database, whose clock the test moves. */
 export async function installHost (t: Owner, name: string): Promise<Installed> {
   return await startable(t, await hostFolder(name))
 }

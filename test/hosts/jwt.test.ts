@@ -1,4 +1,4 @@
-/** @fastify/jwt with HS256, and users of the host's own with whole numbers for ids. */
+/** Host with @fastify/jwt by HS256, and with whole numbers as user ids. */
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { need } from '../helpers/need.js'

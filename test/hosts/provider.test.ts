@@ -1,4 +1,4 @@
-/** Behind somebody else's identity provider, whose tokens the host only verifies. */
+/** Host behind another company's identity provider: it only verifies the provider's tokens. */
 import { generateKeyPairSync, randomUUID, sign } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -15,21 +15,32 @@ t.setTimeout(600_000)
 
 const { privateKey, publicKey } = generateKeyPairSync('ed25519')
 const jwks = createServer((_request, reply) => {
-  reply.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [{ ...publicKey.export({ format: 'jwk' }), kid: '1', alg: 'EdDSA' }] }))
+  const jwk = { ...publicKey.export({ format: 'jwk' }), kid: '1', alg: 'EdDSA' }
+  reply.setHeader('content-type', 'application/json').end(JSON.stringify({ keys: [jwk] }))
 }).listen(0, '127.0.0.1')
 await once(jwks, 'listening')
 t.teardown(() => jwks.close())
 
-/** The provider's token, which the host did not issue. */
+/** Returns a token of the provider, which the host did not issue. */
 function tokenFor (name: string): string {
   const now = Math.floor(Date.now() / 1000)
-  const claims = { iss: 'https://login.example.org', aud: 'acme', sub: `provider|${name}@example.org`, sid: randomUUID(), auth_time: now, iat: now, exp: now + 3600 }
+  const claims = {
+    iss: 'https://login.example.org',
+    aud: 'acme',
+    sub: `provider|${name}@example.org`,
+    sid: randomUUID(),
+    auth_time: now,
+    iat: now,
+    exp: now + 3600
+  }
   const text = [{ alg: 'EdDSA', kid: '1' }, claims].map((part) => Buffer.from(JSON.stringify(part)).toString('base64url')).join('.')
   return `${text}.${sign(null, Buffer.from(text), privateKey).toString('base64url')}`
 }
 
 const installed = await installHost(t, 'provider')
-const { base } = await installed.start({ JWKS_URL: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/`, SEAL_KEYS: freshKeys()['SEAL_KEYS']! })
+const { base } = await installed.start({
+  JWKS_URL: `http://127.0.0.1:${(jwks.address() as AddressInfo).port}/`, SEAL_KEYS: freshKeys()['SEAL_KEYS']!
+})
 
 t.test('the whole flow', async (t) => {
   await wholeFlow(t, {

@@ -1,4 +1,4 @@
-/** The README's "Attach it", in an app that is just enough for it. */
+/** The README's "Attach it", in an app that has only the parts that it needs. */
 import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
@@ -26,7 +26,10 @@ await app.register(jwt, { secret: process.env.JWT_SECRET })
 const emailOf = (userId) => userId + '@example.org'
 const listInvoices = async () => ({})
 const closeAccount = async () => ({})
-app.post('/login', async (request) => ({ token: app.jwt.sign({ sub: request.body.name, sid: randomUUID(), auth_time: Math.floor(Date.now() / 1000) }) }))
+app.post('/login', async (request) => {
+  const claims = { sub: request.body.name, sid: randomUUID(), auth_time: Math.floor(Date.now() / 1000) }
+  return { token: app.jwt.sign(claims) }
+})
 `
 const more = `
 app.get('/required', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))

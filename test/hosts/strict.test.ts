@@ -1,4 +1,4 @@
-/** TypeScript at its strictest, with zod, Kysely and opaque tokens. */
+/** Host in the strictest TypeScript, with zod, Kysely and opaque tokens. */
 import { join } from 'node:path'
 import t from 'tap'
 import { need } from '../helpers/need.js'
@@ -13,7 +13,8 @@ t.setTimeout(600_000)
 const installed = await installHost(t, 'strict')
 
 t.test('it compiles, with the types of libraries checked too; what is wrong does not', async (t) => {
-  t.same(await installed.run(process.execPath, [join('..', 'node_modules', 'typescript', 'bin', 'tsc')]), { code: 0, stdout: '', stderr: '' })
+  const compiler = join('..', 'node_modules', 'typescript', 'bin', 'tsc')
+  t.same(await installed.run(process.execPath, [compiler]), { code: 0, stdout: '', stderr: '' })
 })
 
 t.test('the whole flow', async (t) => {

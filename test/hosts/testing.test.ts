@@ -1,4 +1,4 @@
-/** What `countersign/testing` promises: a host's own tests, without a database, a phone or a wait. */
+/** The promise of `countersign/testing`: a host can test itself without a database, a phone or a wait. */
 import t from 'tap'
 import { hostFolder } from './host.js'
 

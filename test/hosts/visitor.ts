@@ -1,7 +1,7 @@
-/** Somebody's session at a host, with whatever the host gave them to show: a token, a cookie. */
+/** Session of a user at a host, with the credentials that the host gave: a token or a cookie. */
 export interface Visitor {
   ask (method: string, path: string, body?: unknown): Promise<Answer>
-  /** The same credentials as they are now, in other hands: what a thief copied. */
+  /** Returns a visitor with the same credentials, as a thief would copy them. */
   copy (): Visitor
 }
 
@@ -10,9 +10,9 @@ export interface Answer { status: number, headers: Headers, text: string, json: 
 interface Credentials { token?: string, cookie?: string }
 
 /**
- * Shows the token or the cookie that it was given last, as a client would.
+ * Makes a visitor that sends the token or the cookie that it got last, as a client would.
  *
- * @param bases instances of the host, asked by turns
+ * @param bases instances of the host, used in turn
  */
 export function visitorAt (bases: readonly string[], shown: Credentials = {}): Visitor {
   const credentials = { ...shown }

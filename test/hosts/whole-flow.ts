@@ -4,25 +4,25 @@ import type { TestClock } from '../helpers/clock.js'
 import { until } from '../helpers/wait.js'
 import type { Answer, Visitor } from './visitor.js'
 
-/** A host as its clients see it. */
+/** Host as its clients see it. */
 export interface Host {
   clock: TestClock
-  /** Where the routes of the second factor are. */
+  /** Prefix of the routes of the second factor. */
   prefix: string
-  /** Each route behind the guard, and what it asks for. */
+  /** The routes behind the guard, with their demands. */
   guarded: ReadonlyArray<{ method: string, path: string, demand: 'plain' | 'fresh' | 'required' }>
-  /** A new session of somebody's by the first factor alone. */
+  /** Starts a new session of a user by the first factor only. */
   logIn (name: string): Promise<Visitor>
-  /** Where this host's errors have their code. */
+  /** Reads the error code from an answer of this host. */
   codeOf (answer: Answer): unknown
-  /** Whether the session that asked goes on after verifying. */
+  /** True if the requester's session continues after it was verified. */
   sameSession?: boolean
 }
 
 const RACERS = 20
 const WRONG_BEFORE_LOCK = 5
 
-/** What anybody may expect of a host with a second factor, whatever the host is made of. */
+/** Tests the behaviour that every host with a second factor must have. */
 export async function wholeFlow (t: Test, host: Host): Promise<void> {
   const { clock, prefix, guarded } = host
   const plain = guarded.find(({ demand }) => demand === 'plain')!
@@ -35,16 +35,17 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
   const give = async (who: Visitor, token: unknown) => await who.ask('POST', `${prefix}/login`, { token })
   const recover = async (who: Visitor, token = '') => await who.ask('POST', `${prefix}/recovery_code/login`, { token })
   const status = async (who: Visitor) => (await who.ask('GET', `${prefix}/status`)).json
-  /** The next code that nobody has used: time passes. */
+  /** Returns the next unused code, after moving the clock. */
   async function nextCode (): Promise<string> {
     await clock.advance(PERIOD_SECONDS * 2)
     return totp(secret, stepAt(await clock.now()))
   }
-  /** Another one each time: what was refused already is not judged again. */
+  /** Returns different codes: a code that was refused already is not judged again. */
   async function wrongCodes (count: number): Promise<string[]> {
     const step = stepAt(await clock.now())
     const near = [-2, -1, 0, 1, 2].map((offset) => totp(secret, step + offset))
-    return Array.from({ length: count + near.length }, (_, i) => String(i * 1111).padStart(6, '0')).filter((code) => !near.includes(code)).slice(0, count)
+    const all = Array.from({ length: count + near.length }, (_, i) => String(i * 1111).padStart(6, '0'))
+    return all.filter((code) => !near.includes(code)).slice(0, count)
   }
   /** Instances learn of ended sessions within a second. */
   const shutOut = async (who: Visitor) => await until('the session to be refused', async () => await reach(who) === 401)
@@ -82,10 +83,13 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
       t.match([answer.status, host.codeOf(answer)], [403, 'OTP_REQUIRED'], route.path)
       t.match(answer.headers.get('www-authenticate'), /insufficient_user_authentication/)
     }
-    for (const [method, path] of [['POST', '/create'], ['DELETE', '/delete'], ['POST', '/recovery_code/create'], ['GET', '/devices']] as const) {
+    const routes = [['POST', '/create'], ['DELETE', '/delete'], ['POST', '/recovery_code/create'], ['GET', '/devices']] as const
+    for (const [method, path] of routes) {
       t.equal((await thief.ask(method, `${prefix}${path}`)).status, 403, path)
     }
-    for (const path of ['/create', '/recovery_code/create', '/delete', '/login']) t.equal((await thief.ask('GET', `${prefix}${path}`)).status, 404, `no GET changes anything: ${path}`)
+    for (const path of ['/create', '/recovery_code/create', '/delete', '/login']) {
+      t.equal((await thief.ask('GET', `${prefix}${path}`)).status, 404, `no GET changes anything: ${path}`)
+    }
     t.equal((await recover(thief, 'AAAA-AAAA-AAAA-AAAA-AAAA-AAAA')).status, 400)
   })
 
@@ -106,7 +110,7 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
   })
 
   await t.test('wrong codes lock, for the thief and not for the owner; a recovery code opens, once', async (t) => {
-    // What the racers spent stands on the same account.
+    // The attempts of the racers count for the same account.
     t.equal((await recover(await host.logIn('ada'), recoveryCodes[0])).status, 200)
     const thief = await host.logIn('ada')
     for (const code of await wrongCodes(WRONG_BEFORE_LOCK)) await give(thief, code)
@@ -130,7 +134,7 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
   await t.test('what is fresh goes stale, and a step-up makes it fresh again', async (t) => {
     const route = guarded.find(({ demand }) => demand === 'fresh')!
     await clock.advance(301)
-    // A visitor asks the host's processes by turns, and each reads the clock four times a second.
+    // A visitor asks the host's processes in turn, and each reads the clock four times a second.
     const stale = await until('the proof to be too old everywhere', async () => {
       const answers = [await owner.ask(route.method, route.path), await owner.ask(route.method, route.path)]
       return answers.some(({ status }) => status === 200) ? undefined : answers[0]
@@ -138,7 +142,7 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
     t.match([stale.status, host.codeOf(stale)], [403, 'OTP_STALE'])
     t.equal((await owner.ask('DELETE', `${prefix}/delete`)).status, 403)
     t.equal((await give(owner, await nextCode())).status, 200)
-    // One that remembers the older proof hears of this one within a second.
+    // A process that remembers the older proof is notified of this one within a second.
     await until('every process to know of the step-up', async () => await reach(owner, route) === 200 && await reach(owner, route) === 200)
   })
 
@@ -150,8 +154,10 @@ export async function wholeFlow (t: Test, host: Host): Promise<void> {
     t.equal(await reach(owner), 200)
     await shutOut(other)
     const again = await host.logIn('ada')
-    // The host's own clock says when the password was given, and that one has not moved: 'fresh' would be refused here.
-    for (const each of guarded.filter(({ demand }) => demand !== 'fresh')) t.equal(await reach(again, each), each.demand === 'required' ? 403 : 200, each.path)
+    // The time of the password is by the host's own clock, which has not moved: 'fresh' would be refused here.
+    for (const each of guarded.filter(({ demand }) => demand !== 'fresh')) {
+      t.equal(await reach(again, each), each.demand === 'required' ? 403 : 200, each.path)
+    }
     t.equal((await give(again, await nextCode())).status, 400)
     t.equal((await recover(again, recoveryCodes[2])).status, 400, 'recovery codes are dead with the last device')
   })

@@ -14,16 +14,16 @@ import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 
 /*
- * Three clocks take part: PostgreSQL's, and each process's monotonic one. How far they are apart is known only as well as the
- * newest reading was quick. So no time of one of them is compared with a time that was noted by another.
+ * Three clocks take part: PostgreSQL's, and the monotonic clock of each process. Their difference is known only as exactly as
+ * the newest reading was quick. So a time of one clock is never compared with a time of another one.
  */
 
 await need('postgres')
 
-/** Never polls by itself within a test. */
+/** So long that no poll begins by itself during a test. */
 const HOUR_SECONDS = 3_600
 const RUNS = 12
-/** How late answers come, in milliseconds. */
+/** Delays of answers, in milliseconds. */
 const delay = fc.constantFrom(0, 0, 20, 100, 300, 400)
 
 interface Place { db: TestDatabase & { url: string }, proxy: TcpProxy, pool: () => Db }
@@ -41,7 +41,7 @@ async function place (t: Test): Promise<Place> {
   return { db, proxy, pool }
 }
 
-/** The part of Redis that copies take. */
+/** The part of Redis that the Redis cache needs. */
 function redisInMemory (): RedisLink {
   const values = new Map<string, string>()
   const client = {
@@ -56,14 +56,21 @@ async function twoReplicas (t: Test) {
   const { db, proxy, pool } = await place(t)
   const redis = redisInMemory()
   const open = (own: Db) => createSessions({
-    db: own, feedDb: own, redis, namespace: 'clocks', macKeys: [Buffer.alloc(32)], revocationSeconds: HOUR_SECONDS, adopts: true, report: () => {}
+    db: own,
+    feedDb: own,
+    redis,
+    namespace: 'clocks',
+    macKeys: [Buffer.alloc(32)],
+    revocationSeconds: HOUR_SECONDS,
+    adopts: true,
+    report: () => {}
   })
   const direct = openPostgres(db.url, 2, () => {})
   t.teardown(() => direct.close())
   const here = createDb(direct.dialect)
   const [one, two] = [open(here), open(pool())]
   for (const sessions of [one, two]) await sessions.poll()
-  // Past the time in which copies may be older than the first reading.
+  // After the time in which Redis copies may be older than the first reading.
   await db.clock.advance(3)
   for (const sessions of [one, two]) await sessions.poll()
   return { db, here, proxy, one, two }
@@ -73,12 +80,14 @@ let count = 0
 
 async function begin ({ query }: TestDatabase): Promise<string> {
   const id = `session ${count++}`
-  await query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
+  await query(`
+    insert into otp_session
+      (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
     select 'ada', $1, at, at + interval '1 day', at, '{pwd}', true, 'phone', at, at, '', '' from (select clock_timestamp() at) now`, [id])
   return id
 }
 
-/** As a host that keeps its session id disables 2FA: the session lives on, and has proven less. */
+/** Change by a host that keeps its session id and disables 2FA: the session lives on, with fewer proofs. */
 const change = ({ query }: TestDatabase, id: string) =>
   query('update otp_session set otp_device_id = null, otp_at = null, ended_xid = pg_current_xact_id() where id = $1', [id])
 
@@ -124,7 +133,7 @@ t.test('J5 an answer that comes late is not remembered over a change or an end t
     if (!isHeardHere) await two.poll()
     else if (what === 'changed') two.changed('ada', id)
     else two.ended('ada', [id])
-    // As after a commit whose answer took its time.
+    // The same as after a commit whose answer is late.
     two.started(reading!)
     const device = await deviceAt(two, id)
     return what === 'changed' ? device === null : device === undefined
@@ -146,7 +155,8 @@ t.test('J5 a request that comes after a change was heard of does not join a ques
   await early
 })
 
-t.test("J5 PostgreSQL's clock, as a process keeps it, is never behind and never ahead of it, wherever it stands and however late it is told", async (t) => {
+t.test('J5 the clock of PostgreSQL, as a process keeps it, is never behind and never ahead of it, ' +
+  'wherever it stands and however late it is told', async (t) => {
   const { db: { clock }, proxy, pool } = await place(t)
   const feed = createFeed(pool(), HOUR_SECONDS, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, () => {})
   await fc.assert(fc.asyncProperty(delay, fc.integer({ min: -86_400, max: 86_400 }), async (delayMs, seconds) => {
@@ -158,7 +168,7 @@ t.test("J5 PostgreSQL's clock, as a process keeps it, is never behind and never 
     const before = (await clock.now()).getTime()
     const [earliest, latest] = [feed.earliestNowMs(), feed.nowMs()]
     const after = (await clock.now()).getTime()
-    // `now()` of a test clock is in whole milliseconds.
+    // `now()` of a test clock has whole milliseconds.
     return latest >= before - 1 && earliest <= after + 1 && latest - earliest <= tookMs + 1
   }), { numRuns: RUNS, examples: [[400, 0], [400, -3_600]] })
 })

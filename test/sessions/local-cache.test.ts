@@ -2,8 +2,17 @@ import t from 'tap'
 import type { Standing } from '../../src/core/assurance.js'
 import { chooseTrustMs, Memo, TRUST_MS } from '../../src/sessions/local-cache.js'
 
-const standing = (userId: string, sessionId: string): Standing =>
-  ({ userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, authClaimedTime: null, expiresAt: 2 ** 40 })
+const standing = (userId: string, sessionId: string): Standing => ({
+  userId,
+  sessionId,
+  otpRequired: false,
+  otpDeviceId: null,
+  otpTime: null,
+  otpDeadline: null,
+  authTime: 0,
+  authClaimedTime: null,
+  expiresAt: 2 ** 40
+})
 
 const ADA = standing('ada', 'one')
 

@@ -11,7 +11,7 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 await need('redis-server')
-/** Each has stores of its own, and waits most of the time; more at once would meet in their bounds of time. */
+/** Each test has its own stores and mostly waits; with more at once, their time limits would not hold. */
 t.jobs = 2
 
 const SEAL_KEYS = 'one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'
@@ -23,7 +23,7 @@ async function withCopies (t: Test, count: number) {
   t.teardown(() => redis.disconnect())
   await pastFirstSeconds(started)
   const keyOf = (person: Person) => `${NAMESPACE}:{${String(person.claims()['sub'])}}:session:${String(person.claims()['sid'])}`
-  /** Once they are written, that is: copies are put without anybody waiting for it. */
+  /** Waits until the Redis copies are written, since no request waits for that, and deletes them. */
   async function forgetCopies (...people: Person[]): Promise<void> {
     await until('the copies', async () => await redis.exists(...people.map(keyOf)) === people.length)
     await redis.flushall()
@@ -31,7 +31,7 @@ async function withCopies (t: Test, count: number) {
   return { ...started, redis, keyOf, forgetCopies }
 }
 
-/** A copy as a replica would write it: to show that the rest of the rules hold even for whoever has the key. */
+/** Returns a Redis copy as a replica would write it: the other rules must hold even for an attacker with the key. */
 function signed (body: object): string {
   const [macKey] = createSeal(parseRing(SEAL_KEYS)!, NAMESPACE).derive('session copy')
   const text = JSON.stringify(body)
@@ -48,10 +48,11 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   await until('the copies', async () => await redis.exists(key, keyOf(live), keyOf(other)) === 3)
   const good = await redis.get(key) ?? ''
   const body = good.slice(good.indexOf('.') + 1)
-  const { standing, readAtMs, server, trustMs } = JSON.parse(body) as { standing: object, readAtMs: number, server: string, trustMs: number }
+  const { standing, readAtMs, server, trustMs } =
+    JSON.parse(body) as { standing: object, readAtMs: number, server: string, trustMs: number }
   t.equal(signed({ standing, readAtMs, server, trustMs }), good, 'this test can sign')
 
-  // Ended behind everybody's back, unnamed by the feed: only the copy could tell a replica that it is alive.
+  // Ended directly in the table, and not named by a revocation reading: only the Redis copy could show it as alive.
   await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
   const nowMs = (await db.clock.now()).getTime()
   const shown = insideOf(b!.app).sessions
@@ -78,7 +79,7 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   }
   await refuses(forged)
 
-  // So late that each would count if it were younger.
+  // Late enough that each of these would be accepted if it were younger.
   await db.clock.advance(120)
   await settled(b!)
   const laterMs = (await db.clock.now()).getTime()
@@ -94,7 +95,7 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   t.equal(await guarded(b!, dead), 401, 'another type')
   await settled(b!)
 
-  // And that the copy is what decides here: what only the key's owner can write is believed.
+  // The Redis copy decides here: a copy that is signed with the key is accepted.
   await redis.del(key)
   await settled(b!)
   await redis.set(key, signed({ standing, readAtMs: laterMs - 30_000, server, trustMs }))
@@ -107,7 +108,7 @@ t.test('J5 read alive, ended, and only then cached', async (t) => {
   const ada = await signUp(a!.app)
   const [first, second] = await sessionsOf(ada, 2) as [Person, Person]
 
-  // Postgres' answer is on its way while the session ends.
+  // The answer of PostgreSQL is on its way while the session ends.
   await forgetCopies(first, second)
   const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(first.claims()['sid'])))
   const asking = guarded(b!, first)
@@ -121,7 +122,7 @@ t.test('J5 read alive, ended, and only then cached', async (t) => {
   await until('the late copy to be written', async () => await redis.exists(keyOf(first)) === 1)
   for (const replica of [a!, b!, c!]) t.equal(await guarded(replica, first), 401)
 
-  // The same with Redis' answer.
+  // The same with the answer of Redis.
   t.equal(await guarded(b!, second), 200)
   await until('the copy to be written', async () => await redis.exists(keyOf(second)) === 1)
   await settled(c!)
@@ -143,17 +144,18 @@ t.test('J5 a replica that starts: what it read before its feed began is not trus
   const b = await another()
   const { sessions } = insideOf(b.app)
 
-  // As if B had been asked before its first reading: a gap, which is what a first reading is.
+  // The same as a request to B before its first reading: a gap, as each first reading is.
   t.equal(await guarded(b, early), 200)
   t.equal(sessions.state().remembered, 1)
   const answer = b.postgres.holdNext((bytes) => bytes.includes(String(held.claims()['sid'])))
   const asking = guarded(b, held)
   await answer.held
   const release = holdFeed(b)
-  // Too many at once for one reading, theirs among them: none is named.
+  // Too many for one reading, these two among them: none is named.
   await db.query(`with ended as (update otp_session set ended_at = now(), ended_xid = pg_current_xact_id() where id = any ($1))
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent, ended_at, ended_xid)
-    select 'x', 'many ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id() from generate_series(1, 10001) i`,
+    select 'x', 'many ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id()
+    from generate_series(1, 10001) i`,
   [[early, held].map((person) => person.claims()['sid'])])
   release()
   await sessions.poll()

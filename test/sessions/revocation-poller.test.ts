@@ -16,7 +16,7 @@ import { until } from '../helpers/wait.js'
 await need('postgres')
 
 const END = 'update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where id = $1'
-/** Never polls by itself within a test. */
+/** So long that no poll begins by itself during a test. */
 const HOUR_SECONDS = 3_600
 
 async function followed (t: Test, revocationSeconds = HOUR_SECONDS) {
@@ -53,13 +53,13 @@ async function followed (t: Test, revocationSeconds = HOUR_SECONDS) {
     t.teardown(() => client.end())
     return client
   }
-  /** What the next reading names. */
+  /** Returns the sessions that the next reading names. */
   async function news (): Promise<string[]> {
     heard.length = 0
     await feed.poll()
     return [...heard]
   }
-  /** Postgres' answers to the feed, altered. */
+  /** Changes the answers of PostgreSQL to the poller. */
   const pretend = (answer: object): void => { pretended = answer }
   return { url, query, db, proxy, feed, heard, news, start, connection, pretend, gaps: () => gaps, others: () => others }
 }
@@ -79,7 +79,7 @@ t.test('J5 by transaction order: what commits late is named late, and never miss
   await aborted.query(END, ['aborted'])
   t.same(await news(), [], 'not committed')
 
-  // Higher ids commit first, and are read, several times, also one after another has finished.
+  // Higher ids commit first, and are read, several times, also after another one has finished.
   await query(END, ['late'])
   t.same(await news(), ['late'])
   await aborted.query('rollback')
@@ -96,7 +96,8 @@ t.test('J5 by transaction order: what commits late is named late, and never miss
   t.ok(feed.isFresh())
 })
 
-t.test('J5 a write transaction that stays open anywhere on the server: each end is named once, also more than one reading names', async (t) => {
+t.test('J5 a write transaction that stays open anywhere on the server: each end is named once, ' +
+  'also more than one reading names', async (t) => {
   const { url, feed, news, start, query, gaps, connection } = await followed(t)
   await feed.poll()
   t.equal(feed.oldestWriteMs(), 0)
@@ -124,10 +125,11 @@ t.test('J5 a write transaction that stays open anywhere on the server: each end 
   await feed.poll()
   t.ok(feed.oldestWriteMs() > sinceMs)
 
-  // One commit of more than a reading names: a gap, and only one.
+  // One commit of more sessions than a reading names: one gap.
   const many = Array.from({ length: 50_000 }, (_, i) => `many ${i}`)
   await start(many)
-  await (await connection()).query('update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where ended_at is null')
+  await (await connection()).query(
+    'update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where ended_at is null')
   t.same(await news(), [])
   t.equal(gaps(), 2)
   await start(['after'])
@@ -157,7 +159,7 @@ t.test('J5 ends of subtransactions, prepared transactions and changes in place a
   await first.query(END, ['rolled back'])
   await first.query('rollback to savepoint two')
   t.same(await news(), [])
-  // Its subtransaction's id is below this one's, and both are below the next snapshot's end.
+  // The id of its subtransaction is below this one's, and both are below the end of the next snapshot.
   await query(END, ['later'])
   t.same(await news(), ['later'])
   await first.query('commit')
@@ -191,10 +193,15 @@ t.test('J5 a reading is a scan of the index that touches what is new, whatever t
   }
   const insert = (name: string, from: number, to: number) => query(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent, ended_at, ended_xid)
-    select 'ada', '${name} ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id() from generate_series(${from}, ${to}) i`)
+    select 'ada', '${name} ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id()
+    from generate_series(${from}, ${to}) i`)
   const explaining = explainAll()
   t.teardown(explaining.stop)
-  const ways = [['none', ''], ['all of one transaction', 'analyze otp_session'], ['all of one transaction, vacuumed', 'vacuum analyze otp_session']] as const
+  const ways = [
+    ['none', ''],
+    ['all of one transaction', 'analyze otp_session'],
+    ['all of one transaction, vacuumed', 'vacuum analyze otp_session']
+  ] as const
   for (const [i, [statistics, gather]] of ways.entries()) {
     await insert(`old ${i}`, 1, 20_000)
     if (gather !== '') await query(gather)
@@ -238,19 +245,21 @@ t.test('J5 another server, one that went back in time, more ends than one readin
   await feed.poll()
   const { snapshot, server } = await readEnds(db, null)
 
-  // Rows of a dump of a server that was further on: not of this order, and not named for ever.
+  // Rows from a dump of a server with higher transaction ids: they have no place in this order and are never named.
   await start(['restored'])
   await query("update otp_session set ended_at = now(), ended_xid = '99999999999'::xid8 where id = 'restored'")
   t.same(await news(), [])
   t.same((await readEnds(db, snapshot)).named, [])
 
-  // The same server gives the same name, whoever asks and in whatever time zone.
+  // The same server gives the same name to each client, in each time zone.
   const client = await connection()
   await client.query("set timezone = 'Asia/Kathmandu'")
   t.same((await client.query('select extract(epoch from pg_postmaster_start_time())::text as server')).rows, [{ server }])
 
-  await query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent, ended_at, ended_xid)
-    select 'ada', 'many ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id() from generate_series(1, 10001) i`)
+  await query(`
+    insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent, ended_at, ended_xid)
+    select 'ada', 'many ' || i, now(), now(), now(), '{pwd}', false, now(), '', '', now(), pg_current_xact_id()
+    from generate_series(1, 10001) i`)
   const { tooMany, named } = await readEnds(db, snapshot)
   t.ok(tooMany)
   t.same(named, [])

@@ -11,17 +11,17 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 await need('redis-server')
-/** Each has stores of its own, and waits most of the time; more at once would meet in their bounds of time. */
+/** Each test has its own stores and mostly waits; with more at once, their time limits would not hold. */
 t.jobs = 2
 
 const PARALLEL = 50
-/** The feed is read each quarter of this: not within a test, unless a message says so. */
+/** Polls begin each quarter of this: not during a test, unless a message causes one. */
 const REVOCATION_SECONDS = '60'
 
-/** Statements and transaction commands that went through: one Execute each (a prepared one is not parsed again), or one simple Query. */
+/** Number of statements and transaction commands: one Execute each (a prepared one is not parsed again), or one simple Query. */
 const statements = ({ postgresMessages: { E = 0, Q = 0 } }: TcpProxy) => E + Q
 
-/** Commands that Redis was sent since `config resetstat`, by name, without those of the link itself (its probe is a DEL). */
+/** Commands sent to Redis since `config resetstat`, by name, without those of the connection itself (its probe is a DEL). */
 async function commands (redis: Redis): Promise<Record<string, number>> {
   const lines = (await redis.info('commandstats')).matchAll(/^cmdstat_(\S+?):calls=(\d+)/gm)
   const own = new Set(['del', 'ping', 'info', 'config|resetstat', 'config|get', 'subscribe'])
@@ -47,13 +47,13 @@ for (const limits of ['off', 'on']) {
       t.equal(statements(a!.postgres) + statements(b!.postgres), 0, 'no statement')
       t.same(await commands(redis), cold ? { get: people.length } : {})
     }
-    await costs(a!.app, false) // where they began
-    await costs(b!.app, true) // never seen there
-    await costs(b!.app, false) // and now they are
+    await costs(a!.app, false) // the replica at which they began
+    await costs(b!.app, true) // not known there yet
+    await costs(b!.app, false) // known there now
   })
 }
 
-/** One instance without Redis, so that nobody tells its feed to look: what is counted is what the request did. */
+/** One instance without Redis, so that no message causes a poll: only the statements of the request are counted. */
 async function counted (t: Parameters<typeof freshDatabase>[0]) {
   const db = await freshDatabase(t)
   const proxy = await tcpProxy(t, targetOf(db.url))

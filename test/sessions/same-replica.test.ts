@@ -2,11 +2,12 @@ import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 
-// J5, on whatever stores there are: each way in which a session ends is known to the replica that ended it with the answer.
+// J5, with any stores: the replica that ends a session, in each of the ways, refuses it as soon as it has answered.
 t.test('J5 the replica that ends a session refuses it from then on', async (t) => {
   const { app, clock } = await freshApp(t)
   const ada = await signUp(app)
-  const guarded = async (token: string | null) => (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
+  const guarded = async (token: string | null) =>
+    (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
   const [loggedOut, reuser, enrolling, bystander] = await sessionsOf(ada, 4) as [Person, Person, Person, Person]
 
   for (const person of [loggedOut, reuser, enrolling, bystander]) t.equal(await guarded(person.access), 200)
@@ -35,7 +36,7 @@ t.test('J5 the replica that ends a session refuses it from then on', async (t) =
   t.equal(await guarded(pending), 401, 'verified: replaced')
   t.equal((await later.refreshTokens()).statusCode, 200)
 
-  // Five different ones: one that was judged already is refused unspent.
+  // Five different codes: a code that was judged already is refused and consumes no attempt.
   const near = new Set(await Promise.all([-2, -1, 0, 1, 2].map((offset) => later.code(offset))))
   const wrong = Array.from({ length: 10 }, (_, i) => `${i}`.repeat(6)).filter((code) => !near.has(code)).slice(0, 5)
   for (const code of wrong) await later.verify(code)

@@ -13,12 +13,13 @@ await need('postgres')
 const shared = await freshApp(t)
 const DAY = 24 * 3600
 
-/** An outbox that nobody serves but the test, and a receiver that says what the test says. */
+/** Makes an outbox that only the test works on, and a receiver whose answers the test decides. */
 async function outbox (events: number) {
   const { app, db, clock } = await emptied(shared)
   const put = (kind: string, count: number) => db.query(`
     insert into otp_event (user_id, at, id, kind, ip, agent, notify_after)
-    select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '', clock_timestamp() from generate_series(1, $2::int) n`, [kind, count])
+    select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '', clock_timestamp()
+    from generate_series(1, $2::int) n`, [kind, count])
   await put('logged_in', events)
   const sent: Message[] = []
   const failures: unknown[] = []
@@ -38,7 +39,8 @@ async function outbox (events: number) {
     }
   }
   const rows = () => db.query<{ kind: string, attempts: number, waits: number | null }>(`
-    select kind, notify_attempts as attempts, extract(epoch from notify_after - clock_timestamp())::float8 as waits from otp_event order by at, id`)
+    select kind, notify_attempts as attempts, extract(epoch from notify_after - clock_timestamp())::float8 as waits
+    from otp_event order by at, id`)
   const counted = () => Object.fromEntries(tally.read('webhooks_total').map(({ labels, value }) => [labels['outcome'], value]))
   return { database: app.database, clock, put, sent, failures, receiver, deps, rows, counted }
 }
@@ -69,7 +71,8 @@ t.test('what the receiver does not take holds up nothing else, waits twice as lo
     await clock.advance(3)
     t.match(await deliver(deps), { failed: 1 })
   }
-  t.equal(new Set(sent.filter(({ body }) => body.includes('unlocked')).map(({ headers }) => headers['webhook-id'])).size, 1, 'always the same id')
+  const unlocked = sent.filter(({ body }) => body.includes('unlocked'))
+  t.equal(new Set(unlocked.map(({ headers }) => headers['webhook-id'])).size, 1, 'always the same id')
   t.equal(failures.length, 13)
   await clock.advance(DAY)
   t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 1, isMore: true })

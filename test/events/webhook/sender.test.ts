@@ -11,14 +11,33 @@ import { PrivateAddressError } from '../../../src/events/webhook/address.js'
 import { receiver } from '../../helpers/receiver.js'
 
 const keys = [{ kid: 'new', bytes: randomBytes(32) }, { kid: 'old', bytes: randomBytes(32) }]
-const event: SecurityEventNotice = { id: randomUUID(), kind: 'otp_refused', at: new Date('2026-11-23T09:00:00.123Z'), userId: 'u', sessionId: null, ip: '198.51.100.7', agent: 'ü', deviceName: null, actorId: null, detail: null }
+const event: SecurityEventNotice = {
+  id: randomUUID(),
+  kind: 'otp_refused',
+  at: new Date('2026-11-23T09:00:00.123Z'),
+  userId: 'u',
+  sessionId: null,
+  ip: '198.51.100.7',
+  agent: 'ü',
+  deviceName: null,
+  actorId: null,
+  detail: null
+}
 
 t.test('the signature is that of standardwebhooks.com, by every key, over id, time and body', async (t) => {
   const { headers, body } = messageOf(event, keys, 1795424400.9)
   t.equal(headers['webhook-id'], event.id)
   t.equal(headers['webhook-timestamp'], '1795424400')
-  t.same(JSON.parse(body), { type: 'otp_refused', timestamp: '2026-11-23T09:00:00.123Z', data: { id: event.id, userId: 'u', sessionId: null, ip: '198.51.100.7', agent: 'ü', deviceName: null, actorId: null, detail: null } })
-  t.same(headers['webhook-signature']?.split(' '), keys.map(({ bytes }) => `v1,${createHmac('sha256', bytes).update(`${event.id}.1795424400.${body}`).digest('base64')}`))
+  t.same(JSON.parse(body), {
+    type: 'otp_refused',
+    timestamp: '2026-11-23T09:00:00.123Z',
+    data: {
+      id: event.id, userId: 'u', sessionId: null, ip: '198.51.100.7', agent: 'ü', deviceName: null, actorId: null, detail: null
+    }
+  })
+  const signed = `${event.id}.1795424400.${body}`
+  t.same(headers['webhook-signature']?.split(' '),
+    keys.map(({ bytes }) => `v1,${createHmac('sha256', bytes).update(signed).digest('base64')}`))
   t.equal(headers['content-length'], String(Buffer.byteLength(body)))
   t.not(messageOf(event, keys, 1795424401).headers['webhook-signature'], headers['webhook-signature'])
   t.not(messageOf({ ...event, id: randomUUID() }, keys, 1795424400).headers['webhook-signature'], headers['webhook-signature'])
@@ -27,7 +46,8 @@ t.test('the signature is that of standardwebhooks.com, by every key, over id, ti
 t.test('the vector of the Standard Webhooks libraries', async (t) => {
   // Secret MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw, message and signature of their documentation's example.
   const bytes = Buffer.from('MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw', 'base64')
-  t.equal(signatureOf({ bytes }, 'msg_p5jXN8AQM9LWM0D4loKWxJek', '1614265330', '{"test": 2432232314}'), 'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=')
+  t.equal(signatureOf({ bytes }, 'msg_p5jXN8AQM9LWM0D4loKWxJek', '1614265330', '{"test": 2432232314}'),
+    'v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=')
 })
 
 t.test('waits double from 5 s to an hour, spread by a quarter each way', async (t) => {
@@ -46,7 +66,9 @@ t.test('2xx is taken, anything else is not, and no redirect is followed', async 
     hook.answer = (response) => { response.writeHead(status).end() }
     await t.resolves(sender.send(message), String(status))
   }
-  t.match(hook.received[0], { path: '/hook?token=1', body: message.body, headers: { 'webhook-id': event.id, 'content-type': 'application/json' } })
+  t.match(hook.received[0], {
+    path: '/hook?token=1', body: message.body, headers: { 'webhook-id': event.id, 'content-type': 'application/json' }
+  })
   for (const status of [301, 302, 303, 307, 308, 400, 401, 404, 410, 429, 500, 503]) {
     hook.answer = (response) => { response.writeHead(status, { location: elsewhere.url }).end('x'.repeat(10_000)) }
     await t.rejects(sender.send(message), { message: `The receiver answered ${status}` })
@@ -78,7 +100,7 @@ t.test('a receiver that is slow, silent, endless or gone is given up in time', a
 
 type Resolve = NonNullable<SenderOptions['resolve']>
 
-/** A name server that says something else each time, and the last of it for ever. */
+/** Makes a name server that gives these answers in turn, and then always the last one. */
 function answering (...addresses: string[]) {
   const asked: string[] = []
   const resolve = (name: string, _options: object, done: (error: null, found: object[]) => void) => {
@@ -96,10 +118,12 @@ t.test('what was not named is not reached: by address, by name, by a name that c
   const outside = answering('93.184.216.34')
   const metadata = answering('169.254.169.254')
   const attempts: Array<[url: string, named: string[], resolve?: Resolve]> = [
-    [`https://127.0.0.1:${port}/`, []], [`https://[::1]:${port}/`, []], [`https://localhost:${port}/`, []], [`https://2130706433:${port}/`, []],
+    [`https://127.0.0.1:${port}/`, []], [`https://[::1]:${port}/`, []],
+    [`https://localhost:${port}/`, []], [`https://2130706433:${port}/`, []],
     [`http://127.0.0.1:${port}/`, []], [`http://127.0.0.1:${port}/`, ['127.0.0.2', '10.0.0.0/8']],
     [`https://receiver.example:${port}/`, [], rebinding.resolve], [`https://receiver.example:${port}/`, [], rebinding.resolve],
-    [`http://receiver.example:${port}/`, ['10.0.0.0/8'], rebinding.resolve], [`http://receiver.example:${port}/`, ['127.0.0.1'], outside.resolve],
+    [`http://receiver.example:${port}/`, ['10.0.0.0/8'], rebinding.resolve],
+    [`http://receiver.example:${port}/`, ['127.0.0.1'], outside.resolve],
     [`https://receiver.example:${port}/`, ['127.0.0.1'], metadata.resolve]
   ]
   for (const [url, named, resolve] of attempts) {

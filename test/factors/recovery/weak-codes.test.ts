@@ -25,23 +25,28 @@ async function loggedIn (name: string, at: App = app): Promise<Person> {
 }
 
 async function failuresOf (name: string): Promise<number> {
-  const [row] = await db.query<{ failures: number }>('select failures from otp_user u join account a on a.id::text = u.user_id where username = $1', [name])
+  const [row] = await db.query<{ failures: number }>(`
+    select failures from otp_user u join account a on a.id::text = u.user_id where username = $1`, [name])
   return row!.failures
 }
 
 const codeOf = async (name: string) => totp(Buffer.from(person(name).devices[0]!.hex, 'hex'), stepAt(await clock.now()))
 
-/** What a process remembers of a lock is a second old at most. */
-const unlocked = (ask: () => Promise<{ statusCode: number }>) => until('the lock to be forgotten', async () => (await ask()).statusCode !== 429)
+/** Waits until the process has forgotten the lock, which it remembers for at most a second. */
+const unlocked = (ask: () => Promise<{ statusCode: number }>) =>
+  until('the lock to be forgotten', async () => (await ask()).statusCode !== 429)
 
 t.test('T10 sixty guesses at once over two replicas: five are judged', async (t) => {
   const sessions = await Promise.all(Array.from({ length: 6 }, (_, i) => loggedIn('user001', i % 2 === 0 ? app : replica)))
-  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => sessions[i % 6]!.recover(`${WRONG.slice(0, 6)}${'abcdefghij'[i % 10]}${'abcdefgh'[i % 8]}`)))
+  const guess = (i: number) => `${WRONG.slice(0, 6)}${'abcdefghij'[i % 10]}${'abcdefgh'[i % 8]}`
+  const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => sessions[i % 6]!.recover(guess(i))))
   const codes = answers.map((answer) => answer.json().code)
   t.equal(codes.filter((code) => code === 'RECOVERY_CODE_INVALID').length, 5)
   t.equal(codes.filter((code) => code === 'OTP_LOCKED').length, 55)
   t.equal(await failuresOf('user001'), 5)
-  const events = await db.query("select kind from otp_event e join account a on a.id::text = e.user_id where username = 'user001' and kind in ('recovery_refused', 'otp_locked')")
+  const events = await db.query(`
+    select kind from otp_event e join account a on a.id::text = e.user_id
+    where username = 'user001' and kind in ('recovery_refused', 'otp_locked')`)
   t.equal(events.length, 5, 'each that was judged is in the user\'s log')
 
   const right = person('user001').recoveryCodes[0]!
@@ -62,7 +67,10 @@ t.test('R2 one code, sixty times at once: one success', async (t) => {
   const right = person('user008').recoveryCodes[0]!
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => sessions[i % 6]!.recover(right)))
   t.equal(answers.filter(({ statusCode }) => statusCode === 200).length, 1)
-  t.equal((await db.query("select 1 from otp_recovery_code c join account a on a.id::text = c.user_id where username = 'user008' and used_at is not null")).length, 1)
+  const used = await db.query(`
+    select 1 from otp_recovery_code c join account a on a.id::text = c.user_id
+    where username = 'user008' and used_at is not null`)
+  t.equal(used.length, 1)
 })
 
 t.test('T11 on a verified session five wrong ones end it, and spend nothing of the user\'s', async (t) => {

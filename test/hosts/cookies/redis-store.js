@@ -1,6 +1,6 @@
 const LIFE_SECONDS = 86_400
 
-/** Sessions in Redis, as @fastify/session takes them: every instance of the app finds them there. */
+/** Session store in Redis for @fastify/session: every instance of the app finds the sessions there. */
 export class RedisStore {
   #redis
   #prefix

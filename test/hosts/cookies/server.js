@@ -11,7 +11,7 @@ const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL })
 const redis = new Redis(process.env.REDIS_URL)
 await countersign.migrate(pool, { schema: 'second_factor' })
 
-// What this app does to its own requests is its own affair: Countersign's routes coerce nothing, drop nothing, and take JSON alone.
+// These settings apply to the app's own routes only: Countersign's routes coerce nothing, drop nothing, and accept only JSON.
 const app = Fastify({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all' } }, trustProxy: '127.0.0.1' })
 app.setErrorHandler((error, request, reply) => {
   reply.code(error.statusCode ?? 500).headers(error.headers ?? {}).send({ problem: error.code ?? 'UNKNOWN' })
@@ -20,12 +20,18 @@ app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string
   done(null, Object.fromEntries(new URLSearchParams(body)))
 })
 await app.register(cookie)
-await app.register(session, { secret: process.env.COOKIE_SECRET, cookie: { secure: false, sameSite: 'lax' }, saveUninitialized: false, store: new RedisStore(redis, process.env.PREFIX) })
+await app.register(session, {
+  secret: process.env.COOKIE_SECRET,
+  cookie: { secure: false, sameSite: 'lax' },
+  saveUninitialized: false,
+  store: new RedisStore(redis, process.env.PREFIX)
+})
 
-app.post('/login', { schema: { body: { type: 'object', required: ['email'], properties: { email: { type: 'string' } } } } }, async (request) => {
-  // Where the password would be judged.
+const body = { type: 'object', required: ['email'], properties: { email: { type: 'string' } } }
+app.post('/login', { schema: { body } }, async (request) => {
+  // A real app checks the password here.
   await request.session.regenerate()
-  // Not the cookie's own id: that is a secret, and stays one.
+  // Not the id in the cookie: that is a secret and must stay one.
   Object.assign(request.session, { userId: request.body.email, sid: randomUUID(), since: Math.floor(Date.now() / 1000) })
   return {}
 })
@@ -38,7 +44,9 @@ await app.register(countersign, {
   database: pool,
   tables: { schema: 'second_factor' },
   redis,
-  identify: ({ session }) => session.userId === undefined ? null : { userId: session.userId, sessionId: session.sid, authTime: session.since },
+  identify: ({ session }) => session.userId === undefined
+    ? null
+    : { userId: session.userId, sessionId: session.sid, authTime: session.since },
   label: (userId) => userId,
   async complete (request, reply, { userId, sessionId, authTime }) {
     await request.session.regenerate()

@@ -9,9 +9,11 @@ await pool.query('create table if not exists users (id serial primary key, name 
 await countersign.migrate(pool)
 
 const app = Fastify()
-await app.register(jwt, { secret: process.env.JWT_SECRET, sign: { algorithm: 'HS256', expiresIn: '5m' }, verify: { algorithms: ['HS256'] } })
+await app.register(jwt, {
+  secret: process.env.JWT_SECRET, sign: { algorithm: 'HS256', expiresIn: '5m' }, verify: { algorithms: ['HS256'] }
+})
 
-/** `sid` is new: it is what the session is known by, here and to Countersign. */
+/** `sid` is new: the id of the session, here and for Countersign. */
 const tokenOf = (userId, sid, authTime) => app.jwt.sign({ sub: userId, sid, auth_time: authTime })
 const hash = (password, salt) => `${salt}:${scryptSync(password, salt, 32).toString('hex')}`
 
@@ -42,7 +44,8 @@ await app.register(countersign, {
     const { rows: [user] } = await pool.query('select name from users where id = $1', [userId])
     return user.name
   },
-  complete: async (request, reply, { userId, sessionId, authTime }) => ({ sessionId, answer: { token: tokenOf(userId, sessionId, authTime) } })
+  complete: async (request, reply, { userId, sessionId, authTime }) =>
+    ({ sessionId, answer: { token: tokenOf(userId, sessionId, authTime) } })
 })
 
 app.get('/invoices', { preHandler: app.otpVerified }, async (request) => ({ invoicesOf: request.countersign.userId }))

@@ -12,11 +12,12 @@ await app.register(countersign, {
   namespace: 'acme-provider',
   database: process.env.DATABASE_URL,
   async identify ({ headers: { authorization = '' } }) {
-    const verified = await jwtVerify(authorization.replace(/^Bearer /, ''), keys, { issuer: 'https://login.example.org', audience: 'acme' }).catch(() => null)
+    const token = authorization.replace(/^Bearer /, '')
+    const verified = await jwtVerify(token, keys, { issuer: 'https://login.example.org', audience: 'acme' }).catch(() => null)
     return verified && { userId: verified.payload.sub, sessionId: verified.payload.sid, authTime: verified.payload.auth_time }
   },
   label: (userId) => userId,
-  // The provider's session stays what it is: the very tokens that asked become verified.
+  // The provider's session keeps its id: the tokens of the requester become verified.
   sameSession: true,
   complete: (request, reply, { sessionId }) => ({ sessionId, answer: { verified: true } })
 })

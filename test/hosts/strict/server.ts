@@ -12,8 +12,10 @@ interface Tables {
 }
 
 const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: process.env['DATABASE_URL'] }) }) })
-await db.schema.createTable('person').ifNotExists().addColumn('id', 'uuid', (c) => c.primaryKey()).addColumn('email', 'text', (c) => c.notNull().unique()).execute()
-await db.schema.createTable('login').ifNotExists().addColumn('token', 'text', (c) => c.primaryKey()).addColumn('sid', 'text', (c) => c.notNull())
+await db.schema.createTable('person').ifNotExists()
+  .addColumn('id', 'uuid', (c) => c.primaryKey()).addColumn('email', 'text', (c) => c.notNull().unique()).execute()
+await db.schema.createTable('login').ifNotExists()
+  .addColumn('token', 'text', (c) => c.primaryKey()).addColumn('sid', 'text', (c) => c.notNull())
   .addColumn('person_id', 'uuid', (c) => c.notNull()).addColumn('at', 'timestamptz', (c) => c.notNull()).execute()
 await countersign.migrate(db)
 
@@ -21,15 +23,16 @@ const app = Fastify().withTypeProvider<ZodTypeProvider>()
 app.setValidatorCompiler(validatorCompiler)
 app.setSerializerCompiler(serializerCompiler)
 
-/** The token is a secret of the client's; `sid` is what the login is called. */
+/** The token is the client's secret; `sid` is the id of the login. */
 async function begin (personId: string, sid: string, at: Date): Promise<{ token: string }> {
   const token = randomUUID()
   await db.insertInto('login').values({ token, sid, person_id: personId, at }).execute()
   return { token }
 }
 
-app.post('/login', { schema: { body: z.object({ email: z.email() }), response: { 200: z.object({ token: z.string() }) } } }, async ({ body: { email } }) => {
-  // Where the password would be judged.
+const loginSchema = { body: z.object({ email: z.email() }), response: { 200: z.object({ token: z.string() }) } }
+app.post('/login', { schema: loginSchema }, async ({ body: { email } }) => {
+  // A real app checks the password here.
   await db.insertInto('person').values({ id: randomUUID(), email }).onConflict((c) => c.doNothing()).execute()
   const { id } = await db.selectFrom('person').select('id').where('email', '=', email).executeTakeFirstOrThrow()
   return await begin(id, randomUUID(), new Date())
@@ -46,14 +49,16 @@ const options: CountersignOptions = {
     return login === undefined ? null : { userId: login.person_id, sessionId: login.sid, authTime: Math.floor(login.at.getTime() / 1000) }
   },
   label: async (userId) => (await db.selectFrom('person').select('email').where('id', '=', userId).executeTakeFirstOrThrow()).email,
-  complete: async (_request, _reply, { userId, sessionId, authTime }) => ({ sessionId, answer: await begin(userId, sessionId, new Date(authTime * 1000)) }),
+  complete: async (_request, _reply, { userId, sessionId, authTime }) =>
+    ({ sessionId, answer: await begin(userId, sessionId, new Date(authTime * 1000)) }),
   async endSessions (userId, { except }) {
     await db.deleteFrom('login').where('person_id', '=', userId).where('sid', '!=', except ?? '').execute()
   }
 }
 await app.register(countersign, options)
 
-app.get('/me', { preHandler: app.otpVerified, schema: { response: { 200: z.object({ id: z.string() }) } } }, async (request) => ({ id: request.countersign?.userId ?? '' }))
+const meSchema = { response: { 200: z.object({ id: z.string() }) } }
+app.get('/me', { preHandler: app.otpVerified, schema: meSchema }, async (request) => ({ id: request.countersign?.userId ?? '' }))
 app.delete('/me', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
 app.get('/payouts', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
 

@@ -1,4 +1,4 @@
-/* What the compiler must refuse: each of these lines is an error, and one that is none fails the compilation. */
+/* Each of these lines must be a compiler error; a line without an error fails the compilation. */
 import countersign, { type CountersignOptions } from 'countersign'
 import { memoryDatabase } from 'countersign/testing'
 import Fastify from 'fastify'
@@ -15,21 +15,21 @@ const app = Fastify()
 
 // @ts-expect-error there is no such option
 export const unknown: CountersignOptions = { ...right, isuer: 'Acme' }
-// @ts-expect-error a number is no user's id
+// @ts-expect-error a user's id must not be a number
 export const numeric: CountersignOptions = { ...right, identify: () => ({ userId: 7, sessionId: 'x' }) }
 // @ts-expect-error a session's id is missing
 export const half: CountersignOptions = { ...right, identify: () => ({ userId: '7' }) }
-// @ts-expect-error complete says where the host went on
+// @ts-expect-error complete must return the session's new id
 export const nowhere: CountersignOptions = { ...right, complete: () => ({ answer: {} }) }
-// @ts-expect-error a client is no database
+// @ts-expect-error an object that is no database client
 export const client: CountersignOptions = { ...right, database: new Date() }
 // @ts-expect-error settings are numbers
 export const text: CountersignOptions = { ...right, settings: { window: '1' } }
-// @ts-expect-error what is required cannot be left out
+// @ts-expect-error required options are missing
 export const missing: CountersignOptions = { issuer: 'Acme', sealKeys: '2026:…' }
-// @ts-expect-error the guard asks for what it knows
+// @ts-expect-error the guard has no such option
 app.get('/', { preHandler: app.otpVerified({ maximumAge: 300 }) }, async () => ({}))
-// @ts-expect-error a schema has a name
+// @ts-expect-error a schema's name must be text
 export const migrated = countersign.migrate('postgres://db.example.org/acme', { schema: 7 })
-// @ts-expect-error a clock moves by a number
+// @ts-expect-error a clock is moved by a number
 export const moved = (await memoryDatabase()).advance('30')

@@ -7,7 +7,7 @@ import Fastify from 'fastify'
 
 const memory = await memoryDatabase()
 
-// In place of your own: the user and the session that the headers name, logged in just now.
+// Replace this by your own: the headers name the user and the session, which logged in just now.
 const loggedInAt = Math.floor((await memory.now()).getTime() / 1000)
 const app = Fastify()
 await app.register(countersign, {
