@@ -18,7 +18,7 @@ const alive = async (person: Person) => outcome(await person.request('GET', '/se
 const living = async (person: Person) =>
   (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)
 
-t.test('T8 J4 a new session for the asking one, which has proven what it had; every other ends', async (t) => {
+t.test('T8 J4 the requester gets a new session with the same proof; every other session ends', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const [verified, unverified] = await sessionsOf(ada, 2)
   expect(200, await verified!.verify())
@@ -71,7 +71,7 @@ t.test('T9 R6 it takes a verified, fresh session and the current password; it pr
   t.equal(await countEvents(db, cas, 'login_failed'), 1, 'the wrong one is in the log')
 })
 
-t.test('P1 the rules of a new password; P5 what is too long is refused before hashing', async (t) => {
+t.test('P1 the rules of a new password; P5 a password that is too long is refused before hashing', async (t) => {
   const dee = await signUp(app, 'dee.longname')
   expect(200, await dee.login())
   for (const next of ['short', 'password123', 'DEE.LONGNAME', 'x'.repeat(7)]) {
@@ -89,7 +89,7 @@ t.test('P1 the rules of a new password; P5 what is too long is refused before ha
   t.equal(outcome(await dee.elsewhere().login('x'.repeat(1023))), '401 CREDENTIALS_INVALID', 'all of it counts')
 })
 
-t.test('P4 one budget for three doors, exact with sixty guesses at once on two replicas', async (t) => {
+t.test('P4 one budget for three routes, exact with sixty guesses at once on two replicas', async (t) => {
   const eva = await signUp(app, 'eva')
   expect(200, await eva.login())
   const answers = await Promise.all(Array.from({ length: 60 }, (_, i) => {
@@ -101,7 +101,7 @@ t.test('P4 one budget for three doors, exact with sixty guesses at once on two r
   t.equal((counts['401 CREDENTIALS_INVALID'] ?? 0) + (counts['403 REAUTH_REQUIRED'] ?? 0), 10, JSON.stringify(counts))
   t.equal(counts['429 RATE_LIMITED'], 50)
   const locked = [await eva.elsewhere().login(), await eva.create({ password: eva.password }), await change(eva)]
-  t.same(locked.map(outcome), Array(3).fill('429 RATE_LIMITED'), 'the right one too, at each door')
+  t.same(locked.map(outcome), Array(3).fill('429 RATE_LIMITED'), 'the right one too, at each route')
   await clock.advance(15 * 60 + 1)
   t.equal(outcome(await eva.elsewhere().login()), '200')
 })
@@ -125,7 +125,7 @@ t.test('T8 of fifty changes at once one counts', async (t) => {
 t.test('T8 a login that waited in the queue while the password changed gives nothing', async (t) => {
   const gus = await signUp(app, 'gus')
   expect(200, await gus.login())
-  // Each from a network of its own, since ten guesses are all that one has.
+  // Each log-in comes from its own network: one network has only ten guesses.
   const logins = Array.from({ length: 50 }, (_, i) => apps[i % 2]!.inject({
     method: 'POST',
     url: '/token',

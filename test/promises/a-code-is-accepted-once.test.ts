@@ -11,7 +11,7 @@ const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 const RACERS = 50
 
-/** The same session, with the same tokens, at another replica. */
+/** Returns the same session, with the same tokens, at another replica. */
 function at (person: Person, where: typeof app): Person {
   const twin = person.elsewhere(where)
   twin.access = person.access
@@ -22,7 +22,7 @@ function at (person: Person, where: typeof app): Person {
 const race = (racers: readonly Person[], code: string) => Promise.all(racers.map((racer) => racer.verify(code)))
 const spread = (person: Person, count = RACERS) => Array.from({ length: count }, (_, i) => at(person, i % 2 === 0 ? app : replica))
 
-t.test('T2 one code, fifty racers at the door of login, two replicas, ten sessions: one winner', async (t) => {
+t.test('T2 one code, fifty requests at once to login, two replicas, ten sessions: one winner', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const sessions = await sessionsOf(ada, 10, [app, replica])
   const code = await ada.nextCode()
@@ -37,7 +37,7 @@ t.test('T2 one code, fifty racers at the door of login, two replicas, ten sessio
   t.ok(await failuresOf(db, ada) <= 5, 'losers that came before the winner are forgiven, five at most come after')
 })
 
-t.test('T2 one code, fifty racers at the door of confirming: one winner', async (t) => {
+t.test('T2 one code, fifty requests at once to confirm: one winner', async (t) => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   expect(201, await bob.create())
@@ -46,7 +46,7 @@ t.test('T2 one code, fifty racers at the door of confirming: one winner', async 
   t.equal(await countEvents(db, bob, 'otp_enabled'), 1)
 })
 
-t.test('T2 one code, fifty racers at the door of step-up: one winner', async (t) => {
+t.test('T2 one code, fifty requests at once to step up: one winner', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const code = await eve.nextCode()
   const answers = await race(spread(eve), code)
@@ -54,7 +54,7 @@ t.test('T2 one code, fifty racers at the door of step-up: one winner', async (t)
   t.equal(await countEvents(db, eve, 'otp_verified'), 1)
 })
 
-t.test('T2 one code at all doors at once: login and step-up together', async (t) => {
+t.test('T2 one code at all routes at once: login and step-up together', async (t) => {
   const fay = await (await signUp(app, 'fay')).enrol()
   const others = await sessionsOf(fay, 10, [app, replica])
   const code = await fay.nextCode()
@@ -83,7 +83,7 @@ t.test('T2 a code that confirmed, logged in or stepped up does none of it again,
   t.equal((await guy.verify(login)).statusCode, 400, 'the code that logged in cannot step up')
 })
 
-t.test('T2 T3 two codes of one window in parallel: whichever wins, no step is accepted twice and none after a later one', async (t) => {
+t.test('T2 T3 two codes of one window in parallel: no step is accepted twice, and no step after a later one', async (t) => {
   const ida = await (await signUp(app, 'ida')).enrol()
   await clock.advance(90)
   const sessions = await sessionsOf(ida, 2, [app, replica])

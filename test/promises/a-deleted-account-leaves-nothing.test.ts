@@ -11,7 +11,7 @@ const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 
 const TABLES = ['otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_event', 'account_oauth_profile', 'account_network']
-/** How many rows of a user there are, by table; none that is zero. */
+/** Returns the number of a user's rows by table, without the tables that have none. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const table of TABLES) {
@@ -61,21 +61,21 @@ t.test('everything of the user goes in one transaction; sessions end everywhere;
   t.same(await db.query("select kind, session_id, ip <> '' as has_ip from otp_event where user_id = $1", [id]), [
     { kind: 'account_deleted', session_id: ada.claims()['sid'], has_ip: true }
   ])
-  t.same(await rowsOf(userId(bystander)), others, 'nobody else lost anything')
+  t.same(await rowsOf(userId(bystander)), others, 'no other user lost anything')
 
   t.equal(outcome(await ada.login()), '401 CREDENTIALS_INVALID')
   const again = await signUp(app, 'ADA')
   expect(200, await again.login())
   t.not(userId(again), id)
   t.same((await again.request('GET', '/totp/status')).json().isOtpEnabled, false)
-  t.equal(outcome(await ada.request('GET', '/account')), '401 SESSION_ENDED', 'old tokens are nobody\'s')
+  t.equal(outcome(await ada.request('GET', '/account')), '401 SESSION_ENDED', 'old tokens belong to no user')
 
   await clock.advance(8 * 24 * 3600)
   await sweep(app.database, 400)
   t.same(Object.keys(await rowsOf(id)), ['otp_event'])
 })
 
-t.test('no other table names the user, but that of who was brought over from Django and is not to be again', async (t) => {
+t.test('no other table names the user, except the one that stops a second import from Django', async (t) => {
   const cay = await signUp(app, 'cay')
   expect(200, await cay.login())
   const id = userId(cay)
@@ -89,7 +89,7 @@ t.test('no other table names the user, but that of who was brought over from Dja
   t.same(naming, ['account_import', 'otp_event', 'otp_session'])
 })
 
-t.test('what somebody outside has yet to be told of stays until they are', async (t) => {
+t.test('an event that an outside consumer has not received stays until it is delivered', async (t) => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   const id = userId(bob)
@@ -103,7 +103,7 @@ t.test('what somebody outside has yet to be told of stays until they are', async
   t.equal((await db.query('select 1 from otp_event where user_id = $1', [id])).length, 2, 'however long that takes')
 })
 
-t.test('what somebody outside was told of goes with the sessions', async (t) => {
+t.test('a delivered event is deleted with the sessions', async (t) => {
   const eve = await signUp(app, 'eve')
   expect(200, await eve.login())
   const id = userId(eve)
@@ -115,7 +115,7 @@ t.test('what somebody outside was told of goes with the sessions', async (t) => 
   t.same(await db.query('select kind from otp_event where user_id = $1', [id]), [{ kind: 'account_deleted' }])
 })
 
-t.test('T8 fifty deletions, and whatever else at once: one deletes, nobody is let in, no row is left', async (t) => {
+t.test('T8 fifty deletions and other requests at once: one deletes, no request is let in, no row is left', async (t) => {
   const cyd = await (await signUp(app, 'cyd')).enrol()
   const id = userId(cyd)
   await clock.advance(30)
@@ -133,7 +133,7 @@ t.test('T8 fifty deletions, and whatever else at once: one deletes, nobody is le
     Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('PATCH', '/account', { phone: String(i) })))
   ])
   t.equal(tally(deletions)['204'], 1, JSON.stringify(tally(deletions)))
-  // Whoever waits too long for the one lock is told so, and has changed nothing.
+  // A request that waits too long for the user's lock is refused and has changed nothing.
   t.ok(deletions.every((answer) => ['204', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(outcome(answer))))
   for (const answers of rest) {
     t.ok(

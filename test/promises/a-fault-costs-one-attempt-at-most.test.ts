@@ -14,11 +14,11 @@ const db = await freshDatabase(t)
 const proxy = await tcpProxy(t, targetOf(db.url))
 const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 
-/** What the answers to the two statements of DESIGN's principle 2 have in them. */
+/** Columns that identify the results of the two deciding statements: the one that consumes, the one that commits. */
 const afterSpending = (bytes: Buffer) => bytes.includes('lockedSeconds')
 const afterCommitting = (bytes: Buffer) => bytes.includes('endedIds')
 
-/** A request whose answer from Postgres is lost together with every connection. */
+/** Sends a request; PostgreSQL's matching answer is lost, with every connection. */
 async function cutAt (matches: (bytes: Buffer) => boolean, ask: () => ReturnType<Person['verify']>) {
   const hold = proxy.holdNext(matches)
   const answer = ask()
@@ -38,7 +38,7 @@ async function verifiedSessions (person: Person): Promise<number> {
   return found?.count ?? 0
 }
 
-t.test('T12 a cut between spending and committing: 503, one attempt, nothing granted; the code is still good', async (t) => {
+t.test('T12 a cut between consuming and committing: 503, one attempt, nothing granted; the code is still good', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const [session] = await sessionsOf(ada, 1)
   const code = await ada.nextCode()
@@ -53,7 +53,7 @@ t.test('T12 a cut between spending and committing: 503, one attempt, nothing gra
   t.equal(await failuresOf(db, ada), 0)
 })
 
-t.test('T12 T2 a cut after committing: 503, nobody got the session, and the code is used up', async (t) => {
+t.test('T12 T2 a cut after committing: 503, no client got the session, and the code is consumed', async (t) => {
   const bob = await (await signUp(app, 'bob')).enrol()
   const [session, other] = await sessionsOf(bob, 2)
   const code = await bob.nextCode()
@@ -81,7 +81,7 @@ t.test('T12 a cut while the first device is confirmed: it is on, or it is not', 
   const code = await dan.nextCode()
   t.equal((await cutAt(afterSpending, () => dan.confirm(code))).statusCode, 503)
   t.match((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
-  // The answer to the last statement of the transaction is lost before its commit is sent: nothing of it stands.
+  // The answer to the last statement is lost before COMMIT is sent, so the transaction has no effect.
   t.equal((await cutAt(afterCommitting, () => dan.confirm(code))).statusCode, 503)
   t.match((await dan.request('GET', '/totp/status')).json(), { isOtpEnabled: false, isPending: true, recoveryCodesLeft: 0 })
   t.equal(outcome(await dan.confirm(code)), '200')
@@ -90,7 +90,7 @@ t.test('T12 a cut while the first device is confirmed: it is on, or it is not', 
 t.test('T12 R2 a cut while a recovery code is used: nothing granted, and the code is not lost', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const [session] = await sessionsOf(eve, 1)
-  // Before its commit is sent.
+  // The cut comes before COMMIT is sent.
   t.equal((await cutAt((bytes) => bytes.includes('codesLeft'), () => session!.recover(eve.recoveryCodes[0]!))).statusCode, 503)
   t.equal(outcome(await session!.request('GET', '/session')), '403 OTP_REQUIRED')
   t.equal(outcome(await session!.recover(eve.recoveryCodes[0]!)), '200')

@@ -25,7 +25,7 @@ const TABLES = [
   'otp_user', 'otp_device', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event', 'otp_event_counter',
   'otp_password_budget'
 ]
-/** How many rows of a user there are, by table; none that is zero. */
+/** Returns the number of a user's rows by table, without the tables that have none. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const table of TABLES) {
@@ -40,7 +40,7 @@ async function sweepAll (): Promise<void> {
 
 interface Owner { verified: Asker, unverified: Asker, code: () => Promise<string>, recoveryCodes: string[] }
 
-/** A user with rows in every table: a device and another one that is pending, sessions that live and have ended, wrong passwords and codes. */
+/** Makes a user with rows in every table: a device, a pending device, live and ended sessions, wrong passwords and codes. */
 async function settled (user: string): Promise<Owner> {
   const first = { user, session: `${randomUUID()}`, at: await nowSeconds() }
   await askHost(app, first, 'POST', '/totp/create', { password: 'wrong' })
@@ -74,7 +74,7 @@ t.test('everything of the user goes in one transaction, and sessions end everywh
   ended.length = 0
 
   await app.countersign.forget('ada@example.org')
-  t.same(ended, [{ userId: 'ada@example.org', except: null }], 'the host is told')
+  t.same(ended, [{ userId: 'ada@example.org', except: null }], 'the host is notified')
   for (const asker of [verified, unverified]) {
     t.equal(outcome(await askHost(app, asker, 'GET', '/totp/status')), '401 SESSION_ENDED', 'here at once')
   }
@@ -153,7 +153,7 @@ t.test('J5 the mark is kept for `endedSessionDays`, and moves on with a further 
   t.same(await rowsOf(user), {})
 })
 
-t.test('T8 fifty at once, and whatever else: nobody is let in, no row is left', async (t) => {
+t.test('T8 fifty at once, with other requests: no request is let in, no row is left', async (t) => {
   const user = 'cyd@example.org'
   const { verified, unverified, code, recoveryCodes } = await settled(user)
   const token = await code()
@@ -184,7 +184,7 @@ t.test('T8 fifty at once, and whatever else: nobody is let in, no row is left', 
   t.same(await db.query("select 1 from otp_event where user_id = $1 and kind <> 'account_deleted'", [user]), [])
 })
 
-t.test('what is no id is refused', async (t) => {
+t.test('a value that is not an id is refused', async (t) => {
   for (const id of [undefined, null, '', 7, {}, 'x'.repeat(256), 'a\0']) {
     await t.rejects(app.countersign.forget(id as string), /^countersign: forget\(\)/)
   }

@@ -7,7 +7,7 @@ import { until } from '../helpers/wait.js'
 
 const { app, db, clock } = await freshApp(t)
 
-/** Somebody who has only the password, and uses up the budget. */
+/** Returns the session of an attacker with only the password, after it consumed the budget. */
 async function lockOut (person: Person): Promise<Person> {
   const [thief] = await sessionsOf(person, 1)
   for (let i = 0; i < 5; i++) t.equal(outcome(await thief!.verify(await wrong(person, i))), '400 OTP_INVALID')
@@ -37,7 +37,7 @@ t.test('T11 during a lock, right, wrong and used codes get one answer; afterward
   t.same(answers.map(outcome), Array(4).fill('429 OTP_LOCKED'))
   const said = (body: string) => body.replace(/"retryAfterSeconds":\d+/, '')
   t.equal(new Set(answers.map(({ body }) => said(body))).size, 1, 'word for word')
-  t.equal(await failuresOf(db, bob), 5, 'and none is counted: nobody lengthens a lock')
+  t.equal(await failuresOf(db, bob), 5, 'and none is counted: a lock does not get longer')
 
   await clock.advance(61)
   const code = await bob.nextCode()
@@ -96,7 +96,7 @@ t.test('T11 a pending device\'s wrong codes lock nothing', async (t) => {
   t.equal(outcome(await ivy.confirm()), '200', 'the tenth may be right')
 })
 
-/** As if others had failed that often, at other replicas: this process remembers nothing of it. */
+/** Writes failures as another replica would: this process has no record of them. */
 const haveFailed = (person: Person, failures: number, lockedSeconds: number) =>
   db.query(
     'update otp_user set failures = $2, locked_until = test_clock.clock_timestamp() + make_interval(secs => $3) where user_id = $1',
@@ -114,7 +114,7 @@ t.test('T11 a lock that this process has not heard of', async (t) => {
   }
 })
 
-t.test('T14 a hundred failures in a row stop TOTP, whatever time passes, until a recovery code frees it', async (t) => {
+t.test('T14 a hundred failures in a row stop TOTP, for any length of time, until a recovery code releases it', async (t) => {
   const joy = await (await signUp(app, 'joy')).enrol()
   await haveFailed(joy, 99, -1)
   const [session] = await sessionsOf(joy, 1)
@@ -150,7 +150,7 @@ t.test('T14 three hundred failures in thirty days stop TOTP too; recovery codes 
   }
   t.equal(await countEvents(db, max, 'otp_stopped'), 1)
   t.equal(outcome(await max.verify()), '200', 'a verified session steps up')
-  t.equal(outcome(await thief!.verify(await max.code(1))), '429 OTP_LOCKED', 'which frees no other session')
+  t.equal(outcome(await thief!.verify(await max.code(1))), '429 OTP_LOCKED', 'which releases no other session')
   const [lost] = await sessionsOf(max, 1)
   t.equal(outcome(await lost!.recover(max.recoveryCodes[0])), '200')
   const [next] = await sessionsOf(max, 1)

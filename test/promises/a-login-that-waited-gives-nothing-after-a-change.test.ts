@@ -24,7 +24,7 @@ const changes: Record<string, Change> = {
 const livingSessions = async ({ db }: Fresh, person: Person) =>
   await db.query<{ amr: string[] }>('select amr from otp_session where ended_at is null and user_id = $1', [idOf(person)])
 
-/** argon2id for real, but that of the log-in under test begins only when it is let: whatever overtakes it may hash too. */
+/** Real argon2id. The hash of the log-in under test starts only when released; other requests hash without waiting. */
 const real = await createHasher()
 let hold: (() => Promise<void>) | undefined
 const hasher: Hasher = {
@@ -39,7 +39,7 @@ const hasher: Hasher = {
 
 const shared = await freshApp(t, {}, { hasher })
 
-/** Logs in, and changes something while the password waits to be hashed: its guess is spent, what it is judged by is read. */
+/** Logs in and makes a change while the password waits to be hashed: the guess is consumed and the user's row is read. */
 async function overtaken (change: Change): Promise<{ fresh: Fresh, ada: Person, statusCode: number }> {
   const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
@@ -77,7 +77,7 @@ for (const [what, change] of Object.entries(changes)) {
     t.equal(withPasswordAlone.length, what.includes('password') ? 1 : 0, 'no session but the one that made the change')
     const logIns = await fresh.db.query("select 1 from otp_event where kind = 'logged_in' and user_id = $1", [idOf(ada)])
     t.equal(logIns.length, what.includes('deleted') ? 0 : 1)
-    if (what.includes('device')) t.match((await ada.login()).json(), { otpRequired: true }, 'anew, it knows of the device')
+    if (what.includes('device')) t.match((await ada.login()).json(), { otpRequired: true }, 'the next log-in requires the device')
   })
 }
 

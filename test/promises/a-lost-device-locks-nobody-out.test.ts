@@ -41,7 +41,7 @@ t.test('R3 each code once, in any order and spelling; then none is left', async 
   const [session] = await sessionsOf(bob, 1)
   for (const code of bob.recoveryCodes) t.equal(outcome(await session!.recover(code)), '400 RECOVERY_CODE_INVALID')
   t.equal((await status(session!)).recoveryCodesLeft, 0)
-  t.equal(outcome(await session!.verify()), '200', 'the device still opens the door')
+  t.equal(outcome(await session!.verify()), '200', 'the device still works')
   t.equal((expect(201, await session!.request('POST', '/totp/recovery_code/create'))).json<string[]>().length, 5)
   t.equal((await status(session!)).recoveryCodesLeft, 5)
 })

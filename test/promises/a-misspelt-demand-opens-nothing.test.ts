@@ -1,4 +1,4 @@
-/** A demand that is not spelled as it is must never be the plain guard: over HTTP and in the process. */
+/** A misspelt demand must never give the plain guard, neither over HTTP nor in the process. */
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { expect, signUp } from '../helpers/person.js'
@@ -7,7 +7,7 @@ const { app } = await freshApp(t)
 const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 
-/** Edits of a word, none of which is the word. */
+/** Returns edits of a word, without the word itself. */
 function edits (word: string): string[] {
   const middle = Math.floor(word.length / 2)
   return [
@@ -19,7 +19,7 @@ function edits (word: string): string[] {
 
 const ask = async (path: string) => await app.inject({ url: path, headers: { authorization: `Bearer ${optional.access}` } })
 
-t.test('whatever stands in the query of /session, it is a demand or a refusal', async (t) => {
+t.test('each query of /session is a demand or is refused', async (t) => {
   t.equal((await ask('/session')).statusCode, 200, 'the plain guard lets this session in')
   for (const word of ['required', 'maxAge', 'phishingResistant']) {
     for (const name of edits(word)) {

@@ -59,17 +59,17 @@ t.test('R2 different codes in parallel from different sessions: each success is 
   for (let round = 0; round < ROUNDS; round++) {
     const cyd = await (await signUp(app, `cyd${round}`)).enrol()
     const sessions = await sessionsOf(cyd, 5, [app, replica])
-    // Verified sessions are not ended by somebody else's use: so several may well succeed.
+    // A recovery code that another session uses does not end a verified session, so several may succeed.
     for (const session of sessions.slice(0, 2)) expect(200, await session.verify())
     const answers = await Promise.all(sessions.map((session, i) => session.recover(cyd.recoveryCodes[i]!)))
     const { 200: successes = 0, '401 SESSION_ENDED': ended = 0 } = tally(answers)
     t.ok(successes >= 2, JSON.stringify(tally(answers)))
-    t.equal(successes + ended, 5, 'who loses a session keeps the code')
+    t.equal(successes + ended, 5, 'a request whose session ended keeps the code')
     t.equal(await left(cyd), 5 - successes)
     const told = answers.flatMap((answer) =>
       answer.statusCode === 200 ? [answer.json<{ recoveryCodesLeft: number }>().recoveryCodesLeft] : []
     )
-    t.same(told.sort(), Array.from({ length: successes }, (_, i) => 5 - successes + i), 'each is told what is left after it')
+    t.same(told.sort(), Array.from({ length: successes }, (_, i) => 5 - successes + i), 'each answer has the number that is left after it')
   }
 })
 
@@ -82,7 +82,7 @@ t.test('R3 regenerating kills the old set, also against a use that races it', as
     const fresh = expect(201, made).json<string[]>()
     t.equal(fresh.length, 5)
     t.ok(['200', '400 RECOVERY_CODE_INVALID', '401 SESSION_ENDED'].includes(outcome(used)), outcome(used))
-    t.equal(await left(dan), 5, 'what was used was of the old set')
+    t.equal(await left(dan), 5, 'the used code was of the old set')
     for (const code of old) {
       const [late] = await sessionsOf(dan, 1)
       t.equal(outcome(await late!.recover(code)), '400 RECOVERY_CODE_INVALID')

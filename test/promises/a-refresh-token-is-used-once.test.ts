@@ -19,7 +19,7 @@ const refresh = async (app: App, token: string, from = '198.51.100.1') =>
   await app.inject({ method: 'POST', url: '/token/refresh', headers: { 'x-forwarded-for': from }, payload: { refresh: token } })
 const session = async (app: App, token: string) => await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })
 interface Pair { access: string, refresh: string }
-/** REFRESH_SECONDS, by default. */
+/** Default of REFRESH_SECONDS. */
 const DAY = 86_400
 const generation = 'select generation, ended_at is null as alive, end_reason from otp_session'
 
@@ -52,7 +52,7 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
   t.equal((await session(later, ada.access!)).statusCode, 401, 'a replica that starts now knows too')
 })
 
-t.test('J6 parent and child at once: whoever comes first, never two lines of tokens', async (t) => {
+t.test('J6 parent and child at once: in any order, there are never two lines of tokens', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   for (let round = 0; round < 5; round++) {
@@ -144,7 +144,7 @@ t.test('J6 a parent from another network leaves an event; in two generations one
     t.same(await db.query("select ip from otp_event where kind = 'refresh_reused_elsewhere'"), [{ ip: elsewhere }])
   })
 
-  t.test('whoever of the two uses the child: the second time in a row ends it, for good', async (t) => {
+  t.test('either of the two uses the child: the second time in a row ends the session for good', async (t) => {
     for (const [maker, other] of [[home, elsewhere], [elsewhere, home]] as const) {
       const parent = await begun()
       const child = await next(parent, home)
@@ -206,7 +206,7 @@ t.test('J6 the grace is for rotations alone: every change of the password or the
       const left = (opened(token).payload as { otp_device_id: string | null }).otp_device_id
       t.ok(
         left === null || name === 'a further device' || name === 'password' || left === phones[1]!.id,
-        `${name}: no token names what was removed`
+        `${name}: no token names a removed device`
       )
     }
   }

@@ -18,7 +18,7 @@ async function reset (grace: Person, ada: Person): Promise<{ setupCode: string, 
   return expect(200, await grace.request('POST', `/admin/users/${idOf(ada)}/reset-otp`, { reason: REASON })).json()
 }
 
-/** A log-in with a set-up code; the tokens are kept. */
+/** Logs in with a set-up code and keeps the tokens. */
 async function loginWith (person: Person, setupCode: string, app: App = person.app) {
   const answer = await app.inject({
     method: 'POST', url: '/token', payload: { username: person.username, password: person.password, setupCode }
@@ -60,7 +60,7 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   const login = await loginWith(ada, setupCode.toLowerCase().replaceAll('-', ' '))
   t.equal(login.statusCode, 200)
   t.ok(new Date(login.json().otpDeadline).getTime() <= Date.now() + 1000, 'its deadline is its start')
-  t.match(ada.claims(), { otp_required: true, otp_device_id: null }, 'T9 nor does who verifies its token by JWKS let it in')
+  t.match(ada.claims(), { otp_required: true, otp_device_id: null }, 'T9 nor is its token enough for a service that verifies it by JWKS')
   for (const [method, url] of [
     ['GET', '/account'], ['GET', '/session'], ['DELETE', '/account'], ['GET', '/account/sessions'], ['POST', '/account/password']
   ] as const) {
@@ -77,10 +77,10 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   t.match((await grace.request('GET', `/admin/users/${idOf(ada)}`)).json(), {
     setupRequired: false, setupExpiresAt: null, isOtpEnabled: true
   })
-  t.equal(code(await loginWith(ada.elsewhere(), 'whatever')), undefined, 'a code that nobody asks for is ignored')
+  t.equal(code(await loginWith(ada.elsewhere(), 'whatever')), undefined, 'a code that is not required is ignored')
 })
 
-t.test('E5 both have it in their log: who, why and for whom', async (t) => {
+t.test('E5 both logs have the event: the actor, the reason and the user', async (t) => {
   const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
@@ -103,7 +103,7 @@ t.test('E5 both have it in their log: who, why and for whom', async (t) => {
   t.notOk(written.includes(setupCode) || written.includes(setupCode.replaceAll('-', '')), 'E3 the code stands nowhere')
 })
 
-t.test('P4 a right password without the code is a spent guess like a wrong one', async (t) => {
+t.test('P4 a right password without the code consumes a guess, as a wrong one does', async (t) => {
   const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
@@ -149,11 +149,11 @@ t.test('staff are reset from the command line alone', async (t) => {
   t.match(
     await fresh.db.query("select user_id, actor_id from otp_event where kind like 'otp_reset%'"),
     [{ user_id: idOf(alan), actor_id: 'command line' }],
-    'one event: the command line is nobody'
+    'one event: the command line is no user'
   )
 })
 
-t.test('a switched policy leaves a set-up session what it is', async (t) => {
+t.test('a policy change does not change a set-up session', async (t) => {
   const fresh = await freshApp(t, { OTP_POLICY: 'required', OTP_GRACE_DAYS: '30' })
   const grace = await staffAt(fresh)
   const ada = await signUp(fresh.app)

@@ -7,10 +7,10 @@ import { logInFrom } from '../helpers/logins.js'
 import { freshSettings } from '../helpers/settings.js'
 
 const LOGINS = 500
-/** DESIGN §7 promises 50 ms on a machine of its own; here the client shares the cores with the server and with other tests. */
+/** The goal is 50 ms on a dedicated machine. Here the client shares the cores with the server and other tests. */
 const QUIET_FACTOR = 10
 const PROMISED_MS = 50
-/** Memory of two hashes at work is 38 MiB; the rest is requests, and a heap that grows before it is swept. */
+/** Two running hashes take 38 MiB. The rest is for requests and for the heap's growth before garbage collection. */
 const MOST_GROWTH_MIB = 200
 
 const p99 = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[Math.ceil(numbers.length * 0.99) - 1] ?? NaN
@@ -22,7 +22,7 @@ async function lived (url: string): Promise<number> {
   return performance.now() - startedAtMs
 }
 
-/** Asks on and on until told to stop. */
+/** Sends requests until `until.done` is set. */
 async function probe (
   url: string, { memory }: ServerProcess, until: { done: boolean }
 ): Promise<{ p99Ms: number, peakMib: number, asked: number }> {
@@ -43,7 +43,7 @@ async function rush (url: string, logins = LOGINS): Promise<Array<{ status: numb
   }))
 }
 
-t.test('P2 500 log-ins at once: everybody gets an answer, /livez stays fast, memory bounded', async (t) => {
+t.test('P2 500 log-ins at once: each gets an answer, /livez stays fast, memory is bounded', async (t) => {
   const service = startServer(t, await freshSettings(t))
   const url = await service.ready()
   for (let i = 0; i < 50; i++) await lived(url)

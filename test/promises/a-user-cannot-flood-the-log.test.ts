@@ -19,7 +19,7 @@ const AN_HOUR = 60
 const lines = async (id: string, kind: string) =>
   await db.query<{ count: number | null }>('select count from otp_event where user_id = $1 and kind = $2 order by at, id', [id, kind])
 
-/** So many events leave sixty lines, and one that counts the rest. */
+/** Number of events that leave sixty lines and one line that counts the rest. */
 async function folded (id: string, kind: string, events: number): Promise<void> {
   const found = await lines(id, kind)
   t.equal(found.filter(({ count }) => count === null).length, AN_HOUR, `${kind}: lines of their own`)
@@ -27,7 +27,7 @@ async function folded (id: string, kind: string, events: number): Promise<void> 
 }
 
 const KIND = 'recovery_refused'
-/** A user in a session, and the statement that writes that a recovery code was refused there. */
+/** Returns a user and a function that writes a refused recovery code in the user's session. */
 async function refused (name: string): Promise<{ id: string, refuse: (to?: Db) => Promise<unknown> }> {
   const person = await signUp(app, name)
   expect(200, await person.login())
@@ -47,7 +47,7 @@ type Cause = (person: Person, n: number) => Promise<LightMyRequestResponse>
 const logIn: Cause = async (person) => expect(200, await person.elsewhere().login())
 const profile = { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org', oauthCredentials: 'x' }
 
-/** Of each entry point: what a session can repeat at will, and the kinds of event that it leaves. */
+/** [kinds of event, request that a session can repeat at will] */
 const atWill: Array<[kinds: string[], cause: Cause]> = [
   [['logged_in'], logIn],
   [
@@ -66,7 +66,7 @@ const atWill: Array<[kinds: string[], cause: Cause]> = [
   [['email_changed'], async (person, n) => expect(200, await person.request('PATCH', '/account', { email: `ada${n}@example.org` }))]
 ]
 
-t.test('E5 what a user causes at will: sixty lines an hour and kind, then one that counts', async (t) => {
+t.test('E5 events that a user can cause at will: sixty lines an hour and kind, then one line that counts', async (t) => {
   for (const [kinds, cause] of atWill) {
     const ada = await (await signUp(app, `ada${randomUUID().slice(0, 8)}`)).enrol()
     const before = kinds[0] === 'logged_in' ? 1 : 0
@@ -113,7 +113,7 @@ t.test('the line that counts is notified once; no other user is counted with it'
   t.equal(claimed.length, 62)
   t.same(claimed.filter(({ count }) => count !== undefined).map(({ userId, kind, count }) => [userId, kind, count]), [[cas.id, KIND, 10]])
   await cas.refuse(outside)
-  t.equal((await claimEvents(outside, 500)).length, 0, 'counting on notifies nobody')
+  t.equal((await claimEvents(outside, 500)).length, 0, 'a further count notifies no consumer')
   const page = await readEvents(outside, cas.id, 100, null)
   t.equal(page?.events.find(({ count }) => count !== undefined)?.count, 11)
 })

@@ -11,14 +11,14 @@ import { until } from '../helpers/wait.js'
 
 await need('postgres')
 await need('redis-server')
-/** Each has stores of its own, and waits most of the time; more at once would meet in their bounds of time. */
+/** Each test has its own stores and mostly waits. More than two at once would break each other's time limits. */
 t.jobs = 2
 
 /** REVOCATION_SECONDS. */
 const BOUND_MS = 1_000
 const PARALLEL = 50
 
-// J5. Every test: what a replica was asked at a time later than the bound after the end was answered, it refused.
+// J5. In each test a replica refuses every request that is sent later than BOUND_MS after the answer to the end.
 t.test('J5 ended where Redis cannot be reached, refused everywhere', async (t) => {
   const { replicas: [a, b, c], db } = await startReplicas(t, 3)
   const ada = await signUp(a!.app)
@@ -42,7 +42,7 @@ t.test('J5 ended where Redis cannot be reached, refused everywhere', async (t) =
   await a!.redis.restore()
   await settled(a!)
   const withMessage = await servedAfterEnd(b!, viaMessage!)
-  t.ok(withMessage <= BOUND_MS, `told by message: served for ${withMessage} ms`)
+  t.ok(withMessage <= BOUND_MS, `notified by message: served for ${withMessage} ms`)
 })
 
 t.test('J5 the replica that ended it knows at once', async (t) => {
@@ -57,7 +57,7 @@ t.test('J5 the replica that ended it knows at once', async (t) => {
     t.ok(atB <= BOUND_MS, `the other one served for ${atB} ms`)
     return atHome
   }))
-  t.same(new Set(answers), new Set([401]), 'before its own feed could tell')
+  t.same(new Set(answers), new Set([401]), 'before its own poll of revocations')
   release()
 })
 
@@ -92,7 +92,7 @@ t.test('J5 fifty thousand end in one commit while a transaction is open in anoth
   }
 })
 
-t.test('J5 Redis comes back with old copies, or empty', async (t) => {
+t.test('J5 Redis comes back with an old cache, or empty', async (t) => {
   const { replicas: [a, b, c], db, redisServer, another } = await startReplicas(t, 3)
   const ada = await signUp(a!.app)
   await pastFirstSeconds({ db })
@@ -101,7 +101,7 @@ t.test('J5 Redis comes back with old copies, or empty', async (t) => {
 
   const redis = new Redis(redisServer.url)
   t.teardown(() => redis.disconnect())
-  await until('the copies to be there', async () => (await redis.keys('*:session:*')).length === PARALLEL)
+  await until('the Redis cache to be filled', async () => (await redis.keys('*:session:*')).length === PARALLEL)
   const keys = await redis.keys('*:session:*')
   const dumped = await Promise.all(keys.map(async (key) => [key, await redis.dumpBuffer(key)] as const))
 
@@ -123,7 +123,7 @@ t.test('J5 Redis comes back with old copies, or empty', async (t) => {
   }
 })
 
-t.test('J5 a replica that hears of no ends asks Postgres, or answers 503', async (t) => {
+t.test('J5 a replica without revocation readings asks PostgreSQL, or answers 503', async (t) => {
   const { replicas: [a, b] } = await startReplicas(t, 2)
   const ada = await signUp(a!.app)
   const [first, second, third] = await sessionsOf(ada, 3) as [Person, Person, Person]
@@ -132,21 +132,21 @@ t.test('J5 a replica that hears of no ends asks Postgres, or answers 503', async
 
   const release = holdFeed(b!)
   const served = await servedAfterEnd(b!, first)
-  t.ok(served <= BOUND_MS, `its feed held back: served for ${served} ms`)
-  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
+  t.ok(served <= BOUND_MS, `its revocation readings held back: served for ${served} ms`)
+  await until('the revocation readings to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
   t.equal(await guarded(b!, second), 200, 'one that is alive is served, from Postgres')
   const before = insideOf(b!.app).sessions.state().postgres
   t.equal(await guarded(b!, second), 200)
   t.equal(insideOf(b!.app).sessions.state().postgres, before + 1)
   release()
-  await until('the feed to be fresh', () => insideOf(b!.app).sessions.state().isFeedFresh)
+  await until('the revocation readings to be fresh', () => insideOf(b!.app).sessions.state().isFeedFresh)
 
   t.equal(await guarded(b!, second), 200)
   b!.postgres.pause()
   expect(204, await second.request('POST', '/token/revoke'))
   const halfOpenMs = await servedUntil(503, b!, second)
   t.ok(halfOpenMs <= BOUND_MS, `Postgres half-open: served for ${halfOpenMs} ms`)
-  t.equal(await guarded(b!, third), 503, 'and what it cannot ask about is not served either')
+  t.equal(await guarded(b!, third), 503, 'and a session that it cannot read is not served either')
   b!.postgres.resume()
   await until('B to serve again', async () => await guarded(b!, third) === 200)
   t.equal(await guarded(b!, second), 401)

@@ -37,7 +37,7 @@ t.test('P1 any characters, all of them, composed either way', async (t) => {
   }
 })
 
-t.test('P1 too short, too long, common, the username: refused, and nobody is made', async (t) => {
+t.test('P1 too short, too long, common, the username: refused, and no account is made', async (t) => {
   const { app, db } = await freshApp(t, { PASSWORD_MIN_LENGTH: '12' })
   for (const password of ['kwzjvqxpkwz', '🦊🐙🦉🐳🦜🐢', 'grace.hopper', 'GRACE.HOPPER', 'ｇｒａｃｅ.ｈｏｐｐｅｒ', 'password1234', 'PASSWORD1234']) {
     const answer = await register(app, 'Grace.Hopper', password)
@@ -55,7 +55,7 @@ t.test('P1 too short, too long, common, the username: refused, and nobody is mad
   t.equal((await register(app, 'Grace.Hopper', 'kwzjvqxpkwzjvqxp')).statusCode, 201)
 })
 
-t.test('P5 over 1024 characters or 16 KiB: refused before anything is counted or hashed, at every door', async (t) => {
+t.test('P5 over 1024 characters or 16 KiB: refused before anything is counted or hashed, at every route', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   expect(200, await ada.login())

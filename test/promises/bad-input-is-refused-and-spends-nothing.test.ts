@@ -8,9 +8,9 @@ import { staffAt } from '../helpers/staff.js'
 
 const { app, db } = await freshApp(t)
 const withBody = operationsOf(app).filter(({ body }) => body !== undefined)
-/** Of staff, so that every operation looks at the body. */
+/** A user of staff, so that every operation reads the body. */
 const owner = await staffAt({ app, db }, 'owner')
-/** Signed in, not verified: it reaches whatever only a session needs. */
+/** Session without a verified second factor: it reaches operations that need only a session. */
 const unverified = owner.elsewhere()
 expect(200, await unverified.login())
 
@@ -21,7 +21,7 @@ async function send ({ method, url }: Operation, { payload, headers = JSON_TYPE 
   return await app.inject({ method, url, payload, headers: { ...headers, authorization: `Bearer ${access}` } })
 }
 
-/** Counters, budgets, sessions, codes, events: whatever a request could use up. */
+/** Returns everything that a request could consume: counters, budgets, sessions, codes, events. */
 async function spent (): Promise<string> {
   return JSON.stringify([
     await db.query('select * from otp_user order by 1'),
@@ -33,13 +33,13 @@ async function spent (): Promise<string> {
   ])
 }
 
-t.test('E4 nothing that is not JSON of the documented kind passes, and nothing is coerced, and nothing is spent', async (t) => {
+t.test('E4 only JSON of the documented kind passes; nothing is coerced, and nothing is consumed', async (t) => {
   const before = await spent()
   for (const operation of withBody) {
     for (const [what, status, attack] of attacks(operation)) {
       for (const { access } of [owner, unverified]) {
         const answer = await send(operation, attack, access)
-        // A session that lacks its code is refused before its body is looked at.
+        // A session without its code is refused before its body is read.
         if (access === unverified.access && answer.statusCode === 403) continue
         t.equal(answer.statusCode, status, `${operation.id}: ${what}: ${answer.body}`)
         t.same(faultsOfRefusal(answer), [], `${operation.id}: ${what}`)
@@ -49,7 +49,7 @@ t.test('E4 nothing that is not JSON of the documented kind passes, and nothing i
   t.equal(await spent(), before)
 })
 
-t.test('E4 what the document takes none of: a body where there is none to take', async (t) => {
+t.test('E4 operations without a body in the document refuse a malformed one', async (t) => {
   const before = await spent()
   for (const operation of operationsOf(app).filter(({ method, body, isGuarded }) => isGuarded && method !== 'GET' && body === undefined)) {
     for (const [status, attack] of [
@@ -91,7 +91,7 @@ t.test('E4 NUL and half surrogate pairs: refused, or hashed whole; never a 500, 
       t.equal(answer.statusCode, 400, `${field}: ${answer.body}`)
     }
   }
-  t.equal((await db.query<{ count: unknown }>('select count(*) from account'))[0]!.count, before, 'nobody was signed up')
+  t.equal((await db.query<{ count: unknown }>('select count(*) from account'))[0]!.count, before, 'no account was made')
 })
 
 t.test('P1 any character counts in a password, NUL too', async (t) => {
@@ -164,7 +164,7 @@ function attacks ({ body, object, id }: Operation): Array<[what: string, status:
     ['a relative of JSON', 415, as('application/vnd.api+json')],
     ['gzip', 415, { payload: gzipSync(text), headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }],
     ['gzip that is none', 415, { payload: text, headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }],
-    // Two of them ask for nothing.
+    // Two of them require no field.
     ...(['createTotp', 'reactivateUser'].includes(id) ? [] : [['nothing', 400, raw('')] as [string, number, Send]])
   ]
 }

@@ -9,14 +9,14 @@ import { countEvents } from '../helpers/stored.js'
 const { app, db, clock } = await freshApp(t)
 const { isHost, making } = doorOf(app)
 
-/** Keeps the session, lets its proof and its access token grow old, and gets it another access token. */
+/** Lets the proof and the access token of a session grow old, then refreshes the access token. */
 async function growOld (person: Person, seconds = 301): Promise<void> {
   await clock.advance(seconds)
   expect(200, await person.refreshTokens())
 }
 const alive = async (person: Person) => outcome(await person.request('GET', '/session'))
 
-t.test('T8 the first device needs the password, given within 300 s or given anew', async (t) => {
+t.test('T8 the first device needs the password, given within 300 s or given again', async (t) => {
   const ada = await signUp(app, 'ada')
   expect(200, await ada.login())
   await growOld(ada)
@@ -51,7 +51,7 @@ t.test('T8 adding, regenerating and switching off need a code of the last 300 s'
   for (const [method, url] of makes) t.equal(outcome(await bob.request(method, url)), '201', `${method} ${url}`)
 })
 
-// What a host's cookie opens is what its session has proven, whenever it was given.
+// Only the service: at a host the session decides, not the age of its cookie.
 serviceTest('T8 a token from before a step-up stays as old as it was', async (t) => {
   const cyd = await (await signUp(app, 'cyd')).enrol()
   await growOld(cyd)
@@ -69,7 +69,7 @@ serviceTest('T8 a token from before a step-up stays as old as it was', async (t)
   t.equal(outcome(await cyd.request('GET', '/account')), '200', 'the session lives on')
 })
 
-t.test('T8 a further device: its code confirms it, every session ends, the asking one for a new one', async (t) => {
+t.test('T8 a further device: its code confirms it, every session ends, and the requester gets a new one', async (t) => {
   const dan = await (await signUp(app, 'dan')).enrol()
   const first = { secret: dan.phone.secret!, id: dan.deviceId! }
   const [other] = await sessionsOf(dan, 1)
@@ -116,7 +116,7 @@ t.test('T8 regenerating and switching off end the user\'s other sessions', async
   const before = fay.access!
   const answer = expect(200, await fay.request('DELETE', '/totp/delete')).json<{ access: string }>()
   t.equal(await alive(again!), '401 SESSION_ENDED')
-  t.equal(outcome(await fay.request('GET', '/session', undefined, before)), '401 SESSION_ENDED', 'the asking one gets a new one')
+  t.equal(outcome(await fay.request('GET', '/session', undefined, before)), '401 SESSION_ENDED', 'the requester gets a new one')
   const { otp_device_id: device, amr } = fay.claims(answer.access)
   t.same([device, amr], [null, ['pwd']], 'that has proven the password alone')
   t.equal(outcome(await fay.request('GET', '/account', undefined, answer.access)), '200')
@@ -141,7 +141,7 @@ t.test('T9 an unverified session and its tokens never become verified: not by re
   for (const token of [access, parent]) {
     t.equal(outcome(await guy.request('GET', '/session', undefined, token)).slice(0, 3), '401', 'no token from before opens anything')
   }
-  // A host has no such tokens, and its session lives for as long as the host says.
+  // A host has no such tokens, and decides how long its session lives.
   if (!isHost) {
     for (const token of [refresh, parent]) {
       t.equal(outcome(await guy.request('POST', '/token/refresh', { refresh: token }, null)), '401 SESSION_ENDED')

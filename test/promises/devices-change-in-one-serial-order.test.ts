@@ -9,13 +9,13 @@ await need('postgres')
 const { app, db, clock, another } = await freshApp(t)
 const apps = [app, await another()]
 
-/** The same session at a replica. */
+/** Returns the same session at a replica. */
 const at = (person: Person, replica: number) =>
   Object.assign(person.elsewhere(apps[replica % apps.length]), { access: person.access, refresh: person.refresh })
 const count = async (from: string, person: Person) =>
   (await db.query<{ n: number }>(`select count(*)::int as n from ${from}`, [userId(person)]))[0]!.n
 const confirmed = async (person: Person) => await count('otp_device where user_id = $1 and confirmed_at is not null', person)
-/** Sessions that live on a proof whose device is gone. */
+/** Live sessions with a proof from a removed device. */
 const orphans = async (person: Person) => await count(`otp_session s where user_id = $1 and ended_at is null and otp_device_id <> 'recovery'
   and not exists (select from otp_device d where d.user_id = s.user_id and d.id::text = s.otp_device_id)`, person)
 
@@ -55,7 +55,7 @@ t.test('T8 the last two devices, removed fifty times at once, are never both "no
     )
     const counts = tally(answers)
     const left = await confirmed(bob)
-    // The first removal ends the asking session, and all that asks with it.
+    // The first removal ends the requester's session, and so every other request of it.
     t.equal(counts['200'], 1, `${by}: ${JSON.stringify(counts)}`)
     t.equal(left, 1)
     t.equal(await count('otp_recovery_code where user_id = $1', bob) > 0, left > 0, 'codes are there as long as a device is')

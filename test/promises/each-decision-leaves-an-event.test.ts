@@ -16,7 +16,7 @@ async function kindsSince (count: number): Promise<string[]> {
   const rows = await db.query<{ kind: string }>('select kind from otp_event order by at, id')
   return rows.slice(count).map(({ kind }) => kind).sort()
 }
-/** What a host decides by itself: what it logs of that is its own. */
+/** Events of decisions that a host makes, and logs, itself. */
 const OF_A_HOST = ['signed_up', 'login_failed', 'logged_in', 'logged_out']
 const loggedHere = (kinds: string[]) => kinds.filter((kind) => !isHost || !OF_A_HOST.includes(kind))
 const countEvents = async () => (await db.query('select 1 from otp_event')).length

@@ -77,7 +77,7 @@ t.test('T7 thirty sessions set up and abandoned: the thirty-first still can, and
   t.equal(new Set(made.map(({ otpUrl }) => otpUrl)).size, 31, 'each a secret of its own')
   cyd.phone.secret = secretOf(made[30]!.otpUrl)
   expect(200, await sessions[30]!.confirm())
-  t.equal((await devices(sessions[30]!)).length, 1, 'the others are gone')
+  t.equal((await devices(sessions[30]!)).length, 1, 'the others are deleted')
   t.equal((await codes(sessions[30]!)).length, 5)
 })
 
@@ -99,7 +99,7 @@ t.test('T7 ten in parallel leave one pending device and one set of codes, and al
   }
 })
 
-t.test('T7 whoever shares the password sees another secret, and confirms nothing of the first', async (t) => {
+t.test('T7 a second user of the same password sees another secret, and confirms nothing of the first', async (t) => {
   const [owner, thief] = await sessionsOf(await signUp(app, 'eve'), 2)
   const { otpUrl, deviceId } = await create(owner!)
   const secret = secretOf(otpUrl)
@@ -114,7 +114,7 @@ t.test('T7 whoever shares the password sees another secret, and confirms nothing
   t.equal(outcome(await owner!.confirm(await code())), '200')
 })
 
-t.test('T7 abandoned, it is gone after OTP_SETUP_SECONDS: nothing waits, nothing is accepted, a new one is new', async (t) => {
+t.test('T7 abandoned, it ends after OTP_SETUP_SECONDS: nothing is pending or accepted, the next one is new', async (t) => {
   const fay = await signUp(app, 'fay')
   expect(200, await fay.login())
   const first = await create(fay)

@@ -44,7 +44,7 @@ t.test('E1 429 of a network, and 503 without a database', async (t) => {
   t.match(ready.json(), { statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message: String, postgres: 'down' })
 })
 
-/** The rest asks one app, and nobody is in another's way: what is slow waits while the others ask. */
+/** The other tests share one app and run at once, so the slow ones wait while the others send requests. */
 t.jobs = 4
 
 t.test('E1 E2 J8 every status, one shape', async (t) => {
@@ -101,7 +101,7 @@ t.test('E1 E2 J8 every status, one shape', async (t) => {
   }
 })
 
-t.test('E2 whatever carries a token, a code or a secret is no-store and nosniff, and nothing names the server', async (t) => {
+t.test('E2 each answer with a token, a code or a secret is no-store and nosniff, and none names the server', async (t) => {
   const grace = await signUp(app, 'grace')
   for (const answer of [
     await grace.login(), await grace.refreshTokens(), await grace.create(), await grace.confirm(),
@@ -115,7 +115,7 @@ t.test('E2 whatever carries a token, a code or a secret is no-store and nosniff,
   }
 })
 
-t.test('E1 E4 what no parser should meet, byte by byte', async (t) => {
+t.test('E1 E4 malformed HTTP requests, byte by byte', async (t) => {
   const auth = `Authorization: Bearer ${ada.access}`
   const close = 'Connection: close\r\n'
   const get = (path: string, ...headers: string[]) => [`GET ${path} HTTP/1.1`, HOST, ...headers, close, ''].join('\r\n')
@@ -169,7 +169,7 @@ t.test('E1 E4 what no parser should meet, byte by byte', async (t) => {
   t.match([expecting.statusCode, expecting.body], [100, /^HTTP\/1.1 200/], 'Expect: 100-continue is told to go on')
 })
 
-t.test('O6 E1 slow headers and slow bodies are cut off within ten seconds, and harm nobody', async (t) => {
+t.test('O6 E1 slow headers and slow bodies are cut off within ten seconds, and other requests go on', async (t) => {
   const start = `POST /token HTTP/1.1\r\n${HOST}\r\nContent-Type: application/json\r\n`
   const slow = Promise.all([
     rawRequest(port, `GET /livez HTTP/1.1\r\n${HOST}\r\n`, { drip: 'X: y\r\n' }),

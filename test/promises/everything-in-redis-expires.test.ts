@@ -13,7 +13,7 @@ import { until } from '../helpers/wait.js'
 
 await need('redis-server')
 
-/** The longest window of a limit: an hour. */
+/** Longest window of a rate limit: an hour. */
 const LONGEST_MS = 3_600_000
 
 t.test('L4 after a whole life of requests every key has an end, a namespace and its owner as hash tag', async (t) => {
@@ -56,7 +56,7 @@ t.test('L4 after a whole life of requests every key has an end, a namespace and 
 /** [policy, warned of?] */
 const policies = [['noeviction', false], ['allkeys-lru', true], ['volatile-ttl', true]] as const
 
-// A host's Redis is the host's to set up.
+// Only the service: a host configures its own Redis.
 serviceTest('L4 a Redis that may evict keys is warned of, at start and when it comes back', async (t) => {
   for (const [policy, isWarned] of policies) {
     const server = await startRedisServer(t, ['--maxmemory-policy', policy])

@@ -20,7 +20,7 @@ function at (person: Person, where: App): Person {
   return twin
 }
 
-/** What is left in the tables: the outcome that one serial order must explain. */
+/** Returns the rows that are left, for comparison with the outcome of a serial order. */
 async function state (person: Person) {
   const [found] = await db.query<{ confirmed: number, pending: number, codes: number, sessions: number }>(`select
     (select count(*) from otp_device where user_id = $1 and confirmed_at is not null)::int as confirmed,
@@ -47,7 +47,7 @@ t.test('T8 confirming a further device against switching off', async (t) => {
     const code = await bob.nextCode()
     const [confirmed, removed] = await Promise.all([at(bob, app).verify(code), at(bob, replica).request('DELETE', '/totp/delete')])
     const { confirmed: devices, pending, codes } = await state(bob)
-    // Each puts a new session in the place of the one that both were asked with: the first one ends it for the other.
+    // Each change replaces the session of both requests, so the first one ends it for the second.
     t.same([confirmed, removed].map(outcome).sort(), ['200', '401 SESSION_ENDED'])
     t.same([devices, pending, codes], removed.statusCode === 200 ? [0, 0, 0] : [2, 0, 5], 'one of them alone')
   }

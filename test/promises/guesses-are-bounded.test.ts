@@ -11,7 +11,7 @@ await need('postgres')
 const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 
-/** Guesses that differ, none of them right: what a judge would say no to. */
+/** Returns wrong codes, all different. */
 async function wrongCodes (near: string[], count: number): Promise<string[]> {
   return Array.from({ length: count + near.length }, (_, i) => String(100_000 + i * 7919).slice(-6))
     .filter((code) => !near.includes(code))
@@ -33,7 +33,7 @@ t.test('T10 sixty guesses at once, twenty sessions, two replicas: five judged', 
   }
 })
 
-t.test('T10 with the right code among fifty: the budget holds, and it is let in once at most', async (t) => {
+t.test('T10 with the right code among fifty: the budget holds, and the code is accepted once at most', async (t) => {
   const bob = await (await signUp(app, 'bob')).enrol()
   const sessions = await sessionsOf(bob, 10, [app, replica])
   const right = await bob.nextCode()
@@ -62,7 +62,7 @@ t.test('T10 nor does a verified session judge more than five, then it ends', asy
   t.equal(outcome(await (await sessionsOf(eve, 1))[0]!.verify()), '200')
 })
 
-t.test('T10 nor a pending device more than ten, then it is gone with its codes', async (t) => {
+t.test('T10 nor a pending device more than ten, then it is deleted with its codes', async (t) => {
   const gil = await signUp(app, 'gil')
   await gil.login()
   await gil.create()
@@ -86,9 +86,9 @@ t.test('T10 nor a pending device more than ten, then it is gone with its codes',
   t.equal(await countEvents(db, fay, 'otp_setup_spent'), 1)
 })
 
-t.test('T10 the count outlives whoever made it, and goes on from lock to lock', async (t) => {
+t.test('T10 the count outlives the process that made it, and goes on from lock to lock', async (t) => {
   const guy = await (await signUp(app, 'guy')).enrol()
-  // The whole table is in core/lockout.test.ts: the first lock, one that follows it, and one after a gap.
+  // Three rows of the table in core/lockout.test.ts: the first lock, the next one, and one after a gap.
   await db.query('update otp_user set failures = 4 where user_id = $1', [userId(guy)])
   for (const [failures, seconds] of [[5, 60], [6, 120], [12, 3600]] as const) {
     if (failures === 12) await db.query('update otp_user set failures = 11 where user_id = $1', [userId(guy)])
@@ -125,6 +125,6 @@ t.test('T14 three hundred wrong codes in thirty days are the last, however often
   t.match([outcome(answer), answer.json()], ['429 OTP_LOCKED', { needsRecovery: true }])
   await clock.advance(16 * 86_400)
   const [later] = await sessionsOf(hal, 1)
-  // For a second this process takes the stop for granted.
+  // This process caches the stop for a second.
   await until('those of thirty days ago to count no more', async () => (await later!.verify(await hal.code())).statusCode === 200)
 })

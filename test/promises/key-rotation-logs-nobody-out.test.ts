@@ -15,7 +15,7 @@ const fresh = {
 const status = async (app: App, token: string | null) =>
   (await app.inject({ url: '/session', headers: { authorization: `Bearer ${token}` } })).statusCode
 
-/** What another service does that has the JWKS and nothing else. */
+/** Verifies a token as another service does, which has only the JWKS. */
 async function verifies (app: App, token: string): Promise<boolean> {
   const { keys } = (await app.inject({ url: '/.well-known/jwks.json' })).json<{ keys: Array<JsonWebKey & { kid: string }> }>()
   const key = keys.find(({ kid }) => kid === opened(token).header['kid'])
@@ -45,7 +45,7 @@ for (const JWT_ALG of ['HS256', 'EdDSA'] as const) {
     t.equal(opened(moved.access!).payload['sid'], opened(first.access).payload['sid'])
     t.same(await Promise.all([before, announced, during, after].map((app) => status(app, moved.access))), [401, 200, 200, 200])
     t.equal((await moved.elsewhere(after).refreshTokens(first.refresh)).statusCode, 401, 'a removed key refreshes nothing')
-    t.equal((await moved.elsewhere(after).refreshTokens(moved.refresh)).statusCode, 200, 'and that ended nobody\'s session')
+    t.equal((await moved.elsewhere(after).refreshTokens(moved.refresh)).statusCode, 200, 'and that ended no session')
 
     for (const [app, knowsOld] of [[during, true], [after, false]] as const) {
       t.equal(await verifies(app, first.access), JWT_ALG === 'EdDSA' && knowsOld)
@@ -64,7 +64,7 @@ t.test('J9 the same kid with another key is another key', async (t) => {
   t.equal(await status(other, ada.access), 401)
 })
 
-t.test('J1 from one algorithm to the other: no token of the first is taken', async (t) => {
+t.test('J1 from one algorithm to the other: no token of the first is accepted', async (t) => {
   const { app, another } = await freshApp(t, { JWT_ALG: 'EdDSA', JWT_KEYS: `k:${fresh.EdDSA().toString('base64url')}` })
   const other = await another({ JWT_ALG: 'HS256', JWT_KEYS: `k:${fresh.HS256().toString('base64url')}` })
   const ada = await signUp(app)

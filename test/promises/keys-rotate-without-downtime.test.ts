@@ -11,7 +11,7 @@ const [oldKey, newKey] = ['old', 'new'].map((kid) => `${kid}:${randomBytes(32).t
 const { app: before, db, another } = await freshApp(t, { SEAL_KEYS: oldKey! })
 const during = await another({ SEAL_KEYS: `${newKey},${oldKey}` })
 
-/** The key that sealed somebody's device. */
+/** Returns the id of the key that sealed a user's device. */
 async function kidOf (person: Person): Promise<string | undefined> {
   const [device] = await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)])
   return device?.secret.split('.')[0]
@@ -51,7 +51,7 @@ t.test('T6 R7 a new key first, the old one dropped later: every code printed bef
     )
   }
   const [session] = await sessionsOf(bob, 1, [after])
-  t.equal(outcome(await session!.verify()), '500 INTERNAL_ERROR', 'a device that no key opens lets nobody in, and the operator hears of it')
+  t.equal(outcome(await session!.verify()), '500 INTERNAL_ERROR', 'a device that no key opens accepts no code; the operator is notified')
   t.equal(outcome(await session!.recover(bob.recoveryCodes[1]!)), '200')
 })
 

@@ -5,13 +5,13 @@ import { startServer } from '../helpers/server-process.js'
 import { embeddedDataDir } from '../helpers/embedded-data.js'
 
 const PASSWORD = 'correct horse battery'
-/** What the first two leave is looked at by the next one, on data that was killed before. Each is a start of PGlite. */
+/** Each round starts PGlite and checks the data that the killed round before it left. */
 const ROUNDS = 3
 
 interface Known { username: string, verified?: { access: string }, code?: { token: string, unverified: string }, isPending?: string }
 
-/** Embedded, with nothing set, in a process that is killed at a moment nobody chose, while it is at work. */
-t.test('O10 O7 what was answered is there after kill -9, and no set-up is half done', { timeout: 90_000 }, async (t) => {
+/** The embedded database under default settings, in a process that is killed at a random moment while it works. */
+t.test('O10 O7 answered writes are there after kill -9, and no set-up is half done', { timeout: 90_000 }, async (t) => {
   const folder = await embeddedDataDir(t)
   const known: Known[] = []
   let count = 0
@@ -26,7 +26,7 @@ t.test('O10 O7 what was answered is there after kill -9, and no set-up is half d
       const login = await call(base, 'POST', '/token', { body: { username, password: PASSWORD } })
       t.equal(login.status, 200, `${username} was signed up`)
       if (verified === undefined) {
-        // Whether it was confirmed is not known here; but it is so as a whole.
+        // The device may be confirmed or not, but never half confirmed.
         const { access, otpRequired } = login.json()
         const status = (await call(base, 'GET', '/totp/status', { access })).json()
         t.same([status.isOtpEnabled, status.recoveryCodesLeft], otpRequired ? [true, 5] : [false, 0], `${username}: all or nothing`)
@@ -51,7 +51,7 @@ t.test('O10 O7 what was answered is there after kill -9, and no set-up is half d
     })
     const enough = known.length + 3
     const watch = setInterval(() => {
-      // At a moment within the next request or two, wherever that is.
+      // Kills within the next request or two.
       if (known.filter(({ verified }) => verified).length < enough || killing.signal.aborted) return
       killing.abort()
       setTimeout(() => { void server.kill('SIGKILL') }, Math.random() * 40)
@@ -62,7 +62,7 @@ t.test('O10 O7 what was answered is there after kill -9, and no set-up is half d
   }
   t.ok(count >= ROUNDS * 3)
 
-  /** Notes what was answered, as soon as it was. */
+  /** Signs up, sets up the second factor, and records each answer as it arrives. */
   async function live (base: string, username: string): Promise<void> {
     const ask = async (status: number, path: string, body: object, access?: string) => {
       const answer = await call(base, 'POST', path, access === undefined ? { body } : { body, access })

@@ -12,7 +12,7 @@ const behind = await freshApp(t, { ...LIMITED, TRUSTED_PROXIES: '127.0.0.1, 10.0
 
 type Headers = Record<string, string>
 
-/** How many of so many requests pass the limit. They are refused later for what they lack, which costs little. */
+/** Returns how many of `times` requests pass the limit. They have no valid body, so the later refusal is cheap. */
 async function passed (
   app: App, times: number, headers: (i: number) => Headers, options: InjectOptions = { method: 'POST', url: '/token' }
 ): Promise<number> {
@@ -22,7 +22,7 @@ async function passed (
 
 const forwarded = (address: string): Headers => ({ 'x-forwarded-for': address })
 
-t.test('L1 a peer that is not listed says what it likes, and gains nothing', async (t) => {
+t.test('L1 a peer that is not listed gains nothing from its forwarding headers', async (t) => {
   const claims: Record<string, (i: number) => Headers> = {
     'X-Forwarded-For': (i) => forwarded(`198.51.100.${i}`),
     'a chain of them': (i) => forwarded(`198.51.100.${i}, 192.0.2.${i}, 127.0.0.1`),
@@ -49,10 +49,10 @@ t.test('L1 a listed proxy\'s word counts, and only its own', async (t) => {
   t.equal(
     await passed(app, 40, (i) => forwarded(`198.51.100.${i}, 203.0.113.2`)),
     limits.token.max,
-    'what a client wrote before the proxy did'
+    'an entry of the client before the proxy\'s'
   )
   t.equal(await passed(app, 40, (i) => forwarded(`198.51.100.${i}, 203.0.113.3, 10.1.2.3`)), limits.token.max, 'two proxies')
-  t.equal(await passed(app, 40, (i) => forwarded(`nonsense ${i}`)), limits.token.max, 'what is no address is all one network')
+  t.equal(await passed(app, 40, (i) => forwarded(`nonsense ${i}`)), limits.token.max, 'all invalid addresses are one network')
   t.equal(await passed(app, 1, () => forwarded('203.0.113.4')), 1)
 })
 
@@ -64,7 +64,7 @@ t.test('L1 IPv6 counts by /64, a mapped address as its IPv4', async (t) => {
   t.equal(await passed(app, 1, () => forwarded('::ffff:c000:0209')), 0, 'in hexadecimal too')
 })
 
-t.test('L1 what is kept of a log-in is that address too', async (t) => {
+t.test('L1 the stored address of a log-in is that address too', async (t) => {
   const { app, db } = open
   const ada = await signUp(app, 'kept')
   const logIn = async (password: string) =>
@@ -74,7 +74,7 @@ t.test('L1 what is kept of a log-in is that address too', async (t) => {
   t.same(await db.query('select ip from otp_session'), [{ ip: '127.0.0.1' }])
 })
 
-/** [budget's route, its other spellings]: all draw on one budget. */
+/** [size of the budget, requests that share it] */
 const spellings = [
   [
     limits.token.max,
@@ -110,7 +110,7 @@ t.test('L3 method, trailing slash, percent-encoding, query and twins share the r
   for (const [max, ways] of spellings) {
     const status = async ([method, url]: readonly [InjectOptions['method'], string]) =>
       (await app.inject({ method: method!, url, headers: forwarded('192.0.2.50') })).statusCode
-    // In turn: hundreds at once may keep this process too busy to hear Redis in time, and then it counts by itself.
+    // One after the other: with hundreds at once this process may miss Redis' time limit and count locally.
     let refused = 0
     for (let i = 0; i < max; i++) if (await status(ways[i % ways.length]!) === 429) refused++
     t.equal(refused, 0, `${max} pass`)
@@ -118,10 +118,10 @@ t.test('L3 method, trailing slash, percent-encoding, query and twins share the r
   }
 })
 
-/** Probes and the scrape are an operator's own. */
+/** Probes and metrics belong to the operator. */
 const UNLIMITED = ['live', 'ready', 'metrics']
 
-t.test('L3 every operation of the document counts strangers before it looks at their token', async (t) => {
+t.test('L3 every operation of the document counts unauthenticated requests before it reads their token', async (t) => {
   const { app } = behind
   const headers = forwarded('192.0.2.51')
   for (const [max, [[method, url]]] of spellings) for (let i = 0; i < max; i++) await app.inject({ method, url, headers })
@@ -142,7 +142,7 @@ t.test('L3 another case is another path: it reaches nothing', async (t) => {
   }
 })
 
-t.test('L3 set-ups are counted for the user, over both methods, all sessions and networks; the neighbour has his own', async (t) => {
+t.test('L3 set-ups are counted per user, over both methods, all sessions and networks; another user has another budget', async (t) => {
   const { app } = behind
   const [ada, bob] = [await signUp(app), await signUp(app, 'bob')]
   const phone = ada.elsewhere()

@@ -10,7 +10,7 @@ const shared = await freshApp(t, { JWT_ALG: 'HS256' })
 const spellings = [['ours', 'ours'], ['ours', 'other'], ['other', 'ours'], ['other', 'other']] as const
 
 for (const JWT_ALG of ['HS256', 'EdDSA']) {
-  t.test(`J10 ${JWT_ALG}: whatever the spelling of the token, the session has ended`, async (t) => {
+  t.test(`J10 ${JWT_ALG}: the session has ended for every spelling of the token`, async (t) => {
     const { app, db } = JWT_ALG === 'HS256' ? shared : await freshApp(t, { JWT_ALG })
     const ada = await signUp(app)
     for (const [atLogout, after] of spellings) {
@@ -40,7 +40,7 @@ t.test('J10 J6 a refresh token in another spelling is the same one: its second u
   t.equal((await ada.request('GET', '/session')).statusCode, 401)
 })
 
-t.test('J10 logging out ends one session, not the others, and not somebody else\'s', async (t) => {
+t.test('J10 logging out ends one session, not the user\'s others, and not another user\'s', async (t) => {
   const { app } = await emptied(shared)
   const ada = await signUp(app)
   const bob = await signUp(app, 'bob')

@@ -25,7 +25,7 @@ async function flush (): Promise<void> {
   client.disconnect()
 }
 
-/** What may happen to Redis between two requests. */
+/** [event, failure of Redis between two requests] */
 const losses: ReadonlyArray<readonly [string, () => Promise<unknown>]> = [
   ['flushed', flush],
   ['killed', () => redis.kill()],
@@ -43,7 +43,7 @@ for (const [loss, lose] of losses) {
     await lose()
     t.equal(outcome(await b!.verify(code)), '400 OTP_INVALID', 'used stays used')
     t.equal(outcome(await a!.verify(code)), '400 OTP_INVALID', 'for the session that used it, too')
-    t.equal(outcome(await b!.verify(earlier)), '400 OTP_INVALID', 'and so does what lies before it')
+    t.equal(outcome(await b!.verify(earlier)), '400 OTP_INVALID', 'and so does an earlier code')
     t.equal(await failuresOf(db, ada), 5, 'the count went on: three before, two after')
     t.equal(outcome(await b!.verify(await ada.code(1))), '429 OTP_LOCKED', 'a lock is a lock')
     t.equal(outcome(await a!.request('GET', '/account')), '200', 'and a session is a session')
@@ -68,7 +68,7 @@ t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', asy
   t.notOk(answers.some(({ statusCode }) => statusCode >= 500), JSON.stringify(tally(answers)))
 })
 
-serviceTest('T5 the app killed right after its answer: what was used stays used, what was counted stays counted', async (t) => {
+serviceTest('T5 the app killed right after its answer: a used code stays used, a counted failure stays counted', async (t) => {
   const settings = { ...await freshSettings(t), REDIS_URL: '' }
   const first = startServer(t, settings)
   const eve = await signUp(appAt(await first.ready()), 'eve')

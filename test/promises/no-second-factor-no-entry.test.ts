@@ -5,11 +5,11 @@ import { operationsOf, type Operation } from '../helpers/operations.js'
 import { expect, signUp } from '../helpers/person.js'
 import { serviceTest } from '../helpers/service-test.js'
 
-/** Who needs no token at all. A new operation without `security` fails here, until somebody writes it down. */
+/** Operations that need no token. A new operation without `security` fails here until it is listed. */
 const PUBLIC = ['jwks', 'live', 'logIn', 'metrics', 'ready', 'refresh', 'signUp']
-/** What a session may ask before it has given its code: to set up, to prove, to leave. Anything else is behind `otpVerified`. */
+/** Operations for a session before its code: set up, verify, log out. All others are behind `otpVerified`. */
 const BEFORE_THE_CODE = ['logOut', 'recover', 'rollBackTotp', 'totpStatus', 'verifyTotp']
-/** Asks no guard but itself: a password for the first device, a fresh code for a further one. */
+/** Operations that check the proof themselves: a password for the first device, a fresh code for a further one. */
 const GUARDED_BY_ITSELF = ['createTotp', 'createTotpByGet']
 
 const { app, db } = await freshApp(t)
@@ -35,8 +35,8 @@ const facts = async () => JSON.stringify([
   await db.query('select id, ended_at from otp_session order by 1')
 ])
 
-// Whom a host lets in without asking is the host's to say.
-serviceTest('T9 only what is known to be public asks for no token', async (t) => {
+// Only the service: a host decides about its own public routes.
+serviceTest('T9 only listed public operations need no token', async (t) => {
   t.same(operations.filter(({ isGuarded }) => !isGuarded).map(({ id }) => id).sort(), PUBLIC)
   for (const id of [...BEFORE_THE_CODE, ...GUARDED_BY_ITSELF]) {
     t.ok(
@@ -45,7 +45,7 @@ serviceTest('T9 only what is known to be public asks for no token', async (t) =>
   }
 })
 
-t.test('T9 J8 without a living access token nothing opens, however it is spelt', async (t) => {
+t.test('T9 J8 without a valid access token every guarded operation answers 401, in any spelling of the path', async (t) => {
   const before = await facts()
   const tokens: Array<readonly [string, string | null, string]> = [
     ['no token', null, 'TOKEN_INVALID'],
@@ -69,7 +69,7 @@ t.test('T9 J8 without a living access token nothing opens, however it is spelt',
   t.equal(await facts(), before, 'nothing changed')
 })
 
-t.test('T9 a session that owes its code opens nothing behind otpVerified', async (t) => {
+t.test('T9 a session that has not given its code is refused by otpVerified', async (t) => {
   const before = await facts()
   for (const operation of guarded.filter(({ id }) => !BEFORE_THE_CODE.includes(id))) {
     for (const url of spellings(operation.url)) {
@@ -82,7 +82,7 @@ t.test('T9 a session that owes its code opens nothing behind otpVerified', async
   t.equal(await facts(), before, 'nothing changed')
 })
 
-t.test('T9 L3 HEAD is the GET with its guard, or is not there', async (t) => {
+t.test('T9 L3 HEAD has the guard of GET, or does not exist', async (t) => {
   const before = await facts()
   for (const { id, url, isGuarded, object } of operations) {
     for (const token of [null, 'garbage', owner.refresh, gone.access, intruder.access]) {
@@ -98,7 +98,7 @@ t.test('T9 L3 HEAD is the GET with its guard, or is not there', async (t) => {
   t.equal(await facts(), before, 'nothing changed')
 })
 
-serviceTest('T9 the old GETs of what changes something are as closed as their twins', async (t) => {
+serviceTest('T9 the deprecated GETs that change something are guarded like their POSTs', async (t) => {
   const deprecated = operations.filter(({ object }) => object.deprecated)
   t.same(deprecated.map(({ id }) => id).sort(), ['createRecoveryCodesByGet', 'createTotpByGet'])
   for (const { method } of operations.filter(({ id }) => id.startsWith('create') && !id.endsWith('ByGet'))) t.equal(method, 'POST')
@@ -117,14 +117,14 @@ serviceTest('T9 refreshing never verifies', async (t) => {
   }
 })
 
-t.test('T9 whoever is verified passes the same walk, so that it shows something', async (t) => {
+t.test('T9 a verified session passes the same requests, so that the refusals show something', async (t) => {
   for (const id of isHost ? ['session', 'totpStatus'] : ['readAccount', 'session', 'totpStatus']) {
     const operation = guarded.find((one) => one.id === id)!
     for (const url of spellings(operation.url)) t.equal((await ask(operation, url, owner.access)).statusCode, 200, `${id} ${url}`)
   }
 })
 
-/** What is signed, but not for this. */
+/** Returns tokens that are signed wrongly, or for another use. */
 function forgeries (): Array<readonly [string, string | null, string]> {
   const [head = '', payload = '', signature = ''] = owner.access!.split('.')
   const swapped = Buffer.from(JSON.stringify({ ...owner.claims(intruder.access), otp_device_id: owner.deviceId })).toString('base64url')
@@ -135,10 +135,10 @@ function forgeries (): Array<readonly [string, string | null, string]> {
   ]
 }
 
-/** The same route, as the router reads it. */
+/** Returns other spellings of a path that the router reads as the same route. */
 function spellings (url: string): string[] {
   const at = url.lastIndexOf('/') + 1
   const encoded = `${url.slice(0, at)}%${url.charCodeAt(at).toString(16)}${url.slice(at + 1)}`
-  // Of /session itself a parameter that is no demand is refused with 400.
+  // /session refuses an unknown parameter with 400.
   return [url, `${url}/`, encoded, ...(url === '/session' ? [] : [`${url}?x=1`])]
 }

@@ -1,4 +1,4 @@
-/** Which database is used is said; and what is set to no avail is no reason to use another one. */
+/** The database in use is reported. A misspelt or empty setting must never select the embedded one. */
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,7 +10,7 @@ import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const ADDRESS = 'postgres://ada:hunter2@db.example/app'
 
-/** Every name that is one edit away. */
+/** Returns every name that is one edit away. */
 function edits (word: string): string[] {
   const at = Array.from(word, (_letter, i) => i)
   return [...new Set([
@@ -27,7 +27,7 @@ t.test('an address under a name that is one edit away never starts the embedded 
   }
 })
 
-t.test('nor does a file of which there is nothing to be read', async (t) => {
+t.test('nor does an empty or missing file of the address', async (t) => {
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'empty'), ' \n')
   for (const path of [join(folder, 'empty'), join(folder, 'none'), folder]) {
@@ -41,7 +41,7 @@ t.test('a command without a database makes none', async (t) => {
   t.notOk(existsSync(dataDir))
 })
 
-t.test('the one in use is said to operators', async (t) => {
+t.test('the database in use is reported to operators', async (t) => {
   const { app, settings } = await freshApp(t)
   const kind = settings['DATABASE_URL'] ? 'postgres' : 'embedded'
   t.match((await app.inject('/readyz')).json().store, kind === 'postgres' ? /^PostgreSQL at / : /^embedded database in /)

@@ -22,7 +22,7 @@ interface Said {
 const said = (token: string | null) => opened(token ?? '').payload as unknown as Said
 const lives = ({ access, refresh }: Person) => [access, refresh].map((token) => said(token).exp - said(token).iat)
 
-/** Both tokens of the person's newest pair say the same of the session. */
+/** Returns the claims of the person's newest pair, after a check that both tokens agree about the session. */
 function proven ({ access, refresh }: Person): Omit<Said, 'iat' | 'exp'> {
   const [one, other] = [access, refresh].map((token) => {
     const { auth_time: authTime, otp_time: otpTime, amr, sid, otp_required: required, otp_device_id: device } = said(token)
@@ -97,7 +97,7 @@ t.test('J7 idle to the second', async (t) => {
   t.equal((await late.refreshTokens()).statusCode, 401)
 })
 
-t.test('J7 who owes the second factor has 200 s, refresh or not', async (t) => {
+t.test('J7 a session that has not given its second factor has 200 s, with or without refresh', async (t) => {
   const { app, clock } = await emptied(short)
   const ada = await (await signUp(app)).enrol()
   await clock.freeze(new Date(Math.ceil((await clock.now()).getTime() / 1000) * 1000))

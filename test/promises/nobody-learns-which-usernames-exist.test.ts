@@ -3,9 +3,9 @@ import { freshApp, type App } from '../helpers/app.js'
 import { signUp } from '../helpers/person.js'
 
 const PAIRS = 40
-/** Where they seem to differ, so many more are asked before it is believed. */
+/** Largest number of pairs, for medians that still seem to differ. */
 const MOST_PAIRS = 200
-/** Requests under one name before its budget would end. */
+/** Number of requests under one name before its budget ends. */
 const BEFORE_REFUSAL = 8
 const MOST_MS = 2
 
@@ -20,8 +20,8 @@ async function refusedInMs (app: App, payload: Credentials): Promise<number> {
 const median = (numbers: number[]): number => numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? NaN
 
 /**
- * How much longer one takes than the other, asked by turns in changing order: what else the machine does meets both
- * alike, and so each is compared with its neighbour.
+ * Returns how much longer the second request takes than the first, in ms, pair by pair. The order of a pair changes, so that
+ * other load on the machine affects both alike.
  */
 async function differences (app: App, one: Credentials, other: Credentials, forget: () => Promise<unknown>): Promise<number[]> {
   const found: number[] = []

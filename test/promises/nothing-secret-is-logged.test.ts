@@ -9,7 +9,7 @@ import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 import { randomBytes } from 'node:crypto'
 
-/** The service as anybody starts it, at its most talkative; behind a cable that can be cut where there is a database server. */
+/** The service with its most verbose log. With a database server, the connection goes through a proxy that can be cut. */
 const { databaseUrl } = await stores()
 const db = databaseUrl === undefined ? null : await freshDatabase(t)
 const proxy = db && await tcpProxy(t, targetOf(db.url))
@@ -22,7 +22,7 @@ const service = startServer(t, {
 })
 const base = await service.ready()
 
-/** Everything that must not be found anywhere, by what it is. */
+/** Secrets that must be found nowhere, by name. */
 const secrets = new Map<string, string>()
 const keep = (what: string, value: string) => { secrets.set(`${what} ${secrets.size}`, value) }
 const keepPair = ({ access, refresh }: { access: string, refresh: string }) => {
@@ -52,7 +52,7 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
   for (const code of created.recoveryCodes) keep('recovery code', code)
   const step = stepAt(new Date())
   const codes = [-1, 0, 1].map((offset) => totp(secret, step + offset))
-  // The step may move on while this runs: the window has three.
+  // The time step may change during the test: the window has three steps.
   for (const code of codes) keep('code', `"${code}"`)
   t.equal((await call(base, 'POST', '/totp/login', { access, body: { token: '000000' } })).status, 400)
   const confirmed = await call(base, 'POST', '/totp/login', { access, body: { token: codes[0] } })
@@ -76,7 +76,7 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
   const last = keepPair(recovered.json())
   for (const code of (await call(base, 'POST', '/totp/recovery_code/create', { access: last })).json()) keep('new recovery code', code)
 
-  // Wrong on purpose: malformed, misplaced, too much. Parsers like to repeat what they could not read.
+  // Malformed, misplaced and too large on purpose: parsers often repeat the text that they could not read.
   const bodies = [
     `{"username":"ada","password":"${password}"`, `{"username":"ada","password":${password}}`,
     `{"username":"a\\u0000","password":"${password}"}`, `{"username":"ada","password":"${password}","${password}":1}`,
@@ -103,7 +103,7 @@ t.test('E3 a whole life, with mistakes and faults', async (t) => {
     }
     await proxy.restore()
     await until('it to be back', async () => (await call(base, 'GET', '/readyz')).status === 200)
-    // A statement that Postgres itself refuses: its error names the row.
+    // PostgreSQL refuses this statement, and its error contains the row.
     await db!.query('alter table account add constraint nobody check (false) not valid')
     t.equal((await call(base, 'POST', '/users', { body: { username: 'carl', email: 'c@example.org', password } })).status, 500)
     await until('it to be logged', () => /"code":"23514"/.test(service.said()))
@@ -121,7 +121,7 @@ t.test('E3 nor in the metrics', async (t) => {
   t.equal(status, 200)
   t.match(text, /countersign_requests_total/)
   for (const [what, secret] of secrets) t.notOk(text.includes(secret), what)
-  t.notMatch(text, /ada|zz/, 'nor a name, nor a path that somebody chose')
+  t.notMatch(text, /ada|zz/, 'nor a name, nor a path from a client')
 })
 
 t.test('E3 nor in an event', { skip: db === null && 'needs PostgreSQL' }, async (t) => {

@@ -18,7 +18,7 @@ const asBearer = async (app: App, token: string, url = '/session') =>
   await app.inject({ url, headers: { authorization: `Bearer ${token}` } })
 const asRefresh = async (app: App, refresh: string) => await app.inject({ method: 'POST', url: '/token/refresh', payload: { refresh } })
 
-/** RFC 6750 §3 on each 401; the answer says no more than that. */
+/** RFC 6750 §3: each 401 has the challenge. */
 function isRefused (answer: LightMyRequestResponse, code = 'TOKEN_INVALID'): boolean {
   return (
     answer.statusCode === 401 &&
@@ -57,7 +57,10 @@ t.test('J1 J2 forged tokens, at the guard, at a route with a table behind it and
     }
     for (const [what, forgery] of Object.entries(forged)) t.ok(isRefused(await ask(app, forgery)), `${ask.name}: ${what}`)
     for (const claims of [{ sid: '00000000-0000-4000-8000-000000000000' }, { sub: '00000000-0000-4000-8000-000000000000' }]) {
-      t.ok(isRefused(await ask(app, claiming(claims)), 'SESSION_ENDED'), `${ask.name}: ${Object.keys(claims)[0]} of nobody, rightly signed`)
+      t.ok(
+        isRefused(await ask(app, claiming(claims)), 'SESSION_ENDED'),
+        `${ask.name}: ${Object.keys(claims)[0]} of no user, signed correctly`
+      )
     }
     t.equal((await ask(app, claiming({ iat: now + 30 }))).statusCode, 200, 'a clock half a minute ahead is no forgery')
   }
@@ -73,7 +76,7 @@ t.test('J1 an access token does not refresh, a refresh token is no bearer', asyn
   t.equal((await asRefresh(app, ada.refresh!)).statusCode, 200)
 })
 
-t.test('J1 J9 EdDSA: who knows the JWKS can verify, not sign', async (t) => {
+t.test('J1 J9 EdDSA: the JWKS is enough to verify, not to sign', async (t) => {
   const { app, settings } = await freshApp(t, { JWT_ALG: 'EdDSA' })
   const ada = await signUp(app)
   expect(200, await ada.login())

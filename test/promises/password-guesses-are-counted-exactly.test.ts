@@ -40,7 +40,7 @@ t.test('P4 a hundred and thirty networks at once over two replicas: a hundred ar
   t.same(await db.query(failed), [{ n: 100 }])
 })
 
-t.test('P4 one budget for all doors where the password is asked, also at once', async (t) => {
+t.test('P4 one budget for all routes that check the password, also at once', async (t) => {
   const { db } = await emptied(shared)
   const [app, other] = replicas
   const ada = await signUp(app)
@@ -60,7 +60,7 @@ t.test('P4 one budget for all doors where the password is asked, also at once', 
   t.same(await db.query('select count(*)::int as n from otp_device'), [{ n: 0 }], 'no guess began a device')
 })
 
-t.test('P4 guesses that race the owner: his success makes room once, no more', async (t) => {
+t.test('P4 guesses that race the owner: the owner\'s success gives one guess back, no more', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   const answers = await Promise.all(

@@ -32,7 +32,7 @@ t.test('M1 a migrator killed half-way leaves nothing, and the next one completes
   const blocker = new pg.Client({ connectionString: url })
   await blocker.connect()
   t.teardown(() => blocker.end())
-  // The second migration wants to make this table, and waits for us to decide.
+  // The second migration makes this table too, and waits until the blocker's transaction ends.
   await blocker.query('begin; create table account_network (x integer)')
   const first = await start(t, url)
   await until('the migrator to wait in the second migration', async () => (await query(`

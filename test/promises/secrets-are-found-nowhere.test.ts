@@ -19,13 +19,13 @@ const namespace = `test_${randomBytes(6).toString('hex')}`
 const { app, db } = await freshApp(t, {}, { namespace })
 const { isHost } = doorOf(app)
 
-/** Every spelling of a secret that a program might write down by mistake. */
+/** Returns every encoding of a secret that a program might write by mistake. */
 const spellings = (secret: Buffer) => [
   secret.toString('hex'), secret.toString('base64').replace(/=+$/, ''), secret.toString('base64url'), base32(secret),
   secret.toString('latin1'), `\\x${secret.toString('hex')}`
 ]
 const withoutHyphens = (codes: readonly string[]) => codes.flatMap((code) => [code, code.replaceAll('-', '')])
-/** Six digits of their own, not a part of a longer number. */
+/** Six digits that are not part of a longer number. */
 const holdsCode = (text: string, code: string) => new RegExp(`(?<![0-9.])${code}(?![0-9])`).test(text)
 
 async function everythingStored (): Promise<string> {
@@ -51,7 +51,7 @@ t.test('T6 R1 E3 no secret, code or recovery code in any table or Redis key, pen
   const secret = ada.phone.secret!
   const search = async (when: string) => {
     const text = await everythingStored()
-    t.ok(text.includes(userId(ada)), 'the search sees what is there')
+    t.ok(text.includes(userId(ada)), 'the search finds existing text')
     for (const spelling of [
       ...spellings(secret), ...withoutHyphens(ada.recoveryCodes), ada.password, ada.access!, ...(isHost ? [] : [ada.refresh!])
     ]) {
@@ -89,7 +89,7 @@ t.test('T6 after confirmation, no answer shows the secret again', async (t) => {
   for (const spelling of spellings(secret)) t.notOk(bodies.join('\n').includes(spelling))
 })
 
-t.test('T6 two sealed secrets swapped in the database open for neither, nor do they let anybody in', async (t) => {
+t.test('T6 two sealed secrets swapped in the database open for neither user, and no code is accepted', async (t) => {
   const people = [await (await signUp(app, 'fay')).enrol(), await (await signUp(app, 'guy')).enrol()]
   const rows = await Promise.all(
     people.map(
@@ -107,13 +107,13 @@ t.test('T6 two sealed secrets swapped in the database open for neither, nor do t
       if (!isHost) t.same(Object.keys(answer.json()).sort(), ['code', 'error', 'message', 'statusCode'])
     }
     t.equal(session!.claims()['otp_device_id'], null)
-    t.equal(await failuresOf(db, person), 0, 'no code was compared, and none is spent')
+    t.equal(await failuresOf(db, person), 0, 'no code was compared, and none is consumed')
     await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[i]!.secret])
     t.equal(outcome(await session!.verify()), '200', 'put back, it opens')
   }
 })
 
-// A host's log is its own.
+// Only the service: a host writes its own log.
 serviceTest('T6 E3 nor in a log at its most talkative', async (t) => {
   const server = startServer(t, { ...await freshSettings(t), LOG_LEVEL: 'trace' })
   const ivy = await signUp(appAt(await server.ready()), `ivy${randomBytes(4).toString('hex')}`)

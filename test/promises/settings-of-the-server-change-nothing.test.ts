@@ -17,7 +17,7 @@ await need('postgres')
 
 const DAY_SECONDS = 86_400
 
-/** Settings of a database, each by itself and some together: what PostgreSQL allows for a role or a database. */
+/** Settings that PostgreSQL allows for a role or a database, each alone and some together. */
 const hostile: Record<string, readonly string[]> = {
   'dates in German': ["datestyle = 'German'"],
   'dates in SQL, the day first, and few digits': ["datestyle = 'SQL, DMY'", "timezone = 'Asia/Kolkata'", 'extra_float_digits = -15'],
@@ -43,7 +43,7 @@ async function hostileDatabase (t: Test, settings: readonly string[]) {
 for (const [what, settings] of Object.entries(hostile)) {
   t.test(`the service, with ${what}`, async (t) => {
     const db = await hostileDatabase(t, settings)
-    // As the command line has it: no Redis, the service's own namespace.
+    // As on the command line: no Redis, the service's own namespace.
     const { app, clock, settings: env } = await freshApp(t, { REDIS_URL: '', EVENTS_DAYS: '5' }, { db, namespace: 'countersign' })
     const isNow = async (time: string | number, why: string) => {
       t.ok(Math.abs(new Date(time).getTime() - (await clock.now()).getTime()) < 600_000, `${why}: ${time}`)
@@ -91,11 +91,11 @@ for (const [what, settings] of Object.entries(hostile)) {
 
     await clock.advance(8 * DAY_SECONDS)
     const swept = await sweep(insideOf(app).db, 5)
-    t.ok((swept?.rowsByKind['sessions'] ?? 0) >= 8 && (swept?.rowsByKind['events'] ?? 0) > 10, 'what is old is removed')
+    t.ok((swept?.rowsByKind['sessions'] ?? 0) >= 8 && (swept?.rowsByKind['events'] ?? 0) > 10, 'old rows are removed')
     t.equal(app.countersign.isReady(), true)
   })
 
-  // A host's time limits stay the host's.
+  // A host keeps its own time limits.
   if (what === 'short times') continue
   for (const kind of ['pool', 'kysely', 'address'] satisfies HostDatabaseKind[]) {
     t.test(`a host's ${kind}, with ${what}`, async (t) => {

@@ -11,7 +11,7 @@ interface World extends Fresh {
   ada: Person
   guess (from: string, name?: string): Promise<string>
   enter (from: string): Promise<number>
-  /** As if so many strangers had guessed in vain, without the hashing. The real thing: password-guesses-are-counted-exactly. */
+  /** Writes the guesses of `spent` strangers without hashing. password-guesses-are-counted-exactly makes real ones. */
   strangers (spent: number): Promise<unknown>
 }
 
@@ -32,7 +32,7 @@ async function world (): Promise<World> {
   }
 }
 
-/** Wrong passwords from everywhere, each from a network of its own. */
+/** Sends wrong passwords at once, each from its own network. */
 async function storm (app: App, name: string, count: number, first = 0): Promise<Record<string, number>> {
   return tally(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
 }
@@ -60,7 +60,7 @@ t.test('P4 known networks have forty guesses an hour together, which strangers c
   t.same(await db.query("select count(*)::int as n from otp_event where kind = 'login_failed'"), [{ n: 140 }], 'no more in an hour')
 })
 
-t.test('P4 a home that was not used for thirty days is strange again', async (t) => {
+t.test('P4 a known network that was not used for thirty days is no longer known', async (t) => {
   const { enter, strangers, clock } = await world()
   t.equal(await enter(HOME), 200)
   await clock.advance(30 * 86_400 - 60)
@@ -90,7 +90,7 @@ t.test('P4 the windows end by the database\'s clock', async (t) => {
   t.equal(await enter('192.0.2.50'), 200)
 })
 
-t.test('P4 somebody else\'s success clears nothing, the owner\'s clears what his own network spent, and gives the shared budget one back', async (t) => {
+t.test('P4 another user\'s success clears nothing; the owner\'s clears that network and gives one shared guess back', async (t) => {
   const { app, ada, enter, guess, strangers } = await world()
   const mallory = await signUp(app, 'mallory')
   const asMallory = async (from: string) => expect(200, await logInFrom(app, from, 'mallory', mallory.password))
@@ -107,10 +107,10 @@ t.test('P4 somebody else\'s success clears nothing, the owner\'s clears what his
   await strangers(99)
   t.equal(await enter(HOME), 200)
   t.equal(await guess(address(500)), 'CREDENTIALS_INVALID', 'her own one was given back')
-  t.equal(await guess(address(501)), 'RATE_LIMITED', 'the 99 of the world stay spent, whoever succeeds')
+  t.equal(await guess(address(501)), 'RATE_LIMITED', 'the 99 of strangers stay consumed after a success')
 })
 
-t.test('P4 a name that nobody has behaves the same', async (t) => {
+t.test('P4 an unknown name behaves the same', async (t) => {
   const { app, guess } = await world()
   const [known, unknown] = [[], []] as string[][]
   for (let i = 0; i < 12; i++) {
@@ -132,7 +132,7 @@ t.test('P4 L1 one person in any spelling, one network in any spelling', async (t
   t.equal(await guess('2001:db8:1:3::1'), 'CREDENTIALS_INVALID', 'the neighbour')
 })
 
-t.test('P4 a right password at another door gives back its one guess and clears its own network', async (t) => {
+t.test('P4 a right password at another route gives its guess back and clears its own network', async (t) => {
   const { ada, db } = await world()
   expect(200, await ada.login())
   for (let round = 0; round < 3; round++) {

@@ -9,14 +9,14 @@ import { idOf, staffAt } from '../helpers/staff.js'
 
 await need('postgres')
 
-// As a process has it: the service's own namespace, and no Redis.
+// As in a process of the command line: the service's own namespace, no Redis.
 const { app, db, settings } = await freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
 const staff = operationsOf(app).filter(({ path }) => path.startsWith('/admin/'))
 
 const REASON = 'At the desk, with a passport.'
 const sidOf = (person: Person) => String(person.claims()['sid'])
 
-/** By operation: the command that does it to this person. */
+/** The command of each operation, for a person. */
 const commands: Record<string, (person: Person) => string[]> = {
   findUsers: ({ username }) => ['user', 'find', username],
   readUser: ({ username }) => ['user', 'show', username],
@@ -34,7 +34,7 @@ const commands: Record<string, (person: Person) => string[]> = {
   endUserSession: (person) => ['sessions', 'end', person.username, '--session', sidOf(person)]
 }
 
-/** What must be so before, for the change to be one. */
+/** SQL that prepares the user, so that the operation changes something. */
 const before: Record<string, string> = {
   unlockUser: 'update otp_user set failures = 7 where user_id = $1',
   reactivateUser: 'update account set is_active = false where id = $1::uuid',
@@ -44,7 +44,7 @@ const before: Record<string, string> = {
 const run = async (person: Person, id: string) => await command([...commands[id]!(person), '--json'], settings)
 const urlOf = ({ path }: Operation, person: Person) => path.replace('{id}', idOf(person)).replace('{sessionId}', sidOf(person))
 
-/** Everything that a change may have done to a person, without what is the person's own. */
+/** Returns everything that an operation may change for a person, without the person's ids. */
 async function state (person: Person): Promise<string> {
   const id = idOf(person)
   const found = [
@@ -86,7 +86,7 @@ serviceTest('E5 each change does the same, and leaves the same event with its ac
   }
 })
 
-serviceTest('what it shows is what staff are shown', async (t) => {
+serviceTest('a command shows the same data as the operation of staff', async (t) => {
   const grace = await staffAt({ app, db }, 'hopper')
   const ada = await (await signUp(app)).enrol()
   expect(200, await ada.elsewhere().login())

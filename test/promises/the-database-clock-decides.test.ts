@@ -8,7 +8,7 @@ import { until } from '../helpers/wait.js'
 const realNow = Date.now
 const RealDate = Date
 
-/** The process's wall clock, wrong by so many seconds, for everything that asks it. */
+/** Sets the process's wall clock off by `seconds`, for all readers. */
 function shiftProcessClock (seconds: number): void {
   Date.now = () => realNow() + seconds * 1000
   globalThis.Date = class extends RealDate {
@@ -24,14 +24,14 @@ function restoreProcessClock (): void {
 }
 t.teardown(restoreProcessClock)
 
-/** Seconds that the process's clock is off, from before the app starts. */
+/** The process's clock is off by this many seconds before the app starts. */
 for (const seconds of [30, -3_600]) {
   t.test(`T15 a process whose clock is off by ${seconds} s`, async (t) => {
     const instant = new RealDate(realNow())
     shiftProcessClock(seconds)
     t.teardown(restoreProcessClock)
     const { app, clock } = await freshApp(t)
-    // The embedded database lives in this process, and its own clock with it: the test clock stands for a right one.
+    // The embedded database reads this process's clock, so the test clock provides the right time.
     await clock.freeze(instant)
     const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 
@@ -45,7 +45,7 @@ for (const seconds of [30, -3_600]) {
     for (const offset of [-2, 2]) t.equal(outcome(await other!.verify(await ada.code(offset))), '400 OTP_INVALID', `step ${offset}`)
     t.equal(outcome(await session!.verify(await ada.code(-1))), '200', 'the window is the database\'s')
 
-    // The clock steps under way, back to right and to wrong by as much the other way.
+    // The clock changes during the test: to the right time, and to the same error in the other direction.
     for (const step of [0, -seconds, seconds]) {
       shiftProcessClock(step)
       await clock.advance(30)

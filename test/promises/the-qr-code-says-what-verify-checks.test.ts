@@ -13,7 +13,7 @@ import { serviceTest } from '../helpers/service-test.js'
 const ISSUER = 'Ünï/Cørp & Sons? 100% 😀+#='
 const { app, db, clock } = await freshApp(t, { OTP_ISSUER: ISSUER })
 
-/** An authenticator app that believes what it reads, and nothing else. */
+/** An authenticator app that uses only the parameters in the URI. */
 function codeOf (otpUrl: string, unixSeconds: number): string {
   const { searchParams } = new URL(otpUrl)
   const counter = Buffer.alloc(8)
@@ -44,7 +44,7 @@ t.test('T16 the URI\'s parameters are those that verify uses, and the QR code is
   }
 })
 
-t.test('T16 a colon in the label is replaced, and whatever else an old account is called survives', async (t) => {
+t.test('T16 a colon in the label is replaced; all other characters of an old name stay', async (t) => {
   for (const [i, username] of ['a:b:c', 'ada+x@example.org', 'a/b?c=d&e%20f', 'x y 😀', '%3A', '#&+'].entries()) {
     const person = await signUp(app, `old${i}`)
     expect(200, await person.login())
@@ -57,7 +57,7 @@ t.test('T16 a colon in the label is replaced, and whatever else an old account i
   }
 })
 
-// As an option it is refused in test/attach/options.test.ts.
+// test/attach/options.test.ts shows the refusal of a colon in an option.
 serviceTest('T16 a colon in the issuer is refused at start', async (t) => {
   for (const issuer of ['a:b', ':', 'Corp:']) {
     t.throws(() => readConfig({ OTP_ISSUER: issuer }), { variable: 'OTP_ISSUER' } as unknown as ConfigError)

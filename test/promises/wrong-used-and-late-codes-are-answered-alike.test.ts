@@ -4,14 +4,14 @@ import { freshApp } from '../helpers/app.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 const ROUNDS = 25
-/** Whatever the machine does meanwhile, it does to all kinds: they take turns. */
+/** Largest difference of the medians. The kinds take turns, so other load affects all alike. */
 const NOISE_MS = 4
 
 const { app, db, clock } = await freshApp(t)
 await clock.freeze()
 
 const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1]!
-/** A code is judged afresh: no counter stands in the way, and the session has not sent it before. */
+/** Clears the counter and the lock, so that the next code is judged. */
 const forgive = (person: Person) => db.query('update otp_user set failures = 0, locked_until = null where user_id = $1', [userId(person)])
 
 t.test('T13 wrong, used, passed over, too early and too late: the same status, body, headers and time', async (t) => {
@@ -57,7 +57,7 @@ t.test('T13 a pending device tells no more', async (t) => {
   t.equal(outcome(answers[0]!), '400 OTP_INVALID')
 })
 
-t.test('T13 recovery codes: wrong, used, replaced, somebody else\'s and no code at all are one answer', async (t) => {
+t.test('T13 recovery codes: wrong, used, replaced, another user\'s and no code at all get one answer', async (t) => {
   const [eve, fay] = [await (await signUp(app, 'eve')).enrol(), await (await signUp(app, 'fay')).enrol()]
   const [one, two] = await sessionsOf(eve, 2)
   const old = [...eve.recoveryCodes]

@@ -8,15 +8,15 @@ import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 
 /*
- * A BEGIN that was not answered in time is given up, and PostgreSQL comes to it all the same. The host's Kysely instance
- * got its connection back within that transaction: what the host wrote on it from then on was committed by nobody.
+ * After its time limit a BEGIN is abandoned, but PostgreSQL still executes it. The host's Kysely instance got its connection
+ * back within that transaction, and the host's later writes on that connection were never committed.
  */
 
 await need('postgres')
 const { url, query } = await freshDatabase(t)
 const proxy = await tcpProxy(t, targetOf(url))
 
-t.test('O3 what a host writes on a connection that was lent is there to stay', async (t) => {
+t.test('O3 the host\'s writes on a lent connection stay after its return', async (t) => {
   const pool = new pg.Pool({ connectionString: proxy.url(url), max: 1 })
   pool.on('error', () => {})
   t.teardown(() => pool.end())

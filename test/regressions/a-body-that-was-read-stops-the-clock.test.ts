@@ -3,8 +3,8 @@ import { createHttp } from '../../src/http.js'
 import { call } from '../helpers/http-client.js'
 import { rawRequest } from '../helpers/raw-http.js'
 
-/** Fastify's `handlerTimeout` took the end of a body for the end of the request, and waited for ever from then on. */
-t.test('O3 whatever a handler waits for, with a body or without one: 503 in time', async (t) => {
+/** Fastify's `handlerTimeout` took the end of the body for the end of the request, and then had no time limit. */
+t.test('O3 a handler that waits, with a body or without one: 503 in time', async (t) => {
   const app = await createHttp({ logLevel: 'silent', trustedProxies: [] }, 300)
   t.teardown(() => app.close())
   app.leaveAtOnce()
@@ -23,7 +23,7 @@ t.test('O3 whatever a handler waits for, with a body or without one: 503 in time
     t.ok(performance.now() - beganAtMs < 2_000)
   }
   for (const go of release) go()
-  t.equal((await call(base, 'POST', '/answers', { body: { a: 1 } })).status, 200, 'what comes too late is answered to nobody')
+  t.equal((await call(base, 'POST', '/answers', { body: { a: 1 } })).status, 200, 'a late answer does no harm')
   const cut = await rawRequest(
     Number(new URL(base).port), 'POST /waits HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{'
   )

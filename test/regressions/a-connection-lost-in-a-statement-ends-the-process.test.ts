@@ -9,7 +9,7 @@ import { until } from '../helpers/wait.js'
 const SIZE = 20
 const server = await need('postgres')
 
-/** O3: pg tells of a lost connection twice, as the statement's failure and as an event, which nobody heard while the connection was lent out. */
+/** O3: pg reports a lost connection twice: as the statement's failure, and as an event. A lent connection had no listener. */
 t.test('O3 connections lost in the middle of their statements are refusals, and nothing else', async (t) => {
   const proxy = await tcpProxy(t, targetOf(server))
   const pool = openPostgres(proxy.url(server), SIZE, () => {})

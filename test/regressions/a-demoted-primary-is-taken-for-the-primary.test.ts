@@ -11,9 +11,9 @@ import { tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * A failover by name: for some seconds the name leads to the server that was the primary and takes no writes now. A
- * connection to it works, so a replica read there which sessions are alive: one that had ended at the other replica was let
- * in for a minute, writes were answered 503 for ever, and /readyz said that all was well.
+ * Failover by DNS name: for some seconds the name still leads to the former primary, which refuses writes. A connection to
+ * it works, so a replica read the live sessions there. It let a session in for a minute that had ended at the other replica,
+ * answered writes with 503 for ever, and /readyz reported no fault.
  */
 
 await need('initdb')
@@ -21,12 +21,12 @@ t.jobs = 1
 
 /** REVOCATION_SECONDS. */
 const BOUND_MS = 1_000
-/** From the name's move to the first write. */
+/** Longest time from the name's move to the first write. */
 const BACK_MS = 2_000
 
 type Demote = (primary: PostgresServer, standby: PostgresServer) => Promise<void>
 
-/** [how it is demoted, what is done to it] */
+/** [state of the former primary, function that demotes it] */
 const demotions: ReadonlyArray<readonly [string, Demote]> = [
   ['restarted as a standby of the new one', async (primary, standby) => {
     await primary.stop('fast')
@@ -41,7 +41,7 @@ const demotions: ReadonlyArray<readonly [string, Demote]> = [
   }]
 ]
 
-/** A replica of the service, and where the database's name leads for it. */
+/** A replica of the service, and its resolver of the database's name. */
 interface Named { app: App, name: { host: string, port: number } }
 
 async function pair (t: Test): Promise<{ primary: PostgresServer, standby: PostgresServer, replicas: [Named, Named] }> {
@@ -51,7 +51,7 @@ async function pair (t: Test): Promise<{ primary: PostgresServer, standby: Postg
   const names = [0, 1].map(() => ({ host: '127.0.0.1', port: primary.port }))
   const urls = []
   for (const name of names) urls.push((await tcpProxy(t, name)).url(db.url))
-  // Without Redis, so that no message and no copy tells what PostgreSQL does not.
+  // Without Redis: no message and no Redis cache may replace PostgreSQL's answer.
   const fresh = await freshApp(t, { DATABASE_URL: urls[0]!, REDIS_URL: '' }, { db })
   const replicas = [
     { app: fresh.app, name: names[0]! }, { app: await fresh.another({ DATABASE_URL: urls[1]! }), name: names[1]! }
@@ -60,7 +60,7 @@ async function pair (t: Test): Promise<{ primary: PostgresServer, standby: Postg
   return { primary, standby, replicas }
 }
 
-/** @returns milliseconds until a write at that replica is answered */
+/** Returns milliseconds until that replica accepts a write. */
 async function untilWritten ({ app }: Named, person: Person, fromMs: number): Promise<number> {
   const there = person.elsewhere(app)
   there.access = person.access
@@ -85,7 +85,7 @@ for (const [how, demotePrimary] of demotions) {
       return answer.statusCode === 204 || answer.statusCode === 401
     })
 
-    // The other replica's name leads to the former primary, which has not heard of the end or never will.
+    // The other replica's name leads to the former primary, which does not have the ended session, now or ever.
     const endedAtMs = performance.now()
     const answers = new Set<number>()
     await until('four bounds to pass', async () => {
@@ -100,7 +100,7 @@ for (const [how, demotePrimary] of demotions) {
     t.equal(readiness.statusCode, 503)
     t.equal(readiness.json().postgres, 'up', 'it answers, and is not the primary')
     t.equal(await statusOf(a, '/readyz'), 200)
-    t.equal(await guarded(b, alive), 503, 'what it cannot ask about is not served')
+    t.equal(await guarded(b, alive), 503, 'a session that it cannot read is not served')
     t.equal(
       insideOf(b.app).sessions.known(String(alive.claims()['sub']), String(alive.claims()['sid'])),
       undefined,
@@ -114,7 +114,7 @@ for (const [how, demotePrimary] of demotions) {
     t.equal(await guarded(b, ended), 401)
     await untilReady(b.app)
     t.equal(await guarded(b, alive), 200)
-    t.equal(await guarded(a, writer), 401, 'what ended there is known here')
+    t.equal(await guarded(a, writer), 401, 'a session that ended there is refused here')
     for (let i = 0; i < 20; i++) expect(204, await (await sessionsOf(ada, 1))[0]!.request('POST', '/token/revoke'))
   })
 }

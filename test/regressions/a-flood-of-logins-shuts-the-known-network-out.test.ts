@@ -7,8 +7,8 @@ import { logInFrom } from '../helpers/logins.js'
 import { expect, signUp } from '../helpers/person.js'
 
 /*
- * Log-ins waited for their turns in one queue, by arrival: 300 of them in flight from the networks of one site left no
- * place to anybody else, and slow hashes of imported accounts held the slots of all.
+ * Log-ins waited in one queue, by arrival. 300 log-ins in flight from the networks of one site left no place for others, and
+ * slow hashes of imported accounts occupied every slot.
  */
 
 const hex = (i: number) => (0x1000 + i).toString(16)

@@ -7,12 +7,12 @@ import { outcome } from '../helpers/answers.js'
 import { freshKeys } from '../helpers/settings.js'
 
 /*
- * Fastify reads `done(undefined)`, and an error that is nothing, as "go on". A host whose `identify` rejects with nothing,
- * as `reject()` does, or throws it, had every guarded route open to everybody. And a demand that is none, as
- * `maxAge: Number(undefined)` or a misspelt name, was no demand: the guard was the plain one without a word.
+ * Fastify treats a falsy error as success. A host whose `identify` throws `undefined` or rejects with it (`reject()`) had
+ * every guarded route open to all. An invalid demand, such as `maxAge: Number(undefined)` or a misspelt name, was ignored: the
+ * guard was the plain one, without a warning.
  */
 
-/** Never asked: nobody gets as far as that. */
+/** Never called: no request gets that far. */
 const nowhere = { connect: async () => { throw new Error('connect ECONNREFUSED') }, totalCount: 0, idleCount: 0, waitingCount: 0 } as never
 
 async function hostWith (identify: unknown) {
@@ -31,7 +31,7 @@ async function hostWith (identify: unknown) {
   return app
 }
 
-/** [what the host does, what it means] */
+/** [behaviour of `identify`, `identify`] */
 const nobody: ReadonlyArray<readonly [string, unknown]> = [
   ['null', () => null],
   ['undefined', () => undefined],
@@ -42,7 +42,7 @@ const nobody: ReadonlyArray<readonly [string, unknown]> = [
   ])
 ]
 
-t.test('T9 a host that says nothing of who asks has said that it is nobody', async (t) => {
+t.test('T9 a host that names no user has identified no user', async (t) => {
   for (const [does, identify] of nobody) {
     const app = await hostWith(identify)
     for (const [method, url] of [
@@ -53,7 +53,7 @@ t.test('T9 a host that says nothing of who asks has said that it is nobody', asy
   }
 })
 
-t.test('T9 what is no demand is refused where it is made, and never taken for the plain guard', (t) => {
+t.test('T9 an invalid demand is refused where it is made, and never taken for the plain guard', (t) => {
   const { otpVerified } = createGuards({
     identify: () => null, settings: {} as never, sessions: {} as never, slot: 'countersign', originOf: () => ({ ip: '', agent: '' })
   })

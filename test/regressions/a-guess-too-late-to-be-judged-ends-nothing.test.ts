@@ -16,7 +16,7 @@ const db = await freshDatabase(t)
 const proxy = await tcpProxy(t, targetOf(db.url))
 const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 
-/** The right code is judged while the budget is used up by others, and one more comes too late. */
+/** Sends a wrong code after the budget is consumed, while the right code is still being judged. */
 async function race (person: Person, useUp: () => Promise<unknown>): Promise<string[]> {
   const [code, wrong] = [await person.nextCode(), await person.wrongCode()]
   const hold = proxy.holdNext((bytes) => bytes.includes('lockedSeconds'))

@@ -11,14 +11,14 @@ import { sessionsOf, signUp } from '../helpers/person.js'
 import { freshKeys } from '../helpers/settings.js'
 
 /*
- * A hook answers through `done`. Called by hand, `await app.otpVerified(request, reply)`, it had nothing to call: with an
- * async `identify` the promise that waited was ignored, and the route was open without any credentials.
+ * A hook answers through `done`. Called by hand, `await app.otpVerified(request, reply)`, it had no `done`: with an async
+ * `identify` the pending promise was ignored, and the route was open without any credentials.
  */
 
 await need('postgres')
 const nowhere = { connect: async () => { throw new Error('connect ECONNREFUSED') }, totalCount: 0, idleCount: 0, waitingCount: 0 }
 
-/** Calls of a hook by hand, as they are written. */
+/** Ways to call a hook by hand. */
 type Misuse = (hook: any, request: FastifyRequest, reply: FastifyReply) => unknown
 const misuses: Readonly<Record<string, Misuse>> = {
   'request, reply': (hook, request, reply) => hook(request, reply),
@@ -45,7 +45,9 @@ const wrappers: Readonly<Record<string, (hook: Hook) => Hook>> = {
   raced: (hook) => (...given) => Promise.all([hook(...given)])
 }
 
-async function hostWith (identify: CountersignOptions['identify'], decorators: object = {}, database: unknown = { ...nowhere }): Promise<FastifyInstance> {
+async function hostWith (
+  identify: CountersignOptions['identify'], decorators: object = {}, database: unknown = { ...nowhere }
+): Promise<FastifyInstance> {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(countersign, {
@@ -95,8 +97,8 @@ t.test('T9 called without `done`, every hook throws before anything runs, with a
       })
     }
   }
-  t.equal(asked, 0, 'nobody was identified')
-  t.equal(entered, 0, 'nobody was let in')
+  t.equal(asked, 0, 'no user was identified')
+  t.equal(entered, 0, 'no request was let in')
 })
 
 t.test('T9 as hooks of another kind they refuse, and in a list, wrapped, or from a library that passes `done` they work', async (t) => {
@@ -122,7 +124,7 @@ t.test('T9 as hooks of another kind they refuse, and in a list, wrapped, or from
   for (const hook of ['preParsing', 'preSerialization', 'onSend']) t.equal((await app.inject(`/${hook}`)).statusCode, 500, hook)
   for (const name of Object.keys(guarded)) t.equal(outcome(await app.inject(`/${name}`)), '401 TOKEN_INVALID', name)
   for (const hook of [app.otpVerified, app.otpVerified({}), app.countersign.session]) {
-    t.equal(hook.length, 3, 'what wraps hooks goes by their number of parameters')
+    t.equal(hook.length, 3, 'wrappers of hooks read their number of parameters')
   }
 })
 
@@ -132,14 +134,18 @@ t.test('T9 an async function that hands `done` on and waits for the hook lets no
     const app = await hostWith(identify)
     let entered = 0
     const open = async () => { entered++; return {} }
-    const hooks = { plain: app.otpVerified, required: app.otpVerified({ required: true }), session: app.countersign.session } as unknown as Record<string, Hook>
+    const hooks = {
+      plain: app.otpVerified, required: app.otpVerified({ required: true }), session: app.countersign.session
+    } as unknown as Record<string, Hook>
     const routes = Object.entries(hooks).flatMap(([name, hook]) => Object.entries(wrappers).flatMap(([form, wrap]) =>
       (['onRequest', 'preValidation', 'preHandler'] as const).map((phase) => {
         const route = `/${name}/${form}/${phase}`
         app.get(route, { [phase]: wrap(hook) } as object, open)
         return route
       })))
-    for (const route of routes) t.equal(outcome(await app.inject(route)), '401 TOKEN_INVALID', `${route}, ${isAsync ? 'async' : 'sync'} identify`)
+    for (const route of routes) {
+      t.equal(outcome(await app.inject(route)), '401 TOKEN_INVALID', `${route}, ${isAsync ? 'async' : 'sync'} identify`)
+    }
     t.equal(entered, 0)
   }
 
@@ -156,7 +162,7 @@ t.test('T9 an async function that hands `done` on and waits for the hook lets no
   t.equal(entries, Object.keys(wrappers).length * 2, 'each request reached its handler once')
 })
 
-t.test('check: the guard as a promise, which asks anew each time and sets no headers', async (t) => {
+t.test('check: the guard as a promise, which checks again each time and sets no headers', async (t) => {
   const { app, clock, anotherHost } = await freshHost(t)
   const requests: FastifyRequest[] = []
   const host = await anotherHost({

@@ -5,8 +5,8 @@ import { askHost, fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 
 /*
- * A `label` that answered nothing was shown as "undefined", or failed after the device had been stored; one that failed
- * told clients of its database. And a host's `checkPassword` could be asked as often as a thief of a session liked.
+ * A `label` that returned nothing was shown as "undefined", or failed after the device was stored. The error of a failing
+ * `label` showed clients details of its database. A thief of a session could call a host's `checkPassword` without limit.
  */
 
 await need('postgres')
@@ -42,7 +42,7 @@ t.test('P2 a right password, and a fault of the host, cost nothing; the budget c
   )
 })
 
-/** [what `label` does, whether it is a label] */
+/** [behaviour of `label`, `label`, is the label valid?] */
 const labels: ReadonlyArray<readonly [string, () => unknown, boolean]> = [
   ...[undefined, null, '', ' ', '\t\n', 7, {}, [], true, '\ud800', 'x\udfffy', 'x'.repeat(1_801), '🎉'.repeat(151)].map(
     (label) => [JSON.stringify(label), () => label, false] as const
@@ -53,7 +53,7 @@ const labels: ReadonlyArray<readonly [string, () => unknown, boolean]> = [
   ...['ada', 'ada@example.org', 'Nguyễn: 🎉', 'x'.repeat(1_800)].map((label) => [label.slice(0, 20), async () => label, true] as const)
 ]
 
-t.test('T1 a label that is none is told in the log, tells the client nothing, and nothing is stored or consumed', async (t) => {
+t.test('T1 an invalid label is logged, the client sees no details, and nothing is stored or consumed', async (t) => {
   for (const [i, [does, label, isLabel]] of labels.entries()) {
     const lines: string[] = []
     const host = await anotherHost({ ...fromHeaders, label: label as never, checkPassword: async () => true })
@@ -65,7 +65,7 @@ t.test('T1 a label that is none is told in the log, tells the client nothing, an
     t.equal(outcome(answer), isLabel ? '201' : '500 INTERNAL_ERROR', does)
     if (!isLabel) {
       t.notMatch(answer.body, /secret_table|Cannot read|label/, does)
-      t.ok(lines.length > 0, `${does}: told in the log`)
+      t.ok(lines.length > 0, `${does}: logged`)
       for (const table of ['otp_device', 'otp_recovery_code', 'otp_password_budget']) {
         t.same(await db.query(`select from ${table} where user_id = $1`, [user]), [], `${does}: ${table}`)
       }
@@ -85,7 +85,7 @@ t.test('T1 an error with a status is the host\'s answer', async (t) => {
 })
 
 const wrong = Object.assign(new Error('No.'), { statusCode: 403, code: 'REAUTH_REQUIRED' })
-/** [how the host says that a password is wrong, the answer] */
+/** [kind of refusal, `checkPassword`'s refusal, answer] */
 const refusals: ReadonlyArray<readonly [string, () => unknown, string]> = [
   ['an error with a status', () => { throw wrong }, '403 REAUTH_REQUIRED'],
   ['false', () => false, '403 REAUTH_REQUIRED'],
@@ -93,7 +93,7 @@ const refusals: ReadonlyArray<readonly [string, () => unknown, string]> = [
   ['an error without a status', () => { throw new Error('wrong password') }, '500 INTERNAL_ERROR']
 ]
 
-t.test('P2 fifty wrong passwords at once, at two replicas: ten are judged, however the host says that they are wrong', async (t) => {
+t.test('P2 fifty wrong passwords at once, at two replicas: ten are judged, in every way that the host refuses them', async (t) => {
   for (const [says, refuse, answered] of refusals) {
     let asked = 0
     const options = {

@@ -10,8 +10,8 @@ import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * At start a host looks whether the tables are up to date, and it did so as migrations do, without an end: in front of a
- * PostgreSQL that was paused or half-open the whole host did not start, in place of serving 503 until that comes.
+ * At start a host checks that the tables are up to date. Like a migration, the check had no time limit: while PostgreSQL was
+ * paused or its connection half-open, the host did not start, and did not answer 503 until PostgreSQL came back.
  */
 
 await need('postgres')
@@ -27,7 +27,7 @@ const newPool = () => {
   return pool
 }
 
-/** [what the host hands in] */
+/** [kind of database option] */
 const databases: ReadonlyArray<readonly [string, () => CountersignOptions['database']]> = [
   ['a pool', newPool],
   ['a Kysely instance', () => new Kysely({ dialect: new PostgresDialect({ pool: newPool() }) })],

@@ -8,9 +8,9 @@ import { askHost, fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 
 /*
- * A host makes its new session within `complete`, and requests may name it before `complete` has answered. The session
- * was registered then, and the move to it was refused as one to a session that was seen before: 500, the code used up.
- * And a user's registered sessions had no bound.
+ * A host makes its new session within `complete`, and requests may name it before `complete` returns. Such a request
+ * registered the session, so the session replacement was refused, as for a session seen before: 500, the code consumed. And
+ * a user's registered sessions had no limit.
  */
 
 await need('postgres')
@@ -43,7 +43,7 @@ t.test('J5 fifty requests that name the new session meanwhile, at two replicas: 
   }
 })
 
-t.test('J5 the host may move while requests for the new session are under way', async (t) => {
+t.test('J5 the host may call move while requests for the new session are in flight', async (t) => {
   for (let i = 0; i < 5; i++) {
     const next = { user: `racer ${i}`, session: 'next', at }
     let rush: Promise<unknown> = Promise.resolve()
@@ -64,7 +64,7 @@ t.test('J5 the host may move while requests for the new session are under way', 
   }
 })
 
-/** [what the other session is, how it comes to be before the code is accepted] */
+/** [state of the other session, how it comes to exist before the code is accepted] */
 const before: ReadonlyArray<readonly [string, (user: string) => Promise<unknown>]> = [
   ['one that was seen before', (user) => askHost(app, { user, session: 'planted', at }, 'GET', '/session')],
   ['one that ended', async (user) => {
@@ -73,7 +73,7 @@ const before: ReadonlyArray<readonly [string, (user: string) => Promise<unknown>
   }]
 ]
 
-t.test('J5 a session that somebody may have known before is no session to move to', async (t) => {
+t.test('J5 a session that an attacker may have known before is refused as the new session', async (t) => {
   for (const [what, plant] of before) {
     await plant(what)
     const planted = { user: what, session: 'planted', at }

@@ -7,14 +7,14 @@ import { need } from '../helpers/need.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 /*
- * Whoever comes in through a Unix socket, as from a proxy on the same machine, has no address. Ours must have one in
- * every session and event: all that a host answered there was 500.
+ * A request through a Unix socket, as from a proxy on the same machine, has no address. Each session and event must have
+ * one, so a host answered every such request with 500.
  */
 
 await need('postgres')
 const { db, anotherHost } = await freshHost(t)
 
-t.test('J5 at a host on a Unix socket a session begins, from nowhere', async (t) => {
+t.test('J5 at a host on a Unix socket a session begins, without an address', async (t) => {
   const host = await anotherHost({ identify: () => ({ userId: 'ada', sessionId: 's' }) })
   const socketPath = join(await temporaryFolder(t), 'host.sock')
   await host.listen({ path: socketPath })

@@ -9,9 +9,8 @@ import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * `new pg.Pool({ connectionString })`, as everybody writes it, waits for a connection for ever. Behind it every guarded
- * request hung for as long as PostgreSQL stood still, or the host itself kept all connections busy: DESIGN §4 says 503
- * within 1.5 s. Only statements had an end.
+ * The usual `new pg.Pool({ connectionString })` waits for a connection for ever. Every guarded request hung while PostgreSQL
+ * was stopped or the host itself kept all connections busy, in place of 503 within 1.5 s. Only statements had a time limit.
  */
 
 await need('postgres')
@@ -31,14 +30,14 @@ const inMs = async (work: () => Promise<unknown>): Promise<number> => {
   return performance.now() - startedAtMs
 }
 
-/** [what the host hands in, with its pool] */
+/** [kind of database option, options with the host's pool] */
 const hosts: ReadonlyArray<readonly [string, (pool: pg.Pool) => HostDatabase]> = [
   ['a pool', (pool) => pool],
   ['a Kysely instance', (pool) => new Kysely({ dialect: new PostgresDialect({ pool }) })]
 ]
 
 for (const [name, handIn] of hosts) {
-  t.test(`O3 ${name} that waits for ever: what asks is told "not now" in time, and nothing is kept`, async (t) => {
+  t.test(`O3 ${name} that waits for ever: requests are refused in time, and no connection is kept`, async (t) => {
     const pool = newPool()
     const { db } = await openHostDatabase(handIn(pool), 'countersign', () => {})
     const ask = () => rows(db, sql`select 1 as one`)

@@ -8,14 +8,14 @@ import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
 
 /*
- * Most hosts keep Fastify's own error handler, which hands the error itself to our serializer: that wrote down what
- * PostgreSQL or OpenSSL said, with names of tables, columns and settings, for whoever asked.
+ * Most hosts keep Fastify's own error handler, which passes the error to our serializer. The serializer sent messages of
+ * PostgreSQL and OpenSSL, with names of tables, columns and settings, to any client.
  */
 
 await need('postgres')
 const { url } = await freshDatabase(t)
 
-/** What `label` throws; nothing of ours is asked before it. */
+/** Error that `label` throws. `label` runs before any statement. */
 let thrown: () => unknown
 const app = Fastify()
 const pool = new pg.Pool({ connectionString: url })
@@ -35,7 +35,7 @@ await app.register(countersign, {
 const SECRET = 'of the inside'
 const withStatus = (statusCode: number) => () => Object.assign(new Error(SECRET), { statusCode, code: SECRET })
 
-/** [what is thrown, the status, the code] */
+/** [error, status, code] */
 const faults: ReadonlyArray<readonly [string, () => unknown, number, string]> = [
   ['by PostgreSQL', () => pool.query(`select "${SECRET}"`).catch((error: unknown) => error), 500, 'INTERNAL_ERROR'],
   ['by Node', () => Object.assign(new Error(SECRET), { code: SECRET }), 500, 'INTERNAL_ERROR'],

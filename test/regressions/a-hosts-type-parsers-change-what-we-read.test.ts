@@ -6,7 +6,7 @@ import { hostOn, livesAtHost } from '../helpers/settings-host.js'
 
 await need('postgres')
 
-/** `types.setTypeParser` holds for the whole process, so a host's choice held for our statements too. */
+/** `types.setTypeParser` is global in the process, so a host's parsers also applied to our statements. */
 const { TIMESTAMPTZ, TIMESTAMP, DATE, INT8, NUMERIC, JSON, JSONB } = pg.types.builtins
 const TEXT_ARRAY = 1009
 for (const type of [TIMESTAMPTZ, TIMESTAMP, DATE, NUMERIC, JSON, JSONB, TEXT_ARRAY]) {

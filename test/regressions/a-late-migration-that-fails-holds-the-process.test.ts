@@ -9,8 +9,8 @@ import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 
 await need('postgres')
 
-// PostgreSQL comes up after the service, and the tables cannot be made there. The main port closed; the one with the
-// metrics stayed, and the process with it: nothing started it anew, and /livez said that all was well.
+// PostgreSQL starts after the service, and the tables cannot be made there. The main port closed, but the metrics port kept
+// the process alive: no supervisor restarted it, and /livez reported no fault.
 for (const ports of ['one port', 'OPS_PORT too']) {
   t.test(`M2 a migration that fails late ends the process with 1: ${ports}`, { timeout: 60_000 }, async (t) => {
     const db = await freshDatabase(t)

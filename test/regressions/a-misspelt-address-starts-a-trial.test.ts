@@ -1,6 +1,6 @@
 /**
- * `DATABSE_URL=…` started the embedded database under new keys without a word, and `otp reset ada` in an empty folder made a database
- * and answered that nobody has this username.
+ * `DATABSE_URL=…` started the embedded database with new keys and without a warning. `otp reset ada` in an empty folder made
+ * a database and answered that no user has this name.
  */
 import { existsSync } from 'node:fs'
 import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
@@ -83,7 +83,7 @@ t.test('with a database and no keys: commands that need none work, the others ma
 t.test('trial mode is named at start, by /readyz and in a metric; the folder of the database is its owner\'s alone', async (t) => {
   const dataDir = await embeddedDataDir(t)
   await mkdir(join(dataDir, 'postgres'), { recursive: true, mode: 0o755 })
-  // The two write their lines in any order.
+  // The two lines come in any order.
   const [port, opsPort] = [await freePort(), await freePort()]
   const base = `http://127.0.0.1:${port}`
   const server = startServer(t, { DATA_DIR: dataDir, PORT: String(port), OPS_PORT: String(opsPort), OPS_PORT_: 'x', OTP_ISSUER: 'A&B' })

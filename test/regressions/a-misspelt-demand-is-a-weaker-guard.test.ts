@@ -1,4 +1,4 @@
-/** `/session?maxage=1` asked for nothing, and let in a session that `?maxAge=1` refuses. */
+/** `/session?maxage=1` demanded nothing, and let in a session that `?maxAge=1` refuses. */
 import t from 'tap'
 import type { InjectOptions } from 'fastify'
 import { freshApp } from '../helpers/app.js'
@@ -15,7 +15,7 @@ const METHODS = ['GET', 'HEAD', 'POST', 'OPTIONS', 'DELETE'] as const
 const ask = async (who: Person, url: string, method: InjectOptions['method'] = 'GET') =>
   await app.inject({ method, url, headers: { authorization: `Bearer ${who.access}` } })
 
-/** No demand of ours as it is spelled, or more than one of a kind. */
+/** Queries with an unknown, misspelt or repeated parameter. */
 const MISSPELT = [
   'maxage=1', 'MAXAGE=1', 'max_age=1', 'max-age=1', 'maxAge[]=1', 'maxAge[0]=1', 'maxAge%5B%5D=1', '%4DaxAge=1', 'maxAge%20=1',
   '+maxAge=1', 'maxAge%00=1', 'ma%2578Age=1', 'age=1',
@@ -24,7 +24,7 @@ const MISSPELT = [
   'required&required', 'required=true&required=true', 'maxAge=1&maxAge=1', 'maxAge=9999&maxage=1', 'required&Required', 'required&page=2'
 ]
 
-t.test('on /session whatever is no demand of ours is refused, for any method and spelling of the path', async (t) => {
+t.test('on /session every parameter that is not a demand is refused, for any method and spelling of the path', async (t) => {
   for (const query of MISSPELT) {
     const answer = await ask(owner, `/session?${query}`)
     t.equal(answer.statusCode, 400, query)
@@ -38,7 +38,7 @@ t.test('on /session whatever is no demand of ours is refused, for any method and
   }
 })
 
-t.test('below /session the client adds nothing but strictness: unknown names pass, known ones in any case are demands', async (t) => {
+t.test('below /session the client can only add demands: unknown names pass, known ones in any case are demands', async (t) => {
   for (const path of ['/session/', '/session/x', '/session//', 'http://x/session/']) {
     for (const query of ['page=2', 'require', 'required[]=1', 'max-age=1', 'maxAge[]=1', '__proto__=1', 'a=1&a=2', 'phishing=1']) {
       t.equal((await ask(optional, `${path}?${query}`)).statusCode, 200, `${path} ${query}`)

@@ -14,8 +14,8 @@ import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf } from '../helpers/staff.js'
 
 /*
- * A right password made its network known, for a user with a second factor too, and a change of the password forgot none:
- * a thief of the old password kept ten guesses for each network, beside the hundred of strangers and without any sum.
+ * A right password made its network known, also for a user with a second factor, and a change of the password removed no
+ * known network. A thief of the old password kept ten guesses per network, beside strangers' hundred, without a total limit.
  */
 
 await need('postgres')
@@ -32,7 +32,7 @@ async function world () {
   return { app, db, ada, known }
 }
 
-/** A request of a person from an address, with what tokens an answer brings. */
+/** Sends a request of a person from an address, and keeps the tokens of the answer. */
 async function from (network: string, person: Person, url: string, payload: object) {
   const headers = { 'x-forwarded-for': network, ...(person.access === null ? {} : { authorization: `Bearer ${person.access}` }) }
   const answer = await person.app.inject({ method: 'POST', url, headers, payload })
@@ -45,14 +45,14 @@ const enter = async (network: string, person: Person) =>
 
 const strangers = (count: number) => Array.from({ length: count }, (_, i) => address(100 + i))
 
-/** Wrong passwords at once, over both replicas. */
+/** Sends wrong passwords at once, over both replicas. */
 async function guesses (networks: readonly string[], each: number): Promise<Record<string, number>> {
   const apps: App[] = [shared.app, another]
   const all = networks.flatMap((network) => Array.from({ length: each }, () => network))
   return tally(await Promise.all(all.map((network, i) => logInFrom(apps[i % 2]!, network, 'ada', `guess ${i}`))))
 }
 
-t.test('P4 a changed password forgets all networks but the asking one', async (t) => {
+t.test('P4 a changed password removes all known networks except the requester\'s', async (t) => {
   const { ada, known } = await world()
   const networks = Array.from({ length: 15 }, (_, i) => address(i))
   for (const network of networks) expect(200, await enter(network, ada.elsewhere()))
@@ -120,7 +120,7 @@ t.test('P4 with a second factor, a network becomes known where a session is veri
   t.same(await known(), [0, 1, 3, 4, 6].map(address), 'verified, stepped up, recovered')
 })
 
-t.test('P4 at most twenty networks are known: the oldest goes', async (t) => {
+t.test('P4 at most twenty networks are known: the oldest is evicted', async (t) => {
   const { ada, known, db } = await world()
   const networks = Array.from({ length: 22 }, (_, i) => address(i))
   for (const network of networks) expect(200, await enter(network, ada.elsewhere()))
@@ -134,7 +134,7 @@ t.test('P4 at most twenty networks are known: the oldest goes', async (t) => {
   t.same(counted, [{ network: '*' }], 'nor while more rows are there')
 })
 
-t.test('P4 a reset by staff and a password from the command line forget all', async (t) => {
+t.test('P4 a reset by staff and a password from the command line remove all known networks', async (t) => {
   const { app, ada, known, db } = await world()
   const { db: inside, digestKey, sessions, locks, judgedCodes, tally } = insideOf(app)
   expect(200, await enter(address(0), ada))
@@ -147,7 +147,7 @@ t.test('P4 a reset by staff and a password from the command line forget all', as
   t.same(await known(), [])
 })
 
-t.test('P4 what a version before wrote is not known where there is a second factor', async (t) => {
+t.test('P4 a network that an earlier version wrote is not known for a user with a second factor', async (t) => {
   const { ada, db } = await world()
   await ada.enrol()
   await db.query('insert into account_network (user_id, network, last_login_at) values ($1, $2, now())', [idOf(ada), address(9)])
@@ -155,7 +155,7 @@ t.test('P4 what a version before wrote is not known where there is a second fact
   t.same(await db.query("select network from password_budget where spent > 0 and network in ('*', 'known')"), [{ network: '*' }])
 })
 
-t.test('P4 T12 a guess that a fault of ours left unjudged is given back', async (t) => {
+t.test('P4 T12 a guess that is not judged because of our own fault is given back', async (t) => {
   let fails = false
   const hasher: Hasher = {
     ...cheapHasher,

@@ -9,8 +9,8 @@ import { freshSettings, type Settings } from '../helpers/settings.js'
 import type { Owner } from '../helpers/teardown.js'
 
 /*
- * `countersign serve` said that the port was taken, and stayed: its connections to PostgreSQL and Redis were open. With
- * OPS_PORT taken it even served on. Nothing that restarts what has ended restarted that.
+ * `countersign serve` reported that the port was taken, but did not exit: its connections to PostgreSQL and Redis were open.
+ * With OPS_PORT taken it even went on serving. So no supervisor restarted it.
  */
 
 const CLI = join(import.meta.dirname, '../../src/bin.js')

@@ -12,9 +12,9 @@ import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
 
 /*
- * A host that gave no time of the proof was taken to mean "now": each session was fresh when it was first seen. A time
- * that was still to come was taken for the first moment, and once it had passed for itself: fresh again. `otpTime` of a
- * host's token was taken as it was, so that one from the future was fresh until then.
+ * A host that gave no time of the proof was read as "now": each session was fresh when it was first seen. A time in the
+ * future was read as the moment of first sight, and as itself once it had passed: fresh again. `otpTime` of a host's token
+ * was not checked, so a time in the future was fresh until then.
  */
 
 await need('postgres')
@@ -49,7 +49,7 @@ t.test('T9 without a time of the proof the first device takes the password', asy
   t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', { password: 'right' })), '201')
 })
 
-t.test('a host that gives neither is warned, at registration and once when it shows', async (t) => {
+t.test('a host that gives neither is warned, at registration and once at the first such request', async (t) => {
   const warnings = async (options: Partial<CountersignOptions>, at: number | undefined) => {
     const lines: string[] = []
     const log = { level: 'warn', stream: { write: (line: string) => { if (line.includes('authTime')) lines.push(line) } } }
@@ -72,10 +72,10 @@ t.test('a host that gives neither is warned, at registration and once when it sh
   t.same(await warnings({ checkPassword: async () => {} }, undefined), [0, 0])
 })
 
-/** [how far ahead the host dates the proof, in seconds] */
+/** Seconds by which the host dates the proof ahead. */
 const ahead = [1, 30, 299, HOUR, DAY, 40 * DAY, 3000 * 365 * DAY] as const
 
-t.test('T9 a time that is still to come counts as the moment when it was first seen, also once it has passed', async (t) => {
+t.test('T9 a time in the future counts as the moment when it was first seen, also once it has passed', async (t) => {
   const start = await nowSeconds()
   for (const seconds of ahead) {
     const asker = { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }
@@ -97,7 +97,7 @@ t.test('T9 a time that is still to come counts as the moment when it was first s
   await refused('five minutes later, elsewhere', third)
   await clock.advance(HOUR - 310)
   await refused('an hour later', replica)
-  // The session begins anew, unverified, and its row would go a week later.
+  // The session begins again, unverified, and its row would be deleted a week later.
   await clock.advance(31 * DAY)
   for (const seconds of ahead) await askHost(app, { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }, 'GET', '/session')
   await refused('after `sessionSeconds`')
@@ -136,7 +136,7 @@ t.test('T9 a proof that is given again within the session, by a clock that is ah
   t.equal(await fresh(at(start + HOUR + 1)), '200', 'a new one')
 })
 
-t.test('T9 what follows a session knows of it too', async (t) => {
+t.test('T9 the session that replaces it keeps this time too', async (t) => {
   const start = await nowSeconds()
   const asker = { user: 'fay', session: 'a', at: start + HOUR }
   const { otpUrl } = (await askHost(app, asker, 'POST', '/totp/create', {})).json<{ otpUrl: string }>()
@@ -150,7 +150,7 @@ t.test('T9 what follows a session knows of it too', async (t) => {
   t.equal(outcome(await askHost(app, next, 'POST', '/totp/create', {})), '403 REAUTH_REQUIRED')
 })
 
-t.test('T9 what a token says of the second factor is never newer than the session, and what is no time is told', async (t) => {
+t.test('T9 the time of the second factor in a token is never newer than the session, and an invalid time is reported', async (t) => {
   const start = await nowSeconds()
   const asker = { user: 'gus', session: 'a', at: start }
   const { otpUrl } = (await askHost(app, asker, 'POST', '/totp/create', {})).json<{ otpUrl: string }>()

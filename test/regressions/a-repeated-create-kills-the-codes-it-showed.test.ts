@@ -14,7 +14,7 @@ const replica = await another({ OTP_RECOVERY_CODES: '8' })
 interface Enrolment { deviceId: string, otpUrl: string, recoveryCodes: string[] }
 const create = async (person: Person) => expect(201, await person.create()).json<Enrolment>()
 
-/** The same session at the other replica, whose settings are others. */
+/** Returns the same session at the other replica, which has other settings. */
 function there (person: Person): Person {
   const same = person.elsewhere(replica)
   same.access = person.access
@@ -64,14 +64,14 @@ t.test('a pending device that an older version made keeps its secret, and gets c
   t.notOk(next.recoveryCodes.some((code) => old.recoveryCodes.includes(code)))
   t.same((await create(cyd)).recoveryCodes, next.recoveryCodes)
 
-  // An older version that is asked in between makes codes of its own, in place of those.
+  // A call at an older version in between replaces them with codes of its own.
   await db.query("update otp_recovery_code set digest = 'of an older version ' || digest where user_id = $1", [userId(cyd)])
   t.same((await create(cyd)).recoveryCodes, next.recoveryCodes)
   expect(200, await cyd.confirm())
   t.equal(await accepted(cyd, next.recoveryCodes), 5)
 })
 
-t.test('a confirmed device has no seed, whichever version confirmed it; a further one never has', async (t) => {
+t.test('a confirmed device has no seed, in any version that confirmed it; a further device never has one', async (t) => {
   const dan = await (await signUp(app, 'dan')).enrol()
   t.same((await create(dan)).recoveryCodes, [])
   t.same(await db.query('select seed from otp_device where user_id = $1', [userId(dan)]), [{ seed: null }, { seed: null }])

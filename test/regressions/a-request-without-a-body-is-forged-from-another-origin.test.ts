@@ -5,22 +5,22 @@ import { need } from '../helpers/need.js'
 import { expect, signUp, userId } from '../helpers/person.js'
 
 /*
- * A browser sends a POST without a body to any origin, cookies and all, without asking first: no Content-Type says what
- * there is not. The routes took it for `{}`. A page elsewhere could make new recovery codes, so that the printed ones were
- * dead and the other sessions over, and give a set-up under way other codes than those on the user's screen.
+ * A browser sends a POST without a body to any origin, with cookies and without a preflight, since there is no Content-Type.
+ * The routes read it as `{}`. A page of another origin could make new recovery codes, which made the printed ones invalid and
+ * ended the other sessions, and could replace the codes of a pending set-up while the user still saw the old ones.
  */
 
 await need('postgres')
 const { app, db } = await freshHost(t)
 const codes = async (id: string) => await db.query('select digest from otp_recovery_code where user_id = $1 order by digest', [id])
 
-/** What a browser says beside the cookie, for a page of another origin. */
+/** Headers that a browser sends beside the cookie for a page of another origin. */
 const forged: ReadonlyArray<Record<string, string>> = [
   { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example' },
   { 'sec-fetch-site': 'same-site', origin: 'https://another.example.org' },
   { 'sec-fetch-site': 'cross-site', origin: 'null', 'content-length': '0' },
   { 'sec-fetch-site': 'cross-site', authorization: 'Basic YTpi' },
-  // Browsers of before 2023, and any without TLS.
+  // Browsers older than 2023, and any browser without TLS.
   { origin: 'https://elsewhere.example' },
   { origin: 'null' }
 ]
@@ -29,12 +29,12 @@ const own: ReadonlyArray<Record<string, string>> = [
   { 'sec-fetch-site': 'same-origin', origin: 'http://localhost:80' },
   { 'sec-fetch-site': 'none' },
   { origin: 'http://localhost' },
-  // What makes a browser ask first, and the host's CORS answer.
+  // Makes the browser send a preflight, which the host's CORS answers.
   { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example', 'content-type': 'application/json' },
   { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example', authorization: 'Bearer abc' }
 ]
 
-t.test('T7 R3 a page elsewhere changes nothing with a request that has no body', async (t) => {
+t.test('T7 R3 a page of another origin changes nothing with a request that has no body', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())

@@ -9,7 +9,7 @@ const { app, db } = await freshApp(t)
 const kindsOf = async (userId: string) =>
   (await db.query<{ kind: string }>('select kind from otp_event where user_id = $1 order by at, id', [userId])).map(({ kind }) => kind)
 
-t.test('E5 a right password of a deactivated account has an event of its own; the client is told nothing of it', async (t) => {
+t.test('E5 a right password of a deactivated account has its own event; the client gets the same answer', async (t) => {
   const grace = await staffAt({ app, db })
   const ada = await signUp(app)
   expect(200, await ada.login())

@@ -12,14 +12,14 @@ import { failuresOf } from '../helpers/stored.js'
 const { app, db, clock } = await freshApp(t)
 const lines = linesOf(app)
 
-/** What the app logs as an error, from now on. */
+/** Collects the errors that the app logs from now on. */
 function linesOf (app: App): Array<{ table?: string, row?: string }> {
   const logged: Array<{ table?: string, row?: string }> = []
   app.log.error = ((line: object) => { logged.push(line) }) as typeof app.log.error
   return logged
 }
 
-/** As if the row were sealed under a key that left the ring. */
+/** Changes the row as if a key that was removed from SEAL_KEYS had sealed it. */
 async function lose (deviceId: string): Promise<() => Promise<unknown>> {
   await db.query("update otp_device set secret = 'gone.' || split_part(secret, '.', 2) where id = $1", [deviceId])
   return async () => await db.query("update otp_device set secret = 'test-seal.' || split_part(secret, '.', 2) where id = $1", [deviceId])
@@ -27,13 +27,13 @@ async function lose (deviceId: string): Promise<() => Promise<unknown>> {
 
 async function unverified (person: Person, phone = phoneOf(person)): Promise<Person> {
   const session = holding(person, phone)
-  // Past the step that the phone has shown already.
+  // Moves past the step of the last code.
   await clock.advance(30)
   expect(200, await session.login())
   return session
 }
 
-/** Rows of one device with which nothing can be computed. */
+/** Assignments that make a device's row unreadable. */
 const broken = [
   "secret = 'gone.' || split_part(secret, '.', 2)", "secret = ''", "secret = 'test-seal.AAAA'",
   'period_seconds = 0', 'period_seconds = -30', 'digits = 0', 'digits = 400'
@@ -53,7 +53,7 @@ t.test('one device of two cannot be read: it is skipped and logged once, a code 
   t.equal(outcome(await (await unverified(ada, first)).verify()), '200', 'and taken again once it can be read')
 })
 
-t.test('a wrong code that one of two devices judged is spent', async (t) => {
+t.test('a wrong code that one of two devices judged is consumed', async (t) => {
   const { person: bob, phones: [first, second] } = await withPhones(app, 'bob', 2)
   await lose(first!.id)
   const session = await unverified(bob, second)
@@ -64,7 +64,7 @@ t.test('a wrong code that one of two devices judged is spent', async (t) => {
   t.equal(outcome(await session.verify()), '429 OTP_LOCKED')
 })
 
-t.test('no device can be read: no code is judged, so that none is spent and nothing locks', async (t) => {
+t.test('no device can be read: no code is judged, so none is consumed and nothing is locked', async (t) => {
   const { person: cyd, phones: [first, second] } = await withPhones(app, 'cyd', 2)
   const back = [await lose(first!.id), await lose(second!.id)]
   const session = await unverified(cyd, second)
@@ -120,7 +120,7 @@ t.test('a pending device that cannot be read is replaced by the next call', asyn
     await db.query(`update otp_device set ${column} = 'gone.AAAA' where id = $1`, [first.deviceId])
     if (column === 'secret') {
       for (let i = 0; i < 12; i++) {
-        t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not spent')
+        t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not consumed')
       }
     }
     const second = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()

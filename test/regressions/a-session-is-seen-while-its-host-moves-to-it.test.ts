@@ -8,21 +8,21 @@ import { signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * A host moves to its session after the code was accepted. A request that named that session while it was moved to was
- * adopted by a transaction that the move did not see: PostgreSQL refused the second row, and the host was told what
- * PostgreSQL says of keys in place of what it had done.
+ * A host replaces the session after the code is accepted. A request that named the new session at that moment registered it
+ * in a transaction that the session replacement did not see. PostgreSQL refused the second row, and the host got a message
+ * about duplicate keys in place of an explanation.
  */
 
 await need('postgres')
 const { app, db } = await freshHost(t)
 
-t.test('J5 a session that is seen at that moment was seen before, and the one that has proven itself goes on', async (t) => {
+t.test('J5 a session that is seen at that moment counts as seen before, and the verified session goes on', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const from = String(ada.claims()['sid'])
   const adopter = new pg.Client({ connectionString: db.url })
   t.teardown(() => adopter.end())
   await adopter.connect()
-  // As every adoption: the user's lock, then the row.
+  // As each session registration does: the user's lock, then the row.
   await adopter.query('begin')
   await adopter.query('select from otp_user where user_id = $1 for no key update', [userId(ada)])
   await adopter.query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)

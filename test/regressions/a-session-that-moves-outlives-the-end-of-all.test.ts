@@ -8,9 +8,9 @@ import { signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * A host moves to its session after the code was accepted. While another request ended all of the user's sessions, as
- * removing a device does, the move wrote a row that the ending statement could not see any more: a session lived on, on
- * a proof whose device was gone.
+ * A host replaces the session after the code is accepted. While another request ended all of the user's sessions, as the
+ * removal of a device does, the session replacement wrote a row that the ending statement did not see: a session stayed
+ * alive with the proof of a removed device.
  */
 
 await need('postgres')
@@ -23,17 +23,17 @@ async function connected (): Promise<pg.Client> {
   return client
 }
 
-/** That many statements wait for a lock. */
+/** Waits until `count` statements wait for a lock. */
 const waiting = async (count: number) =>
   await until(`${count} to wait`, async () =>
     (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === count
   )
 
-t.test('T8 J5 a session on its way to another id is among those that end', async (t) => {
+t.test('T8 J5 a session whose replacement is under way ends with the others', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const [holder, ender] = [await connected(), await connected()]
   await holder.query('select pg_advisory_lock(1)')
-  // As every end of all: the user's lock, then one statement, which sees what was there when it began.
+  // As each end of all sessions does: the user's lock, then one statement, which sees the rows from before its start.
   await ender.query('begin')
   await ender.query('select from otp_user where user_id = $1 for no key update', [userId(ada)])
   const ending = ender.query(`

@@ -19,7 +19,7 @@ type Fault = { name: string } | { code: string } | { message: RegExp }
 
 const sockets = () => process.getActiveResourcesInfo().filter((name) => /TCP|Pipe|Server/.test(name)).length
 
-/** Nothing that the start opened is there afterwards. */
+/** Checks that nothing that the start opened is left. */
 async function leavesNothing (t: Test, url: string, start: () => Promise<unknown>, error: Fault): Promise<void> {
   const before = sockets()
   await t.rejects(start(), error as { name: string })
@@ -46,7 +46,7 @@ for (const [step, settings, namespace, error] of steps) {
   })
 }
 
-t.test('a start that fails on the embedded database gives its folder back', async (t) => {
+t.test('a start that fails on the embedded database releases its folder', async (t) => {
   const folder = await embeddedDataDir(t)
   const config = readConfig({ LOG_LEVEL: 'silent', DATA_DIR: folder, ...freshKeys() })
   await t.rejects(buildApp(config, { namespace: 'not a namespace' }), { name: 'TypeError' })

@@ -4,9 +4,9 @@ import { freshApp } from '../helpers/app.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 /*
- * Whoever had the password could start as many sessions as they liked, thirty a minute and network. What ends all of a
- * user's sessions is one statement with a deadline: with tens of thousands of them, recovery, another password and a
- * reset were 503 for ever.
+ * An attacker with the password could start any number of sessions, thirty per minute and network. One statement with a
+ * deadline ends all sessions of a user: with tens of thousands of them, recovery, change of password and reset were 503 for
+ * ever.
  */
 
 const { app, db } = await freshApp(t)
@@ -24,13 +24,13 @@ async function livingOf (person: Person): Promise<{ verified: number, unverified
 const crowdedOut = async () =>
   Number(/sessions_ended_total\{reason="crowded_out"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1] ?? 0)
 
-t.test('P4 who has only the password crowds out their own sessions, never a verified one', async (t) => {
+t.test('P4 log-ins with only the password evict sessions of their own kind, never a verified one', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const phone = ada.elsewhere()
   expect(200, await phone.login())
   expect(200, await phone.verify())
   const thieves = await sessionsOf(ada, 149)
-  // Some of those begin at once, and do not see each other.
+  // Some of the sessions begin at once, and do not see each other.
   thieves.push(...await sessionsOf(ada, 1))
 
   t.same(await livingOf(ada), { verified: 2, unverified: MOST })
@@ -48,14 +48,14 @@ t.test('P4 who has only the password crowds out their own sessions, never a veri
   t.same(await livingOf(ada), { verified: 3, unverified: 0 })
 })
 
-/** One after the other, so that there is an oldest. */
+/** Logs in `count` times, one after the other, so that there is an oldest session. */
 async function inOrder (person: Person, count: number): Promise<Person[]> {
   const sessions: Person[] = []
   while (sessions.length < count) sessions.push(...await sessionsOf(person, 1))
   return sessions
 }
 
-t.test('P4 of those that are all alike the one that was idle longest goes first, an expired one before it', async (t) => {
+t.test('P4 among sessions of one kind the one that was idle longest is evicted first, an expired one before it', async (t) => {
   const bob = await signUp(app, 'bob')
   const [first, idle, expired, ...others] = await inOrder(bob, MOST) as [Person, Person, Person, ...Person[]]
   await db.query('update otp_session set expires_at = started_at where user_id = $1 and id = $2', [userId(first), expired.claims()['sid']])
@@ -68,7 +68,7 @@ t.test('P4 of those that are all alike the one that was idle longest goes first,
   t.same(await livingOf(first), { verified: 0, unverified: MOST })
 })
 
-t.test('P4 a list has an end, whatever there is', async (t) => {
+t.test('P4 a list of sessions has a limit', async (t) => {
   const eve = await signUp(app, 'eve')
   expect(200, await eve.login())
   await db.query(`

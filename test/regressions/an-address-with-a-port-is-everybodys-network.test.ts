@@ -9,8 +9,8 @@ import { expect, signUp } from '../helpers/person.js'
 import { trustProxies } from '../../src/config/trusted-proxies.js'
 
 /*
- * Behind a proxy that writes X-Forwarded-For with a port, the network was `unknown` for every client: ten wrong passwords
- * of strangers locked the owner out, and the owner's log-in made that network known for all of them.
+ * Behind a proxy that writes X-Forwarded-For with a port, the network of every client was `unknown`: ten wrong passwords of
+ * strangers locked the owner out, and the owner's log-in made that network known for all clients.
  */
 
 const shared = await freshApp(t, { TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8' })
@@ -33,14 +33,14 @@ for (const [i, home] of OWNERS.entries()) {
     t.equal((await logInFrom(app, STRANGERS[i]!, 'ada', ada.password)).statusCode, 429)
     expect(200, await logInFrom(app, home, 'ada', ada.password))
     const address = home.includes('2001') ? '2001:db8:1:2::1' : '203.0.113.1'
-    t.same(await db.query('select distinct ip from otp_session'), [{ ip: address }], 'what is stored is the address')
+    t.same(await db.query('select distinct ip from otp_session'), [{ ip: address }], 'the stored value is the address')
     t.same(await db.query("select distinct ip from otp_event where kind = 'logged_in'"), [{ ip: address }])
     const network = home.includes('2001') ? '2001:db8:1:2::/64' : address
     t.same(await db.query('select network from account_network'), [{ network }])
   })
 }
 
-t.test('L1 P4 what cannot be read is its proxy\'s, never a known network, and shares nothing with clients that can be read', async (t) => {
+t.test('L1 P4 an unreadable address counts as its proxy\'s, never as a known network, and has its own budget', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)
   for (const claimed of UNREADABLE) {
@@ -69,7 +69,7 @@ t.test('L1 an address of a listed proxy in any spelling is a proxy\'s', async (t
   t.equal(trustProxies([]), false)
 })
 
-t.test('L1 a host that has something else in place of the address is served', async (t) => {
+t.test('L1 a host without an address in `request.ip` is served', async (t) => {
   for (const ip of [undefined, null, 7, {}]) {
     const host = Fastify()
     t.teardown(() => host.close())

@@ -5,8 +5,8 @@ import { expect, signUp, userId, type Person } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * Some flows that found the asking session ended said so, and left the process believing that it lived; one called it a
- * conflict.
+ * Some flows that found the requester's session ended answered so, but left it alive in the local cache. One flow answered
+ * with a conflict.
  */
 
 const { app, db } = await freshApp(t)
@@ -28,12 +28,12 @@ const requests: ReadonlyArray<readonly [name: string, Request]> = [
 ]
 
 for (const [name, ask] of requests) {
-  t.test(`J5 where the asking session has ended, ${name} is refused for that, and nothing is let in here from then on`, async (t) => {
+  t.test(`J5 if the requester's session has ended, ${name} is refused for that, and this replica lets it in no more`, async (t) => {
     const session = ada.elsewhere()
     expect(200, await session.login())
     expect(200, await session.verify())
     await until('the process to know it', async () => (await session.request('GET', '/session')).statusCode === 200)
-    // As another replica would, before this one has read the feed.
+    // As another replica does, before this one has read the revocations.
     await db.query("update otp_session set ended_at = clock_timestamp(), end_reason = 'logged_out' where user_id = $1 and id = $2", [
       userId(session), session.claims()['sid']
     ])

@@ -10,8 +10,8 @@ import { need } from '../helpers/need.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * The row of an ended session was deleted after a week. Presented again, the session was seen for the first time: it was
- * let in, its proof was as old as that request, and it could set up a device.
+ * The row of an ended session was deleted after a week. Presented again, the session counted as new: it was let in, its proof
+ * was dated at that request, and it could set up a device.
  */
 
 await need('postgres')
@@ -21,7 +21,7 @@ const replica = await anotherHost(fromHeaders)
 const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 const DAY = 86_400
 
-/** Deletes every row that may go. */
+/** Deletes every row that is old enough. */
 async function sweepAll (endedSessionDays?: number): Promise<void> {
   while ((await sweep(insideOf(app).db, 400, endedSessionDays))!.isMore);
 }
@@ -38,7 +38,7 @@ async function enrolled (asker: Asker): Promise<{ session: string, code: () => P
   return { session, code, recoveryCodes }
 }
 
-/** [how it ends, what it takes: the ids of ended sessions] */
+/** [reason of the end, function that ends sessions and returns their ids] */
 const ways: ReadonlyArray<readonly [string, (user: string, at: number) => Promise<string[]>]> = [
   ['reset', async (user, at) => {
     await askHost(app, { user, session: 'a', at }, 'GET', '/session')
@@ -83,7 +83,7 @@ const ways: ReadonlyArray<readonly [string, (user: string, at: number) => Promis
   }]
 ]
 
-t.test('J5 however a session ended, it is refused at every entry after its row was deleted, at every replica', async (t) => {
+t.test('J5 a session that ended for any reason is refused by every route at every replica after its row was deleted', async (t) => {
   const at = await nowSeconds()
   const ended: Array<[way: string, user: string, id: string]> = []
   for (const [i, [way, end]] of ways.entries()) {
@@ -91,7 +91,7 @@ t.test('J5 however a session ended, it is refused at every entry after its row w
   }
   await clock.advance(8 * DAY)
   await sweepAll()
-  // One that remembers nothing: a process that saw a session end refuses it for some minutes anyway.
+  // A replica with an empty local cache: a process that saw a session end refuses it for some minutes anyway.
   const third = await anotherHost(fromHeaders)
   await insideOf(third).sessions.poll()
   for (const [way, user, id] of ended) {
@@ -130,7 +130,7 @@ t.test('J5 fifty requests at once at two replicas while the row is being deleted
   t.same(await db.query("select id from otp_session where user_id = 'fifty'"), [])
 })
 
-t.test('J5 a request that waits for the deletion of the row is refused by what takes its place', async (t) => {
+t.test('J5 a request that waits for the deletion of the row is refused by the digest that replaces it', async (t) => {
   const at = await nowSeconds()
   const asker = { user: 'waiting', session: 'a', at }
   await askHost(app, asker, 'GET', '/session')
@@ -140,7 +140,7 @@ t.test('J5 a request that waits for the deletion of the row is refused by what t
   const cleaner = new pg.Client({ connectionString: db.url! })
   t.teardown(() => cleaner.end())
   await cleaner.connect()
-  // As the cleanup does it, in one transaction.
+  // As the cleanup does, in one transaction.
   await cleaner.query('begin')
   await cleaner.query(`with removed as (delete from otp_session where user_id = 'waiting' returning user_id, id, ended_at)
     insert into otp_ended_session select user_id, sha256(convert_to(user_id || ':' || id, 'UTF8')), ended_at from removed`)

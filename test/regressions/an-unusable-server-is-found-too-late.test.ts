@@ -19,7 +19,7 @@ const MISSING = { error: 'function pg_current_xact_id() does not exist', code: '
 const is = (version: string, rest: FakeAnswer = MISSING) => (statement: string): FakeAnswer =>
   /version\(\)/.test(statement) ? { version } : rest
 
-/** [what answers, the word in the one line that names it] */
+/** [answers of the server, pattern of the one line] */
 const fakes: ReadonlyArray<readonly [answer: (statement: string) => FakeAnswer, named: RegExp]> = [
   [is('CockroachDB CCL v23.1.11 (x86_64-pc-linux-gnu, built 2023/09/27 01:53:43, go1.19.10)'), /CockroachDB/],
   [is('PostgreSQL 15.2-YB-2.25.1.0-b0 on x86_64-pc-linux-gnu, compiled by clang version 17.0.6, 64-bit'), /YugabyteDB/],

@@ -20,7 +20,7 @@ t.test('T11 during a lock a code that was judged before it gets the answer of an
   const near = await Promise.all([-2, -1, 0, 1, 2].map((step) => ada.code(step)))
   const wrong = WRONG.filter((code) => !near.includes(code)).slice(0, 5)
   for (const code of wrong) t.equal(outcome(await thief.verify(code)), '400 OTP_INVALID')
-  // A replica that has not met the lock yet, as this one a second later.
+  // A replica that has not cached the lock, as this one a second later.
   const there = Object.assign(thief.elsewhere(await another()), { access: thief.access })
   t.equal(outcome(await there.verify(wrong[0])), '429 OTP_LOCKED')
   t.equal(outcome(await there.verify(await ada.code(1))), '429 OTP_LOCKED')

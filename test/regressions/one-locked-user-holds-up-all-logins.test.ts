@@ -7,8 +7,8 @@ import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * Whoever waited for a turn was turned away when the one in front met a locked row; who locked a user and stopped there
- * kept that user out for ever; and giving a guess back took its two rows in the other order than spending it.
+ * A waiting log-in was refused when the log-in before it met a locked row. A transaction that locked a user and then hung
+ * kept that user out for ever. And giving a guess back locked its two rows in the opposite order from consuming it.
  */
 
 await need('postgres')
@@ -32,7 +32,7 @@ t.test('O3 one user is locked: that user gets 503, all others log in', async (t)
   t.same(tally(theirs), { 200: 20 })
 })
 
-t.test('O3 who stops in the middle of a change does not keep the user out', async () => {
+t.test('O3 a client that stops in the middle of a change does not keep the user out', async () => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   let isStuck = () => {}
@@ -46,7 +46,7 @@ t.test('O3 who stops in the middle of a change does not keep the user out', asyn
   await holding
 })
 
-t.test('P4 guesses spent and given back at once: no deadlock', async (t) => {
+t.test('P4 guesses consumed and given back at once: no deadlock', async (t) => {
   const cy = await signUp(app, 'cy')
   await sessionsOf(cy, 20)
   const deadlocks = async () =>

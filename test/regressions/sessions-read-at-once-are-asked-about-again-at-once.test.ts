@@ -1,6 +1,6 @@
 /**
- * Sessions that were all read at once, as after a start or when Postgres was away, were all trusted for the same minute; then
- * all were asked of Postgres again in one moment, in which everybody waited, and so on every minute.
+ * Sessions that were read at once, as after a start or an outage of PostgreSQL, were all trusted for the same minute. Then all
+ * were read again at one moment, in which every request waited, and so on every minute.
  */
 import { Redis } from 'ioredis'
 import t from 'tap'
@@ -28,14 +28,14 @@ t.test('J5 readings that were made at once run out one by one, here and in Redis
 
   t.notOk((await findAll(a!)).includes(null))
   const keys = put.map(({ userId, sessionId }) => `${NAMESPACE}:{${userId}}:session:${sessionId}`)
-  await until('the copies', async () => await redis.exists(...keys) === keys.length)
+  await until('the Redis cache to be filled', async () => await redis.exists(...keys) === keys.length)
   const left = await Promise.all(keys.map((key) => redis.pttl(key)))
   t.ok(Math.max(...left) <= TRUST_MS, 'none longer than a minute')
   t.ok(Math.min(...left) >= TRUST_MS / 2, 'nor much shorter: each is a question')
   t.ok(Math.max(...left) - Math.min(...left) > TRUST_MS / 12, `over some seconds: ${left.join(', ')} ms`)
 
   t.notOk((await findAll(b!)).includes(null))
-  t.equal(b!.sessions.state().copy, put.length, 'the other one takes them')
+  t.equal(b!.sessions.state().copy, put.length, 'the other replica uses the Redis cache')
   const bodies = (await redis.mget(keys)).map((text) => JSON.parse(text!.slice(text!.indexOf('.') + 1)) as { trustMs: number })
   t.ok(new Set(bodies.map(({ trustMs }) => trustMs)).size > put.length / 2, 'each with its own end')
 })

@@ -39,7 +39,7 @@ async function host (t: Test, pool: pg.Pool, options: Partial<CountersignOptions
   return { app, lines }
 }
 
-t.test('a host with another namespace over existing data is refused at start by name, with data of before too', async (t) => {
+t.test('a host with another namespace over existing data is refused at start by name, also with data of an earlier version', async (t) => {
   const { url, query } = await freshDatabase(t)
   const pool = new pg.Pool({ connectionString: url })
   t.teardown(() => pool.end())
@@ -66,7 +66,7 @@ t.test('a host with another namespace over existing data is refused at start by 
   t.same(await query('select namespace from countersign.otp_key'), [{ namespace: 'countersign' }], 'noted where it was not')
 })
 
-/** [keys, the words of the log] over data whose key is `old`. */
+/** [SEAL_KEYS, pattern of the log line], over data that the key `old` sealed. */
 const old = randomBytes(32)
 const foreign = [
   [`new:${randomBytes(32).toString('base64url')}`, /they lack its key "old"/],
@@ -136,7 +136,7 @@ t.test('MIGRATE=off before the tables are up to date: 503, /readyz says why, and
   t.same(lines.filter(({ err }) => err !== undefined), [], 'no stack')
 })
 
-/** [what the server says to a start-up, words of the one line] */
+/** [answer of the server to a new connection, pattern of the one line] */
 const refusals = [
   [{ error: 'password authentication failed for user "app"', code: '28P01' }, /user or the password/],
   [

@@ -7,8 +7,8 @@ import { withPhones } from '../helpers/phones.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * A password manager sends a form twice. The first request put a new session in the place of the asking one; the second
- * was answered 401 SESSION_ENDED, and clients dropped the tokens of the first.
+ * A password manager sends a form twice. The first request replaced the requester's session. The second was answered 401
+ * SESSION_ENDED, and clients dropped the tokens of the first.
  */
 
 await need('postgres')
@@ -92,7 +92,7 @@ const cases: Case[] = [
   },
   {
     name: 'change-the-password',
-    // The current password is judged before anything else: by then it may be the former one.
+    // The current password is checked first: for the second request it may be the former one.
     second: ['409 CONFLICT', '403 REAUTH_REQUIRED'],
     async prepare (name) {
       const person = await (await signUp(app, name)).enrol()
@@ -143,7 +143,7 @@ t.test('fifty times at once on two replicas: one is accepted, all others are ref
   )
 })
 
-t.test('a session that ended otherwise is refused as ended, whatever the code', async (t) => {
+t.test('a session that ended for another reason is refused as ended, with any code', async (t) => {
   const owner = await (await signUp(app, 'otherwise')).enrol()
   const [left, revoked, replaced] = await sessionsOf(owner, 3)
   const token = await owner.nextCode()

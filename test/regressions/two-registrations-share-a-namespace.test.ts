@@ -12,8 +12,8 @@ import { freshKeys } from '../helpers/settings.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * Redis' copies of sessions are kept by namespace. Two registrations with one namespace on one Redis, for customers and for
- * staff, took each other's: a customer's second factor opened the guard of staff. Registrations with an address in place
+ * The Redis cache stores sessions by namespace. Two registrations with one namespace on one Redis, for customers and
+ * for staff, read each other's: a customer's second factor opened the guard of staff. Registrations with an address in place
  * of a pool were not compared at all.
  */
 
@@ -21,7 +21,7 @@ await need('postgres')
 const redisUrl = await need('redis')
 const sealKeys = freshKeys()['SEAL_KEYS']!
 
-/** A database with both kinds of tables. What is in them is bound to the namespace that they were first used with. */
+/** A database with both kinds of tables. Their rows are bound to the namespace of their first use. */
 async function freshTables (): Promise<string> {
   const { url } = await freshDatabase(t)
   for (const schema of ['customers', 'staff']) await countersign.migrate(url, { schema })
@@ -59,7 +59,7 @@ const register = async (app: FastifyInstance, options: Partial<CountersignOption
 t.test('J5 the same namespace twice in one app on one Redis is refused at registration', async (t) => {
   const redis = redisOf()
   const pool = poolOf(url)
-  /** [what the registrations have in common, the first and the second database, the first and the second Redis] */
+  /** [what they share, first database, second database, first Redis, second Redis] */
   const pairs = [
     ['a pool and a client', pool, pool, redis, redis],
     ['two pools, a client', poolOf(url), poolOf(url), redis, redis],
@@ -111,7 +111,7 @@ t.test('J5 the same tables twice in an app, by two pools, are found at start', a
   await t.rejects(async () => { await app.ready() }, { name: 'TypeError', message: /"tables.schema" must be another one/ })
 })
 
-t.test('an app that is closed, or did not come to be, frees its place; apart they start', async (t) => {
+t.test('an app that is closed, or failed to start, releases its namespace; with separate ones both start', async (t) => {
   const [namespace, other] = [namespaceOf(), namespaceOf()]
   const [url, apart] = [await freshTables(), await freshTables()]
   for (let i = 0; i < 2; i++) {
@@ -134,7 +134,7 @@ t.test('an app that is closed, or did not come to be, frees its place; apart the
   await app.close()
 })
 
-t.test('replicas in one process start, with connections of their own; without Redis, or on two, a namespace is no state that is shared', async () => {
+t.test('replicas in one process start, each with its connections; without Redis, or on two, a namespace shares no state', async () => {
   const namespace = namespaceOf()
   const url = await freshTables()
   const replicas: FastifyInstance[] = []
@@ -157,7 +157,7 @@ t.test('replicas in one process start, with connections of their own; without Re
   await apart.ready()
 })
 
-/** Of another process: the registry of this one does not know it. */
+/** Starts an app as in another process: the check at registration takes it for a replica. */
 const elsewhere = async (options: Partial<CountersignOptions>) => {
   const app = freshApp()
   await register(app, options)
@@ -229,7 +229,7 @@ t.test('L1 with Redis down a host starts and says so; of two, one goes on withou
   await Promise.all(apps.map((app) => app.close()))
 })
 
-t.test('a claim that others wrote keeps no process from starting', async () => {
+t.test('a claim that another program wrote does not stop a process from starting', async () => {
   const namespace = namespaceOf()
   const url = await freshTables()
   const redis = redisOf()

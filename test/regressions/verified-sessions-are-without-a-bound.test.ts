@@ -5,8 +5,8 @@ import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 /*
- * Sessions without a second factor had a bound, verified ones had none. A client that logs in for each start, with a code
- * or a recovery code, left one for a month each time; what ends all of a user's sessions is one statement with a deadline.
+ * Sessions without a second factor had a limit, verified ones had none. A client that logs in at each start, with a code or a
+ * recovery code, left a session for a month each time. One statement with a deadline ends all sessions of a user.
  */
 
 await need('postgres')
@@ -20,7 +20,7 @@ const verified = async (person: Person) => (await db.query<{ id: string }>(
 const evictions = async (person: Person) => (await db.query<{ detail: string }>(
   "select detail from otp_event where user_id = $1 and kind = 'session_evicted' order by at", [userId(person)])).map(({ detail }) => detail)
 
-/** So many more verified sessions, each idle for a minute more than the one before; the ids, the one that idled longest last. */
+/** Inserts `count` verified sessions, each idle one minute longer than the one before. Returns the ids, longest idle last. */
 async function more (person: Person, count: number): Promise<string[]> {
   return (await db.query<{ id: string }>(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent)
@@ -59,12 +59,12 @@ t.test('with recovery codes, five at once on two replicas: a hundred, no more', 
   await more(bea, MOST - 1)
   const sessions = await sessionsOf(bea, 5, [app, replica])
   const answers = await Promise.all(sessions.map((session, i) => session.recover(bea.recoveryCodes[i])))
-  // A recovery code ends the sessions that owe a code, and so the others that ask at this moment.
+  // A recovery code ends the unverified sessions, and so those of the other requests.
   t.ok(answers.some(({ statusCode }) => statusCode === 200))
   t.equal((await verified(bea)).length, MOST)
 })
 
-t.test('many more, from before there was a bound, are brought down to it', async (t) => {
+t.test('many more, from before there was a limit, are reduced to it', async (t) => {
   const cas = await (await signUp(app, 'cas')).enrol()
   await more(cas, 1_500)
   for (const [left, detail] of [[1_501 + 1 - 1_000, '1000 sessions'], [MOST, '403 sessions']] as const) {

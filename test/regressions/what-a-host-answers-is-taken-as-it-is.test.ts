@@ -8,9 +8,9 @@ import { expect, signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
 /*
- * What `identify` answers was held against what PostgreSQL can keep, but for halves of surrogate pairs, which are kept as
- * one and the same character: two users were one. What `complete` answers was not looked at: a verified session was kept
- * under an id that `identify` may not answer. And where `complete` failed, the host was never told whose sessions had ended.
+ * The check of the result of `identify` let halves of surrogate pairs pass. PostgreSQL stores each of them as the same
+ * character: two users became one. The result of `complete` was not checked: a verified session was stored under an id that
+ * `identify` may not return. And if `complete` failed, `endSessions` was never called.
  */
 
 await need('postgres')
@@ -28,7 +28,7 @@ t.test('two users are never one, and no session is another', async (t) => {
   t.equal((await (await saying({ userId: '🎉', sessionId: 'é'.repeat(127) })).inject('/app/inside')).statusCode, 200)
 })
 
-t.test('authTime: null is none, and fresh for nothing; what is no time is told', async (t) => {
+t.test('authTime: null means none, and is never fresh; an invalid time is reported', async (t) => {
   const unknown = await saying({ userId: 'bob', sessionId: 's', authTime: null })
   for (let i = 0; i < 2; i++) t.equal(outcome(await unknown.inject('/app/inside?maxAge=300')), '403 OTP_STALE')
   for (const authTime of [-1e308, -Infinity, NaN, String(nowSeconds), new Date()]) {
@@ -40,7 +40,7 @@ t.test('authTime: null is none, and fresh for nothing; what is no time is told',
   }
 })
 
-/** [what `complete` does, and how] */
+/** [result of `complete`, `complete`] */
 const completions: ReadonlyArray<readonly [string, () => Completion]> = [
   ['throws', () => { throw new Error('the host is broken') }],
   ...[undefined, null, '', 7, ['x'], 'z'.repeat(256), 'a\0', '\ud800'].map(
@@ -48,7 +48,7 @@ const completions: ReadonlyArray<readonly [string, () => Completion]> = [
   )
 ]
 
-t.test('J5 what is no id of a session is told and verifies nothing; who is to end sessions hears of it all the same', async (t) => {
+t.test('J5 an invalid session id is reported and verifies nothing; endSessions is called all the same', async (t) => {
   for (const [does, complete] of completions) {
     const told: unknown[] = []
     const broken = await anotherHost({ complete, endSessions: (userId, { except }) => { told.push([userId, except]) } })
@@ -56,14 +56,14 @@ t.test('J5 what is no id of a session is told and verifies nothing; who is to en
     expect(200, await person.login())
     expect(201, await person.create())
     t.equal((await person.confirm()).statusCode, 500, does)
-    await until('the host to be told', () => told.length > 0)
+    await until('the host to be notified', () => told.length > 0)
     t.same(told, [[userId(person), null]], does)
     const [proven] = await db.query<{ id: string }>('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])
-    t.match(proven, { id: /^[0-9a-f-]{36}$/ }, 'an id that nobody was told')
+    t.match(proven, { id: /^[0-9a-f-]{36}$/ }, 'an id that was never sent')
   }
 })
 
-t.test('one that goes on is spared', async (t) => {
+t.test('endSessions spares the session that goes on', async (t) => {
   const told: unknown[] = []
   const broken = await anotherHost({
     sameSession: true,
@@ -78,7 +78,7 @@ t.test('one that goes on is spared', async (t) => {
   expect(200, await dan.login())
   expect(201, await dan.create())
   t.equal((await dan.confirm()).statusCode, 500)
-  await until('the host to be told', () => told.length > 0)
+  await until('the host to be notified', () => told.length > 0)
   t.same(told, [dan.claims()['sid']])
   await insideOf(app).sessions.poll()
   const there = dan.elsewhere(app)

@@ -10,7 +10,7 @@ const { app, db, clock } = fresh
 
 const inScript = (zero: number, code: string) => code.replace(/[0-9]/g, (digit) => String.fromCodePoint(zero + Number(digit)))
 
-/** How a code may arrive that is right. */
+/** Spellings of a right code. */
 const spellings: Array<[how: string, spell: (code: string) => string]> = [
   ['en dashes', (code) => code.replaceAll('-', '–')],
   ['minus signs', (code) => code.replaceAll('-', '\u2212')],
@@ -23,7 +23,7 @@ const spellings: Array<[how: string, spell: (code: string) => string]> = [
   ['mathematical digits', (code) => inScript(0x1D7CE, code)]
 ]
 
-t.test('recovery codes and codes of an app, however they were copied', async (t) => {
+t.test('recovery codes and codes of an app, in the spellings of copied text', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   let codes = [...ada.recoveryCodes]
   for (const [how, spell] of [...spellings, ['a full stop at the end', (code: string) => `${code}.`] as const]) {
@@ -39,7 +39,7 @@ t.test('recovery codes and codes of an app, however they were copied', async (t)
     const session = holding(ada, phoneOf(ada))
     expect(200, await session.login())
     t.equal(outcome(await session.verify(spell(await session.code()))), '200', how)
-    t.equal(outcome(await session.verify(spell(await session.code()))), '400 OTP_INVALID', 'and it is used, whatever its spelling')
+    t.equal(outcome(await session.verify(spell(await session.code()))), '400 OTP_INVALID', 'and it is used, in every spelling')
   }
 })
 

@@ -5,8 +5,8 @@ import { need } from '../helpers/need.js'
 import { sessionsOf, signUp } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
-// Redis remembers a code that was judged, and the lock for whoever sends that again. An unlock cleared the process's memory
-// of the lock, and not that one: the same code was 429 for up to 90 s more.
+// Redis has the rejected-code cache, which answers a repeated code with the lock. An unlock cleared the lock in the local
+// cache, but not in Redis: the same code was 429 for up to 90 s more.
 
 await need('redis')
 
