@@ -8,10 +8,10 @@ const DESCRIPTION = `An optional second factor for REST APIs.
 **Try it here.** \`POST /users\`, then \`POST /token\`; put \`access\` into *Authorize*. \`POST /totp/create\` answers a QR
 code; send a code to \`POST /totp/login\` and authorize with the new \`access\`.
 
-**The guard's plain name promises less than it sounds:** 2FA is optional, so \`otpVerified\` lets a user through who has no
-device. \`required\` asks for a second factor of everybody, \`maxAge\` for a recent one.
+**The plain guard accepts users without a device:** 2FA is optional, so \`otpVerified\` asks for a code only from users with a
+device. \`required\` asks every user for a second factor, \`maxAge\` for a recent one.
 
-**Errors** have one shape: \`{ statusCode, code, error, message }\`. \`code\` is API; the sentence may change.`
+**Errors** have one shape: \`{ statusCode, code, error, message }\`. \`code\` is API; the message may change.`
 
 export interface OpenapiOptions {
   version: string
@@ -31,7 +31,7 @@ async function openapi (app: FastifyInstance, { version, isServed = true }: Open
         { name: 'Second factor', description: 'Set up, verify, recover, switch off' },
         { name: 'Session', description: 'The guard as an endpoint' },
         { name: 'Account', description: 'Users of the service' },
-        { name: 'Staff', description: 'Other people\'s accounts, for staff with a second factor' },
+        { name: 'Staff', description: 'Accounts of other users, for staff with a second factor' },
         { name: 'Operations', description: 'Probes and metrics' }
       ],
       components: { securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } } }

@@ -9,7 +9,7 @@ import { EMAIL, LINE, longest, LONGEST_TYPED_CODE } from '../src/core/texts.js'
 export const strict = { additionalProperties: false } as const
 
 /** The host defines the answer for its clients. */
-export const AnyAnswer = Type.Object({}, { additionalProperties: true, description: 'What the host answers.' })
+export const AnyAnswer = Type.Object({}, { additionalProperties: true, description: 'Answer of the host.' })
 
 export const TokenPair = Type.Object({
   access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),

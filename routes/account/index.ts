@@ -70,7 +70,8 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Change your profile',
-      description: 'What is not given stays. Another e-mail address or telephone number asks for a proof within `OTP_FRESH_SECONDS`; ' +
+      description: 'A member that is absent stays as it is. Another e-mail address or telephone number asks for a proof within ' +
+        '`OTP_FRESH_SECONDS`; ' +
         'another address ends your other sessions.',
       body: Type.Object({
         email: Type.Optional(Email),
@@ -90,8 +91,8 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       tags,
       security: bearer,
       summary: 'Delete your account',
-      description: 'Everything that is yours is gone, every session ends, and the username is free again.',
-      response: { 204: Type.Null({ description: 'It is gone.' }), ...refused(needsFresh, { body: true }) }
+      description: 'Deletes all data of the account, ends every session, and frees the username.',
+      response: { 204: Type.Null({ description: 'The account is deleted.' }), ...refused(needsFresh, { body: true }) }
     },
     handler: async (request, reply) => {
       await removeAccount(deps, askingOf(request))

@@ -30,7 +30,7 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       operationId: 'listOauthProfiles',
       tags,
       security: bearer,
-      summary: 'Your accounts elsewhere',
+      summary: 'Your linked accounts',
       response: { 200: Type.Array(OauthProfile, { examples: [[oauthProfileExample]] }), ...refused(needsVerified) }
     },
     handler: async ({ countersign }) => await listOauthProfiles(deps.db, countersign!.userId)
@@ -42,13 +42,13 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       operationId: 'addOauthProfile',
       tags,
       security: bearer,
-      summary: 'Link an account elsewhere',
-      description: 'The credentials are sealed at rest, and no answer ever has them again.',
+      summary: 'Link an external account',
+      description: 'The credentials are encrypted at rest, and no answer contains them.',
       body: Type.Object({
         oauthServiceName: Line(100, { minLength: 1 }),
         oauthUrl: Type.String({ maxLength: 2048, pattern: '^https?://[^\\s\\p{Cc}\\p{Cs}]+$' }),
         oauthCredentials: Type.String({
-          minLength: 1, maxLength: 8192, pattern: '^[^\\0\\p{Cs}]+$', description: 'Whatever the service gave you.'
+          minLength: 1, maxLength: 8192, pattern: '^[^\\0\\p{Cs}]+$', description: 'Credentials from the other service, in its own form.'
         })
       }, {
         ...strict,
@@ -67,10 +67,10 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       operationId: 'removeOauthProfile',
       tags,
       security: bearer,
-      summary: 'Unlink an account elsewhere',
+      summary: 'Unlink an external account',
       params: Id,
       response: {
-        204: Type.Null({ description: 'It is gone, and its credentials with it.' }),
+        204: Type.Null({ description: 'The link and its credentials are deleted.' }),
         ...refused([...needsFresh, 'NOT_FOUND'], { body: true })
       }
     },

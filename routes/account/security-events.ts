@@ -20,10 +20,10 @@ export const SecurityEvent = Type.Object({
   }),
   at: DateTime,
   ip: Type.String(),
-  agent: Type.String({ description: 'What the browser or program says it is.' }),
+  agent: Type.String({ description: 'User agent of the browser or program.' }),
   sessionId: NullableString('The session that asked for it; null if there was none.'),
   deviceName: NullableString('The device it was about.'),
-  detail: NullableString('What else there is to say: which session was ended, why staff did it.'),
+  detail: NullableString('Further detail: the session that was ended, or the reason that staff gave.'),
   count: Type.Optional(
     Type.Integer({ description: 'In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for.' })
   )
@@ -67,8 +67,8 @@ const securityEventRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, {
       operationId: 'listSecurityEvents',
       tags: ['Account'],
       security: bearer,
-      summary: 'What happened to your account',
-      description: 'The newest first, kept for `EVENTS_DAYS`. What happens while you leaf through it moves no page.',
+      summary: 'Your security events',
+      description: 'The newest first, kept for `EVENTS_DAYS`. Events that happen during paging move no page.',
       querystring: PageQuery,
       response: { 200: EventPage, ...refused(needsVerified) }
     },

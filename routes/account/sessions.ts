@@ -11,13 +11,13 @@ const tags = ['Account']
 
 const Session = Type.Object({
   id: Type.String({ format: 'uuid' }),
-  ip: Type.String({ description: 'From where it started.' }),
-  agent: Type.String({ description: 'What its browser or program says it is.' }),
+  ip: Type.String({ description: 'Address from which it started.' }),
+  agent: Type.String({ description: 'User agent of its browser or program.' }),
   startedAt: DateTime,
   lastSeenAt: Type.Unsafe<Date>({ ...DateTime, description: 'When it last got tokens.' }),
   expiresAt: DateTime,
   isVerified: Type.Boolean({ description: 'Whether it has given a code.' }),
-  isThis: Type.Boolean({ description: 'Whether it is the one that asks.' })
+  isThis: Type.Boolean({ description: 'Whether it is the session of this request.' })
 })
 
 const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: onRequestHookHandler }> = async (app, { fresh, ...deps }) => {
@@ -27,8 +27,8 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       operationId: 'listSessions',
       tags,
       security: bearer,
-      summary: 'Where you are logged in',
-      description: 'Your living sessions, the one last seen first; 200 at most.',
+      summary: 'Your sessions',
+      description: 'Your sessions that have not ended, the last seen first; 200 at most.',
       response: {
         200: Type.Array(Session, {
           examples: [[{

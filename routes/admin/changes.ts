@@ -16,7 +16,7 @@ export interface ChangeRoutesOptions extends StaffDeps {
 
 const tags = ['Staff']
 
-const Reason = Line(longest.reason, { minLength: 1, description: 'Why. The user reads it in their own log.' })
+const Reason = Line(longest.reason, { minLength: 1, description: 'Reason. The user reads it in the own security events.' })
 /** An absent field stays; null removes it. */
 const Reference = Type.Optional(Type.Union([Type.Integer({ minimum: 1, maximum: 2_147_483_647 }), Type.Null()]))
 
@@ -28,7 +28,7 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       operationId: 'changeUser',
       tags,
       security: bearer,
-      summary: 'Set which accounts elsewhere somebody\'s refers to',
+      summary: 'Set the references of a user to external accounts',
       params: Id,
       body: Type.Object(
         { powerAccountId: Reference, powerContactId: Reference },
@@ -50,12 +50,12 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       operationId: 'resetUserOtp',
       tags,
       security: bearer,
-      summary: 'Reset somebody\'s second factor',
-      description: 'Devices and recovery codes are gone, every session ends. The answer has a one-time code: hand it over in person. ' +
+      summary: 'Reset the second factor of a user',
+      description: 'Deletes devices and recovery codes and ends every session. The answer has a one-time code: hand it over in person. ' +
         'It must stand beside the password within 24 hours, ' +
-        'and the session it opens can only set up a device; so a thief of the password gains nothing from a member of staff who was ' +
-        'talked round. Until a device is confirmed, no log-in without such a code; asked again, this answers a new one. ' +
-        'Staff are reset from the command line alone.',
+        'and the session it opens can only set up a device; so a reset gains a thief of the password nothing. Until a device is ' +
+        'confirmed, every log-in needs such a code; a second reset returns a new one. ' +
+        'Only the command line can reset a member of staff.',
       params: Id,
       body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Lost the phone; came to the desk with a passport.' }] }),
       response: {
@@ -74,7 +74,7 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       operationId: 'unlockUser',
       tags,
       security: bearer,
-      summary: 'Clear the lock that wrong codes led to',
+      summary: 'Clear the lock that wrong codes caused',
       params: Id,
       response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
     },
@@ -90,8 +90,8 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       operationId: 'deactivateUser',
       tags,
       security: bearer,
-      summary: 'Deactivate somebody\'s account',
-      description: 'Every session ends, and the password opens nothing.',
+      summary: 'Deactivate the account of a user',
+      description: 'Ends every session. The user cannot log in.',
       params: Id,
       body: Type.Object({ reason: Reason }, { ...strict, examples: [{ reason: 'Left the company.' }] }),
       response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }
@@ -108,7 +108,7 @@ const changeRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app,
       operationId: 'reactivateUser',
       tags,
       security: bearer,
-      summary: 'Reactivate somebody\'s account',
+      summary: 'Reactivate the account of a user',
       params: Id,
       body: Type.Object({ reason: Type.Optional(Reason) }, { ...strict, examples: [{ reason: 'Came back.' }] }),
       response: { 204: Done, ...refused(needsFreshStaff, { body: true }) }

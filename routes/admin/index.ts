@@ -44,10 +44,10 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       tags,
       security: bearer,
       summary: 'Find users',
-      description: 'By how their username begins, or by their whole e-mail address, whatever the case, in the order of their names.',
+      description: 'By the start of the username, or by the whole e-mail address, in any case, in the order of the names.',
       querystring: Type.Object({
         query: Type.Optional(Name(longest.email, {
-          description: 'How the username begins, or the e-mail address; nothing in it is a pattern. All users without.'
+          description: 'Start of the username, or the e-mail address; no patterns. Absent: all users.'
         })),
         limit: PageQuery.properties.limit,
         cursor: UsersCursor
@@ -70,7 +70,7 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       operationId: 'readUser',
       tags,
       security: bearer,
-      summary: 'Somebody\'s account',
+      summary: 'Account of a user',
       params: Id,
       response: { 200: ShownUser, ...refused([...needsStaff, 'NOT_FOUND']) }
     },
@@ -87,7 +87,7 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       operationId: 'listUserDevices',
       tags,
       security: bearer,
-      summary: 'Somebody\'s devices',
+      summary: 'Devices of a user',
       params: Id,
       response: { 200: Type.Array(Device, { examples: [Device.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
     },
@@ -103,8 +103,8 @@ const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, d
       operationId: 'listUserEvents',
       tags,
       security: bearer,
-      summary: 'What happened to somebody\'s account',
-      description: 'The newest first, kept for `EVENTS_DAYS`, as the owner sees it, and who did it if that was not the owner.',
+      summary: 'Security events of a user',
+      description: 'The newest first, kept for `EVENTS_DAYS`, as the owner sees them, with the actor if that was not the owner.',
       params: Id,
       querystring: PageQuery,
       response: { 200: EventPageWithActor, ...refused([...needsStaff, 'NOT_FOUND']) }

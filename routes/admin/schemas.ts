@@ -29,7 +29,7 @@ const listedProperties = {
   email: Type.String(),
   firstName: Type.String(),
   lastName: Type.String(),
-  isActive: Type.Boolean({ description: 'Whether the password opens anything.' }),
+  isActive: Type.Boolean({ description: 'Whether the user may log in.' }),
   isStaff: Type.Boolean(),
   isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
   createdAt: DateTime
@@ -52,7 +52,11 @@ export const ShownUser = Type.Object({
   powerContactId: Reference,
   updatedAt: DateTime,
   failures: Type.Integer({ description: 'Wrong codes since the last accepted one; at 100 no code is taken any more.' }),
-  lockedUntil: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Until when no code of a device is taken; null if one is.' }),
+  lockedUntil: Type.Unsafe<Date | null>({
+    ...NullableDateTime,
+    description: 'Time until which no code of a device is accepted; null ' +
+    'if codes are accepted.'
+  }),
   isStopped: Type.Boolean({
     description: 'Whether no code of an app is accepted, after 100 wrong ones in a row or 300 in 30 days, until a recovery code is ' +
       'used or staff unlock the account.'
@@ -61,7 +65,7 @@ export const ShownUser = Type.Object({
     description: 'Whether the second factor was reset and nothing is set up yet: the password alone opens nothing.'
   }),
   setupExpiresAt: Type.Unsafe<Date | null>({
-    ...NullableDateTime, description: 'Until when the set-up code is good; null if there is none, or it was used.'
+    ...NullableDateTime, description: 'Time until which the set-up code is valid; null if the user has none, or it was used.'
   }),
   recoveryCodesLeft: Type.Integer()
 }, {
@@ -82,8 +86,8 @@ export const ShownUser = Type.Object({
 
 export const ListedSession = Type.Object({
   id: Type.String({ format: 'uuid' }),
-  ip: Type.String({ description: 'From where it started.' }),
-  agent: Type.String({ description: 'What its browser or program says it is.' }),
+  ip: Type.String({ description: 'Address from which it started.' }),
+  agent: Type.String({ description: 'User agent of its browser or program.' }),
   startedAt: DateTime,
   lastSeenAt: DateTime,
   expiresAt: DateTime,
@@ -103,7 +107,7 @@ export const ListedSession = Type.Object({
 export const EventPageWithActor = Type.Object({
   events: Type.Array(Type.Composite([SecurityEvent, Type.Object({
     actorId: Type.Union([Type.String(), Type.Null()], {
-      description: 'Who did it, if not the owner: a member of staff, or `command line`.'
+      description: 'Actor, if not the owner: a member of staff, or `command line`.'
     })
   })])),
   nextCursor: Cursor('Where the next page begins; null if this was the last.')

@@ -30,8 +30,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
       operationId: 'listUserSessions',
       tags,
       security: bearer,
-      summary: 'Where somebody is logged in',
-      description: 'The living sessions, the one last seen first; 200 at most.',
+      summary: 'Sessions of a user',
+      description: 'Sessions that have not ended, the last seen first; 200 at most.',
       params: Id,
       response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
     },

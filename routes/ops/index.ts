@@ -45,7 +45,7 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
     schema: {
       operationId: 'ready',
       tags,
-      summary: 'Whether it can serve: Postgres is needed, Redis is not',
+      summary: 'Whether the process can serve: needs PostgreSQL, not Redis',
       response: {
         200: Ready,
         503: Type.Composite([refused([])[503]! as typeof Ready, Ready], {
@@ -79,7 +79,7 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
     schema: {
       operationId: 'metrics',
       tags,
-      summary: 'Metrics in Prometheus\' text format',
+      summary: 'Metrics in the text format of Prometheus',
       produces: ['text/plain'],
       response: { 200: Type.String() }
     },

@@ -69,7 +69,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     operationId: 'session',
     tags: ['Session'],
     security: bearer,
-    summary: 'Whether this session may pass the guard, and whose it is',
+    summary: 'Ask the guard about this session, and for its user',
     description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy ' +
       '`ext_authz` can ask about every request. ' +
       'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null; ' +

@@ -26,11 +26,11 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       body: Type.Object({
         username: Name(USERNAME_MAX_LENGTH, {
           minLength: 1,
-          description: 'Found whatever its case and width, and with white space at its ends.'
+          description: 'In any case and width, with or without white space at its ends.'
         }),
         password: Password(),
         setupCode: Type.Optional(TypedCode(
-          'What staff handed you when they reset your second factor. Used once; case, spaces and dashes do not matter.', { minLength: 1 }
+          'Code from staff, after they reset your second factor. Used once; case, spaces and dashes do not matter.', { minLength: 1 }
         ))
       }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
       response: {
@@ -39,8 +39,8 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
           otpExpiresAt: NullableDateTime,
           otpDeadline: Type.Unsafe<Date | null>({
             ...NullableDateTime,
-            description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or ' +
-              'there is one.'
+            description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the ' +
+              'user has one.'
           })
         })], {
           examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }]

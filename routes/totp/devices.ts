@@ -38,7 +38,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
       operationId: 'listDevices',
       ...common,
       summary: 'Your devices',
-      description: 'Those that are confirmed, the oldest first.',
+      description: 'Confirmed devices, the oldest first.',
       response: { 200: Type.Array(Device, { examples: [[example]] }), ...refused(needsVerified) }
     },
     handler: async (request) => await listDevices(deps.db, standingOf(request).userId)
@@ -49,10 +49,10 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
     schema: {
       operationId: 'renameDevice',
       ...common,
-      summary: 'Call a device something else',
+      summary: 'Rename a device',
       params: Id,
       body: Type.Object(
-        { name: Name(longest.deviceName, { minLength: 1, description: 'What you call the device.' }) },
+        { name: Name(longest.deviceName, { minLength: 1, description: 'Name of the device.' }) },
         { ...strict, examples: [{ name: 'Old phone' }] }
       ),
       response: { 200: Device, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }

@@ -71,19 +71,19 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     schema: {
       operationId: 'totpStatus',
       ...common,
-      summary: 'Whether the second factor is on',
+      summary: 'State of the second factor',
       response: {
         200: Type.Object({
           isOtpEnabled: Type.Boolean({ description: 'Whether a device is confirmed.' }),
           isPending: Type.Boolean({ description: 'Whether a device of this session waits for its first code.' }),
           recoveryCodesLeft: Type.Integer(),
           recoveryCodesWeak: Type.Boolean({
-            description: 'Whether they were brought over from another system and are short: make new ones.'
+            description: 'Whether they were imported from another system and are short: make new ones.'
           }),
           otpDeadline: Type.Unsafe<Date | null>({
             ...NullableDateTime,
-            description: 'From when on this session opens only what sets up a second factor; null if the policy asks for none, or ' +
-              'there is one.'
+            description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the ' +
+              'user has one.'
           })
         }, { examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5, recoveryCodesWeak: false, otpDeadline: null }] }),
         ...refused(needsSession)
@@ -152,7 +152,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     schema: {
       ...create.schema,
       body: Type.Object({
-        name: Type.Optional(Name(longest.deviceName, { minLength: 1, description: 'What you call the device.' })),
+        name: Type.Optional(Name(longest.deviceName, { minLength: 1, description: 'Name of the device.' })),
         ...(checkPassword === undefined ? {} : { password: Type.Optional(Password()) })
       }, { ...strict, examples: [{ name: 'Pixel 9' }] })
     },
@@ -164,7 +164,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     schema: {
       operationId: 'rollBackTotp',
       ...common,
-      summary: 'Take back the pending device of this session, and its codes',
+      summary: 'Cancel the pending device of this session, and its codes',
       response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED'], { body: true }) }
     },
     handler: async (request) => {
@@ -181,7 +181,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'verifyTotp',
       ...common,
       summary: 'Give a code: confirms a pending device, or verifies this session',
-      description: 'An accepted code is used up. On an unverified session, and where it confirms a device, it ends that session and ' +
+      description: 'An accepted code is used. On an unverified session, and where it confirms a device, it ends that session and ' +
         'answers the tokens of a new one; else it renews the proof.',
       body: Code('The digits that the app shows, of any script; spaces and dashes do not matter.', '492039'),
       response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
@@ -197,7 +197,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     schema: {
       operationId: 'createRecoveryCodes',
       ...common,
-      summary: 'Make new recovery codes; the old ones are dead',
+      summary: 'Make new recovery codes; the old ones become invalid',
       description: 'The user\'s other sessions end.',
       response: { 201: RecoveryCodes, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     }
@@ -219,7 +219,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       summary: 'Use a recovery code in place of the device',
       description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the ' +
         'tokens of a new one. ' +
-        'Never locked, but for the short codes that were brought over from another system: those count as the digits of an app do.',
+        'Never locked, except the short codes that were imported from another system: they count as codes of an app do.',
       body: Code('One recovery code; case, spaces and dashes do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
       response: {
         200: withCodesLeft(answerSchema),
@@ -239,7 +239,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'deleteTotp',
       ...common,
       summary: 'Switch the second factor off',
-      description: 'Every device and recovery code is gone, every session ends; the answer has the tokens of a new one.',
+      description: 'Deletes every device and recovery code and ends every session; the answer has the tokens of a new one.',
       response: { 200: answerSchema, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     },
     handler: async (request, reply) => await finish(request, reply, await removeTotp(deps, askingOf(request)), 'have ended') as never

@@ -20,7 +20,7 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
         username: Name(USERNAME_MAX_LENGTH, {
           minLength: 1,
           description: `1 to ${USERNAME_MAX_LENGTH} letters, digits and @ . + - _ of any script, kept in compatibility form (NFKC). ` +
-            'Found whatever its case.'
+            'Found in any case.'
         }),
         email: Email,
         password: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),

@@ -29,9 +29,11 @@ export const settings = Type.Object({
   OPS_PORT: Type.Optional(whole(0, 65_535, 'Port for /metrics and the probes; unset, /metrics is served on PORT.')),
   OPS_HOST: text(/^([A-Za-z0-9._:%-]{1,253}|\/\P{Cc}+)$/u, LISTENS,
     'Address for OPS_PORT; or the path of a Unix socket, which needs no OPS_PORT.', { default: '127.0.0.1' }),
-  METRICS: choice(['on', 'off'], 'on', 'Whether there is /metrics.'),
-  DOCS: choice(['on', 'off'], 'on', 'Whether there are /docs and /openapi.json.'),
-  KEEP_ALIVE_SECONDS: whole(1, 3600, 'How long an idle connection is kept: longer than the proxy in front keeps it.', { default: 72 }),
+  METRICS: choice(['on', 'off'], 'on', 'Serve /metrics.'),
+  DOCS: choice(['on', 'off'], 'on', 'Serve /docs and /openapi.json.'),
+  KEEP_ALIVE_SECONDS: whole(1, 3600, 'Time for which an idle connection is kept. Must be longer than that of the proxy in front.', {
+    default: 72
+  }),
   LOG_LEVEL: choice(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'], 'info', 'Least severe log lines to write.'),
   DATA_DIR: text(/^\P{Cc}+$/u, 'be a path', 'Folder of the embedded database and the keys made on first start.', {
     default: '.countersign'
@@ -39,55 +41,55 @@ export const settings = Type.Object({
   DATABASE_URL: Type.Optional(secret('DATABASE_URL', text(/^postgres(ql)?:\/\/\P{Cc}+$/u, DATABASE_ADDRESS,
     'PostgreSQL to use; unset, an embedded one under DATA_DIR.'))),
   DATABASE_POOL_SIZE: whole(1, 1000, 'Connections to PostgreSQL, at most, of each process.', { default: 10 }),
-  MIGRATE: choice(['on', 'off'], 'on', 'Whether to migrate the database at start.'),
+  MIGRATE: choice(['on', 'off'], 'on', 'Migrate the database at start.'),
   REDIS_URL: Type.Optional(secret('REDIS_URL', text(/^(rediss?(\+sentinel|\+cluster)?|unix):\/\/\S+$/, REDIS_ADDRESS,
     'Redis to use for speed; unset, none.'))),
-  JWT_ALG: choice(['HS256', 'EdDSA'], 'HS256', 'How tokens are signed.'),
+  JWT_ALG: choice(['HS256', 'EdDSA'], 'HS256', 'Algorithm that signs tokens.'),
   JWT_KEYS: Type.Optional(secret('JWT_KEYS', ring('Signing keys as kid:base64url, comma-separated; the first signs, all verify ' +
     '(HS256: 32 bytes or more; EdDSA: PKCS8 DER). Required with DATABASE_URL; else made under DATA_DIR.'))),
   JWT_ISSUER: text(NAME, 'be 1 to 255 characters', 'Claim iss of the tokens.', { default: 'countersign' }),
   JWT_AUDIENCE: text(NAME, 'be 1 to 255 characters', 'Claim aud of the tokens.', { default: 'countersign' }),
-  SEAL_KEYS: Type.Optional(secret('SEAL_KEYS', ring('Keys that encrypt secrets at rest, spelled as JWT_KEYS, 32 bytes or more; ' +
-    'the first seals, all open. Required with DATABASE_URL; else made under DATA_DIR.'))),
-  ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Life of an access token.', { default: 300 }),
-  REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Life of a refresh token: how long a session may idle.', { default: DAY_SECONDS }),
-  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Life of a session, however busy.', { default: otpDefaults.sessionSeconds }),
-  REVOCATION_SECONDS: whole(1, 300, 'How soon an ended session is refused by every replica, ' +
-    'and how long, a minute at most, known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
+  SEAL_KEYS: Type.Optional(secret('SEAL_KEYS', ring('Keys that encrypt secrets at rest, in the form of JWT_KEYS, 32 bytes or more; ' +
+    'the first encrypts, all decrypt. Required with DATABASE_URL; else made under DATA_DIR.'))),
+  ACCESS_SECONDS: whole(1, DAY_SECONDS, 'Lifetime of an access token.', { default: 300 }),
+  REFRESH_SECONDS: whole(1, YEAR_SECONDS, 'Lifetime of a refresh token: the longest idle time of a session.', { default: DAY_SECONDS }),
+  SESSION_SECONDS: whole(1, YEAR_SECONDS, 'Lifetime of a session, in use or not.', { default: otpDefaults.sessionSeconds }),
+  REVOCATION_SECONDS: whole(1, 300, 'Time within which every replica refuses an ended session; ' +
+    'also the time, at most a minute, for which known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
-  SIGN_UP: choice(['open', 'closed'], 'open', 'Whether POST /users is open to everyone.'),
+  SIGN_UP: choice(['open', 'closed'], 'open', 'Access to POST /users.'),
   OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon',
     'Name of the service that authenticator apps show.', { default: 'Countersign' }),
   OTP_WINDOW: whole(0, 2, 'Time steps of 30 s accepted on each side of the current one.', { default: otpDefaults.window }),
-  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Life of a device that waits for its first code.', { default: otpDefaults.setupSeconds }),
-  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'How recent the password must be to set up a first device.', {
+  OTP_SETUP_SECONDS: whole(1, DAY_SECONDS, 'Lifetime of a device that waits for its first code.', { default: otpDefaults.setupSeconds }),
+  OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'Greatest age of the password for the set-up of a first device.', {
     default: otpDefaults.reauthSeconds
   }),
-  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Life of a session that still owes its second factor.', {
+  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Lifetime of a session that still owes its second factor.', {
     default: otpDefaults.pendingSeconds
   }),
-  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'How recent the second factor must be for sensitive changes.', {
+  OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'Greatest age of the second factor for sensitive changes.', {
     default: otpDefaults.freshSeconds
   }),
-  EVENTS_DAYS: whole(1, 3650, 'How long security events are kept.', { default: otpDefaults.eventsDays }),
+  EVENTS_DAYS: whole(1, 3650, 'Time for which security events are kept.', { default: otpDefaults.eventsDays }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
-  OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Who must have a second factor: nobody, everybody, or staff.'),
-  OTP_GRACE_DAYS: whole(0, 365, 'How long somebody may go without one where it is required, ' +
-    'from sign-up or from when the policy was switched on.', { default: 14 }),
+  OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Users that must have a second factor: none, all, or staff.'),
+  OTP_GRACE_DAYS: whole(0, 365, 'Time that a user has to set one up where it is required, ' +
+    'from the sign-up or from the start of the policy.', { default: 14 }),
   WEBHOOK_URL: Type.Optional(secret('WEBHOOK_URL', text(/^https?:\/\/\S+$/, 'be an address that starts with https://',
-    'Where security events are sent; unset, nowhere.'))),
-  WEBHOOK_KEYS: Type.Optional(secret('WEBHOOK_KEYS', ring('Keys that sign what is sent there, spelled as SEAL_KEYS; ' +
-    'each of them signs, so that the receiver can move from one to the next. Required with WEBHOOK_URL.'))),
-  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses where the receiver may be, and the only ones where http:// will do: ' +
+    'Receiver of security events; unset, none.'))),
+  WEBHOOK_KEYS: Type.Optional(secret('WEBHOOK_KEYS', ring('Keys that sign the messages to WEBHOOK_URL, in the form of SEAL_KEYS; ' +
+    'each of them signs, so that the receiver can change from one to the next. Required with WEBHOOK_URL.'))),
+  WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses that the receiver may have, the only ones for which http:// is accepted: ' +
     'addresses or CIDR ranges, comma-separated.'),
-  NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off where a gateway does that.'),
+  NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off if a gateway has them.'),
   LIMIT_TOKEN_PER_MINUTE: limit('Log-ins and refreshes of a network in a minute.', 30),
   LIMIT_USERS_PER_HOUR: limit('Sign-ups of a network in an hour.', 10),
-  LIMIT_CREATE_PER_HOUR: limit('Set-ups of second factors that a user may begin in an hour.', 20),
+  LIMIT_CREATE_PER_HOUR: limit('Set-ups of second factors by a user in an hour.', 20),
   LIMIT_CODES_PER_MINUTE: limit('Codes and recovery codes of a network in a minute.', 60),
   LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute; ' +
-    'those to /session, as many, are counted apart by each process.', 600),
-  TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is believed, comma-separated: ' +
+    'requests to /session have the same limit, counted by each process for itself.', 600),
+  TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is trusted, comma-separated: ' +
     'addresses, CIDR ranges, or unix for the peers of a Unix socket.'),
   CORS_ORIGINS: list(/^https?:\/\/[^\s/*]+$/, ORIGINS, 'Browser origins that may call, such as https://app.example.org, comma-separated.')
 })

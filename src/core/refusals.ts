@@ -1,41 +1,41 @@
 /**
- * Every reason to refuse. Codes are API: never renamed, only added; sentences may change.
+ * Every reason to refuse. Codes are API: never renamed, only added; messages may change.
  * Wrong, expired and already used are one code on purpose: the answer must not say which.
  */
 export const refusals = {
-  REQUEST_INVALID: [400, 'The request is not what this operation takes.'],
+  REQUEST_INVALID: [400, 'The request does not match the schema of this operation.'],
   OTP_INVALID: [400, 'The code is wrong, expired or already used.'],
-  OTP_NOT_SET_UP: [400, 'There is no second factor to do this with.'],
+  OTP_NOT_SET_UP: [400, 'The user has no second factor for this operation.'],
   RECOVERY_CODE_INVALID: [400, 'The recovery code is wrong or already used.'],
   PASSWORD_UNACCEPTABLE: [400, 'Choose another password: not too short, not a common one, not the username.'],
   CREDENTIALS_INVALID: [401, 'Username or password is wrong.'],
   TOKEN_INVALID: [401, 'A valid access token is needed.'],
   SESSION_ENDED: [401, 'This session has ended. Log in again.'],
   OTP_REQUIRED: [403, 'Verify your second factor first.'],
-  OTP_STALE: [403, 'Prove once more that it is you: the last proof is too old for this.'],
-  REAUTH_REQUIRED: [403, 'Give your password once more.'],
-  OTP_SETUP_REQUIRED: [403, 'Set up a second factor first: until then this session opens nothing else.'],
-  SETUP_CODE_REQUIRED: [403, 'Your second factor was reset. Give the set-up code that staff handed you beside the password.'],
-  STAFF_REQUIRED: [403, 'This is for staff.'],
-  STAFF_PROTECTED: [403, 'Staff are reset from the command line alone.'],
-  NOT_YOURSELF: [403, 'Staff do not do this to themselves.'],
-  SIGN_UP_CLOSED: [403, 'Nobody can sign up here.'],
-  NOT_FOUND: [404, 'There is nothing here.'],
-  METHOD_NOT_ALLOWED: [405, 'This path does not take that method.'],
+  OTP_STALE: [403, 'Verify again: the last verification is too old for this operation.'],
+  REAUTH_REQUIRED: [403, 'Give your password again.'],
+  OTP_SETUP_REQUIRED: [403, 'Set up a second factor first. Until then this session has access to nothing else.'],
+  SETUP_CODE_REQUIRED: [403, 'Your second factor was reset. Log in with the password and the set-up code from staff.'],
+  STAFF_REQUIRED: [403, 'Only staff may do this.'],
+  STAFF_PROTECTED: [403, 'Only the command line can reset a member of staff.'],
+  NOT_YOURSELF: [403, 'Staff cannot do this to their own account.'],
+  SIGN_UP_CLOSED: [403, 'Sign-up is closed.'],
+  NOT_FOUND: [404, 'No such resource.'],
+  METHOD_NOT_ALLOWED: [405, 'This path does not support the method.'],
   REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
   USERNAME_TAKEN: [409, 'This username is taken.'],
-  OTP_ALREADY_ENABLED: [409, 'The second factor is on already.'],
-  OTP_DEVICE_LIMIT: [409, 'There are as many devices as one user may have.'],
-  OAUTH_PROFILE_LIMIT: [409, 'There are as many linked accounts as one user may have.'],
-  CONFLICT: [409, 'The account was changed meanwhile. Look again, then retry.'],
+  OTP_ALREADY_ENABLED: [409, 'The second factor is already enabled.'],
+  OTP_DEVICE_LIMIT: [409, 'The user has the maximum number of devices.'],
+  OAUTH_PROFILE_LIMIT: [409, 'The user has the maximum number of linked accounts.'],
+  CONFLICT: [409, 'The account was changed by another request. Read it again, then retry.'],
   BODY_TOO_LARGE: [413, 'The body is larger than 16 KiB.'],
-  MEDIA_TYPE_UNSUPPORTED: [415, 'Bodies are JSON: send Content-Type: application/json.'],
+  MEDIA_TYPE_UNSUPPORTED: [415, 'Send a JSON body with Content-Type: application/json.'],
   OTP_LOCKED: [429, 'Too many wrong codes. Try again later, or use a recovery code.'],
   RATE_LIMITED: [429, 'Too many requests. Try again later.'],
   HEADERS_TOO_LARGE: [431, 'The headers are too large.'],
-  INTERNAL_ERROR: [500, 'Something went wrong on our side.'],
-  UNAVAILABLE: [503, 'Not available right now. Try again in a moment.'],
-  BUSY: [503, 'Too many people are logging in at this moment. Try again shortly.']
+  INTERNAL_ERROR: [500, 'Internal error.'],
+  UNAVAILABLE: [503, 'The service is not available now. Try again in a moment.'],
+  BUSY: [503, 'Too many log-ins at this moment. Try again shortly.']
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
 export type RefusalCode = keyof typeof refusals

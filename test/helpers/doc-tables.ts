@@ -59,7 +59,7 @@ function operations ({ paths }: OpenApi): string {
       codesOf(operation).map((code) => `\`${code}\``).join(', ')
     ]
   }))
-  return table(['operation', 'needs', 'what it does', 'its own refusals'], rows)
+  return table(['operation', 'needs', 'effect', 'its own refusals'], rows)
 }
 
 function codesOf ({ responses }: Operation): RefusalCode[] {
@@ -78,7 +78,7 @@ export function envExample (before: string): string {
 }
 
 function settingsTable (): string {
-  return table(['setting', 'default', 'what it is'], Object.entries<TSchema>(settings.properties).map(([name, schema]) => {
+  return table(['setting', 'default', 'meaning'], Object.entries<TSchema>(settings.properties).map(([name, schema]) => {
     const given = [schema.default ?? []].flat().join(',')
     const range = schema.type === 'integer' ? ` From ${schema.minimum} to ${schema.maximum}.` : ''
     return [`\`${name}\``, given === '' ? '' : `\`${given}\``, `${schema.description}${range}`]
@@ -87,7 +87,7 @@ function settingsTable (): string {
 
 function refusalsTable (): string {
   return table(
-    ['`code`', 'status', '`message`, today'],
+    ['`code`', 'status', '`message`, now'],
     Object.entries(refusals).map(([code, [status, message]]) => [`\`${code}\``, String(status), message])
   )
 }
