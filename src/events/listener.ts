@@ -17,7 +17,7 @@ export const noticed = sql`
  * Returns the same `Db`, and calls `tell` with the events of its statements after the commit: only events that this process
  * decided, and none that was rolled back. A statement writes its event on a condition. So it gets the event's id in advance,
  * and a later read shows which ids exist. No request waits for that read. If it fails, the error is reported and the events
- * are lost here; the outbox still has them.
+ * are lost here: only the outbox delivers each event.
  */
 export function watched (db: Db, tell: (event: SecurityEventNotice) => void, report: (error: unknown) => void): Db {
   const expected = new Set<string>()

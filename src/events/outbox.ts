@@ -36,7 +36,7 @@ export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
       from due, now where e.user_id = due.user_id and e.at = due.at and e.id = due.id
       returning e.*
     )
-    select ${noticed}, (extract(epoch from at) * 1000000)::bigint::text as "exactMicros", notify_attempts as attempts, 
+    select ${noticed}, (extract(epoch from at) * 1000000)::bigint::text as "exactMicros", notify_attempts as attempts,
       ${numberAs(sql`(select extract(epoch from at) from now)`, 'nowSeconds')} from claimed order by at, id`)
   return claimed.map(withoutNull)
 }

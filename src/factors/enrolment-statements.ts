@@ -164,7 +164,7 @@ async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<
  * user's other pending devices and ends every session; a new one replaces the requester's. It consumes the step: the code
  * cannot log in again.
  *
- * @returns null if another request was first, or the device or session has ended, or the user has `MOST_DEVICES`
+ * @returns null if another request was first, or the device or its session no longer lives, or the user has `MOST_DEVICES`
  */
 export async function commitConfirmed (
   db: Db,

@@ -69,7 +69,7 @@ export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: 
     )`
 }
 
-/** Ends sessions, and stores `nextId` at the requester's, so that its request, sent again, is recognised. Beside `asking`. */
+/** Ends sessions, and stores `nextId` in the requester's row, so that a repeated request is recognised. Beside `asking`. */
 export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) => sql`
   ${ending(reason)}, replaced_by = case when s.id = asking.id then ${nextId}::text end`
 

@@ -16,7 +16,7 @@ export class SealedElsewhereError extends Error {
     this.differs = differs
   }
 
-  /** The same text in each case, without names of keys and namespaces. */
+  /** Message without names of keys and namespaces, which every client may read. */
   get summary (): string {
     return this.differs === 'keys' ? 'SEAL_KEYS do not open what this database holds.' : 'What this database holds is of another namespace.'
   }

@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto'
 import { redisKey } from '../../redis/keys.js'
 import type { RedisLink } from '../../redis/link.js'
 
-/** Three periods: the time for which a repeat of a code is likely. */
+/** Three periods of 30 s: the time for which a code is accepted with a window of 1. */
 const REMEMBER_SECONDS = 90
 
 /**
