@@ -55,7 +55,7 @@ t.test('J4 a tab that did not step up gets a pair as old as its own', async (t) 
   t.equal(bea.claims(answer.refresh)['otp_time'], time)
 })
 
-t.test('T9 R6 it takes a verified, fresh session and the current password; it proves no second factor', async (t) => {
+t.test('T9 R6 the change needs a verified, fresh session and the current password; it proves no second factor', async (t) => {
   const cas = await (await signUp(app, 'cas')).enrol()
   const [unverified] = await sessionsOf(cas, 1)
   t.equal(outcome(await change(unverified!)), '403 OTP_REQUIRED')
@@ -106,7 +106,7 @@ t.test('P4 one budget for three routes, exact with sixty guesses at once on two 
   t.equal(outcome(await eva.elsewhere().login()), '200')
 })
 
-t.test('T8 of fifty changes at once one counts', async (t) => {
+t.test('T8 fifty changes at once: one succeeds', async (t) => {
   const fay = await signUp(app, 'fay')
   expect(200, await fay.login())
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => change(at(fay, i), `${NEXT} ${i}`)))

@@ -62,7 +62,7 @@ t.test('T2 one code at all routes at once: login and step-up together', async (t
   t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
 })
 
-t.test('T2 a code that confirmed, logged in or stepped up does none of it again, anywhere', async (t) => {
+t.test('T2 a code that confirmed, logged in or stepped up is refused afterwards, at every route', async (t) => {
   const guy = await signUp(app, 'guy')
   expect(200, await guy.login())
   expect(201, await guy.create())

@@ -22,7 +22,7 @@ async function rowsOf (id: string): Promise<Record<string, number>> {
 }
 const PROFILE = { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org', oauthCredentials: 'x' }
 
-t.test('everything of the user goes in one transaction; sessions end everywhere; the name is free', async (t) => {
+t.test('all rows of the user are deleted in one transaction; sessions end at every replica; the name is free', async (t) => {
   const bystander = await (await signUp(app, 'bystander')).enrol()
   const others = await rowsOf(userId(bystander))
   const ada = await (await signUp(app, 'ada')).enrol()
@@ -152,7 +152,7 @@ t.test('T8 fifty deletions and other requests at once: one deletes, no request i
   t.same(Object.keys(await rowsOf(id)), ['otp_event'], 'the sweep takes the lock that a late request left')
 })
 
-t.test('T9 it takes a verified session', async (t) => {
+t.test('T9 the deletion needs a verified session', async (t) => {
   const dan = await (await signUp(app, 'dan')).enrol()
   const [unverified] = await sessionsOf(dan, 1)
   t.equal(outcome(await unverified!.request('DELETE', '/account')), '403 OTP_REQUIRED')

@@ -61,7 +61,7 @@ async function settled (user: string): Promise<Owner> {
   return { verified, unverified, code, recoveryCodes }
 }
 
-t.test('everything of the user goes in one transaction, and sessions end everywhere', async (t) => {
+t.test('all rows of the user are deleted in one transaction, and sessions end at every replica', async (t) => {
   await settled('bystander')
   const others = await rowsOf('bystander')
   const { verified, unverified, code } = await settled('ada@example.org')

@@ -54,7 +54,7 @@ t.test('T11 open verified sessions go on during a lock, and step up', async (t) 
   t.equal(outcome(await eve.verify()), '200')
 })
 
-t.test('T11 a verified session has its own five: they end it and lock nobody', async (t) => {
+t.test('T11 a verified session has its own five attempts: they end it and lock no other session', async (t) => {
   const fay = await (await signUp(app, 'fay')).enrol()
   const [other] = await sessionsOf(fay, 1)
   expect(200, await other!.verify())
@@ -103,7 +103,7 @@ const haveFailed = (person: Person, failures: number, lockedSeconds: number) =>
     [userId(person), failures, lockedSeconds]
   )
 
-t.test('T11 a lock that this process has not heard of', async (t) => {
+t.test('T11 a lock that this process has not read yet', async (t) => {
   for (const [i, code] of ['right', 'wrong'].entries()) {
     const kim = await (await signUp(app, `kim${i}`)).enrol()
     const [session] = await sessionsOf(kim, 1)

@@ -46,7 +46,7 @@ t.test('R3 each code once, in any order and spelling; then none is left', async 
   t.equal((await status(session!)).recoveryCodesLeft, 5)
 })
 
-t.test('R4 codes are dead while the device is pending, and dead with the last device', async (t) => {
+t.test('R4 recovery codes are refused while the device is pending, and after the last device is removed', async (t) => {
   const cyd = await signUp(app, 'cyd')
   expect(200, await cyd.login())
   expect(201, await cyd.create())

@@ -30,7 +30,7 @@ t.test('each query of /session is a demand or is refused', async (t) => {
   }
 })
 
-t.test('below it a client can add nothing but strictness', async (t) => {
+t.test('below /session a client can only add demands', async (t) => {
   for (const query of ['required', 'REQUIRED=false', 'rEqUiReD=0', '%52equired', 'page=1&required&required=']) {
     t.equal((await ask(`/session/invoices?${query}`)).statusCode, 403, query)
   }
@@ -39,7 +39,7 @@ t.test('below it a client can add nothing but strictness', async (t) => {
   }
 })
 
-t.test('in the process the route is not made', async (t) => {
+t.test('in the process a misspelt demand throws', async (t) => {
   for (const word of ['required', 'maxAge']) {
     for (const name of edits(word)) t.throws(() => app.otpVerified({ [name]: word === 'maxAge' ? 300 : true }), { name: 'TypeError' }, name)
   }

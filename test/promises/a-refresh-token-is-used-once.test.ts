@@ -212,7 +212,7 @@ t.test('J6 the grace is for rotations alone: every change of the password or the
   }
 })
 
-t.test('J6 the answer is lost and Postgres is gone: 503, and nobody is logged out', async (t) => {
+t.test('J6 the answer is lost and PostgreSQL is down: 503, and no session ends', async (t) => {
   const db = await freshDatabase(t)
   const proxy = await tcpProxy(t, targetOf(db.url))
   const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })

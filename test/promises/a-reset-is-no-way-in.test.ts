@@ -112,7 +112,7 @@ t.test('P4 a right password without the code consumes a guess, as a wrong one do
   t.equal(code(await loginWith(ada, setupCode)), 'RATE_LIMITED', 'also with the right code')
 })
 
-t.test('a code is good for a day; another one kills it, and what was begun with it', async (t) => {
+t.test('a set-up code is valid for a day; a new one replaces it and ends the sessions that began with it', async (t) => {
   const fresh = await emptied(shared)
   const { clock } = fresh
   const grace = await staffAt(fresh)

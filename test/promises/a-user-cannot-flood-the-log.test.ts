@@ -118,7 +118,7 @@ t.test('the line that counts is notified once; no other user is counted with it'
   t.equal(page?.events.find(({ count }) => count !== undefined)?.count, 11)
 })
 
-t.test('what staff do stays a line for each', async (t) => {
+t.test('each action of staff has its own line', async (t) => {
   const root = await (await signUp(app, 'root')).enrol()
   await db.query('update account set is_staff = true where id::text = $1', [userId(root)])
   const ada = await signUp(app, 'owner')

@@ -63,7 +63,7 @@ t.test('T3 T15 a database clock that steps back opens no used step', async (t) =
   t.equal(outcome(await (await sessionsOf(fay, 1))[0]!.verify()), '200', 'and the next real step works')
 })
 
-t.test('E4 T13 codes as people type them', async (t) => {
+t.test('E4 T13 codes in the spellings that people type', async (t) => {
   await at(20_000)
   const ivy = await (await signUp(app, 'ivy')).enrol()
   const spelled = [

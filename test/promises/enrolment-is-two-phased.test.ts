@@ -16,7 +16,7 @@ const off = { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0 }
 const devices = async (person: Person) => await db.query('select id from otp_device where user_id = $1', [userId(person)])
 const codes = async (person: Person) => await db.query('select digest from otp_recovery_code where user_id = $1', [userId(person)])
 
-t.test('T7 R4 a pending device changes nothing for anyone', async (t) => {
+t.test('T7 R4 a pending device changes nothing for any session', async (t) => {
   const ada = await signUp(app, 'ada')
   expect(200, await ada.login())
   const { recoveryCodes, expiresAt } = await create(ada)

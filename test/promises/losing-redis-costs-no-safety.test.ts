@@ -55,7 +55,7 @@ async function wrong (person: Person, i: number): Promise<string> {
   return Array.from({ length: 10 }, (_, k) => String(100_000 + i * 50 + k)).find((code) => !near.includes(code))!
 }
 
-t.test('T5 T2 fifty racers with one code while Redis is killed: one winner', async (t) => {
+t.test('T5 T2 fifty requests with one code while Redis is killed: one winner', async (t) => {
   await untilReady(app, 'up')
   const bob = await (await signUp(app, 'bob')).enrol()
   const sessions = await sessionsOf(bob, 10)

@@ -65,7 +65,7 @@ t.test('J3 exp − iat is the setting on every issuing path, or ends with the se
   await issued('switching it off', [120, 1000])
 })
 
-t.test('J7 a session ends when it idles, and at its end however busy it was', async (t) => {
+t.test('J7 a session ends when it idles, and at its absolute limit even if it is in use', async (t) => {
   const { app, clock } = await emptied(short)
   const idler = await signUp(app, 'idler')
   const worker = await signUp(app, 'worker')

@@ -51,7 +51,7 @@ t.test('M1 a migrator killed half-way leaves nothing, and the next one completes
   t.same(migrated(next.said()), names)
 })
 
-t.test('M1 an old replica and a new one: a migration that is there already is not run again', async (t) => {
+t.test('M1 an old replica and a new one: an applied migration is not run again', async (t) => {
   const second = await start(t, url)
   await second.ready()
   t.same(migrated(second.said()), [])

@@ -29,7 +29,7 @@ function readQr (dataUrl: string): string | undefined {
   return (jsQR as unknown as typeof jsQR.default)(new Uint8ClampedArray(data), width, height)?.data
 }
 
-t.test('T16 the URI\'s parameters are those that verify uses, and the QR code is the URI', async (t) => {
+t.test('T16 verify uses the URI\'s parameters, and the QR code is the URI', async (t) => {
   for (const name of ['ada', 'Ada.Lovelace+x', 'Ünïcødé_名前-1']) {
     const person = await signUp(app, name)
     expect(200, await person.login())

@@ -48,7 +48,7 @@ t.test('T13 wrong, used, passed over, too early and too late: the same status, b
   t.ok(Math.max(...all) - Math.min(...all) < Math.max(NOISE_MS, Math.min(...all) / 2), JSON.stringify(medians))
 })
 
-t.test('T13 a pending device tells no more', async (t) => {
+t.test('T13 a pending device gives the same answers', async (t) => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   expect(201, await bob.create())

@@ -24,7 +24,7 @@ t.test('P2 P4 where a gateway limits networks, and all come from its address, ac
   t.equal(await passedFlood(t, place, () => logInFrom(place.app, HOME, 'grace', 'a guess')), OWN_LOGINS)
 })
 
-t.test('P2 P4 300 log-ins to an imported account do not hold the others up, and what is not judged is given back', async (t) => {
+t.test('P2 P4 300 log-ins to an imported account do not delay the others, and a guess that is not judged is given back', async (t) => {
   const { app, db, ada } = await floodedWorld(t, { TRUSTED_PROXIES: '127.0.0.1' })
   await signUp(app, 'imported')
   const hash = keepDjangoHash(`pbkdf2_sha256$400000$salt$${pbkdf2Sync('right', 'salt', 400_000, 32, 'sha256').toString('base64')}`)

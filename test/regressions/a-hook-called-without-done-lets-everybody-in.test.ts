@@ -128,7 +128,7 @@ t.test('T9 as hooks of another kind they refuse, and in a list, wrapped, or from
   }
 })
 
-t.test('T9 an async function that hands `done` on and waits for the hook lets nobody in, and the owner once', async (t) => {
+t.test('T9 an async function that hands `done` on and waits for the hook lets no stranger in, and the owner once', async (t) => {
   for (const isAsync of [true, false]) {
     const identify: CountersignOptions['identify'] = () => isAsync ? Promise.resolve(null) : null
     const app = await hostWith(identify)

@@ -35,7 +35,7 @@ const databases: ReadonlyArray<readonly [string, () => CountersignOptions['datab
 ]
 
 for (const [name, handIn] of databases) {
-  t.test(`O3 a host with ${name} starts in front of a PostgreSQL that stands still, and serves when that goes on`, async (t) => {
+  t.test(`O3 a host with ${name} starts while PostgreSQL is paused, and serves when PostgreSQL goes on`, async (t) => {
     proxy.pause()
     const app = Fastify({ pluginTimeout: 5_000 })
     t.teardown(() => app.close())

@@ -93,7 +93,7 @@ t.test('J5 a session that an attacker may have known before is refused as the ne
   }
 })
 
-t.test('J5 nor is one that expired, and begins again meanwhile', async (t) => {
+t.test('J5 a session that expired and begins again meanwhile is refused as the new session', async (t) => {
   const user = 'cyd'
   const { otpUrl } = (await askHost(app, { user, session: 'first', at }, 'POST', '/totp/create', {})).json<{ otpUrl: string }>()
   const code = async () => {

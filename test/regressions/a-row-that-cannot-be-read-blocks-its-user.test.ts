@@ -81,7 +81,7 @@ t.test('no device can be read: no code is judged, so none is consumed and nothin
   t.equal(outcome(await (await unverified(cyd, second)).verify()), '200')
 })
 
-t.test('a fault in between gains no attempt', async (t) => {
+t.test('a fault in between gives no extra attempt', async (t) => {
   const dan = await (await signUp(app, 'dan')).enrol()
   const session = await unverified(dan)
   for (let i = 0; i < 4; i++) t.equal(outcome(await session.verify(await session.code(20 + i))), '400 OTP_INVALID')

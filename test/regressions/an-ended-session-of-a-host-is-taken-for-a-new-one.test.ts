@@ -154,7 +154,7 @@ t.test('J5 a request that waits for the deletion of the row is refused by the di
   t.same(await db.query("select from otp_session where user_id = 'waiting'"), [])
 })
 
-t.test('J5 a host cannot move to it either', async (t) => {
+t.test('J5 a session replacement to an ended session is refused', async (t) => {
   const at = await nowSeconds()
   const moving = await anotherHost({ ...fromHeaders, complete: () => ({ sessionId: 'before', answer: {} }) })
   await askHost(app, { user: 'mover', session: 'before', at }, 'GET', '/session')

@@ -184,7 +184,7 @@ t.test('J5 the same namespace on other tables is found at start, through Redis',
   await (await elsewhere({ namespace, database: other, redis: redisOf(), tables: { schema: 'customers' } })).close()
 })
 
-t.test('J5 twenty that start at once: those of one database at most use Redis', async (t) => {
+t.test('J5 twenty apps start at once: only apps of one database use Redis', async (t) => {
   const namespace = namespaceOf()
   const urls = [await freshTables(), await freshTables()]
   const started = await Promise.all(Array.from({ length: 20 }, async (_, i) => {
