@@ -14,7 +14,7 @@ const eslint = new ESLint()
 // The linter reads the whole tree once; on a busy machine that takes a while.
 t.setTimeout(300_000)
 
-/** A file that stands in the layer itself. */
+/** Returns a file that is directly in the layer's folder. */
 async function fileOf (layer: string): Promise<string> {
   const files = (await readdir(layer, { recursive: true })).filter((name) => name.endsWith('.ts')).sort()
   const own = files.find((name) => !names.some((other) => other.startsWith(`${layer}/`) && join(layer, name).startsWith(`${other}/`)))
@@ -24,7 +24,7 @@ async function fileOf (layer: string): Promise<string> {
 const files = new Map<string, string>()
 for (const layer of names) files.set(layer, await fileOf(layer))
 
-/** Lines of a planted file that the linter refuses for an import. */
+/** Returns the lines of a planted file on which the linter refuses an import. */
 async function refusedLines (layer: string, lines: string[]): Promise<string[]> {
   const [result] = await eslint.lintText(lines.join('\n') + '\n', { filePath: posix.join(layer, 'planted.ts') })
   const refused = result!.messages.filter(({ ruleId }) => ruleId?.startsWith('boundaries/dependencies'))

@@ -25,7 +25,8 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
   t.match(opened?.headers()['content-security-policy'], /default-src 'self'/)
   await page.waitForSelector('#operations-Account-signUp')
 
-  t.equal((await tryOut(page, 'Account', 'signUp', { username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' })).status, 201)
+  const ada = { username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }
+  t.equal((await tryOut(page, 'Account', 'signUp', ada)).status, 201)
   const login = await tryOut(page, 'Tokens', 'logIn', { username: 'ada', password: 'correct horse battery staple' })
   t.equal(login.status, 200)
 
@@ -37,7 +38,10 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
   await page.click('.auth-btn-wrapper .btn-done')
   const status = await tryOut(page, 'Second factor', 'totpStatus')
   t.equal(status.status, 200)
-  t.same(JSON.parse(status.body), { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0, recoveryCodesWeak: false, otpDeadline: null })
+  t.same(
+    JSON.parse(status.body),
+    { isOtpEnabled: false, isPending: false, recoveryCodesLeft: 0, recoveryCodesWeak: false, otpDeadline: null }
+  )
 })
 
 t.test('E2 it complains of nothing and asks nobody but us', async (t) => {
@@ -46,7 +50,7 @@ t.test('E2 it complains of nothing and asks nobody but us', async (t) => {
   t.same(requests.filter((url) => !url.startsWith(base) && !url.startsWith('data:') && !url.startsWith('blob:')), [])
 })
 
-/** Opens an operation, fills its body in and presses Execute, as anybody would. */
+/** Opens an operation, fills in its body and presses Execute, like a user of the page. */
 async function tryOut (page: Page, tag: string, id: string, body?: object): Promise<{ status: number, body: string }> {
   const block = page.locator(`#operations-${tag.replaceAll(' ', '_')}-${id}`)
   if (!(await block.getAttribute('class'))?.includes('is-open')) await block.locator('.opblock-summary-control').click()

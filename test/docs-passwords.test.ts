@@ -4,11 +4,11 @@ import { join } from 'node:path'
 import t from 'tap'
 
 /*
- * Arguments of a process can be read by every user of the machine, and end up in the shell's history. What is shown or
- * run here passes passwords by a prompt, standard input, a file or the exported environment.
+ * Every user of the machine can read a process's arguments, and the shell's history keeps them. All commands shown or run here
+ * pass passwords by a prompt, standard input, a file or the exported environment.
  */
 
-/** A variable that holds an address with its password, or such an address itself. */
+/** A variable with an address that contains a password, or such an address itself. */
 const ADDRESS = String.raw`(\$\{?(DATABASE|REDIS)_URL|\w+://[^\s/@:"']*:[^\s/@"']+@)`
 const POSTGRES = String.raw`\b(psql|pg_\w+|createdb|dropdb|createuser|dropuser|vacuumdb|reindexdb|pgbench|clusterdb)\b`
 
@@ -25,14 +25,14 @@ const forbidden: ReadonlyArray<readonly [what: string, pattern: RegExp]> = [
 
 const faultsOf = (line: string): string[] => forbidden.filter(([, pattern]) => pattern.test(line)).map(([what]) => what)
 
-/** Lines of the text's shell blocks, continued ones as one, and what stands in backquotes in the prose. */
+/** Returns the lines of the text's shell blocks, with continued lines joined, and the inline code of the prose. */
 function shellLines (text: string): string[] {
   const blocks = [...text.matchAll(/^ *```(?:sh|bash|shell|console)\n([^]*?)^ *```$/gm)].map(([, block = '']) => block)
   const prose = text.replace(/^ *```[^]*?^ *```$/gm, '')
   return [...blocks.flatMap(commandsOf), ...[...prose.matchAll(/`([^`\n]+)`/g)].map(([, code = '']) => code)]
 }
 
-/** Where one line feeds another by a pipe, each part is a process of its own; `echo` and `printf` are the shell's own. */
+/** Splits a line at its pipes, because each part is its own process; `echo` and `printf` are built into the shell. */
 function commandsOf (script: string): string[] {
   return script.replaceAll('\\\n', ' ').split('\n').flatMap((line) => line.split(/ \| | && | \|\| |\$\(/))
     .filter((part) => !/^\s*(echo|printf)\b/.test(part) && !/^\s*#/.test(part))

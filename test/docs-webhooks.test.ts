@@ -9,7 +9,7 @@ import { freePort } from './helpers/free-port.js'
 import { temporaryFolder } from './helpers/temporary-folder.js'
 import { until } from './helpers/wait.js'
 
-/** The receiver that docs/webhooks.md shows, as a process of its own. */
+/** The receiver from docs/webhooks.md, in its own process. */
 const [, code = ''] = /<!-- receiver -->\n```js\n([^]*?)\n```/.exec(await readFile('docs/webhooks.md', 'utf8')) ?? []
 const file = join(await temporaryFolder(t), 'receiver.mjs')
 await writeFile(file, code)
@@ -22,13 +22,28 @@ child.stdout.setEncoding('utf8').on('data', (text: string) => { told += text })
 child.stderr.setEncoding('utf8').on('data', (text: string) => { complaints += text })
 
 const nowSeconds = () => Date.now() / 1000
-const event = (): SecurityEventNotice => ({ id: randomUUID(), kind: 'otp_refused', at: new Date(), userId: 'ada', sessionId: null, ip: '198.51.100.7', agent: 'ü', deviceName: null, actorId: null, detail: null })
-const message = (bytes = ours, sentAtSeconds = nowSeconds()) => messageOf(event(), [{ kid: 'old', bytes: others }, { kid: 'new', bytes }], sentAtSeconds)
+const event = (): SecurityEventNotice => ({
+  id: randomUUID(),
+  kind: 'otp_refused',
+  at: new Date(),
+  userId: 'ada',
+  sessionId: null,
+  ip: '198.51.100.7',
+  agent: 'ü',
+  deviceName: null,
+  actorId: null,
+  detail: null
+})
+const message = (bytes = ours, sentAtSeconds = nowSeconds()) => messageOf(
+  event(), [{ kid: 'old', bytes: others }, { kid: 'new', bytes }], sentAtSeconds
+)
 const post = async ({ headers, body }: Message) => {
   const { 'content-length': _, ...rest } = headers
   return (await fetch(`http://127.0.0.1:${port}/`, { method: 'POST', headers: rest, body })).status
 }
-const without = ({ headers, body }: Message, name: string): Message => ({ headers: Object.fromEntries(Object.entries(headers).filter(([header]) => header !== name)), body })
+const without = ({ headers, body }: Message, name: string): Message => ({
+  headers: Object.fromEntries(Object.entries(headers).filter(([header]) => header !== name)), body
+})
 
 await until('the receiver to listen', () => fetch(`http://127.0.0.1:${port}/`).then(({ status }) => status === 401, () => false), 60_000)
 

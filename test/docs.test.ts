@@ -18,7 +18,7 @@ import { startServer } from './helpers/server-process.js'
 /** Folders of the documents, from the top folder, in which the tests run. */
 const FOLDERS = ['.', 'docs', 'plugins', 'routes', 'test']
 const PROMISES = 'test/promises'
-/** Two screens. */
+/** Limit for two screens. */
 const MOST_CHARACTERS = 12_000
 const run = promisify(execFile)
 
@@ -30,10 +30,10 @@ for (const folder of FOLDERS.filter((folder) => existsSync(folder))) {
 }
 const readme = documents.get('README.md') ?? ''
 
-/** A document without its code, whose brackets are no links. */
+/** Removes the code of a document, because its brackets are not links. */
 const prose = (text: string) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
 const linksOf = (text: string) => [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
-/** As forges name a heading's anchor. */
+/** Returns the anchors that a forge creates for the headings. */
 const anchorsOf = (text: string) => [...prose(text.replaceAll('`', '')).matchAll(/^#+ (.*)$/gm)]
   .map(([, heading = '']) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
 
@@ -101,12 +101,18 @@ t.test('each package that is or is not installed with this one is explained', as
 })
 
 t.test('commands of the command line are there, with the options that are shown', async (t) => {
-  const shown = new Set([...documents.values()].flatMap((text) => [...text.matchAll(/npx countersign ([a-z].*?)(?: *[#`]|$)/gm)].map(([, line = '']) => line.trim())))
+  const shown = new Set(
+    [...documents.values()].flatMap(
+      (text) => [...text.matchAll(/npx countersign ([a-z].*?)(?: *[#`]|$)/gm)].map(([, line = '']) => line.trim())
+    )
+  )
   t.ok(shown.size >= 12)
   for (const line of shown) {
     const [, words = ''] = /^([a-z]+(?: [a-z]+)?)/.exec(line) ?? []
-    const named = words.split(' ').reduce<Command | undefined>((parent, word) => parent?.commands.find((one) => one.name() === word), program)
-    // What needs no more than a host has is told apart before the rest is loaded: "tables".
+    const named = words.split(' ').reduce<Command | undefined>(
+      (parent, word) => parent?.commands.find((one) => one.name() === word), program
+    )
+    // "tables", which needs only a host's settings, is handled before the rest of the program is loaded.
     const help = named?.helpInformation() ?? (await command([...words.split(' '), '--help'], {})).stdout
     const [head = ''] = help.split('\n')
     t.ok(head.startsWith(`Usage: countersign ${words}`), line)

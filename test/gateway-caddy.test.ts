@@ -1,4 +1,4 @@
-/** docs/gateway.md, Caddy: the block of the page is the one that runs here. */
+/** docs/gateway.md, Caddy: this test runs the block of the page. */
 import { readFile } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
@@ -16,7 +16,10 @@ import type { Owner } from './helpers/teardown.js'
 const caddy = await need('caddy')
 const [block = ''] = blocksAfter(await readFile('docs/gateway.md', 'utf8'), 'caddy')
 
-/** The steps that `forward_auth` stands for in 2.10 and 2.11.1: a header of ours that is empty is not copied, and the client's is left. */
+/**
+ * The directives into which `forward_auth` expands in 2.10 and 2.11.1: an empty header of ours is not copied, and the client's
+ * header stays.
+ */
 function asInLaterReleases (site: string): string {
   const [, indent = '', backEnd = '', body = ''] = /^([ \t]*)forward_auth (\S+) \{\n([^}]*)\}/m.exec(site)!
   const [, uri = ''] = /uri (\S+)/.exec(body)!
@@ -35,7 +38,7 @@ await app.listen({ port: 0, host: '127.0.0.1' })
 const countersign = (app.server.address() as AddressInfo).port
 const backEnd = await listener(t, (_incoming, reply) => { reply.end('invoices') })
 
-/** The page's Caddy before the back end. @returns its port */
+/** Starts the page's Caddy before the back end. @returns its port */
 async function gateway (t: Owner, site: string, guard: number): Promise<number> {
   const port = await freePort()
   const text = site.replace(':80 {', `:${port} {\n\tbind 127.0.0.1`)
@@ -51,7 +54,7 @@ expect(200, await unverified.login())
 const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 
-/** What a client may send under our names, and under those that CGI and WSGI take for the same. */
+/** Headers that a client can send under our names, and under names that CGI and WSGI treat as the same. */
 const forged = [
   'X-User-Id: root', 'x-session-id: root', 'X-OTP-DEVICE-ID: recovery', 'X-Otp-Verified: true',
   'X_User_Id: root', 'X-User_Id: root', 'X_Otp_Verified: true', 'X-Otp_Verified: true', 'x_otp-device_id: recovery'

@@ -1,4 +1,4 @@
-/** docs/gateway.md: what is on the page is what runs here. */
+/** docs/gateway.md: this test runs the configuration of the page. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
@@ -24,7 +24,7 @@ const page = await readFile('docs/gateway.md', 'utf8')
 const [configuration = ''] = blocksAfter(page, 'nginx')
 const [backEndInPython = ''] = blocksAfter(page, 'back end')
 
-/** The page's nginx between these two. @returns its port */
+/** Starts the page's nginx between the two. @returns its port */
 async function gateway (t: Owner, countersign: number, backEnd: number): Promise<number> {
   const port = await freePort()
   const text = configuration
@@ -48,7 +48,14 @@ expect(200, await unverified.login())
 const optional = await signUp(app, 'optional')
 expect(200, await optional.login())
 
-const forged = { 'x-user-id': 'root', 'x-session-id': 'root', 'x-otp-device-id': 'recovery', 'x-otp-verified': 'yes', x_user_id: 'root', X_Otp_Device_Id: 'recovery' }
+const forged = {
+  'x-user-id': 'root',
+  'x-session-id': 'root',
+  'x-otp-device-id': 'recovery',
+  'x-otp-verified': 'yes',
+  x_user_id: 'root',
+  X_Otp_Device_Id: 'recovery'
+}
 
 t.test("the back end learns who is asking from us alone, whatever the client says under our headers' names", async (t) => {
   for (const [who, device] of [[owner, owner.deviceId], [optional, undefined]] as const) {
@@ -63,7 +70,10 @@ t.test("the back end learns who is asking from us alone, whatever the client say
     t.notMatch(JSON.stringify(headers), /root|"recovery"/)
   }
   const twice = 'X-User-Id: root\r\nx-user-id: toor\r\nX-OTP-DEVICE-ID: recovery\r\n'
-  t.match(await rawRequest(port, `GET / HTTP/1.1\r\nHost: x\r\n${twice}Authorization: Bearer ${optional.access}\r\nConnection: close\r\n\r\n`), { statusCode: 200 })
+  t.match(
+    await rawRequest(port, `GET / HTTP/1.1\r\nHost: x\r\n${twice}Authorization: Bearer ${optional.access}\r\nConnection: close\r\n\r\n`),
+    { statusCode: 200 }
+  )
   t.equal(backEnd.seen.at(-1)?.headers['x-user-id'], optional.claims()['sub'])
   t.equal(backEnd.seen.at(-1)?.headers['x-otp-device-id'], undefined)
 })
@@ -79,7 +89,9 @@ t.test('401 and 403 come out as themselves, with challenge and code, and nothing
     [ended.access, 401, 'SESSION_ENDED', 'Bearer error="invalid_token"'],
     [unverified.access, 403, 'OTP_REQUIRED', 'Bearer error="insufficient_user_authentication"']
   ] as const) {
-    for (const [method, path] of [['GET', '/'], ['POST', '/a.html'], ['DELETE', '/%2e%2e/x?y=%26'], ['OPTIONS', '/'], ['GET', '/session']] as const) {
+    for (const [method, path] of [
+      ['GET', '/'], ['POST', '/a.html'], ['DELETE', '/%2e%2e/x?y=%26'], ['OPTIONS', '/'], ['GET', '/session']
+    ] as const) {
       const answer = await call(base, method, path, { access, headers: forged })
       const what = `${method} ${path} ${code}`
       t.equal(answer.status, status, what)
@@ -129,7 +141,14 @@ t.test('whatever Countersign answers, or if it does not, is a refusal or an answ
   })
   const at = `http://127.0.0.1:${await gateway(t, stub.port, backEnd.port)}`
   const reached = backEnd.seen.length
-  for (const [answered, status, code, wait] of [['400', 400, 'REQUEST_INVALID', null], ['404', 503, 'UNAVAILABLE', '1'], ['500', 503, 'UNAVAILABLE', '1'], ['503', 503, 'UNAVAILABLE', '7'], ['302', 503, 'UNAVAILABLE', '1'], ['nothing', 503, 'UNAVAILABLE', '1']] as const) {
+  for (const [answered, status, code, wait] of [
+    ['400', 400, 'REQUEST_INVALID', null],
+    ['404', 503, 'UNAVAILABLE', '1'],
+    ['500', 503, 'UNAVAILABLE', '1'],
+    ['503', 503, 'UNAVAILABLE', '7'],
+    ['302', 503, 'UNAVAILABLE', '1'],
+    ['nothing', 503, 'UNAVAILABLE', '1']
+  ] as const) {
     const answer = await call(at, 'POST', '/invoices', { headers: { authorization: answered }, body: { total: 1 } })
     t.equal(answer.status, status, answered)
     t.match(answer.json(), { statusCode: status, code }, answered)
@@ -149,13 +168,16 @@ t.test('whatever Countersign answers, or if it does not, is a refusal or an answ
 })
 
 t.test('a body in chunks goes to the back end, and to it alone', async (t) => {
-  const bytes = `POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${owner.access}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n`
+  const bytes = `POST /upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${owner.access}\r\n` +
+    'Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n5\r\nhello\r\n0\r\n\r\n'
   t.equal((await rawRequest(port, bytes)).statusCode, 200)
   t.match(backEnd.seen.at(-1), { url: '/upload', body: 'hello' })
 })
 
 t.test("the back end's own refusals stay its own", async (t) => {
-  const refusing = await listener(t, (incoming, reply) => { reply.writeHead(Number(incoming.url?.slice(1)), { 'x-back-end': 'yes' }).end('its own') })
+  const refusing = await listener(
+    t, (incoming, reply) => { reply.writeHead(Number(incoming.url?.slice(1)), { 'x-back-end': 'yes' }).end('its own') }
+  )
   const at = `http://127.0.0.1:${await gateway(t, countersign, refusing.port)}`
   for (const status of [401, 403, 404, 429, 500, 503]) {
     const answer = await call(at, 'GET', `/${status}`, { access: owner.access })
@@ -181,7 +203,7 @@ t.test('the back end of the page, in Python', async (t) => {
   t.match(await ask(optional), { status: 200, text: `invoices of ${String(optional.claims()['sub'])}, without a second factor\n` })
 })
 
-/** From another address of this machine: another network to the limits. */
+/** Sends a request from another address of this machine, which is another network for the limits. */
 async function askFrom (localAddress: string, { access }: Person): Promise<{ status: number, headers: IncomingHttpHeaders, text: string }> {
   const sent = request({ host: '127.0.0.1', port, localAddress, headers: { authorization: `Bearer ${access}` } }).end()
   const [answer] = await once(sent, 'response') as [IncomingMessage]

@@ -17,16 +17,18 @@ await need('pgbouncer')
 const names = Object.keys(serviceMigrations)
 const tables = "select tablename from pg_tables where schemaname = 'public'"
 
-/** `npm run migrate`, with nothing but an address. */
+/** Runs `npm run migrate` with only an address. */
 async function migrate (url?: string): Promise<{ code: number, said: string }> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '../src/migrate.js')], { env: url === undefined ? {} : { DATABASE_URL: url } })
+  const child = spawn(
+    process.execPath, [join(import.meta.dirname, '../src/migrate.js')], { env: url === undefined ? {} : { DATABASE_URL: url } }
+  )
   let said = ''
   for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said += bytes.toString() })
   const [code] = await once(child, 'close')
   return { code: code as number, said: said.trim() }
 }
 
-t.test('M2 through a pooler nothing is migrated, by anyone; over a direct address it is, once; then the service runs behind the pooler', async (t) => {
+t.test('M2 through a pooler nothing is migrated; over a direct address it is, once; then the service runs behind the pooler', async (t) => {
   const { url, query } = await freshDatabase(t)
   const pooler = await startPgbouncer((undo) => t.teardown(undo), server)
   const pooled = pooler.url(url)
@@ -34,10 +36,18 @@ t.test('M2 through a pooler nothing is migrated, by anyone; over a direct addres
 
   const refused = startServer(t, { ...keys, DATABASE_URL: pooled })
   t.equal(await refused.exited, 1)
-  t.match(refused.said(), /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler, while there are tables to migrate .*\.\n$/, 'one line, without the address')
+  t.match(
+    refused.said(),
+    /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler, while there are tables to migrate .*\.\n$/,
+    'one line, without the address'
+  )
   t.match(await migrate(pooled), { code: 1, said: /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler: .*\.$/ })
   for (const args of [['migrate', 'up'], ['migrate', 'down', '--yes'], ['user', 'list']]) {
-    t.match(await command(args, { ...keys, DATABASE_URL: pooled }), { code: 1, stderr: /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler: .*\.\n$/ }, args.join(' '))
+    t.match(
+      await command(args, { ...keys, DATABASE_URL: pooled }),
+      { code: 1, stderr: /^DATABASE_URL must lead to PostgreSQL itself, not to a pooler: .*\.\n$/ },
+      args.join(' ')
+    )
   }
   t.same(await query(tables), [], 'nothing was made')
 
@@ -53,5 +63,8 @@ t.test('M2 through a pooler nothing is migrated, by anyone; over a direct addres
 t.test('an address that is missing, wrong or answered by nobody: one line, exit 1, no address in it', async (t) => {
   t.same(await migrate(), { code: 1, said: 'DATABASE_URL must be an address that starts with postgres:// or postgresql://.' })
   t.match(await migrate('postgres://ada:s3cret@[oops/x'), { code: 1, said: /^DATABASE_URL must [^\n@]*$/ })
-  t.match(await migrate(`postgres://ada:s3cret@127.0.0.1:${await freePort()}/x`), { code: 1, said: /^PostgreSQL does not answer: [^\n]*ECONNREFUSED[^\n]*$/ })
+  t.match(
+    await migrate(`postgres://ada:s3cret@127.0.0.1:${await freePort()}/x`),
+    { code: 1, said: /^PostgreSQL does not answer: [^\n]*ECONNREFUSED[^\n]*$/ }
+  )
 })

@@ -19,7 +19,7 @@ const isRunning = (pid: number): boolean => {
 
 t.test('O5 SIGTERM to npm drains the service, and nothing stays behind', { timeout: 120_000 }, async (t) => {
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: '0', ...await freshSettings(t) }
-  // Without `prestart`, which would build again under the tests that run.
+  // Without `prestart`, which would rebuild the files of the running tests.
   const npm = spawn('npm', ['start', '--ignore-scripts'], { cwd: ROOT, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let said = ''
   for (const output of [npm.stdout, npm.stderr]) output.on('data', (bytes: Buffer) => { said += bytes.toString() })

@@ -49,7 +49,7 @@ t.test('each operation says what it is, and shows it', async (t) => {
 })
 
 t.test('whatever is not in the document is known and harmless', async (t) => {
-  /** Hidden on purpose: the page, the document, what lies below the guard as an endpoint and asks what it asks. */
+  /** Hidden on purpose: the page, the document, and the paths below the guard's endpoint, which check the same as the endpoint. */
   const hidden = /^\/docs(\/.*)?$|^\/openapi\.json$|^\/session(\/\*)?$/
   const documented = new Set(operations.map(({ method, path }) => `${method} ${path.replace(/\{([^}]+)\}/g, ':$1')}`))
   const routes = routesOf(app.printRoutes({ commonPrefix: false }))
@@ -83,7 +83,9 @@ t.test('every answer is one that the document knows', async (t) => {
   check('signUp', await ada.request('POST', '/users', { username: 'doc3', email: 'd@example.org', password: ada.password }, null))
   check('logIn', await ada.login('wrong'))
   check('logIn', await ada.login())
-  for (const id of ['totpStatus', 'rollBackTotp', 'deleteTotp', 'createRecoveryCodes', 'createRecoveryCodesByGet', 'readAccount', 'session']) await asked(ada, id)
+  for (const id of [
+    'totpStatus', 'rollBackTotp', 'deleteTotp', 'createRecoveryCodes', 'createRecoveryCodesByGet', 'readAccount', 'session'
+  ]) await asked(ada, id)
   await asked(ada, 'verifyTotp', { token: '000000' })
   await asked(ada, 'recover', { token: 'nothing' })
   await asked(ada, 'createTotpByGet')
@@ -97,7 +99,8 @@ t.test('every answer is one that the document knows', async (t) => {
 
   const other = ada.elsewhere()
   expect(200, check('logIn', await other.login()))
-  for (const { id, body } of operations.filter(({ isGuarded, id }) => isGuarded && !['logOut', 'verifyTotp', 'recover'].includes(id))) await asked(other, id, body)
+  const guarded = operations.filter(({ isGuarded, id }) => isGuarded && !['logOut', 'verifyTotp', 'recover'].includes(id))
+  for (const { id, body } of guarded) await asked(other, id, body)
   for (const token of ['900001', '900002', '900003', '900004', '900005', '900006', '900007']) await asked(other, 'verifyTotp', { token })
   check('recover', await other.recover(ada.recoveryCodes.shift()))
   check('refresh', await other.refreshTokens())
@@ -121,18 +124,26 @@ t.test('every answer is one that the document knows', async (t) => {
     const headers = { authorization: `Bearer ${other.access}` }
     check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'text/plain' }, payload: 'x' }))
     check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: '{' }))
-    check(id, await app.inject({ method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: JSON.stringify('x'.repeat(17_000)) }))
-    t.ok(object.responses['413'] && object.responses['415'] && object.responses['408'], `${id}: anything with a body may be too large, too slow, or not JSON`)
+    check(id, await app.inject({
+      method, url, headers: { ...headers, 'content-type': 'application/json' }, payload: JSON.stringify('x'.repeat(17_000))
+    }))
+    t.ok(
+      object.responses['413'] && object.responses['415'] && object.responses['408'],
+      `${id}: anything with a body may be too large, too slow, or not JSON`
+    )
   }
-  for (const wanted of ['logIn 200', 'signUp 201', 'signUp 400', 'signUp 409', 'createTotp 201', 'createTotp 401', 'createTotp 403', 'verifyTotp 200', 'verifyTotp 400', 'verifyTotp 429',
-    'recover 200', 'recover 400', 'refresh 200', 'refresh 401', 'rollBackTotp 200', 'rollBackTotp 400', 'rollBackTotp 409', 'createRecoveryCodes 201',
-    'createRecoveryCodes 403', 'deleteTotp 200', 'deleteTotp 400', 'deleteTotp 403', 'session 200', 'session 403', 'readAccount 200', 'readAccount 403', 'logOut 204']) {
+  for (const wanted of [
+    'logIn 200', 'signUp 201', 'signUp 400', 'signUp 409', 'createTotp 201', 'createTotp 401', 'createTotp 403', 'verifyTotp 200',
+    'verifyTotp 400', 'verifyTotp 429', 'recover 200', 'recover 400', 'refresh 200', 'refresh 401', 'rollBackTotp 200',
+    'rollBackTotp 400', 'rollBackTotp 409', 'createRecoveryCodes 201', 'createRecoveryCodes 403', 'deleteTotp 200',
+    'deleteTotp 400', 'deleteTotp 403', 'session 200', 'session 403', 'readAccount 200', 'readAccount 403', 'logOut 204'
+  ]) {
     t.ok(seen.has(wanted), `${wanted} was seen`)
   }
   t.ok(operations.every(({ id }) => [...seen].some((one) => one.startsWith(`${id} `))), 'every operation was asked')
 })
 
-/** `METHOD /path` of each line of Fastify's drawing of its routes. */
+/** Returns `METHOD /path` of each line of Fastify's route tree. */
 function routesOf (drawing: string): string[] {
   const above: string[] = []
   return drawing.split('\n').flatMap((line) => {

@@ -1,4 +1,4 @@
-/** What somebody installs with the package is what its entries import, and no more. */
+/** An installation of the package needs exactly the packages that its entries import. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
@@ -15,7 +15,8 @@ interface Manifest {
 const manifest = JSON.parse(await readFile('package.json', 'utf8')) as Manifest
 const dependencies = Object.keys(manifest.dependencies)
 const optional = Object.keys(manifest.peerDependenciesMeta)
-const built = (entry: string, kind: 'types' | 'default') => (manifest.exports[entry] as { types: string, default: string })[kind].replace('./dist/', 'build/')
+const built = (entry: string, kind: 'types' | 'default') =>
+  (manifest.exports[entry] as { types: string, default: string })[kind].replace('./dist/', 'build/')
 
 t.test('attaching imports the dependencies, at once or later, all of them, and at once nothing else', async (t) => {
   const { packages, later, files } = await importGraph(built('.', 'default'))
@@ -48,7 +49,9 @@ t.test('what is imported later, for tests or by the service, is an optional peer
 
 t.test('no optional peer is asked for in vain, and each has the version that the repository tests with', async (t) => {
   const service = await importGraph('build/src/commands/program.js')
-  const commands = (await readdir('build/src/commands')).filter((name) => name.endsWith('.js')).map((name) => join('build/src/commands', name))
+  const commands = (await readdir('build/src/commands')).filter((name) => name.endsWith('.js')).map(
+    (name) => join('build/src/commands', name)
+  )
   const all = await Promise.all([service, ...commands.map((command) => importGraph(command))])
   const used = new Set(all.flatMap(({ packages, later }) => [...packages, ...later]))
   t.strictSame(optional.filter((name) => !used.has(name)), [])

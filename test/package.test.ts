@@ -1,4 +1,4 @@
-/** The package, as it comes out of the registry. */
+/** The package as the registry delivers it. */
 import { execFile } from 'node:child_process'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -13,17 +13,21 @@ import { install, packed, projectWith } from './helpers/package.js'
 /** Optional peers that come with Fastify itself. */
 const OF_FASTIFY = ['ipaddr.js']
 const MOST_BYTES = 300 * 1024
-// Packing compiles, installing downloads.
+// Packing compiles, and installing downloads.
 t.setTimeout(600_000)
 
 const run = promisify(execFile)
-const { devDependencies, peerDependenciesMeta } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string>, peerDependenciesMeta: Record<string, object> }
+const { devDependencies, peerDependenciesMeta } = JSON.parse(await readFile('package.json', 'utf8')) as {
+  devDependencies: Record<string, string>, peerDependenciesMeta: Record<string, object>
+}
 const fastify = `fastify@${devDependencies['fastify']}`
 const peers = Object.keys(peerDependenciesMeta).filter((name) => !OF_FASTIFY.includes(name))
 const tarball = await packed()
 const project = await projectWith(t, [fastify], {
-  'esm.js': "import countersign from 'countersign'; import { checkTotp } from 'countersign/core'; console.log(typeof countersign, typeof checkTotp)",
-  'commonjs.cjs': "const { default: countersign } = require('countersign'); const { checkTotp } = require('countersign/core'); console.log(typeof countersign, typeof checkTotp)"
+  'esm.js': "import countersign from 'countersign'; import { checkTotp } from 'countersign/core'; " +
+      'console.log(typeof countersign, typeof checkTotp)',
+  'commonjs.cjs': "const { default: countersign } = require('countersign'); const { checkTotp } = require('countersign/core'); " +
+      'console.log(typeof countersign, typeof checkTotp)'
 })
 const folder = join(project.folder, 'node_modules', 'countersign')
 
@@ -32,9 +36,14 @@ t.test('it is small and holds only what runs', async (t) => {
   t.ok(size < MOST_BYTES, `${size} bytes`)
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
-  t.strictSame(names.filter((name) => !/^(package\.json|README\.md|LICENSE|dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts))$/.test(name)), [])
+  t.strictSame(
+    names.filter((name) => !/^(package\.json|README\.md|LICENSE|dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts))$/.test(name)),
+    []
+  )
   t.ok(names.includes('LICENSE'))
-  for (const name of names.filter((name) => name.endsWith('.js'))) t.notMatch(await readFile(join(folder, name), 'utf8'), 'sourceMappingURL', name)
+  for (const name of names.filter((name) => name.endsWith('.js'))) {
+    t.notMatch(await readFile(join(folder, name), 'utf8'), 'sourceMappingURL', name)
+  }
 })
 
 t.test('publint has nothing to say', async (t) => {
@@ -42,7 +51,7 @@ t.test('publint has nothing to say', async (t) => {
   t.strictSame(messages.map((message) => formatMessage(message, pkg)), [])
 })
 
-// ESM alone: `require` of an ES module works from the oldest Node that we support, so a second build would only double the state.
+// Only ESM: `require` of an ES module works from the oldest supported Node, so a second build would only double the state.
 t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   const { stdout } = await run(join('node_modules', '.bin', 'attw'), [tarball, '--profile', 'esm-only', '--format', 'json'])
   const { analysis } = JSON.parse(stdout) as { analysis: { problems: Array<{ resolutionKind?: string }>, entrypoints: object } }

@@ -11,9 +11,9 @@ import { targetOf, tcpProxy } from './helpers/tcp-proxy.js'
 import { until } from './helpers/wait.js'
 
 const { databaseUrl } = await stores()
-/** Two starts of PGlite, on a machine that others use too. */
+/** PGlite starts twice, on a machine with other load. */
 t.setTimeout(100_000)
-/** Each has servers of its own. */
+/** Each test has its own servers. */
 t.jobs = 3
 const keys = freshKeys()
 
@@ -21,7 +21,7 @@ t.test('O9 bad configuration exits with 1, and one line that names the variable 
   const file = await freshDataDir(t)
   await mkdir(file, { recursive: true })
   await writeFile(`${file}/file`, '')
-  // What each variable refuses, and that no refusal repeats it, is shown by config.test.ts.
+  // config.test.ts shows the refusals of each variable, and that no refusal repeats the value.
   const table: Array<readonly [variable: string, settings: Record<string, string>]> = [
     ['DATABASE_URL', { DATABASE_URL: 'mysql://root:hunter2@x/y' }],
     ['DATA_DIR', { DATA_DIR: `${file}/file/hunter2` }]
@@ -36,7 +36,9 @@ t.test('O9 bad configuration exits with 1, and one line that names the variable 
   }))
 })
 
-t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; after kill -9 the next start works at once', { timeout: 90_000 }, async (t) => {
+t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; after kill -9 the next start works at once', {
+  timeout: 90_000
+}, async (t) => {
   const folder = await freshDataDir(t)
   const first = startServer(t, { DATA_DIR: folder })
   const base = await first.listening()
@@ -52,7 +54,7 @@ t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; a
   await once(occupied, 'listening')
   t.teardown(() => { occupied.close() })
   await first.kill('SIGKILL')
-  // On whatever store: PostgreSQL is there sooner.
+  // Any store will do; PostgreSQL starts faster.
   const store = databaseUrl === undefined ? {} : { ...keys, DATABASE_URL: (await freshDatabase(t)).url }
   const third = startServer(t, { DATA_DIR: folder, ...store, PORT: String((occupied.address() as AddressInfo).port), LOG_LEVEL: 'warn' })
   t.equal(await third.exited, 1)
@@ -63,7 +65,9 @@ t.test('O9 O10 a port that is taken, a folder that is taken: one line, exit 1; a
   t.equal((await call(await fourth.listening(), 'GET', '/readyz')).status, 200, 'the killed ones left nothing in the way')
 })
 
-t.test('O9 O3 Postgres absent at the start: 503, then served when it comes; gone and back: the same', { timeout: 60_000, skip: databaseUrl === undefined && 'needs PostgreSQL' }, async (t) => {
+t.test('O9 O3 Postgres absent at the start: 503, then served when it comes; gone and back: the same', {
+  timeout: 60_000, skip: databaseUrl === undefined && 'needs PostgreSQL'
+}, async (t) => {
   const db = await freshDatabase(t)
   const proxy = await tcpProxy(t, targetOf(db.url))
   await proxy.cut()

@@ -6,24 +6,29 @@ import { secretOf, stepAt, totp } from './helpers/authenticator.js'
 import { expect, signUp, type Person } from './helpers/person.js'
 
 /*
- * Anything, in any order, from three sessions of one person. After each step the world is compared with a model that
- * knows only what was proven to whom. Never a verified session without an accepted code, never a code accepted twice,
- * never a user who is locked out by a device that was not confirmed.
+ * Runs random steps in random order, from three sessions of one person. After each step, compares the service with a model that
+ * knows only the proofs of each session. A session is never verified without an accepted code, no code is accepted twice, and
+ * an unconfirmed device never locks the user out.
  */
 
 const SLOTS = 3
-/** Some six seconds. A longer search: STATE_MACHINE_RUNS=500 npm test -- test/state-machine.test.ts */
+/** About six seconds. A longer search: STATE_MACHINE_RUNS=500 npm test -- test/state-machine.test.ts */
 const RUNS = Number(process.env['STATE_MACHINE_RUNS'] ?? 9)
-/** On a machine that is busy it gets less far. */
+/** A busy machine completes fewer runs. */
 const MOST_MS_A_RUN = 3_000
 t.setTimeout(RUNS * MOST_MS_A_RUN + 30_000)
 const { app, clock } = await freshApp(t)
 await clock.freeze()
 
 const slot = fc.nat({ max: SLOTS - 1 })
-/** Which code is sent: of whose device, how many steps from now; or one that was accepted before; or a wrong one. */
+/** The code to send: of which device, how many steps from now; or one that was accepted before; or a wrong one. */
 const whichCode = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ of: fc.constantFrom('own', 'confirmed', 'other'), offset: fc.constantFrom(-2, -1, 0, 0, 0, 1, 2), pick: fc.nat() }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      of: fc.constantFrom('own', 'confirmed', 'other'), offset: fc.constantFrom(-2, -1, 0, 0, 0, 1, 2), pick: fc.nat()
+    })
+  },
   { weight: 1, arbitrary: fc.record({ of: fc.constant('accepted'), offset: fc.constant(0), pick: fc.nat() }) },
   { weight: 1, arbitrary: fc.record({ of: fc.constant('wrong'), offset: fc.constant(0), pick: fc.nat() }) }
 )
@@ -38,10 +43,10 @@ const step = fc.oneof(
 )
 type Step = typeof step extends fc.Arbitrary<infer S> ? S : never
 
-/** Half of the runs begin with the second factor on: by chance few get there early. */
+/** Half of the runs begin with the second factor on, because random steps rarely reach it early. */
 const enrolment: Step[] = [{ do: 'create', slot: 0 }, { do: 'verify', slot: 0, code: { of: 'own', offset: 0, pick: 0 } }]
 
-/** The first run of each search: what a short one might not come by. */
+/** First run of each search: steps that a short search might miss. */
 const wellTrodden: Step[] = [
   { do: 'wait', seconds: 30 },
   { do: 'verify', slot: 1, code: { of: 'confirmed', offset: 0, pick: 0 } },
@@ -55,15 +60,15 @@ const wellTrodden: Step[] = [
 
 interface Slot { person: Person, pending: { secret: Buffer, codes: string[] } | null, parents: string[] }
 
-/** What was seen over all runs: a property that never got anywhere shows nothing. */
+/** Counts of events over all runs. A property that was never exercised proves nothing. */
 const seen: Record<string, number> = {}
 let runs = 0
 
 class World {
   readonly slots: Slot[]
-  /** Secrets of devices that an accepted code confirmed, each with the steps that were accepted. */
+  /** Secrets of devices that an accepted code confirmed, each with the accepted steps. */
   confirmed: Array<{ secret: Buffer, steps: number[] }> = []
-  /** Codes in force, and all there ever were. */
+  /** Valid recovery codes, and all that were ever issued. */
   recovery: string[] = []
   allRecovery: string[] = []
   accepted: string[] = []
@@ -81,7 +86,11 @@ class World {
   async code (asking: Slot, { of, offset, pick }: { of: string, offset: number, pick: number }): Promise<string> {
     if (of === 'accepted') return this.accepted[pick % (this.accepted.length || 1)] ?? '000000'
     const others = this.slots.flatMap(({ pending }) => pending === null ? [] : [pending.secret])
-    const secret = of === 'own' ? asking.pending?.secret : of === 'confirmed' ? this.confirmed[pick % (this.confirmed.length || 1)]?.secret : others[pick % (others.length || 1)]
+    const secret = of === 'own'
+      ? asking.pending?.secret
+      : of === 'confirmed'
+        ? this.confirmed[pick % (this.confirmed.length || 1)]?.secret
+        : others[pick % (others.length || 1)]
     return secret === undefined ? '000000' : totp(secret, stepAt(await clock.now()) + offset)
   }
 
@@ -101,13 +110,19 @@ class World {
         asking.pending = null
         asking.parents = []
         this.#check(person.claims()['otp_device_id'] === null, 'a password alone verifies nothing')
-        this.#check(answer.json().otpRequired === (this.confirmed.length > 0), 'login asks for a second factor if and only if one was confirmed')
+        this.#check(
+          answer.json().otpRequired === (this.confirmed.length > 0),
+          'login asks for a second factor if and only if one was confirmed'
+        )
         return '200'
       }
       case 'create': {
         const answer = await person.request('POST', '/totp/create')
         if (answer.statusCode !== 201) return outcome(answer)
-        this.#check(this.confirmed.length === 0 || this.proven.has(person.claims()['sid']), 'only a verified session adds a device to others')
+        this.#check(
+          this.confirmed.length === 0 || this.proven.has(person.claims()['sid']),
+          'only a verified session adds a device to others'
+        )
         const { otpUrl, recoveryCodes } = answer.json<{ otpUrl: string, recoveryCodes: string[] }>()
         this.#check(recoveryCodes.length === (this.confirmed.length === 0 ? 5 : 0), 'codes come with the first device')
         asking.pending = { secret: secretOf(otpUrl), codes: recoveryCodes }
@@ -173,7 +188,10 @@ class World {
     const isNear = (secret: Buffer) => [nowStep - 1, nowStep, nowStep + 1].find((near) => totp(secret, near) === code)
     const used = this.confirmed.find(({ secret, steps }) => (isNear(secret) ?? -1) > Math.max(-1, ...steps))
     const confirms = used === undefined && asking.pending !== null && isNear(asking.pending.secret) !== undefined
-    this.#check(used !== undefined || confirms, 'a code is accepted once, within its window, of a device that is the user\'s or the session\'s own')
+    this.#check(
+      used !== undefined || confirms,
+      'a code is accepted once, within its window, of a device that is the user\'s or the session\'s own'
+    )
     if (used !== undefined) used.steps.push(isNear(used.secret)!)
     if (confirms) {
       const { secret, codes } = asking.pending!
@@ -186,17 +204,22 @@ class World {
     return confirms ? '200 confirmed' : '200 verified'
   }
 
-  /** The promises, asked of every session. */
+  /** Checks the promises for every session. */
   async check (): Promise<void> {
     for (const { person } of this.slots) {
       if (person.access === null) continue
       const answer = await person.request('GET', '/account')
       if (answer.statusCode === 401) continue
-      const { otpDeviceId } = answer.statusCode === 200 ? (await person.request('GET', '/session')).json<{ otpDeviceId: string | null }>() : { otpDeviceId: null }
+      const { otpDeviceId } = answer.statusCode === 200
+        ? (await person.request('GET', '/session')).json<{ otpDeviceId: string | null }>()
+        : { otpDeviceId: null }
       const isProven = this.proven.has(person.claims()['sid'])
       this.#check(otpDeviceId === null || isProven, 'a verified session has had a code accepted')
-      if (this.confirmed.length === 0) this.#check(answer.statusCode === 200, `nobody is locked out without a confirmed device: ${answer.body}`)
-      else this.#check(answer.statusCode === (isProven ? 200 : 403), `the guard asks whoever has not proven it: ${answer.body}`)
+      if (this.confirmed.length === 0) {
+        this.#check(answer.statusCode === 200, `no user is locked out without a confirmed device: ${answer.body}`)
+      } else {
+        this.#check(answer.statusCode === (isProven ? 200 : 403), `the guard asks for the missing proof: ${answer.body}`)
+      }
       const status = (await person.request('GET', '/totp/status')).json<{ isOtpEnabled: boolean, recoveryCodesLeft: number }>()
       this.#check(status.isOtpEnabled === (this.confirmed.length > 0), 'status tells whether it is on')
       this.#check(status.recoveryCodesLeft === this.recovery.length, 'and how many codes are left')
@@ -205,21 +228,30 @@ class World {
 }
 
 t.test('T2 T7 T9 T11 R2 R4 R6 anything in any order', async (t) => {
-  await fc.assert(fc.asyncProperty(fc.boolean(), fc.array(step, { minLength: 10, maxLength: 60, size: 'max' }), async (isEnrolled, steps) => {
+  const someSteps = fc.array(step, { minLength: 10, maxLength: 60, size: 'max' })
+  await fc.assert(fc.asyncProperty(fc.boolean(), someSteps, async (isEnrolled, steps) => {
     const world = new World(await signUp(app, `user${runs++}`))
     for (const { person } of world.slots) expect(200, await person.login())
     for (const s of [...(isEnrolled ? enrolment : []), ...steps]) {
       await world.take(s)
       await world.check()
     }
-    // Whoever never confirmed a device gets in with the password, whatever was tried.
+    // A user without a confirmed device can always log in with the password.
     if (world.confirmed.length > 0) return
     const last = world.slots[0]!.person.elsewhere()
     expect(200, await last.login())
     expect(200, await last.request('GET', '/account'))
-  }), { numRuns: RUNS, examples: [[true, wellTrodden]], interruptAfterTimeLimit: RUNS * MOST_MS_A_RUN, markInterruptAsFailure: false, endOnFailure: false })
+  }), {
+    numRuns: RUNS,
+    examples: [[true, wellTrodden]],
+    interruptAfterTimeLimit: RUNS * MOST_MS_A_RUN,
+    markInterruptAsFailure: false,
+    endOnFailure: false
+  })
   t.comment(`${runs} runs: ${JSON.stringify(seen)}`)
-  for (const reached of ['verify 200 confirmed', 'verify 200 verified', 'recover 200', 'create 201', 'refresh 200', 'verify 400 OTP_INVALID']) {
+  for (const reached of [
+    'verify 200 confirmed', 'verify 200 verified', 'recover 200', 'create 201', 'refresh 200', 'verify 400 OTP_INVALID'
+  ]) {
     t.ok((seen[reached] ?? 0) > 0, `${reached}: ${seen[reached] ?? 0} times`)
   }
 })

@@ -54,8 +54,8 @@ export async function settled ({ app }: Replica): Promise<void> {
 }
 
 /**
- * For two seconds after its first read, a replica does not use the Redis cache. Moves the clock past that, so that tests need
- * not wait.
+ * Moves the clock three seconds forward. A replica uses only entries of the Redis cache that were read at least two seconds
+ * after its first revocation reading.
  */
 export async function pastFirstSeconds ({ db }: Pick<Replicas, 'db'>): Promise<void> {
   await db.clock.advance(3)

@@ -1,6 +1,6 @@
 /**
- * Writes the generated parts of the documents: the tables of docs/api.md, docs/settings.md and docs/errors.md, `.env.example`, the files
- * that docs/attach.md shows, and the tests in docs/requirements.md. Runs in the top folder.
+ * Writes the generated parts of the documents: the tables of docs/api.md, docs/settings.md and docs/errors.md, `.env.example`,
+ * the files of docs/attach.md, and the tests in docs/requirements.md. Runs in the top folder.
  */
 import { readFile, writeFile } from 'node:fs/promises'
 import { fillFiles } from './doc-files.js'
