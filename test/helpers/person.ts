@@ -75,7 +75,7 @@ export class Person {
     return answer
   }
 
-  /** Sends a code, to confirm a pending device or to verify. @param code @default the next unused one */
+  /** Sends a code, to confirm a pending device or to verify. By default, the next unused code. */
   async verify (code?: string): Promise<LightMyRequestResponse> {
     return this.#keep(await this.request('POST', '/totp/login', { token: code ?? await this.nextCode() }))
   }
