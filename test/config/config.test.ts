@@ -88,9 +88,11 @@ t.test('empty and blank count as unset, white space around is dropped, strangers
 
 /** [variable, values taken, values refused] */
 const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[]]> = [
-  ['PORT', ['0', '1', '65535', '08080'], ['65536', '70000', '-1', '+1', '1e3', '0x50', '3e3', '80.0', '80 81', '٣', '１', 'Infinity', '99999999999999999999']],
+  ['PORT', ['0', '1', '65535', '08080'],
+    ['65536', '70000', '-1', '+1', '1e3', '0x50', '3e3', '80.0', '80 81', '٣', '１', 'Infinity', '99999999999999999999']],
   ['OPS_PORT', ['0', '9000'], ['70000', 'off']],
-  ['HOST', ['0.0.0.0', '::', 'fe80::1%eth0', 'api.example.org', '/run/countersign.sock', '/run/with space/é.sock'], ['http://x', 'a b', 'x/y', './x', `/${'x'.repeat(103)}`, '/run/']],
+  ['HOST', ['0.0.0.0', '::', 'fe80::1%eth0', 'api.example.org', '/run/countersign.sock', '/run/with space/é.sock'],
+    ['http://x', 'a b', 'x/y', './x', `/${'x'.repeat(103)}`, '/run/']],
   ['OPS_HOST', ['::1', '/run/ops.sock'], ['x/y', '/']],
   ['KEEP_ALIVE_SECONDS', ['1', '3600'], ['0', '3601']],
   ['LIMIT_TOKEN_PER_MINUTE', ['1', '1000000'], ['0', '1000001']],
@@ -103,8 +105,10 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['JWT_ALG', ['HS256', 'EdDSA'], ['none', 'hs256', 'RS256', 'HS512']],
   ['JWT_ISSUER', ['https://id.example.org/', 'Ünï'], ['a\u0000b', 'x'.repeat(256)]],
   ['JWT_AUDIENCE', ['api'], ['a\nb']],
-  ['REDIS_URL', ['redis://h', 'rediss://u:p@h:6380/2', 'redis+sentinel://:p@a:1,b:2/main', 'rediss+sentinel://a:1/main', 'redis+cluster://a:1,b:2', 'rediss+cluster://a:1', 'unix:///run/redis.sock', 'unix://u:p@/run/redis.sock?db=2', 'redis://:a/b#c?d@h'],
-    ['h:6379', 'http://h', 'redis:h', 'redis+foo://h', 'unix://run/redis.sock', 'unix:///run/redis/', 'unix:///run/redis?x=1', 'redis://h h', 'redis://']],
+  ['REDIS_URL', ['redis://h', 'rediss://u:p@h:6380/2', 'redis+sentinel://:p@a:1,b:2/main', 'rediss+sentinel://a:1/main',
+    'redis+cluster://a:1,b:2', 'rediss+cluster://a:1', 'unix:///run/redis.sock', 'unix://u:p@/run/redis.sock?db=2', 'redis://:a/b#c?d@h'],
+  ['h:6379', 'http://h', 'redis:h', 'redis+foo://h', 'unix://run/redis.sock', 'unix:///run/redis/', 'unix:///run/redis?x=1',
+    'redis://h h', 'redis://']],
   ['ACCESS_SECONDS', ['1', '86400'], ['0', '86401', '5m', '300s']],
   ['OTP_ISSUER', ['A', 'Acme & Söhne / 100% 😀', '😀'.repeat(64)], ['Acme: Bank', 'x'.repeat(65), 'a\tb', '\ud800']],
   ['OTP_WINDOW', ['0', '1', '2'], ['3', '-1']],
@@ -113,13 +117,17 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['OTP_GRACE_DAYS', ['0', '365'], ['-1', '366', '1.5']],
   ['EVENTS_DAYS', ['1', '3650'], ['0', '3651']],
   ['WEBHOOK_PRIVATE', ['10.0.0.7', '10.0.0.0/8, ::1'], ['on', 'off', '0.0.0.0/0', '::/0', '10.1', 'hooks.internal', '::ffff:10.0.0.1']],
-  ['WEBHOOK_URL', [], ['ftp://h', 'hooks.example.org', 'https://', 'https://a b', 'https://h:x/', 'http://hooks.example.org', 'HTTPS://h', 'https://127.0.0.1/', 'https://[::1]/', 'https://10.1/', 'https://2852039166/', 'https://[::ffff:a9fe:a9fe]/']],
+  ['WEBHOOK_URL', [], ['ftp://h', 'hooks.example.org', 'https://', 'https://a b', 'https://h:x/', 'http://hooks.example.org', 'HTTPS://h',
+    'https://127.0.0.1/', 'https://[::1]/', 'https://10.1/', 'https://2852039166/', 'https://[::ffff:a9fe:a9fe]/']],
   ['PASSWORD_MIN_LENGTH', ['8', '15', '128'], ['7', '129']],
   ['REVOCATION_SECONDS', ['1', '300'], ['0', '0.5', '301']],
   ['TRUSTED_PROXIES', ['10.0.0.1', '10.0.0.0/8, 192.168.0.0/16', '2001:db8::/32', '::1', 'unix', '10.0.0.1,unix'],
-    ['*', 'true', 'loopback', '0.0.0.0/0', '::/0', '10.0.0.0/33', '::1/129', '10.0.0.0/08', '10.1', '010.0.0.1', '::ffff:10.0.0.1', '::ffff:0:0/96', '10.0.0.1,', 'proxy.example', 'unix:/run/x.sock', 'Unix', '[::1]', '10.0.0.1:443']],
+    ['*', 'true', 'loopback', '0.0.0.0/0', '::/0', '10.0.0.0/33', '::1/129', '10.0.0.0/08', '10.1', '010.0.0.1', '::ffff:10.0.0.1',
+      '::ffff:0:0/96', '10.0.0.1,', 'proxy.example', 'unix:/run/x.sock', 'Unix', '[::1]', '10.0.0.1:443']],
   ['CORS_ORIGINS', ['https://app.example.org', 'http://localhost:5173,https://a.example', 'http://[::1]:8080'],
-    ['*', 'null', 'https://*.example.org', 'https://app.example.org/', 'https://app.example.org/x', 'https://App.example.org', 'https://a.example:443', 'https://u:p@a.example', 'https://a.example?q', 'ftp://a.example', 'app.example.org', 'https://a.example https://b.example']]
+    ['*', 'null', 'https://*.example.org', 'https://app.example.org/', 'https://app.example.org/x', 'https://App.example.org',
+      'https://a.example:443', 'https://u:p@a.example', 'https://a.example?q', 'ftp://a.example', 'app.example.org',
+      'https://a.example https://b.example']]
 ]
 
 for (const [variable, taken, refused] of cases) {
@@ -161,16 +169,24 @@ t.test('two servers need two ports', async (t) => {
 
 t.test('a shared database needs shared keys', async (t) => {   // J9
   t.equal(refusal({ DATABASE_URL: database })?.variable, 'JWT_KEYS')
-  t.notMatch(refusal({ DATABASE_URL: 'postgres://root:hunter2@127.0.0.1/y' })?.message, 'hunter2', 'nor is the address of the database told then')
+  t.notMatch(refusal({ DATABASE_URL: 'postgres://root:hunter2@127.0.0.1/y' })?.message, 'hunter2',
+    'nor is the address of the database told then')
   t.equal(refusal({ DATABASE_URL: database, JWT_KEYS: `a:${random()}` })?.variable, 'SEAL_KEYS')
   t.equal(refusal({ DATABASE_URL: database, SEAL_KEYS: `a:${random()}` })?.variable, 'JWT_KEYS')
   const keys = { JWT_KEYS: `a:${random()}`, SEAL_KEYS: `a:${random()}` }
   const whatPgAndLibpqTake = [
-    'postgres://u@/db?host=/run/postgresql', 'postgres://u:p@%2Frun%2Fpostgresql:5433/db', 'postgres://u:a#b@h/db', 'postgres://u:a/b@h/db', 'postgres://u:a?b@h:1/db', 'postgres://u:a%23%2Fb@h/db',
-    'postgres://h1,h2/db', 'postgres://u:p@h1:1,h2:2/db?target_session_attrs=read-write', 'postgres://u:p w@h/db', 'postgres://u:p@[::1]:5,[::2]/db'
+    'postgres://u@/db?host=/run/postgresql', 'postgres://u:p@%2Frun%2Fpostgresql:5433/db', 'postgres://u:a#b@h/db',
+    'postgres://u:a/b@h/db', 'postgres://u:a?b@h:1/db', 'postgres://u:a%23%2Fb@h/db', 'postgres://h1,h2/db',
+    'postgres://u:p@h1:1,h2:2/db?target_session_attrs=read-write', 'postgres://u:p w@h/db', 'postgres://u:p@[::1]:5,[::2]/db'
   ]
-  for (const url of [database, 'postgresql:///app?host=/run/postgresql', 'postgres://127.0.0.1', ...whatPgAndLibpqTake]) t.equal(readConfig({ ...keys, DATABASE_URL: url }).databaseUrl, url)
-  for (const url of ['mysql://h/d', 'h:5432', 'postgres://', 'postgres://h:x/d', 'postgres:h', 'postgres://h/d?target_session_attrs=standby', 'postgres://h/d?sslrootcert=/not/there', 'postgres://u:%ff@h/d', 'postgres://h:70000/d']) t.equal(refusal({ ...keys, DATABASE_URL: url })?.variable, 'DATABASE_URL', url)
+  for (const url of [database, 'postgresql:///app?host=/run/postgresql', 'postgres://127.0.0.1', ...whatPgAndLibpqTake]) {
+    t.equal(readConfig({ ...keys, DATABASE_URL: url }).databaseUrl, url)
+  }
+  const refused = [
+    'mysql://h/d', 'h:5432', 'postgres://', 'postgres://h:x/d', 'postgres:h', 'postgres://h/d?target_session_attrs=standby',
+    'postgres://h/d?sslrootcert=/not/there', 'postgres://u:%ff@h/d', 'postgres://h:70000/d'
+  ]
+  for (const url of refused) t.equal(refusal({ ...keys, DATABASE_URL: url })?.variable, 'DATABASE_URL', url)
 })
 
 t.test('a ring is read in its order', async (t) => {
@@ -182,11 +198,15 @@ t.test('a ring is read in its order', async (t) => {
 const weak = (bytes: Buffer | string) => `a:${Buffer.from(bytes).toString('base64url')}`
 const twice = random()
 const badRings: ReadonlyArray<readonly [why: string, ring: string]> = [
-  ['no kid', random()], ['an empty kid', `:${random()}`], ['a long kid', `${'k'.repeat(33)}:${random()}`], ['a kid with a dot', `a.b:${random()}`],
-  ['no key', 'a:'], ['a trailing comma', `a:${random()},`], ['padding', `a:${random()}=`], ['plain base64', `a:${Buffer.alloc(32, '\xfb\xff\xfe', 'latin1').toString('base64')}`],
+  ['no kid', random()], ['an empty kid', `:${random()}`], ['a long kid', `${'k'.repeat(33)}:${random()}`],
+  ['a kid with a dot', `a.b:${random()}`],
+  ['no key', 'a:'], ['a trailing comma', `a:${random()},`], ['padding', `a:${random()}=`],
+  ['plain base64', `a:${Buffer.alloc(32, '\xfb\xff\xfe', 'latin1').toString('base64')}`],
   ['stray bits at the end', `a:${Buffer.concat([randomBytes(31), Buffer.alloc(1)]).toString('base64url').slice(0, -1)}B`],
-  ['31 bytes', `a:${random(31)}`], ['one byte value', weak(Buffer.alloc(32, 7))], ['a typed default', weak('changemechangemechangemechangeme')],
-  ['a kid twice', `a:${random()},a:${random()}`], ['a key twice', `a:${twice},b:${twice}`], ['a weak second key', `a:${random()},${weak(Buffer.alloc(40)).replace('a', 'b')}`]
+  ['31 bytes', `a:${random(31)}`], ['one byte value', weak(Buffer.alloc(32, 7))],
+  ['a typed default', weak('changemechangemechangemechangeme')],
+  ['a kid twice', `a:${random()},a:${random()}`], ['a key twice', `a:${twice},b:${twice}`],
+  ['a weak second key', `a:${random()},${weak(Buffer.alloc(40)).replace('a', 'b')}`]
 ]
 
 for (const variable of ['JWT_KEYS', 'SEAL_KEYS', 'WEBHOOK_KEYS']) {
@@ -205,7 +225,13 @@ t.test('EdDSA takes Ed25519 private keys in PKCS8 DER, each once', async (t) => 
   const header = Buffer.from(key, 'base64url').subarray(0, 16)
   const constant = Buffer.concat([header, Buffer.alloc(32, 1)]).toString('base64url')
   const publicKey = generateKeyPairSync('ed25519').publicKey.export({ format: 'der', type: 'spki' }).toString('base64url')
-  const refused = { 'an HS256 key': `a:${random()}`, RSA: `a:${rsa}`, 'a public key': `a:${publicKey}`, 'a constant seed': `a:${constant}`, 'one key twice': `a:${key},b:${key}` }
+  const refused = {
+    'an HS256 key': `a:${random()}`,
+    RSA: `a:${rsa}`,
+    'a public key': `a:${publicKey}`,
+    'a constant seed': `a:${constant}`,
+    'one key twice': `a:${key},b:${key}`
+  }
   for (const [why, keys] of Object.entries(refused)) {
     t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: keys })?.variable, 'JWT_KEYS', why)
   }
@@ -216,7 +242,9 @@ t.test('no key serves both uses', async (t) => {   // J9
   t.equal(refusal({ JWT_KEYS: `a:${random()},b:${key}`, SEAL_KEYS: `c:${random()},d:${key}` })?.variable, 'SEAL_KEYS')
   const der = ed25519()
   const seed = Buffer.from(der, 'base64url').subarray(16).toString('base64url')
-  for (const same of [der, seed]) t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: `a:${der}`, SEAL_KEYS: `b:${same}` })?.variable, 'SEAL_KEYS')
+  for (const same of [der, seed]) {
+    t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: `a:${der}`, SEAL_KEYS: `b:${same}` })?.variable, 'SEAL_KEYS')
+  }
 })
 
 t.test('a webhook needs keys of its own, and leads out over https but for addresses that are named', async (t) => {
@@ -226,7 +254,8 @@ t.test('a webhook needs keys of its own, and leads out over https but for addres
   t.equal(readConfig({ WEBHOOK_URL: url, WEBHOOK_KEYS: `b:${key},a:${other}` }).webhookKeys?.length, 2)
   t.equal(refusal({ WEBHOOK_KEYS: `a:${key}` }), undefined, 'keys may be there before the address is')
   for (const taken of [{ SEAL_KEYS: `s:${key}` }, { JWT_KEYS: `j:${key}` }]) {
-    t.equal(refusal({ ...taken, WEBHOOK_URL: url, WEBHOOK_KEYS: `a:${other},b:${key}` })?.variable, 'WEBHOOK_KEYS', 'J9 no key serves two uses')
+    t.equal(refusal({ ...taken, WEBHOOK_URL: url, WEBHOOK_KEYS: `a:${other},b:${key}` })?.variable, 'WEBHOOK_KEYS',
+      'J9 no key serves two uses')
   }
   for (const inside of ['http://hooks.internal/', 'https://10.0.0.7/', 'http://[::1]:8080/', 'http://localhost:3000/']) {
     const env = { WEBHOOK_URL: inside, WEBHOOK_KEYS: `a:${key}` }
@@ -234,15 +263,18 @@ t.test('a webhook needs keys of its own, and leads out over https but for addres
     t.equal(readConfig({ ...env, WEBHOOK_PRIVATE: '10.0.0.0/8,::1' }).webhookUrl, inside)
   }
   for (const other of ['https://169.254.169.254/', 'https://10.0.0.8/', 'http://8.8.8.8/']) {
-    t.equal(refusal({ WEBHOOK_URL: other, WEBHOOK_KEYS: `a:${key}`, WEBHOOK_PRIVATE: '10.0.0.7' })?.variable, 'WEBHOOK_URL', `${other}: another one was named`)
+    t.equal(refusal({ WEBHOOK_URL: other, WEBHOOK_KEYS: `a:${key}`, WEBHOOK_PRIVATE: '10.0.0.7' })?.variable, 'WEBHOOK_URL',
+      `${other}: another one was named`)
   }
   t.equal(readConfig({ WEBHOOK_URL: 'https://8.8.8.8/', WEBHOOK_KEYS: `a:${key}` }).webhookUrl, 'https://8.8.8.8/')
 })
 
 t.test('.env.example says what the schema says', async (t) => {
   const example = await readFile('.env.example', 'utf8')
-  const entries = [...example.matchAll(/^# (.+)\n# ([A-Z_]+)=(.*)$/gm)].map(([, description, name, initial]) => [name, description, initial])
-  t.strictSame(entries, Object.entries(settings.properties).map(([name, schema]) => [name, schema.description, String(schema.default ?? '')]))
+  const entries = [...example.matchAll(/^# (.+)\n# ([A-Z_]+)=(.*)$/gm)]
+    .map(([, description, name, initial]) => [name, description, initial])
+  t.strictSame(entries,
+    Object.entries(settings.properties).map(([name, schema]) => [name, schema.description, String(schema.default ?? '')]))
   t.notMatch(example, /^[^#\n]/m, 'every line is commented out')
   t.strictSame({ ...readConfig(Object.fromEntries(entries.map(([name, , initial]) => [name, initial]))) }, { ...readConfig({}) })
 })

@@ -104,7 +104,8 @@ t.test('a damaged file is refused by name, never printed, never replaced', async
   await loadOrCreateKeys(folder, 'HS256')
   const path = join(folder, 'seal.key')
   const whole = await readFile(path, 'utf8')
-  for (const damaged of ['', '\n', whole.slice(0, 30), whole.replace(':', ''), `a:${Buffer.alloc(32).toString('base64url')}`, `${whole.trim()},${whole}`]) {
+  const constant = `a:${Buffer.alloc(32).toString('base64url')}`
+  for (const damaged of ['', '\n', whole.slice(0, 30), whole.replace(':', ''), constant, `${whole.trim()},${whole}`]) {
     await writeFile(path, damaged)
     const error: Error = await loadOrCreateKeys(folder, 'HS256').then(() => t.fail('taken'), (error) => error)
     t.type(error, ConfigError)

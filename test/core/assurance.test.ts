@@ -2,28 +2,38 @@ import t from 'tap'
 import { amr, RECOVERY, shortfall, type Demand, type Shortfall, type Standing } from '../../src/core/assurance.js'
 
 const NOW = 1_800_000_000
-const session: Standing = { userId: 'ada', sessionId: 's', otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW + 60 }
+const session: Standing = {
+  userId: 'ada',
+  sessionId: 's',
+  otpRequired: false,
+  otpDeviceId: null,
+  otpTime: null,
+  otpDeadline: null,
+  authTime: NOW,
+  expiresAt: NOW + 60
+}
 
-/** Who asks: [name, what differs from a password alone, given just now]. */
+/** Session contexts: the differences from a session whose password was given just now. */
 const password = (secondsAgo: number): Partial<Standing> => ({ authTime: NOW - secondsAgo })
 const owing = (secondsAgo: number): Partial<Standing> => ({ ...password(secondsAgo), otpRequired: true })
-const verified = (secondsAgo: number, otpDeviceId = 'd'): Partial<Standing> => ({ ...owing(10_000), otpDeviceId, otpTime: NOW - secondsAgo })
+const verified = (secondsAgo: number, otpDeviceId = 'd'): Partial<Standing> =>
+  ({ ...owing(10_000), otpDeviceId, otpTime: NOW - secondsAgo })
 
-/** [who, what is asked for, what is lacking]. */
+/** [session context, demand, missing assurance] */
 const cases: ReadonlyArray<readonly [Partial<Standing>, Demand, Shortfall | null]> = [
-  // 2FA is optional: who has none passes the plain guard, and not the strict one.
+  // 2FA is optional: a user without a factor passes the plain guard, and not the strict one.
   [password(0), {}, null],
   [password(100_000), {}, null],
   [password(0), { required: true }, 'OTP_REQUIRED'],
   [password(300), { maxAge: 300 }, null],
   [password(301), { maxAge: 300 }, 'OTP_STALE'],
   [password(0), { required: true, maxAge: 300 }, 'OTP_REQUIRED'],
-  // T9: who has one passes nothing without it, however fresh the password.
+  // T9: a user with a factor passes no guard without it, however fresh the password.
   [owing(0), {}, 'OTP_REQUIRED'],
   [owing(0), { required: true }, 'OTP_REQUIRED'],
   [owing(0), { maxAge: 300 }, 'OTP_REQUIRED'],
   [owing(0), { maxAge: 0 }, 'OTP_REQUIRED'],
-  // Verified: by the age of the code, not of the password.
+  // A verified session is judged by the age of the code, not of the password.
   [verified(0), {}, null],
   [verified(100_000), {}, null],
   [verified(100_000), { required: true }, null],
@@ -36,7 +46,7 @@ const cases: ReadonlyArray<readonly [Partial<Standing>, Demand, Shortfall | null
   // A recovery code counts as verified.
   [verified(0, RECOVERY), { required: true, maxAge: 300 }, null],
   [verified(301, RECOVERY), { maxAge: 300 }, 'OTP_STALE'],
-  // Never seen, but never a pass: verified at no known time.
+  // A session verified at an unknown time does not occur, but must not pass.
   [{ ...verified(0), otpTime: null }, { maxAge: 300 }, 'OTP_STALE']
 ]
 

@@ -17,8 +17,10 @@ const session: SessionFacts = {
   issuedAt: 1_800_000_200
 }
 
-/** [session's end after the rotation, life of its access token, of its refresh token] */
-const lifetimes = [[2_591_800, 300, 86_400], [86_400, 300, 86_400], [86_399, 300, 86_399], [300, 300, 300], [299, 299, 299], [1, 1, 1]] as const
+/** [seconds until the session's end after the rotation, lifetime of its access token, of its refresh token] */
+const lifetimes = [
+  [2_591_800, 300, 86_400], [86_400, 300, 86_400], [86_399, 300, 86_399], [300, 300, 300], [299, 299, 299], [1, 1, 1]
+] as const
 
 t.test('J3 a token lives as long as the setting says, or ends with the session where that is sooner', async (t) => {
   for (const [left, access, refresh] of lifetimes) {
@@ -33,11 +35,19 @@ t.test('J3 a token lives as long as the setting says, or ends with the session w
 
 t.test('J4 what the session has proven is what its tokens say', async (t) => {
   for (const kind of ['access', 'refresh'] as const) {
-    t.match(claimsOf(kind, session, settings), { sub: 'u1', sid: 's1', amr: ['pwd', 'otp', 'mfa'], auth_time: 1_800_000_000, otp_time: 1_800_000_100, otp_device_id: 'd1', otp_required: true })
+    t.match(claimsOf(kind, session, settings), {
+      sub: 'u1',
+      sid: 's1',
+      amr: ['pwd', 'otp', 'mfa'],
+      auth_time: 1_800_000_000,
+      otp_time: 1_800_000_100,
+      otp_device_id: 'd1',
+      otp_required: true
+    })
   }
 })
 
-/** [deadline after the tokens were issued, device, otp_required] of a user who had no device when the session started */
+/** [deadline after the tokens were issued, device, otp_required] of a user without a device at the start of the session */
 const deadlines = [[null, null, false], [1, null, false], [0, null, true], [-86_400, null, true], [-86_400, 'd1', false]] as const
 
 t.test('T9 a session that opens only the set-up says so to whoever verifies its token by themselves', async (t) => {
@@ -49,13 +59,16 @@ t.test('T9 a session that opens only the set-up says so to whoever verifies its 
 
 t.test('J6 asked twice the same token; another generation, kind, proof or session another jti', async (t) => {
   t.same(claimsOf('refresh', session, settings), claimsOf('refresh', { ...session }, settings))
-  const others = [session, { ...session, generation: 4 }, { ...session, sessionId: 's2' }, { ...session, otpTime: 1_800_000_190 }, { ...session, otpTime: null }]
+  const others = [
+    session, { ...session, generation: 4 }, { ...session, sessionId: 's2' },
+    { ...session, otpTime: 1_800_000_190 }, { ...session, otpTime: null }
+  ]
   const ids = others.flatMap((facts) => [claimsOf('access', facts, settings).jti, claimsOf('refresh', facts, settings).jti])
   t.equal(new Set(ids).size, ids.length)
   t.ok(ids.every((id) => id.length >= 22), '128 bits')
 })
 
-/** What each claim must not be. `undefined` leaves it out. */
+/** Wrong values of each claim. `undefined` leaves it out. */
 const wrong: Record<string, readonly unknown[]> = {
   iss: [undefined, '', null, 1, ['us']],
   aud: [undefined, '', null, 1, ['them']],
@@ -79,7 +92,9 @@ t.test('J2 each claim must be there and of its type', async (t) => {
     for (const value of values) t.notOk(isClaims('access', { ...access, [claim]: value }), `${claim}: ${String(value)}`)
   }
   for (const payload of [null, undefined, 'text', 1, true, [], [access]]) t.notOk(isClaims('access', payload))
-  for (const gen of [undefined, null, '3', 1.5]) t.notOk(isClaims('refresh', { ...claimsOf('refresh', session, settings), gen }), `gen: ${gen}`)
+  for (const gen of [undefined, null, '3', 1.5]) {
+    t.notOk(isClaims('refresh', { ...claimsOf('refresh', session, settings), gen }), `gen: ${gen}`)
+  }
 })
 
 t.test('J1 one kind never passes as the other', async (t) => {
@@ -88,7 +103,9 @@ t.test('J1 one kind never passes as the other', async (t) => {
 })
 
 /** [iat, exp, accepted?] at 1000 */
-const moments = [[990, 1300, true], [700, 1000, false], [700, 1000.5, true], [1060, 1360, true], [1061, 1361, false], [2000, 900, false]] as const
+const moments = [
+  [990, 1300, true], [700, 1000, false], [700, 1000.5, true], [1060, 1360, true], [1061, 1361, false], [2000, 900, false]
+] as const
 
 t.test('J3 expired at exp, not before; issued at most 60 s ahead of our clock', async (t) => {
   for (const [iat, exp, accepted] of moments) t.equal(isTimely({ iat, exp }, 1000), accepted, `iat ${iat} exp ${exp}`)

@@ -1,9 +1,18 @@
 import t from 'tap'
 import { shortfall, type Demand, type Standing } from '../../src/core/assurance.js'
 
-const session: Standing = { userId: 'u', sessionId: 's', otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 1000, expiresAt: 9000 }
+const session: Standing = {
+  userId: 'u',
+  sessionId: 's',
+  otpRequired: false,
+  otpDeviceId: null,
+  otpTime: null,
+  otpDeadline: null,
+  authTime: 1000,
+  expiresAt: 9000
+}
 
-/** [the session, what is asked of it, when, what it lacks] */
+/** [name, session context, demand, seconds, missing assurance] */
 const cases: ReadonlyArray<readonly [string, Partial<Standing>, Demand, number, ReturnType<typeof shortfall>]> = [
   ['no deadline', {}, {}, 5000, null],
   ['before it', { otpDeadline: 2000 }, {}, 1999.9, null],
@@ -17,5 +26,7 @@ const cases: ReadonlyArray<readonly [string, Partial<Standing>, Demand, number, 
 ]
 
 t.test('the deadline of a session without a device', async (t) => {
-  for (const [what, standing, demand, nowSeconds, lack] of cases) t.equal(shortfall({ ...session, ...standing }, demand, nowSeconds), lack, what)
+  for (const [what, standing, demand, nowSeconds, lack] of cases) {
+    t.equal(shortfall({ ...session, ...standing }, demand, nowSeconds), lack, what)
+  }
 })

@@ -3,7 +3,7 @@ import ipaddr from 'ipaddr.js'
 import t from 'tap'
 import { addressOf, clientOf, isAddressed, networkBehind, networkOf, siteOf } from '../../src/core/network.js'
 
-/** [address, the network it is counted under]. // L1 */
+/** [address, its network]. // L1 */
 const cases = [
   ['192.0.2.1', '192.0.2.1'],
   ['::ffff:192.0.2.1', '192.0.2.1'],
@@ -94,7 +94,8 @@ t.test('the site of a network: /24, /48, or itself', async (t) => {
 
 t.test('L1 it agrees with a parser of whole addresses', async (t) => {
   const group = fc.oneof(fc.constant(0), fc.constant(0xffff), fc.integer({ min: 0, max: 0xffff }))
-  fc.assert(fc.property(fc.array(group, { minLength: 8, maxLength: 8 }), fc.constantFrom('short', 'long', 'RFC 5952'), (groups, spelling) => {
+  const address = fc.array(group, { minLength: 8, maxLength: 8 })
+  fc.assert(fc.property(address, fc.constantFrom('short', 'long', 'RFC 5952'), (groups, spelling) => {
     const address = new ipaddr.IPv6(groups)
     const text = { short: address.toString(), long: address.toNormalizedString(), 'RFC 5952': address.toRFC5952String() }[spelling]
     const expected = address.isIPv4MappedAddress()

@@ -3,9 +3,10 @@ import t from 'tap'
 import { passwordFault } from '../../src/core/password-rule.js'
 import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 
-const faultOf = (password: string, { username = 'ada', minLength = 8 } = {}) => passwordFault(normalisePassword(password), username, minLength)
+const faultOf = (password: string, { username = 'ada', minLength = 8 } = {}) =>
+  passwordFault(normalisePassword(password), username, minLength)
 
-/** [what, password, fault] with at least eight characters asked for. */
+/** [name, password, fault] with a shortest length of eight characters. */
 const table = [
   ['seven characters', 'kwzjvqx', 'too short'],
   ['eight characters', 'kwzjvqxp', null],
@@ -31,7 +32,10 @@ t.test('P1 length in characters, a list of common ones, not the username', async
 })
 
 t.test('P1 no rules of composition: any character, any mix', async (t) => {
-  const lone = ['kqzwxvjp', 'KQZWXVJP', '73920461', '!?§$%&/=', '        ', 'пожалуйста не', 'ありがとうございます', 'nul\0nul\0', 'tab\tnew\nline', '"\\\'`; --']
+  const lone = [
+    'kqzwxvjp', 'KQZWXVJP', '73920461', '!?§$%&/=', '        ', 'пожалуйста не', 'ありがとうございます', 'nul\0nul\0', 'tab\tnew\nline',
+    '"\\\'`; --'
+  ]
   for (const password of lone) t.equal(await faultOf(password), null, JSON.stringify(password))
 })
 

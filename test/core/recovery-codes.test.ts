@@ -24,18 +24,24 @@ t.test('R1 what was printed is found from what is typed', async (t) => {
   const code = '7G3K-9QWE-RTY2-4HJM-P0XC-V18N'
   const plain = code.replaceAll('-', '')
   const typed = [code, plain, code.toLowerCase(), code.replaceAll('-', ' '), ` ${code}\n`, code.replaceAll('-', ' - '),
-    code.replaceAll('-', '–'), code.replaceAll('-', '\u2212'), `${code}.`, `${code}。`, code.split('').join('\u200B'), code.replace('7', '７').replace('4', '٤'),
-    `\uFEFF${code.replace('Q', '𝐐')}\u00AD`, code.replace('0', 'O').replace('V1', 'VI'), code.toLowerCase().replace('0', 'o').replace('v1', 'vl'), code.replace('V1', 'Vi')]
+    code.replaceAll('-', '–'), code.replaceAll('-', '\u2212'), `${code}.`, `${code}。`, code.split('').join('\u200B'),
+    code.replace('7', '７').replace('4', '٤'), `\uFEFF${code.replace('Q', '𝐐')}\u00AD`, code.replace('0', 'O').replace('V1', 'VI'),
+    code.toLowerCase().replace('0', 'o').replace('v1', 'vl'), code.replace('V1', 'Vi')]
   for (const text of typed) t.equal(normaliseRecoveryCode(text), plain, JSON.stringify(text))
 
-  const folded = fc.constantFrom((s: string) => s, (s: string) => s.toLowerCase(), (s: string) => s.replaceAll('0', 'o').replaceAll('1', 'l'))
+  const folded = fc.constantFrom(
+    (s: string) => s, (s: string) => s.toLowerCase(), (s: string) => s.replaceAll('0', 'o').replaceAll('1', 'l'))
   fc.assert(fc.property(fc.constant(0).map(newRecoveryCode), folded, (printed, fold) =>
     normaliseRecoveryCode(fold(printed)) === printed.replaceAll('-', '')), { numRuns: 200 })
 })
 
 t.test('E4 what is no code is null, not an exception', async (t) => {
   const plain = '7G3K9QWERTY24HJMP0XCV18N'
-  for (const text of ['', plain.slice(1), `${plain}0`, plain.replace('7', 'U'), plain.replace('7', '７７'), plain.replace('7', '\u0000'), '-'.repeat(24), '😀'.repeat(12)]) {
+  const others = [
+    '', plain.slice(1), `${plain}0`, plain.replace('7', 'U'), plain.replace('7', '７７'), plain.replace('7', '\u0000'), '-'.repeat(24),
+    '😀'.repeat(12)
+  ]
+  for (const text of others) {
     t.equal(normaliseRecoveryCode(text), null, JSON.stringify(text))
   }
 })

@@ -3,7 +3,7 @@ import { Refusal, refusals, type RefusalCode } from '../../src/core/refusals.js'
 
 const framesOf = ({ stack = '' }: Error) => stack.split('\n').filter((line) => line.startsWith('    at ')).length
 
-t.test('what is an answer carries no stack, what is a fault does, and whoever asked for how long one is gets that afterwards', async (t) => {
+t.test('a refusal below 500 has no stack, a fault has one, and Error.stackTraceLimit is the same afterwards', async (t) => {
   const { stackTraceLimit } = Error
   for (const code of Object.keys(refusals) as RefusalCode[]) {
     const [status] = refusals[code]

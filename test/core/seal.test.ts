@@ -10,7 +10,8 @@ const plain = randomBytes(20)
 
 t.test('T6 what is sealed opens where it belongs, and never looks the same', async (t) => {
   const seal = createSeal([old], 'here')
-  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }), (bytes) => seal.open(seal.seal(bytes, place), place).plain.equals(Buffer.from(bytes))))
+  fc.assert(fc.property(fc.uint8Array({ maxLength: 300 }),
+    (bytes) => seal.open(seal.seal(bytes, place), place).plain.equals(Buffer.from(bytes))))
   const sealed = Array.from({ length: 500 }, () => seal.seal(plain, place))
   t.equal(new Set(sealed.map((text) => text.slice(0, 'old.'.length + 16))).size, 500, 'no nonce twice')
   t.ok(sealed.every((text) => /^old\.[A-Za-z0-9_-]+$/.test(text)))
@@ -19,7 +20,11 @@ t.test('T6 what is sealed opens where it belongs, and never looks the same', asy
 t.test('T6 it opens nowhere else', async (t) => {
   const seal = createSeal([old], 'here')
   const sealed = seal.seal(plain, place)
-  for (const elsewhere of [{ ...place, row: '2' }, { ...place, userId: 'bob' }, { ...place, table: 'otp_key' }, { table: 'otp_device', row: '1ada', userId: '' }, { table: 'otp_device","1', row: 'ada', userId: '' }]) {
+  const places = [
+    { ...place, row: '2' }, { ...place, userId: 'bob' }, { ...place, table: 'otp_key' },
+    { table: 'otp_device', row: '1ada', userId: '' }, { table: 'otp_device","1', row: 'ada', userId: '' }
+  ]
+  for (const elsewhere of places) {
     t.throws(() => seal.open(sealed, elsewhere), JSON.stringify(elsewhere))
   }
   t.throws(() => createSeal([old], 'there').open(sealed, place), 'another namespace')
@@ -54,7 +59,8 @@ t.test('T6 R7 a ring seals with its first key and opens with all', async (t) => 
 })
 
 t.test('T6 derived keys are of their key, namespace and purpose, and are not the key', async (t) => {
-  const keys = [createSeal([young, old], 'here').derive('a'), createSeal([young, old], 'here').derive('b'), createSeal([young, old], 'there').derive('a')].flat()
+  const [here, there] = [createSeal([young, old], 'here'), createSeal([young, old], 'there')]
+  const keys = [here.derive('a'), here.derive('b'), there.derive('a')].flat()
   t.ok(keys.every(({ length }) => length === 32))
   t.equal(new Set([...keys, old.bytes, young.bytes].map((key) => key.toString('hex'))).size, 8)
   t.same(createSeal([old], 'here').derive('a')[0], keys[1], 'the same for every replica')

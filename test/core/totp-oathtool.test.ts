@@ -21,6 +21,8 @@ t.test('T1 oathtool shows the code that is accepted, from the text that the QR c
 
 t.test('T1 oathtool agrees on eight digits and other periods', async (t) => {
   const secret = randomBytes(20)
-  const { stdout } = await run(oathtool, ['--totp', '--base32', '--digits=8', '--time-step-size=60s', '--start-time=1970-01-01 00:01:40 UTC', '--now=@1800000000', base32(secret)])
+  const { stdout } = await run(oathtool, [
+    '--totp', '--base32', '--digits=8', '--time-step-size=60s', '--start-time=1970-01-01 00:01:40 UTC', '--now=@1800000000', base32(secret)
+  ])
   t.equal(hotp(secret, totpStep({ digits: 8, periodSeconds: 60, t0Seconds: 100 }, 1_800_000_000), 8), stdout.trim())
 })

@@ -1,4 +1,4 @@
-/** Addresses of sockets and of several hosts, against servers of our own. */
+/** Addresses of sockets and of several hosts, with servers of this test. */
 import { spawnSync } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -26,7 +26,7 @@ await standby.start()
 const PASSWORD = 'a/b#c?d%20&é'
 await primary.query(`set password_encryption = 'scram-sha-256'; create role guarded login password '${PASSWORD}'`)
 
-/** The port of the server that answers. */
+/** Returns the port of the server that answers. */
 async function answering (t: Owner, url: string): Promise<number> {
   const pool = openPostgres(url, 3, () => {})
   t.teardown(() => pool.close())
@@ -85,7 +85,8 @@ t.test('of several hosts the first that takes writes, whatever their order', asy
   for (const hosts of [reads, `${dead},${reads}`]) {
     await t.rejects(answering(t, `postgres://postgres@${hosts}/postgres?target_session_attrs=read-write`), { code: 'UNAVAILABLE' }, hosts)
   }
-  await t.rejects(answering(t, `postgres://postgres@${reads}/postgres`), { code: 'UNAVAILABLE', cause: { code: '25006' } }, 'nor a single one that takes no writes')
+  await t.rejects(answering(t, `postgres://postgres@${reads}/postgres`), { code: 'UNAVAILABLE', cause: { code: '25006' } },
+    'nor a single one that takes no writes')
 })
 
 t.test('fifty at once while the first host goes away: all of them are answered by the next', async (t) => {

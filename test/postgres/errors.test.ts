@@ -5,7 +5,7 @@ import { asRefusal, breaksConnection, isRetriable, isUnavailable, isUniqueViolat
 const state = (code: string, message = 'something of the inside') => Object.assign(new Error(message), { code })
 const system = (code: string) => Object.assign(new Error(`connect ${code} 127.0.0.1:5432`), { code, errno: -111 })
 
-/** [what Postgres, pg, PGlite or a socket throws, unavailable?, retriable?, is the connection of no use any more?] */
+/** [error of PostgreSQL, pg, PGlite or a socket, unavailable?, retriable?, breaks the connection?] */
 const table = [
   [state('08006'), true, false, true],
   [state('08P01'), true, false, true],

@@ -11,14 +11,17 @@ t.teardown(() => pool.close())
 
 const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows as Array<Record<string, unknown>>
 const OURS = "not in ('information_schema', 'pg_catalog', 'pg_toast')"
-/** Tables, columns, keys, indexes, functions and types, as they are. */
+/** Reads tables, columns, keys, indexes, functions and types. */
 async function everything (): Promise<string> {
   return JSON.stringify([
-    await query(`select table_schema, table_name, column_name, data_type, is_nullable, column_default from information_schema.columns where table_schema ${OURS} and table_name not like 'countersign_migration%' order by 1, 2, 3`),
+    await query(`select table_schema, table_name, column_name, data_type, is_nullable, column_default from information_schema.columns
+      where table_schema ${OURS} and table_name not like 'countersign_migration%' order by 1, 2, 3`),
     await query(`select indexdef from pg_indexes where schemaname ${OURS} and tablename not like 'countersign_migration%' order by 1`),
-    await query('select conname, pg_get_constraintdef(oid) as def from pg_constraint where connamespace = \'public\'::regnamespace and conrelid::regclass::text not like \'countersign_migration%\' order by 1'),
+    await query(`select conname, pg_get_constraintdef(oid) as def from pg_constraint
+      where connamespace = 'public'::regnamespace and conrelid::regclass::text not like 'countersign_migration%' order by 1`),
     await query("select proname from pg_proc where pronamespace = 'public'::regnamespace order by 1"),
-    await query("select typname from pg_type where typnamespace = 'public'::regnamespace and typname not like '%countersign_migration%' order by 1"),
+    await query(`select typname from pg_type
+      where typnamespace = 'public'::regnamespace and typname not like '%countersign_migration%' order by 1`),
     await query("select relname from pg_class where relkind = 'S' order by 1")
   ])
 }
@@ -42,13 +45,15 @@ t.test('M1 O12 it is known at a glance which are to do, and which a newer versio
   const [first = '', ...others] = Object.keys(serviceMigrations)
   t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: [], unknown: [] })
   t.same(await readMigrations(pool.dialect, { [first]: serviceMigrations[first]! }), { pending: [], unknown: others })
-  t.same(await readMigrations(pool.dialect, { ...serviceMigrations, later: serviceMigrations[first]! }), { pending: ['later'], unknown: [] })
+  t.same(await readMigrations(pool.dialect, { ...serviceMigrations, later: serviceMigrations[first]! }),
+    { pending: ['later'], unknown: [] })
   for (let down = 1; down <= others.length + 1; down++) {
     await migrateDown(pool.dialect, serviceMigrations)
     t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: Object.keys(serviceMigrations).slice(-down), unknown: [] })
   }
   await query('drop table countersign_migration')
-  t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: Object.keys(serviceMigrations), unknown: [] }, 'an empty database')
+  t.same(await readMigrations(pool.dialect, serviceMigrations), { pending: Object.keys(serviceMigrations), unknown: [] },
+    'an empty database')
   await migrateUp(pool.dialect, serviceMigrations)
 })
 
@@ -72,10 +77,11 @@ t.test('the list of another schema of the same database is another list', async 
 })
 
 t.test('M4 every primary and unique key that decides a fact of the second factor contains the user', async (t) => {
-  const keys = await query("select tablename, indexdef from pg_indexes where schemaname = 'public' and tablename like 'otp_%' and indexdef like 'CREATE UNIQUE%'")
+  const keys = await query(`select tablename, indexdef from pg_indexes
+    where schemaname = 'public' and tablename like 'otp_%' and indexdef like 'CREATE UNIQUE%'`)
   t.ok(keys.length >= 6)
   for (const { tablename, indexdef } of keys) {
-    // The one key of the deployment: it decides nothing about a user.
+    // The table of the deployment's keys: it decides nothing about a user.
     if (tablename === 'otp_key') continue
     t.match(indexdef, /\(user_id/, String(tablename))
   }

@@ -10,12 +10,14 @@ await need('postgres')
 await need('pgbouncer')
 const { url, query } = await freshDatabase(t)
 
-/** One connection, so that what is asked of it next is asked of the same one. */
+/** Opens a pool of one connection, so that all statements use the same one. */
 function opened (owner: Owner, address: string) {
   const pool = openPostgres(address, 1, () => {})
   owner.teardown(() => pool.close())
   const db = new Kysely<unknown>({ dialect: pool.dialect })
-  return { db, ask: async (text: string, ...values: unknown[]) => (await db.executeQuery<Record<string, unknown>>(CompiledQuery.raw(text, values))).rows }
+  const ask = async (text: string, ...values: unknown[]) =>
+    (await db.executeQuery<Record<string, unknown>>(CompiledQuery.raw(text, values))).rows
+  return { db, ask }
 }
 const PREPARED = 'select name, statement from pg_prepared_statements order by prepare_time'
 
@@ -43,7 +45,7 @@ t.test('O3 what was prepared for columns of other types goes without a name, and
   for (const [what, alter, given, found] of changes) {
     const { ask } = opened(t, url)
     await query('drop table if exists measured; create table measured (n integer); insert into measured values (5)')
-    // Planned for what it is given at first, for anything at last.
+    // PostgreSQL plans for the given values at first, later for any values.
     for (let i = 0; i < 7; i++) t.same(await ask('select n from measured where n = $1', 5), [{ n: 5 }])
     await (alter === '' ? ask('deallocate all') : query(alter))
     t.same(await ask('select n from measured where n = $1', given), found === undefined ? [] : [{ n: found }], what)

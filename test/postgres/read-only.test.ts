@@ -15,7 +15,7 @@ import { until } from '../helpers/wait.js'
 
 await need('initdb')
 
-/** Two servers with our tables, and a name that leads to one of them; connections that were made stay where they are. */
+/** Starts two servers with our tables, and a name that leads to one of them. Open connections stay at their server. */
 const undo = (work: () => unknown): void => { t.teardown(work as () => void) }
 const servers = [await startPostgres(undo, IN_MEMORY), await startPostgres(undo, IN_MEMORY)] as const
 for (const { url } of servers) {
@@ -28,7 +28,8 @@ async function setReadOnly (isReadOnly: boolean): Promise<void> {
   const [former] = servers
   await former.query(`alter system set default_transaction_read_only = ${isReadOnly ? 'on' : 'off'}`)
   await former.query('select pg_reload_conf()')
-  await until('the setting', async () => (await former.query('show transaction_read_only'))[0]!['transaction_read_only'] === (isReadOnly ? 'on' : 'off'))
+  await until('the setting',
+    async () => (await former.query('show transaction_read_only'))[0]!['transaction_read_only'] === (isReadOnly ? 'on' : 'off'))
 }
 
 async function named (t: Test): Promise<{ url: string, name: { port: number }, newPool: () => pg.Pool }> {
@@ -45,18 +46,20 @@ async function named (t: Test): Promise<{ url: string, name: { port: number }, n
 }
 
 const portOf = async ({ kysely }: Db): Promise<number> =>
-  Number((await kysely.executeQuery<{ port: string }>(CompiledQuery.raw("select current_setting('port') as port, pg_sleep(0.02)"))).rows[0]!.port)
+  Number((await kysely.executeQuery<{ port: string }>(CompiledQuery.raw(
+    "select current_setting('port') as port, pg_sleep(0.02)"))).rows[0]!.port)
 const portsOf = async (db: Db): Promise<number[]> => [...new Set(await Promise.all(Array.from({ length: CONNECTIONS }, () => portOf(db))))]
-const write = (db: Db, id: string) => db.kysely.executeQuery(CompiledQuery.raw("insert into countersign.otp_key (name, sealed) values ($1, '')", [id]))
+const write = (db: Db, id: string) =>
+  db.kysely.executeQuery(CompiledQuery.raw("insert into countersign.otp_key (name, sealed) values ($1, '')", [id]))
 
-/** [what is asked of a server without writes] */
+/** [name, statement for a server without writes] */
 const askings: ReadonlyArray<readonly [string, (db: Db) => Promise<unknown>]> = [
   ['a write', (db) => write(db, 'one')],
   ['whether a session is alive', (db) => readStanding(db, 'ada', 'one')],
   ['which sessions ended', (db) => readEnds(db, null)]
 ]
 
-/** [what the database is given as, what opens it] */
+/** [kind of database, function that opens it] */
 const databases: ReadonlyArray<readonly [string, (from: Awaited<ReturnType<typeof named>>) => HostDatabase]> = [
   ['an address', ({ url }) => url],
   ["a host's pool", ({ newPool }) => newPool()],
@@ -68,7 +71,9 @@ for (const [kind, give] of databases) {
     t.test(`J5 O3 ${kind}: ${what}, of a server that was made read-only: refused, and no connection to it is used again`, async (t) => {
       const from = await named(t)
       const given = give(from)
-      if (kind.endsWith('before')) await Promise.all(Array.from({ length: CONNECTIONS }, () => (given as pg.Pool).query('select pg_sleep(0.02)')))
+      if (kind.endsWith('before')) {
+        await Promise.all(Array.from({ length: CONNECTIONS }, () => (given as pg.Pool).query('select pg_sleep(0.02)')))
+      }
       const { db, close } = await openHostDatabase(given, 'countersign', () => {})
       t.teardown(close)
       t.same(await portsOf(db), [servers[0].port])
@@ -94,7 +99,7 @@ t.test('J5 O3 our own pools take no new connection that leads to a server withou
   t.equal(await portOf(db), servers[1].port)
 })
 
-t.test("J5 a host's Kysely instance keeps its connections: what they read of a server without writes is refused all the same", async (t) => {
+t.test("J5 a host's Kysely instance keeps its connections, but answers of a server without writes are refused", async (t) => {
   const { newPool } = await named(t)
   const { db } = await openHostDatabase(new Kysely({ dialect: new PostgresDialect({ pool: newPool() }) }), 'countersign', () => {})
   await readEnds(db, null)

@@ -25,7 +25,8 @@ t.test('O3 a slow statement, a lock, a full pool: given up in 1.5 s, and the ser
   const slow = () => t.rejects(ask('select pg_sleep(30)'), { code: 'UNAVAILABLE' })
   t.ok(await inMs(slow) < 1_700)
   t.ok(await inMs(() => Promise.all([slow(), slow(), slow(), t.rejects(ask('select 1'), { code: 'UNAVAILABLE' })])) < 1_900)
-  await until('the server to be done with it', async () => (await query("select 1 from pg_stat_activity where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()")).length === 0)
+  await until('the server to be done with it', async () => (await query(`select 1 from pg_stat_activity
+    where query like '%pg_sleep(30)%' and state = 'active' and pid <> pg_backend_pid()`)).length === 0)
   t.same(await ask('select 1 as one'), [{ one: 1 }], 'the next one is answered')
 })
 
@@ -37,7 +38,8 @@ t.test('O3 half-open: nothing hangs; cut: one refusal; back: answered, by connec
   t.same(await until('it to be back', () => ask('select 3 as three').catch(() => null)), [{ three: 3 }])
 
   const underWay = [1, 2, 3].map(() => t.rejects(ask('select pg_sleep(10)'), { code: 'UNAVAILABLE' }))
-  await until('them to be under way', async () => (await query("select 1 from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()")).length === 3)
+  await until('them to be under way', async () => (await query(`select 1 from pg_stat_activity
+    where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`)).length === 3)
   await proxy.cut()
   await Promise.all(underWay)
   await t.rejects(ask('select 4'), { code: 'UNAVAILABLE' })
@@ -46,7 +48,7 @@ t.test('O3 half-open: nothing hangs; cut: one refusal; back: answered, by connec
   t.ok(pool.stats().total <= 3)
 })
 
-t.test('O3 Postgres stands still: it is knocked at once at a time, so that it finds no crowd when it is back', async (t) => {
+t.test('O3 PostgreSQL hangs: connections are tried one at a time, so that few are waiting when it answers again', async (t) => {
   await ask('select 1')
   proxy.pause()
   const rush = () => Promise.all(Array.from({ length: 12 }, () => t.rejects(ask('select 7'), { code: 'UNAVAILABLE' })))
@@ -54,7 +56,7 @@ t.test('O3 Postgres stands still: it is knocked at once at a time, so that it fi
   await rush()
   const before = proxy.opened
   for (let i = 0; i < 3; i++) t.ok(await inMs(rush) < 1_900)
-  // One after the other, a second each; all at once it was eighteen.
+  // One after the other, a second each. Without the throttle there were eighteen.
   t.ok(proxy.opened - before <= 8, `${proxy.opened - before} connections for 36 requests`)
   proxy.resume()
   t.same(await until('it to be back', () => ask('select 8 as eight').catch(() => null)), [{ eight: 8 }])
@@ -64,8 +66,10 @@ t.test('O3 Postgres stands still: it is knocked at once at a time, so that it fi
 t.test('O3 connections that the server ends, idle or in use, end nothing of ours', async (t) => {
   await Promise.all([ask('select 1'), ask('select 1'), ask('select 1')])
   const inUse = t.rejects(ask('select pg_sleep(10)'), { code: 'UNAVAILABLE' })
-  await until('one to be in use', async () => (await query("select 1 from pg_stat_activity where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()")).length === 1)
-  await query("select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name = 'countersign'")
+  await until('one to be in use', async () => (await query(`select 1 from pg_stat_activity
+    where query like '%pg_sleep(10)%' and state = 'active' and pid <> pg_backend_pid()`)).length === 1)
+  await query(`select pg_terminate_backend(pid) from pg_stat_activity
+    where datname = current_database() and application_name = 'countersign'`)
   await inUse
   await until('the idle ones to be reported', () => reported.length > 0)
   t.same(await until('it to be back', () => ask('select 6 as six').catch(() => null)), [{ six: 6 }])
@@ -73,7 +77,10 @@ t.test('O3 connections that the server ends, idle or in use, end nothing of ours
 
 t.test('M3 a lost race is tried again, and then told as "not now"', async (t) => {
   await query('create table tries (n integer); insert into tries values (0); create sequence attempts')
-  await query("create function lose(times integer) returns integer language plpgsql as $$ begin if nextval('attempts') <= times then raise exception 'lost' using errcode = '40001'; end if; return 1; end $$")
+  await query(`create function lose(times integer) returns integer language plpgsql as $$ begin
+    if nextval('attempts') <= times then raise exception 'lost' using errcode = '40001'; end if;
+    return 1;
+  end $$`)
   t.same(await ask('select lose(3) as won'), [{ won: 1 }], 'the fourth try')
   await query("select setval('attempts', 1, false)")
   await t.rejects(ask('select lose(100)'), { code: 'UNAVAILABLE' })

@@ -41,7 +41,8 @@ const broken = [
   '', 'localhost:6379', 'http://localhost', 'redis://', 'redis:///0', 'redis://h:0', 'redis://h:65536', 'redis://h:x', 'redis://h/x',
   'redis://h/-1', 'redis://h/0/1', 'redis://h?db=1', 'redis://h#1', 'redis://h1,h2', 'redis://::1', 'redis://[::1', 'redis://hunter2@h',
   'redis://ada:@h', 'redis://:%zz@h', 'redis://a@b:hunter2@h', 'redis+sentinel://s1', 'redis+sentinel://s1/', 'redis+sentinel://s1/m/0/x',
-  'redis+sentinel://s1,/m', 'redis+cluster://h1/1', 'redis+other://h1', 'unix:', 'unix://', 'unix:///', 'unix://run/redis.sock', 'unix:///run/redis.sock?db=x', 'unix:///r?password=hunter2', 'unix:///r#hunter2', 'redis+cluster+sentinel://h1'
+  'redis+sentinel://s1,/m', 'redis+cluster://h1/1', 'redis+other://h1', 'unix:', 'unix://', 'unix:///', 'unix://run/redis.sock',
+  'unix:///run/redis.sock?db=x', 'unix:///r?password=hunter2', 'unix:///r#hunter2', 'redis+cluster+sentinel://h1'
 ]
 
 t.test('one server, or the one that Sentinels name', async (t) => {

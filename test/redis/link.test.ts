@@ -13,17 +13,17 @@ import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
 await need('redis-server')
-/** Each has a server of its own, and waits most of the time. */
+/** Each test has a server of its own, and waits most of the time. */
 t.jobs = 4
 
-/** The promise of DESIGN §4. */
+/** Longest time until Redis is used again after an outage. */
 const RECOVERY_MS = 2000
-/** COMMAND_TIMEOUT_MS and what a busy machine adds. */
+/** COMMAND_TIMEOUT_MS, and a margin for a busy machine. */
 const ONE_WAIT_MS = 400
-/** "At once" on a busy machine: less than one time-out, so nobody waited one out. */
+/** "At once" on a busy machine: less than one time-out, so no request waited for a time-out. */
 const AT_ONCE_MS = 200
 
-/** With all that it can do: the product asks it for less. */
+/** Client with all methods of ioredis: the product uses fewer. */
 const whole = (client: RedisClient) => client as Redis
 const increment = (client: RedisClient) => whole(client).incr('counter')
 
@@ -41,7 +41,7 @@ async function timed<T> (work: () => Promise<T>): Promise<{ answer: T, tookMs: n
   return { answer, tookMs: performance.now() - startMs }
 }
 
-/** Nobody waits any more: a hundred in turn take no time. */
+/** Checks that commands no longer wait: a hundred in sequence return at once. */
 async function isFast (t: Test, link: RedisLink): Promise<void> {
   const { answer, tookMs } = await timed(async () => {
     let last: unknown
@@ -58,7 +58,7 @@ async function isBackInTime (t: Test, link: RedisLink): Promise<void> {
   t.type(await link.run(increment), 'number')
 }
 
-/** [what happens, how, how it ends, how long the first requests may wait]. */
+/** [name of the outage, its begin, its end, longest wait of the first requests] */
 const outages = [
   ['killed and restarted', (server: RedisServer) => server.kill(), (server: RedisServer) => server.restart(), AT_ONCE_MS],
   ['paused and resumed', async (server: RedisServer) => server.pause(), async (server: RedisServer) => server.resume(), ONE_WAIT_MS]
@@ -76,7 +76,8 @@ for (const [what, begin, end, firstMs] of outages) {
     await isFast(t, link)
     await end(server)
     await isBackInTime(t, link)
-    t.same(log.lines.map((line) => line.message), ['Redis is up', 'Redis is down: working without it', 'Redis is up'], 'one line for each change')
+    t.same(log.lines.map((line) => line.message), ['Redis is up', 'Redis is down: working without it', 'Redis is up'],
+      'one line for each change')
   })
 }
 
@@ -129,7 +130,7 @@ t.test('O1 out of memory: writes are refused at once, reads go on, said once', a
   t.equal(log.lines.filter((line) => line.message === 'Redis did not do a command').length, 1)
 })
 
-/** [what, how it begins, how it ends]: the server answers PING all the while. */
+/** [name, begin, end] of outages during which the server answers PING. */
 const refusals = [
   ['read-only', 'REPLICAOF 127.0.0.1 1', 'REPLICAOF NO ONE'],
   ['CLIENT PAUSE', 'CLIENT PAUSE 60000 WRITE', 'CLIENT UNPAUSE']

@@ -27,16 +27,17 @@ t.test('more users change no plan, and no more than the depth of trees', async (
 
 t.test('a list of users reads as much as it shows, however many there are', async (t) => {
   const { app, db } = await freshApp(t)
-  // Not through the app, whose statements are given up after a second.
+  // Not through the app, whose statements have a time limit of a second.
   const pool = openPostgres(db.url!, 1, () => {}, 0)
   await putManyUsers(createDb(pool.dialect), MANY).finally(() => pool.close())
   for (const [prefix, shown] of [['user-1', 101], ['zoe', 0], ['', 101], ['USER-77@example.org', 1]] as const) {
     const explaining = explainAll()
     t.equal((await findUsers(app.database, prefix, 100, null).finally(explaining.stop))?.users.length, Math.min(shown, 100))
     for (const [how, plans] of [['for this prefix', explaining.plans], ['for any', explaining.generic]] as const) {
-      // The feed is read meanwhile.
+      // Revocation readings run meanwhile.
       const [nodes] = [...plans].filter(([text]) => !text.includes('pg_snapshot')).map(([, plan]) => plan.nodes)
-      t.ok(nodes![0]!.pages < 8 + 6 * shown, `"${prefix}", planned ${how}: ${nodes!.map(({ what, pages }) => `${what} (${pages})`).join(', ')}`)
+      t.ok(nodes![0]!.pages < 8 + 6 * shown,
+        `"${prefix}", planned ${how}: ${nodes!.map(({ what, pages }) => `${what} (${pages})`).join(', ')}`)
     }
   }
 })
@@ -50,7 +51,9 @@ t.test('an accepted code takes two statements, each a commit of its own, which w
   const explaining = explainAll()
   t.teardown(explaining.stop)
   expect(200, await elsewhere.verify(code))
-  const written = [...explaining.plans.values()].map(({ nodes }) => nodes.reduce((sum, node) => sum + node.written, 0)).filter((rows) => rows > 0)
+  const written = [...explaining.plans.values()]
+    .map(({ nodes }) => nodes.reduce((sum, node) => sum + node.written, 0))
+    .filter((rows) => rows > 0)
   t.equal(written.length, 2)
   t.equal(written.reduce((sum, rows) => sum + rows, 0), 7)
 })
@@ -60,14 +63,17 @@ t.test('a log-in ends nobody where there is room, and reads no session that has 
   const ada = await signUp(app, 'ada')
   expect(200, await ada.login())
   await db.query(`
-    insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ended_at, ended_xid, end_reason, ip, agent)
+    insert into otp_session
+      (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ended_at, ended_xid, end_reason, ip, agent)
     select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, rotated_at, started_at, '3', 'crowded_out', ip, agent
     from otp_session, generate_series(1, 20000) where user_id = $1`, [userId(ada)])
   await db.query('vacuum analyze otp_session')
   const explaining = explainAll()
   t.teardown(explaining.stop)
   expect(200, await ada.login())
-  const [start] = [...explaining.plans].filter(([statement]) => statement.includes('crowded_out') || /insert into "?otp_session/.test(statement)).map(([, { nodes }]) => nodes)
+  const [start] = [...explaining.plans]
+    .filter(([statement]) => statement.includes('crowded_out') || /insert into "?otp_session/.test(statement))
+    .map(([, { nodes }]) => nodes)
   const into = (table: string) => start!.filter(({ what }) => what.endsWith(` ${table}`)).reduce((sum, { written }) => sum + written, 0)
   t.equal(into('otp_session'), 1, start!.map(({ what, written }) => `${what} (${written})`).join(', '))
   t.ok(start![0]!.pages < 100, `${start![0]!.pages} pages`)

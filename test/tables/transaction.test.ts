@@ -12,8 +12,13 @@ const { url, query } = await freshDatabase(t)
 const pool = openPostgres(url, 3, () => {})
 t.teardown(() => pool.close())
 const db = createDb(pool.dialect)
-await query(`create table place (id integer primary key, n integer not null); insert into place values (1, 0), (2, 0); create sequence tries;
-  create function lose(times bigint) returns integer language plpgsql as $$ begin if nextval('tries') <= times then raise exception 'lost' using errcode = '40001'; end if; return 1; end $$`)
+await query(`create table place (id integer primary key, n integer not null);
+  insert into place values (1, 0), (2, 0);
+  create sequence tries;
+  create function lose(times bigint) returns integer language plpgsql as $$ begin
+    if nextval('tries') <= times then raise exception 'lost' using errcode = '40001'; end if;
+    return 1;
+  end $$`)
 t.beforeEach(() => query("update place set n = 0; select setval('tries', 1, false)"))
 const counts = async () => (await query<{ n: number }>('select n from place order by id')).map(({ n }) => n)
 

@@ -16,7 +16,11 @@ t.test('it reads what the plugin shows, and gives the codes of that time', async
 })
 
 t.test('what no app could read is refused', async (t) => {
-  for (const url of ['https://example.org', 'otpauth://hotp/x:ada?secret=GEZDGNBV', 'otpauth://totp/x:ada', 'otpauth://totp/x:ada?secret=1', 'otpauth://totp/x:ada?secret=GEZDGNBV&algorithm=SHA256', 'otpauth://totp/x:ada?secret=GEZDGNBV&digits=x']) {
+  const unreadable = [
+    'https://example.org', 'otpauth://hotp/x:ada?secret=GEZDGNBV', 'otpauth://totp/x:ada', 'otpauth://totp/x:ada?secret=1',
+    'otpauth://totp/x:ada?secret=GEZDGNBV&algorithm=SHA256', 'otpauth://totp/x:ada?secret=GEZDGNBV&digits=x'
+  ]
+  for (const url of unreadable) {
     t.throws(() => authenticator(url), { name: 'TypeError' }, url)
   }
 })

@@ -1,4 +1,4 @@
-/** A process that takes the lock of the folder it is given, says in one line how that went, and stays until it is killed or its input ends. */
+/** Process that takes the lock of a folder, prints the result in one line, and runs until it is killed or its input ends. */
 import { takeLock } from '../../../src/postgres/embedded/lock.js'
 
 const dataDir = process.argv[2] ?? ''

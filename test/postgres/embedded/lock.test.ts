@@ -23,14 +23,14 @@ async function freshFolder (t: Test, name = ''): Promise<string> {
   return join(root, name)
 }
 
-/** Plain node, by way of `env`: what the test runner puts into NODE_OPTIONS would cost each child a second. */
+/** Starts node through `env` without NODE_OPTIONS, because the options of the test runner would cost each child a second. */
 function start (t: Test, folder: string, place: Place = {}): Child {
   const child = spawn('env', ['-u', 'NODE_OPTIONS', process.execPath, holder, folder], { stdio: ['pipe', 'pipe', 'inherit'], ...place })
   t.teardown(() => child.kill('SIGKILL'))
   return child
 }
 
-/** What the child says of its try: `held`, or the name of the error. */
+/** Returns the line of the child: `held`, or the name of the error. */
 async function outcome (child: Child): Promise<string> {
   const [line] = await once(createInterface(child.stdout), 'line')
   return line
@@ -127,7 +127,7 @@ t.test('O10 holders that come and go under constant tries never overlap', async 
       if (!lock) continue
       most = Math.max(most, ++holding)
       held++
-      await readdir(folder)   // a moment in which others try
+      await readdir(folder)   // gives other processes time to try
       holding--
       await lock.release()
     }
@@ -160,7 +160,7 @@ t.test('O10 a process that acts on an old list does not join the holder', async 
   let later: Lock | undefined
   afterNextListing(t, async () => {
     await (await takeLock(folder)).release()
-    later = await takeLock(folder)   // claim 3; claim 2, which the late one is about to make, is free again
+    later = await takeLock(folder)   // claim 3; claim 2, which the late process is about to make, is free again
   })
   await t.rejects(takeLock(folder), DataDirInUseError)
   t.ok(later, 'others came and went meanwhile')
@@ -226,8 +226,8 @@ t.test('a copy of a folder in use is free', async (t) => {
   const lock = await takeLock(folder)
   t.teardown(() => lock.release())
   await mkdir(join(copy, 'lock'))
-  await symlink('s000000000000', join(copy, 'lock', '1'))   // as a backup brings it: the link without its socket
-  await writeFile(join(copy, 'lock', '2'), '')               // as a copy that follows links may
+  await symlink('s000000000000', join(copy, 'lock', '1'))   // as in a restored backup: the link without its socket
+  await writeFile(join(copy, 'lock', '2'), '')               // as in a copy that follows links
   await (await takeLock(copy)).release()
   t.strictSame((await readdir(join(copy, 'lock'))), ['3'])
 })
