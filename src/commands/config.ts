@@ -3,7 +3,7 @@ import { isMisread } from '../core/totp.js'
 import { storeOf, trialNotice } from '../config/store.js'
 import { printable, type Io } from './io.js'
 
-/** Reads the configuration as the server does. Warnings are no failure. */
+/** Reads the configuration as the server does. Warnings do not make it fail. */
 export function checkConfigCommand (io: Io, env: NodeJS.ProcessEnv, folder: string): void {
   const { config, notes } = readProcess(env, folder)
   const store = storeOf(config)

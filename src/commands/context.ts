@@ -13,15 +13,27 @@ import { takeLock } from '../postgres/embedded/lock.js'
 import { requireDirect } from './direct.js'
 import { CommandError } from './io.js'
 
-/** What a command works with: the same database and keys as the server's. */
+/** Database and keys of a command, the same as the server's. */
 export interface Context {
   config: Config
   db: Db
-  /** @throws {CommandError} if there are no keys yet: commands make none */
+  /**
+   * Seals and opens secrets.
+   *
+   * @throws {CommandError} if there are no keys yet: commands create none
+   */
   readonly seal: Seal
-  /** The key that seals now. @throws as `seal` */
+  /**
+   * Id of the key that seals now.
+   *
+   * @throws the same as `seal`
+   */
   readonly sealKid: string
-  /** @throws as `seal` */
+  /**
+   * Returns the digest key.
+   *
+   * @throws the same as `seal`
+   */
   digestKey: () => Promise<Buffer>
 }
 
@@ -31,15 +43,15 @@ const NO_KEYS = 'There are no keys in DATA_DIR: start the service once, or run "
 
 /** A command runs few statements at once. */
 const CONNECTIONS = 3
-/** Somebody waits, and no load balancer: over a slow line, or on a machine that is busy, is no reason to fail. */
+/** Longer than the server's limit: a person waits, and a slow line or a busy machine must not make the command fail. */
 const CONNECT_MS = 10_000
 
 /**
- * The database alone. Embedded, under the lock that the server takes: one of them at a time. Its statements have no
- * time-out: nobody waits on the other end of a socket.
+ * Runs work with the database alone. The embedded one is opened under the server's lock, so one process uses it at a time.
+ * Statements have no time-out, because no client waits on a socket.
  *
- * @param makes whether an embedded database is made where there is none
- * @throws {CommandError} if there is none, and none is made: the address of the right one may be missing by mistake
+ * @param makes true if a missing embedded database is created
+ * @throws {CommandError} if it is missing and not created: the address of the right database may be missing by mistake
  */
 export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>, makes = false): Promise<T> {
   if (databaseUrl !== undefined) {
@@ -59,10 +71,10 @@ export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool
 }
 
 /**
- * The database with its tables up to date, and the keys. Migrates as the server does, where MIGRATE is on.
+ * Runs work with the keys and the database, whose tables are up to date. Migrates as the server does, if MIGRATE is on.
  *
- * @throws {CommandError} if the tables are behind and MIGRATE is off
- * @throws {ConfigError} if they are and there is only a pooler to migrate through
+ * @throws {CommandError} if migrations are pending and MIGRATE is off
+ * @throws {ConfigError} if migrations are pending and only a pooler is reachable
  */
 export async function withContext<T> (config: Config, work: (context: Context) => Promise<T>): Promise<T> {
   return await withPool(config, async ({ dialect }) => {
@@ -76,7 +88,7 @@ export async function withContext<T> (config: Config, work: (context: Context) =
   })
 }
 
-/** Commands that need no key work where there is none. */
+/** Reports missing keys only to commands that need them. */
 function keyed (db: Db, sealKeys: readonly Key[] | undefined): Pick<Context, 'seal' | 'sealKid' | 'digestKey'> {
   if (sealKeys !== undefined) {
     const seal = createSeal(sealKeys, DEFAULT_NAMESPACE)

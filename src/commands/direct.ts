@@ -2,9 +2,9 @@ import { ConfigError } from '../core/config-error.js'
 import { inspect } from '../postgres/server-pool.js'
 
 /**
- * Before migrations: through a pooler, several processes would run them at once.
+ * Checks the address before migrations: through a pooler, several processes could run them at once.
  *
- * @param url undefined for the embedded database, which no pooler is in front of
+ * @param url undefined for the embedded database, which has no pooler
  * @throws {ConfigError} if the address leads to a pooler
  * @throws {UnusableDatabaseError} if the server cannot be used
  */

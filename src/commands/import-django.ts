@@ -11,11 +11,11 @@ export interface ImportCommandOptions {
   from: string
   dryRun?: boolean
   since?: string
-  /** PGPASSWORD; undefined asks for it, if the server wants one. */
+  /** PGPASSWORD. If it is undefined, the command asks for a password when the server needs one. */
   password: string | undefined
 }
 
-/** Exit code of a run that is done, but left rows out or changed them: the report says which. */
+/** Exit code of a finished run that left rows out or changed them. The report lists them. */
 const INCOMPLETE = 3
 
 export async function importDjangoCommand (
@@ -29,7 +29,7 @@ export async function importDjangoCommand (
     let notes = 0
     try {
       const report = await importDjango({
-        // A hundred thousand events that somebody was brought over are no news to the receiver of a webhook.
+        // The receiver of a webhook must not get a hundred thousand events about imported users.
         db: { ...db, notifies: false },
         source,
         seal,

@@ -1,31 +1,31 @@
 import { createInterface } from 'node:readline'
 import type { SingleBar } from 'cli-progress'
 
-/** What a command cannot do, in one line for whoever typed it. Exits with 1. */
+/** Failure of a command, with a message of one line for the operator. Exits with 1. */
 export class CommandError extends Error {
   override readonly name = 'CommandError'
 }
 
-/** The arguments are not those of the command: nothing was tried. Exits with 2. */
+/** Wrong arguments; the command did nothing. Exits with 2. */
 export class MisuseError extends CommandError {}
 
-/** A command's way to the person or the program that called it. */
+/** Input and output of a command. */
 export interface Io {
-  /** For machines: one JSON value on each line of standard output, and nothing else there. */
+  /** True for machines: standard output has one JSON value on each line, and no other text. */
   json: boolean
-  /** The result: JSON, or lines for people. */
+  /** Prints the result as JSON, or as lines of text. */
   print (value: object, lines: readonly string[]): void
-  /** For people alone: on standard error where machines read the other. */
+  /** Prints a line for people: on standard error if standard output is for machines. */
   say (line: string): void
-  /** A secret from a prompt, or the next line of standard input; never from the command line. */
+  /** Reads a secret from a prompt, or from the next line of standard input; never from the arguments. */
   askSecret (message: string): Promise<string>
-  /** Whether somebody sits there who can be asked. */
+  /** True if a person at a terminal can be asked. */
   isInteractive: boolean
-  /** Whether `say` goes to a terminal, which knows colours. */
+  /** True if `say` writes to a terminal, which supports colours. */
   isTerminal: boolean
-  /** False once the reader of standard output has left, as `head` does: a list may stop. Work goes on. */
+  /** Returns false after the reader of standard output has closed it, as `head` does. A list may then stop; other work continues. */
   isRead (): boolean
-  /** Drawn on a terminal only. */
+  /** Shows progress, on a terminal only. */
   progress (label: string): Progress
   close (): void
 }
@@ -77,7 +77,7 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
     progress (label) {
       let bar: SingleBar | undefined
       let [last, isOver] = [{ done: 0, total: 0 }, false]
-      /** Of nothing yet there is nothing to draw: a bar of no length looks full. */
+      /** A total of zero would show a full bar. */
       const begin = () => bar!.start(Math.max(last.total, 1), last.done)
       async function open (): Promise<void> {
         const { default: { SingleBar, Presets } } = await import('cli-progress')
@@ -87,7 +87,7 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
           Presets.shades_classic
         )
         begin()
-        // What is written while it stands there goes above it.
+        // Text that is written meanwhile appears above the bar.
         around = (write) => {
           bar!.stop()
           write()
@@ -114,25 +114,25 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
 
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu
 
-/** Text that somebody else chose, for a terminal: without what would move its cursor, or turn its writing round. */
+/** Returns text from another person for a terminal, without characters that move the cursor or change the writing direction. */
 export function printable (text: string): string {
   return text.replace(UNPRINTABLE, '')
 }
 
-/** JSON may be looked at in a terminal too: such characters are escaped, so that the value is the same. */
+/** Returns JSON with such characters escaped, because a terminal may show it too. The value is the same. */
 export function asciiJson (value: object): string {
   return JSON.stringify(value).replace(UNPRINTABLE, (character) =>
     Array.from({ length: character.length }, (_, i) => `\\u${character.charCodeAt(i).toString(16).padStart(4, '0')}`).join(''))
 }
 
-/** Columns under headings, as wide as their widest cell. */
+/** Returns columns under headings, each as wide as its widest cell. */
 export function table (headings: readonly string[], cells: ReadonlyArray<readonly string[]>): string[] {
   const rows = [headings, ...cells.map((row) => row.map(printable))]
   const widths = headings.map((_, i) => Math.max(...rows.map((row) => [...row[i] ?? ''].length)))
   return rows.map((row) => row.map((cell, i) => cell + ' '.repeat(Math.max(0, (widths[i] ?? 0) - [...cell].length))).join('  ').trimEnd())
 }
 
-/** To the second, in UTC. */
+/** Returns a time in UTC, to the second. */
 export function shownTime (at: Date): string {
   return at.toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -7,7 +7,7 @@ import { CommandError, type Io } from './io.js'
 
 const kinds: readonly KeyKind[] = ['HS256', 'EdDSA', 'seal']
 
-/** A ring's entry, for JWT_KEYS, SEAL_KEYS or WEBHOOK_KEYS. The only place where it is shown. */
+/** Prints a new entry for JWT_KEYS, SEAL_KEYS or WEBHOOK_KEYS. No other place shows it. */
 export function newKeyCommand (io: Io, kind: string): void {
   const known = kinds.find((name) => name === kind)
   if (known === undefined) throw new CommandError(`A key is one of ${kinds.join(', ')}.`)
@@ -15,7 +15,7 @@ export function newKeyCommand (io: Io, kind: string): void {
   io.print({ kid: key.kid, key: formatKey(key) }, [formatKey(key)])
 }
 
-/** Seals under the first of SEAL_KEYS whatever another one sealed. Exits with 1 if something is left. */
+/** Seals all secrets again under the first key of SEAL_KEYS. Exits with 1 if some remain under another key. */
 export async function rotateKeysCommand (io: Io, config: Config): Promise<number> {
   return await withContext(config, async (context) => {
     const { db, sealKid } = context
@@ -32,8 +32,8 @@ export async function rotateKeysCommand (io: Io, config: Config): Promise<number
 }
 
 /**
- * A batch at a time, each row on the condition that it still is what was read: a server that writes meanwhile is not
- * disturbed, and a run that was killed goes on where it was.
+ * Seals one batch at a time. A row is written only if it still has the value that was read, so a running server is not
+ * disturbed. After a crash, the next run continues.
  */
 async function reseal (
   { db, seal, sealKid }: Context, onProgress: (done: number, total: number) => void

@@ -5,7 +5,7 @@ import type { FastifyInstance } from 'fastify'
 import { isSocketPath } from '../config/config.js'
 import { ConfigError } from '../core/config-error.js'
 
-/** Where to listen, and the settings that say so. */
+/** Address to listen on, and the settings that define it. */
 export interface Place {
   host: string
   port: number
@@ -15,7 +15,7 @@ export interface Place {
 
 type Fault = readonly [variable: 'hostVariable' | 'portVariable', must: string]
 
-/** The system's error codes, as the setting that they are about. */
+/** The setting that each system error is about. */
 const ofPorts: Record<string, Fault> = {
   EADDRINUSE: ['portVariable', 'be one that nobody listens on'],
   EACCES: ['portVariable', 'be one that this user may listen on'],
@@ -33,7 +33,7 @@ const ofSockets: Record<string, Fault> = {
 }
 
 /**
- * Listens on a port, or on a Unix socket. The mode of a socket is that of the umask.
+ * Listens on a port or on a Unix socket, whose mode follows the umask.
  *
  * @throws {ConfigError} that names the setting
  */
@@ -47,7 +47,7 @@ export async function listen (app: FastifyInstance, { host, port, ...variables }
   })
 }
 
-/** A process that was killed leaves its socket behind, which nobody answers. A file of another kind stays. */
+/** Removes the socket of a process that was killed, if no process answers on it. Keeps any other kind of file. */
 async function removeDead (path: string): Promise<void> {
   const socket = connect(path)
   try {

@@ -10,14 +10,14 @@ export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
   await requireDirect(config.databaseUrl)
   const { done, unknown } = await withPool(config, async ({ dialect }) => {
     const done = await migrateUp(dialect, serviceMigrations)
-    // With an embedded database come its keys, so that commands can be used before the first start.
+    // Creates the keys of an embedded database too, so that commands work before the first start.
     await ringsOf(config)
     return { done, unknown: (await readMigrations(dialect, serviceMigrations)).unknown }
   }, true)
   io.print({ done, unknown }, done.length === 0 ? [upToDate(unknown)] : linesOf(done))
 }
 
-/** Takes back the newest migration, and what its tables hold. */
+/** Reverts the newest migration and drops the data of its tables. */
 export async function migrateDownCommand (io: Io, config: Config, { yes = false }: { yes?: boolean }): Promise<void> {
   if (!yes) throw new CommandError('This drops the tables of the newest migration with all they hold: say --yes if you mean it.')
   await requireDirect(config.databaseUrl)
@@ -25,7 +25,7 @@ export async function migrateDownCommand (io: Io, config: Config, { yes = false 
   io.print({ done }, done.length === 0 ? ['There is nothing to take back.'] : linesOf(done))
 }
 
-/** Exits with 1 while there is something to do. The tables of a newer version will do: this one runs on them. */
+/** Exits with 1 while migrations are pending. Tables of a newer version are accepted, because this version works with them. */
 export async function migrateStatusCommand (io: Io, config: Config): Promise<number> {
   const { pending, unknown } = await withPool(config, ({ dialect }) => readMigrations(dialect, serviceMigrations))
   const lines = [...pending.map((name) => `to do: ${name}`), ...unknown.map((name) => `of a newer version: ${name}`)]

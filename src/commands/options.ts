@@ -5,7 +5,11 @@ import { CommandError } from './io.js'
 const line = new RegExp(LINE, 'u')
 const email = new RegExp(EMAIL, 'u')
 
-/** An option's text, held to what the same field is held to over HTTP. @throws {CommandError} that names the option */
+/**
+ * Checks an option's text with the limits of the same field over HTTP.
+ *
+ * @throws {CommandError} that names the option
+ */
 export function lineOption (option: string, text: string, field: keyof typeof longest): string {
   if (!line.test(text) || [...text].length > longest[field]) {
     throw new CommandError(`${option} must be one line of at most ${longest[field]} characters.`)
@@ -13,7 +17,11 @@ export function lineOption (option: string, text: string, field: keyof typeof lo
   return text
 }
 
-/** A name of a person in normal form, or none. @throws {CommandError} that names the option */
+/**
+ * Returns a person's name in normal form, or an empty text.
+ *
+ * @throws {CommandError} that names the option
+ */
 export function nameOption (option: string, text: string, field: 'firstName' | 'lastName'): string {
   if (text.trim() === '') return ''
   const name = newName(text, longest[field])
@@ -21,19 +29,31 @@ export function nameOption (option: string, text: string, field: 'firstName' | '
   return name
 }
 
-/** An e-mail address, or none. @throws {CommandError} */
+/**
+ * Checks an e-mail address, which may be empty.
+ *
+ * @throws {CommandError}
+ */
 export function emailOption (text: string): string {
   if (text !== '' && (!email.test(text) || [...text].length > longest.email)) throw new CommandError('--email must be an e-mail address.')
   return text
 }
 
-/** Why somebody does what the user then reads in their own log. @throws {CommandError} */
+/**
+ * Checks a reason, which the user reads in the log of the account.
+ *
+ * @throws {CommandError}
+ */
 export function reasonOption (text: string): string {
   if (text.trim() === '') throw new CommandError('--reason must say something: the user reads it in their own log.')
   return lineOption('--reason', text, 'reason')
 }
 
-/** A whole number from 1 to `most`. @throws {CommandError} that names the option */
+/**
+ * Returns a whole number from 1 to `most`.
+ *
+ * @throws {CommandError} that names the option
+ */
 export function countOption (option: string, text: string, most: number): number {
   if (!/^[1-9]\d{0,9}$/.test(text) || Number(text) > most) throw new CommandError(`${option} must be a whole number from 1 to ${most}.`)
   return Number(text)

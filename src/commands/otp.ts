@@ -8,7 +8,10 @@ import { reasonOption } from './options.js'
 import { setupLines, staffDeps } from './staff.js'
 import { requireUser } from './user.js'
 
-/** As staff do it over HTTP; for staff too, who can be reset here alone. The code is shown this once. */
+/**
+ * Resets a second factor by the same function as the route for staff. It can reset staff too, which no route can. The code
+ * is shown once.
+ */
 export async function resetOtpCommand (io: Io, config: Config, username: string, { reason: typed }: { reason: string }): Promise<void> {
   const reason = reasonOption(typed)
   await withContext(config, async (context) => {

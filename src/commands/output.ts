@@ -1,9 +1,9 @@
 interface Outputs { stdout: NodeJS.WriteStream, stderr: NodeJS.WriteStream }
 
 /**
- * Keeps a process from ending with a stack because its output cannot be written. A reader that leaves early, as `head`
- * does, is no failure: the work goes on. Any other fault, such as a full disk, is one line on standard error and exit
- * code 1, since the output may have been a secret that is shown once.
+ * Handles output that cannot be written, without a stack. If the reader closes the output early, as `head` does, the work
+ * continues. Any other fault, such as a full disk, prints one line on standard error and exits with 1, because the lost
+ * output may be a secret that is shown once.
  */
 export function guardOutput ({ stdout, stderr }: Outputs): void {
   let isReported = false

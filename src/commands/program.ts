@@ -10,10 +10,10 @@ import { describeError } from '../log.js'
 const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
 
 const FAILED = 1
-/** What was typed is no command: nothing was tried. */
+/** Exit code for unknown commands and wrong arguments; the program did nothing. */
 const MISUSED = 2
 
-/** What the operator can mend, by name: most of where they come from need not be loaded to say so. */
+/** Names of errors that an operator can fix. Names, because most of the modules need not be loaded. */
 const PLAIN = [
   'CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'SealedElsewhereError',
   'UnusableDatabaseError'
@@ -21,10 +21,10 @@ const PLAIN = [
 
 const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const
 
-/** A command's work. What it returns is the exit code; nothing means 0. */
+/** Work of a command. Returns the exit code; undefined means 0. */
 type Work = (io: Io, config: () => Config, args: string[], options: never) => Promise<number | void>
 
-/** One command: its words and options, and the work, loaded when it is called. */
+/** Adds one command with its options. Its module is loaded when the command is called. */
 function add (parent: Command, usage: string, description: string, work: Work): Command {
   return parent.command(usage).description(description)
     .option(...JSON_OPTION)
@@ -48,23 +48,23 @@ function add (parent: Command, usage: string, description: string, work: Work): 
     })
 }
 
-/** For what the user then reads in the account's own log. */
+/** Adds the reason that the user reads in the account's log. */
 function withReason (command: Command): Command {
   return command.option('--reason <text>', 'reason, for the log of the user', 'by the operator')
 }
 
-/** What the operator can mend is one line; anything else shows where it came from. */
+/** Prints an error that an operator can fix in one line, and any other error with its stack. */
 function fail (error: unknown, json: boolean, command: Command): void {
   const { type: name, message } = describeError(error)
   const plain = error instanceof Refusal || PLAIN.includes(name) || (error as { code?: string }).code === 'EADDRINUSE'
   const text = error instanceof Refusal && error.code === 'UNAVAILABLE' ? 'The database does not answer.' : message
-  // Some of the text may be a server's that somebody else runs.
+  // Part of the text may come from a server of another owner.
   if (json) console.error(asciiJson({ error: { command: command.name(), message: text } }))
   else console.error(plain ? printable(text) : stackOf(error))
   process.exitCode = error instanceof MisuseError ? MISUSED : FAILED
 }
 
-/** Where it came from, and none of what drivers hang on their errors: rows and parameters, password hashes among them. */
+/** Returns the stack of an error without the fields that drivers add: rows and parameters, password hashes included. */
 function stackOf (error: unknown): string {
   const { stack, cause } = describeError(error)
   return cause === undefined ? stack : `${stack}\ncaused by ${cause.stack}`
@@ -84,7 +84,7 @@ export const program = new Command('countersign')
   )
   .exitOverride()
   .configureHelp({
-    // The commands themselves, not their groups.
+    // Lists the commands themselves, not their groups.
     visibleCommands: (command) => command.commands.flatMap((one) => one.commands.length === 0 ? one : one.commands),
     subcommandTerm: (command) => `${groupOf(command)}${standardHelp.subcommandTerm(command)}`
   })
@@ -102,7 +102,7 @@ add(migrate, 'down', 'undo the newest migration, and drop its tables with all ro
 add(migrate, 'status', 'list the migrations that are missing; exits with 1 if there are any', async (io, config) =>
   (await import('./migrate.js')).migrateStatusCommand(io, config()))
 
-// For hosts, where the rest is not installed, src/bin.ts does these without loading this file.
+// For hosts, which do not install the other dependencies, src/bin.ts runs these commands without this file.
 const tables = program.command('tables').description('the tables of an attached host, at DATABASE_URL')
 for (const [name, description] of Object.entries(tableCommands)) {
   tables.command(name).description(description)
@@ -176,7 +176,7 @@ const settings = program.command('config').description('settings')
 add(settings, 'check', 'read the environment as the server does, and say what is wrong', async (io) =>
   (await import('./config.js')).checkConfigCommand(io, process.env, process.cwd()))
 
-/** Does what was typed, and leaves its exit code. */
+/** Runs the command of the arguments, and sets its exit code. */
 export async function run (): Promise<void> {
   try {
     await program.parseAsync()

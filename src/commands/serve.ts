@@ -6,27 +6,28 @@ import { servesOps, type Config, type Note } from '../config/config.js'
 import { storeOf, trialNotice } from '../config/store.js'
 import { listen } from './listen.js'
 
-/** Longer than any request may take: those under way are answered. */
+/** Longer than the limit of a request, so that running requests are answered. */
 const DRAIN_MS = 10_000
 /**
- * Who stops `npm start` often signals twice: Ctrl-C and systemd reach npm and us, and npm passes it on. Within this it
- * is one signal; a later one means "now".
+ * Stopping `npm start` often sends two signals: Ctrl-C and systemd signal npm and the server, and npm forwards its signal.
+ * Signals within this time count as one; a later one means "now".
  */
 const ONE_SIGNAL_MS = 500
 
 /**
- * Listens, until a signal: then answers what is under way, and closes.
+ * Listens until a signal arrives, then answers the running requests and closes.
  *
  * @param notes about the configuration, for the log
- * @throws ConfigError where there is nothing to listen on; all is closed by then
+ * @throws {ConfigError} if it cannot listen; everything is then closed
  */
 export async function serve (config: Config, notes: readonly Note[] = []): Promise<void> {
-  // What is known of sessions lives for a minute or two: left alone, V8 lets the heap grow to several times of it before it looks for what is over.
+  // The local cache of sessions lives for a minute or two. By default, V8 lets the heap grow to several times this size
+  // before it collects old entries.
   setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)
   for (const { level, text } of notes) app.log[level](text)
   const ops = !servesOps(config) ? null : await buildOps(app, config).catch((error: unknown) => closing(error, app))
-  // Where nothing is open any more it would end with 0, whatever the exit code that somebody has set.
+  // Without open handles the process would end with 0 and ignore the exit code.
   const end = closeWithGrace({
     delay: DRAIN_MS,
     skip: ['SIGTERM', 'SIGINT', 'beforeExit'],
@@ -37,7 +38,7 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
   })
   onEnd((signal) => {
     app.log.info({ signal }, 'closing')
-    // Ctrl-C: whoever sits at the terminal waits for the end, and no proxy for a sign of it.
+    // On Ctrl-C a person waits for the end, and no load balancer waits for /readyz to change.
     if (signal === 'SIGINT') for (const one of [app, ops]) one?.leaveAtOnce()
     end.close()
   })
@@ -52,14 +53,18 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
   nameStore(app, config)
 }
 
-/** A start that fails leaves nothing open. @throws the error */
+/**
+ * Closes everything after a failed start.
+ *
+ * @throws the error
+ */
 async function closing (error: unknown, ...apps: Array<FastifyInstance | null>): Promise<never> {
   for (const one of apps) one?.leaveAtOnce()
   await Promise.all(apps.map((one) => one?.close()))
   throw error
 }
 
-/** In one line, at the first look at the log: a service on the wrong database answers like one on the right. */
+/** Logs the database in one line at the start of the log, because a service on a wrong database looks like a right one. */
 function nameStore (app: FastifyInstance, config: Config): void {
   const store = storeOf(config)
   const notice = trialNotice(store)
@@ -68,7 +73,7 @@ function nameStore (app: FastifyInstance, config: Config): void {
   else app.log.warn(`${text}. ${notice}`)
 }
 
-/** Tells of the first signal to end; a second one that is not the same ends the process. */
+/** Calls `leave` at the first signal to end. A later signal, which is not a copy of the first, ends the process. */
 function onEnd (leave: (signal: NodeJS.Signals) => void): void {
   let firstAtMs: number | undefined
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {

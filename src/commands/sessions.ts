@@ -10,7 +10,7 @@ import { CommandError, MisuseError, printable, shownTime, table, type Io } from 
 import { staffDeps } from './staff.js'
 import { requireUser } from './user.js'
 
-/** The living sessions of a user, the one last seen first, as staff see them over HTTP. */
+/** Lists the live sessions of a user, last seen first, as the route for staff does. */
 export async function listSessionsCommand (io: Io, config: Config, username: string): Promise<void> {
   await withContext(config, async (context) => {
     const { id } = await requireUser(context, username)
@@ -29,7 +29,10 @@ export async function listSessionsCommand (io: Io, config: Config, username: str
 
 export interface EndOptions { session?: string, all?: boolean }
 
-/** Ends one session of a user, all of a user, or all there are. The service may run: each replica refuses them within a second. */
+/**
+ * Ends one session of a user, all sessions of a user, or all sessions. The service may run: each replica refuses them
+ * within a second.
+ */
 export async function endSessionsCommand (
   io: Io, config: Config, username: string | undefined, { session, all = false }: EndOptions
 ): Promise<void> {

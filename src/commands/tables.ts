@@ -9,10 +9,10 @@ import { tableCommands } from './table-commands.js'
 const DESCRIPTION = 'The tables of an attached host, at DATABASE_URL.'
 
 /**
- * For a host's deployments: the tables in its own database. Apart from the service's commands, since a host has none of
- * what those stand on.
+ * Runs `countersign tables`, for the deployments of a host: it manages the tables in the host's database. It is separate
+ * from the service's commands because a host does not install their dependencies.
  *
- * @returns the exit code: 1 if it failed, or if there is something to do; 2 if it was misused
+ * @returns the exit code: 1 if it failed or migrations are pending; 2 for wrong arguments
  */
 export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { positionals: [command = '', ...more], values: { schema, help, json = false } } = parse(args)

@@ -7,14 +7,14 @@ import { countOption, reasonOption } from './options.js'
 import { staffDeps } from './staff.js'
 import { requireUser } from './user.js'
 
-/** The largest number of a PostgreSQL integer. */
+/** Largest integer of PostgreSQL. */
 const MOST_REFERENCE = 2_147_483_647
 
 interface ReasonOption { reason: string }
 
 type Work = (deps: StaffDeps, userId: string) => Promise<void>
 
-/** Changes an account as staff do over HTTP: by the same function, with the same event. */
+/** Changes an account by the same function as the route for staff, with the same event. */
 async function change (io: Io, config: Config, username: string, work: Work, value: object, said: (name: string) => string): Promise<void> {
   await withContext(config, async (context) => {
     const user = await requireUser(context, username)
@@ -66,7 +66,7 @@ export async function setReferencesCommand (
     (name) => `Changed the accounts elsewhere of ${name}.`)
 }
 
-/** Null for "none". */
+/** Returns null for "none". */
 function referenceOption (option: string, text: string): number | null {
   return text === 'none' ? null : countOption(option, text, MOST_REFERENCE)
 }

@@ -26,8 +26,8 @@ const MOST_EVENTS = 10_000
 export interface UserOptions { email?: string, firstName?: string, lastName?: string, phone?: string, staff?: boolean, otp?: boolean }
 
 /**
- * Creates an account. With `--otp` the phone proves itself before anything is stored; QR code and recovery codes are
- * shown once. Staff without it get a set-up code, as after a reset: the password alone opens nothing.
+ * Creates an account. With `--otp`, a code of the phone is checked before anything is stored; the QR code and the recovery
+ * codes are shown once. Staff without `--otp` get a set-up code, as after a reset, because a password alone is not enough.
  */
 export async function createUserCommand (io: Io, config: Config, username: string, options: UserOptions): Promise<void> {
   const name = normaliseUsername(username)
@@ -45,7 +45,7 @@ export async function createUserCommand (io: Io, config: Config, username: strin
     if (await findUser(db, usernameKey(name)) !== undefined) throw new CommandError('This username is taken.')
     const passwordHash = await hashNewPassword(io, config, name)
     const enrolled = otp ? await enrol(io, context, id, name) : null
-    // A member of staff has more than a password from the beginning.
+    // Staff have more than a password from the beginning.
     const setupCode = staff && enrolled === null ? newRecoveryCode() : null
     const made = await createUser(db, {
       account: { ...profile, id, username: name, usernameKey: usernameKey(name), passwordHash },
@@ -74,7 +74,10 @@ export async function listUsersCommand (io: Io, config: Config): Promise<void> {
   await withContext(config, async ({ db }) => { await printUsers(io, db, '') })
 }
 
-/** By how the name begins, or by the whole e-mail address, as staff find users over HTTP. Exits with 1 if there is none. */
+/**
+ * Finds users by the beginning of the name or by the whole e-mail address, as the route for staff does. Exits with 1 if it
+ * finds none.
+ */
 export async function findUserCommand (io: Io, config: Config, query: string): Promise<void> {
   const text = lineOption('What to look for', query, 'email')
   if (text.trim() === '') throw new CommandError('Give the beginning of a username, or an e-mail address.')
@@ -83,7 +86,11 @@ export async function findUserCommand (io: Io, config: Config, query: string): P
   })
 }
 
-/** @returns how many were found, as far as somebody read on */
+/**
+ * Prints the users until the reader closes the output.
+ *
+ * @returns the number of printed users
+ */
 async function printUsers (io: Io, db: Db, query: string): Promise<number> {
   let count = 0
   for (let cursor: string | null = null, isFirst = true; (isFirst || cursor !== null) && io.isRead(); isFirst = false) {
@@ -104,7 +111,7 @@ async function printUsers (io: Io, db: Db, query: string): Promise<number> {
   return count
 }
 
-/** The account as staff see it over HTTP. */
+/** Shows an account as the route for staff does. */
 export async function showUserCommand (io: Io, config: Config, username: string): Promise<void> {
   await withContext(config, async (context) => {
     const user = await readUser(context.db, (await requireUser(context, username)).id)
@@ -113,7 +120,7 @@ export async function showUserCommand (io: Io, config: Config, username: string)
   })
 }
 
-/** The newest events of a user's log, with the actor of each. */
+/** Lists the newest events of a user's log, with the actor of each. */
 export async function userEventsCommand (io: Io, config: Config, username: string, { limit: typed }: { limit: string }): Promise<void> {
   const limit = countOption('--limit', typed, MOST_EVENTS)
   await withContext(config, async (context) => {
@@ -135,7 +142,11 @@ export async function setPasswordCommand (io: Io, config: Config, username: stri
   })
 }
 
-/** @throws {CommandError} if nobody has this name, whatever its case */
+/**
+ * Returns the user of a name, in any case.
+ *
+ * @throws {CommandError} if there is none
+ */
 export async function requireUser ({ db }: Context, username: string): Promise<{ id: string, username: string, isActive: boolean }> {
   const user = await findUser(db, await accountKey(db, username))
   if (user === undefined) throw new CommandError('Nobody has this username.')
@@ -152,7 +163,7 @@ async function hashNewPassword (io: Io, { passwordMinLength }: Config, username:
   return await (await createHasher(1)).hash(password)
 }
 
-/** The secret is shown here and never again; the first code of the phone shows that it took it. */
+/** Shows the secret once. The first code proves that the phone has stored it. */
 async function enrol (
   io: Io, context: Context, userId: string, username: string
 ): Promise<{ device: FirstDevice, recoveryCodes: string[] }> {
@@ -181,7 +192,7 @@ async function enrol (
   throw new CommandError('The code is wrong: nobody was made.')
 }
 
-/** Black on white, on terminals of whatever colour: many phones do not read a code whose light and dark are exchanged. */
+/** Returns the QR code in black on white for any terminal theme, because many phones cannot read inverted codes. */
 function coloured ({ isTerminal }: Io, qr: string): string {
   return isTerminal ? qr.split('\n').map((line) => `\u001B[107m\u001B[30m${line}\u001B[0m`).join('\n') : qr
 }

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { createGate } from '../../src/accounts/concurrency-limiter.js'
 
-/** Work that ends when it is told to. */
+/** Returns work that ends on a signal. */
 function task () {
   let end = () => {}
   const ended = new Promise<void>((resolve) => { end = resolve })

@@ -4,7 +4,7 @@ import { createHasher } from '../../src/accounts/hasher.js'
 
 const TYPED = 'lètmein 密码'
 
-/** The first four were made by Python's hashlib; the others stand in the tests of Django or of its ports to other languages. */
+/** Python's hashlib made the first four. The others are from the tests of Django or of its ports to other languages. */
 const hashes: Array<[what: string, password: string, encoded: string]> = [
   ['pbkdf2_sha256', TYPED, 'pbkdf2_sha256$1000$seasalt2$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M='],
   ['pbkdf2_sha256, a million iterations', TYPED, 'pbkdf2_sha256$1000000$s$NQHbqJ7zbXTrzeaohniO1QXtjinGcMseBMEUJt9r1NA='],
@@ -33,7 +33,7 @@ for (const [what, password, encoded] of hashes) {
   })
 }
 
-/** Each would keep a core busy, or the memory. */
+/** Each of these would keep a core or the memory busy. */
 const costly = [
   'pbkdf2_sha256$50000000$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
   'pbkdf2_sha1$2000001$salt$LG+ln1EVFZHS/V7E52RAUl2dWM4=',
@@ -58,14 +58,19 @@ t.test('P2 what costs too much is refused at the import, and at the login withou
 
 const unreadable = [
   '', 'password', 'pbkdf2_sha256', 'pbkdf2_sha256$', 'pbkdf2_sha256$0$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
-  'pbkdf2_sha256$-1$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=', 'pbkdf2_sha256$1e3$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
+  'pbkdf2_sha256$-1$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
+  'pbkdf2_sha256$1e3$salt$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
   'pbkdf2_sha256$1000$salt$', 'pbkdf2_sha256$1000$salt$AAAA', 'pbkdf2_sha256$1000$$dtrVgyAEEoTcunV5xi42xuNE381fveSvD7QbMqXVe+M=',
   'scrypt$1000$seasalt$8$2$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'scrypt$65536$seasalt$1$1$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'argon2$', 'argon2$argon2id$v=19', 'toString$x', '__proto__$x',
-  'bcrypt_sha256$', 'bcrypt_sha256$$2b$12$short', 'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTX', 'bcrypt_sha256$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
-  'bcrypt_sha256$$2b$03$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK', 'bcrypt_sha256$$2b$32$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
-  'bcrypt_sha256$$2b$1e$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK', 'bcrypt_sha256$$2x$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$', 'bcrypt_sha256$$2b$12$short',
+  'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTX',
+  'bcrypt_sha256$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$03$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$32$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2b$1e$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
+  'bcrypt_sha256$$2x$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
   'bcrypt_sha256$$2b$12$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK\n',
   'md5$seasalt$3f86d0d3d465b7b458c231bf3555c0e3', 'sha1$$6d138ca3ae545631b3abd71a4f076ce759c5700b', 'pbkdf2_wrapped_md5$1$salt$AAAA'
 ]
@@ -88,7 +93,7 @@ t.test('the hasher tells ours from Django\'s, and neither from nothing', async (
   t.ok(isUnusable('!pbnLAuIGbL16Wcf5MnEumzdcyNsVCsInvs6wZF74'))
   for (const typed of ['!', '', '!pbnLAuIGbL16Wcf5MnEumzdcyNsVCsInvs6wZF74']) t.equal(await hasher.verify('!', typed), false)
 
-  // Ours are made of the normal form, so that every keyboard gives the same; Django's of what was typed.
+  // Our hashes use the normal form, so that every keyboard gives the same hash; Django's use the typed text.
   const decomposed = 'e\u0301tude no. 4'
   const own = await hasher.hash(decomposed.normalize('NFC'))
   t.equal(await hasher.verify(own, decomposed), true)

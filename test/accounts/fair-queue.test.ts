@@ -86,10 +86,10 @@ t.test('whatever comes: bounded, nobody twice, nobody forgotten, turns in order'
     { weight: 1, arbitrary: fc.constant('oldest' as const) })
   fc.assert(fc.property(fc.integer({ min: 1, max: 12 }), fc.array(command, { maxLength: 200 }), (capacity, commands) => {
     const queue = new FairQueue<number>(capacity)
-    /** Those that wait, by arrival. */
+    /** Waiting items, by arrival. */
     const model = new Map<number, Place>()
     const of = (isKnown: boolean) => [...model.values()].filter((where) => where.isKnown === isKnown)
-    /** Per class and site that waits: the sites of its class that were served since its own last turn. */
+    /** By class and waiting site: the sites of its class that had a turn since its own last one. */
     const passed = new Map<string, Set<string>>()
     let inARow = 0
     let number = 0
@@ -116,7 +116,7 @@ t.test('whatever comes: bounded, nobody twice, nobody forgotten, turns in order'
         }
         const where = model.get(item)
         if (where === undefined) return false
-        // First of its network, and no site of its class was passed over twice.
+        // It is the first of its network, and no site of its class had two turns before it.
         const isSame = (place: Place) => place.isKnown === where.isKnown && place.site === where.site && place.network === where.network
         for (const [other, place] of model) if (other < item && isSame(place)) return false
         const waiting = new Set(of(where.isKnown).map(({ site }) => `${where.isKnown} ${site}`))
@@ -145,7 +145,7 @@ t.test('whatever comes: bounded, nobody twice, nobody forgotten, turns in order'
   t.pass('2000 runs')
 })
 
-/** CPU for each of the operations that fill a queue of that size twice and empty it, in microseconds. */
+/** CPU time per operation to fill a queue of that size twice and empty it, in microseconds. */
 function costUs (size: number): number {
   const queue = new FairQueue<number>(size)
   const before = process.cpuUsage()

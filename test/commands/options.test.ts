@@ -24,7 +24,7 @@ t.test('a reason says something, on one line', async (t) => {
 
 t.test('a username is one before and after its normal form, or nothing is touched', async (t) => {
   const io = createIo(false, process)
-  // The last one is a single letter that stands for four words.
+  // The last name is one character that stands for four words.
   for (const name of ['', 'a b', 'x'.repeat(151), 'a\u0007', '\uFDFA']) {
     await t.rejects(createUserCommand(io, readConfig({}), name, {}), { name: 'CommandError', message: /^A username has/ }, name)
   }

@@ -15,7 +15,7 @@ const built = (name: string) => join(import.meta.dirname, '../../src', name)
 
 interface Ended { code: number | null, signal: NodeJS.Signals | null, stderr: string }
 
-/** Runs a shell's line, for its pipes. The code is that of our program, not that of the pipe's last one. */
+/** Runs a line of shell with its pipes. Returns the exit code of our program, not of the last one in the pipe. */
 async function inShell (line: string, env: Record<string, string> = settings): Promise<Ended> {
   const script = `${line.replaceAll('countersign ', `"${process.execPath}" "${built('bin.js')}" `)}; exit "\${PIPESTATUS[0]}"`
   const child = spawn('bash', ['-c', script], { env: { PATH: process.env['PATH'] ?? '', ...env }, stdio: ['ignore', 'ignore', 'pipe'] })

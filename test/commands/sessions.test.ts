@@ -65,7 +65,7 @@ t.test('J5 sessions end --all: every session of every user, in pages, while both
   const { app, db, settings } = await emptied(shared)
   const people: Person[] = []
   for (let i = 0; i < 3; i++) people.push(await (await signUp(i === 1 ? replica : app, `user${i}`)).enrol())
-  // More than a page holds, of one user and of all.
+  // More sessions than one page, for one user and for all.
   await db.query(`
     insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
     select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, rotated_at, ip, agent

@@ -11,9 +11,10 @@ t.test('E1 every code of the table becomes its status, its body and its headers'
   const lines: string[] = []
   const app = Fastify({ logger: { level: 'error', stream: { write: (line: string) => { lines.push(line) } } } })
   await app.register(errors)
-  app.get('/:code', async (
-    request
-  ) => { throw new Refusal((request.params as { code: RefusalCode }).code, { retryAfterSeconds: 7 }, { cause: new Error('inside') }) })
+  app.get('/:code', async (request) => {
+    const { code } = request.params as { code: RefusalCode }
+    throw new Refusal(code, { retryAfterSeconds: 7 }, { cause: new Error('inside') })
+  })
   for (const code of codes) {
     const [status] = refusals[code]
     const answer = await app.inject(`/${code}`)
@@ -73,9 +74,7 @@ t.test('E1 405 with Allow for what is there under another method; HEAD stays 404
   const table = [
     ['POST', '/read', 405, 'GET, HEAD'], ['PUT', '/read/', 405, 'GET, HEAD'], ['DELETE', '/re%61d', 405, 'GET, HEAD'],
     ['GET', '/things/1', 405, 'DELETE, POST'], ['PATCH', '/things/1', 405, 'DELETE, POST'], ['HEAD', '/things/1', 404, undefined],
-    [
-      'POST', '/nothing', 404, undefined
-    ], ['PATCH', '/any/thing', 200, undefined], ['GET', '/read', 200, undefined], ['HEAD', '/read', 200, undefined]
+    ['POST', '/nothing', 404, undefined], ['PATCH', '/any/thing', 200, undefined], ['GET', '/read', 200, undefined], ['HEAD', '/read', 200, undefined]
   ] as const
   for (const [method, url, status, allow] of table) {
     const answer = await app.inject({ method, url })

@@ -3,7 +3,7 @@ import t from 'tap'
 import jsonOnly from '../../plugins/json-only.js'
 import schemas from '../../plugins/schemas.js'
 
-/** A host that does everything otherwise: coerces, drops unknown fields, takes forms and text. */
+/** Host with the opposite settings: it coerces, drops unknown fields, and accepts forms and text. */
 const host = cookieless({ ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } } })
 host.addContentTypeParser(
   'application/x-www-form-urlencoded', { parseAs: 'string' },

@@ -7,13 +7,13 @@ import { freshApp, type App } from '../helpers/app.js'
 import { totp } from '../helpers/authenticator.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 
-/** The service's own metrics as a scraper reads them: value by name and labels, without what they all begin with. */
+/** Metrics of the service as a scraper reads them: values by name and labels, without the common prefix. */
 async function scrape (app: App): Promise<Record<string, number>> {
   const { body } = await app.inject('/metrics')
   return Object.fromEntries([...body.matchAll(/^countersign_(\S+) (\S+)$/gm)].map(([, series = '', value]) => [series, Number(value)]))
 }
 
-/** So many well-formed codes, each another one, of which none fits a step of the window. */
+/** Returns different well-formed codes that fit no step of the window. */
 async function wrongCodes (person: Person, count: number): Promise<string[]> {
   const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => person.code(offset)))
   return Array.from({ length: count + near.length }, (_, i) => String(i * 111_111 % 1_000_000).padStart(6, '0'))
@@ -67,7 +67,7 @@ t.test('what people do is counted by kind and reason', async (t) => {
   expect(200, await elsewhere.login())
   expect(400, await elsewhere.recover('0'.repeat(24)))
   expect(200, await elsewhere.recover(ada.recoveryCodes[0]))
-  // Ends the one that recovered; those of the thief ended with the code.
+  // Ends the session that recovered; the thief's sessions ended with the code.
   expect(201, await ada.request('POST', '/totp/recovery_code/create'))
   const [last = '', ...wrong] = await wrongCodes(ada, 5)
   for (const code of wrong) expect(400, await ada.verify(code))
@@ -88,7 +88,7 @@ t.test('what people do is counted by kind and reason', async (t) => {
     locks_total: 1
   })
 
-  // E3 and nobody is in it.
+  // E3, and no label has a user.
   const { body } = await app.inject('/metrics')
   for (const [id] of [['ada'], ...(await db.query(
     'select user_id from otp_user union select id from otp_session union select id::text from otp_device'

@@ -22,7 +22,7 @@ async function linked (t: Test, url: string, log: RedisLog = redisLog()): Promis
   return link
 }
 
-/** The service's routes in miniature. The user is whom the header names, once the route's guard has looked. */
+/** Small copy of the service's routes. The route's guard takes the user from a header. */
 async function replica (t: Test, options: Partial<NetworkLimitsOptions> = {}): Promise<FastifyInstance> {
   const app = Fastify({ trustProxy: '127.0.0.1', routerOptions: { caseSensitive: false, ignoreTrailingSlash: true } })
   t.teardown(() => app.close())
@@ -72,7 +72,7 @@ t.test('L2 exact under 200 parallel requests over three replicas', async (t) => 
   const wasAway = () => logs.some(({ lines }) => lines.splice(0).some(({ level }) => level === 'warn'))
   wasAway()
   let answers = await ask200('192.0.2.1')
-  // On a machine that leaves Redis no time each process counts by itself, which is another test.
+  // On a busy machine Redis may time out, and each process then counts by itself. Another test covers that.
   for (let n = 11; wasAway() && n < 15; n++) answers = await ask200(`192.0.2.${n}`)
   t.equal(answers.filter((answer) => answer.statusCode === 200).length, limits.token.max)
   const refused = answers.find((answer) => answer.statusCode === 429)

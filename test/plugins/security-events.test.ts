@@ -21,7 +21,7 @@ await need('postgres')
 const namespace = `test_${randomBytes(6).toString('hex')}`
 const shared = await freshApp(t, {}, { namespace })
 
-/** A replica of `fresh` whose host listens. */
+/** Starts a replica of `fresh` whose host receives events. */
 async function listening (
   t: Test, { settings }: Fresh, onSecurityEvent: (event: SecurityEventNotice) => void | Promise<void>
 ): Promise<App> {
@@ -75,7 +75,10 @@ t.test('50 at once: each event once, none lost', async (t) => {
   const app = await listening(t, fresh, ({ id }) => { ids.push(id) })
   const ada = await signUp(app)
   await Promise.all(Array.from({ length: 50 }, (_, i) => app.inject({
-    method: 'POST', url: '/token', remoteAddress: `198.51.100.${i}`, payload: {
+    method: 'POST',
+    url: '/token',
+    remoteAddress: `198.51.100.${i}`,
+    payload: {
       username: ada.username, password: i % 2 === 0 ? ada.password : 'not this one'
     }
   })))

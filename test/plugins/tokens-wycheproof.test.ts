@@ -8,9 +8,9 @@ import type { SessionFacts } from '../../src/core/session.js'
 import { hmac } from '../helpers/jws.js'
 
 interface Vectors {
-  /** HMAC keys in base64url, with what was made under them. */
+  /** HMAC keys in base64url, with the tokens made by them. */
   hmac: Array<{ kid: string, k: string, valid: string[], invalid: string[] }>
-  /** Invalid ones under RSA and elliptic curve keys. */
+  /** Invalid tokens with RSA and elliptic curve keys. */
   others: string[]
 }
 
@@ -56,7 +56,7 @@ t.test('the vectors are whole, and the hand that signs our forgeries agrees with
     const key = Buffer.from(k, 'base64url')
     t.equal(key.length, 32, kid)
     for (const vector of valid) {
-      // Two are valid only to decoders that drop characters which are not base64url.
+      // Two vectors are valid only for decoders that drop characters outside base64url.
       if (!/^[\w.-]+$/.test(vector)) continue
       checked++
       const dot = vector.lastIndexOf('.')
@@ -69,7 +69,7 @@ t.test('the vectors are whole, and the hand that signs our forgeries agrees with
 t.test('J1 the invalid signatures of Wycheproof are refused under the very key that they were made for', async (t) => {
   for (const { kid, k, invalid, valid } of groups) {
     const at = await issuer(t, { algorithm: 'HS256', keys: [{ kid, bytes: Buffer.from(k, 'base64url') }] })
-    // The valid ones carry no claims, and no type of ours: no token either.
+    // The valid vectors have no claims and none of our types, so they are refused too.
     refusesAll(t, at, [...invalid, ...valid], kid)
   }
 })

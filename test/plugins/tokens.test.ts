@@ -9,10 +9,17 @@ import { ed25519, encoded, forge, hmac, opened, respelled, unsigned, type Fields
 const NOW = 1_800_000_000
 const settings = { issuer: 'us', audience: 'them', accessSeconds: 300, refreshSeconds: 86_400 }
 const session: SessionFacts = {
-  userId: 'u1', sessionId: 's1', amr: [
-    'pwd'
-  ], otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: NOW, expiresAt: NOW +
-    2_592_000, generation: 0, issuedAt: NOW
+  userId: 'u1',
+  sessionId: 's1',
+  amr: ['pwd'],
+  otpRequired: false,
+  otpDeviceId: null,
+  otpTime: null,
+  otpDeadline: null,
+  authTime: NOW,
+  expiresAt: NOW + 2_592_000,
+  generation: 0,
+  issuedAt: NOW
 }
 
 async function issuer (t: Test, options: Partial<TokensOptions> = {}): Promise<Tokens> {
@@ -35,7 +42,7 @@ const refused = (t: Test, at: Tokens, token: string, what: string) => {
   }
 }
 
-/** Whatever a token may be that we did not make, each signed as its header says where that is possible at all. */
+/** Tokens that this service did not make, each signed as its header says if that is possible. */
 function forgeries (header: Fields, payload: Fields, token: string): Record<string, string> {
   const [h = '', p = '', s = ''] = token.split('.')
   const right = hmac(secret)
@@ -198,9 +205,8 @@ t.test('J9 the first key signs, all verify, a removed one does not', async (t) =
     EdDSA: [1, 2].map(() => generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }))
   } as const
   for (const algorithm of ['HS256', 'EdDSA'] as const) {
-    const [
-      older, newer
-    ] = rings[algorithm].map((bytes, i) => ({ kid: `k${i}`, bytes })) as [{ kid: string, bytes: Buffer }, { kid: string, bytes: Buffer }]
+    type Key = { kid: string, bytes: Buffer }
+    const [older, newer] = rings[algorithm].map((bytes, i) => ({ kid: `k${i}`, bytes })) as [Key, Key]
     const [before, during, after] = await Promise.all([[older], [newer, older], [newer]].map((keys) => issuer(t, { algorithm, keys })))
     const old = before!.issue(session).access
     t.equal(during!.verify('access', old).sid, 's1', `${algorithm}: the old key still verifies`)

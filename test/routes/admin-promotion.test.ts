@@ -79,7 +79,7 @@ t.test('of eight members of staff who demote or deactivate each other at once, o
   const fresh = await emptied(shared)
   const all: Person[] = []
   for (let i = 0; i < 8; i++) all.push(await staffAt({ app: i % 2 === 0 ? fresh.app : replica, db: fresh.db }, `staff${i}`))
-  // Enrolling moved the clock: the first proofs are old.
+  // Enrolment moved the clock, so the first proofs are old.
   for (const person of all) expect(200, await person.verify())
   const attempt = async (actor: Person, other: Person): Promise<number> => {
     const { statusCode } = await act(actor, other, Number(other.username.at(-1)) % 3 === 0 ? 'deactivate' : 'demote')

@@ -18,7 +18,7 @@ const endedBy = 'session_ended_by_staff'
 const events = async () => await shared.db.query<{ user_id: string, detail: string, actor_id: string | null }>(
   'select user_id, detail, actor_id from otp_event where kind = $1 order by at, id', [endedBy])
 
-/** Answers of the people, by turns: 200 while the session lives. */
+/** Status codes of the people: 200 while the session lives. */
 const statuses = async (people: Person[]) =>
   await Promise.all(people.map(async (person) => (await person.request('GET', '/totp/status')).statusCode))
 

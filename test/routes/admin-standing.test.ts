@@ -122,7 +122,7 @@ t.test('of eight members of staff who deactivate each other at once, over two re
   const fresh = await emptied(shared)
   const all: Person[] = []
   for (let i = 0; i < 8; i++) all.push(await staffAt({ app: i % 2 === 0 ? fresh.app : replica, db: fresh.db }, `staff${i}`))
-  // Enrolling moved the clock, and who began first would not be fresh any more.
+  // Enrolment moved the clock, so the first proofs would not be fresh.
   for (const person of all) expect(200, await person.verify())
 
   const deactivate = async (actor: Person, other: Person): Promise<number> => {

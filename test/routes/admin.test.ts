@@ -14,7 +14,7 @@ const shared = await freshApp(t)
 const code = (answer: { json: () => { code?: string } }) => answer.json().code
 
 const OF_A_USER = '/admin/users/{id}'
-/** [method, path below /admin/users/{id}, body]: every operation on one user, as the document has them. */
+/** [method, path below /admin/users/{id}, body]: every operation on one user, from the document. */
 const about = operationsOf(shared.app).filter(({ path }) => path.startsWith(OF_A_USER))
   .map(({ method, path, body }) => [method, path.slice(OF_A_USER.length).replace(/\{[^}]+\}/g, () => randomUUID()), body] as const)
 const changes = about.filter(([method]) => method !== 'GET')
@@ -142,7 +142,8 @@ t.test('the search by name reads an index, not the table', async (t) => {
     select gen_random_uuid(), 'user' || n, 'user' || n, '', true, false, '', '', '', '', now(), now() from generate_series(1, 20000) n`)
   await fresh.db.query('analyze account')
   const plan = await fresh.db.query(
-    'explain select id from account where (username_key collate "C") ^@ \'user77\' and (username_key collate "C") > \'\' order by username_key collate "C" limit 21'
+    `explain select id from account where (username_key collate "C") ^@ 'user77' and (username_key collate "C") > ''
+    order by username_key collate "C" limit 21`
   )
   t.match(JSON.stringify(plan), /Index (Only )?Scan using account_username_prefix/)
 })

@@ -9,7 +9,7 @@ import { freshSettings } from '../helpers/settings.js'
 const perMinute = { LIMIT_TOKEN_PER_MINUTE: '2', LIMIT_CODES_PER_MINUTE: '3', LIMIT_OTHER_PER_MINUTE: '5' }
 const { app } = await freshApp(t, { NETWORK_LIMITS: 'on', KEEP_ALIVE_SECONDS: '7', LIMIT_USERS_PER_HOUR: '1', ...perMinute })
 
-/** How many of that many requests at once are let through. */
+/** Returns how many of that many concurrent requests pass the limit. */
 async function many (count: number, on: typeof app, method: 'GET' | 'POST', url: string, remoteAddress: string): Promise<number> {
   const body = method === 'POST' ? { payload: {} } : {}
   const answers = await Promise.all(Array.from({ length: count }, () => on.inject({ method, url, remoteAddress, ...body })))

@@ -10,7 +10,7 @@ await need('postgres')
 
 const DAY = 24 * 3600
 
-/** A device's life is longer than the tests': they go by days. */
+/** Longer lifetimes, because the tests move the clock by days. */
 const long = { REFRESH_SECONDS: '31536000', SESSION_SECONDS: '31536000', ACCESS_SECONDS: '86400' }
 
 async function covered (fresh: Fresh, value: string): Promise<void> {
@@ -39,7 +39,7 @@ t.test('switched on: whoever is there already has the grace from then on, living
 
   await clock.advance(14 * DAY + 60)
   await ada.refreshTokens()
-  // A replica that remembers the session of before may do so for a minute; this one has not seen it.
+  // A replica may keep the session in its local cache for a minute; this one has not read it yet.
   const there = ada.elsewhere(replica)
   there.access = ada.access
   await opensOnlyTheSetUp(t, there)
@@ -70,7 +70,7 @@ t.test('a session that began under the policy of before, while it was switched, 
     'the first look to be over', async () => (await fresh.db.query("select from account_policy where value = 'required'")).length === 1
   )
   await ada.login()
-  // As a log-in leaves it that had read the policy of before.
+  // As after a log-in that read the old policy.
   await fresh.db.query('update otp_session set otp_deadline = null')
   await covered(fresh, 'required 0')
   const there = ada.elsewhere(replica)

@@ -8,7 +8,7 @@ await need('postgres')
 
 const DAY = 24 * 3600
 
-/** A device's life is longer than the tests': they go by days. */
+/** Longer lifetimes, because the tests move the clock by days. */
 const long = { REFRESH_SECONDS: '31536000', SESSION_SECONDS: '31536000', ACCESS_SECONDS: '86400' }
 
 t.test('optional: nobody is asked, no deadline is told', async (t) => {

@@ -23,7 +23,7 @@ t.test(`one code, ${RACERS} racers over two replicas, one session`, async (t) =>
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
   const { setupCode } = await reset(grace, ada)
-  // From many networks: the budget of guesses is another test's.
+  // From many networks: another test covers the budget of guesses.
   const answers = await Promise.all(Array.from({ length: RACERS }, (_, i) => [fresh.app, replica][i % 2]!.inject({
     method: 'POST', url: '/token', remoteAddress: `198.51.100.${i}`, payload: { username: ada.username, password: ada.password, setupCode }
   })))

@@ -57,10 +57,10 @@ t.test('T9 L3 any method on any path below asks the same guard and gets the same
 })
 
 t.test('E4 whatever body the asked-about request has, it is not read', async (t) => {
-  for (const [
-    type, payload
-  ] of [['application/json', '{'], ['application/json', '[1]'], ['text/plain', 'x'], ['multipart/form-data; boundary=x', '--x'],
-    ['application/x-www-form-urlencoded', 'a=b'], ['application/json; charset=utf-16', '\0'], ['nonsense', 'x'], ['', 'x']] as const) {
+  for (const [type, payload] of [
+    ['application/json', '{'], ['application/json', '[1]'], ['text/plain', 'x'], ['multipart/form-data; boundary=x', '--x'],
+    ['application/x-www-form-urlencoded', 'a=b'], ['application/json; charset=utf-16', '\0'], ['nonsense', 'x'], ['', 'x']
+  ] as const) {
     for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'] as const) {
       const answer = await ask(owner, '/session/upload', { method, payload, headers: { 'content-type': type, 'content-encoding': 'gzip' } })
       t.equal(answer.statusCode, 200, `${method} ${type}`)
@@ -74,7 +74,8 @@ t.test('E4 an announced body that never comes, or a large one, keeps no gateway 
   const { port } = app.server.address() as AddressInfo
   for (const length of ['Content-Length: 5', 'Content-Length: 100000000']) {
     const { statusCode, elapsedMs } = await rawRequest(port,
-      `POST /session/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${owner.access}\r\nContent-Type: application/octet-stream\r\n${length}\r\nConnection: close\r\n\r\n`)
+      `POST /session/upload HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer ${owner.access}\r\n` +
+      `Content-Type: application/octet-stream\r\n${length}\r\nConnection: close\r\n\r\n`)
     t.ok([200, 413].includes(statusCode), `${length}: ${statusCode}`)
     t.ok(elapsedMs < 3_000, `${length}: ${Math.round(elapsedMs)} ms`)
   }
@@ -109,7 +110,7 @@ t.test('`required` and `maxAge` only ever ask for more', async (t) => {
     t.same(faultsOfRefusal(stale), [])
   }
   t.equal((await ask(owner, '/session?maxAge=300')).statusCode, 200)
-  // A gateway hands on the query of its client: names that are not ours ask for nothing.
+  // A gateway passes on its client's query: unknown names are no demand.
   for (const query of ['page=2', '__proto__=1', 'maxAge[]=1', 'a=%zz', '=', '&&']) {
     t.equal((await ask(owner, `/session/x?${query}`)).statusCode, 200, query)
   }
@@ -132,7 +133,7 @@ t.test('what a client sends under our names never comes back as ours', async (t)
 })
 
 t.test('user ids of a host may be anything: the headers carry them percent-encoded', async (t) => {
-  // The service's own are UUIDs; the route reads what the guard found, so a guard of ours finds something else.
+  // The service's ids are UUIDs. The route reads the guard's result, so a guard of this test returns other ids.
   const { default: Fastify } = await import('fastify')
   const { default: sessionRoutes } = await import('../../routes/session/index.js')
   for (const userId of ['a\r\nX-Admin: 1', 'ünï', 'a b', '%2e%2e', '👩‍💻', '"', '\0', 'x'.repeat(300)]) {

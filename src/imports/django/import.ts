@@ -4,7 +4,7 @@ import { importing, type WriteBatch } from './target.js'
 import type { Db } from '../../tables/db.js'
 import { translate, type Note, type Translation } from './translate.js'
 
-/** What came, by kind, and what did not. */
+/** Numbers of imported and omitted rows, by kind. */
 export interface ImportReport {
   users: { found: number, brought: number, alreadyHere: number, changedThereSince: number, deletedHere: number, leftOut: number }
   passwords: { brought: number, none: number, leftOut: number }
@@ -22,15 +22,15 @@ export interface ImportOptions {
   window: number
   since: Date | null
   isRehearsal: boolean
-  /** Called for each row that could not come, or not as it was, as it is met: there may be many. */
+  /** Called immediately for each row that was omitted or changed, because there may be many. */
   onNote: (note: Note) => void
-  /** How many of how many users are dealt with. */
+  /** Called with the number of processed users. */
   onProgress: (done: number, total: number) => void
 }
 
 /**
- * Brings the users of a Django deployment over, those that are not here yet. Reads a page, writes a page: what it
- * holds does not grow with the number of users.
+ * Imports the users of a Django deployment that are not imported yet. Reads and writes one page at a time, so its memory
+ * does not grow with the number of users.
  */
 export async function importDjango (options: ImportOptions): Promise<ImportReport> {
   const { db, source, since, isRehearsal, onProgress } = options

@@ -1,7 +1,7 @@
 import type pg from 'pg'
 import { connectFirst, serversOf } from '../../postgres/connect.js'
 
-/** What django-otp calls a TOTP device. */
+/** TOTP device of django-otp. */
 export interface DjangoTotpDevice {
   id: number
   name: string
@@ -17,7 +17,7 @@ export interface DjangoTotpDevice {
   lastT: number
 }
 
-/** A code of a static device, and whether the device counts. */
+/** Code of a static device; `confirmed` is true if the device is active. */
 export interface DjangoStaticToken { confirmed: boolean, token: string }
 
 export interface DjangoProfile {
@@ -33,7 +33,7 @@ export interface DjangoProfile {
 
 export interface DjangoOauthProfile { id: number, serviceName: string, url: string, credentials: string }
 
-/** Somebody in `auth_user`, with all that hangs on them. */
+/** User in `auth_user` with all dependent rows. */
 export interface DjangoUser {
   id: number
   username: string
@@ -47,45 +47,48 @@ export interface DjangoUser {
   profile: DjangoProfile | null
   oauthProfiles: DjangoOauthProfile[]
   totpDevices: DjangoTotpDevice[]
-  /** How many static devices, with codes or without. */
+  /** Number of static devices, with or without codes. */
   staticDevices: number
   staticTokens: DjangoStaticToken[]
 }
 
 export interface DjangoSource {
   count (since: Date | null): Promise<number>
-  /** By id, a page at a time, all as of one moment. */
+  /** Returns users in pages, by id, from one snapshot. */
   pages (since: Date | null): AsyncGenerator<DjangoUser[]>
   close (): Promise<void>
 }
 
-/** The source cannot be used: one line for whoever typed the address. */
+/** Error of a source that cannot be used, with a message of one line for the operator. */
 export class DjangoSourceError extends Error {
   override readonly name = 'DjangoSourceError'
 }
 
 const PAGE_USERS = 500
 const CONNECT_MS = 10_000
-/** The values that pg reads right, and no time limit between two pages, whatever the source's role or database has set. */
+/**
+ * Formats that pg reads correctly, and no time limit between two pages. They override the settings of the source's role and
+ * database.
+ */
 const PLAIN = [
   "datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0'
 ]
-/** What the dump of such a deployment has; anything less is another application's database. */
+/** Tables of such a deployment. If one is missing, the database belongs to another application. */
 const TABLES = [
   'auth_user', 'account_userprofile', 'account_useroauthprofile', 'otp_totp_totpdevice', 'otp_static_staticdevice',
   'otp_static_statictoken'
 ]
 
-/** Who joined, logged in or changed their profile since; everybody if that is null. */
+/** Users that joined, logged in or changed their profile since this time; every user if it is null. */
 const SINCE = '($1::timestamptz is null or greatest(u.date_joined, u.last_login, p.updated_at) >= $1)'
 const USERS = 'auth_user u left join account_userprofile p on p.user_id = u.id'
 
 /**
- * Opens the database of a Django deployment, to read alone and as of one moment.
+ * Opens the database of a Django deployment for reading, from one snapshot.
  *
- * @param password asked only if the server wants one; what it throws is thrown on
- * @throws {DjangoSourceError} if it does not answer, or is none
+ * @param password called only if the server needs one; its errors are passed on
+ * @throws {DjangoSourceError} if it does not answer, or is another database
  */
 export async function openDjango (url: string, password: () => Promise<string>): Promise<DjangoSource> {
   let unasked: unknown
@@ -128,7 +131,7 @@ export async function openDjango (url: string, password: () => Promise<string>):
   }
 }
 
-/** Whole numbers wider than 32 bits come as float8, exact up to 2^53: pg gives them as text otherwise. */
+/** Whole numbers above 32 bits are read as float8, exact up to 2^53, because pg returns them as text otherwise. */
 async function readPage (client: pg.Client, since: Date | null, after: number): Promise<DjangoUser[]> {
   type Row = Omit<DjangoUser, 'profile' | 'oauthProfiles' | 'totpDevices' | 'staticDevices' | 'staticTokens'>
   const { rows: users } = await client.query<Row>(`

@@ -43,12 +43,12 @@ export interface ImportedUser {
   oauthProfiles: Array<{ id: string, serviceName: string, url: string, credentials: string }>
 }
 
-/** What became of each user of a batch, by Django's id. */
+/** Results of one batch, by Django's user id. */
 export interface Written {
   brought: Set<number>
-  /** Here from an earlier run; `changed` if Django has something else by now, `deleted` if the account is gone here. */
+  /** Users of an earlier run: `changed` if Django has other data now, `deleted` if the account was deleted here. */
   here: Map<number, 'same' | 'changed' | 'deleted'>
-  /** Who has the name, whatever its case. */
+  /** Existing username that collides, in any case. */
   collisions: Map<number, string>
   /** Users with a value that the database refuses; nothing of them was written. */
   refused: Set<number>
@@ -56,15 +56,15 @@ export interface Written {
 
 export type WriteBatch = (users: readonly ImportedUser[]) => Promise<Written>
 
-/** What is done here has no address. */
+/** An import has no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 
-/** Thrown to take back a rehearsal. */
+/** Reverts a rehearsal. */
 class TakenBack extends Error {}
 
 /**
- * Brings users over, a transaction for each batch: killed half-way, the next run goes on. A rehearsal does the same in
- * one transaction that it takes back, so that it finds what the real run would.
+ * Imports users, one transaction for each batch, so that a new run continues after a crash. A rehearsal runs the same code
+ * in one transaction and reverts it, so that it finds the same faults.
  */
 export async function importing<T> (db: Db, isRehearsal: boolean, work: (write: WriteBatch) => Promise<T>): Promise<T> {
   if (!isRehearsal) return await work((users) => withoutRefused((some) => inTransaction(db, (tx) => writeBatch(tx, some)), users))
@@ -77,7 +77,7 @@ export async function importing<T> (db: Db, isRehearsal: boolean, work: (write: 
   return result!.value
 }
 
-/** So that one row that the database refuses takes no other one along: a refused batch is written in halves, down to that row. */
+/** Writes a refused batch in halves down to the refused row, so that one row does not exclude the others. */
 async function withoutRefused (write: WriteBatch, users: readonly ImportedUser[]): Promise<Written> {
   try {
     return await write(users)
@@ -105,7 +105,7 @@ async function inSavepoint<T> (tx: Tx, work: () => Promise<T>): Promise<T> {
   }
 }
 
-/** Whoever is here stays as they are here. Two importers at once take turns. */
+/** Inserts new users only; existing users stay unchanged. Concurrent imports wait for each other. */
 async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Written> {
   const { table } = tx
   await row(tx, sql`select pg_advisory_xact_lock(hashtext('countersign import'))`)
@@ -188,7 +188,7 @@ async function namesakes (tx: Tx, users: readonly ImportedUser[]): Promise<Map<n
   return new Map(users.map(({ djangoId, usernameKey }) => [djangoId, names.get(usernameKey) ?? '']))
 }
 
-/** Many rows as one parameter. */
+/** Passes many rows as one parameter. */
 function recordset (items: readonly object[], columns: RawBuilder<unknown>): RawBuilder<unknown> {
   return sql`jsonb_to_recordset(${JSON.stringify(items)}::jsonb) as r(${columns})`
 }

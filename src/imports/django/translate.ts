@@ -8,20 +8,20 @@ import type { ImportedDevice, ImportedUser } from './target.js'
 import { MOST_DEVICES } from '../../factors/enrolment-statements.js'
 import { djangoHashFault, isUnusable, keepDjangoHash, NO_PASSWORD } from '../../accounts/django-hashes.js'
 
-/** What kinds of row a note can be about. */
+/** Kinds of rows that a note can name. */
 export type RowKind = 'user' | 'password' | 'device' | 'recoveryCode'
 
-/** A row that did not come, or not as it was, and why. Never a secret. */
+/** Row that was omitted or changed, with the reason. Never contains a secret. */
 export interface Note { kind: RowKind, djangoId: number, username: string, reason: string }
 
 export interface Translation {
-  /** Null: nothing of this user comes. */
+  /** Null if the user is not imported. */
   user: ImportedUser | null
   notes: Note[]
-  /** Left behind on purpose: they open nothing, or worse, in Django. */
+  /** Omitted on purpose: in Django they prove nothing, or are unsafe. */
   pendingDevices: number
   loneRecoveryDevices: number
-  /** Whether Django has no password for this user either. */
+  /** True if the user has no password in Django either. */
   hasNoPassword: boolean
 }
 
@@ -32,15 +32,15 @@ export interface TranslationSettings {
   window: number
 }
 
-/** As `POST /token` takes it: what cannot be typed there would be an account that nobody can open. */
+/** Rule of `POST /token`: with any other name, no user could log in. */
 const USERNAME = /^[^\p{Cc}\p{Cs}]{1,150}$/u
-/** 80 bits: what the first authenticator apps used. Shorter ones can be found from a few codes. */
+/** 80 bits, the length of the first authenticator apps. A shorter secret can be found from a few codes. */
 const LEAST_SECRET_BYTES = 10
 const LARGEST_INTEGER = 2 ** 31 - 1
-/** The year 2106: until then no counter may grow out of its column. */
+/** The year 2106. Until then, no counter may exceed its column. */
 const LAST_SECONDS = 2 ** 32
 
-/** What somebody of Django's is here. Everything about them that decides is in what it returns; nothing is stored yet. */
+/** Translates a user of Django. The result has all decided facts; nothing is stored yet. */
 export function translate (source: DjangoUser, settings: TranslationSettings): Translation {
   const { seal, digestKey } = settings
   const notes: Note[] = []
@@ -81,7 +81,7 @@ export function translate (source: DjangoUser, settings: TranslationSettings): T
     powerContactId: profile?.powerContactId ?? null,
     createdAt: profile?.createdAt ?? source.joinedAt,
     updatedAt: profile?.updatedAt ?? source.joinedAt,
-    // Their second factor was on and none of it could come: the password alone must not be enough now.
+    // The user had a second factor that cannot be imported, so the password alone must not be enough now.
     setupRequired: confirmed.length > 0 && devices.length === 0,
     devices,
     codes,
@@ -132,15 +132,15 @@ function deviceRows (source: DjangoUser, userId: string, { seal, window }: Trans
 }
 
 /**
- * django-otp counts steps as `(now - t0) // step + drift`, takes those within its tolerance of that, remembers the
- * one that matched as `last_t`, and the difference as the new drift. A drift is thus nothing but another `t0`: moved
- * there, the same counter matches the same code, and a used step stays used.
+ * Converts a drift to a `t0`. django-otp counts steps as `(now - t0) // step + drift`, accepts those within its tolerance,
+ * and stores the matching one as `last_t` and the difference as the new drift. With the shifted `t0`, the same counter
+ * matches the same code, and a used step stays used.
  */
 function driftedT0 ({ t0, step, drift }: DjangoTotpDevice, window: number): number {
   return Math.abs(drift) <= window ? t0 - drift * step : t0
 }
 
-/** When a step was; null for none, and for one that is so far off that it was never shown. */
+/** Returns the time of a step; null for no step, and for one that is too far away to have been shown. */
 function timeOf (atSeconds: number, step: number): Date | null {
   return step < 0 || Math.abs(atSeconds) > LAST_SECONDS ? null : new Date(atSeconds * 1000)
 }
@@ -173,7 +173,10 @@ function codeRows (source: DjangoUser, digestKey: Buffer, userId: string, note: 
   return [...digests]
 }
 
-/** Of what decides who gets in, so that a later run can tell what changed there; not of what every login moves. */
+/**
+ * Returns a fingerprint of the data that decides about access, so that a later run finds changes in Django. Data that
+ * changes with each log-in is not part of it.
+ */
 function fingerprintOf (source: DjangoUser, digestKey: Buffer): string {
   const devices = source.totpDevices.filter(({ confirmed }) => confirmed).map(({ id, key, digits, step }) => [id, key, digits, step])
   const tokens = source.staticTokens.map(({ token }) => token).sort()

@@ -23,7 +23,7 @@ t.test('T2 a code that was used there stays used; drift keeps the phone in step'
   }
   t.equal(await enter(used, now), 400, 'used there')
   t.equal(await enter(used, now + 1), 200)
-  // The phone of the other is a step fast: it shows now + 1 at now, and is entered up to a step late or early.
+  // The other phone is one step fast: it shows now + 1 at now, and its code is entered up to one step late or early.
   t.equal(await enter(fast, now), 400, 'used there')
   t.equal(await enter(fast, now + 3), 400, 'out of the window around its own time')
   t.equal(await enter(fast, now + 2), 200)

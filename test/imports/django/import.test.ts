@@ -45,7 +45,8 @@ t.test('usernames that collide by case are reported, not merged', async (t) => {
   const ada = await signUp(app, 'USER003')
   const dump = await djangoDump(t)
   await dump.query(
-    "insert into auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined) values (99, '!x', false, 'User001', '', '', 'x@y.z', true, true, now())"
+    `insert into auth_user (id, password, is_superuser, username, first_name, last_name, email, is_staff, is_active, date_joined)
+    values (99, '!x', false, 'User001', '', '', 'x@y.z', true, true, now())`
   )
   const { report, notes } = await bringOver(app, dump.url)
   t.match(report.users, { found: 15, brought: 13, leftOut: 2 })

@@ -17,7 +17,7 @@ const { report, notes } = await bringOver(app, dump.url)
 const as = ({ username, password }: DjangoPerson, typed = password ?? ''): Person =>
   new Person({ app, username, password: typed, phone: { lastStep: 0 } })
 
-/** What an app shows, of any number of digits: made from the dump's secret, by RFC 4226. */
+/** Code that an app shows, with any number of digits, from the secret in the dump (RFC 4226). */
 async function codeOf ({ hex, digits }: DjangoPerson['devices'][number], offset = 0): Promise<string> {
   return hotp(Buffer.from(hex, 'hex'), stepAt(await clock.now()) + offset, digits)
 }
@@ -41,12 +41,11 @@ for (const person of people) {
   const confirmed = person.devices.filter((device) => device.confirmed)
   const canLogIn = person.active && person.password !== null
 
-  t.test(`${person.username} (${canLogIn ? `${confirmed.length} devices, ${person.recoveryCodes.length} codes` : 'cannot log in'})`, async (
-    t
-  ) => {
-    const [
-      row
-    ] = await db.query<{ id: string, hash: string }>('select id, password_hash as hash from account where username = $1', [person.username])
+  const facts = canLogIn ? `${confirmed.length} devices, ${person.recoveryCodes.length} codes` : 'cannot log in'
+  t.test(`${person.username} (${facts})`, async (t) => {
+    const [row] = await db.query<{ id: string, hash: string }>(
+      'select id, password_hash as hash from account where username = $1', [person.username]
+    )
     if (!canLogIn) {
       for (const typed of [person.password ?? 'x', '!', row!.hash]) t.equal((await as(person, typed).login()).statusCode, 401)
       return

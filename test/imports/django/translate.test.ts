@@ -37,7 +37,7 @@ const bringDevice = (changes: Partial<DjangoTotpDevice>, window = 1) => {
   return { device: user!.devices[0], notes: notes.map(({ reason }) => reason), setupRequired: user!.setupRequired }
 }
 
-/** The counters that django-otp takes at a moment: `(int(now) - t0) // step + drift`, its tolerance around it, later than `last_t`. */
+/** Counters that django-otp accepts at a time: `(int(now) - t0) // step + drift`, within its tolerance, later than `last_t`. */
 function djangoTakes ({ t0, step, drift, tolerance, lastT }: DjangoTotpDevice, nowSeconds: number): number[] {
   const middle = Math.floor((Math.floor(nowSeconds) - t0) / step) + drift
   return Array.from({ length: 2 * tolerance + 1 }, (_, i) => middle - tolerance + i).filter((counter) => counter > lastT && counter >= 0)
@@ -64,7 +64,7 @@ t.test('T3 T4 within the window a device takes here, at every moment, the codes 
       }
       return true
     }
-    // One seed: six digits of different steps are the same once in a while.
+    // One seed, because codes of different steps are sometimes equal.
   ), { seed: 20261123 })
   t.end()
 })
@@ -78,7 +78,7 @@ t.test('T6 the secret is the phone\'s own, sealed for its row and user', (t) => 
   t.end()
 })
 
-/** [what Django has, OTP_WINDOW, t0 here, what the report says] */
+/** [Django's device, OTP_WINDOW, t0 after the import, notes in the report] */
 const drifts: Array<[Partial<DjangoTotpDevice>, number, number, RegExp[]]> = [
   [{ drift: 1 }, 1, -30, []],
   [{ drift: -1, t0: 100 }, 1, 130, []],
@@ -99,12 +99,9 @@ t.test('T4 drift and tolerance beyond the window are dropped, and said', (t) => 
 })
 
 const impossible: Array<[Partial<DjangoTotpDevice>, RegExp]> = [
-  [
-    { key: 'xyz' }, /not hexadecimal/
-  ], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
-  [
-    { digits: 5 }, /5 digits/
-  ], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/], [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
+  [{ key: 'xyz' }, /not hexadecimal/], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
+  [{ digits: 5 }, /5 digits/], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/],
+  [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
   [{ step: 1 }, /run out/], [{ step: 2, t0: -(2 ** 31 - 1) }, /run out/]
 ]
 

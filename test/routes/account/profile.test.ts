@@ -42,10 +42,11 @@ t.test('E4 only the owner\'s own fields, and only text', async (t) => {
   const bea = await signUp(app, 'bea')
   expect(200, await bea.login())
   const before = await accountOf(bea)
-  for (const body of [{}, { username: 'other' }, {
-    powerAccountId: 7
-  }, { isStaff: true }, { isOtpEnabled: true }, { email: 'no address' }, { email: null }, { firstName: 7 }, { lastName: ['x'] },
-    { phone: 'a\u0000' }, { firstName: 'a\nb' }, { lastName: '\ud800' }, { firstName: 'x'.repeat(129) }, []]) {
+  for (const body of [
+    {}, { username: 'other' }, { powerAccountId: 7 }, { isStaff: true }, { isOtpEnabled: true }, { email: 'no address' },
+    { email: null }, { firstName: 7 }, { lastName: ['x'] }, { phone: 'a\u0000' }, { firstName: 'a\nb' }, { lastName: '\ud800' },
+    { firstName: 'x'.repeat(129) }, []
+  ]) {
     t.equal(outcome(await change(bea, body as object)), '400 REQUEST_INVALID', JSON.stringify(body))
   }
   t.same(await accountOf(bea), before)
@@ -152,12 +153,11 @@ t.test('T8 E4 linking needs a fresh proof and something that is a link', async (
   const [unverified] = await sessionsOf(fay, 1)
   const add = async (body: object, person = fay) => outcome(await person.request('POST', '/account/oauth-profiles', body))
   t.equal(await add(PROFILE, unverified), '403 OTP_REQUIRED')
-  for (const wrong of [{
-    oauthUrl: 'javascript:alert(1)'
-  }, { oauthUrl: 'https://a b' }, { oauthUrl: '' }, { oauthServiceName: '' }, { oauthServiceName: 'a\u0007' }, { oauthCredentials: '' },
-    {
-      oauthCredentials: { token: 'x' }
-    }, { oauthCredentials: '\udfff' }, { oauthCredentials: 'a\u0000b' }, { oauthCredentials: 'x'.repeat(8193) }, { id: randomUUID() }]) {
+  for (const wrong of [
+    { oauthUrl: 'javascript:alert(1)' }, { oauthUrl: 'https://a b' }, { oauthUrl: '' }, { oauthServiceName: '' },
+    { oauthServiceName: 'a\u0007' }, { oauthCredentials: '' }, { oauthCredentials: { token: 'x' } }, { oauthCredentials: '\udfff' },
+    { oauthCredentials: 'a\u0000b' }, { oauthCredentials: 'x'.repeat(8193) }, { id: randomUUID() }
+  ]) {
     t.equal(await add({ ...PROFILE, ...wrong }), '400 REQUEST_INVALID', JSON.stringify(wrong).slice(0, 60))
   }
   expect(201, await fay.request('POST', '/account/oauth-profiles', PROFILE))
@@ -174,7 +174,7 @@ t.test('twenty linked accounts, not one more, fifty at once', async (t) => {
   expect(200, await gus.login())
   const answers = await Promise.all(Array.from({ length: 50 }, () => gus.request('POST', '/account/oauth-profiles', PROFILE)))
   t.equal(answers.filter(({ statusCode }) => statusCode === 201).length, 20)
-  // 503 on a machine that leaves them no time.
+  // 503 on a busy machine.
   t.ok(answers.every((answer) => ['201', '409 OAUTH_PROFILE_LIMIT', '503 UNAVAILABLE'].includes(outcome(answer))))
   t.equal(((await accountOf(gus))['oauthProfiles'] as unknown[]).length, 20)
 })

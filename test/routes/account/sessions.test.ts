@@ -60,7 +60,7 @@ t.test('what has ended, expired or idled out is hidden, and cannot be ended', as
   expect(200, await me!.refreshTokens())
   await clock.advance(half + 1)
   expect(200, await me!.refreshTokens())
-  // A password again, for a fresh session.
+  // Logs in again, for a fresh session.
   const fresh = bea.elsewhere()
   expect(200, await fresh.login())
   t.same((await list(fresh)).map(({ id }) => id), [sid(fresh), sid(me!)])
@@ -133,7 +133,7 @@ t.test('end all others, fifty times at once, while they verify and refresh', asy
     Promise.all(Array.from({ length: 24 }, (_, i) => others[i % 8]!.request('POST', '/totp/login', { token: code }))),
     Promise.all(others.map((person) => person.refreshTokens()))
   ])
-  // Whoever waits too long for the one lock is told so.
+  // A request that waits too long for the lock gets 503.
   t.ok(ends.every((answer) => ['204', '503 UNAVAILABLE'].includes(outcome(answer))), JSON.stringify(tally(ends)))
   t.ok(verified.every(({ statusCode }) => statusCode < 500 || statusCode === 503))
   t.same(await living(hal), [sid(hal)])

@@ -14,7 +14,7 @@ const alive = async (person: Person) => outcome(await person.request('GET', '/se
 const versionOf = async (person: Person) =>
   (await db.query('select version from otp_user where user_id = $1', [userId(person)]))[0]!['version'] as number
 const remove = async (person: Person, id: string) => await person.request('DELETE', `/totp/devices/${id}`)
-/** Takes the tokens of an answer over. */
+/** Stores the tokens of an answer. */
 const take = (person: Person, answer: { json: () => { access: string, refresh: string } }) => Object.assign(person, answer.json())
 
 t.test('a list of what is confirmed, by name and time, without secrets', async (t) => {
@@ -167,7 +167,8 @@ t.test('removing the last one is switching off: everything is gone', async (t) =
   t.equal(await countEvents(db, hal, 'otp_disabled'), 1)
   t.equal(await countEvents(db, hal, 'otp_device_removed'), 0)
   const [left] = await db.query(
-    'select (select count(*) from otp_device where user_id = $1)::int as devices, (select count(*) from otp_recovery_code where user_id = $1)::int as codes',
+    `select (select count(*) from otp_device where user_id = $1)::int as devices,
+      (select count(*) from otp_recovery_code where user_id = $1)::int as codes`,
     [userId(hal)]
   )
   t.same(left, { devices: 0, codes: 0 })
