@@ -2,7 +2,7 @@
  * Runs the whole test suite through pgbouncer, in transaction mode, in front of its own PostgreSQL. Needs pgbouncer and
  * the programs of a PostgreSQL server; takes as long as `npm test`.
  *
- *   npx tsc && node build/test/chaos/behind-pgbouncer.js [test files]
+ *   npm run build && node build/test/chaos/behind-pgbouncer.js [test files]
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'

@@ -16,7 +16,7 @@ export interface Replica {
   process: ServerProcess
   toPostgres: TcpProxy
   toRedis: TcpProxy
-  /** Sends SIGKILL, and starts a new process with the same proxies. */
+  /** Ends the process and starts a new one with the same proxies. @param signal @default SIGKILL */
   restart (signal?: NodeJS.Signals): Promise<void>
 }
 
