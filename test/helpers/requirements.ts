@@ -4,7 +4,7 @@ import { join } from 'node:path'
 /** A row of docs/requirements.md: its id, and the hand-written part before its last cell. */
 const ROW = /^(\| ([A-Z]\d{1,2}) \|.*\|)[^|\n]*\|$/gm
 /** A test's name begins with the ids of the requirements that it shows. */
-const NAMED = /(?:\btest\(|\bname: )\s*['`]((?:[A-Z]\d{1,2}[ ,]+)+)/g
+const NAMED = /(?:\btest\(|\bname: )\s*['"`]((?:[A-Z]\d{1,2}[ ,]+)+)/g
 
 /** Returns the test files by requirement id, in order of their paths. */
 export async function testsByRequirement (): Promise<Map<string, string[]>> {
