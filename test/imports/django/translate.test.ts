@@ -99,7 +99,8 @@ t.test('T4 drift and tolerance beyond the window are dropped, and said', (t) => 
 })
 
 const impossible: Array<[Partial<DjangoTotpDevice>, RegExp]> = [
-  [{ key: 'xyz' }, /not hexadecimal/], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/], [{ key: 'abcdef' }, /shorter than 80 bits/],
+  [{ key: 'xyz' }, /not hexadecimal/], [{ key: '' }, /not hexadecimal/], [{ key: 'abc' }, /not hexadecimal/],
+  [{ key: 'abcdef' }, /shorter than 80 bits/],
   [{ digits: 5 }, /5 digits/], [{ digits: 10 }, /10 digits/], [{ step: 0 }, /no time/],
   [{ t0: 2 ** 40 }, /out of range/], [{ lastT: 2 ** 40 }, /out of range/],
   [{ step: 1 }, /run out/], [{ step: 2, t0: -(2 ** 31 - 1) }, /run out/]
