@@ -4,6 +4,7 @@ import fp from 'fastify-plugin'
 import { serviceMigrations } from '../migrations/index.js'
 import { ConfigError } from '../src/core/config-error.js'
 import { Refusal } from '../src/core/refusals.js'
+import { isReadOnly } from '../src/postgres/errors.js'
 import { migrateUp, readMigrations } from '../src/postgres/migrator.js'
 import { openEmbedded } from '../src/postgres/embedded/pglite.js'
 import type { Pool, PoolStats } from '../src/postgres/pool.js'
@@ -122,7 +123,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   async function tryToPrepare (): Promise<boolean> {
     await prepare().catch((error: unknown) => {
       if (!(error instanceof Refusal)) throw error
-      wait(AWAY, reasonOf(error))
+      wait(isReadOnly(error) ? READ_ONLY : AWAY, reasonOf(error))
     })
     return fault === null
   }

@@ -6,7 +6,7 @@ import { ConfigError } from './core/config-error.js'
 import { serversFault } from './postgres/connect.js'
 import { migrateUp, readMigrations, upToDate } from './postgres/migrator.js'
 import { openPostgres } from './postgres/server-pool.js'
-import { UnusableDatabaseError } from './postgres/unusable.js'
+import { lineOf, UnusableDatabaseError } from './postgres/unusable.js'
 
 /*
  * `npm run migrate`: brings the tables at DATABASE_URL up to date, and ends. For deployments whose replicas start with
@@ -29,7 +29,7 @@ try {
   }
 } catch (error) {
   if (error instanceof ConfigError || error instanceof UnusableDatabaseError) console.error(error.message)
-  else if (error instanceof Refusal) console.error(`PostgreSQL does not answer: ${(error.cause as Error).message}`)
+  else if (error instanceof Refusal) console.error(lineOf(error))
   else console.error(error)
   process.exitCode = 1
 }

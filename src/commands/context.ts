@@ -2,7 +2,7 @@ import { serviceMigrations } from '../../migrations/index.js'
 import type { Config, Key } from '../config/config.js'
 import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
 import { createDigestKey } from '../factors/recovery/digest-key.js'
-import { migrateUp, readMigrations } from '../postgres/migrator.js'
+import { isEmpty, readMigrations } from '../postgres/migrator.js'
 import { openEmbedded } from '../postgres/embedded/pglite.js'
 import type { Pool } from '../postgres/pool.js'
 import { inspect, openPostgres } from '../postgres/server-pool.js'
@@ -10,7 +10,6 @@ import { createDb, type Db } from '../tables/db.js'
 import { hasDatabase, prepareDatabaseDir, prepareDataDir } from '../postgres/embedded/data-dir.js'
 import { sealKeysOf } from '../config/deployment-keys.js'
 import { takeLock } from '../postgres/embedded/lock.js'
-import { requireDirect } from './direct.js'
 import { CommandError } from './io.js'
 
 /** Database and keys of a command, the same as the server's. */
@@ -39,6 +38,8 @@ export interface Context {
 
 const NO_DATABASE = 'There is no database: DATABASE_URL is not set, and DATA_DIR has none. Set it, or start the service once; ' +
   '"countersign migrate up" makes one, too.'
+const NO_TABLES = 'The database has no tables of Countersign. If it is the right one, make them: "countersign migrate up".'
+const BEHIND = 'The tables are not up to date: run "countersign migrate up" first.'
 const NO_KEYS = 'There are no keys in DATA_DIR: start the service once, or run "countersign migrate up".'
 
 /** A command runs few statements at once. */
@@ -71,18 +72,15 @@ export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool
 }
 
 /**
- * Runs work with the keys and the database, whose tables are up to date. Migrates as the server does, if MIGRATE is on.
+ * Runs work with the keys and the database, whose tables must be up to date. Makes no tables, with any MIGRATE: the database may be
+ * the wrong one.
  *
- * @throws {CommandError} if migrations are pending and MIGRATE is off
- * @throws {ConfigError} if migrations are pending and only a pooler is reachable
+ * @throws {CommandError} if the tables are missing or migrations are pending
  */
 export async function withContext<T> (config: Config, work: (context: Context) => Promise<T>): Promise<T> {
   return await withPool(config, async ({ dialect }) => {
-    if ((await readMigrations(dialect, serviceMigrations)).pending.length > 0) {
-      if (config.migrate === 'off') throw new CommandError('The tables are not up to date: run "countersign migrate up" first.')
-      await requireDirect(config.databaseUrl)
-      await migrateUp(dialect, serviceMigrations)
-    }
+    const state = await readMigrations(dialect, serviceMigrations)
+    if (state.pending.length > 0) throw new CommandError(isEmpty(state, serviceMigrations) ? NO_TABLES : BEHIND)
     const db = createDb(dialect, { notifies: config.webhookUrl !== undefined })
     return await work(Object.assign(keyed(db, await sealKeysOf(config)), { config, db }))
   })

@@ -6,6 +6,7 @@ import { tableCommands } from './table-commands.js'
 import type { Config } from '../config/config.js'
 import { Refusal } from '../core/refusals.js'
 import { describeError } from '../log.js'
+import { lineOf } from '../postgres/unusable.js'
 
 const { version } = createRequire(import.meta.url)('../../../package.json') as { version: string }
 
@@ -55,9 +56,9 @@ function withReason (command: Command): Command {
 
 /** Prints an error that an operator can fix in one line, and any other error with its stack. */
 function fail (error: unknown, json: boolean, command: Command): void {
-  const { type: name, message } = describeError(error)
+  const { type: name } = describeError(error)
   const plain = error instanceof Refusal || PLAIN.includes(name) || (error as { code?: string }).code === 'EADDRINUSE'
-  const text = error instanceof Refusal && error.code === 'UNAVAILABLE' ? 'The database does not answer.' : message
+  const text = error instanceof Error ? lineOf(error) : String(error)
   // Part of the text may come from a server of another owner.
   if (json) console.error(asciiJson({ error: { command: command.name(), message: text } }))
   else console.error(plain ? printable(text) : stackOf(error))

@@ -3,6 +3,7 @@ import { readVariable } from '../config/environment.js'
 import { serversFault } from '../postgres/connect.js'
 import { migrate, migrationSql, tablesVersion } from '../attach/tables.js'
 import { upToDate } from '../postgres/migrator.js'
+import { lineOf } from '../postgres/unusable.js'
 import { asciiJson } from './io.js'
 import { tableCommands } from './table-commands.js'
 
@@ -28,7 +29,7 @@ export async function tablesCommand (args: string[], env: NodeJS.ProcessEnv): Pr
     const print: Print = (value, text) => { console.log(json ? asciiJson(value) : text) }
     return await run(command, env, schema === undefined ? {} : { schema }, print)
   } catch (error) {
-    const { message } = error as Error
+    const message = lineOf(error as Error)
     console.error(json ? asciiJson({ error: { command, message } }) : message)
     return 1
   }

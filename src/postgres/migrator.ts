@@ -17,6 +17,11 @@ export interface MigrationState {
   unknown: string[]
 }
 
+/** Returns whether no migration was ever done. */
+export function isEmpty ({ pending, unknown }: MigrationState, migrations: Record<string, Migration>): boolean {
+  return unknown.length === 0 && pending.length === Object.keys(migrations).length
+}
+
 /** Returns the line for tables without pending migrations: of this version, or of a newer one. */
 export function upToDate (unknown: readonly string[]): string {
   return unknown.length === 0 ? 'The tables are up to date.' : `The tables are up to date, and of a newer version: ${unknown.join(', ')}.`
@@ -96,7 +101,10 @@ async function hasNothingToDo (dialect: Dialect, migrations: Record<string, Migr
  * @throws {UnusableDatabaseError} if this version does not know it
  */
 export async function migrateDown (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationReport[]> {
-  const { unknown } = await readMigrations(dialect, migrations, schema)
+  const state = await readMigrations(dialect, migrations, schema)
+  // The migrator would make its own tables first.
+  if (isEmpty(state, migrations)) return []
+  const { unknown } = state
   if (unknown.length > 0) {
     throw new UnusableDatabaseError(`This version does not know ${unknown.join(', ')}: take back with the version that made the tables so.`)
   }

@@ -37,3 +37,8 @@ export function reasonOf (error: unknown): string {
   if (Array.isArray(errors)) return [...new Set(errors.map(reasonOf))].join(', ')
   return String(message ?? '') || String(code ?? error)
 }
+
+/** What went wrong, for the operator of a command. A refusal's own text is for clients, and says nothing of the inside. */
+export function lineOf (error: Error): string {
+  return error instanceof Refusal && error.code === 'UNAVAILABLE' ? `The database cannot be used now: ${reasonOf(error)}.` : error.message
+}

@@ -3,15 +3,17 @@
  * a database and answered that no user has this name.
  */
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { importDjangoCommand } from '../../src/commands/import-django.js'
 import type { Io } from '../../src/commands/io.js'
 import { rotateKeysCommand } from '../../src/commands/keys.js'
-import { migrateDownCommand, migrateStatusCommand } from '../../src/commands/migrate.js'
-import { otpStatusCommand } from '../../src/commands/otp.js'
-import { createUserCommand, listUsersCommand, setPasswordCommand } from '../../src/commands/user.js'
+import { migrateDownCommand, migrateStatusCommand, migrateUpCommand } from '../../src/commands/migrate.js'
+import { otpStatusCommand, resetOtpCommand } from '../../src/commands/otp.js'
+import { endSessionsCommand, listSessionsCommand } from '../../src/commands/sessions.js'
+import { deactivateUserCommand, unlockUserCommand } from '../../src/commands/user-changes.js'
+import { createUserCommand, findUserCommand, listUsersCommand, setPasswordCommand, showUserCommand, userEventsCommand } from '../../src/commands/user.js'
 import { readConfig } from '../../src/config/config.js'
 import { command, worked } from '../helpers/command.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -67,16 +69,54 @@ t.test('no command but serve and migrate up makes a database or keys', async (t)
   t.strictSame(await readdir(folder), [])
 })
 
+t.test('at a database without tables, and at one that is behind, only migrate up makes tables', { skip: !databaseUrl && 'needs PostgreSQL' }, async (t) => {
+  const { url, query } = await freshDatabase(t)
+  const config = readConfig({ ...freshKeys(), DATABASE_URL: url, MIGRATE: 'on' })
+  const tables = async () => (await query('select relname from pg_class where relkind = \'r\' and relnamespace = current_schema()::regnamespace order by 1')).map(({ relname }) => relname)
+  const before = await tables()
+  const commands: ReadonlyArray<(io: Io) => Promise<unknown>> = [
+    (io) => otpStatusCommand(io, config, 'ada'), (io) => resetOtpCommand(io, config, 'ada', { reason: 'lost' }), (io) => listUsersCommand(io, config),
+    (io) => findUserCommand(io, config, 'ada'), (io) => showUserCommand(io, config, 'ada'), (io) => userEventsCommand(io, config, 'ada', { limit: '5' }),
+    (io) => createUserCommand(io, config, 'ada', {}), (io) => setPasswordCommand(io, config, 'ada'), (io) => unlockUserCommand(io, config, 'ada'),
+    (io) => deactivateUserCommand(io, config, 'ada', { reason: 'left' }), (io) => listSessionsCommand(io, config, 'ada'), (io) => endSessionsCommand(io, config, undefined, { all: true }),
+    (io) => rotateKeysCommand(io, config), (io) => importDjangoCommand(io, config, { from: url, password: 'x' })
+  ]
+  const refusedBy = async (message: RegExp) => {
+    for (const run of commands) {
+      const running = worked(async (io) => { await run(io) }, 'correct horse battery\n')
+      await t.rejects(running, { name: 'CommandError', message }, String(run))
+    }
+  }
+  await refusedBy(/^The database has no tables.*countersign migrate up/)
+  const atOnce = await Promise.allSettled(Array.from({ length: 10 }, () => worked((io) => listUsersCommand(io, config))))
+  t.same(new Set(atOnce.map(({ status }) => status)), new Set(['rejected']))
+  t.match(await worked((io) => migrateDownCommand(io, config, { yes: true })), { code: 0 })
+  t.match(await worked((io) => migrateStatusCommand(io, config)), { code: 1 })
+  t.strictSame(await tables(), before, 'nothing was made')
+  t.match(await command(['user', 'list'], { ...freshKeys(), DATABASE_URL: url }), { code: 1, stdout: '', stderr: /^The database has no tables[^\n]*\n$/ })
+
+  await worked((io) => migrateUpCommand(io, config))
+  await worked((io) => migrateDownCommand(io, config, { yes: true }))
+  const behind = await tables()
+  await refusedBy(/^The tables are not up to date.*countersign migrate up/)
+  t.strictSame(await tables(), behind)
+  await worked((io) => migrateUpCommand(io, config))
+  t.match(await worked((io) => createUserCommand(io, config, 'ada', {}), 'correct horse battery\n'), { code: 0 })
+})
+
 t.test('with a database and no keys: commands that need none work, the others make none; migrate up makes them', async (t) => {
   const dataDir = await embeddedDataDir(t)
   const isKey = (name: string) => name.endsWith('.key')
+  const keys = async () => (await readdir(dataDir)).filter(isKey)
+  t.match(await command(['migrate', 'up'], { DATA_DIR: dataDir }), { code: 0 })
+  for (const key of await keys()) await rm(join(dataDir, key))
   t.match(await command(['user', 'create', 'ada'], { DATA_DIR: dataDir }, 'correct horse battery\n'), { code: 0 })
   const refused = { code: 1, stdout: '', stderr: /^There are no keys in DATA_DIR[^\n]*\n$/ }
   t.match(await command(['otp', 'reset', 'ada'], { DATA_DIR: dataDir }), refused)
   t.match(await command(['keys', 'rotate'], { DATA_DIR: dataDir }), { code: 1, stderr: /^There are no keys in DATA_DIR/ })
-  t.strictSame((await readdir(dataDir)).filter(isKey), [])
+  t.strictSame(await keys(), [])
   t.match(await command(['migrate', 'up'], { DATA_DIR: dataDir }), { code: 0 })
-  t.equal((await readdir(dataDir)).filter(isKey).length, 2)
+  t.equal((await keys()).length, 2)
   t.match(await command(['otp', 'reset', 'ada'], { DATA_DIR: dataDir }), { code: 0, stdout: /^Reset/ })
 })
 
