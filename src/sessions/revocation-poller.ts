@@ -18,7 +18,10 @@ export interface FeedEvents {
    * PostgreSQL is another server, was started again or went back in time. Readings from before now must not be trusted.
    */
   onGap (): void
-  /** The server is not the primary, or not the same as before: connections made before now may lead to the wrong server. */
+  /**
+   * The server is not the primary, is not the same as before, or has another setting of writes: connections made before now
+   * must not be used.
+   */
   onOtherServer (): void
 }
 
@@ -91,7 +94,10 @@ export function createFeed (
       coveredSinceMs = reading.nowMs
       onGap()
     }
-    if (isOther) onOtherServer()
+    // Writes are forbidden, or allowed again: a connection made after that knows.
+    const isSetOtherwise = last !== null && last.readOnlySettings !== reading.readOnlySettings
+    if (isSetOtherwise) db.renew()
+    if (isOther || isSetOtherwise) onOtherServer()
     oldestWrite = nextOldest(oldestWrite, reading.snapshot, startedAtMs)
     last = reading
     isPrimary = true

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
+import { isWritable, readOnlySettings, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs, numberAs } from '../tables/values.js'
 
@@ -19,6 +19,8 @@ export interface Ends extends ServerFacts {
   timeline: number
   /** `pg_snapshot` as text: the transactions that this reading saw. The next one names transactions that finished later. */
   snapshot: string
+  /** Settings of the role and the database about writes. A change holds for connections made after it. */
+  readOnlySettings: string
   /** PostgreSQL's clock, Unix milliseconds, read after that snapshot was taken. */
   nowMs: number
 }
@@ -51,7 +53,7 @@ export async function readEnds (db: Db, since: string | null): Promise<Ends> {
       limit ${MOST_ENDS + 1}
     )
     select pg_current_snapshot()::text as snapshot, ${serverStart} as server, ${isWritable},
-           (select timeline_id from pg_control_checkpoint()) as timeline,
+           (select timeline_id from pg_control_checkpoint()) as timeline, ${readOnlySettings},
            ${numberAs(sql`extract(epoch from clock_timestamp()) * 1000`, 'nowMs')},
            ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id,
              'isOver', ended_at is not null)) from named), '[]'::json)`, 'named')}`)

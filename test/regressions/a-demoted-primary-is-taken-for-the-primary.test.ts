@@ -70,6 +70,42 @@ async function untilWritten ({ app }: Named, person: Person, fromMs: number): Pr
 
 const statusOf = async ({ app }: Named, url: string): Promise<number> => (await app.inject(url)).statusCode
 
+/** [where writes are forbidden, what is altered] for connections that are made after it */
+const fences: ReadonlyArray<readonly [string, (database: string, role: string) => string]> = [
+  ['the database', (database) => `database ${database}`],
+  ['the role in the database', (database, role) => `role "${role}" in database ${database}`],
+  ['all roles in the database', (database) => `role all in database ${database}`]
+]
+
+t.test('O3 J5 writes are forbidden by a setting that holds for new connections alone: the open ones are given up', async (t) => {
+  for (const [where, altered] of fences) {
+    const { app, db, another } = await freshApp(t, { REDIS_URL: '' })
+    const replicas = [app, await another()]
+    for (const replica of replicas) await untilReady(replica)
+    const ada = await signUp(app)
+    for (const replica of replicas) expect(200, await ada.elsewhere(replica).login())
+    const [names] = await db.query('select current_database() as database, session_user::text as role')
+    const object = altered(String(names!['database']), String(names!['role']))
+    const rows = async () => await db.query('select (select count(*) from otp_session) as sessions, (select count(*) from otp_event) as events')
+
+    await db.query(`alter ${object} set default_transaction_read_only = on`)
+    for (const replica of replicas) await until('it not to be ready', async () => (await replica.inject('/readyz')).statusCode === 503)
+    const before = await rows()
+    for (const replica of replicas) {
+      const answers = await Promise.all(Array.from({ length: 12 }, () => ada.elsewhere(replica).login()))
+      t.same(new Set(answers.map(({ statusCode }) => statusCode)), new Set([503]), where)
+      t.match((await replica.inject('/readyz')).json(), { statusCode: 503, postgres: 'up' })
+    }
+    t.same(await rows(), before, `${where}: nothing was written`)
+
+    await db.query(`alter ${object} reset default_transaction_read_only`)
+    for (const replica of replicas) {
+      await untilReady(replica)
+      expect(200, await ada.elsewhere(replica).login())
+    }
+  }
+})
+
 for (const [how, demotePrimary] of demotions) {
   t.test(`J5 O3 a failover by name; the former primary is ${how}`, async (t) => {
     const { primary, standby, replicas: [a, b] } = await pair(t)
