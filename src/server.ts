@@ -3,9 +3,10 @@ import { readProcess } from './config/config.js'
 import { ConfigError } from './core/config-error.js'
 import { UnusableDatabaseError } from './postgres/unusable.js'
 import { DataDirInUseError } from './postgres/embedded/lock.js'
+import { NamespaceTakenError } from './redis/namespace-claim.js'
 import { guardOutput } from './commands/output.js'
 
-const PLAIN = [ConfigError, DataDirInUseError, UnusableDatabaseError]
+const PLAIN = [ConfigError, DataDirInUseError, UnusableDatabaseError, NamespaceTakenError]
 
 guardOutput(process)
 try {

@@ -16,8 +16,8 @@ const MISUSED = 2
 
 /** Names of errors that an operator can fix. Names, because most of the modules need not be loaded. */
 const PLAIN = [
-  'CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'SealedElsewhereError',
-  'UnusableDatabaseError'
+  'CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'NamespaceTakenError',
+  'SealedElsewhereError', 'UnusableDatabaseError'
 ]
 
 const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const

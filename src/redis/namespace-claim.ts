@@ -26,6 +26,11 @@ export interface Owner { database: string, schema: string, name: string }
 
 interface Claim extends Owner { id: string, since: number }
 
+/** Other tables use the namespace on this Redis. The message is one line for the operator. */
+export class NamespaceTakenError extends Error {
+  override readonly name = 'NamespaceTakenError'
+}
+
 export interface NamespaceClaim {
   /** The given link, which is down until the namespace is known to belong to this registration. */
   link: RedisLink
@@ -33,7 +38,7 @@ export interface NamespaceClaim {
    * Claims the namespace. If Redis or PostgreSQL does not answer, the claim is made later, when both do.
    *
    * @param isDatabaseThere false if PostgreSQL is known not to answer
-   * @throws {Error} if a registration on other tables uses the namespace
+   * @throws {NamespaceTakenError} if a registration on other tables uses the namespace
    */
   start (isDatabaseThere: boolean): Promise<void>
   stop (): Promise<void>
@@ -112,7 +117,7 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
 
   const faultOf = ({ name, schema }: Claim) =>
     `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
-    `schema "${schema}": give each its own "namespace", or its own Redis (the claim of a process that was killed counts for three minutes)`
+    `schema "${schema}": give each its own "namespace", or its own Redis or database number of it (the claim of a process that was killed counts for three minutes)`
 
   /** Renews the claim after the start: no request waits for it, and a fault is logged once. */
   async function renew (): Promise<void> {
@@ -149,7 +154,7 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
       const patienceMs = isDatabaseThere ? PATIENCE_MS : 0
       for (let waitedMs = 0; redis.state === 'down' && waitedMs < patienceMs; waitedMs += LOOK_MS) await delay(LOOK_MS)
       const other = isDatabaseThere ? await claim().catch(() => undefined) : undefined
-      if (other) throw new Error(faultOf(other))
+      if (other) throw new NamespaceTakenError(faultOf(other))
       if (other === undefined) {
         log.warn({ namespace }, 'whether the namespace is used by other tables on this Redis is not known until both stores answer')
       }

@@ -8,6 +8,7 @@ import { freshDatabase } from '../helpers/database.js'
 import { fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { startRedisServer } from '../helpers/redis-server.js'
+import { startServer } from '../helpers/server-process.js'
 import { freshKeys } from '../helpers/settings.js'
 import { until } from '../helpers/wait.js'
 
@@ -194,6 +195,16 @@ t.test('J5 twenty apps start at once: only apps of one database use Redis', asyn
   }))
   const databases = new Set(started.filter((database) => database !== null))
   t.equal(databases.size, 1, JSON.stringify(started))
+})
+
+t.test('the service on a Redis that a service with another database uses ends with one line; on another number of it it runs', async (t) => {
+  const { url: redis } = await startRedisServer(t)
+  const settings = async (number: number) => ({ ...freshKeys(), SEAL_KEYS: sealKeys, DATABASE_URL: (await freshDatabase(t)).url, REDIS_URL: `${redis}/${number}` })
+  await startServer(t, await settings(0)).ready()
+  const second = startServer(t, { ...await settings(0), LOG_LEVEL: 'silent' })
+  t.equal(await second.exited, 1)
+  t.match(second.said(), /^countersign: the namespace [^\n]* is used on this Redis [^\n]*\n$/)
+  await startServer(t, await settings(1)).ready()
 })
 
 t.test('L1 with Redis down a host starts and says so; of two, one goes on without Redis when that is back', async (t) => {
