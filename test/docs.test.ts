@@ -77,6 +77,17 @@ t.test('each file of plugins and routes has its line', async (t) => {
   }
 })
 
+t.test('test/README.md names each folder of src, and only tests that are there', async (t) => {
+  const page = documents.get('test/README.md') ?? ''
+  const folders = (await readdir('src', { withFileTypes: true })).filter((entry) => entry.isDirectory())
+  for (const { name } of folders) t.ok(page.includes(`\`src/${name}`), name)
+  const table = page.split('\n').filter((line) => line.startsWith('| ') && line.includes('`')).map((line) => line.split(' | ')[1] ?? '')
+  for (const [, named = ''] of table.join('\n').matchAll(/`([a-z0-9/*.-]+)`/g)) {
+    const paths = [`${PROMISES}/${named}.test.ts`, join('test', named), named]
+    t.ok(named.includes('*') || paths.some((path) => existsSync(path)), named)
+  }
+})
+
 t.test('commands are there', async (t) => {
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
   for (const [path, text] of documents) {
