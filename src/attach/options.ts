@@ -261,7 +261,8 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   database: ['be a pg Pool, a Kysely instance or an address', (value) => typeof value === 'string' ||
     (typeof value === 'object' && value !== null)],
   redis: ['be a client of ioredis, or a Cluster', isRedis],
-  tables: ['be { schema }', (value) => typeof value === 'object' && value !== null],
+  tables: ['be { schema }', (value) => typeof value === 'object' && value !== null &&
+    Object.keys(value).every((name) => name === 'schema')],
   prefix: ['begin with /, and not end with one', isText(/^\/[^?#\s]*[^/?#\s]$/)],
   decorators: ['be { otpVerified, countersign }', (value) => typeof value === 'object' && value !== null &&
     Object.entries(value).every(([name, as]) => ['otpVerified', 'countersign'].includes(name) && isText(/^[A-Za-z_$][\w$]*$/)(as))],

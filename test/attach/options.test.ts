@@ -27,6 +27,7 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
   [{ prefix: '2fa' }, 'prefix'],
   [{ prefix: '/2fa/' }, 'prefix'],
   [{ tables: { schema: 'Robert"; drop' } }, 'tables.schema'],
+  [{ tables: { shema: 'acme' } }, 'tables'],
   [{ identify: 'jwt' }, 'identify'],
   [{ sameSession: 'yes' }, 'sameSession'],
   [{ endSessions: {} }, 'endSessions'],
