@@ -117,7 +117,8 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
 
   const faultOf = ({ name, schema }: Claim) =>
     `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
-    `schema "${schema}": give each its own "namespace", or its own Redis or database number of it (the claim of a process that was killed counts for three minutes)`
+    `schema "${schema}": give each its own "namespace", or its own Redis or database number of it ` +
+    '(the claim of a process that was killed counts for three minutes)'
 
   /** Renews the claim after the start: no request waits for it, and a fault is logged once. */
   async function renew (): Promise<void> {

@@ -86,7 +86,8 @@ t.test('O3 J5 writes are forbidden by a setting that holds for new connections a
     for (const replica of replicas) expect(200, await ada.elsewhere(replica).login())
     const [names] = await db.query('select current_database() as database, session_user::text as role')
     const object = altered(String(names!['database']), String(names!['role']))
-    const rows = async () => await db.query('select (select count(*) from otp_session) as sessions, (select count(*) from otp_event) as events')
+    const rows = async () => await db.query(
+      'select (select count(*) from otp_session) as sessions, (select count(*) from otp_event) as events')
 
     await db.query(`alter ${object} set default_transaction_read_only = on`)
     for (const replica of replicas) await until('it not to be ready', async () => (await replica.inject('/readyz')).statusCode === 503)

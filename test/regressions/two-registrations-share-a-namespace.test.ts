@@ -197,9 +197,12 @@ t.test('J5 twenty apps start at once: only apps of one database use Redis', asyn
   t.equal(databases.size, 1, JSON.stringify(started))
 })
 
-t.test('the service on a Redis that a service with another database uses ends with one line; on another number of it it runs', async (t) => {
+t.test('the service on the Redis of a service with another database ends with one line; on another database number it runs', async (t) => {
   const { url: redis } = await startRedisServer(t)
-  const settings = async (number: number) => ({ ...freshKeys(), SEAL_KEYS: sealKeys, DATABASE_URL: (await freshDatabase(t)).url, REDIS_URL: `${redis}/${number}` })
+  const settings = async (number: number) => {
+    const { url } = await freshDatabase(t)
+    return { ...freshKeys(), SEAL_KEYS: sealKeys, DATABASE_URL: url, REDIS_URL: `${redis}/${number}` }
+  }
   await startServer(t, await settings(0)).ready()
   const second = startServer(t, { ...await settings(0), LOG_LEVEL: 'silent' })
   t.equal(await second.exited, 1)
