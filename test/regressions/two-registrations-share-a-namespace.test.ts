@@ -198,10 +198,10 @@ t.test('J5 twenty apps start at once: only apps of one database use Redis', asyn
 })
 
 t.test('the service on the Redis of a service with another database ends with one line; on another database number it runs', async (t) => {
-  const { url: redis } = await startRedisServer(t)
+  const { port } = await startRedisServer(t)
   const settings = async (number: number) => {
     const { url } = await freshDatabase(t)
-    return { ...freshKeys(), SEAL_KEYS: sealKeys, DATABASE_URL: url, REDIS_URL: `${redis}/${number}` }
+    return { ...freshKeys(), SEAL_KEYS: sealKeys, DATABASE_URL: url, REDIS_URL: `redis://127.0.0.1:${port}/${number}` }
   }
   await startServer(t, await settings(0)).ready()
   const second = startServer(t, { ...await settings(0), LOG_LEVEL: 'silent' })
