@@ -100,7 +100,8 @@ t.test('two at once, while users log in and verify: nothing of before is left, e
   const [first, second, ...verified] = await Promise.all([
     end(undefined, { all: true }), end(undefined, { all: true }), ...pending.map((person, i) => person.verify(codes[i]))
   ])
-  t.ok(verified.every(({ statusCode }) => [200, 401].includes(statusCode)))
+  // 400: its session ended between the attempt and the commit. 503: the user's lock was held for too long.
+  t.same(verified.map(({ statusCode }) => statusCode).filter((status) => ![200, 400, 401, 503].includes(status)), [])
   t.same(await db.query('select id from otp_session where id = any($1) and ended_at is null', [before]), [])
   const [byUs] = await db.query<{ n: number }>("select count(*)::int as n from otp_session where end_reason = 'session_ended_by_staff'")
   t.equal(first.endedSessions + second.endedSessions, byUs!.n)
