@@ -7,6 +7,7 @@ import { sweep } from '../../src/cleanup/cleanup.js'
 import { outcome, tally } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
+import { freshDatabase } from '../helpers/database.js'
 import { askHost, fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
@@ -18,7 +19,7 @@ import { freshKeys } from '../helpers/settings.js'
  */
 
 await need('postgres')
-const { db, clock, anotherHost } = await freshHost(t)
+const { clock, anotherHost } = await freshHost(t)
 const app = await anotherHost(fromHeaders)
 const replica = await anotherHost(fromHeaders)
 const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
@@ -54,7 +55,8 @@ t.test('a host that gives neither is warned, at registration and once at the fir
     const lines: string[] = []
     const log = { level: 'warn', stream: { write: (line: string) => { if (line.includes('authTime')) lines.push(line) } } }
     const host = Fastify({ logger: log })
-    const pool = new pg.Pool({ connectionString: db.url })
+    const pool = new pg.Pool({ connectionString: (await freshDatabase(t)).url })
+    await countersign.migrate(pool)
     host.addHook('onClose', async () => { await pool.end() })
     t.teardown(() => host.close())
     await host.register(countersign, { ...fromHeaders, issuer: 'Acme', sealKeys: freshKeys()['SEAL_KEYS']!, database: pool, ...options })
