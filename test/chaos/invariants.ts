@@ -24,9 +24,11 @@ const invariants: ReadonlyArray<readonly [sentence: string, violators: string]> 
   ['one verified session at most for each accepted code', `select user_id from ${STANDINGS} u
      where ${sessions('u', "s.otp_device_id is not null and s.otp_device_id <> 'recovery'")} >
        ${events('u', "('otp_enabled', 'otp_device_added', 'otp_verified')")}`],
+  // A change of the password replaces the session, and the new one keeps its proof.
   ['one session for each used recovery code', `select user_id from ${STANDINGS} u
-     where ${sessions('u', "s.otp_device_id = 'recovery'")} 
-       not between ${events('u', "('recovery_used')")} - ${events('u', "('otp_device_added')")} and ${events('u', "('recovery_used')")}`],
+     where ${sessions('u', "s.otp_device_id = 'recovery'")} not between
+       ${events('u', "('recovery_used')")} - ${events('u', "('otp_device_added')")}
+       and ${events('u', "('recovery_used', 'password_changed')")}`],
   ['no recovery code used without an event', `select user_id from ${STANDINGS} u
      where (select count(*) from otp_recovery_code c where c.user_id = u.user_id and c.used_at is not null) >
        ${events('u', "('recovery_used')")}`],
