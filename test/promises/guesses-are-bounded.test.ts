@@ -121,8 +121,12 @@ t.test('T14 three hundred wrong codes in thirty days are the last, however often
   t.same(tally(answers), { '400 OTP_INVALID': 2, '429 OTP_LOCKED': 48 }, '298 before, two more are judged')
   t.equal(await countEvents(db, hal, 'otp_stopped'), 1)
   const [late] = await sessionsOf(hal, 1, [replica])
-  const answer = await late!.verify()
-  t.match([outcome(answer), answer.json()], ['429 OTP_LOCKED', { needsRecovery: true }])
+  // A replica remembers for a second a lock that was answered at the moment of the last attempt.
+  await until('the answer to name the way out', async () => {
+    const answer = await late!.verify()
+    t.equal(outcome(answer), '429 OTP_LOCKED')
+    return answer.json<{ needsRecovery?: boolean }>().needsRecovery === true
+  })
   await clock.advance(16 * 86_400)
   const [later] = await sessionsOf(hal, 1)
   // This process caches the stop for a second.
