@@ -1,13 +1,13 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
-import { sweep } from '../src/cleanup/cleanup.js'
+import { cleanUp } from '../src/cleanup/cleanup.js'
 import type { Db } from '../src/tables/db.js'
-import type { Tally } from '../src/core/counters.js'
+import type { Counters } from '../src/core/counters.js'
 
-export interface SweeperOptions {
+export interface CleanupOptions {
   db: Db
-  tally: Tally
+  counters: Counters
   /** Returns true once the tables exist. */
   isReady: () => boolean
   /** Days for which security events are kept. */
@@ -21,14 +21,14 @@ const IDLE_MS = 60_000
 const BUSY_MS = 250
 
 /** Deletes rows that are no longer needed, in small batches, on one replica at a time. No request waits for it or depends on it. */
-async function sweeper (app: FastifyInstance, { db, tally, isReady, eventsDays, endedSessionDays }: SweeperOptions): Promise<void> {
+async function sweeper (app: FastifyInstance, { db, counters, isReady, eventsDays, endedSessionDays }: CleanupOptions): Promise<void> {
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
 
   async function once (): Promise<boolean> {
-    const swept = isReady() ? await sweep(db, eventsDays, endedSessionDays) : null
-    for (const [kind, count] of Object.entries(swept?.rowsByKind ?? {})) tally.count('swept_rows_total', [kind], count)
-    return swept?.isMore === true
+    const deleted = isReady() ? await cleanUp(db, eventsDays, endedSessionDays) : null
+    for (const [kind, count] of Object.entries(deleted?.rowsByKind ?? {})) counters.count('deleted_rows_total', [kind], count)
+    return deleted?.isMore === true
   }
 
   function schedule (ms: number): void {

@@ -1,12 +1,12 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { originOf } from '../routes/asking.js'
+import { originOf } from '../routes/requester.js'
 import { AnyAnswer } from '../routes/schemas.js'
 import totpRoutes from '../routes/totp/index.js'
 import { createDeploymentKey } from '../src/attach/deployment-key.js'
 import { tellHost } from '../src/attach/host-sessions.js'
 import { createGuards, type Check, type GuardHook, type OtpVerified } from '../src/attach/guard.js'
-import { handOver } from '../src/attach/completion.js'
+import { complete } from '../src/attach/completion.js'
 import { checkedLabel, checkedPassword } from '../src/attach/host-answers.js'
 import { requireId } from '../src/attach/ids.js'
 import { keepInside } from '../src/attach/inside.js'
@@ -14,7 +14,7 @@ import { migrate, migrationSql, requireTables, tablesVersion } from '../src/atta
 import { checkOptions, type CheckedOptions, type CountersignOptions } from '../src/attach/options.js'
 import { register } from '../src/attach/registrations.js'
 import { listening, passOver } from '../src/attach/start.js'
-import type { Standing } from '../src/core/assurance.js'
+import type { SessionContext } from '../src/core/assurance.js'
 import { Refusal } from '../src/core/refusals.js'
 import { createSeal } from '../src/core/seal.js'
 import { isMisread } from '../src/core/totp.js'
@@ -26,11 +26,11 @@ import { forget } from '../src/factors/forget.js'
 import { createLocks } from '../src/factors/local-locks.js'
 import { createUnreadable } from '../src/factors/unreadable.js'
 import { resetFactors } from '../src/factors/reset.js'
-import { createJudgedCodes } from '../src/factors/totp/rejected-codes.js'
+import { createRejectedCodes } from '../src/factors/totp/rejected-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
 import { claimNamespace } from '../src/redis/namespace-claim.js'
 import { createSessions } from '../src/sessions/liveness.js'
-import { createTally } from '../src/core/counters.js'
+import { createCounters } from '../src/core/counters.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
 import sweeper from './cleanup.js'
@@ -70,7 +70,7 @@ declare module 'fastify' {
   }
   interface FastifyRequest {
     /** Session context of the requester, after a guard has accepted the request. */
-    countersign: Standing | null
+    countersign: SessionContext | null
   }
 }
 
@@ -94,7 +94,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const db = listening(app.log, database.db, options.onSecurityEvent)
   const seal = createSeal(options.sealKeys, namespace)
   /** The service itself reports that its database cannot be used yet. */
-  const isKnownAway = () => typeof options.database === 'object' && 'feedDb' in options.database && options.database.fault() !== null
+  const isKnownAway = () => typeof options.database === 'object' && 'pollerDb' in options.database && options.database.fault() !== null
   const fatal = (facts: object, line: string) => { app.log.fatal(facts, line) }
   const key = createDeploymentKey({ db, keys: options.sealKeys, namespace, isKnownAway, fatal })
   let identity: DatabaseIdentity | undefined
@@ -118,7 +118,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   app.addHook('onClose', closeStores)
   const sessions = createSessions({
     db,
-    feedDb: database.feedDb,
+    pollerDb: database.pollerDb,
     redis: claim.link,
     namespace,
     macKeys: seal.derive('session copy'),
@@ -133,15 +133,15 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     }
   })
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
-  const tally = createTally()
+  const counters = createCounters()
   const deps: OtpDeps = {
     db,
     seal,
     sessions,
-    judgedCodes: createJudgedCodes(claim.link, namespace, seal.derive('judged codes')[0]!),
+    rejectedCodes: createRejectedCodes(claim.link, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
-    tally,
-    unreadable: createUnreadable(tally, (at) => app.log.error(at, at.row === null
+    counters,
+    unreadable: createUnreadable(counters, (at) => app.log.error(at, at.row === null
       ? 'more stored values cannot be read: no line for each of them any more'
       : 'a stored value cannot be read and is skipped: is its key missing in SEAL_KEYS?')),
     digestKey: key.read,
@@ -155,7 +155,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const onUnknownAge = () => { if (!asksPassword) app.log.warn(`${needsAuthTime}, and identify() answered none`) }
   const guards = createGuards({ ...options, sessions, originOf, onUnknownAge, slot: decorators.countersign })
   const { session, otpVerified, check, standingOf } = guards
-  const isReady = () => key.isOpen() && sessions.state().isFeedFresh
+  const isReady = () => key.isOpen() && sessions.state().areRevocationsFresh
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, otpVerified)
   const shown: Countersign = {
@@ -192,9 +192,9 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
       verified: otpVerified,
       fresh: otpVerified({ maxAge: settings.freshSeconds }),
       standingOf,
-      askingOf: (request) => ({ standing: standingOf(request), ...originOf(request) }),
+      requesterOf: (request) => ({ context: standingOf(request), ...originOf(request) }),
       finish: (request, reply, session, others) =>
-        handOver(
+        complete(
           { ...options, db, sessions, host }, request, reply,
           { askingId: standingOf(request).sessionId, session, endsOthers: others === 'have ended' }
         ),
@@ -203,7 +203,7 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     })
   }, { prefix })
   await app.register(sweeper, {
-    db, tally: deps.tally, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays
+    db, counters: deps.counters, isReady, eventsDays: options.eventsDays, endedSessionDays: options.endedSessionDays
   })
 
   async function start (): Promise<void> {
@@ -240,7 +240,7 @@ function pick ({ security, deprecatedGets, limit }: CheckedOptions) {
 export type { Completion, CountersignOptions, Identity, ProvenSession } from '../src/attach/options.js'
 export type { Check, OtpVerified } from '../src/attach/guard.js'
 export type { TablesOptions, TablesVersion } from '../src/attach/tables.js'
-export type { Demand, Standing } from '../src/core/assurance.js'
+export type { Demand, SessionContext } from '../src/core/assurance.js'
 export type { SecurityEventNotice } from '../src/events/notice.js'
 export type { RefusalCode } from '../src/core/refusals.js'
 export { migrate, migrationSql, tablesVersion }

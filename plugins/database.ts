@@ -26,7 +26,7 @@ export interface DatabaseOptions {
 
 export interface Database extends Db {
   /** Separate connection of the revocation poller: behind other statements, it would delay every request. */
-  feedDb: Db
+  pollerDb: Db
   /** Returns true if the tables fit this version. */
   isMigrated (): boolean
   /** Returns the reason, a sentence, why the database cannot be used at start; null once it can. */
@@ -155,7 +155,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
 
   app.decorate('database', {
     ...createDb(opened.pool.dialect, { notifies, hasAccounts: true, renew: opened.pool.renew }),
-    feedDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
+    pollerDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
     isMigrated: () => fault === null,
     fault: () => fault,
     stats: () => opened.pool.stats()

@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { counters, type CounterName, type Tally } from '../src/core/counters.js'
+import { definedCounters, type CounterName, type Counters } from '../src/core/counters.js'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 
 declare module 'fastify' {
@@ -11,7 +11,7 @@ declare module 'fastify' {
 
 export interface Metrics {
   /** Adds all counters of a set. */
-  tally (tally: Tally): void
+  counters (counters: Counters): void
   /** Adds a gauge that is read at each scrape. */
   gauge (name: string, help: string, read: () => number): void
   /** Adds a counter that is read at each scrape. */
@@ -19,6 +19,22 @@ export interface Metrics {
   /** Adds a constant fact, as a label of a gauge with the value 1. */
   fact (name: string, help: string, labels: Record<string, string>): void
   text (): Promise<{ type: string, text: string }>
+}
+
+/** Names of the release before, by today's name. Each is served beside the new one until the next release; see UPGRADING.md. */
+const formerNames: Readonly<Record<string, string>> = {
+  deleted_rows_total: 'swept_rows_total',
+  revocations_age_seconds: 'feed_age_seconds',
+  session_reads_local_cache_total: 'session_reads_memo_total'
+}
+
+/** Returns name and help of a metric, and those under its former name. */
+function namesOf (name: string, help: string): Array<{ name: string, help: string }> {
+  const former = formerNames[name]
+  return [
+    { name: `countersign_${name}`, help },
+    ...former === undefined ? [] : [{ name: `countersign_${former}`, help: `Former name of countersign_${name}` }]
+  ]
 }
 
 /**
@@ -52,28 +68,33 @@ async function metrics (app: FastifyInstance): Promise<void> {
   })
 
   app.decorate('metrics', {
-    tally (tally) {
-      for (const name of Object.keys(counters) as CounterName[]) {
-        const { help, labels } = counters[name]
-        const counter: Counter = new Counter({
-          name: `countersign_${name}`,
-          help,
-          labelNames: labels,
-          registers: [registry],
-          collect () {
-            counter.reset()
-            for (const { labels: values, value } of tally.read(name)) counter.inc(values, value)
-          }
-        })
+    counters (counters) {
+      for (const name of Object.keys(definedCounters) as CounterName[]) {
+        const { help, labels } = definedCounters[name]
+        for (const texts of namesOf(name, help)) {
+          const counter: Counter = new Counter({
+            ...texts,
+            labelNames: labels,
+            registers: [registry],
+            collect () {
+              counter.reset()
+              for (const { labels: values, value } of counters.read(name)) counter.inc(values, value)
+            }
+          })
+        }
       }
     },
     gauge (name, help, read) {
-      const gauge: Gauge = new Gauge({ name: `countersign_${name}`, help, registers: [registry], collect: () => { gauge.set(read()) } })
+      for (const texts of namesOf(name, help)) {
+        const gauge: Gauge = new Gauge({ ...texts, registers: [registry], collect: () => { gauge.set(read()) } })
+      }
     },
     counter (name, help, read) {
-      const counter: Counter = new Counter({
-        name: `countersign_${name}`, help, registers: [registry], collect: () => { counter.reset(); counter.inc(read()) }
-      })
+      for (const texts of namesOf(name, help)) {
+        const counter: Counter = new Counter({
+          ...texts, registers: [registry], collect: () => { counter.reset(); counter.inc(read()) }
+        })
+      }
     },
     fact (name, help, labels) {
       new Gauge({ name: `countersign_${name}`, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1)

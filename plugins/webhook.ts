@@ -39,7 +39,7 @@ async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptio
 
   async function round (): Promise<number> {
     if (!db.isMigrated()) return IDLE_MS
-    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, tally: insideOf(app).tally, report })
+    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, counters: insideOf(app).counters, report })
     if (givenUp > 0) app.log.error({ events: givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
     if (sent > 0 || failed === 0) pauseMs = 0
     else pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)

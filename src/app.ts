@@ -14,7 +14,7 @@ import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
-import { isFromThisMachine, originOf } from '../routes/asking.js'
+import { isFromThisMachine, originOf } from '../routes/requester.js'
 import { bearer, TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
@@ -171,9 +171,9 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   if (config.webhookUrl !== undefined) {
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
   }
-  const { db, sessions, seal, digestKey, tally, locks, judgedCodes, keyFault } = insideOf(app)
+  const { db, sessions, seal, digestKey, counters, locks, rejectedCodes, keyFault } = insideOf(app)
   const waiterOf = createWaiters(db, { byAccount: config.networkLimits === 'off' })
-  const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, tally }
+  const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, counters }
 
   await app.register(tokenRoutes, {
     prefix: '/token',
@@ -204,8 +204,8 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     digestKey,
     sessions,
     locks,
-    judgedCodes,
-    tally,
+    rejectedCodes,
+    counters,
     freshSeconds: config.otpFreshSeconds,
     refreshSeconds: config.refreshSeconds
   })
@@ -251,14 +251,14 @@ export async function buildOps (app: FastifyInstance, config: Config): Promise<F
 /** Registers the metrics of this process's state, read at scrape. */
 function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
   const { metrics, database } = app
-  const { sessions, tally } = insideOf(app)
-  metrics.tally(tally)
-  metrics.gauge('feed_age_seconds', 'Since the feed of ended sessions was last read', () => sessions.state().feedAgeSeconds)
+  const { sessions, counters } = insideOf(app)
+  metrics.counters(counters)
+  metrics.gauge('revocations_age_seconds', 'Age of the last answered revocation reading', () => sessions.state().revocationsAgeSeconds)
   metrics.gauge('oldest_write_transaction_seconds',
     'For how long the oldest write transaction of the PostgreSQL server has been seen open',
     () => sessions.state().oldestWriteSeconds)
   metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)
-  metrics.counter('session_reads_memo_total', 'Sessions found in the process', () => sessions.state().memo)
+  metrics.counter('session_reads_local_cache_total', 'Sessions found in the process', () => sessions.state().localCache)
   metrics.counter('session_reads_redis_total', 'Sessions found in Redis', () => sessions.state().copy)
   metrics.counter('session_reads_postgres_total', 'Sessions asked of PostgreSQL', () => sessions.state().postgres)
   metrics.gauge('hashes_waiting', 'Passwords that wait to be hashed', () => hasher.state().waiting)

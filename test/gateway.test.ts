@@ -57,7 +57,7 @@ const forged = {
   X_Otp_Device_Id: 'recovery'
 }
 
-t.test("the back end learns who is asking from us alone, whatever the client says under our headers' names", async (t) => {
+t.test("the back end learns who is requester from us alone, whatever the client says under our headers' names", async (t) => {
   for (const [who, device] of [[owner, owner.deviceId], [optional, undefined]] as const) {
     const answer = await call(base, 'GET', '/invoices', { access: who.access, headers: forged })
     t.match(answer, { status: 200, text: 'invoices' })

@@ -83,11 +83,11 @@ class World {
     if (!holds) throw new Error(promise)
   }
 
-  async code (asking: Slot, { of, offset, pick }: { of: string, offset: number, pick: number }): Promise<string> {
+  async code (requester: Slot, { of, offset, pick }: { of: string, offset: number, pick: number }): Promise<string> {
     if (of === 'accepted') return this.accepted[pick % (this.accepted.length || 1)] ?? '000000'
     const others = this.slots.flatMap(({ pending }) => pending === null ? [] : [pending.secret])
     const secret = of === 'own'
-      ? asking.pending?.secret
+      ? requester.pending?.secret
       : of === 'confirmed'
         ? this.confirmed[pick % (this.confirmed.length || 1)]?.secret
         : others[pick % (others.length || 1)]
@@ -96,19 +96,19 @@ class World {
 
   async take (s: Step): Promise<void> {
     if (s.do === 'wait') return await clock.advance(s.seconds)
-    const asking = this.slots[s.slot]!
-    const { person } = asking
+    const requester = this.slots[s.slot]!
+    const { person } = requester
     if (s.do !== 'login' && person.access === null) return
-    const result = await this.#do(s, asking, person)
+    const result = await this.#do(s, requester, person)
     seen[`${s.do} ${result}`] = (seen[`${s.do} ${result}`] ?? 0) + 1
   }
 
-  async #do (s: Exclude<Step, { do: 'wait' }>, asking: Slot, person: Person): Promise<string> {
+  async #do (s: Exclude<Step, { do: 'wait' }>, requester: Slot, person: Person): Promise<string> {
     switch (s.do) {
       case 'login': {
         const answer = expect(200, await person.login())
-        asking.pending = null
-        asking.parents = []
+        requester.pending = null
+        requester.parents = []
         this.#check(person.claims()['otp_device_id'] === null, 'a password alone verifies nothing')
         this.#check(
           answer.json().otpRequired === (this.confirmed.length > 0),
@@ -125,12 +125,12 @@ class World {
         )
         const { otpUrl, recoveryCodes } = answer.json<{ otpUrl: string, recoveryCodes: string[] }>()
         this.#check(recoveryCodes.length === (this.confirmed.length === 0 ? 5 : 0), 'codes come with the first device')
-        asking.pending = { secret: secretOf(otpUrl), codes: recoveryCodes }
-        this.#check(!this.confirmed.some(({ secret }) => secret.equals(asking.pending!.secret)), 'a confirmed secret is not shown again')
+        requester.pending = { secret: secretOf(otpUrl), codes: recoveryCodes }
+        this.#check(!this.confirmed.some(({ secret }) => secret.equals(requester.pending!.secret)), 'a confirmed secret is not shown again')
         this.allRecovery.push(...recoveryCodes)
         return '201'
       }
-      case 'verify': return await this.#verify(asking, await this.code(asking, s.code))
+      case 'verify': return await this.#verify(requester, await this.code(requester, s.code))
       case 'recover': {
         const printed = s.pick % 2 === 0 ? this.recovery : this.allRecovery
         const code = printed[s.pick % (printed.length || 1)] ?? '0000-0000-0000-0000-0000-0000'
@@ -140,7 +140,7 @@ class World {
         this.recovery = this.recovery.filter((other) => other !== code)
         this.#check(answer.json().recoveryCodesLeft === this.recovery.length, 'the number left is told')
         this.proven.add(person.claims()['sid'])
-        asking.pending = null
+        requester.pending = null
         return '200'
       }
       case 'regenerate': {
@@ -153,7 +153,7 @@ class World {
       }
       case 'rollback': {
         const answer = await person.request('DELETE', '/totp/rollback')
-        if (answer.statusCode === 200) asking.pending = null
+        if (answer.statusCode === 200) requester.pending = null
         return outcome(answer)
       }
       case 'delete': {
@@ -168,8 +168,8 @@ class World {
       }
       case 'refresh': {
         const before = person.claims()
-        const token = s.old ? asking.parents[0] ?? person.refresh : person.refresh
-        asking.parents.push(person.refresh!)
+        const token = s.old ? requester.parents[0] ?? person.refresh : person.refresh
+        requester.parents.push(person.refresh!)
         const answer = await person.refreshTokens(token)
         if (answer.statusCode !== 200) return outcome(answer)
         const after = person.claims()
@@ -180,21 +180,21 @@ class World {
     }
   }
 
-  async #verify (asking: Slot, code: string): Promise<string> {
-    const { person } = asking
+  async #verify (requester: Slot, code: string): Promise<string> {
+    const { person } = requester
     const nowStep = stepAt(await clock.now())
     const answer = await person.verify(code)
     if (answer.statusCode !== 200) return outcome(answer)
     const isNear = (secret: Buffer) => [nowStep - 1, nowStep, nowStep + 1].find((near) => totp(secret, near) === code)
     const used = this.confirmed.find(({ secret, steps }) => (isNear(secret) ?? -1) > Math.max(-1, ...steps))
-    const confirms = used === undefined && asking.pending !== null && isNear(asking.pending.secret) !== undefined
+    const confirms = used === undefined && requester.pending !== null && isNear(requester.pending.secret) !== undefined
     this.#check(
       used !== undefined || confirms,
       'a code is accepted once, within its window, of a device that is the user\'s or the session\'s own'
     )
     if (used !== undefined) used.steps.push(isNear(used.secret)!)
     if (confirms) {
-      const { secret, codes } = asking.pending!
+      const { secret, codes } = requester.pending!
       if (this.confirmed.length === 0) this.recovery = codes
       this.confirmed.push({ secret, steps: [isNear(secret)!] })
       for (const other of this.slots) other.pending = null

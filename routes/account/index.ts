@@ -4,7 +4,7 @@ import { longest } from '../../src/core/texts.js'
 import { changePassword, changeProfile, removeAccount, showAccount, type AccountDeps } from '../../src/accounts/account.js'
 import type { OauthProfileDeps } from '../../src/accounts/oauth-profiles.js'
 import type { SessionListDeps } from '../../src/sessions/end.js'
-import { askingOf } from '../asking.js'
+import { requesterOf } from '../requester.js'
 import { guarded } from '../guarded.js'
 import { onRepeat } from '../repeats.js'
 import {
@@ -81,7 +81,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       }, { ...strict, minProperties: 1, examples: [{ phone: '+44 20 7946 0000', firstName: 'Augusta Ada' }] }),
       response: { 200: Account, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
-    handler: async (request) => await changeProfile(deps, askingOf(request), requirePersonalNames(request.body))
+    handler: async (request) => await changeProfile(deps, requesterOf(request), requirePersonalNames(request.body))
   })
 
   app.delete('', {
@@ -95,7 +95,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
       response: { 204: Type.Null({ description: 'The account is deleted.' }), ...refused(needsFresh, { body: true }) }
     },
     handler: async (request, reply) => {
-      await removeAccount(deps, askingOf(request))
+      await removeAccount(deps, requesterOf(request))
       return await reply.code(204).send(null)
     }
   })
@@ -121,7 +121,7 @@ const accountRoutes: FastifyPluginAsyncTypebox<AccountRoutesOptions> = async (ap
     },
     handler: async (request) => {
       const { current, next } = request.body
-      return app.tokens.issue(await changePassword(deps, askingOf(request), current, next))
+      return app.tokens.issue(await changePassword(deps, requesterOf(request), current, next))
     }
   })
 

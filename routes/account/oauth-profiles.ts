@@ -3,7 +3,7 @@ import { Type } from '@sinclair/typebox'
 import type { onRequestHookHandler } from 'fastify'
 import { listOauthProfiles } from '../../src/accounts/oauth-profile-statements.js'
 import { addOauthProfile, removeOauthProfile, type OauthProfileDeps } from '../../src/accounts/oauth-profiles.js'
-import { askingOf } from '../asking.js'
+import { requesterOf } from '../requester.js'
 import { bearer, DateTime, Id, Line, needsFresh, needsVerified, refused, strict } from '../schemas.js'
 
 const tags = ['Account']
@@ -58,7 +58,7 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       }),
       response: { 201: OauthProfile, ...refused([...needsFresh, 'OAUTH_PROFILE_LIMIT'], { body: true }) }
     },
-    handler: async (request, reply) => await reply.code(201).send(await addOauthProfile(deps, askingOf(request), request.body))
+    handler: async (request, reply) => await reply.code(201).send(await addOauthProfile(deps, requesterOf(request), request.body))
   })
 
   app.delete('/:id', {
@@ -75,7 +75,7 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
       }
     },
     handler: async (request, reply) => {
-      await removeOauthProfile(deps, askingOf(request), request.params.id)
+      await removeOauthProfile(deps, requesterOf(request), request.params.id)
       return await reply.code(204).send(null)
     }
   })

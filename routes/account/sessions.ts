@@ -4,7 +4,7 @@ import type { onRequestHookHandler } from 'fastify'
 import { shownAgent } from '../../src/core/agents.js'
 import { listSessions } from '../../src/sessions/list.js'
 import { endOne, endOthers, type SessionListDeps } from '../../src/sessions/end.js'
-import { askingOf } from '../asking.js'
+import { requesterOf } from '../requester.js'
 import { bearer, DateTime, Id, needsFresh, refused } from '../schemas.js'
 
 const tags = ['Account']
@@ -64,7 +64,7 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       }
     },
     handler: async (request, reply) => {
-      await endOthers(deps, askingOf(request))
+      await endOthers(deps, requesterOf(request))
       return await reply.code(204).send(null)
     }
   })
@@ -83,7 +83,7 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
       }
     },
     handler: async (request, reply) => {
-      await endOne(deps, askingOf(request), request.params.id)
+      await endOne(deps, requesterOf(request), request.params.id)
       return await reply.code(204).send(null)
     }
   })

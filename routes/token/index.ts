@@ -5,7 +5,7 @@ import { Refusal } from '../../src/core/refusals.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { logIn, type LoginDeps } from '../../src/accounts/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/sessions/refresh.js'
-import { originOf } from '../asking.js'
+import { originOf } from '../requester.js'
 import { bearer, Name, needsSession, NullableDateTime, Password, refused, strict, TokenPair, TypedCode } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps

@@ -8,7 +8,7 @@ import { onRepeat } from '../repeats.js'
 import { DateTime, Id, Name, needsFresh, needsVerified, NullableDateTime, refused, requireName, strict, type Security } from '../schemas.js'
 import type { TotpRoutesOptions } from './index.js'
 
-type SharedOptions = 'deps' | 'verified' | 'fresh' | 'standingOf' | 'askingOf' | 'finish' | 'answerSchema'
+type SharedOptions = 'deps' | 'verified' | 'fresh' | 'standingOf' | 'requesterOf' | 'finish' | 'answerSchema'
 
 export type DeviceRoutesOptions = Pick<TotpRoutesOptions, SharedOptions> & {
   /** Tags and security of every operation here. */
@@ -30,7 +30,7 @@ export const Device = Type.Object({
 }, { examples: [example] })
 
 const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
-  app, { deps, verified, fresh, standingOf, askingOf, finish, answerSchema, common }
+  app, { deps, verified, fresh, standingOf, requesterOf, finish, answerSchema, common }
 ) => {
   app.get('', {
     onRequest: verified,
@@ -59,7 +59,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
     },
     async handler (request) {
       const name = requireName('body.name', request.body.name, longest.deviceName)
-      return await renameDevice(deps, askingOf(request), request.params.id, name)
+      return await renameDevice(deps, requesterOf(request), request.params.id, name)
     }
   })
 
@@ -75,13 +75,13 @@ const deviceRoutes: FastifyPluginAsyncTypebox<DeviceRoutesOptions> = async (
       ...common,
       summary: 'Remove a device',
       description: 'Every session ends, and earlier tokens are refused; the answer has the tokens of a new one. If the device is the ' +
-        'one that verified the asking session, ' +
+        'one that verified the requester session, ' +
         'the new one owes a code of another device. Removing the last device is `DELETE /totp/delete`: everything is gone.',
       params: Id,
       response: { 200: answerSchema, ...refused([...needsFresh, 'NOT_FOUND'], { body: true }) }
     },
     handler: async (request, reply) =>
-      await finish(request, reply, await removeDevice(deps, askingOf(request), request.params.id), 'have ended') as never
+      await finish(request, reply, await removeDevice(deps, requesterOf(request), request.params.id), 'have ended') as never
   })
 }
 

@@ -1,8 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
-import type { Standing } from '../../src/core/assurance.js'
-import type { Asking, SessionFacts } from '../../src/core/session.js'
+import type { SessionContext } from '../../src/core/assurance.js'
+import type { Requester, SessionFacts } from '../../src/core/session.js'
 import { readStatus } from '../../src/factors/enrolment-statements.js'
 import { longest } from '../../src/core/texts.js'
 import type { OtpDeps } from '../../src/factors/deps.js'
@@ -25,8 +25,8 @@ export interface TotpRoutesOptions {
   verified: onRequestHookHandler
   /** Accepts sessions that pass `otpVerified` with a recent proof. */
   fresh: onRequestHookHandler
-  standingOf: (request: FastifyRequest) => Standing
-  askingOf: (request: FastifyRequest) => Asking
+  standingOf: (request: FastifyRequest) => SessionContext
+  requesterOf: (request: FastifyRequest) => Requester
   label: (userId: string) => string | Promise<string>
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
   /** Completes a session that began or went on. Returns the answer for the client. */
@@ -38,7 +38,7 @@ export interface TotpRoutesOptions {
   deprecatedGets?: boolean
   limit?: (name: 'code' | 'enrol') => object
   /** Called when the user's other sessions ended and the requesting one did not change. */
-  othersEnded: (standing: Standing) => void
+  othersEnded: (context: SessionContext) => void
 }
 
 const Code = (description: string, example: string) =>
@@ -57,7 +57,7 @@ function withCodesLeft (answer: TSchema): TSchema {
 }
 
 const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, options) => {
-  const { deps, session, fresh, standingOf, askingOf, label, checkPassword, finish, othersEnded } = options
+  const { deps, session, fresh, standingOf, requesterOf, label, checkPassword, finish, othersEnded } = options
   const { answerSchema, security, deprecatedGets = false, limit = () => ({}) } = options
   const common = { tags: ['Second factor'], ...(security === undefined ? {} : { security }) }
   // Answers have codes, secrets and tokens, so no cache may keep them.
@@ -132,7 +132,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   const createHandler = async (request: FastifyRequest, reply: FastifyReply, body: { name?: string, password?: string }) => {
     const { userId } = standingOf(request)
     const { password } = body
-    const { expiresAt, ...enrolment } = await enrol(deps, askingOf(request), {
+    const { expiresAt, ...enrolment } = await enrol(deps, requesterOf(request), {
       name: body.name === undefined ? 'Authenticator' : requireName('body.name', body.name, longest.deviceName),
       label: await label(userId),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
@@ -168,7 +168,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       response: { 200: Message, ...refused([...needsSession, 'OTP_NOT_SET_UP', 'OTP_ALREADY_ENABLED'], { body: true }) }
     },
     handler: async (request) => {
-      await rollBack(deps, askingOf(request))
+      await rollBack(deps, requesterOf(request))
       return { message: 'The set-up was taken back.' }
     }
   })
@@ -187,7 +187,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       response: { 200: answerSchema, ...refused([...needsSession, 'OTP_INVALID', 'OTP_NOT_SET_UP', 'OTP_LOCKED'], { body: true }) }
     },
     handler: async (request, reply) => {
-      const { session: proven, reason } = await verifyTotp(deps, askingOf(request), request.body.token)
+      const { session: proven, reason } = await verifyTotp(deps, requesterOf(request), request.body.token)
       return await finish(request, reply, proven, reason === 'enabled' ? 'have ended' : 'live on') as never
     }
   })
@@ -203,7 +203,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
     }
   }
   const regenerateHandler = async (request: FastifyRequest, reply: FastifyReply) => {
-    const codes = await regenerateRecoveryCodes(deps, askingOf(request))
+    const codes = await regenerateRecoveryCodes(deps, requesterOf(request))
     othersEnded(standingOf(request))
     return await reply.code(201).send(codes)
   }
@@ -217,7 +217,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       operationId: 'recover',
       ...common,
       summary: 'Use a recovery code in place of the device',
-      description: 'Counts as verified. Clears the lock, ends the asking session and the user\'s unverified ones, and answers the ' +
+      description: 'Counts as verified. Clears the lock, ends the requester session and the user\'s unverified ones, and answers the ' +
         'tokens of a new one. ' +
         'Never locked, except the short codes that were imported from another system: they count as codes of an app do.',
       body: Code('One recovery code; case, spaces and dashes do not matter.', '7G3K-9QWE-RTY2-4HJM-PZXC-VB8N'),
@@ -227,7 +227,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       }
     },
     handler: async (request, reply) => {
-      const { session: recovered, recoveryCodesLeft } = await recover(deps, askingOf(request), request.body.token)
+      const { session: recovered, recoveryCodesLeft } = await recover(deps, requesterOf(request), request.body.token)
       return { ...await finish(request, reply, recovered, 'live on'), recoveryCodesLeft } as never
     }
   })
@@ -242,7 +242,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       description: 'Deletes every device and recovery code and ends every session; the answer has the tokens of a new one.',
       response: { 200: answerSchema, ...refused([...needsFresh, 'OTP_NOT_SET_UP'], { body: true }) }
     },
-    handler: async (request, reply) => await finish(request, reply, await removeTotp(deps, askingOf(request)), 'have ended') as never
+    handler: async (request, reply) => await finish(request, reply, await removeTotp(deps, requesterOf(request)), 'have ended') as never
   })
 
   await app.register(deviceRoutes, { ...options, common, prefix: '/devices' })

@@ -4,7 +4,7 @@ import { Refusal } from '../../src/core/refusals.js'
 import { longest } from '../../src/core/texts.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { signUp, type SignUpDeps } from '../../src/accounts/sign-up.js'
-import { originOf } from '../asking.js'
+import { originOf } from '../requester.js'
 import { DateTime, Email, Line, Name, Password, refused, requirePersonalNames, strict } from '../schemas.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }

@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { shortfall } from '../core/assurance.js'
+import { missingAssurance } from '../core/assurance.js'
 import { passwordFault } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
-import type { Asking, SessionFacts } from '../core/session.js'
+import type { Requester, SessionFacts } from '../core/session.js'
 import { readAccount, readUsername, type Account } from './accounts.js'
 import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
 import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from './profile.js'
@@ -29,18 +29,18 @@ export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: stri
  * Changes the profile. A new e-mail address or phone number needs a fresh proof. A new e-mail address also ends the user's
  * other sessions.
  */
-export async function changeProfile (deps: AccountDeps, asking: Asking, change: ProfileChange): Promise<ShownAccount> {
-  const { db, sessions, tally, freshSeconds } = deps
-  const { standing } = asking
-  const isFresh = shortfall(standing, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
-  const changed = await updateProfile(db, asking, change, isFresh)
+export async function changeProfile (deps: AccountDeps, requester: Requester, change: ProfileChange): Promise<ShownAccount> {
+  const { db, sessions, counters, freshSeconds } = deps
+  const { context } = requester
+  const isFresh = missingAssurance(context, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
+  const changed = await updateProfile(db, requester, change, isFresh)
   switch (changed.outcome) {
-    case 'session_ended': throw sessionEnded(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, requester)
     case 'stale': throw new Refusal('OTP_STALE', { maxAgeSeconds: freshSeconds })
     case 'changed':
-      sessions.ended(standing.userId, changed.endedIds)
-      tally.count('sessions_ended_total', ['email_changed'], changed.endedIds.length)
-      return await showAccount(deps, standing.userId)
+      sessions.ended(context.userId, changed.endedIds)
+      counters.count('sessions_ended_total', ['email_changed'], changed.endedIds.length)
+      return await showAccount(deps, context.userId)
   }
 }
 
@@ -50,37 +50,37 @@ export async function changeProfile (deps: AccountDeps, asking: Asking, change: 
  *
  * @returns the session that replaces the requesting one: it has the proofs of the requesting token
  */
-export async function changePassword (deps: AccountDeps, asking: Asking, current: string, next: string): Promise<SessionFacts> {
-  const { db, hasher, sessions, tally, passwordMinLength } = deps
-  const { userId } = asking.standing
+export async function changePassword (deps: AccountDeps, requester: Requester, current: string, next: string): Promise<SessionFacts> {
+  const { db, hasher, sessions, counters, passwordMinLength } = deps
+  const { userId } = requester.context
   const username = await readUsername(db, userId)
-  if (username === undefined) throw sessionEnded(deps, asking)
+  if (username === undefined) throw sessionEnded(deps, requester)
   const password = normalisePassword(next)
   const fault = await passwordFault(password, username, passwordMinLength)
   if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
   const changed = await hasher.inTurn(async (turn) => {
-    const { version } = await askPassword(deps, turn, username, current, asking)
-    return await commitPassword(db, asking, await hasher.hash(password), version, randomUUID())
-  }, deps.waiterOf(username, asking))
+    const { version } = await askPassword(deps, turn, username, current, requester)
+    return await commitPassword(db, requester, await hasher.hash(password), version, randomUUID())
+  }, deps.waiterOf(username, requester))
   switch (changed.outcome) {
-    case 'session_ended': throw sessionEnded(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, requester)
     case 'moved': throw new Refusal('CONFLICT')
     case 'changed': {
       const { session } = changed
       sessions.ended(userId, session.endedIds)
       sessions.started(session)
-      tally.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
-      tally.count('sessions_started_total', ['password_changed'])
-      return session.standing
+      counters.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
+      counters.count('sessions_started_total', ['password_changed'])
+      return session.context
     }
   }
 }
 
 /** Deletes the account and all data of the user. Ends every session, the requesting one included. */
-export async function removeAccount (deps: AccountDeps, asking: Asking): Promise<void> {
-  const { db, sessions, tally } = deps
-  const endedIds = await deleteAccount(db, asking)
-  if (endedIds === null) throw sessionEnded(deps, asking)
-  sessions.ended(asking.standing.userId, endedIds)
-  tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
+export async function removeAccount (deps: AccountDeps, requester: Requester): Promise<void> {
+  const { db, sessions, counters } = deps
+  const endedIds = await deleteAccount(db, requester)
+  if (endedIds === null) throw sessionEnded(deps, requester)
+  sessions.ended(requester.context.userId, endedIds)
+  counters.count('sessions_ended_total', ['account_deleted'], endedIds.length)
 }

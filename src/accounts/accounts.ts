@@ -6,7 +6,7 @@ import { isUniqueViolation } from '../postgres/errors.js'
 import { remembered } from '../budgets/known-networks.js'
 import { endedIds, ending, event, eventColumns, eventValues, readAt, sessionFacts } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
-import { returned, type SpentGuess } from './password-budget.js'
+import { returned, type ConsumedGuess } from './password-budget.js'
 import { deadlineOf } from '../sessions/policy.js'
 import { committed, startedColumns, type CommittedSession } from '../sessions/replacement.js'
 import { row, type Db } from '../tables/db.js'
@@ -58,7 +58,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
           ${account.email}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
         returning created_at
       ),
-      standing as (insert into ${table.otp_user} (user_id) values (${account.id})),
+      context as (insert into ${table.otp_user} (user_id) values (${account.id})),
       event as (
         insert into ${table.otp_event} ${eventColumns}
         select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
@@ -102,7 +102,7 @@ export interface Login {
   nameDigest: string
   network: string
   /** Shared budget that counted this guess. */
-  shared: SpentGuess['shared']
+  shared: ConsumedGuess['shared']
   /** New hash of the password, if its hash has outdated parameters. */
   rehash: string | null
   /** Digest of the set-up code that came with the password, if the user must give one; else null. */
@@ -148,14 +148,14 @@ export async function commitLogin (
       from person, now
       returning *
     ),
-    crowd as (
+    surplus as (
       select s.id from ${table.otp_session} s, started, now
       where s.user_id = ${login.userId} and s.ended_at is null and s.otp_device_id is null
       order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_UNVERIFIED - 1} limit ${MOST_CROWDED_OUT}
     ),
     ended as (
-      update ${table.otp_session} s set ${ending('crowded_out')} from crowd, now
-      where s.user_id = ${login.userId} and s.id = crowd.id and s.ended_at is null
+      update ${table.otp_session} s set ${ending('session_evicted')} from surplus, now
+      where s.user_id = ${login.userId} and s.id = surplus.id and s.ended_at is null
       returning s.id
     ),
     used_up as (

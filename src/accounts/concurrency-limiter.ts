@@ -2,7 +2,7 @@ import { Refusal } from '../core/refusals.js'
 import { FairQueue, type Place } from './fair-queue.js'
 
 /** Limits the number of concurrent calls and the number of waiting calls. */
-export interface Gate {
+export interface ConcurrencyLimiter {
   /**
    * Runs the work when a place is free.
    *
@@ -21,7 +21,7 @@ const BUSY_SECONDS = 2
 
 const NOWHERE: Place = { isKnown: false, site: '', network: '' }
 
-export interface GateOptions {
+export interface ConcurrencyLimiterOptions {
   /** Number of concurrent calls. */
   places: number
   mostWaiting: number
@@ -35,7 +35,7 @@ export interface GateOptions {
 
 interface Waiting { sinceMs: number, come: () => void, turnAway: (reason: unknown) => void }
 
-export function createGate (options: GateOptions): Gate {
+export function createConcurrencyLimiter (options: ConcurrencyLimiterOptions): ConcurrencyLimiter {
   const { places, mostWaiting, longestWaitMs = Infinity, isHopeless = () => false, clockMs = () => performance.now() } = options
   const queue = new FairQueue<Waiting>(mostWaiting)
   let running = 0

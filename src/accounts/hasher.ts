@@ -5,7 +5,7 @@ import { normalisePassword } from '../core/passwords.js'
 import { isOutage } from '../postgres/errors.js'
 import { isDjangoHash, verifyDjangoHash } from './django-hashes.js'
 import type { Place } from './fair-queue.js'
-import { createGate, type Gate } from './concurrency-limiter.js'
+import { createConcurrencyLimiter, type ConcurrencyLimiter } from './concurrency-limiter.js'
 
 /** First choice of OWASP for argon2id: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
@@ -68,19 +68,21 @@ export interface Hasher {
 export async function createHasher (
   slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()
 ): Promise<Hasher> {
-  const turns = createGate({
+  const turns = createConcurrencyLimiter({
     places: slots * ADMITTED_PER_SLOT,
     mostWaiting: slots * WAITING_PER_SLOT,
     longestWaitMs: LONGEST_WAIT_MS,
     isHopeless: isOutage,
     clockMs
   })
-  const hashing = createGate({ places: slots, mostWaiting: Infinity })
+  const hashing = createConcurrencyLimiter({ places: slots, mostWaiting: Infinity })
   // One thread of libuv stays free. If there are no threads besides the slots, slow hashes use some of the slots, never
   // all.
   const slowSlots = Math.max(1, slots - 1)
   const hasThreadsBeside = slots + slowSlots < POOL_THREADS
-  const slow = createGate({ places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: LONGEST_WAIT_MS, clockMs })
+  const slow = createConcurrencyLimiter({
+    places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: LONGEST_WAIT_MS, clockMs
+  })
   const nobodys = await hash(randomBytes(32), PARAMETERS)
 
   async function verifySlow (stored: string, password: string, turn: Turn | undefined): Promise<boolean> {
@@ -112,6 +114,6 @@ export async function createHasher (
 }
 
 /** Returns the place of a waiter. An empty queue needs no statement. */
-async function placeAt (gate: Gate, waiter: Waiter | undefined): Promise<Place | undefined> {
-  return waiter && { site: waiter.site, network: waiter.network, isKnown: !gate.isFree() && await waiter.isKnown() }
+async function placeAt (limiter: ConcurrencyLimiter, waiter: Waiter | undefined): Promise<Place | undefined> {
+  return waiter && { site: waiter.site, network: waiter.network, isKnown: !limiter.isFree() && await waiter.isKnown() }
 }

@@ -4,11 +4,11 @@ import { Refusal } from '../core/refusals.js'
 import { setupDigest } from '../core/setup-codes.js'
 import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
 import { accountKey, commitLogin, readUsername } from './accounts.js'
-import { noteWrongPassword, returnGuess, spendGuess, unspendGuess, type Guess, type SpentGuess } from './password-budget.js'
+import { noteWrongPassword, returnGuess, consumeGuess, unspendGuess, type Guess, type ConsumedGuess } from './password-budget.js'
 import type { Db } from '../tables/db.js'
 import type { Hasher, Turn } from './hasher.js'
 import type { Sessions } from '../sessions/liveness.js'
-import type { Tally } from '../core/counters.js'
+import type { Counters } from '../core/counters.js'
 import type { WaiterOf } from './waiters.js'
 
 export interface LoginDeps {
@@ -18,7 +18,7 @@ export interface LoginDeps {
   sessions: Sessions
   digestKey: () => Promise<Buffer>
   lifetimes: Lifetimes
-  tally: Tally
+  counters: Counters
 }
 
 /**
@@ -36,7 +36,7 @@ export function logIn (
 async function logInNow (
   deps: LoginDeps, turn: Turn, username: string, password: string, setupCode: string | null, origin: ClientOrigin
 ): Promise<SessionFacts> {
-  const { db, hasher, sessions, lifetimes, tally } = deps
+  const { db, hasher, sessions, lifetimes, counters } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, turn, guess, password, origin)
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
@@ -54,7 +54,7 @@ async function logInNow (
     rehash,
     setupDigest: setupRequired && setupCode !== null ? setupDigest(await deps.digestKey(), person.id, setupCode) : null
   }, origin, lifetimes)
-  if (setupRequired) tally.count('codes_total', ['setup', started === null ? 'refused' : 'accepted'])
+  if (setupRequired) counters.count('codes_total', ['setup', started === null ? 'refused' : 'accepted'])
   if (started === null && setupRequired) {
     await noteWrongPassword(db, person.id, guess, origin, 'setup_code_refused')
     throw new Refusal('SETUP_CODE_REQUIRED')
@@ -63,9 +63,9 @@ async function logInNow (
   if (started === null) throw new Refusal('CREDENTIALS_INVALID')
   sessions.ended(person.id, started.endedIds)
   sessions.started(started)
-  tally.count('sessions_started_total', ['password'])
-  tally.count('sessions_ended_total', ['crowded_out'], started.endedIds.length)
-  return started.standing
+  counters.count('sessions_started_total', ['password'])
+  counters.count('sessions_ended_total', ['session_evicted'], started.endedIds.length)
+  return started.context
 }
 
 /**
@@ -107,23 +107,23 @@ async function guessAt ({ db, digestKey }: LoginDeps, username: string, { networ
  * account is deactivated.
  */
 async function judge (deps: LoginDeps, turn: Turn, guess: Guess, password: string, origin: ClientOrigin) {
-  const { db, hasher, tally } = deps
-  const spent = await spendGuess(db, guess)
+  const { db, hasher, counters } = deps
+  const spent = await consumeGuess(db, guess)
   if (spent.waitSeconds > 0) {
-    tally.count('passwords_total', ['limited'])
+    counters.count('passwords_total', ['limited'])
     throw new Refusal('RATE_LIMITED', { retryAfterSeconds: spent.waitSeconds })
   }
   const { person, shared } = spent
   const isRight = await orGivenBack(deps, guess, shared, () => hasher.verify(person?.passwordHash ?? null, password, turn))
   const isAccepted = isRight && person?.isActive === true
-  tally.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
+  counters.count('passwords_total', [isAccepted ? 'accepted' : 'refused'])
   if (isAccepted) return { person, shared }
   await noteWrongPassword(db, person?.id ?? null, guess, origin, isRight ? 'login_deactivated' : 'login_failed')
   return null
 }
 
 /** Runs work that is needed for the check. If it fails, the fault is ours, and the guess is given back. */
-async function orGivenBack<T> ({ db }: LoginDeps, guess: Guess, shared: SpentGuess['shared'], work: () => Promise<T>): Promise<T> {
+async function orGivenBack<T> ({ db }: LoginDeps, guess: Guess, shared: ConsumedGuess['shared'], work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {

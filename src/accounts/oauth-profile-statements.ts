@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Asking } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import { event, livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
@@ -33,43 +33,45 @@ export type AddedProfile = { outcome: 'added', profile: OauthProfile } | { outco
 
 /** Inserts an external account. The user's lock precedes the count, so that concurrent requests cannot pass the limit. */
 export async function insertOauthProfile (
-  db: Db, asking: Asking, { id, serviceName, url, sealedCredentials }: NewOauthProfile
+  db: Db, requester: Requester, { id, serviceName, url, sealedCredentials }: NewOauthProfile
 ): Promise<AddedProfile> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId, sessionId } = asking.standing
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
     const found = await row<{ alive: boolean } & (OauthProfile | { id: null })>(tx, sql`
       with ${now},
-      asking as (${livingSession(tx, asking)}),
+      requester as (${livingSession(tx, requester)}),
       added as (
         insert into ${table.account_oauth_profile} (user_id, id, service_name, url, credentials, created_at)
-        select asking.user_id, ${id}::uuid, ${serviceName}, ${url}, ${sealedCredentials}, now.at from asking, now
+        select requester.user_id, ${id}::uuid, ${serviceName}, ${url}, ${sealedCredentials}, now.at from requester, now
         where (select count(*) from ${table.account_oauth_profile} p where p.user_id = ${userId}) < ${MOST_PROFILES}
         returning *
       ),
-      ${event(tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: asking, detail: serviceName }, sql`added, now`)}
-      select exists (select from asking) as alive, ${shown} from now left join added on true`)
+      ${event(
+        tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: requester, detail: serviceName }, sql`added, now`
+      )}
+      select exists (select from requester) as alive, ${shown} from now left join added on true`)
     const { alive, ...profile } = found!
     if (!alive) return { outcome: 'session_ended' }
     return profile.id === null ? { outcome: 'too_many' } : { outcome: 'added', profile }
   })
 }
 
-export async function deleteOauthProfile (db: Db, asking: Asking, id: string): Promise<'deleted' | 'session_ended' | 'not_found'> {
+export async function deleteOauthProfile (db: Db, requester: Requester, id: string): Promise<'deleted' | 'session_ended' | 'not_found'> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const found = await row<{ alive: boolean, deleted: boolean }>(db, sql`
     with ${now},
-    asking as (${livingSession(db, asking)}),
+    requester as (${livingSession(db, requester)}),
     deleted as (
-      delete from ${table.account_oauth_profile} p using asking where p.user_id = asking.user_id and p.id = ${id}::uuid
+      delete from ${table.account_oauth_profile} p using requester where p.user_id = requester.user_id and p.id = ${id}::uuid
       returning p.service_name
     ),
     ${event(db, {
-      userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: asking, detail: sql`deleted.service_name`
+      userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: requester, detail: sql`deleted.service_name`
     }, sql`deleted, now`)}
-    select exists (select from asking) as alive, exists (select from deleted) as deleted`)
+    select exists (select from requester) as alive, exists (select from deleted) as deleted`)
   if (!found!.alive) return 'session_ended'
   return found!.deleted ? 'deleted' : 'not_found'
 }

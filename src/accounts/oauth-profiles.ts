@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
-import type { Asking } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import { deleteOauthProfile, insertOauthProfile, type OauthProfile } from './oauth-profile-statements.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from '../sessions/liveness.js'
@@ -12,25 +12,25 @@ export interface OauthProfileDeps { db: Db, seal: Seal, sessions: Sessions }
 export interface OauthProfileRequest { oauthServiceName: string, oauthUrl: string, oauthCredentials: string }
 
 /** Links an external account. Its credentials are sealed here, and no request opens them. */
-export async function addOauthProfile (deps: OauthProfileDeps, asking: Asking, request: OauthProfileRequest): Promise<OauthProfile> {
+export async function addOauthProfile (deps: OauthProfileDeps, requester: Requester, request: OauthProfileRequest): Promise<OauthProfile> {
   const { db, seal } = deps
   const id = randomUUID()
-  const added = await insertOauthProfile(db, asking, {
+  const added = await insertOauthProfile(db, requester, {
     id,
     serviceName: request.oauthServiceName,
     url: request.oauthUrl,
-    sealedCredentials: seal.seal(Buffer.from(request.oauthCredentials), profilePlace(asking.standing.userId, id))
+    sealedCredentials: seal.seal(Buffer.from(request.oauthCredentials), profilePlace(requester.context.userId, id))
   })
   switch (added.outcome) {
-    case 'session_ended': throw sessionEnded(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, requester)
     case 'too_many': throw new Refusal('OAUTH_PROFILE_LIMIT')
     case 'added': return added.profile
   }
 }
 
-export async function removeOauthProfile (deps: OauthProfileDeps, asking: Asking, id: string): Promise<void> {
-  switch (await deleteOauthProfile(deps.db, asking, id)) {
-    case 'session_ended': throw sessionEnded(deps, asking)
+export async function removeOauthProfile (deps: OauthProfileDeps, requester: Requester, id: string): Promise<void> {
+  switch (await deleteOauthProfile(deps.db, requester, id)) {
+    case 'session_ended': throw sessionEnded(deps, requester)
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'deleted':
   }

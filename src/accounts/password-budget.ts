@@ -20,7 +20,7 @@ export interface Guess {
   network: string
 }
 
-export interface SpentGuess {
+export interface ConsumedGuess {
   /** Seconds to wait if the budget is used up, else 0. */
   waitSeconds: number
   /** Shared budget that counted the guess; null if none did. */
@@ -33,10 +33,10 @@ export interface SpentGuess {
  * Consumes one guess before the password is checked, and returns the data for the check. Every operation that asks for the
  * password uses this budget. A name that does not exist has a budget too.
  */
-export async function spendGuess (db: Db, { nameDigest, usernameKey, network }: Guess): Promise<SpentGuess> {
+export async function consumeGuess (db: Db, { nameDigest, usernameKey, network }: Guess): Promise<ConsumedGuess> {
   const { table } = db
   const { parts, waitSeconds, shared } = counting(budgetOf(db), nameDigest, network, isKnownTo(db, sql`${network}`))
-  const spent = await row<SpentGuess>(db, sql`
+  const spent = await row<ConsumedGuess>(db, sql`
     with ${now},
     person as (
       select a.id, a.password_hash, a.is_active, u.version, u.setup_required, ${hasFactor(db)} as has_factor
@@ -88,11 +88,11 @@ export async function unspendGuess (db: Db, { nameDigest, network }: Guess, shar
     select from given_back`)
 }
 
-type ReturnedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<SpentGuess, 'shared'>
+type ReturnedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<ConsumedGuess, 'shared'>
 
 /**
  * Returns the parts of a statement that close a guess after a right password, if `condition` has a row: they clear this
- * network's budget and give one guess back to the shared one. They take the locks in the order of `spendGuess`.
+ * network's budget and give one guess back to the shared one. They take the locks in the order of `consumeGuess`.
  */
 export function returned (db: Db, guess: ReturnedGuess, condition: RawBuilder<unknown>) {
   const { table } = db

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Asking } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { answered, carriedOn, committed, replacing, type CommittedSession } from '../sessions/replacement.js'
 import { endedIds, ending, event, eventColumns, eventValues, livingSession } from '../sessions/statements.js'
@@ -24,20 +24,20 @@ export type ChangedProfile = { outcome: 'changed', endedIds: string[] } | { outc
  * @param isFresh true if the requesting session may change address and number
  */
 export async function updateProfile (
-  db: Db, asking: Asking, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean
+  db: Db, requester: Requester, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean
 ): Promise<ChangedProfile> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId, sessionId } = asking.standing
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
     const found = await row<{ changed: boolean, endedIds: string[] }>(tx, sql`
       with ${now},
-      asking as (
+      requester as (
         select living.user_id, a.email <> coalesce(${email ?? null}, a.email) as new_email,
           a.phone <> coalesce(${phone ?? null}, a.phone) as new_phone
-        from (${livingSession(tx, asking)}) living join ${table.account} a on a.id = ${userId}::uuid
+        from (${livingSession(tx, requester)}) living join ${table.account} a on a.id = ${userId}::uuid
       ),
-      allowed as (select user_id, new_email, new_phone from asking where ${isFresh} or not (new_email or new_phone)),
+      allowed as (select user_id, new_email, new_phone from requester where ${isFresh} or not (new_email or new_phone)),
       changed as (
         update ${table.account} a set email = coalesce(${email ?? null}, a.email), phone = coalesce(${phone ?? null}, a.phone),
           first_name = coalesce(${firstName ?? null}, a.first_name), last_name = coalesce(${lastName ?? null}, a.last_name),
@@ -53,12 +53,14 @@ export async function updateProfile (
         from allowed, now where s.user_id = allowed.user_id and allowed.new_email and s.id <> ${sessionId} and s.ended_at is null
         returning s.id
       ),
-      ${event(tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: asking }, sql`allowed, now where allowed.new_email`)},
       ${event(
-        tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: asking },
+        tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: requester }, sql`allowed, now where allowed.new_email`
+      )},
+      ${event(
+        tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: requester },
         sql`allowed, now where allowed.new_phone`, 'phone_event'
       )}
-      select exists (select from changed) as changed, ${endedIds} from asking`)
+      select exists (select from changed) as changed, ${endedIds} from requester`)
     if (found === undefined) return { outcome: 'session_ended' }
     return found.changed ? { outcome: 'changed', endedIds: found.endedIds } : { outcome: 'stale' }
   })
@@ -74,15 +76,15 @@ export type ChangedPassword = { outcome: 'changed', session: CommittedSession } 
  * @returns `moved` if the version has changed
  */
 export async function commitPassword (
-  db: Db, asking: Asking, passwordHash: string, version: number, newSessionId: string
+  db: Db, requester: Requester, passwordHash: string, version: number, newSessionId: string
 ): Promise<ChangedPassword> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId, sessionId } = asking.standing
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
     const session = committed(await row(tx, sql`
       with ${now},
-      asking as (
+      requester as (
         select s.*, false as stays
         from ${table.otp_session} s
         join ${table.otp_user} u on u.user_id = s.user_id and u.version = ${version}
@@ -92,7 +94,7 @@ export async function commitPassword (
       ),
       changed as (
         update ${table.account} a set password_hash = ${passwordHash}, updated_at = now.at
-        from asking, now where a.id = ${userId}::uuid
+        from requester, now where a.id = ${userId}::uuid
         returning ${userId}::text as user_id
       ),
       raised as (
@@ -100,15 +102,15 @@ export async function commitPassword (
       ),
       ended as (
         update ${table.otp_session} s set ${replacing('password_changed', newSessionId)}
-        from changed, asking, now where s.user_id = changed.user_id and s.ended_at is null
+        from changed, requester, now where s.user_id = changed.user_id and s.ended_at is null
         returning s.id
       ),
-      ${carriedOn(tx, sql`changed`, asking, newSessionId)},
-      ${forgotten(tx, sql`changed`, userId, asking.network)},
-      ${event(tx, { userId: sql`changed.user_id`, kind: 'password_changed', sessionId, origin: asking }, sql`changed, now`)}
+      ${carriedOn(tx, sql`changed`, requester, newSessionId)},
+      ${forgotten(tx, sql`changed`, userId, requester.network)},
+      ${event(tx, { userId: sql`changed.user_id`, kind: 'password_changed', sessionId, origin: requester }, sql`changed, now`)}
       ${answered({ kept: false })}`))
     if (session !== null) return { outcome: 'changed', session }
-    const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, asking)}`) !== undefined
+    const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, requester)}`) !== undefined
     return { outcome: isAlive ? 'moved' : 'session_ended' }
   })
 }
@@ -121,36 +123,36 @@ export async function commitPassword (
  *
  * @returns the ids of the ended sessions, the requesting one included; null if that session had ended before
  */
-export async function deleteAccount (db: Db, asking: Asking): Promise<string[] | null> {
+export async function deleteAccount (db: Db, requester: Requester): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId, sessionId } = asking.standing
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
     const found = await row<{ endedIds: string[] }>(tx, sql`
       with ${now},
-      asking as (${livingSession(tx, asking)}),
+      requester as (${livingSession(tx, requester)}),
       ended as (
         update ${table.otp_session} s set ${ending('account_deleted')}, ip = '', agent = '', rotated_network = null
-        from asking, now where s.user_id = asking.user_id and s.ended_at is null
+        from requester, now where s.user_id = requester.user_id and s.ended_at is null
         returning s.id
       ),
       emptied as (
-        update ${table.otp_session} s set ip = '', agent = '', rotated_network = null from asking where s.user_id = asking.user_id
+        update ${table.otp_session} s set ip = '', agent = '', rotated_network = null from requester where s.user_id = requester.user_id
           and s.ended_at is not null
       ),
-      devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
-      codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
-      events as (delete from ${table.otp_event} e using asking where e.user_id = asking.user_id and e.notify_after is null),
-      counters as (delete from ${table.otp_event_counter} c using asking where c.user_id = asking.user_id),
-      profiles as (delete from ${table.account_oauth_profile} p using asking where p.user_id = asking.user_id),
-      networks as (delete from ${table.account_network} n using asking where n.user_id = asking.user_id),
-      person as (delete from ${table.account} a using asking where a.id = ${userId}::uuid),
-      standing as (delete from ${table.otp_user} u using asking where u.user_id = asking.user_id),
+      devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
+      codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
+      events as (delete from ${table.otp_event} e using requester where e.user_id = requester.user_id and e.notify_after is null),
+      counters as (delete from ${table.otp_event_counter} c using requester where c.user_id = requester.user_id),
+      profiles as (delete from ${table.account_oauth_profile} p using requester where p.user_id = requester.user_id),
+      networks as (delete from ${table.account_network} n using requester where n.user_id = requester.user_id),
+      person as (delete from ${table.account} a using requester where a.id = ${userId}::uuid),
+      context as (delete from ${table.otp_user} u using requester where u.user_id = requester.user_id),
       event as (
         insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: asking })} from asking, now
+        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: requester })} from requester, now
       )
-      select ${endedIds} from asking`)
+      select ${endedIds} from requester`)
     return found?.endedIds ?? null
   })
 }

@@ -8,7 +8,7 @@ import type { HostSessions } from './host-sessions.js'
 import { requireId } from './ids.js'
 import type { CheckedOptions, Completion } from './options.js'
 
-export interface HandOverDeps extends Pick<CheckedOptions, 'complete' | 'sameSession'> {
+export interface CompletionDeps extends Pick<CheckedOptions, 'complete' | 'sameSession'> {
   db: Db
   sessions: Sessions
   host: HostSessions
@@ -32,7 +32,7 @@ export interface Decided {
  * @throws {Refusal} SESSION_ENDED
  * @throws {Error} if the host kept the old session id, or chose the id of a session that was seen before
  */
-export async function handOver (deps: HandOverDeps, request: FastifyRequest, reply: FastifyReply, decided: Decided): Promise<object> {
+export async function complete (deps: CompletionDeps, request: FastifyRequest, reply: FastifyReply, decided: Decided): Promise<object> {
   const { askingId, session: { userId, sessionId }, endsOthers } = decided
   /** Session that the host must keep. */
   let living = sessionId === askingId ? askingId : null
@@ -46,7 +46,7 @@ export async function handOver (deps: HandOverDeps, request: FastifyRequest, rep
 }
 
 async function goOn (
-  { complete, sameSession = false, db, sessions }: HandOverDeps, request: FastifyRequest, reply: FastifyReply,
+  { complete, sameSession = false, db, sessions }: CompletionDeps, request: FastifyRequest, reply: FastifyReply,
   { askingId, session }: Decided
 ): Promise<Completion> {
   const { userId, sessionId: proposedId } = session

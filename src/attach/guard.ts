@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { authTimeOf, shortfall, type Demand, type Standing } from '../core/assurance.js'
+import { authTimeOf, missingAssurance, type Demand, type SessionContext } from '../core/assurance.js'
 import { Refusal, SessionEnded } from '../core/refusals.js'
 import type { Origin } from '../core/session.js'
 import type { Sessions } from '../sessions/liveness.js'
@@ -27,7 +27,7 @@ export interface OtpVerified extends GuardHook {
  * @throws {TypeError} if the arguments are not a request and a demand
  * @example await app.countersign.check(request, { maxAge: 300 })
  */
-export type Check = (request: FastifyRequest, demand?: Demand) => Promise<Standing>
+export type Check = (request: FastifyRequest, demand?: Demand) => Promise<SessionContext>
 
 /** Upper limit of a time in seconds (the year 5138). A larger number is a time in milliseconds. */
 const MOST_SECONDS = 100_000_000_000
@@ -46,10 +46,10 @@ export interface Guards {
   session: GuardHook
   otpVerified: OtpVerified
   check: Check
-  standingOf (request: FastifyRequest): Standing
+  standingOf (request: FastifyRequest): SessionContext
 }
 
-type Slotted = FastifyRequest & Record<string, Standing | null>
+type Slotted = FastifyRequest & Record<string, SessionContext | null>
 
 /**
  * Result of a hook that calls `done`. It never settles. A host may wrap the hook in an `async` function that passes `done` on and
@@ -61,36 +61,36 @@ export function createGuards (deps: GuardDeps): Guards {
   const { identify, knowsSessions = false, settings, sessions, slot, originOf, onUnknownAge = () => {} } = deps
   let isAgeKnown = true
 
-  function admit (request: FastifyRequest, identity: Identity, standing: Standing | null): Standing | Promise<Standing> {
-    if (standing === null) throw new SessionEnded(identity)
+  function admit (request: FastifyRequest, identity: Identity, context: SessionContext | null): SessionContext | Promise<SessionContext> {
+    if (context === null) throw new SessionEnded(identity)
     checkTimes(identity)
     const { authTime } = identity
-    if (authTime === null || authTime === undefined) return enter(request, identity, standing, standing.authTime)
+    if (authTime === null || authTime === undefined) return enter(request, identity, context, context.authTime)
     // `authTime` is newer (the password was given again within the session) or older (the token was issued before that).
-    const provenAt = authTimeOf(standing, authTime, sessions.earliestNowSeconds())
-    return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, standing, provenAt)
+    const provenAt = authTimeOf(context, authTime, sessions.earliestNowSeconds())
+    return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, context, provenAt)
   }
 
-  async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<Standing> {
-    const standing = await sessions.claimed(identity.userId, identity.sessionId, authTime)
-    if (standing === null) throw new SessionEnded(identity)
-    return enter(request, identity, standing, Math.min(authTime, standing.authTime))
+  async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<SessionContext> {
+    const context = await sessions.claimed(identity.userId, identity.sessionId, authTime)
+    if (context === null) throw new SessionEnded(identity)
+    return enter(request, identity, context, Math.min(authTime, context.authTime))
   }
 
-  function enter (request: FastifyRequest, { proven }: Identity, standing: Standing, authTime: number): Standing {
-    let admitted = authTime === standing.authTime ? standing : { ...standing, authTime }
+  function enter (request: FastifyRequest, { proven }: Identity, context: SessionContext, authTime: number): SessionContext {
+    let admitted = authTime === context.authTime ? context : { ...context, authTime }
     // A host's token cannot be newer than its session, and it never adds a proof that the session does not have.
-    if (proven !== undefined && standing.otpDeviceId !== null) admitted = { ...admitted, ...proven, otpTime: provenTime(proven, standing) }
+    if (proven !== undefined && context.otpDeviceId !== null) admitted = { ...admitted, ...proven, otpTime: provenTime(proven, context) }
     ;(request as Slotted)[slot] = admitted
     return admitted
   }
 
   /** Returns the time of the proof. Only the service's own tokens may be newer than the session context in the local cache. */
-  function provenTime ({ otpTime }: NonNullable<Identity['proven']>, standing: Standing): number | null {
-    return knowsSessions || otpTime === null || standing.otpTime === null ? otpTime : Math.min(otpTime, standing.otpTime)
+  function provenTime ({ otpTime }: NonNullable<Identity['proven']>, context: SessionContext): number | null {
+    return knowsSessions || otpTime === null || context.otpTime === null ? otpTime : Math.min(otpTime, context.otpTime)
   }
 
-  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<Standing> {
+  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<SessionContext> {
     const identity: Identity | null | undefined = await pending
     if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
     const { userId, sessionId } = identity
@@ -108,11 +108,11 @@ export function createGuards (deps: GuardDeps): Guards {
   }
 
   /** Returns the session context without a promise if the local cache has it, because every guarded request runs this. */
-  function authenticate (request: FastifyRequest): Standing | Promise<Standing> {
+  function authenticate (request: FastifyRequest): SessionContext | Promise<SessionContext> {
     return (request as Slotted)[slot] ?? identified(request)
   }
 
-  function identified (request: FastifyRequest): Standing | Promise<Standing> {
+  function identified (request: FastifyRequest): SessionContext | Promise<SessionContext> {
     const identity: ReturnType<typeof identify> | undefined = identify(request)
     if (identity instanceof Promise) return admitLater(request, identity)
     if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
@@ -120,18 +120,18 @@ export function createGuards (deps: GuardDeps): Guards {
     return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
   }
 
-  function hook (check: (standing: Standing) => void): GuardHook {
+  function hook (check: (context: SessionContext) => void): GuardHook {
     return (request, _reply, done) => {
       requireDone(done)
-      let standing: Standing | Promise<Standing>
+      let context: SessionContext | Promise<SessionContext>
       try {
-        standing = authenticate(request)
-        if (!(standing instanceof Promise)) check(standing)
+        context = authenticate(request)
+        if (!(context instanceof Promise)) check(context)
       } catch (error) {
         done(asReason(error))
         return left
       }
-      if (standing instanceof Promise) standing.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
+      if (context instanceof Promise) context.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
       else done()
       return left
     }
@@ -149,12 +149,12 @@ export function createGuards (deps: GuardDeps): Guards {
   }
 
   /** @throws {Refusal} */
-  function requireProof (standing: Standing, demand: Demand): void {
-    const lack = shortfall(standing, demand, sessions.nowSeconds())
+  function requireProof (context: SessionContext, demand: Demand): void {
+    const lack = missingAssurance(context, demand, sessions.nowSeconds())
     if (lack !== null) throw new Refusal(lack, demand.maxAge === undefined ? {} : { maxAgeSeconds: demand.maxAge })
   }
 
-  const guard = (demand: Demand): GuardHook => hook((standing) => requireProof(standing, demand))
+  const guard = (demand: Demand): GuardHook => hook((context) => requireProof(context, demand))
   const plain = guard({})
 
   /** Returns a hook if it has one argument, else runs as a hook. It declares three parameters because wrappers of hooks count them. */
@@ -163,12 +163,12 @@ export function createGuards (deps: GuardDeps): Guards {
     return plain.apply(this as never, arguments as unknown as Parameters<GuardHook>)
   }
 
-  async function check (request: FastifyRequest, ...demands: [Demand?]): Promise<Standing> {
+  async function check (request: FastifyRequest, ...demands: [Demand?]): Promise<SessionContext> {
     if (!isRequest(request)) throw new TypeError('countersign: check() takes a request of Fastify, then a demand')
     const demand = demands.length === 0 ? {} : checkDemand(demands[0], 'check')
-    const standing = await Promise.resolve(request).then(identified).catch((error: unknown) => { throw asReason(error) })
-    requireProof(standing, demand)
-    return standing
+    const context = await Promise.resolve(request).then(identified).catch((error: unknown) => { throw asReason(error) })
+    requireProof(context, demand)
+    return context
   }
 
   return {

@@ -2,9 +2,9 @@ import type { FastifyInstance } from 'fastify'
 import type { Seal } from '../core/seal.js'
 import type { Db } from '../tables/db.js'
 import type { Locks } from '../factors/local-locks.js'
-import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
+import type { RejectedCodes } from '../factors/totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
-import type { Tally } from '../core/counters.js'
+import type { Counters } from '../core/counters.js'
 
 /** Parts of the plugin that the service uses. Hosts do not see them. */
 export interface Inside {
@@ -14,9 +14,9 @@ export interface Inside {
   /** Seals other secrets of the same users with the same key ring. */
   seal: Seal
   digestKey: () => Promise<Buffer>
-  tally: Tally
+  counters: Counters
   locks: Locks
-  judgedCodes: JudgedCodes
+  rejectedCodes: RejectedCodes
   /** Returns the reason, a sentence, why the keys of this process do not fit the database; null if they fit or were not tried yet. */
   keyFault: () => string | null
 }

@@ -90,14 +90,18 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
   }
 }
 
-export interface Swept {
+export interface CleanedRows {
   rowsByKind: Record<string, number>
   /** True if a batch was full: there may be more rows. */
   isMore: boolean
 }
 
 /** Cleanup: deletes useless rows, one batch of each kind. Returns null if another replica runs it at this moment. */
-export async function sweep (db: Db, eventsDays: number, endedSessionDays: number = otpDefaults.endedSessionDays): Promise<Swept | null> {
+export async function cleanUp (
+  db: Db,
+  eventsDays: number,
+  endedSessionDays: number = otpDefaults.endedSessionDays
+): Promise<CleanedRows | null> {
   return await inTransaction(db, async (tx) => {
     const lock = await row<{ isMine: boolean, now: Date }>(tx, sql`
       select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)

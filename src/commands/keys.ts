@@ -44,7 +44,7 @@ async function reseal (
   onProgress(0, total)
   for (const place of sealedPlaces) {
     for (let page = await stalePage(db, place, sealKid, null); page.length > 0; page = await stalePage(db, place, sealKid, page.at(-1)!)) {
-      const anew = page.flatMap(({ userId, row, sealed }) => {
+      const replacements = page.flatMap(({ userId, row, sealed }) => {
         const at = { table: place, row, userId }
         try {
           return { userId, row, sealed, resealed: seal.seal(seal.open(sealed, at).plain, at) }
@@ -53,7 +53,7 @@ async function reseal (
           return []
         }
       })
-      resealed += await replaceSealed(db, place, anew)
+      resealed += await replaceSealed(db, place, replacements)
       seen += page.length
       onProgress(Math.min(seen, total), total)
     }

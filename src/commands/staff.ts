@@ -1,5 +1,5 @@
 import type { StaffDeps } from '../staff/changes.js'
-import { createTally } from '../core/counters.js'
+import { createCounters } from '../core/counters.js'
 import type { Context } from './context.js'
 
 /**
@@ -8,7 +8,12 @@ import type { Context } from './context.js'
  */
 export function staffDeps ({ db, digestKey }: Context): StaffDeps {
   return {
-    db, digestKey, sessions: { ended: () => {} }, locks: { freed: () => {} }, judgedCodes: { freed: () => {} }, tally: createTally()
+    db,
+    digestKey,
+    sessions: { ended: () => {} },
+    locks: { released: () => {} },
+    rejectedCodes: { released: () => {} },
+    counters: createCounters()
   }
 }
 

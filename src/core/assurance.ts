@@ -1,7 +1,7 @@
 import type { RefusalCode } from './refusals.js'
 
 /** Session context: the facts that the guard judges. Fixed when the session starts; a step-up renews the proof, its device and its time. */
-export interface Standing {
+export interface SessionContext {
   userId: string
   sessionId: string
   /** True if the user had a confirmed device when the session started. Confirming one ends the others. */
@@ -28,19 +28,23 @@ export interface Demand {
   maxAge?: number
 }
 
-export type Shortfall = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED'>
+export type MissingAssurance = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED'>
 
 /** Returns the missing assurance of a session; null if it may pass. */
-export function shortfall (standing: Standing, { required = false, maxAge }: Demand, nowSeconds: number): Shortfall | null {
-  const verified = standing.otpDeviceId !== null
-  if (!verified && standing.otpRequired) return 'OTP_REQUIRED'
+export function missingAssurance (
+  context: SessionContext,
+  { required = false, maxAge }: Demand,
+  nowSeconds: number
+): MissingAssurance | null {
+  const verified = context.otpDeviceId !== null
+  if (!verified && context.otpRequired) return 'OTP_REQUIRED'
   // `authTime` counts too: the clock of this process may be a little behind.
-  if (!verified && standing.otpDeadline !== null && Math.max(nowSeconds, standing.authTime) >= standing.otpDeadline) {
+  if (!verified && context.otpDeadline !== null && Math.max(nowSeconds, context.authTime) >= context.otpDeadline) {
     return 'OTP_SETUP_REQUIRED'
   }
   if (!verified && required) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
-  const provenAt = (verified ? standing.otpTime : standing.authTime) ?? 0
+  const provenAt = (verified ? context.otpTime : context.authTime) ?? 0
   return nowSeconds - provenAt <= maxAge ? null : 'OTP_STALE'
 }
 
@@ -51,7 +55,7 @@ export function shortfall (standing: Standing, { required = false, maxAge }: Dem
  * @returns null for a future time that was not seen before: the caller must record it
  */
 export function authTimeOf (
-  { authTime, authClaimedTime }: Pick<Standing, 'authTime' | 'authClaimedTime'>, saidTime: number, nowSeconds: number
+  { authTime, authClaimedTime }: Pick<SessionContext, 'authTime' | 'authClaimedTime'>, saidTime: number, nowSeconds: number
 ): number | null {
   if (saidTime <= authTime) return saidTime
   if (saidTime <= (authClaimedTime ?? -Infinity)) return authTime

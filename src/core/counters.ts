@@ -2,7 +2,7 @@
  * Counters of /metrics. A closed table: every label has few values, and none identifies a user.
  * Counting is an addition in a Map, cheap enough for the hot path; the metrics library reads the values at scrape.
  */
-export const counters = {
+export const definedCounters = {
   passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
   codes_total: { help: 'Second-factor codes judged or turned away', labels: ['kind', 'outcome'] },
   locks_total: { help: 'Locks that wrong codes began', labels: [] },
@@ -13,20 +13,20 @@ export const counters = {
   refreshes_total: { help: 'Refresh tokens shown', labels: ['outcome'] },
   webhooks_total: { help: 'Attempts to tell the webhook\'s receiver of an event, and events given up', labels: ['outcome'] },
   rows_skipped_total: { help: 'Stored values that could not be read, each time that one was skipped', labels: ['table'] },
-  swept_rows_total: { help: 'Rows that were of no use any more', labels: ['kind'] }
+  deleted_rows_total: { help: 'Rows that the cleanup deleted', labels: ['kind'] }
 } as const
 
-export type CounterName = keyof typeof counters
+export type CounterName = keyof typeof definedCounters
 
 /** Values for the labels of a counter, in the order of the table. */
 type ValuesOf<Labels extends readonly string[]> = { [Index in keyof Labels]: string }
 
-export interface Tally {
-  count<Name extends CounterName> (name: Name, labels: ValuesOf<typeof counters[Name]['labels']>, by?: number): void
+export interface Counters {
+  count<Name extends CounterName> (name: Name, labels: ValuesOf<typeof definedCounters[Name]['labels']>, by?: number): void
   read (name: CounterName): Array<{ labels: Record<string, string>, value: number }>
 }
 
-export function createTally (): Tally {
+export function createCounters (): Counters {
   const values = new Map<CounterName, Map<string, number>>()
   return {
     count (name, labels, by = 1) {
@@ -37,7 +37,7 @@ export function createTally (): Tally {
     },
     read: (name) => [...values.get(name) ?? []].map(([key, value]) => {
       const given = key.split(' ')
-      return { labels: Object.fromEntries(counters[name].labels.map((label, i) => [label, given[i] ?? ''])), value }
+      return { labels: Object.fromEntries(definedCounters[name].labels.map((label, i) => [label, given[i] ?? ''])), value }
     })
   }
 }

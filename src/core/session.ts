@@ -1,4 +1,4 @@
-import type { Standing } from './assurance.js'
+import type { SessionContext } from './assurance.js'
 
 /** Origin of a request, for the owner's list of sessions and events. Never used to decide. */
 export interface Origin { ip: string, agent: string }
@@ -7,12 +7,12 @@ export interface Origin { ip: string, agent: string }
 export interface ClientOrigin extends Origin { network: string }
 
 /** Requester of an operation, as a flow needs it. */
-export interface Asking extends ClientOrigin {
-  standing: Standing
+export interface Requester extends ClientOrigin {
+  context: SessionContext
 }
 
 /** Session as its row has it. A session is verified from its start or never; a step-up renews the proof, its device, time and `amr`. */
-export interface SessionFacts extends Standing {
+export interface SessionFacts extends SessionContext {
   /** RFC 8176. */
   amr: string[]
   /** How often its refresh token was rotated. */

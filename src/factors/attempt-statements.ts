@@ -2,7 +2,7 @@ import { sql } from 'kysely'
 import {
   FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
 } from './lockout.js'
-import type { Asking, Lifetimes } from '../core/session.js'
+import type { Requester, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { remembered } from '../budgets/known-networks.js'
 import { ending, event } from '../sessions/statements.js'
@@ -26,10 +26,10 @@ export interface JudgedDevice {
 }
 
 /** Result of a consumed attempt, with the data to judge it, all of one moment by one clock. */
-export interface SpentAttempt {
+export interface ConsumedAttempt {
   nowSeconds: number
   /** The same in whole microseconds, by which the attempt can be given back. */
-  spentAtMicros: string
+  consumedAtMicros: string
   /** False if the requester's session had ended. */
   alive: boolean
   verified: boolean
@@ -54,20 +54,20 @@ export interface SpentAttempt {
  * with only the password cannot lock the owner out. A pending device has its own budget too; in a verified session both
  * are consumed, since the code is compared with both.
  */
-export async function spendAttempt (db: Db, { standing: { userId, sessionId } }: Asking): Promise<SpentAttempt> {
+export async function consumeAttempt (db: Db, { context: { userId, sessionId } }: Requester): Promise<ConsumedAttempt> {
   const { table } = db
-  const spent = await row<SpentAttempt>(db, sql`
+  const spent = await row<ConsumedAttempt>(db, sql`
     with ${now},
-    asking as (
+    requester as (
       select s.id, s.otp_device_id is not null as verified
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
     ),
     device as (
       select d.*, d.confirmed_at is null as pending
-      from ${table.otp_device} d, asking, now
+      from ${table.otp_device} d, requester, now
       where d.user_id = ${userId}
-        and (d.confirmed_at is not null or (d.session_id = asking.id and d.expires_at > now.at))
+        and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
     ),
     by_user as (
       update ${table.otp_user} u set
@@ -75,16 +75,16 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
         locked_until = case when u.failures + 1 >= ${FREE_FAILURES} then now.at + make_interval(secs =>
           least(${FIRST_LOCK_SECONDS} * 2.0 ^ least(u.failures + 1 - ${FREE_FAILURES}, 20), ${LONGEST_LOCK_SECONDS})) end,
         wrong_codes_at = ${withOneMore}
-      from asking, now
-      where u.user_id = ${userId} and not asking.verified
+      from requester, now
+      where u.user_id = ${userId} and not requester.verified
         and exists (select from device where not pending)
         and not ${isStopped} and (u.locked_until is null or u.locked_until <= now.at)
       returning u.failures, ${isStopped} as stopped
     ),
     by_session as (
       update ${table.otp_session} s set failures = s.failures + 1
-      from asking
-      where s.user_id = ${userId} and s.id = asking.id and asking.verified and s.failures < ${SESSION_FAILURES}
+      from requester
+      where s.user_id = ${userId} and s.id = requester.id and requester.verified and s.failures < ${SESSION_FAILURES}
         and s.ended_at is null
       returning s.failures
     ),
@@ -101,15 +101,15 @@ export async function spendAttempt (db: Db, { standing: { userId, sessionId } }:
         else exists (select from by_user) or exists (select from by_session) end
     )
     select ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')},
-      (extract(epoch from now.at) * 1000000)::bigint::text as "spentAtMicros",
-      exists (select from asking) as alive,
-      coalesce((select verified from asking), false) as verified,
+      (extract(epoch from now.at) * 1000000)::bigint::text as "consumedAtMicros",
+      exists (select from requester) as alive,
+      coalesce((select verified from requester), false) as verified,
       coalesce(u.version, 0) as version,
       exists (select from device) as "hasDevices",
       coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
       coalesce((select stopped from by_user), false) as "isLast",
       ${numberAs(sql`case
-        when exists (select from by_user) or not exists (select from device where not pending) or (select verified from asking) then 0
+        when exists (select from by_user) or not exists (select from device where not pending) or (select verified from requester) then 0
         when ${isStopped} then ${NEVER_SECONDS}::float8
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end`, 'lockedSeconds')},
@@ -138,62 +138,62 @@ export interface Match {
  */
 export async function commitVerified (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   match: Match,
   version: number,
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
-  const burnt = sql`burnt`
+  const { userId, sessionId } = requester.context
+  const consumed = sql`consumed`
   return committed(await row(db, sql`
     with ${now},
-    asking as (
+    requester as (
       select u.user_id, s.id, s.otp_device_id is not null as verified,
-        s.otp_device_id is not null or ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+        s.otp_device_id is not null or ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
         null::timestamptz as until
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
         and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
       for no key update of u, s
     ),
-    burnt as (
+    consumed as (
       update ${table.otp_device} d set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, d.secret)
-      from asking, now
-      where d.user_id = asking.user_id and d.id = ${match.deviceId}
+      from requester, now
+      where d.user_id = requester.user_id and d.id = ${match.deviceId}
         and d.confirmed_at is not null and d.last_step < ${match.step}
       returning d.user_id, d.id, d.name
     ),
-    freed as (
+    released as (
       update ${table.otp_user} u set ${codeAccepted}
-      from burnt, asking where u.user_id = burnt.user_id and not asking.verified
+      from consumed, requester where u.user_id = consumed.user_id and not requester.verified
     ),
-    ${surplus(db, burnt)},
+    ${surplus(db, consumed)},
     ended as (
       update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
-      from burnt, asking, now
-      where s.user_id = burnt.user_id and s.ended_at is null
-        and ((s.id = asking.id and not asking.stays) or s.id in (select id from surplus))
+      from consumed, requester, now
+      where s.user_id = consumed.user_id and s.ended_at is null
+        and ((s.id = requester.id and not requester.stays) or s.id in (select id from surplus))
       returning s.id
     ),
-    ${evictedEvent(db, asking)},
-    ${started(db, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
-    ${kept(db, burnt, verifiedProof(sessionSeconds))},
-    ${remembered(db, burnt, asking.network, true)}
+    ${evictedEvent(db, requester)},
+    ${started(db, consumed, requester, newSessionId, verifiedProof(sessionSeconds))},
+    ${kept(db, consumed, verifiedProof(sessionSeconds))},
+    ${remembered(db, consumed, requester.network, true)}
     ${event(db, {
-      userId: sql`burnt.user_id`, kind: 'otp_verified', sessionId, origin: asking, deviceName: sql`burnt.name`
-    }, sql`burnt, now`)}
+      userId: sql`consumed.user_id`, kind: 'otp_verified', sessionId, origin: requester, deviceName: sql`consumed.name`
+    }, sql`consumed, now`)}
     ${answered()}`))
 }
 
-/** Proof by a code of the device in the CTE `burnt`. */
+/** Proof by a code of the device in the CTE `consumed`. */
 export function verifiedProof (sessionSeconds: number): Proof {
-  return { amr: amr.totp, otpRequired: true, deviceId: sql`burnt.id::text`, seconds: sessionSeconds }
+  return { amr: amr.totp, otpRequired: true, deviceId: sql`consumed.id::text`, seconds: sessionSeconds }
 }
 
 /** Consequences of a refused code. */
-export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
+export interface RefusedAttempt { alive: boolean, sessionExhausted: boolean }
 
 /**
  * Records that a code was refused. Statement 1 consumed the attempt; its consequences follow here: a verified session that
@@ -203,10 +203,13 @@ export interface RefusedAttempt { alive: boolean, sessionSpent: boolean }
  * @param kind kind of the event, if there are no such consequences
  */
 export async function refuseAttempt (
-  db: Db, asking: Asking, { failures, verified, devices, isLast }: SpentAttempt, kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
+  db: Db,
+  requester: Requester,
+  { failures, verified, devices, isLast }: ConsumedAttempt,
+  kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
 ): Promise<RefusedAttempt> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
   const paidByPending = devices.some(({ pending }) => pending)
   const found = await row<RefusedAttempt & { kind: string }>(db, sql`
@@ -235,9 +238,9 @@ export async function refuseAttempt (
           when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
           else ${kind} end`,
         sessionId,
-        origin: asking
+        origin: requester
       }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
-    select exists (select from spent) as "sessionSpent",
+    select exists (select from spent) as "sessionExhausted",
       exists (select from ${table.otp_session} s
         where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
     from now`)

@@ -1,8 +1,8 @@
 import { FREE_FAILURES, lockSeconds, LONGEST_LOCK_SECONDS, NEVER_SECONDS } from './lockout.js'
 import { Refusal } from '../core/refusals.js'
-import type { Asking } from '../core/session.js'
-import { refuseAttempt, type SpentAttempt } from './attempt-statements.js'
-import type { JudgedCodes } from './totp/rejected-codes.js'
+import type { Requester } from '../core/session.js'
+import { refuseAttempt, type ConsumedAttempt } from './attempt-statements.js'
+import type { RejectedCodes } from './totp/rejected-codes.js'
 import { type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 import type { Locks } from './local-locks.js'
@@ -14,21 +14,21 @@ import type { Locks } from './local-locks.js'
  */
 export async function noteRefused (
   deps: OtpDeps,
-  asking: Asking,
-  spent: SpentAttempt,
+  requester: Requester,
+  attempt: ConsumedAttempt,
   kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
 ): Promise<void> {
-  const { db, tally } = deps
-  const { alive, sessionSpent } = await refuseAttempt(db, asking, spent, kind)
-  if (sessionSpent) tally.count('sessions_ended_total', ['spent'])
-  if (sessionSpent || !alive) throw sessionEnded(deps, asking)
-  if (spent.verified || !isPaid(spent)) return
-  if (spent.isLast) {
-    lock(deps, asking, NEVER_SECONDS)
-    tally.count('stops_total', [])
-  } else if (spent.failures >= FREE_FAILURES) {
-    lock(deps, asking, lockSeconds(spent.failures))
-    tally.count('locks_total', [])
+  const { db, counters } = deps
+  const { alive, sessionExhausted } = await refuseAttempt(db, requester, attempt, kind)
+  if (sessionExhausted) counters.count('sessions_ended_total', ['spent'])
+  if (sessionExhausted || !alive) throw sessionEnded(deps, requester)
+  if (attempt.verified || !isPaid(attempt)) return
+  if (attempt.isLast) {
+    lock(deps, requester, NEVER_SECONDS)
+    counters.count('stops_total', [])
+  } else if (attempt.failures >= FREE_FAILURES) {
+    lock(deps, requester, lockSeconds(attempt.failures))
+    counters.count('locks_total', [])
   }
 }
 
@@ -43,21 +43,21 @@ export function otpLocked (seconds: number): Refusal {
 }
 
 /** Returns true if the budget of the user, or of the verified session, had an attempt left; a pending device's does not count. */
-export function isPaid ({ devices }: SpentAttempt): boolean {
+export function isPaid ({ devices }: ConsumedAttempt): boolean {
   return devices.some(({ pending }) => !pending)
 }
 
 /** Stores a lock in the process and in Redis, so that further requests cost no statement. */
-export function lock ({ locks, judgedCodes, sessions }: OtpDeps, { standing: { userId } }: Asking, seconds: number): void {
+export function lock ({ locks, rejectedCodes, sessions }: OtpDeps, { context: { userId } }: Requester, seconds: number): void {
   locks.locked(userId, seconds)
-  judgedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
+  rejectedCodes.locked(userId, Math.ceil(sessions.nowSeconds() + seconds))
 }
 
 /** Removes a lock that ended early. */
-export function freed (
-  { locks, judgedCodes }: { locks: Pick<Locks, 'freed'>, judgedCodes: Pick<JudgedCodes, 'freed'> },
+export function released (
+  { locks, rejectedCodes }: { locks: Pick<Locks, 'released'>, rejectedCodes: Pick<RejectedCodes, 'released'> },
   userId: string
 ): void {
-  locks.freed(userId)
-  judgedCodes.freed(userId)
+  locks.released(userId)
+  rejectedCodes.released(userId)
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Seal } from '../core/seal.js'
-import type { Asking, Lifetimes, SessionFacts } from '../core/session.js'
+import type { Requester, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../sessions/replacement.js'
 import type { Db } from '../tables/db.js'
-import type { JudgedCodes } from './totp/rejected-codes.js'
+import type { RejectedCodes } from './totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
-import type { Tally } from '../core/counters.js'
+import type { Counters } from '../core/counters.js'
 import type { Locks } from './local-locks.js'
 import type { ReportUnreadable } from './unreadable.js'
 
@@ -26,9 +26,9 @@ export interface OtpDeps {
   db: Db
   seal: Seal
   sessions: Sessions
-  judgedCodes: JudgedCodes
+  rejectedCodes: RejectedCodes
   locks: Locks
-  tally: Tally
+  counters: Counters
   unreadable: ReportUnreadable
   /** Key of the digests of recovery codes. */
   digestKey: () => Promise<Buffer>
@@ -38,31 +38,31 @@ export interface OtpDeps {
 }
 
 /** Returns the id under which the requester's session continues. */
-export function nextSessionId ({ sameSession }: OtpDeps, { standing: { sessionId } }: Asking): string {
+export function nextSessionId ({ sameSession }: OtpDeps, { context: { sessionId } }: Requester): string {
   return sameSession ? sessionId : randomUUID()
 }
 
 /** Call after the commit: updates the caches of this replica and notifies the others. */
 export function announce (
-  { db, sessions, tally }: OtpDeps,
-  { standing: { sessionId } }: Asking,
+  { db, sessions, counters }: OtpDeps,
+  { context: { sessionId } }: Requester,
   committed: CommittedSession,
   reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'
 ): SessionFacts {
-  const { standing, endedIds } = committed
-  sessions.ended(standing.userId, endedIds)
+  const { context, endedIds } = committed
+  sessions.ended(context.userId, endedIds)
   // The service's tokens hold the proofs. For a host's session the replicas' caches hold them.
-  if (standing.sessionId === sessionId && !db.hasAccounts) sessions.changed(standing.userId, sessionId)
+  if (context.sessionId === sessionId && !db.hasAccounts) sessions.changed(context.userId, sessionId)
   sessions.started(committed)
-  if (standing.sessionId !== sessionId) tally.count('sessions_started_total', [reason])
-  tally.count('sessions_ended_total', [reason], endedIds.length)
-  return standing
+  if (context.sessionId !== sessionId) counters.count('sessions_started_total', [reason])
+  counters.count('sessions_ended_total', [reason], endedIds.length)
+  return context
 }
 
 /**
  * Returns a session that stayed, for a new pair of tokens, with the proof time of the requester's token. The session's own
  * proof may be newer, if another tab has stepped up. A new session is returned as it is.
  */
-export function carried (session: SessionFacts, { standing: { sessionId, otpTime } }: Asking): SessionFacts {
+export function carried (session: SessionFacts, { context: { sessionId, otpTime } }: Requester): SessionFacts {
   return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session
 }

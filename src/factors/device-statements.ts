@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
-import type { Asking, Lifetimes } from '../core/session.js'
+import type { Requester, Lifetimes } from '../core/session.js'
 import { countsCleared } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
 import { event, livingSession } from '../sessions/statements.js'
@@ -31,21 +31,21 @@ export async function listDevices (db: Db, userId: string): Promise<Device[]> {
 export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
 
 /** Renames a device. A name is no factor: the user's version stays, no session ends. */
-export async function renameDevice (db: Db, asking: Asking, deviceId: string, name: string): Promise<Renamed> {
+export async function renameDevice (db: Db, requester: Requester, deviceId: string, name: string): Promise<Renamed> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const found = await row<{ alive: boolean } & (Device | { id: null })>(db, sql`
     with ${now},
-    asking as (${livingSession(db, asking)}),
+    requester as (${livingSession(db, requester)}),
     renamed as (
-      update ${table.otp_device} d set name = ${name} from asking
-      where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      update ${table.otp_device} d set name = ${name} from requester
+      where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
       returning d.*
     ),
     ${event(db, {
-      userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: asking, deviceName: sql`renamed.name`
+      userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: requester, deviceName: sql`renamed.name`
     }, sql`renamed, now`)}
-    select exists (select from asking) as alive, id, name,
+    select exists (select from requester) as alive, id, name,
       ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
     from now left join renamed on true`)
   const { alive, ...device } = found!
@@ -64,25 +64,25 @@ export type RemovedDevice =
  */
 export async function removeDevice (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   deviceId: string,
   newSessionId: string,
   lifetimes: Lifetimes
 ): Promise<RemovedDevice> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId } = asking.standing
+    const { userId } = requester.context
     await lockUser(tx, userId)
     const state = await row<{ alive: boolean, isThere: boolean, confirmed: number }>(tx, sql`
       with ${now}
-      select exists (${livingSession(tx, asking)}) as alive, count(*)::int as confirmed,
+      select exists (${livingSession(tx, requester)}) as alive, count(*)::int as confirmed,
         coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
       from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
     if (!state!.alive) return { outcome: 'session_ended' }
     if (!state!.isThere) return { outcome: 'not_found' }
     const session = state!.confirmed === 1
-      ? await removeAll(tx, asking, newSessionId, lifetimes)
-      : await removeOne(tx, asking, deviceId, newSessionId, lifetimes)
+      ? await removeAll(tx, requester, newSessionId, lifetimes)
+      : await removeOne(tx, requester, deviceId, newSessionId, lifetimes)
     // The user is locked: the state is still the same, unless the session has expired in between.
     return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
   })
@@ -91,30 +91,30 @@ export async function removeDevice (
 /** Removes one of several devices. */
 async function removeOne (
   tx: Tx,
-  asking: Asking,
+  requester: Requester,
   deviceId: string,
   newSessionId: string,
   { sessionSeconds, pendingSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId, otpDeviceId } = asking.standing
+  const { userId, sessionId, otpDeviceId } = requester.context
   const { table } = tx
   const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
   const next = otpDeviceId === deviceId
-    ? started(tx, sql`removed`, asking, newSessionId, owing)
-    : carriedOn(tx, sql`removed`, asking, newSessionId)
+    ? started(tx, sql`removed`, requester, newSessionId, owing)
+    : carriedOn(tx, sql`removed`, requester, newSessionId)
   return committed(await row(tx, sql`
     with ${now},
-    asking as (
+    requester as (
       select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven,
-        ${isInPlace(asking, newSessionId)} as stays
+        ${isInPlace(requester, newSessionId)} as stays
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         and s.otp_device_id is not null
       for no key update of s
     ),
     removed as (
-      delete from ${table.otp_device} d using asking
-      where d.user_id = asking.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
+      delete from ${table.otp_device} d using requester
+      where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
       returning d.user_id, d.name
     ),
     raised as (
@@ -122,20 +122,21 @@ async function removeOne (
     ),
     ended as (
       update ${table.otp_session} s set ${replacing('otp_device_removed', newSessionId)}
-      from removed, asking, now where s.user_id = removed.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+      from removed, requester, now
+      where s.user_id = removed.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
       returning s.id
     ),
     ${next},
     kept as (
       update ${table.otp_session} s set
-        amr = case when asking.proven then s.amr else ${[...owing.amr]}::text[] end,
-        otp_device_id = case when asking.proven then s.otp_device_id end, otp_at = case when asking.proven then s.otp_at end,
+        amr = case when requester.proven then s.amr else ${[...owing.amr]}::text[] end,
+        otp_device_id = case when requester.proven then s.otp_device_id end, otp_at = case when requester.proven then s.otp_at end,
         ${changedInPlace(tx)}
-      from removed, asking, now where s.user_id = removed.user_id and s.id = asking.id and asking.stays
+      from removed, requester, now where s.user_id = removed.user_id and s.id = requester.id and requester.stays
       returning s.*
     ),
     ${event(tx, {
-      userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: asking, deviceName: sql`removed.name`
+      userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: requester, deviceName: sql`removed.name`
     }, sql`removed, now`)}
     ${answered()}`))
 }
@@ -148,24 +149,24 @@ async function removeOne (
  */
 export async function removeEverything (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   newSessionId: string,
   lifetimes: Lifetimes
 ): Promise<CommittedSession | null> {
   return await inTransaction(db, async (tx) => {
-    await lockUser(tx, asking.standing.userId)
-    return await removeAll(tx, asking, newSessionId, lifetimes)
+    await lockUser(tx, requester.context.userId)
+    return await removeAll(tx, requester, newSessionId, lifetimes)
   })
 }
 
 /** The same inside a transaction that has locked the user. */
 export async function removeAll (
   tx: Tx,
-  asking: Asking,
+  requester: Requester,
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const { table } = tx
   const raised = sql`raised`
   const proof: Proof = {
@@ -173,12 +174,12 @@ export async function removeAll (
     otpRequired: false,
     deviceId: null,
     seconds: sessionSeconds,
-    deadline: deadlineFor(tx, sql`asking.user_id`)
+    deadline: deadlineFor(tx, sql`requester.user_id`)
   }
   return committed(await row(tx, sql`
     with ${now},
-    asking as (
-      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(asking, newSessionId)} as stays
+    requester as (
+      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(requester, newSessionId)} as stays
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
@@ -186,18 +187,18 @@ export async function removeAll (
     ),
     raised as (
       update ${table.otp_user} u set version = u.version + 1, ${countsCleared}
-      from asking where u.user_id = asking.user_id
+      from requester where u.user_id = requester.user_id
       returning u.user_id
     ),
-    devices as (delete from ${table.otp_device} d using asking where d.user_id = asking.user_id),
-    codes as (delete from ${table.otp_recovery_code} c using asking where c.user_id = asking.user_id),
+    devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
+    codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
     ended as (
       update ${table.otp_session} s set ${replacing('otp_disabled', newSessionId)}
-      from asking, now where s.user_id = asking.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+      from requester, now where s.user_id = requester.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
       returning s.id
     ),
-    ${started(tx, raised, asking, newSessionId, proof)},
+    ${started(tx, raised, requester, newSessionId, proof)},
     ${kept(tx, raised, proof)},
-    ${event(tx, { userId: sql`asking.user_id`, kind: 'otp_disabled', sessionId, origin: asking }, sql`asking, now`)}
+    ${event(tx, { userId: sql`requester.user_id`, kind: 'otp_disabled', sessionId, origin: requester }, sql`requester, now`)}
     ${answered()}`))
 }

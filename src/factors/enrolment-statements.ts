@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { PENDING_FAILURES } from './lockout.js'
-import type { Asking, Lifetimes } from '../core/session.js'
+import type { Requester, Lifetimes } from '../core/session.js'
 import { verifiedProof, type Match } from './attempt-statements.js'
 import { remembered } from '../budgets/known-networks.js'
 import { event } from '../sessions/statements.js'
@@ -81,7 +81,7 @@ export type PendingDevice =
  */
 export async function putPendingDevice (
   db: Db,
-  { standing: { userId, sessionId, otpDeviceId } }: Asking,
+  { context: { userId, sessionId, otpDeviceId } }: Requester,
   device: NewDevice
 ): Promise<PendingDevice> {
   return await inTransaction(db, async (tx) => {
@@ -168,66 +168,67 @@ async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<
  */
 export async function commitConfirmed (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   match: Match,
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const burnt = sql`burnt`
+    const consumed = sql`consumed`
     return committed(await row(tx, sql`
       with ${now},
-      asking as (
-        select s.user_id, s.id, s.otp_device_id is not null as verified, ${isInPlace(asking, newSessionId)} as stays, s.auth_at,
+      requester as (
+        select s.user_id, s.id, s.otp_device_id is not null as verified, ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
           case when s.otp_device_id is not null then s.expires_at end as until,
           (select count(*) from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) as confirmed
         from ${table.otp_session} s, now
         where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         for no key update of s
       ),
-      burnt as (
+      consumed as (
         update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
           secret = coalesce(${match.resealed}, d.secret), seed = null, session_id = null, expires_at = null, failures = 0
-        from asking, now
-        where d.user_id = asking.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
-          and d.session_id = asking.id and d.expires_at > now.at and asking.confirmed < ${MOST_DEVICES}
-          and (asking.verified or asking.confirmed = 0)
+        from requester, now
+        where d.user_id = requester.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
+          and d.session_id = requester.id and d.expires_at > now.at and requester.confirmed < ${MOST_DEVICES}
+          and (requester.verified or requester.confirmed = 0)
         returning d.user_id, d.id, d.name
       ),
       raised as (
         update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
-        from burnt where u.user_id = burnt.user_id
+        from consumed where u.user_id = consumed.user_id
       ),
       alive_codes as (
         update ${table.otp_recovery_code} c set pending_device_id = null
-        from burnt where c.user_id = burnt.user_id and c.pending_device_id = burnt.id
+        from consumed where c.user_id = consumed.user_id and c.pending_device_id = consumed.id
       ),
       dropped as (
-        delete from ${table.otp_device} d using burnt where d.user_id = burnt.user_id and d.confirmed_at is null and d.id <> burnt.id
+        delete from ${table.otp_device} d using consumed
+        where d.user_id = consumed.user_id and d.confirmed_at is null and d.id <> consumed.id
       ),
       dropped_codes as (
-        delete from ${table.otp_recovery_code} c using burnt
-        where c.user_id = burnt.user_id and c.pending_device_id is not null and c.pending_device_id <> burnt.id
+        delete from ${table.otp_recovery_code} c using consumed
+        where c.user_id = consumed.user_id and c.pending_device_id is not null and c.pending_device_id <> consumed.id
       ),
       ended as (
         update ${table.otp_session} s set ${replacing('otp_enabled', newSessionId)}
-        from burnt, asking, now
-        where s.user_id = burnt.user_id and s.ended_at is null and not (asking.stays and s.id = asking.id)
+        from consumed, requester, now
+        where s.user_id = consumed.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
         returning s.id
       ),
-      ${started(tx, burnt, asking, newSessionId, verifiedProof(sessionSeconds))},
-      ${kept(tx, burnt, verifiedProof(sessionSeconds))},
-      ${remembered(tx, burnt, asking.network, true)}
+      ${started(tx, consumed, requester, newSessionId, verifiedProof(sessionSeconds))},
+      ${kept(tx, consumed, verifiedProof(sessionSeconds))},
+      ${remembered(tx, consumed, requester.network, true)}
       ${event(tx, {
-        userId: sql`burnt.user_id`,
-        kind: sql`case when asking.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,
+        userId: sql`consumed.user_id`,
+        kind: sql`case when requester.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,
         sessionId,
-        origin: asking,
-        deviceName: sql`burnt.name`
-      }, sql`burnt, asking, now`)}
+        origin: requester,
+        deviceName: sql`consumed.name`
+      }, sql`consumed, requester, now`)}
       ${answered()}`))
   })
 }

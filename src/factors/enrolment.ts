@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto'
 import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
 import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
-import { shortfall } from '../core/assurance.js'
-import type { Asking } from '../core/session.js'
+import { missingAssurance } from '../core/assurance.js'
+import type { Requester } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp.js'
 import { dropPendingDevice, putPendingDevice, type StoredPending } from './enrolment-statements.js'
 import { type OtpDeps } from './deps.js'
@@ -33,23 +33,23 @@ export interface EnrolmentRequest {
  *
  * The first device requires a fresh password, a further one a fresh code.
  */
-export async function enrol (deps: OtpDeps, asking: Asking, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
+export async function enrol (deps: OtpDeps, requester: Requester, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
   const { db, seal, sessions, settings } = deps
-  const { standing } = asking
-  const { userId } = standing
-  const isVerified = standing.otpDeviceId !== null
-  if (isVerified || standing.otpRequired) {
-    const lack = shortfall(standing, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
+  const { context } = requester
+  const { userId } = context
+  const isVerified = context.otpDeviceId !== null
+  if (isVerified || context.otpRequired) {
+    const lack = missingAssurance(context, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
     if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
   } else if (checkPassword !== null) {
     await checkPassword()
-  } else if (sessions.nowSeconds() - standing.authTime > settings.reauthSeconds) {
+  } else if (sessions.nowSeconds() - context.authTime > settings.reauthSeconds) {
     throw new Refusal('REAUTH_REQUIRED')
   }
 
   const digestKey = await deps.digestKey()
   let shown: { secret: Uint8Array, recoveryCodes: string[] } = { secret: new Uint8Array(), recoveryCodes: [] }
-  const put = await putPendingDevice(db, asking, {
+  const put = await putPendingDevice(db, requester, {
     name,
     ...standardTotp,
     setupSeconds: settings.setupSeconds,
@@ -66,7 +66,7 @@ export async function enrol (deps: OtpDeps, asking: Asking, { name, label, check
     }
   })
   switch (put.outcome) {
-    case 'session_ended': throw sessionEnded(deps, asking)
+    case 'session_ended': throw sessionEnded(deps, requester)
     case 'otp_required': throw new Refusal('OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
     case 'pending': return {
@@ -119,7 +119,7 @@ export function digestsOf (digestKey: Buffer, userId: string, codes: readonly st
 }
 
 /** Deletes this session's pending device and its codes. */
-export async function rollBack ({ db }: OtpDeps, { standing: { userId, sessionId } }: Asking): Promise<void> {
+export async function rollBack ({ db }: OtpDeps, { context: { userId, sessionId } }: Requester): Promise<void> {
   switch (await dropPendingDevice(db, userId, sessionId)) {
     case 'rolled_back': return
     case 'confirmed': throw new Refusal('OTP_ALREADY_ENABLED')

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import { forgetUser } from './forget-statements.js'
-import { freed } from './attempts.js'
+import { released } from './attempts.js'
 import type { OtpDeps } from './deps.js'
 
 /**
@@ -9,11 +9,15 @@ import type { OtpDeps } from './deps.js'
  *
  * @param onEnded called after the commit
  */
-export async function forget ({ db, sessions, locks, judgedCodes, tally }: OtpDeps, userId: string, onEnded: () => void): Promise<void> {
+export async function forget (
+  { db, sessions, locks, rejectedCodes, counters }: OtpDeps,
+  userId: string,
+  onEnded: () => void
+): Promise<void> {
   const { endedIds, waitMs } = await forgetUser(db, userId)
   sessions.ended(userId, endedIds)
-  freed({ locks, judgedCodes }, userId)
-  tally.count('sessions_ended_total', ['account_deleted'], endedIds.length)
+  released({ locks, rejectedCodes }, userId)
+  counters.count('sessions_ended_total', ['account_deleted'], endedIds.length)
   onEnded()
   await delay(Math.ceil(waitMs) + 1)
 }

@@ -1,6 +1,6 @@
 import { AgingMap } from '../core/aging-map.js'
 
-/** Milliseconds for which this process uses a lock without asking PostgreSQL. */
+/** Milliseconds for which this process uses a lock without requester PostgreSQL. */
 const REMEMBER_MS = 1_000
 const MOST_USERS = 10_000
 
@@ -9,7 +9,7 @@ export interface Locks {
   /** Returns the seconds to wait, 0 if no lock is known. */
   waitSeconds (userId: string): number
   locked (userId: string, seconds: number): void
-  freed (userId: string): void
+  released (userId: string): void
 }
 
 export function createLocks (): Locks {
@@ -29,6 +29,6 @@ export function createLocks (): Locks {
       const nowMs = performance.now()
       known.set(userId, { forgetAtMs: nowMs + Math.min(REMEMBER_MS, seconds * 1000), endsAtMs: nowMs + seconds * 1000 })
     },
-    freed: (userId) => { known.delete(userId) }
+    released: (userId) => { known.delete(userId) }
   }
 }

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { HARD_STOP_FAILURES, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockout.js'
-import type { Asking } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import { row, type Db } from '../tables/db.js'
 
 /** Assignments to `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
@@ -25,7 +25,7 @@ export const isStopped = sql`(u.failures >= ${HARD_STOP_FAILURES} or cardinality
 /** Budgets that an attempt was consumed from although no code was judged. */
 export interface Unjudged {
   /** Time of the attempt, which identifies it in the user's counts. */
-  spentAtMicros: string
+  consumedAtMicros: string
   verified: boolean
   confirmed: boolean
   pending: boolean
@@ -36,10 +36,10 @@ export interface Unjudged {
  * one secret was compared, the attempt stays consumed. The count of wrong codes in a row includes the attempt only if it is
  * among the newest of the slow count: if the owner logged in meanwhile, that count is not reduced.
  */
-export async function returnAttempt (db: Db, { standing: { userId, sessionId } }: Asking, unjudged: Unjudged): Promise<void> {
+export async function returnAttempt (db: Db, { context: { userId, sessionId } }: Requester, unjudged: Unjudged): Promise<void> {
   const { table } = db
-  const { spentAtMicros, verified, confirmed, pending } = unjudged
-  const place = sql`array_position(u.wrong_codes_at, timestamptz 'epoch' + ${spentAtMicros}::bigint * interval '1 microsecond')`
+  const { consumedAtMicros, verified, confirmed, pending } = unjudged
+  const place = sql`array_position(u.wrong_codes_at, timestamptz 'epoch' + ${consumedAtMicros}::bigint * interval '1 microsecond')`
   const isInRow = sql`u.failures > 0 and ${place} > cardinality(u.wrong_codes_at) - u.failures`
   await row(db, sql`
     with by_user as (

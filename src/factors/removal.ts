@@ -1,16 +1,16 @@
 import { Refusal } from '../core/refusals.js'
-import type { Asking, SessionFacts } from '../core/session.js'
+import type { Requester, SessionFacts } from '../core/session.js'
 import { removeEverything } from './device-statements.js'
 import { readStatus } from './enrolment-statements.js'
 import { announce, nextSessionId, type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 
 /** Switches the second factor off: removes every device and code and ends every session; a new one replaces the requester's. */
-export async function removeTotp (deps: OtpDeps, asking: Asking): Promise<SessionFacts> {
+export async function removeTotp (deps: OtpDeps, requester: Requester): Promise<SessionFacts> {
   const { db, settings } = deps
-  const { userId, sessionId } = asking.standing
-  const committed = await removeEverything(db, asking, nextSessionId(deps, asking), settings)
-  if (committed !== null) return announce(deps, asking, committed, 'disabled')
+  const { userId, sessionId } = requester.context
+  const committed = await removeEverything(db, requester, nextSessionId(deps, requester), settings)
+  if (committed !== null) return announce(deps, requester, committed, 'disabled')
   const { confirmedDevices } = await readStatus(db, userId, sessionId)
-  throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : sessionEnded(deps, asking)
+  throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : sessionEnded(deps, requester)
 }

@@ -1,4 +1,4 @@
-import type { Tally } from '../core/counters.js'
+import type { Counters } from '../core/counters.js'
 
 /** Log lines of a process about single rows: a key ring without its old key makes many rows unreadable at once. */
 const MOST_ROWS_LOGGED = 100
@@ -14,10 +14,10 @@ export interface UnreadableRow {
 }
 
 /** @param log writes a line for each row, once in the life of the process: at most `MOST_ROWS_LOGGED` lines, and one for the others */
-export function createUnreadable (tally: Tally, log: (at: UnreadableRow) => void): ReportUnreadable {
+export function createUnreadable (counters: Counters, log: (at: UnreadableRow) => void): ReportUnreadable {
   const logged = new Set<string>()
   return (table, row, error) => {
-    tally.count('rows_skipped_total', [table])
+    counters.count('rows_skipped_total', [table])
     const place = `${table} ${row}`
     if (logged.has(place) || logged.size > MOST_ROWS_LOGGED) return
     logged.add(place)

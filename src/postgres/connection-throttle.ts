@@ -6,11 +6,11 @@ const MUTE = /connection timeout|timeout expired/
  * at a time tries to connect; the others wait for its result and fail with it. Otherwise each request would leave a connection
  * behind, and PostgreSQL would have to process all the abandoned ones after it recovers before it serves new requests.
  */
-export function knockOneByOne<Client> (connect: () => Promise<Client>): () => Promise<Client> {
+export function connectOneByOne<Client> (connect: () => Promise<Client>): () => Promise<Client> {
   let isMute = false
   let trying: Promise<unknown> | undefined
 
-  async function knock (): Promise<Client> {
+  async function tryToConnect (): Promise<Client> {
     try {
       const client = await connect()
       isMute = false
@@ -22,13 +22,13 @@ export function knockOneByOne<Client> (connect: () => Promise<Client>): () => Pr
   }
 
   return async () => {
-    if (!isMute) return await knock()
+    if (!isMute) return await tryToConnect()
     if (trying !== undefined) {
       await trying
-      return await knock()
+      return await tryToConnect()
     }
-    const knocking = knock()
-    trying = knocking
-    return await knocking.finally(() => { trying = undefined })
+    const connecting = tryToConnect()
+    trying = connecting
+    return await connecting.finally(() => { trying = undefined })
   }
 }

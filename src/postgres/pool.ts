@@ -1,7 +1,7 @@
 import { PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient, type PostgresQueryResult } from 'kysely'
 import { asRefusal, asUnreachable, breaksConnection, isReadOnly, mayBeOfItsName } from './errors.js'
 import { connectInTime } from './in-time.js'
-import { knockOneByOne } from './connection-throttle.js'
+import { connectOneByOne } from './connection-throttle.js'
 import type { Prepared } from './prepared-statements.js'
 import { retrying } from './retry.js'
 import { inItsOwn, OUR_DEFAULTS, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
@@ -62,12 +62,12 @@ export interface PgStatement {
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
   const connections = connectionsOf.get(pool) ?? createConnections(pool)
   connectionsOf.set(pool, connections)
-  const knock = knockOneByOne(() => statementMs > 0 ? connectInTime(connections.take(), statementMs) : connections.take())
+  const connectThrottled = connectOneByOne(() => statementMs > 0 ? connectInTime(connections.take(), statementMs) : connections.take())
   const known = new WeakMap<PgClient, TransactionDefaults>()
 
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
-    const client = await knock().catch((error: unknown) => { throw asUnreachable(error) })
+    const client = await connectThrottled().catch((error: unknown) => { throw asUnreachable(error) })
     // Connections of our own got our defaults; those of a host keep theirs.
     let defaults = prepared === undefined ? known.get(client) : OUR_DEFAULTS
     let broken = false

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { Asking } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import { endedIds, ending, event, livingSession } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
@@ -42,24 +42,24 @@ export async function listSessions (db: Db, userId: string, idleSeconds: number)
 /** Ends one of the user's sessions; the event names it. The requester's session may end itself. */
 export async function endListedSession (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   id: string,
   idleSeconds: number
 ): Promise<'ended' | 'session_ended' | 'not_found'> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const found = await row<{ alive: boolean, ended: boolean }>(db, sql`
     with ${now},
-    asking as (${livingSession(db, asking)}),
+    requester as (${livingSession(db, requester)}),
     ended as (
-      update ${table.otp_session} s set ${ending('session_ended')} from asking, now
-      where s.user_id = asking.user_id and s.id = ${id} and ${isLiving(idleSeconds)}
+      update ${table.otp_session} s set ${ending('session_ended')} from requester, now
+      where s.user_id = requester.user_id and s.id = ${id} and ${isLiving(idleSeconds)}
       returning s.id
     ),
     ${event(db, {
-      userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: asking, detail: sql`ended.id`
+      userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: requester, detail: sql`ended.id`
     }, sql`ended, now`)}
-    select exists (select from asking) as alive, exists (select from ended) as ended`)
+    select exists (select from requester) as alive, exists (select from ended) as ended`)
   if (!found!.alive) return 'session_ended'
   return found!.ended ? 'ended' : 'not_found'
 }
@@ -70,27 +70,27 @@ export async function endListedSession (
  *
  * @returns the ids of the ended sessions; null if the requester's session had ended
  */
-export async function endOtherSessions (db: Db, asking: Asking): Promise<string[] | null> {
+export async function endOtherSessions (db: Db, requester: Requester): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const { userId, sessionId } = asking.standing
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
     const found = await row<{ endedIds: string[] }>(tx, sql`
       with ${now},
-      asking as (${livingSession(tx, asking)}),
+      requester as (${livingSession(tx, requester)}),
       ended as (
-        update ${table.otp_session} s set ${ending('session_ended')} from asking, now
-        where s.user_id = asking.user_id and s.id <> asking.id and s.ended_at is null
+        update ${table.otp_session} s set ${ending('session_ended')} from requester, now
+        where s.user_id = requester.user_id and s.id <> requester.id and s.ended_at is null
         returning s.id
       ),
       ${event(tx, {
         userId: sql`${userId}`,
         kind: 'session_ended',
         sessionId,
-        origin: asking,
+        origin: requester,
         detail: sql`'all others: ' || (select count(*) from ended)`
-      }, sql`asking, now where exists (select from ended)`)}
-      select ${endedIds} from asking`)
+      }, sql`requester, now where exists (select from ended)`)}
+      select ${endedIds} from requester`)
     return found?.endedIds ?? null
   })
 }

@@ -1,12 +1,12 @@
-import type { Standing } from '../core/assurance.js'
+import type { SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import { adoptSession, recordClaim, type Adoption } from './registration.js'
 import { readStanding } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './redis-cache.js'
-import { createFeed } from './revocation-poller.js'
-import { chooseTrustMs, Memo, TRUST_MS } from './local-cache.js'
+import { createRevocationPoller } from './revocation-poller.js'
+import { chooseTrustMs, LocalCache, TRUST_MS } from './local-cache.js'
 
 /**
  * A reading made shortly before this replica began to follow the revocations may miss a revocation that the poller will not
@@ -19,7 +19,7 @@ const AHEAD_MS = 5_000
 export interface SessionsOptions {
   db: Db
   /** Connection of the revocation poller alone, so that it does not wait for other statements. */
-  feedDb: Db
+  pollerDb: Db
   redis: RedisLink
   namespace: string
   macKeys: readonly Buffer[]
@@ -29,7 +29,7 @@ export interface SessionsOptions {
   report: (error: unknown) => void
 }
 
-export interface SessionCounters { memo: number, copy: number, postgres: number }
+export interface SessionCounters { localCache: number, copy: number, postgres: number }
 
 /**
  * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
@@ -38,40 +38,40 @@ export interface SessionCounters { memo: number, copy: number, postgres: number 
  */
 export type Sessions = ReturnType<typeof createSessions>
 
-export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
-  const memo = new Memo()
+export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
+  const localCache = new LocalCache()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
-  const reads = new Map<string, { askedAtMs: number, standing: Promise<Standing | null> }>()
-  const counters: SessionCounters = { memo: 0, copy: 0, postgres: 0 }
-  const feed = createFeed(feedDb, revocationSeconds, {
-    onEnded: (userId, sessionId) => memo.end(userId, sessionId),
-    onChanged: (userId, sessionId) => memo.change(userId, sessionId),
-    onGap: () => memo.coveredFromNow(),
+  const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
+  const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
+  const poller = createRevocationPoller(pollerDb, revocationSeconds, {
+    onEnded: (userId, sessionId) => localCache.end(userId, sessionId),
+    onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
+    onGap: () => localCache.coveredFromNow(),
     onOtherServer: () => db.renew()
   }, report)
 
   /** Returns the session from the Redis cache, if the revocation poller covers the time since it was read. */
-  async function fromCopy (userId: string, sessionId: string): Promise<Standing | undefined> {
-    if (!feed.isFresh()) return undefined
+  async function fromCopy (userId: string, sessionId: string): Promise<SessionContext | undefined> {
+    if (!poller.isFresh()) return undefined
     const copy = await copies.get(userId, sessionId)
     // Read it only now: there may have been a gap during the request to Redis.
-    const coveredSinceMs = feed.coveredSinceMs()
-    if (copy === undefined || !feed.isFresh() || coveredSinceMs === null || isOver(copy.standing)) return undefined
-    const { standing, readAtMs } = copy
+    const coveredSinceMs = poller.coveredSinceMs()
+    if (copy === undefined || !poller.isFresh() || coveredSinceMs === null || isOver(copy.context)) return undefined
+    const { context, readAtMs } = copy
     // All three times are by the clock of that server.
-    if (copy.server !== feed.server() || readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
-    const ageMs = feed.nowMs() - readAtMs
+    if (copy.server !== poller.server() || readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
+    const ageMs = poller.nowMs() - readAtMs
     // Another release may trust a reading for longer than this release remembers revocations, or may not store the time.
     const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
     // The time of a change is by this process's clock. So a Redis copy of a changed session is never known to be newer.
-    if (ageMs > trustMs || ageMs < -AHEAD_MS || memo.hasChanged(userId, sessionId)) return undefined
+    if (ageMs > trustMs || ageMs < -AHEAD_MS || localCache.hasChanged(userId, sessionId)) return undefined
     counters.copy++
-    memo.fillUntimed(standing, trustMs - Math.max(ageMs, 0))
-    return standing
+    localCache.fillUntimed(context, trustMs - Math.max(ageMs, 0))
+    return context
   }
 
-  async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
+  async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
     const askedAtMs = performance.now()
     const found = await readFollowed(userId, sessionId)
     const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
@@ -81,12 +81,12 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
   }
 
   /** Stores the reading in the local cache and in the Redis cache. */
-  function keep (reading: Reading | null, askedAtMs: number): Standing | null {
+  function keep (reading: Reading | null, askedAtMs: number): SessionContext | null {
     if (reading === null) return null
     const trustMs = chooseTrustMs()
-    if (reading.server === feed.server()) memo.fill(reading.standing, askedAtMs, trustMs)
+    if (reading.server === poller.server()) localCache.fill(reading.context, askedAtMs, trustMs)
     copies.put({ ...reading, trustMs })
-    return reading.standing
+    return reading.context
   }
 
   async function readFollowed (userId: string, sessionId: string): Promise<Reading | null> {
@@ -102,42 +102,42 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
    * @throws {Refusal} UNAVAILABLE
    */
   async function requireFollowed (server: string): Promise<void> {
-    if (!feed.isFresh() || server === feed.server()) return
-    feedDb.renew()
-    await feed.poll()
-    if (server === feed.server()) return
+    if (!poller.isFresh() || server === poller.server()) return
+    pollerDb.renew()
+    await poller.poll()
+    if (server === poller.server()) return
     db.renew()
     const cause = new Error('PostgreSQL connections lead to different servers')
     throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause })
   }
 
-  async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
+  async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
     return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
   }
 
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
-  const isOver = (standing: Standing): boolean => standing.expiresAt * 1000 <= feed.nowMs()
+  const isOver = (context: SessionContext): boolean => context.expiresAt * 1000 <= poller.nowMs()
 
   /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
   function ended (userId: string, sessionIds: readonly string[]): void {
     if (sessionIds.length === 0) return
-    for (const sessionId of sessionIds) memo.end(userId, sessionId)
+    for (const sessionId of sessionIds) localCache.end(userId, sessionId)
     tellOthers()
   }
 
   /** Call after the commit that changed the proofs of a living session. `started` then gives its new state. */
   function changed (userId: string, sessionId: string): void {
-    memo.change(userId, sessionId)
+    localCache.change(userId, sessionId)
     tellOthers()
   }
 
   /** Stores a session that began here: the next request for it, at any replica, does not have to ask PostgreSQL. */
   function started (reading: Reading): void {
-    const coveredSinceMs = feed.coveredSinceMs()
+    const coveredSinceMs = poller.coveredSinceMs()
     const trustMs = chooseTrustMs()
     // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
-    const isCovered = coveredSinceMs !== null && reading.server === feed.server() && reading.readAtMs >= coveredSinceMs
-    if (isCovered) memo.fillUntimed(reading.standing, trustMs)
+    const isCovered = coveredSinceMs !== null && reading.server === poller.server() && reading.readAtMs >= coveredSinceMs
+    if (isCovered) localCache.fillUntimed(reading.context, trustMs)
     copies.put({ ...reading, trustMs })
   }
 
@@ -150,14 +150,14 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
      * Answers from this process alone: the session context, null for an ended session, undefined if `find` must be called.
      * It is synchronous, since most requests need nothing else.
      */
-    known (userId: string, sessionId: string): Standing | null | undefined {
+    known (userId: string, sessionId: string): SessionContext | null | undefined {
       // The local cache never has an ended session as alive.
-      const standing = feed.isFresh() ? memo.alive(userId, sessionId) : undefined
-      if (standing === undefined) return memo.hasEnded(userId, sessionId) ? null : undefined
-      counters.memo++
+      const context = poller.isFresh() ? localCache.alive(userId, sessionId) : undefined
+      if (context === undefined) return localCache.hasEnded(userId, sessionId) ? null : undefined
+      counters.localCache++
       // An expired session of a host may begin again: its proofs no longer count.
-      if (isOver(standing)) return adopts ? undefined : null
-      return standing
+      if (isOver(context)) return adopts ? undefined : null
+      return context
     },
 
     /**
@@ -166,20 +166,20 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
      *
      * @param adoption how to register a host's session that is not known here yet; null where that is not allowed
      */
-    async find (userId: string, sessionId: string, adoption: Adoption | null): Promise<Standing | null> {
+    async find (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
       const key = JSON.stringify([userId, sessionId])
       const askedAtMs = performance.now()
       let reading = reads.get(key)
       const isTooOld = reading !== undefined && askedAtMs - reading.askedAtMs > revocationSeconds * 1000
-      if (reading === undefined || isTooOld || memo.isOutdated(userId, sessionId, reading.askedAtMs)) {
+      if (reading === undefined || isTooOld || localCache.isOutdated(userId, sessionId, reading.askedAtMs)) {
         const forget = () => { if (reads.get(key) === own) reads.delete(key) }
-        const own = { askedAtMs, standing: read(userId, sessionId, adoption).finally(forget) }
+        const own = { askedAtMs, context: read(userId, sessionId, adoption).finally(forget) }
         reads.set(key, own)
         reading = own
       }
-      const standing = await reading.standing
-      if (standing === null || memo.hasEnded(userId, sessionId) || isOver(standing)) return null
-      return standing
+      const context = await reading.context
+      if (context === null || localCache.hasEnded(userId, sessionId) || isOver(context)) return null
+      return context
     },
 
     /**
@@ -187,30 +187,30 @@ export function createSessions ({ db, feedDb, redis, namespace, macKeys, revocat
      *
      * @returns the session with this proof; null if it has ended
      */
-    async claimed (userId: string, sessionId: string, authTime: number): Promise<Standing | null> {
+    async claimed (userId: string, sessionId: string, authTime: number): Promise<SessionContext | null> {
       if (await recordClaim(db, userId, sessionId, authTime)) changed(userId, sessionId)
       const askedAtMs = performance.now()
       return keep(await readFollowed(userId, sessionId), askedAtMs)
     },
 
     /** PostgreSQL's clock, never behind it: for checks that a time has passed. */
-    nowSeconds: (): number => feed.nowMs() / 1000,
+    nowSeconds: (): number => poller.nowMs() / 1000,
     /** PostgreSQL's clock, never ahead of it: for checks that a time is in the future. */
-    earliestNowSeconds: (): number => feed.earliestNowMs() / 1000,
-    poll: (): Promise<void> => feed.poll(),
+    earliestNowSeconds: (): number => poller.earliestNowMs() / 1000,
+    poll: (): Promise<void> => poller.poll(),
     state: () => ({
-      feedAgeSeconds: feed.ageMs() / 1000,
-      isFeedFresh: feed.isFresh(),
-      isReadOnly: feed.isReadOnly(),
-      oldestWriteSeconds: feed.oldestWriteMs() / 1000,
-      remembered: memo.size,
+      revocationsAgeSeconds: poller.ageMs() / 1000,
+      areRevocationsFresh: poller.isFresh(),
+      isReadOnly: poller.isReadOnly(),
+      oldestWriteSeconds: poller.oldestWriteMs() / 1000,
+      remembered: localCache.size,
       ...counters
     }),
 
     start (): void {
-      redis.subscribe(channel, () => feed.nudge())
-      feed.start()
+      redis.subscribe(channel, () => poller.nudge())
+      poller.start()
     },
-    stop: (): Promise<void> => feed.stop()
+    stop: (): Promise<void> => poller.stop()
   }
 }

@@ -1,5 +1,5 @@
 import { AgingMap } from '../core/aging-map.js'
-import type { Standing } from '../core/assurance.js'
+import type { SessionContext } from '../core/assurance.js'
 
 /** Longest use of a reading of "alive", with or without revocation readings, here and in Redis. */
 export const TRUST_MS = 60_000
@@ -10,10 +10,10 @@ const REMEMBER_ENDS_MS = 3 * TRUST_MS
 /** About 350 bytes each. */
 const MOST_SESSIONS = 100_000
 
-interface Remembered { standing: Standing, untilMs: number }
+interface Remembered { context: SessionContext, untilMs: number }
 
 /** Local cache: the sessions that this process read as alive, and the revocations and changes since. Times are monotonic. */
-export class Memo {
+export class LocalCache {
   readonly #clockMs: () => number
   readonly #alive: AgingMap<string, Remembered>
   /**
@@ -34,10 +34,10 @@ export class Memo {
 
   get size (): number { return this.#alive.size }
 
-  alive (userId: string, sessionId: string): Standing | undefined {
+  alive (userId: string, sessionId: string): SessionContext | undefined {
     const found = this.#alive.get(sessionId)
-    if (found === undefined || found.standing.userId !== userId) return undefined
-    if (this.#clockMs() <= found.untilMs) return found.standing
+    if (found === undefined || found.context.userId !== userId) return undefined
+    if (this.#clockMs() <= found.untilMs) return found.context
     this.#alive.delete(sessionId)
     return undefined
   }
@@ -62,12 +62,12 @@ export class Memo {
    * @param askedAtMs time when PostgreSQL was asked
    * @param trustMs how long the answer may be used, from that time
    */
-  fill (standing: Standing, askedAtMs: number, trustMs: number): void {
-    const { userId, sessionId } = standing
+  fill (context: SessionContext, askedAtMs: number, trustMs: number): void {
+    const { userId, sessionId } = context
     if (askedAtMs < this.#coveredSinceMs) return
     // This process may have learned of a revocation or a change after the question.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
-    this.#set(standing, askedAtMs + trustMs)
+    this.#set(context, askedAtMs + trustMs)
   }
 
   /**
@@ -76,14 +76,14 @@ export class Memo {
    *
    * @param trustMs how long the reading may be used, from now
    */
-  fillUntimed (standing: Standing, trustMs: number): void {
-    const { userId, sessionId } = standing
+  fillUntimed (context: SessionContext, trustMs: number): void {
+    const { userId, sessionId } = context
     if (this.hasEnded(userId, sessionId) || this.hasChanged(userId, sessionId)) return
-    this.#set(standing, this.#clockMs() + trustMs)
+    this.#set(context, this.#clockMs() + trustMs)
   }
 
-  #set (standing: Standing, untilMs: number): void {
-    this.#alive.set(standing.sessionId, { standing: justStanding(standing), untilMs })
+  #set (context: SessionContext, untilMs: number): void {
+    this.#alive.set(context.sessionId, { context: justStanding(context), untilMs })
   }
 
   end (userId: string, sessionId: string): void {
@@ -114,8 +114,8 @@ export class Memo {
 export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * Math.random()))
 
 /** Returns only the fields that are needed. A reading has more, which would be stored a hundred thousand times. */
-function justStanding (standing: Standing): Standing {
-  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt } = standing
+function justStanding (context: SessionContext): SessionContext {
+  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt } = context
   const kept = { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }
   return authClaimedTime === undefined ? kept : { ...kept, authClaimedTime }
 }

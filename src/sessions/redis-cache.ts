@@ -1,17 +1,17 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { Standing } from '../core/assurance.js'
+import type { SessionContext } from '../core/assurance.js'
 import type { ReadAt } from './statements.js'
 import { redisKey } from '../redis/keys.js'
 import type { RedisLink } from '../redis/link.js'
 
 /** Reading of "alive", with the time when it was true and the server whose clock that is. */
-export interface Reading extends ReadAt { standing: Standing }
+export interface Reading extends ReadAt { context: SessionContext }
 
 /** Reading with the time for which it may be used, from when it was read. */
 export interface Copy extends Reading { trustMs: number }
 
 /** Redis copy as any release may have written it. */
-export type WrittenCopy = Pick<Copy, 'standing' | 'readAtMs'> & Partial<Copy>
+export type WrittenCopy = Pick<Copy, 'context' | 'readAtMs'> & Partial<Copy>
 
 /** Redis cache of readings from PostgreSQL. Each has its reading time and a MAC, so that write access to Redis cannot forge one. */
 export interface Copies {
@@ -38,15 +38,15 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return undefined
       const copy = JSON.parse(body) as WrittenCopy
       // The MAC proves that we wrote it, not that we wrote it under this key.
-      const { standing } = copy
-      return standing.userId === userId && standing.sessionId === sessionId ? copy : undefined
+      const { context } = copy
+      return context.userId === userId && context.sessionId === sessionId ? copy : undefined
     },
 
-    put ({ standing, readAtMs, server, trustMs }) {
+    put ({ context, readAtMs, server, trustMs }) {
       // Only these fields: the ids of sessions that a log-in ended must not be stored here.
-      const body = JSON.stringify({ standing, readAtMs, server, trustMs })
+      const body = JSON.stringify({ context, readAtMs, server, trustMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
-      void redis.run((client) => client.set(keyOf(standing.userId, standing.sessionId), text, 'PX', trustMs))
+      void redis.run((client) => client.set(keyOf(context.userId, context.sessionId), text, 'PX', trustMs))
     }
   }
 }

@@ -5,10 +5,10 @@ import { rotateSession } from './rotation.js'
 import { endSession } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from './liveness.js'
-import type { Tally } from '../core/counters.js'
+import type { Counters } from '../core/counters.js'
 import { sessionEnded } from './session-ended.js'
 
-export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, tally: Tally }
+export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, counters: Counters }
 
 /** Refresh token whose signature is valid. */
 export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
@@ -20,15 +20,15 @@ export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
  * @throws {Refusal} TOKEN_INVALID, SESSION_ENDED
  */
 export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<SessionFacts> {
-  const { db, sessions, refreshSeconds, accessSeconds, tally } = deps
+  const { db, sessions, refreshSeconds, accessSeconds, counters } = deps
   const { sub: userId, sid: sessionId, gen: generation } = claims
   if (sessions.known(userId, sessionId) === null) throw new Refusal('SESSION_ENDED')
   const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, refreshSeconds, origin)
-  tally.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
+  counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')
   if (rotation === null || !rotation.rotated) {
-    if (rotation !== null) tally.count('sessions_ended_total', ['reused'])
-    throw sessionEnded({ sessions }, { standing: { userId, sessionId } })
+    if (rotation !== null) counters.count('sessions_ended_total', ['reused'])
+    throw sessionEnded({ sessions }, { context: { userId, sessionId } })
   }
   const { facts, nowSeconds } = rotation
   return {
@@ -52,11 +52,11 @@ function accessIssuedAt (issuedAt: number, accessSeconds: number, nowSeconds: nu
 
 /** Ends a session. Every replica refuses it within a second. */
 export async function revoke (
-  { db, sessions, tally }: Pick<RefreshDeps, 'db' | 'sessions' | 'tally'>,
+  { db, sessions, counters }: Pick<RefreshDeps, 'db' | 'sessions' | 'counters'>,
   userId: string,
   sessionId: string,
   origin: Origin
 ): Promise<void> {
-  if (await endSession(db, userId, sessionId, 'logged_out', origin)) tally.count('sessions_ended_total', ['logged_out'])
+  if (await endSession(db, userId, sessionId, 'logged_out', origin)) counters.count('sessions_ended_total', ['logged_out'])
   sessions.ended(userId, [sessionId])
 }

@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amrOf } from '../core/assurance.js'
-import type { Asking, SessionFacts } from '../core/session.js'
+import type { Requester, SessionFacts } from '../core/session.js'
 import { ending, endedIds, event, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
@@ -29,49 +29,49 @@ export const startedColumns = sql`(${columns})`
 /**
  * Session replacement: the requester's session continues under `nextId` as a new one, or as itself where it `stays`. It
  * stays if it is verified and proved itself once more, or if `nextId` is its own id, since its host cannot move it. A CTE
- * beside `now` and `asking` (user_id, id, auth_at, stays; `until` if the new session must end by then), one row for each row
+ * beside `now` and `requester` (user_id, id, auth_at, stays; `until` if the new session must end by then), one row for each row
  * of `decided`.
  */
 export const started = (
   { table }: Db,
   decided: RawBuilder<unknown>,
-  asking: Asking,
+  requester: Requester,
   nextId: string,
   { amr, otpRequired, deviceId, seconds, deadline }: Proof
 ) => sql`
     started as (
       insert into ${table.otp_session} (${columns}, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), asking.until), asking.auth_at,
+      select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), requester.until), requester.auth_at,
         ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
         ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
-        ${asking.ip}, ${asking.agent}, ${deadline ?? sql`null::timestamptz`},
-        (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = asking.user_id and s.id = asking.id)
-      from ${decided}, asking, now where not asking.stays
+        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`},
+        (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = requester.user_id and s.id = requester.id)
+      from ${decided}, requester, now where not requester.stays
       returning *
     )`
 
 /**
  * The same without a new proof: the new session has the proofs of the requester's token, which may be fewer than those of
- * its row. It does not live longer and has no more wrong codes left. Here `asking` is the whole row, and `stays`.
+ * its row. It does not live longer and has no more wrong codes left. Here `requester` is the whole row, and `stays`.
  */
-export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, asking: Asking, nextId: string): RawBuilder<unknown> {
-  const { otpDeviceId, otpTime } = asking.standing
+export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, requester: Requester, nextId: string): RawBuilder<unknown> {
+  const { otpDeviceId, otpTime } = requester.context
   return sql`
     started as (
       insert into ${table.otp_session} (${columns}, failures, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, asking.expires_at, asking.auth_at,
-        case when asking.otp_device_id is not distinct from ${otpDeviceId}::text then asking.amr
+      select ${decided}.user_id, ${nextId}, now.at, requester.expires_at, requester.auth_at,
+        case when requester.otp_device_id is not distinct from ${otpDeviceId}::text then requester.amr
           else ${[...amrOf(otpDeviceId)]}::text[] end,
-        asking.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${asking.ip}, ${asking.agent},
-        asking.otp_deadline, asking.failures, asking.auth_claimed_at
-      from ${decided}, asking, now where not asking.stays
+        requester.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${requester.ip}, ${requester.agent},
+        requester.otp_deadline, requester.failures, requester.auth_claimed_at
+      from ${decided}, requester, now where not requester.stays
       returning *
     )`
 }
 
-/** Ends sessions, and stores `nextId` in the requester's row, so that a repeated request is recognised. Beside `asking`. */
+/** Ends sessions, and stores `nextId` in the requester's row, so that a repeated request is recognised. Beside `requester`. */
 export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) => sql`
-  ${ending(reason)}, replaced_by = case when s.id = asking.id then ${nextId}::text end`
+  ${ending(reason)}, replaced_by = case when s.id = requester.id then ${nextId}::text end`
 
 /**
  * The same for a session that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes
@@ -84,7 +84,7 @@ export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, d
         otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`},
         otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
         ${changedInPlace(db)}
-      from ${decided}, asking, now where s.user_id = ${decided}.user_id and s.id = asking.id and asking.stays
+      from ${decided}, requester, now where s.user_id = ${decided}.user_id and s.id = requester.id and requester.stays
       returning s.*
     )`
 
@@ -95,7 +95,7 @@ export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, d
 export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAccounts ? sql`null` : sql`pg_current_xact_id()`}`
 
 /** Condition: the session continues as itself, with any proofs. A host that cannot move it passes its own id as `nextId`. */
-export const isInPlace = ({ standing: { sessionId } }: Asking, nextId: string) => sql`${sessionId === nextId}::boolean`
+export const isInPlace = ({ context: { sessionId } }: Requester, nextId: string) => sql`${sessionId === nextId}::boolean`
 
 /** Verified sessions of one user: more than a person has browsers and devices. A host may start one for each run of a program. */
 const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
@@ -104,13 +104,13 @@ const MOST_EVICTED = 1_000
 
 /**
  * Verified sessions past `MOST_VERIFIED`, the requester's counted: first the expired ones, then those idle longest. A CTE
- * beside `now` and `asking`, for the CTE that ends sessions. It may not see sessions that other requests verify at this
+ * beside `now` and `requester`, for the CTE that ends sessions. It may not see sessions that other requests verify at this
  * moment: the next verification evicts the surplus.
  */
 export const surplus = ({ table, hasAccounts }: Db, decided: RawBuilder<unknown>) => sql`
     surplus as (
-      select s.id from ${table.otp_session} s, ${decided} decided, asking, now
-      where s.user_id = decided.user_id and s.id <> asking.id and s.ended_at is null and s.otp_device_id is not null
+      select s.id from ${table.otp_session} s, ${decided} decided, requester, now
+      where s.user_id = decided.user_id and s.id <> requester.id and s.ended_at is null and s.otp_device_id is not null
       order by s.expires_at > now.at desc, greatest(s.rotated_at, s.otp_at) desc
       offset ${(hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1}::int limit ${MOST_EVICTED}::int
     )`
@@ -120,11 +120,11 @@ export const reasonFor = (reason: string) => sql`
   case when s.id in (select id from surplus) then 'session_evicted' else ${reason}::text end`
 
 /** Writes one event for all evicted sessions: it names the session or says how many. CTEs beside `surplus` and `ended`. */
-export const evictedEvent = (db: Db, asking: Asking) => event(db, {
-  userId: sql`${asking.standing.userId}`,
+export const evictedEvent = (db: Db, requester: Requester) => event(db, {
+  userId: sql`${requester.context.userId}`,
   kind: 'session_evicted',
-  sessionId: asking.standing.sessionId,
-  origin: asking,
+  sessionId: requester.context.sessionId,
+  origin: requester,
   detail: sql`case when evicted.sessions = 1 then evicted.id else evicted.sessions || ' sessions' end`
 }, sql`(select min(id) as id, count(*) as sessions from ended join surplus using (id)) evicted, now where evicted.sessions > 0`, 'eviction')
 

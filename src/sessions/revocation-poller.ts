@@ -30,7 +30,7 @@ export interface FeedEvents {
  * after its commit, since `isFresh` is false as soon as the last answered question is older than that.
  * See docs/consistency.md.
  */
-export interface Feed {
+export interface RevocationPoller {
   isFresh (): boolean
   /** True while the server that answers is one without writes. */
   isReadOnly (): boolean
@@ -56,12 +56,12 @@ export interface Feed {
   stop (): Promise<void>
 }
 
-export function createFeed (
+export function createRevocationPoller (
   db: Db,
   revocationSeconds: number,
   { onEnded, onChanged, onGap, onOtherServer }: FeedEvents,
   report: (fault: unknown) => void
-): Feed {
+): RevocationPoller {
   const boundMs = revocationSeconds * 1000
   const createdAtMs = performance.now()
   let last: Ends | null = null

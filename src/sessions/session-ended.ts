@@ -1,8 +1,8 @@
-import type { Standing } from '../core/assurance.js'
+import type { SessionContext } from '../core/assurance.js'
 import { SessionEnded, type Refusal } from '../core/refusals.js'
 import type { Sessions } from './liveness.js'
 
-interface Ended { standing: Pick<Standing, 'userId' | 'sessionId'> }
+interface Ended { context: Pick<SessionContext, 'userId' | 'sessionId'> }
 
 /**
  * Returns the refusal for a request whose session has ended in PostgreSQL. Throw it wherever a flow finds that out: from
@@ -10,7 +10,7 @@ interface Ended { standing: Pick<Standing, 'userId' | 'sessionId'> }
  */
 export function sessionEnded (
   { sessions }: { sessions: Pick<Sessions, 'ended'> },
-  { standing: { userId, sessionId } }: Ended
+  { context: { userId, sessionId } }: Ended
 ): Refusal {
   sessions.ended(userId, [sessionId])
   return new SessionEnded({ userId, sessionId })

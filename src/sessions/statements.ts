@@ -1,6 +1,6 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { EventKind } from '../events/kinds.js'
-import type { Asking, Origin, SessionFacts } from '../core/session.js'
+import type { Requester, Origin, SessionFacts } from '../core/session.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs, numberAs, now } from '../tables/values.js'
@@ -104,12 +104,12 @@ export function event (db: Db, values: EventValues, from: RawBuilder<unknown>, n
 }
 
 /** Row of the requester's session if it lives, as `user_id` and `id`; beside `now`. A guard's reading may be a second old. */
-export const livingSession = ({ table }: Db, { standing: { userId, sessionId } }: Asking) => sql`
+export const livingSession = ({ table }: Db, { context: { userId, sessionId } }: Requester) => sql`
   select s.user_id, s.id from ${table.otp_session} s, now
   where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
 /** Reading of "alive", with its time and server. */
-export interface SessionReading extends ReadAt { standing: SessionFacts }
+export interface SessionReading extends ReadAt { context: SessionFacts }
 
 /** `reading` is null if the session has ended, has expired or never was. */
 export interface Found extends Pick<ServerFacts, 'server'> { reading: SessionReading | null }
@@ -126,8 +126,8 @@ export async function readStanding (db: Db, userId: string, sessionId: string): 
   return { server: facts.server, reading: facts.sessionId === null ? null : reading(facts) }
 }
 
-export function reading ({ readAtMs, server, ...standing }: SessionFacts & ReadAt): SessionReading {
-  return { standing, readAtMs, server }
+export function reading ({ readAtMs, server, ...context }: SessionFacts & ReadAt): SessionReading {
+  return { context, readAtMs, server }
 }
 
 /** Ends one session. Returns false if it had ended before. */

@@ -4,10 +4,10 @@ import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { changeReferences, resetFactors, setActive, setStaff, unlock, type Actor, type Changed, type References } from './statements.js'
 import { endSessions } from './sessions.js'
 import type { Db } from '../tables/db.js'
-import type { JudgedCodes } from '../factors/totp/rejected-codes.js'
+import type { RejectedCodes } from '../factors/totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
-import type { Tally } from '../core/counters.js'
-import { freed } from '../factors/attempts.js'
+import type { Counters } from '../core/counters.js'
+import { released } from '../factors/attempts.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 import type { Locks } from '../factors/local-locks.js'
 
@@ -16,9 +16,9 @@ export interface StaffDeps {
   digestKey: () => Promise<Buffer>
   /** Receives ended sessions after the commit. The command line has no sessions to notify; replicas read them from the rows. */
   sessions: Pick<Sessions, 'ended'>
-  locks: Pick<Locks, 'freed'>
-  judgedCodes: Pick<JudgedCodes, 'freed'>
-  tally: Tally
+  locks: Pick<Locks, 'released'>
+  rejectedCodes: Pick<RejectedCodes, 'released'>
+  counters: Counters
 }
 
 /** Actor of the command line: an operator with access to the server. It is not a user, so the limits of staff do not apply. */
@@ -117,13 +117,13 @@ function concluded<Value> (
 ): asserts changed is Extract<Changed<Value>, { outcome: 'done' }> {
   switch (changed.outcome) {
     // Only a session of a member of staff can end; the command line has none.
-    case 'session_ended': throw sessionEnded(deps, { standing: { userId: actor.id, sessionId: actor.sessionId! } })
+    case 'session_ended': throw sessionEnded(deps, { context: { userId: actor.id, sessionId: actor.sessionId! } })
     case 'not_staff': throw new Refusal('STAFF_REQUIRED')
     case 'not_found': throw new Refusal('NOT_FOUND')
     case 'protected': throw new Refusal('STAFF_PROTECTED')
     case 'done':
       deps.sessions.ended(userId, changed.endedIds)
-      freed(deps, userId)
-      if (changed.endedIds.length > 0) deps.tally.count('sessions_ended_total', [reason], changed.endedIds.length)
+      released(deps, userId)
+      if (changed.endedIds.length > 0) deps.counters.count('sessions_ended_total', [reason], changed.endedIds.length)
   }
 }

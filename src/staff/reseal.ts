@@ -43,12 +43,16 @@ export async function stalePage (db: Db, place: SealedPlace, kid: string, after:
  *
  * @returns the number of replaced rows
  */
-export async function replaceSealed (db: Db, place: SealedPlace, anew: ReadonlyArray<SealedRow & { resealed: string }>): Promise<number> {
+export async function replaceSealed (
+  db: Db,
+  place: SealedPlace,
+  replacements: ReadonlyArray<SealedRow & { resealed: string }>
+): Promise<number> {
   const { user, row: id, type, sealed } = columns[place]
   const table = db.table[columns[place].table]
   const { numAffectedRows } = await sql`
     update ${table} set ${sealed} = r.resealed
-    from jsonb_to_recordset(${JSON.stringify(anew)}::jsonb) as r("userId" text, row ${type}, sealed text, resealed text)
+    from jsonb_to_recordset(${JSON.stringify(replacements)}::jsonb) as r("userId" text, row ${type}, sealed text, resealed text)
     where ${user} = r."userId" and ${table}.${id} = r.row and ${table}.${sealed} = r.sealed`.execute(db.kysely)
   return Number(numAffectedRows ?? 0)
 }

@@ -67,12 +67,12 @@ export async function asStaff<Value> (
  * the address; the event of the member of staff names the user.
  */
 export function events (
-  tx: Tx, actor: Actor, userId: string, kind: EventKind, told: EventKind,
+  tx: Tx, actor: Actor, userId: string, kind: EventKind, notified: EventKind,
   detail: string | RawBuilder<unknown> | null, from: RawBuilder<unknown>
 ): RawBuilder<unknown> {
   const { table } = tx
-  const what = told === 'staff_acted' ? `${kind} ${userId}` : userId
-  const toldDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
+  const what = notified === 'staff_acted' ? `${kind} ${userId}` : userId
+  const notifiedDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
   return sql`
     event as (
       insert into ${table.otp_event} ${eventColumns}
@@ -85,9 +85,11 @@ export function events (
         ...(detail === null ? {} : { detail })
       })} from ${from}, now
     ),
-    told as (
+    notified as (
       insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, { userId: sql`${actor.id}`, kind: told, sessionId: actor.sessionId, origin: actor, detail: toldDetail })}
+      select ${eventValues(
+        tx, { userId: sql`${actor.id}`, kind: notified, sessionId: actor.sessionId, origin: actor, detail: notifiedDetail }
+      )}
       from ${from}, now where ${actor.sessionId}::text is not null
     )`
 }
@@ -162,7 +164,7 @@ export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: b
     const { table } = tx
     const found = await row<{ outcome: StaffChange }>(tx, sql`
       with ${now},
-      standing as (
+      context as (
         select a.id, a.is_staff <> ${isStaff} as differs,
           u.setup_required or exists (
             select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null
@@ -170,13 +172,13 @@ export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: b
         from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text where a.id = ${userId}::uuid
       ),
       changed as (
-        update ${table.account} a set is_staff = ${isStaff}, updated_at = now.at from standing s, now
+        update ${table.account} a set is_staff = ${isStaff}, updated_at = now.at from context s, now
         where a.id = s.id and s.differs and (s."hasFactor" or not ${isStaff})
         returning a.id
       ),
       ${events(tx, actor, userId, isStaff ? 'promoted' : 'demoted', 'staff_acted', reason, sql`changed`)}
       select case when exists (select from changed) then 'changed' when differs then 'no_factor' else 'unchanged' end as outcome
-      from standing`)
+      from context`)
     return { endedIds: [], value: found!.outcome }
   })
 }
@@ -187,11 +189,11 @@ export async function unlock (db: Db, actor: Actor, userId: string): Promise<Cha
     const { table } = tx
     await row(tx, sql`
       with ${now},
-      freed as (
+      released as (
         update ${table.otp_user} u set ${countsCleared} where u.user_id = ${userId} returning u.user_id
       ),
-      ${events(tx, actor, userId, 'unlocked', 'staff_acted', null, sql`freed`)}
-      select user_id from freed`)
+      ${events(tx, actor, userId, 'unlocked', 'staff_acted', null, sql`released`)}
+      select user_id from released`)
     return { endedIds: [], value: null }
   })
 }

@@ -14,7 +14,7 @@ import { asUnusable } from '../postgres/unusable.js'
 
 /** Database of the service, already opened, with a connection for the revocation poller. */
 export interface OpenedDatabase extends Db {
-  readonly feedDb: Db
+  readonly pollerDb: Db
   /** Returns a sentence while the database cannot be used yet, which its owner has logged; null once it can. */
   readonly fault: () => string | null
 }
@@ -25,7 +25,7 @@ export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
 export interface Opened {
   db: Db
   /** Connection for the revocation poller, separate if possible: all requests wait for its readings. */
-  feedDb: Db
+  pollerDb: Db
   close (): Promise<void>
 }
 
@@ -33,20 +33,20 @@ const CONNECTIONS = 10
 
 /** @throws {TypeError} if `database` is not a HostDatabase */
 export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
-  if (isOpened(database)) return { db: database, feedDb: database.feedDb, close: async () => {} }
+  if (isOpened(database)) return { db: database, pollerDb: database.pollerDb, close: async () => {} }
   if (typeof database === 'string') {
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
     const close = async () => { await (closed ??= Promise.all([pool.close(), feedPool.close()])) }
     return {
       db: createDb(pool.dialect, { schema, renew: pool.renew }),
-      feedDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }),
+      pollerDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }),
       close
     }
   }
   const renewal = 'totalCount' in database ? { renew: usePgPool(database).renew } : {}
   const db = createDb(dialectOf(database, STATEMENT_MS), { schema, ...renewal })
-  return { db, feedDb: db, close: async () => {} }
+  return { db, pollerDb: db, close: async () => {} }
 }
 
 /**
@@ -107,7 +107,7 @@ function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number
 }
 
 const isPgPool = (database: Exclude<HostDatabase, string>): database is PgPool => 'totalCount' in database
-const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'feedDb' in database
+const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'pollerDb' in database
 
 /** Makes a dialect of a host's Kysely instance, without its plugins. Its settings stay unchanged; our statements have a time limit. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { createGate } from '../../src/accounts/concurrency-limiter.js'
+import { createConcurrencyLimiter } from '../../src/accounts/concurrency-limiter.js'
 
 /** Returns work that ends on a signal. */
 function task () {
@@ -11,13 +11,13 @@ function task () {
 
 t.test('P2 whose turn comes too late is turned away unbegun, and who is behind has the place', async (t) => {
   let nowMs = 0
-  const gate = createGate({ places: 1, mostWaiting: 10, longestWaitMs: 3_000, clockMs: () => nowMs })
+  const limiter = createConcurrencyLimiter({ places: 1, mostWaiting: 10, longestWaitMs: 3_000, clockMs: () => nowMs })
   const [first, late, late2, inTime] = [task(), task(), task(), task()]
-  const running = gate.enter(first.work)
-  const refused = [gate.enter(late.work), gate.enter(late2.work)]
+  const running = limiter.enter(first.work)
+  const refused = [limiter.enter(late.work), limiter.enter(late2.work)]
   nowMs = 1
-  const served = gate.enter(inTime.work)
-  t.same(gate.state(), { running: 1, waiting: 3 })
+  const served = limiter.enter(inTime.work)
+  t.same(limiter.state(), { running: 1, waiting: 3 })
 
   nowMs = 3_001
   first.end()
@@ -27,19 +27,19 @@ t.test('P2 whose turn comes too late is turned away unbegun, and who is behind h
   t.ok(inTime.hasBegun(), 'at the bound is in time')
   inTime.end()
   await served
-  t.same(gate.state(), { running: 0, waiting: 0 })
+  t.same(limiter.state(), { running: 0, waiting: 0 })
 })
 
 t.test('P2 where all came too late the place is free again', async (t) => {
   let nowMs = 0
-  const gate = createGate({ places: 1, mostWaiting: 10, longestWaitMs: 3_000, clockMs: () => nowMs })
+  const limiter = createConcurrencyLimiter({ places: 1, mostWaiting: 10, longestWaitMs: 3_000, clockMs: () => nowMs })
   const first = task()
-  const running = gate.enter(first.work)
-  const late = gate.enter(task().work)
+  const running = limiter.enter(first.work)
+  const late = limiter.enter(task().work)
   nowMs = 10_000
   first.end()
   await running
   await t.rejects(late, { code: 'BUSY' })
-  t.same(gate.state(), { running: 0, waiting: 0 })
-  t.equal(await gate.enter(async () => 'served'), 'served')
+  t.same(limiter.state(), { running: 0, waiting: 0 })
+  t.equal(await limiter.enter(async () => 'served'), 'served')
 })

@@ -76,7 +76,7 @@ t.test('J5 a replica that hears of no ends asks Postgres', async (t) => {
   await a.redis.cut()
   const release = holdFeed(b)
   t.teardown(release)
-  await until('the feed to be stale', () => !insideOf(b.app).sessions.state().isFeedFresh)
+  await until('the feed to be stale', () => !insideOf(b.app).sessions.state().areRevocationsFresh)
   t.same(await statuses(b, sessions), [200], 'those that are alive are served, from Postgres')
   expect(200, await owner.confirm())
   const served = await Promise.all(sessions.map((session) => servedFromNow(b, session)))

@@ -99,7 +99,7 @@ t.test('a host that stays where it is, without saying so, is told what is wrong,
   t.equal(outcome(await session!.request('GET', '/session')), '401 SESSION_ENDED', 'the code is used up and the session over')
 })
 
-t.test('sameSession: the asking session itself is verified, on every replica, and unverified once the device is gone', async (t) => {
+t.test('sameSession: the requester session itself is verified, on every replica, and unverified once the device is gone', async (t) => {
   const staying = {
     sameSession: true,
     complete: (_request: unknown, _reply: unknown, { sessionId }: ProvenSession) => ({ sessionId, answer: {} })

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import { row } from '../../src/tables/db.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
-import { around, asking, interleave, portionsFor, supply, type Contestant, type Process } from './contest.js'
+import { around, requester, interleave, portionsFor, supply, type Contestant, type Process } from './contest.js'
 import { closedLoop, get, post } from './generator.js'
 import { atLeast, rowOf, type Row } from './rows.js'
 import type { Work } from './run.js'
@@ -17,7 +17,7 @@ export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds
     ours: await verifying(stage, ours, times, writingRounds)
   }, { rounds: writingRounds, times, atOnce: AT_ONCE })
   const flooded = await interleave({
-    limit: asking('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
+    limit: requester('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
     locked: await locked(stage, ours),
     repeated: await repeated(stage, ours, rounds)
   }, { rounds, times: floods, atOnce: AT_ONCE, warmUp })
@@ -37,12 +37,12 @@ async function updating (stage: Stage, times: number, rounds: number): Promise<C
   const process = await stage.limit('two updates')
   const { guarded } = await stage.put({ guarded: times * portionsFor(rounds) })
   const { next, nextPortion } = supply(guarded.map(({ userId }) => post('/totp/login', { userId })), times)
-  return asking('two conditional UPDATEs', process, next, { prepare: async () => { nextPortion() } })
+  return requester('two conditional UPDATEs', process, next, { prepare: async () => { nextPortion() } })
 }
 
 async function verifying (stage: Stage, process: Process, times: number, rounds: number): Promise<Contestant> {
   const { next, nextPortion } = await codesFor(stage, times, portionsFor(rounds))
-  return asking('accepted, each user once', process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
+  return requester('accepted, each user once', process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
 }
 
 /** A client that sends a code has usually just logged in at the same replica, so the session is in that replica's local cache. */
@@ -73,7 +73,7 @@ async function locked (stage: Stage, process: Process): Promise<Contestant> {
   )
   const { access } = stage.issue(victim!.session)
   const guesses = Array.from({ length: 1_000 }, (_, i) => post('/totp/login', { token: String(i).padStart(6, '0') }, access))
-  return asking('one user, locked', process, around(guesses), { status: 429 })
+  return requester('one user, locked', process, around(guesses), { status: 429 })
 }
 
 /** A user that sends the same wrong code again and again. Each round uses another user, before the failures lock the first one. */
@@ -82,7 +82,7 @@ async function repeated (stage: Stage, process: Process, rounds: number): Promis
   const { next, nextPortion } = supply(
     verifications.map(({ session }) => post('/totp/login', { token: '000000' }, stage.issue(session).access)), 1
   )
-  return asking('one user, one wrong code again and again', process, next, {
+  return requester('one user, one wrong code again and again', process, next, {
     status: 400,
     async prepare () {
       nextPortion()

@@ -16,7 +16,7 @@ export interface Contestant {
 }
 
 /** Returns a contestant that is measured over HTTP. */
-export function asking (
+export function requester (
   name: string, { port, pid }: Process, next: Next, more: Partial<Contestant & Pick<Target, 'status'>> = {}
 ): Contestant {
   return { name, pid, run: (times, atOnce) => closedLoop({ port, next, status: more.status ?? 200 }, times, atOnce), ...more }

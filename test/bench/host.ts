@@ -1,4 +1,4 @@
-import { around, asking, interleave } from './contest.js'
+import { around, requester, interleave } from './contest.js'
 import { get } from './generator.js'
 import { atMostOver, rowOf } from './rows.js'
 import type { Work } from './run.js'
@@ -11,7 +11,7 @@ const HOT = 1_000
 export const host: Work = async (stage, _owner, { rounds, warmUp, guarded: times }) => {
   const tokens = (await stage.putAtHost(HOT)).map(({ userId, sessionId }) => `${userId}.${sessionId}`)
   const process = await stage.limit('host')
-  const ask = (name: string, path: string) => asking(name, process, around(tokens.map((token) => get(path, token))))
+  const ask = (name: string, path: string) => requester(name, process, around(tokens.map((token) => get(path, token))))
   const { own, guarded } = await interleave(
     { own: ask("the host's own route", '/own'), guarded: ask('behind `app.otpVerified`', '/guarded') },
     { rounds, times, atOnce: AT_ONCE, warmUp }

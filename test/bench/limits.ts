@@ -77,7 +77,7 @@ const limits: Record<string, (app: FastifyInstance) => void> = {
   /** An app with its own sessions and the plugin attached: its own route, and the same route behind the guard. */
   host (app) {
     const answer = { schema: { response: { 200: Type.Object({ userId: Type.String() }) } } }
-    const asking = ({ headers: { authorization = '' } }: FastifyRequest) => {
+    const requester = ({ headers: { authorization = '' } }: FastifyRequest) => {
       const [userId = '', sessionId = ''] = authorization.slice('Bearer '.length).split('.')
       return { userId, sessionId }
     }
@@ -86,11 +86,11 @@ const limits: Record<string, (app: FastifyInstance) => void> = {
       sealKeys: `bench:${secret}`,
       database: databaseUrl,
       redis: new Redis(redisUrl),
-      identify: asking,
+      identify: requester,
       label: (userId) => userId,
       complete: (_request, _reply, { sessionId }) => ({ sessionId, answer: {} })
     })
-    app.get('/own', answer, async (request) => ({ userId: asking(request).userId }))
+    app.get('/own', answer, async (request) => ({ userId: requester(request).userId }))
     app.register(async (scope) => {
       scope.get('/guarded', { ...answer, preHandler: scope.otpVerified }, async ({ countersign }) => ({ userId: countersign!.userId }))
     })

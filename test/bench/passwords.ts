@@ -6,7 +6,7 @@ import { row } from '../../src/tables/db.js'
 import { call } from '../helpers/http-client.js'
 import type { Owner } from '../helpers/teardown.js'
 import { until } from '../helpers/wait.js'
-import { around, asking, interleave, p99Ms, type Contestant, type Process } from './contest.js'
+import { around, requester, interleave, p99Ms, type Contestant, type Process } from './contest.js'
 import { mainThreadCpuUs } from './cpu.js'
 import { closedLoop, get, post } from './generator.js'
 import { atLeast, rowOf, type Row } from './rows.js'
@@ -29,7 +29,7 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
   await closedLoop({ port: service.port, next: logIns, status: 200 }, passwordsWarmUp, AT_ONCE)
   const { limit, ours } = await interleave({
     limit: await hashing(owner),
-    ours: asking('passwords', service, logIns)
+    ours: requester('passwords', service, logIns)
   }, { rounds, times, atOnce: AT_ONCE })
   const beforeUs = await mainThreadCpuUs(service.pid)
   await closedLoop({ port: service.port, next: logIns, status: 200 }, many, AT_ONCE)

@@ -1,6 +1,6 @@
 import { freePort } from '../helpers/free-port.js'
 import { freshKeys, type Settings } from '../helpers/settings.js'
-import { around, asking, interleave, portionsFor, ratio, supply, type Contestant, type Measured, type Process } from './contest.js'
+import { around, requester, interleave, portionsFor, ratio, supply, type Contestant, type Measured, type Process } from './contest.js'
 import { endSome } from './endings.js'
 import { closedLoop, get } from './generator.js'
 import { atMostOver, rowOf, text, type Row, type Verdict } from './rows.js'
@@ -56,7 +56,7 @@ async function contestant (
     const passes = times === undefined ? HOT_PASSES : 1
     await closedLoop({ port: knownAt.port, next: around(portion), status: 200 }, passes * portion.length, AT_ONCE)
   }
-  return asking(name, process, next, { prepare, ...(times === undefined ? {} : { times }) })
+  return requester(name, process, next, { prepare, ...(times === undefined ? {} : { times }) })
 }
 
 /** The same service with other settings. */

@@ -132,9 +132,9 @@ function freshNetwork (): string {
 }
 
 async function ask (
-  base: string, method: string, path: string, asking: { body?: object, access?: string }, network = freshNetwork()
+  base: string, method: string, path: string, requester: { body?: object, access?: string }, network = freshNetwork()
 ): Promise<Answer> {
-  return await call(base, method, path, { ...asking, headers: { 'x-forwarded-for': network } })
+  return await call(base, method, path, { ...requester, headers: { 'x-forwarded-for': network } })
 }
 
 /** Returns the access token of a session with the password alone. */

@@ -1,8 +1,8 @@
 import t from 'tap'
-import { amr, RECOVERY, shortfall, type Demand, type Shortfall, type Standing } from '../../src/core/assurance.js'
+import { amr, RECOVERY, missingAssurance, type Demand, type MissingAssurance, type SessionContext } from '../../src/core/assurance.js'
 
 const NOW = 1_800_000_000
-const session: Standing = {
+const session: SessionContext = {
   userId: 'ada',
   sessionId: 's',
   otpRequired: false,
@@ -14,13 +14,13 @@ const session: Standing = {
 }
 
 /** Session contexts: the differences from a session whose password was given just now. */
-const password = (secondsAgo: number): Partial<Standing> => ({ authTime: NOW - secondsAgo })
-const owing = (secondsAgo: number): Partial<Standing> => ({ ...password(secondsAgo), otpRequired: true })
-const verified = (secondsAgo: number, otpDeviceId = 'd'): Partial<Standing> =>
+const password = (secondsAgo: number): Partial<SessionContext> => ({ authTime: NOW - secondsAgo })
+const owing = (secondsAgo: number): Partial<SessionContext> => ({ ...password(secondsAgo), otpRequired: true })
+const verified = (secondsAgo: number, otpDeviceId = 'd'): Partial<SessionContext> =>
   ({ ...owing(10_000), otpDeviceId, otpTime: NOW - secondsAgo })
 
 /** [session context, demand, missing assurance] */
-const cases: ReadonlyArray<readonly [Partial<Standing>, Demand, Shortfall | null]> = [
+const cases: ReadonlyArray<readonly [Partial<SessionContext>, Demand, MissingAssurance | null]> = [
   // 2FA is optional: a user without a factor passes the plain guard, and not the strict one.
   [password(0), {}, null],
   [password(100_000), {}, null],
@@ -52,7 +52,7 @@ const cases: ReadonlyArray<readonly [Partial<Standing>, Demand, Shortfall | null
 
 t.test('T8 T9 R6 what a session lacks for what is asked', async (t) => {
   for (const [who, demand, lack] of cases) {
-    t.equal(shortfall({ ...session, ...who }, demand, NOW), lack, `${JSON.stringify(who)} asked for ${JSON.stringify(demand)}`)
+    t.equal(missingAssurance({ ...session, ...who }, demand, NOW), lack, `${JSON.stringify(who)} asked for ${JSON.stringify(demand)}`)
   }
 })
 

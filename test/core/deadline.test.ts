@@ -1,7 +1,7 @@
 import t from 'tap'
-import { shortfall, type Demand, type Standing } from '../../src/core/assurance.js'
+import { missingAssurance, type Demand, type SessionContext } from '../../src/core/assurance.js'
 
-const session: Standing = {
+const session: SessionContext = {
   userId: 'u',
   sessionId: 's',
   otpRequired: false,
@@ -13,7 +13,7 @@ const session: Standing = {
 }
 
 /** [name, session context, demand, seconds, missing assurance] */
-const cases: ReadonlyArray<readonly [string, Partial<Standing>, Demand, number, ReturnType<typeof shortfall>]> = [
+const cases: ReadonlyArray<readonly [string, Partial<SessionContext>, Demand, number, ReturnType<typeof missingAssurance>]> = [
   ['no deadline', {}, {}, 5000, null],
   ['before it', { otpDeadline: 2000 }, {}, 1999.9, null],
   ['from it on', { otpDeadline: 2000 }, {}, 2000, 'OTP_SETUP_REQUIRED'],
@@ -26,7 +26,7 @@ const cases: ReadonlyArray<readonly [string, Partial<Standing>, Demand, number, 
 ]
 
 t.test('the deadline of a session without a device', async (t) => {
-  for (const [what, standing, demand, nowSeconds, lack] of cases) {
-    t.equal(shortfall({ ...session, ...standing }, demand, nowSeconds), lack, what)
+  for (const [what, context, demand, nowSeconds, lack] of cases) {
+    t.equal(missingAssurance({ ...session, ...context }, demand, nowSeconds), lack, what)
   }
 })

@@ -7,7 +7,7 @@ export function outcome (answer: LightMyRequestResponse): string {
 }
 
 /** Counts the answers by outcome. */
-export function tally (answers: readonly LightMyRequestResponse[]): Record<string, number> {
+export function countOutcomes (answers: readonly LightMyRequestResponse[]): Record<string, number> {
   const counts: Record<string, number> = {}
   for (const answer of answers) counts[outcome(answer)] = (counts[outcome(answer)] ?? 0) + 1
   return counts

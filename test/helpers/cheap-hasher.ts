@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
-import { createGate } from '../../src/accounts/concurrency-limiter.js'
+import { createConcurrencyLimiter } from '../../src/accounts/concurrency-limiter.js'
 import type { Hasher } from '../../src/accounts/hasher.js'
 
 const digest = (password: string) => `cheap:${createHash('sha256').update(password).digest('hex')}`
 
 /** As many places as connections to PostgreSQL. */
-const turns = createGate({ places: 8, mostWaiting: Infinity })
+const turns = createConcurrencyLimiter({ places: 8, mostWaiting: Infinity })
 
 /** Cheap hashes and no refusals for tests that check hundreds of passwords. */
 export const cheapHasher: Hasher = {

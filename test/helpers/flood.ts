@@ -1,6 +1,6 @@
 import type { Test } from 'tap'
 import { createHasher, type Hasher } from '../../src/accounts/hasher.js'
-import { tally } from './answers.js'
+import { countOutcomes } from './answers.js'
 import { freshApp, type App, type Fresh } from './app.js'
 import { logInFrom } from './logins.js'
 import { signUp, type Person } from './person.js'
@@ -50,7 +50,7 @@ export async function passedFlood (t: Test, world: FloodedWorld, flood: (i: numb
   const logins = Array.from({ length: OWN_LOGINS }, () => logInFrom(app, HOME, 'ada', ada.password))
   open()
   const own = await Promise.all(logins)
-  const answers = tally(await Promise.all(others))
+  const answers = countOutcomes(await Promise.all(others))
   t.ok(answers['503 BUSY']! >= IN_FLIGHT - 204, JSON.stringify(answers))
   return own.filter(({ statusCode }) => statusCode === 200).length
 }

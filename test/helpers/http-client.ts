@@ -1,7 +1,7 @@
 import type { InjectOptions } from 'fastify'
 import type { App } from './app.js'
 
-interface Asking {
+interface Requester {
   body?: object
   /** An access token; null sends none. */
   access?: string | null
@@ -17,7 +17,7 @@ export interface Answered {
 }
 
 /** Sends JSON over a real connection; returns status and text. @throws if there is no answer */
-export async function call (base: string, method: string, path: string, { body, access, headers }: Asking = {}): Promise<Answered> {
+export async function call (base: string, method: string, path: string, { body, access, headers }: Requester = {}): Promise<Answered> {
   const answer = await fetch(base + path, {
     method,
     headers: {

@@ -13,7 +13,7 @@ import { readEnds } from '../../src/sessions/revocations.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createDb } from '../../src/tables/db.js'
-import { createFeed } from '../../src/sessions/revocation-poller.js'
+import { createRevocationPoller } from '../../src/sessions/revocation-poller.js'
 import { until } from '../helpers/wait.js'
 
 const SECONDS = 10
@@ -96,7 +96,9 @@ async function oneCase (replicas: number, endsPerSecond: number): Promise<string
       transformQuery: ({ node, queryId }) => { began.set(queryId, performance.now()); return node },
       transformResult: async ({ result, queryId }) => { tookMs.push(performance.now() - (began.get(queryId) ?? NaN)); return result }
     })
-    return createFeed({ ...db, kysely: timed }, 1, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, console.error)
+    return createRevocationPoller({
+      ...db, kysely: timed
+    }, 1, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, console.error)
   })
   for (const feed of feeds) feed.start()
   await until('all feeds to be fresh', () => feeds.every((feed) => feed.isFresh()))

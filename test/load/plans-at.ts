@@ -3,7 +3,7 @@ import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { createDb } from '../../src/tables/db.js'
 import { emptyDatabase } from '../helpers/database.js'
 import { explainAll, type Plan } from '../helpers/plans.js'
@@ -35,7 +35,7 @@ export async function plansAt (owner: Owner, server: string, users: number, live
   for (const app of apps) owner.teardown(() => app.close())
   for (const app of apps) await app.ready()
   const explaining = explainAll()
-  await live(...apps, 'ada').then(() => sweep(apps[0]!.database, DAYS)).finally(explaining.stop)
+  await live(...apps, 'ada').then(() => cleanUp(apps[0]!.database, DAYS)).finally(explaining.stop)
   const livesMs: PlansAt['livesMs'] = []
   for (let i = 0; i < lives; i++) livesMs.push(await live(...apps, `lovelace-${i}`))
   const generic = [...explaining.generic].map(([statement, plan]) => [`prepared: ${statement}`, plan] as const)

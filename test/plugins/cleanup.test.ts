@@ -1,5 +1,5 @@
 import t from 'tap'
-import { sweep } from '../../src/cleanup/cleanup.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { freshApp } from '../helpers/app.js'
 import { signUp } from '../helpers/person.js'
 
@@ -17,12 +17,12 @@ t.test('what is of no use any more goes, what is stays', async (t) => {
   await app.inject({ method: 'POST', url: '/token', payload: { username: 'ada', password: 'not this one' } })
 
   t.same(
-    (await sweep(app.database, 400))!.rowsByKind, { sessions: 0, devices: 0, events: 0, budgets: 0, networks: 0 }, 'nothing is old yet'
+    (await cleanUp(app.database, 400))!.rowsByKind, { sessions: 0, devices: 0, events: 0, budgets: 0, networks: 0 }, 'nothing is old yet'
   )
 
   await clock.advance(3 * HOUR)
   const codes = await count('otp_recovery_code')
-  const pending = (await sweep(app.database, 400))!
+  const pending = (await cleanUp(app.database, 400))!
   t.same(
     pending.rowsByKind, { sessions: 0, devices: 1, events: 0, budgets: 4, networks: 0 },
     'an abandoned set-up, the budgets of a wrong password from a known network, and what each first log-in left'
@@ -31,14 +31,14 @@ t.test('what is of no use any more goes, what is stays', async (t) => {
   t.equal(await count('otp_device'), 1, 'a confirmed device stays')
 
   await clock.advance(8 * DAY)
-  const ended = (await sweep(app.database, 400))!
+  const ended = (await cleanUp(app.database, 400))!
   t.equal(ended.rowsByKind['sessions'], 1, 'the session that ended when the device was confirmed')
   t.equal(await count('otp_session'), 2, 'living ones stay')
 
   await clock.advance(401 * DAY)
   const events = await count('otp_event')
   const networks = await count('account_network')
-  const old = (await sweep(app.database, 400))!
+  const old = (await cleanUp(app.database, 400))!
   t.equal(old.rowsByKind['events'], events, 'events are kept EVENTS_DAYS')
   t.equal(old.rowsByKind['sessions'], 2, 'expired sessions')
   t.ok(networks > 0)

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import Fastify from 'fastify'
 import t from 'tap'
 import metrics from '../../plugins/metrics.js'
-import { counters, type CounterName } from '../../src/core/counters.js'
+import { definedCounters, type CounterName } from '../../src/core/counters.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { totp } from '../helpers/authenticator.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
@@ -104,7 +104,7 @@ t.test('the document for operators names every metric of ours, its kind and its 
   const samples = new Map([...body.matchAll(/^(countersign_\w+)\{(.*)\} /gm)].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label)]
   ))
-  const labelsOf = (name: string) => counters[name.replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
+  const labelsOf = (name: string) => definedCounters[name.replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
   const served = [...body.matchAll(/^# TYPE (countersign_\w+) (\w+)$/gm)].map(
     ([, name = '', kind]) => [name, kind, labelsOf(name).join(' ')]
   )

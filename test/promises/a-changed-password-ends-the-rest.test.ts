@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -97,7 +97,7 @@ t.test('P4 one budget for three routes, exact with sixty guesses at once on two 
     if (i % 3 === 0) return person.login('wrong')
     return i % 3 === 1 ? person.create({ password: 'wrong' }) : change(person, NEXT, 'wrong')
   }))
-  const counts = tally(answers)
+  const counts = countOutcomes(answers)
   t.equal((counts['401 CREDENTIALS_INVALID'] ?? 0) + (counts['403 REAUTH_REQUIRED'] ?? 0), 10, JSON.stringify(counts))
   t.equal(counts['429 RATE_LIMITED'], 50)
   const locked = [await eva.elsewhere().login(), await eva.create({ password: eva.password }), await change(eva)]
@@ -111,9 +111,9 @@ t.test('T8 fifty changes at once: one succeeds', async (t) => {
   expect(200, await fay.login())
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => change(at(fay, i), `${NEXT} ${i}`)))
   const won = answers.findIndex(({ statusCode }) => statusCode === 200)
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.ok(
-    Object.keys(tally(answers)).every((one) =>
+    Object.keys(countOutcomes(answers)).every((one) =>
       ['200', '409 CONFLICT', '403 REAUTH_REQUIRED', '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(one)
     )
   )
@@ -135,8 +135,8 @@ t.test('T8 a login that waited in the queue while the password changed gives not
   Object.assign(gus, expect(200, await change(gus)).json())
   const answers = await Promise.all(logins)
   t.ok(
-    Object.keys(tally(answers)).every((one) => ['200', '401 CREDENTIALS_INVALID', '503 UNAVAILABLE'].includes(one)),
-    JSON.stringify(tally(answers))
+    Object.keys(countOutcomes(answers)).every((one) => ['200', '401 CREDENTIALS_INVALID', '503 UNAVAILABLE'].includes(one)),
+    JSON.stringify(countOutcomes(answers))
   )
   t.same(await living(gus), [gus.claims()['sid']], 'only the session that changed it lives')
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
@@ -27,7 +27,7 @@ t.test('T2 one code, fifty requests at once to login, two replicas, ten sessions
   const sessions = await sessionsOf(ada, 10, [app, replica])
   const code = await ada.nextCode()
   const answers = await race(sessions.flatMap((session) => spread(session, 5)), code)
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(await countEvents(db, ada, 'otp_verified'), 1)
   const [alive] = await db.query(
     'select count(*)::int as verified from otp_session where user_id = $1 and ended_at is null and otp_device_id is not null',
@@ -42,7 +42,7 @@ t.test('T2 one code, fifty requests at once to confirm: one winner', async (t) =
   expect(200, await bob.login())
   expect(201, await bob.create())
   const answers = await race(spread(bob), await bob.nextCode())
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(await countEvents(db, bob, 'otp_enabled'), 1)
 })
 
@@ -50,7 +50,7 @@ t.test('T2 one code, fifty requests at once to step up: one winner', async (t) =
   const eve = await (await signUp(app, 'eve')).enrol()
   const code = await eve.nextCode()
   const answers = await race(spread(eve), code)
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(await countEvents(db, eve, 'otp_verified'), 1)
 })
 
@@ -59,7 +59,7 @@ t.test('T2 one code at all routes at once: login and step-up together', async (t
   const others = await sessionsOf(fay, 10, [app, replica])
   const code = await fay.nextCode()
   const answers = await race([...spread(fay, 25), ...others.flatMap((other) => spread(other, 3))], code)
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
 })
 
 t.test('T2 a code that confirmed, logged in or stepped up is refused afterwards, at every route', async (t) => {
@@ -92,7 +92,7 @@ t.test('T2 T3 two codes of one window in parallel: no step is accepted twice, an
   const racers = sessions.flatMap((session) => spread(session, 4))
   const answers = await Promise.all(racers.map((racer, i) => racer.verify(codes[i % 2])))
   const winners = answers.flatMap((answer, i) => answer.statusCode === 200 ? [i % 2] : [])
-  t.ok(winners.length >= 1 && winners.length <= 2, JSON.stringify(tally(answers)))
+  t.ok(winners.length >= 1 && winners.length <= 2, JSON.stringify(countOutcomes(answers)))
   t.equal(new Set(winners).size, winners.length, 'each code once at most')
   const [device] = await db.query<{ step: number }>('select last_step as step from otp_device where user_id = $1', [userId(ida)])
   t.equal(device?.step, step - (winners.includes(1) ? 0 : 1), 'the latest accepted step stands')

@@ -1,6 +1,6 @@
 import t from 'tap'
-import { sweep } from '../../src/cleanup/cleanup.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, Person, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -71,7 +71,7 @@ t.test('all rows of the user are deleted in one transaction; sessions end at eve
   t.equal(outcome(await ada.request('GET', '/account')), '401 SESSION_ENDED', 'old tokens belong to no user')
 
   await clock.advance(8 * 24 * 3600)
-  await sweep(app.database, 400)
+  await cleanUp(app.database, 400)
   t.same(Object.keys(await rowsOf(id)), ['otp_event'])
 })
 
@@ -99,7 +99,7 @@ t.test('an event that an outside consumer has not received stays until it is del
     { kind: 'logged_in' }, { kind: 'account_deleted' }
   ])
   await clock.advance(8 * 24 * 3600)
-  await sweep(app.database, 400)
+  await cleanUp(app.database, 400)
   t.equal((await db.query('select 1 from otp_event where user_id = $1', [id])).length, 2, 'however long that takes')
 })
 
@@ -111,7 +111,7 @@ t.test('a delivered event is deleted with the sessions', async (t) => {
   t.equal(outcome(await eve.request('DELETE', '/account')), '204')
   await db.query('update otp_event set notify_after = null where user_id = $1', [id])
   await clock.advance(8 * 24 * 3600)
-  await sweep(app.database, 400)
+  await cleanUp(app.database, 400)
   t.same(await db.query('select kind from otp_event where user_id = $1', [id]), [{ kind: 'account_deleted' }])
 })
 
@@ -132,12 +132,12 @@ t.test('T8 fifty deletions and other requests at once: one deletes, no request i
     Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('POST', '/account/oauth-profiles', PROFILE))),
     Promise.all(Array.from({ length: 10 }, (_, i) => (i % 2 === 0 ? cyd : there).request('PATCH', '/account', { phone: String(i) })))
   ])
-  t.equal(tally(deletions)['204'], 1, JSON.stringify(tally(deletions)))
+  t.equal(countOutcomes(deletions)['204'], 1, JSON.stringify(countOutcomes(deletions)))
   // A request that waits too long for the user's lock is refused and has changed nothing.
   t.ok(deletions.every((answer) => ['204', '401 SESSION_ENDED', '503 UNAVAILABLE'].includes(outcome(answer))))
   for (const answers of rest) {
     t.ok(
-      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers))
+      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(countOutcomes(answers))
     )
   }
   const { otp_event: events, otp_session: ended, otp_user: lock = 0, ...left } = await rowsOf(id)
@@ -148,8 +148,8 @@ t.test('T8 fifty deletions and other requests at once: one deletes, no request i
   const revived = new Person({ app, username: cyd.username, password: cyd.password, phone: cyd.phone })
   t.equal(outcome(await revived.login()), '401 CREDENTIALS_INVALID')
   await clock.advance(8 * 24 * 3600)
-  await sweep(app.database, 400)
-  t.same(Object.keys(await rowsOf(id)), ['otp_event'], 'the sweep takes the lock that a late request left')
+  await cleanUp(app.database, 400)
+  t.same(Object.keys(await rowsOf(id)), ['otp_event'], 'the cleanUp takes the lock that a late request left')
 })
 
 t.test('T9 the deletion needs a verified session', async (t) => {

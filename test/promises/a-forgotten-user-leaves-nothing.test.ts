@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
@@ -34,8 +34,8 @@ async function rowsOf (id: string): Promise<Record<string, number>> {
   return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0))
 }
 
-async function sweepAll (): Promise<void> {
-  while ((await sweep(insideOf(app).db, 400))!.isMore);
+async function cleanUpAll (): Promise<void> {
+  while ((await cleanUp(insideOf(app).db, 400))!.isMore);
 }
 
 interface Owner { verified: Asker, unverified: Asker, code: () => Promise<string>, recoveryCodes: string[] }
@@ -95,7 +95,7 @@ t.test('all rows of the user are deleted in one transaction, and sessions end at
 
   t.equal(outcome(await askHost(app, verified, 'POST', '/totp/login', { token: await code() })), '401 SESSION_ENDED')
   await clock.advance(8 * DAY)
-  await sweepAll()
+  await cleanUpAll()
   t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_ended_session', 'otp_event'])
 })
 
@@ -131,7 +131,7 @@ t.test('J5 the id\'s next user meets no factor of the former one, whose sessions
   }
   await opens()
   await clock.advance(8 * DAY)
-  await sweepAll()
+  await cleanUpAll()
   await opens()
   t.equal(outcome(await askHost(app, { user, session: 'another', at: await nowSeconds() }, 'GET', '/session?maxAge=60')), '200')
   const kept = await rowsOf(user)
@@ -148,8 +148,8 @@ t.test('J5 the mark is kept for `endedSessionDays`, and moves on with a further 
     t.equal(outcome(await askHost(replica, { user, session, at: between }, 'GET', '/session')), '401 SESSION_ENDED')
   }
   await clock.advance(401 * DAY)
-  await sweepAll()
-  await sweepAll()
+  await cleanUpAll()
+  await cleanUpAll()
   t.same(await rowsOf(user), {})
 })
 
@@ -169,7 +169,7 @@ t.test('T8 fifty at once, with other requests: no request is let in, no row is l
   t.ok(forgets.every((one) => one.status === 'fulfilled' || one.reason.code === 'UNAVAILABLE'))
   for (const answers of rest) {
     t.ok(
-      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(tally(answers))
+      answers.every(({ statusCode }) => statusCode < 500 || statusCode === 503), JSON.stringify(countOutcomes(answers))
     )
   }
   const {
@@ -179,7 +179,7 @@ t.test('T8 fifty at once, with other requests: no request is let in, no row is l
   t.ok(sessions! >= 2 && events! >= 1 && lock <= 1 && mark === 1 && counters <= 3)
   t.same(await db.query('select 1 from otp_session where user_id = $1 and ended_at is null', [user]), [])
   await clock.advance(8 * DAY)
-  await sweepAll()
+  await cleanUpAll()
   t.same(Object.keys(await rowsOf(user)), ['otp_ended_session', 'otp_event'])
   t.same(await db.query("select 1 from otp_event where user_id = $1 and kind <> 'account_deleted'", [user]), [])
 })

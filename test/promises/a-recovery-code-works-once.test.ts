@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
@@ -30,7 +30,7 @@ t.test('R2 one code, fifty in parallel, ten sessions, two replicas: one success'
   const sessions = await sessionsOf(ada, 10, [app, replica])
   const [code] = ada.recoveryCodes
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => sessions[i % 10]!.recover(code!)))
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(answers.find(({ statusCode }) => statusCode === 200)!.json().recoveryCodesLeft, 4)
   t.equal(await left(ada), 4)
   t.equal(await countEvents(db, ada, 'recovery_used'), 1)
@@ -41,8 +41,8 @@ t.test('R2 the same from six verified sessions, which no use of a code ends', as
   const sessions = await sessionsOf(gus, 6, [app, replica])
   for (const session of sessions) expect(200, await session.verify())
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => sessions[i % 6]!.recover(gus.recoveryCodes[0]!)))
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
-  t.ok((tally(answers)['400 RECOVERY_CODE_INVALID'] ?? 0) >= 5, 'the losers are judged')
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
+  t.ok((countOutcomes(answers)['400 RECOVERY_CODE_INVALID'] ?? 0) >= 5, 'the losers are judged')
   t.equal(await left(gus), 4)
 })
 
@@ -51,7 +51,7 @@ t.test('R2 the same from one verified session, which may use codes too', async (
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, i) => at(bob, i % 2 === 0 ? app : replica).recover(bob.recoveryCodes[0]!))
   )
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(await left(bob), 4)
 })
 
@@ -62,8 +62,8 @@ t.test('R2 different codes in parallel from different sessions: each success is 
     // A recovery code that another session uses does not end a verified session, so several may succeed.
     for (const session of sessions.slice(0, 2)) expect(200, await session.verify())
     const answers = await Promise.all(sessions.map((session, i) => session.recover(cyd.recoveryCodes[i]!)))
-    const { 200: successes = 0, '401 SESSION_ENDED': ended = 0 } = tally(answers)
-    t.ok(successes >= 2, JSON.stringify(tally(answers)))
+    const { 200: successes = 0, '401 SESSION_ENDED': ended = 0 } = countOutcomes(answers)
+    t.ok(successes >= 2, JSON.stringify(countOutcomes(answers)))
     t.equal(successes + ended, 5, 'a request whose session ended keeps the code')
     t.equal(await left(cyd), 5 - successes)
     const told = answers.flatMap((answer) =>
@@ -95,7 +95,7 @@ t.test('R3 regenerating kills the old set, also against a use that races it', as
 t.test('R3 two regenerations at once: one set lives, whole', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
   const answers = await Promise.all([app, replica].map((where) => at(eve, where).request('POST', '/totp/recovery_code/create')))
-  t.same(tally(answers), { 201: 2 })
+  t.same(countOutcomes(answers), { 201: 2 })
   t.equal(await left(eve), 5)
   const works = []
   for (const answer of answers) {

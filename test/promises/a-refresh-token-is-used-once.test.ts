@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
@@ -30,7 +30,7 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
   const parent = ada.refresh!
   for (const round of [1, 2]) {
     const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], ada.refresh!)))
-    t.same(tally(answers), { 200: 50 })
+    t.same(countOutcomes(answers), { 200: 50 })
     t.equal(new Set(answers.map(({ body }) => body)).size, 1)
     t.same(await db.query(generation), [{ generation: round, alive: true, end_reason: null }])
     Object.assign(ada, answers[0]!.json())
@@ -38,7 +38,7 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
   }
 
   t.same(
-    tally(await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], parent)))),
+    countOutcomes(await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], parent)))),
     { '401 SESSION_ENDED': 50 },
     'the grandparent'
   )
@@ -138,7 +138,7 @@ t.test('J6 a parent from another network leaves an event; in two generations one
     const parent = await begun()
     const child = await next(parent, home)
     const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(replicas[i % 2 as 0 | 1], parent, elsewhere)))
-    t.same(tally(answers), { 200: 50 })
+    t.same(countOutcomes(answers), { 200: 50 })
     t.ok(answers.every((answer) => answer.json<Pair>().refresh === child))
     t.same(await kinds(), ['refresh_reused_elsewhere'])
     t.same(await db.query("select ip from otp_event where kind = 'refresh_reused_elsewhere'"), [{ ip: elsewhere }])

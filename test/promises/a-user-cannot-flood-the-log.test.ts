@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import type { LightMyRequestResponse } from 'fastify'
 import { insideOf } from '../../src/attach/inside.js'
-import type { Standing } from '../../src/core/assurance.js'
+import type { SessionContext } from '../../src/core/assurance.js'
 import { refuseRecovery } from '../../src/factors/recovery/statements.js'
 import { readEvents } from '../../src/events/log.js'
 import { claimEvents } from '../../src/events/outbox.js'
@@ -32,13 +32,13 @@ async function refused (name: string): Promise<{ id: string, refuse: (to?: Db) =
   const person = await signUp(app, name)
   expect(200, await person.login())
   const [userId, sessionId] = [String(person.claims()['sub']), String(person.claims()['sid'])]
-  const standing: Standing = {
+  const context: SessionContext = {
     userId, sessionId, otpRequired: false, otpDeviceId: null, otpTime: null, otpDeadline: null, authTime: 0, expiresAt: 0
   }
   return {
     id: userId,
     refuse: async (to = insideOf(app).db) => {
-      await refuseRecovery(to, { standing, ip: '198.51.100.1', network: '198.51.100.1', agent: 'test' })
+      await refuseRecovery(to, { context, ip: '198.51.100.1', network: '198.51.100.1', agent: 'test' })
     }
   }
 }

@@ -133,13 +133,13 @@ t.test('J5 a replica without revocation readings asks PostgreSQL, or answers 503
   const release = holdFeed(b!)
   const served = await servedAfterEnd(b!, first)
   t.ok(served <= BOUND_MS, `its revocation readings held back: served for ${served} ms`)
-  await until('the revocation readings to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
+  await until('the revocation readings to be stale', () => !insideOf(b!.app).sessions.state().areRevocationsFresh)
   t.equal(await guarded(b!, second), 200, 'one that is alive is served, from Postgres')
   const before = insideOf(b!.app).sessions.state().postgres
   t.equal(await guarded(b!, second), 200)
   t.equal(insideOf(b!.app).sessions.state().postgres, before + 1)
   release()
-  await until('the revocation readings to be fresh', () => insideOf(b!.app).sessions.state().isFeedFresh)
+  await until('the revocation readings to be fresh', () => insideOf(b!.app).sessions.state().areRevocationsFresh)
 
   t.equal(await guarded(b!, second), 200)
   b!.postgres.pause()

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, type Person, signUp, userId } from '../helpers/person.js'
@@ -36,7 +36,7 @@ t.test('T8 ten devices, not eleven, when five sessions confirm theirs fifty time
     Array.from({ length: 50 }, (_, i) => at(sessions[i % 5]!, i).request('POST', '/totp/login', { token: codes[i % 5]! }))
   )
   await clock.unfreeze()
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.equal(await confirmed(ada), 10)
   t.equal(await count('otp_device where user_id = $1 and confirmed_at is null', ada), 0, 'the others are dropped')
   const { access } = answers.find(({ statusCode }) => statusCode === 200)!.json<{ access: string }>()
@@ -53,7 +53,7 @@ t.test('T8 the last two devices, removed fifty times at once, are never both "no
     const answers = await Promise.all(
       Array.from({ length: 50 }, (_, i) => at(bob, i).request('DELETE', `/totp/devices/${phones[(i >> 1) % 2]!.id}`))
     )
-    const counts = tally(answers)
+    const counts = countOutcomes(answers)
     const left = await confirmed(bob)
     // The first removal ends the requester's session, and so every other request of it.
     t.equal(counts['200'], 1, `${by}: ${JSON.stringify(counts)}`)
@@ -80,7 +80,7 @@ t.test('T8 a device removed while it verifies leaves no session on it', async (t
   const verified = await Promise.all(verifying)
   await clock.unfreeze()
   t.equal(outcome(removed), '200')
-  t.ok((tally(verified)['200'] ?? 0) <= 1, JSON.stringify(tally(verified)))
+  t.ok((countOutcomes(verified)['200'] ?? 0) <= 1, JSON.stringify(countOutcomes(verified)))
   t.equal(await orphans(cyd), 0)
   t.equal(await count('otp_session where user_id = $1 and ended_at is null', cyd), 1, 'the one that asked')
 })
@@ -97,7 +97,7 @@ t.test('T8 a removal against a confirmation: never a device without codes, never
       : at(dan, i >> 1).request('POST', '/totp/login', { token: code })))
     await clock.unfreeze()
     const devices = await db.query<{ id: string }>('select id from otp_device where user_id = $1', [userId(dan)])
-    t.ok(devices.length === 0 || (devices.length === 1 && devices[0]!.id === second.id), JSON.stringify(tally(answers)))
+    t.ok(devices.length === 0 || (devices.length === 1 && devices[0]!.id === second.id), JSON.stringify(countOutcomes(answers)))
     t.equal(await count('otp_recovery_code where user_id = $1', dan) > 0, devices.length > 0)
     t.equal(await orphans(dan), 0)
   }
@@ -109,6 +109,6 @@ t.test('E6 a stranger\'s removals change nothing, however many', async (t) => {
   const answers = await Promise.all(
     Array.from({ length: 50 }, (_, i) => at(mallory, i).request('DELETE', `/totp/devices/${phones[i % 2]!.id}`))
   )
-  t.same(tally(answers), { '404 NOT_FOUND': 50 })
+  t.same(countOutcomes(answers), { '404 NOT_FOUND': 50 })
   t.equal(await confirmed(eve), 2)
 })

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { insist, outcome, tally } from '../helpers/answers.js'
+import { insist, outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { secretOf, totp, stepAt } from '../helpers/authenticator.js'
 import { doorOf } from '../helpers/door.js'
@@ -85,7 +85,7 @@ t.test('T7 ten in parallel leave one pending device and one set of codes, and al
   const dan = await signUp(app, 'dan')
   expect(200, await dan.login())
   const answers = await Promise.all(Array.from({ length: 10 }, () => insist(() => dan.create())))
-  t.same(tally(answers), { 201: 10 })
+  t.same(countOutcomes(answers), { 201: 10 })
   t.equal(new Set(answers.map((answer) => answer.json<Enrolment>().otpUrl)).size, 1)
   t.equal((await devices(dan)).length, 1)
   const kept = await codes(dan)

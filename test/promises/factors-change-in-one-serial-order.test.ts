@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
@@ -35,7 +35,7 @@ t.test('T8 switching off twice at once, from two verified sessions on two replic
   const [other] = await sessionsOf(ada, 1, [replica])
   expect(200, await other!.verify())
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? ada : other!).request('DELETE', '/totp/delete')))
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.same(await state(ada), { confirmed: 0, pending: 0, codes: 0, sessions: 1 })
   t.equal(await countEvents(db, ada, 'otp_disabled'), 1)
 })
@@ -88,7 +88,7 @@ t.test('T8 two first devices confirmed at once from two sessions: one is on', as
       codes.push(await session.code())
     }
     const answers = await Promise.all([a!.verify(codes[0]), b!.verify(codes[1])])
-    t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+    t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
     t.same(await state(a!), { confirmed: 1, pending: 0, codes: 5, sessions: 1 })
   }
 })
@@ -108,7 +108,7 @@ t.test('T8 the tenth and the eleventh device confirmed at once: ten', async (t) 
     codes.push(await session.code())
   }
   const answers = await Promise.all([eve.verify(codes[0]), other!.verify(codes[1])])
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
   t.same([(await state(eve)).confirmed, (await state(eve)).pending], [10, 0])
 })
 

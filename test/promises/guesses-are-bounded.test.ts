@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -24,7 +24,7 @@ t.test('T10 sixty guesses at once, twenty sessions, two replicas: five judged', 
   const near = await Promise.all([-1, 0, 1, 2].map((offset) => ada.code(offset)))
   const guesses = await wrongCodes(near, 60)
   const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 20]!.verify(guess)))
-  t.same(tally(answers), { '400 OTP_INVALID': 5, '429 OTP_LOCKED': 55 })
+  t.same(countOutcomes(answers), { '400 OTP_INVALID': 5, '429 OTP_LOCKED': 55 })
   t.equal(await countEvents(db, ada, 'otp_refused', 'otp_locked'), 5, 'five leave an event')
   t.equal(await failuresOf(db, ada), 5)
   for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
@@ -40,9 +40,9 @@ t.test('T10 with the right code among fifty: the budget holds, and the code is a
   const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => bob.code(offset))), 49)
   guesses.splice(25, 0, right)
   const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 10]!.verify(guess)))
-  const { 200: accepted = 0 } = tally(answers)
+  const { 200: accepted = 0 } = countOutcomes(answers)
   const judged = await countEvents(db, bob, 'otp_refused', 'otp_locked')
-  t.ok(accepted <= 1, JSON.stringify(tally(answers)))
+  t.ok(accepted <= 1, JSON.stringify(countOutcomes(answers)))
   t.ok(judged <= (accepted === 1 ? 10 : 5), `${judged} judged: five before, and five after a code that was accepted`)
 })
 
@@ -52,7 +52,7 @@ t.test('T10 nor does a verified session judge more than five, then it ends', asy
   twin!.access = eve.access
   const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => eve.code(offset))), 50)
   const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? eve : twin!).verify(guess)))
-  t.notOk(tally(answers)['200'])
+  t.notOk(countOutcomes(answers)['200'])
   const [session] = await db.query<{ failures: number, reason: string }>(
     'select failures, end_reason as reason from otp_session where user_id = $1 and id = $2', [userId(eve), eve.claims()['sid']]
   )
@@ -79,7 +79,7 @@ t.test('T10 nor a pending device more than ten, then it is deleted with its code
   const right = await fay.nextCode()
   const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => fay.code(offset))), 50)
   const answers = await Promise.all(guesses.map((guess) => fay.verify(guess)))
-  t.notOk(tally(answers)['200'])
+  t.notOk(countOutcomes(answers)['200'])
   t.equal(outcome(await fay.verify(right)), '400 OTP_NOT_SET_UP', 'the right code comes too late')
   t.same(await db.query('select from otp_recovery_code where user_id = $1', [userId(fay)]), [])
   t.equal(await failuresOf(db, fay), 0, 'and it counts against nothing else')
@@ -95,7 +95,7 @@ t.test('T10 the count outlives the process that made it, and goes on from lock t
     const late = await another({ DATABASE_POOL_SIZE: '2' })
     const [session] = await sessionsOf(guy, 1, [late])
     const answers = await Promise.all((await wrongCodes([], 50)).map((guess) => session!.verify(guess)))
-    t.same(tally(answers), { '400 OTP_INVALID': 1, '429 OTP_LOCKED': 49 }, `attempt ${failures}: one is judged`)
+    t.same(countOutcomes(answers), { '400 OTP_INVALID': 1, '429 OTP_LOCKED': 49 }, `attempt ${failures}: one is judged`)
     t.equal(await failuresOf(db, guy), failures)
     const [lock] = await db.query<{ until: Date }>('select locked_until as until from otp_user where user_id = $1', [userId(guy)])
     const leftSeconds = (lock!.until.getTime() - (await clock.now()).getTime()) / 1000
@@ -118,7 +118,7 @@ t.test('T14 three hundred wrong codes in thirty days are the last, however often
   t.equal(outcome(await owner.verify()), '200')
   t.equal(await failuresOf(db, hal), 0)
   const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? thief! : other!).verify(guess)))
-  t.same(tally(answers), { '400 OTP_INVALID': 2, '429 OTP_LOCKED': 48 }, '298 before, two more are judged')
+  t.same(countOutcomes(answers), { '400 OTP_INVALID': 2, '429 OTP_LOCKED': 48 }, '298 before, two more are judged')
   t.equal(await countEvents(db, hal, 'otp_stopped'), 1)
   const [late] = await sessionsOf(hal, 1, [replica])
   // A replica remembers for a second a lock that was answered at the moment of the last attempt.

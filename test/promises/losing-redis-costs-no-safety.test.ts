@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
 import { appAt } from '../helpers/http-client.js'
@@ -64,8 +64,8 @@ t.test('T5 T2 fifty requests with one code while Redis is killed: one winner', a
   const killed = redis.kill()
   const answers = await Promise.all(racers)
   await killed
-  t.equal(tally(answers)['200'], 1, JSON.stringify(tally(answers)))
-  t.notOk(answers.some(({ statusCode }) => statusCode >= 500), JSON.stringify(tally(answers)))
+  t.equal(countOutcomes(answers)['200'], 1, JSON.stringify(countOutcomes(answers)))
+  t.notOk(answers.some(({ statusCode }) => statusCode >= 500), JSON.stringify(countOutcomes(answers)))
 })
 
 serviceTest('T5 the app killed right after its answer: a used code stays used, a counted failure stays counted', async (t) => {

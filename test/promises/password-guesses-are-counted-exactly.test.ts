@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { emptied } from '../helpers/emptied.js'
@@ -20,7 +20,7 @@ t.test('P4 sixty guesses at once over two replicas from one network: ten are jud
   const answers = await Promise.all(
     Array.from({ length: 60 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', `guess ${i}`))
   )
-  t.same(tally(answers), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 50 })
+  t.same(countOutcomes(answers), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 50 })
   t.same(await db.query(failed), [{ n: 10 }], 'hashes judged')
   for (const answer of answers.filter(({ statusCode }) => statusCode === 429)) {
     const seconds = Number(answer.headers['retry-after'])
@@ -36,7 +36,7 @@ t.test('P4 a hundred and thirty networks at once over two replicas: a hundred ar
   const answers = await Promise.all(
     Array.from({ length: 130 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], address(i), 'ada', `guess ${i}`))
   )
-  t.same(tally(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
+  t.same(countOutcomes(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
   t.same(await db.query(failed), [{ n: 100 }])
 })
 
@@ -52,7 +52,7 @@ t.test('P4 one budget for all routes that check the password, also at once', asy
       }))
   const {
     '401 CREDENTIALS_INVALID': atToken = 0, '403 REAUTH_REQUIRED': atCreate = 0, '429 RATE_LIMITED': refused
-  } = tally(await Promise.all(guesses))
+  } = countOutcomes(await Promise.all(guesses))
   t.same([atToken + atCreate, refused], [10, 50])
   t.same(await db.query(failed), [{ n: 10 }])
   t.equal((await ada.create({ password: ada.password })).statusCode, 429)
@@ -66,7 +66,7 @@ t.test('P4 guesses that race the owner: the owner\'s success gives one guess bac
   const answers = await Promise.all(
     Array.from({ length: 80 }, (_, i) => logInFrom(replicas[i % 2 as 0 | 1], '192.0.2.1', 'ada', i === 5 ? ada.password : `guess ${i}`))
   )
-  const { 200: ok = 0, '401 CREDENTIALS_INVALID': judged = 0 } = tally(answers)
+  const { 200: ok = 0, '401 CREDENTIALS_INVALID': judged = 0 } = countOutcomes(answers)
   t.ok(ok <= 1)
   t.ok(judged <= 10 + 10 * ok, `${judged} judged with ${ok} success`)
   t.same(await db.query(failed), [{ n: judged }])

@@ -3,7 +3,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import { otpStatusCommand, resetOtpCommand } from '../../src/commands/otp.js'
 import { listUsersCommand } from '../../src/commands/user.js'
 import { readConfig } from '../../src/config/config.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { freshApp } from '../helpers/app.js'
 import { worked } from '../helpers/command.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -90,8 +90,8 @@ for (const [what, settings] of Object.entries(hostile)) {
     t.same(times.filter(({ at }) => !(at > 1e9 && at < 3e9)), [], 'the times that were brought over')
 
     await clock.advance(8 * DAY_SECONDS)
-    const swept = await sweep(insideOf(app).db, 5)
-    t.ok((swept?.rowsByKind['sessions'] ?? 0) >= 8 && (swept?.rowsByKind['events'] ?? 0) > 10, 'old rows are removed')
+    const deleted = await cleanUp(insideOf(app).db, 5)
+    t.ok((deleted?.rowsByKind['sessions'] ?? 0) >= 8 && (deleted?.rowsByKind['events'] ?? 0) > 10, 'old rows are removed')
     t.equal(app.countersign.isReady(), true)
   })
 

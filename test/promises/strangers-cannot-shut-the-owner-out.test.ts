@@ -1,5 +1,5 @@
 import t from 'tap'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App, type Fresh } from '../helpers/app.js'
 import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { emptied } from '../helpers/emptied.js'
@@ -34,7 +34,7 @@ async function world (): Promise<World> {
 
 /** Sends wrong passwords at once, each from its own network. */
 async function storm (app: App, name: string, count: number, first = 0): Promise<Record<string, number>> {
-  return tally(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
+  return countOutcomes(await Promise.all(Array.from({ length: count }, (_, i) => logInFrom(app, address(first + i), name, `guess ${i}`))))
 }
 
 t.test('P4 a network that logged in before has a budget of its own while strangers exhaust theirs', async (t) => {
@@ -56,7 +56,7 @@ t.test('P4 known networks have forty guesses an hour together, which strangers c
   for (const home of homes) t.equal(await enter(home), 200)
   t.same(await storm(app, 'ada', 120), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 20 })
   const guesses = await Promise.all(Array.from({ length: 60 }, (_, i) => logInFrom(app, homes[i % 5]!, 'ada', `guess ${i}`)))
-  t.same(tally(guesses), { '401 CREDENTIALS_INVALID': 40, '429 RATE_LIMITED': 20 })
+  t.same(countOutcomes(guesses), { '401 CREDENTIALS_INVALID': 40, '429 RATE_LIMITED': 20 })
   t.same(await db.query("select count(*)::int as n from otp_event where kind = 'login_failed'"), [{ n: 140 }], 'no more in an hour')
 })
 

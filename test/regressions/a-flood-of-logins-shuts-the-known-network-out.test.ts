@@ -1,7 +1,7 @@
 import { pbkdf2Sync } from 'node:crypto'
 import t from 'tap'
 import { keepDjangoHash } from '../../src/accounts/django-hashes.js'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { floodedWorld, HOME, OWN_LOGINS, passedFlood } from '../helpers/flood.js'
 import { logInFrom } from '../helpers/logins.js'
 import { expect, signUp } from '../helpers/person.js'
@@ -34,7 +34,7 @@ t.test('P2 P4 300 log-ins to an imported account do not delay the others, and a 
   const others = Promise.all(guesses).finally(() => { isOver = true })
   for (let i = 0; i < OWN_LOGINS; i++) expect(200, await logInFrom(app, HOME, 'ada', ada.password))
   t.notOk(isOver, 'they were still at it')
-  const { '401 CREDENTIALS_INVALID': judged = 0, '503 BUSY': busy = 0, ...more } = tally(await others)
+  const { '401 CREDENTIALS_INVALID': judged = 0, '503 BUSY': busy = 0, ...more } = countOutcomes(await others)
   t.same(more, {})
   t.ok(busy > 0)
   t.same(await db.query(`

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { askHost, fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
@@ -110,7 +110,7 @@ t.test('P2 fifty wrong passwords at once, at two replicas: ten are judged, in ev
     )
     t.ok(
       answers.every((answer) => [answered, '429 RATE_LIMITED', '503 UNAVAILABLE'].includes(outcome(answer))),
-      JSON.stringify(tally(answers))
+      JSON.stringify(countOutcomes(answers))
     )
     t.ok(answers.filter((answer) => outcome(answer) === answered).length <= asked && asked <= 10, `${says}: ${asked} were judged`)
     for (let i = 0; i < 11; i++) await askHost(hosts[i % 2]!, asker, 'POST', '/totp/create', { password: `another ${i}` })

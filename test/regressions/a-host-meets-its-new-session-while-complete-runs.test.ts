@@ -1,7 +1,7 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { MOST_REGISTERED } from '../../src/sessions/registration.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { askHost, fromHeaders } from '../helpers/header-host.js'
@@ -30,7 +30,7 @@ t.test('J5 fifty requests that name the new session meanwhile, at two replicas: 
     ...fromHeaders,
     async complete () {
       const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => askHost(i % 2 === 0 ? app : replica, next, 'GET', '/session')))
-      t.same(tally(answers), { '403 OTP_REQUIRED': 50 }, 'not verified before the host has moved')
+      t.same(countOutcomes(answers), { '403 OTP_REQUIRED': 50 }, 'not verified before the host has moved')
       return { sessionId: 'next', answer: {} }
     }
   })
@@ -132,7 +132,7 @@ t.test('a user has a bounded number of registered sessions: the oldest unverifie
   const answers = await Promise.all(
     Array.from({ length: 8 }, (_, i) => askHost(i % 2 === 0 ? app : replica, { user, session: `new ${i}`, at }, 'GET', '/session'))
   )
-  t.same(tally(answers), { '403 OTP_REQUIRED': 8 })
+  t.same(countOutcomes(answers), { '403 OTP_REQUIRED': 8 })
   const living = await db.query<{ n: number }>(
     'select count(*)::int as n from otp_session where user_id = $1 and ended_at is null and otp_device_id is null', [user]
   )

@@ -3,7 +3,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import { resetOtp, commandLine } from '../../src/staff/changes.js'
 import { setPassword } from '../../src/staff/command-line.js'
 import type { Hasher } from '../../src/accounts/hasher.js'
-import { tally } from '../helpers/answers.js'
+import { countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { secretOf } from '../helpers/authenticator.js'
 import { cheapHasher } from '../helpers/cheap-hasher.js'
@@ -49,7 +49,7 @@ const strangers = (count: number) => Array.from({ length: count }, (_, i) => add
 async function guesses (networks: readonly string[], each: number): Promise<Record<string, number>> {
   const apps: App[] = [shared.app, another]
   const all = networks.flatMap((network) => Array.from({ length: each }, () => network))
-  return tally(await Promise.all(all.map((network, i) => logInFrom(apps[i % 2]!, network, 'ada', `guess ${i}`))))
+  return countOutcomes(await Promise.all(all.map((network, i) => logInFrom(apps[i % 2]!, network, 'ada', `guess ${i}`))))
 }
 
 t.test('P4 a changed password removes all known networks except the requester\'s', async (t) => {
@@ -136,9 +136,9 @@ t.test('P4 at most twenty networks are known: the oldest is evicted', async (t) 
 
 t.test('P4 a reset by staff and a password from the command line remove all known networks', async (t) => {
   const { app, ada, known, db } = await world()
-  const { db: inside, digestKey, sessions, locks, judgedCodes, tally } = insideOf(app)
+  const { db: inside, digestKey, sessions, locks, rejectedCodes, counters } = insideOf(app)
   expect(200, await enter(address(0), ada))
-  await resetOtp({ db: inside, digestKey, sessions, locks, judgedCodes, tally }, commandLine, idOf(ada), 'lost')
+  await resetOtp({ db: inside, digestKey, sessions, locks, rejectedCodes, counters }, commandLine, idOf(ada), 'lost')
   t.same(await known(), [])
   await db.query('update otp_user set setup_required = false')
   expect(200, await enter(address(0), ada))
@@ -171,9 +171,9 @@ t.test('P4 T12 a guess that is not judged because of our own fault is given back
   const answers = await Promise.all(Array.from({ length: 9 }, async (_, i) => i % 3 === 0
     ? await ada.create({ password: ada.password })
     : await logInFrom(app, '127.0.0.1', i % 3 === 1 ? 'ada' : 'nobody', 'a guess')))
-  t.same(tally(answers), { '500 INTERNAL_ERROR': 9 })
+  t.same(countOutcomes(answers), { '500 INTERNAL_ERROR': 9 })
   t.same(await db.query('select * from password_budget where spent > 0'), [])
   fails = false
   const judged = await Promise.all(Array.from({ length: 11 }, () => logInFrom(app, '127.0.0.1', 'ada', 'a guess')))
-  t.same(tally(judged), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 1 })
+  t.same(countOutcomes(judged), { '401 CREDENTIALS_INVALID': 10, '429 RATE_LIMITED': 1 })
 })

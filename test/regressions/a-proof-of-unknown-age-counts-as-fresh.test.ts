@@ -3,8 +3,8 @@ import pg from 'pg'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -38,16 +38,16 @@ t.test('T9 a proof of unknown age is fresh for nothing, at first sight too', asy
 
 t.test('T9 without a time of the proof the first device takes the password', async (t) => {
   const asker = { user: 'bob', session: 'unknown' }
-  const asking = await anotherHost({
+  const requester = await anotherHost({
     ...fromHeaders,
     async checkPassword (_request, _userId, password) {
       if (password !== 'right') throw Object.assign(new Error('No.'), { statusCode: 403, code: 'REAUTH_REQUIRED' })
     }
   })
   for (const body of [{}, { password: 'wrong' }]) {
-    t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', body)), '403 REAUTH_REQUIRED')
+    t.equal(outcome(await askHost(requester, asker, 'POST', '/totp/create', body)), '403 REAUTH_REQUIRED')
   }
-  t.equal(outcome(await askHost(asking, asker, 'POST', '/totp/create', { password: 'right' })), '201')
+  t.equal(outcome(await askHost(requester, asker, 'POST', '/totp/create', { password: 'right' })), '201')
 })
 
 t.test('a host that gives neither is warned, at registration and once at the first such request', async (t) => {
@@ -104,7 +104,7 @@ t.test('T9 a time in the future counts as the moment when it was first seen, als
   for (const seconds of ahead) await askHost(app, { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }, 'GET', '/session')
   await refused('after `sessionSeconds`')
   await clock.advance(39 * DAY)
-  await sweep(insideOf(app).db, 400)
+  await cleanUp(insideOf(app).db, 400)
   for (const seconds of ahead.filter((seconds) => seconds > 71 * DAY)) {
     t.equal(
       outcome(await askHost(app, { user: 'dan', session: `ahead ${seconds}`, at: start + seconds }, 'GET', '/session?maxAge=300')),
@@ -123,7 +123,7 @@ t.test('T9 a proof that is given again within the session, by a clock that is ah
   const fifty = await Promise.all(
     Array.from({ length: 50 }, (_, i) => askHost(i % 2 === 0 ? app : replica, at(start + HOUR), 'GET', '/session?maxAge=300'))
   )
-  t.same(tally(fifty), { 200: 50 })
+  t.same(countOutcomes(fifty), { 200: 50 })
   await clock.advance(301)
   for (const host of [app, replica]) {
     for (let i = 0; i < 2; i++) {

@@ -1,7 +1,7 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
-import { insist, outcome, tally } from '../helpers/answers.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
+import { insist, outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
@@ -35,7 +35,7 @@ t.test('fifty at once, at two replicas that are set to other numbers: every answ
   expect(200, await ada.login())
   const twin = there(ada)
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => insist(() => (i % 2 === 0 ? ada : twin).create())))
-  t.same(tally(answers), { 201: 50 })
+  t.same(countOutcomes(answers), { 201: 50 })
   const shown = answers.map((answer) => answer.json<Enrolment>())
   t.equal(new Set(shown.map(({ deviceId, otpUrl, recoveryCodes }) => JSON.stringify([deviceId, otpUrl, recoveryCodes]))).size, 1)
   expect(200, await ada.confirm())
@@ -76,6 +76,6 @@ t.test('a confirmed device has no seed, in any version that confirmed it; a furt
   t.same((await create(dan)).recoveryCodes, [])
   t.same(await db.query('select seed from otp_device where user_id = $1', [userId(dan)]), [{ seed: null }, { seed: null }])
   await db.query("update otp_device set seed = 'left behind' where user_id = $1 and confirmed_at is not null", [userId(dan)])
-  await sweep(insideOf(app).db, 400)
+  await cleanUp(insideOf(app).db, 400)
   t.same(await db.query('select seed from otp_device where user_id = $1', [userId(dan)]), [{ seed: null }, { seed: null }])
 })

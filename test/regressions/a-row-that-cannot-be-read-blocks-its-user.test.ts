@@ -1,9 +1,9 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { spendAttempt } from '../../src/factors/attempt-statements.js'
+import { consumeAttempt } from '../../src/factors/attempt-statements.js'
 import { returnAttempt } from '../../src/factors/lockout-statements.js'
 import { readStanding } from '../../src/sessions/statements.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 import { holding, phoneOf, withPhones } from '../helpers/phones.js'
@@ -71,7 +71,7 @@ t.test('no device can be read: no code is judged, so none is consumed and nothin
   for (let i = 0; i < 7; i++) t.equal(outcome(await session.verify(await session.code(i))), '500 INTERNAL_ERROR')
   const sessions = await sessionsOf(session, 5)
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => sessions[i % 5]!.verify(String(100_000 + i))))
-  t.same(Object.keys(tally(answers)).filter((seen) => !['500 INTERNAL_ERROR', '429 OTP_LOCKED'].includes(seen)), [])
+  t.same(Object.keys(countOutcomes(answers)).filter((seen) => !['500 INTERNAL_ERROR', '429 OTP_LOCKED'].includes(seen)), [])
   t.same(await db.query('select failures, locked_until, wrong_codes_at from otp_user where user_id = $1', [userId(session)]),
     [{ failures: 0, locked_until: null, wrong_codes_at: [] }])
   for (let i = 0; i < 6; i++) t.equal(outcome(await cyd.verify(await session.code(i))), '500 INTERNAL_ERROR')
@@ -97,17 +97,17 @@ t.test('an attempt that is given back after the owner logged in takes nothing fr
   const fay = await (await signUp(app, 'fay')).enrol()
   const session = await unverified(fay)
   const { db: inside } = insideOf(app)
-  const asking = {
-    standing: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.standing,
+  const requester = {
+    context: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.context,
     ip: '',
     network: '',
     agent: ''
   }
-  const { spentAtMicros } = await spendAttempt(inside, asking)
+  const { consumedAtMicros } = await consumeAttempt(inside, requester)
   const owner = await unverified(fay)
   expect(200, await owner.verify())
   for (let i = 0; i < 3; i++) t.equal(outcome(await session.verify(await session.code(20 + i))), '400 OTP_INVALID')
-  for (let i = 0; i < 2; i++) await returnAttempt(inside, asking, { spentAtMicros, verified: false, confirmed: true, pending: false })
+  for (let i = 0; i < 2; i++) await returnAttempt(inside, requester, { consumedAtMicros, verified: false, confirmed: true, pending: false })
   const counts = await db.query('select failures, cardinality(wrong_codes_at) as slow from otp_user where user_id = $1', [userId(fay)])
   t.same(counts, [{ failures: 3, slow: 3 }])
 })

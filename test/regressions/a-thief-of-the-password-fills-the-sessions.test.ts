@@ -22,7 +22,7 @@ async function livingOf (person: Person): Promise<{ verified: number, unverified
 }
 
 const crowdedOut = async () =>
-  Number(/sessions_ended_total\{reason="crowded_out"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1] ?? 0)
+  Number(/sessions_ended_total\{reason="session_evicted"\} (\d+)/.exec((await app.inject('/metrics')).body)?.[1] ?? 0)
 
 t.test('P4 log-ins with only the password evict sessions of their own kind, never a verified one', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()

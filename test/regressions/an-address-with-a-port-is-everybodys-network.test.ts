@@ -1,7 +1,7 @@
 import { Writable } from 'node:stream'
 import Fastify from 'fastify'
 import t from 'tap'
-import { originOf } from '../../routes/asking.js'
+import { originOf } from '../../routes/requester.js'
 import { freshApp } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { logInFrom } from '../helpers/logins.js'

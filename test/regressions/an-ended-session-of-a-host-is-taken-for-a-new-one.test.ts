@@ -1,8 +1,8 @@
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { sweep } from '../../src/cleanup/cleanup.js'
-import { outcome, tally } from '../helpers/answers.js'
+import { cleanUp } from '../../src/cleanup/cleanup.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
@@ -22,8 +22,8 @@ const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 const DAY = 86_400
 
 /** Deletes every row that is old enough. */
-async function sweepAll (endedSessionDays?: number): Promise<void> {
-  while ((await sweep(insideOf(app).db, 400, endedSessionDays))!.isMore);
+async function cleanUpAll (endedSessionDays?: number): Promise<void> {
+  while ((await cleanUp(insideOf(app).db, 400, endedSessionDays))!.isMore);
 }
 
 async function enrolled (asker: Asker): Promise<{ session: string, code: () => Promise<string>, recoveryCodes: string[] }> {
@@ -90,7 +90,7 @@ t.test('J5 a session that ended for any reason is refused by every route at ever
     for (const id of await end(`user ${i}`, at)) ended.push([way, `user ${i}`, id])
   }
   await clock.advance(8 * DAY)
-  await sweepAll()
+  await cleanUpAll()
   // A replica with an empty local cache: a process that saw a session end refuses it for some minutes anyway.
   const third = await anotherHost(fromHeaders)
   await insideOf(third).sessions.poll()
@@ -124,9 +124,9 @@ t.test('J5 fifty requests at once at two replicas while the row is being deleted
   const fresh = [await anotherHost(fromHeaders), await anotherHost(fromHeaders)]
   const [answers] = await Promise.all([
     Promise.all(Array.from({ length: 50 }, (_, i) => askHost(fresh[i % 2]!, asker, 'GET', '/session'))),
-    sweepAll()
+    cleanUpAll()
   ])
-  t.same(tally(answers), { '401 SESSION_ENDED': 50 })
+  t.same(countOutcomes(answers), { '401 SESSION_ENDED': 50 })
   t.same(await db.query("select id from otp_session where user_id = 'fifty'"), [])
 })
 
@@ -144,13 +144,13 @@ t.test('J5 a request that waits for the deletion of the row is refused by the di
   await cleaner.query('begin')
   await cleaner.query(`with removed as (delete from otp_session where user_id = 'waiting' returning user_id, id, ended_at)
     insert into otp_ended_session select user_id, sha256(convert_to(user_id || ':' || id, 'UTF8')), ended_at from removed`)
-  const asking = askHost(third, asker, 'GET', '/session')
+  const requester = askHost(third, asker, 'GET', '/session')
   await until(
     'the request to wait',
     async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0
   )
   await cleaner.query('commit')
-  t.equal(outcome(await asking), '401 SESSION_ENDED')
+  t.equal(outcome(await requester), '401 SESSION_ENDED')
   t.same(await db.query("select from otp_session where user_id = 'waiting'"), [])
 })
 
@@ -160,7 +160,7 @@ t.test('J5 a session replacement to an ended session is refused', async (t) => {
   await askHost(app, { user: 'mover', session: 'before', at }, 'GET', '/session')
   await app.countersign.reset('mover', { actorId: 'support', reason: 'lost' })
   await clock.advance(8 * DAY)
-  await sweepAll()
+  await cleanUpAll()
   const fresh = { user: 'mover', session: 'a', at: await nowSeconds() }
   const { otpUrl } = (await askHost(app, fresh, 'POST', '/totp/create', {})).json<{ otpUrl: string }>()
   const code = totp(secretOf(otpUrl), stepAt(await clock.now()))
@@ -175,9 +175,9 @@ t.test('J5 digests are kept for `endedSessionDays`, and of hosts alone', async (
   const kept = async () => (await db.query<{ n: number }>('select count(*)::int as n from otp_ended_session'))[0]!.n
   t.ok(await kept() > 0)
   await clock.advance(30 * DAY)
-  await sweepAll(60)
+  await cleanUpAll(60)
   t.ok(await kept() > 0)
   await clock.advance(60 * DAY)
-  await sweepAll(60)
+  await cleanUpAll(60)
   t.equal(await kept(), 0)
 })

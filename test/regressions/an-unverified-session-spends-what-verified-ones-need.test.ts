@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp } from '../helpers/person.js'
@@ -13,7 +13,7 @@ t.test('set-ups that a session without a second factor asks for leave a verified
   const ada = await (await signUp(app, 'ada')).enrol()
   const thieves = await sessionsOf(ada, 2, [app, replica])
   const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => thieves[i % 2]!.create()))
-  t.same(tally(answers), { '403 OTP_REQUIRED': 19, '429 RATE_LIMITED': 31 }, 'ada\'s own set-up was the first of twenty')
+  t.same(countOutcomes(answers), { '403 OTP_REQUIRED': 19, '429 RATE_LIMITED': 31 }, 'ada\'s own set-up was the first of twenty')
   const statuses = []
   for (let i = 0; i < 21; i++) statuses.push(outcome(await ada.create()))
   t.same(statuses, [...Array(20).fill('201'), '429 RATE_LIMITED'])
@@ -39,5 +39,5 @@ t.test('a session of a user without a second factor has the common budget', asyn
   for (let i = 0; i < 21; i++) statuses.push(outcome(await cyd.create()))
   t.same(statuses, [...Array(20).fill('201'), '429 RATE_LIMITED'])
   const codes = await Promise.all(Array.from({ length: 3 }, () => cyd.verify('000000')))
-  t.same(tally(codes), { '429 RATE_LIMITED': 3 })
+  t.same(countOutcomes(codes), { '429 RATE_LIMITED': 3 })
 })

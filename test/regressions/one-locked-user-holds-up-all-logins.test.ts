@@ -1,6 +1,6 @@
 import pg from 'pg'
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -28,8 +28,8 @@ t.test('O3 one user is locked: that user gets 503, all others log in', async (t)
     Promise.all(others.map((other) => other.login()))
   ])
   await holder.query('commit')
-  t.same(tally(hers), { '503 UNAVAILABLE': 4 })
-  t.same(tally(theirs), { 200: 20 })
+  t.same(countOutcomes(hers), { '503 UNAVAILABLE': 4 })
+  t.same(countOutcomes(theirs), { 200: 20 })
 })
 
 t.test('O3 a client that stops in the middle of a change does not keep the user out', async () => {
@@ -57,7 +57,7 @@ t.test('P4 guesses consumed and given back at once: no deadlock', async (t) => {
   )
   t.ok(
     answers.every((answer) => ['200', '401 CREDENTIALS_INVALID', '429 RATE_LIMITED'].includes(outcome(answer))),
-    JSON.stringify(tally(answers))
+    JSON.stringify(countOutcomes(answers))
   )
   const after = await deadlocks()
   t.equal(after, before)

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { outcome, tally } from '../helpers/answers.js'
+import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
@@ -130,7 +130,7 @@ for (const { name, prepare, second } of cases) {
 t.test('fifty times at once on two replicas: one is accepted, all others are refused as used', async (t) => {
   const [person] = await sessionsOf(await (await signUp(app, 'fifty')).enrol(), 1)
   const token = await person!.nextCode()
-  const counts = tally(
+  const counts = countOutcomes(
     await Promise.all(
       Array.from({ length: 50 }, (_, i) => at(person!, i % 2 === 0 ? app : replica).request('POST', '/totp/login', { token }))
     )

@@ -7,7 +7,7 @@ import { readStanding } from '../../src/sessions/statements.js'
 import { createDb, type Db } from '../../src/tables/db.js'
 import type { RedisClient } from '../../src/redis/client.js'
 import type { RedisLink } from '../../src/redis/link.js'
-import { createFeed } from '../../src/sessions/revocation-poller.js'
+import { createRevocationPoller } from '../../src/sessions/revocation-poller.js'
 import { createSessions, type Sessions } from '../../src/sessions/liveness.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
@@ -57,7 +57,7 @@ async function twoReplicas (t: Test) {
   const redis = redisInMemory()
   const open = (own: Db) => createSessions({
     db: own,
-    feedDb: own,
+    pollerDb: own,
     redis,
     namespace: 'clocks',
     macKeys: [Buffer.alloc(32)],
@@ -138,7 +138,7 @@ t.test('J5 an answer that comes late is not remembered over a change or an end t
     const device = await deviceAt(two, id)
     return what === 'changed' ? device === null : device === undefined
   }), { numRuns: RUNS })
-  t.ok(one.state().isFeedFresh)
+  t.ok(one.state().areRevocationsFresh)
 })
 
 t.test('J5 a request that comes after a change was heard of does not join a question from before', async (t) => {
@@ -158,7 +158,7 @@ t.test('J5 a request that comes after a change was heard of does not join a ques
 t.test('J5 the clock of PostgreSQL, as a process keeps it, is never behind and never ahead of it, ' +
   'wherever it stands and however late it is told', async (t) => {
   const { db: { clock }, proxy, pool } = await place(t)
-  const feed = createFeed(pool(), HOUR_SECONDS, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, () => {})
+  const feed = createRevocationPoller(pool(), HOUR_SECONDS, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, () => {})
   await fc.assert(fc.asyncProperty(delay, fc.integer({ min: -86_400, max: 86_400 }), async (delayMs, seconds) => {
     await clock.advance(seconds)
     proxy.delayMs = delayMs

@@ -1,8 +1,8 @@
 import t from 'tap'
-import type { Standing } from '../../src/core/assurance.js'
-import { chooseTrustMs, Memo, TRUST_MS } from '../../src/sessions/local-cache.js'
+import type { SessionContext } from '../../src/core/assurance.js'
+import { chooseTrustMs, LocalCache, TRUST_MS } from '../../src/sessions/local-cache.js'
 
-const standing = (userId: string, sessionId: string): Standing => ({
+const context = (userId: string, sessionId: string): SessionContext => ({
   userId,
   sessionId,
   otpRequired: false,
@@ -14,10 +14,10 @@ const standing = (userId: string, sessionId: string): Standing => ({
   expiresAt: 2 ** 40
 })
 
-const ADA = standing('ada', 'one')
+const ADA = context('ada', 'one')
 
 t.test('J5 what was asked before the ends were followed is not remembered', async (t) => {
-  const memo = new Memo()
+  const memo = new LocalCache()
   memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('ada', 'one'), undefined, 'nobody follows yet')
 
@@ -33,7 +33,7 @@ t.test('J5 what was asked before the ends were followed is not remembered', asyn
 })
 
 t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) => {
-  const memo = new Memo()
+  const memo = new LocalCache()
   memo.coveredFromNow()
   memo.fill(ADA, performance.now(), TRUST_MS)
   memo.end('ada', 'one')
@@ -44,7 +44,7 @@ t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) 
 })
 
 t.test('J5 a change is stronger than what was asked before it, and no end', async (t) => {
-  const memo = new Memo()
+  const memo = new LocalCache()
   memo.coveredFromNow()
   const askedAtMs = performance.now()
   memo.fill(ADA, askedAtMs, TRUST_MS)
@@ -60,7 +60,7 @@ t.test('J5 a change is stronger than what was asked before it, and no end', asyn
 })
 
 t.test("J5, E6 two users' sessions of one id are two", async (t) => {
-  const memo = new Memo()
+  const memo = new LocalCache()
   memo.coveredFromNow()
   memo.fill(ADA, performance.now(), TRUST_MS)
   t.equal(memo.alive('eve', 'one'), undefined)
@@ -75,7 +75,7 @@ t.test("J5, E6 two users' sessions of one id are two", async (t) => {
 
 t.test('J5 a reading is used for a minute, and a hundred thousand are kept at most', async (t) => {
   let nowMs = 1_000
-  const memo = new Memo(() => nowMs)
+  const memo = new LocalCache(() => nowMs)
   memo.coveredFromNow()
   memo.fill(ADA, nowMs, TRUST_MS)
   nowMs += TRUST_MS
@@ -99,7 +99,7 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
   memo.end('eve', 'three')
   t.notOk(memo.hasEnded('ada', 'one'), 'but not for ever')
 
-  for (let i = 0; i < 150_000; i++) memo.fill(standing('bob', `${i}`), nowMs, TRUST_MS)
+  for (let i = 0; i < 150_000; i++) memo.fill(context('bob', `${i}`), nowMs, TRUST_MS)
   t.ok(memo.size <= 100_000, String(memo.size))
   t.equal(memo.alive('bob', '0'), undefined)
   t.ok(memo.alive('bob', '149999'))
@@ -107,11 +107,11 @@ t.test('J5 a reading is used for a minute, and a hundred thousand are kept at mo
 
 t.test('O8 what is not trusted any more is forgotten, asked about or not', async (t) => {
   let nowMs = 0
-  const memo = new Memo(() => nowMs)
+  const memo = new LocalCache(() => nowMs)
   memo.coveredFromNow()
   for (let minute = 0; minute < 30; minute++) {
-    for (let i = 0; i < 1_000; i++) memo.fill(standing('ada', `${minute}.${i}`), nowMs, TRUST_MS)
-    t.same(memo.alive('ada', `${minute}.0`), standing('ada', `${minute}.0`))
+    for (let i = 0; i < 1_000; i++) memo.fill(context('ada', `${minute}.${i}`), nowMs, TRUST_MS)
+    t.same(memo.alive('ada', `${minute}.0`), context('ada', `${minute}.0`))
     nowMs += TRUST_MS
     t.ok(memo.alive('ada', `${minute}.1`), 'to the end of its time')
     nowMs++

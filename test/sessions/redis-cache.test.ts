@@ -48,9 +48,9 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   await until('the copies', async () => await redis.exists(key, keyOf(live), keyOf(other)) === 3)
   const good = await redis.get(key) ?? ''
   const body = good.slice(good.indexOf('.') + 1)
-  const { standing, readAtMs, server, trustMs } =
-    JSON.parse(body) as { standing: object, readAtMs: number, server: string, trustMs: number }
-  t.equal(signed({ standing, readAtMs, server, trustMs }), good, 'this test can sign')
+  const { context, readAtMs, server, trustMs } =
+    JSON.parse(body) as { context: object, readAtMs: number, server: string, trustMs: number }
+  t.equal(signed({ context, readAtMs, server, trustMs }), good, 'this test can sign')
 
   // Ended directly in the table, and not named by a revocation reading: only the Redis copy could show it as alive.
   await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
@@ -63,9 +63,9 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
     'a changed body': good.replace('"otpRequired":false', '"otpRequired":null'),
     "another session's": await redis.get(keyOf(live)) ?? '',
     "another user's": await redis.get(keyOf(other)) ?? '',
-    'this session of another user': signed({ standing: { ...standing, userId: 'eve' }, readAtMs: nowMs, server, trustMs }),
-    'from the future': signed({ standing, readAtMs: nowMs + 20_000, server, trustMs }),
-    'from before this replica followed': signed({ standing, readAtMs: nowMs - 30_000, server, trustMs }),
+    'this session of another user': signed({ context: { ...context, userId: 'eve' }, readAtMs: nowMs, server, trustMs }),
+    'from the future': signed({ context, readAtMs: nowMs + 20_000, server, trustMs }),
+    'from before this replica followed': signed({ context, readAtMs: nowMs - 30_000, server, trustMs }),
     'no JSON': 'x',
     nothing: ''
   }
@@ -84,11 +84,11 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   await settled(b!)
   const laterMs = (await db.clock.now()).getTime()
   await refuses({
-    'older than it may be': signed({ standing, readAtMs: laterMs - trustMs - 1_000, server, trustMs }),
-    'older than any may be, whatever it says': signed({ standing, readAtMs: laterMs - 61_000, server, trustMs: 600_000 }),
-    'one that does not say how old it may be': signed({ standing, readAtMs: laterMs, server }),
-    'one that does not say which server was read': signed({ standing, readAtMs: laterMs, trustMs }),
-    "another server's, which has a clock of its own": signed({ standing, readAtMs: laterMs, server: `${server}0`, trustMs })
+    'older than it may be': signed({ context, readAtMs: laterMs - trustMs - 1_000, server, trustMs }),
+    'older than any may be, whatever it says': signed({ context, readAtMs: laterMs - 61_000, server, trustMs: 600_000 }),
+    'one that does not say how old it may be': signed({ context, readAtMs: laterMs, server }),
+    'one that does not say which server was read': signed({ context, readAtMs: laterMs, trustMs }),
+    "another server's, which has a clock of its own": signed({ context, readAtMs: laterMs, server: `${server}0`, trustMs })
   })
   await redis.del(key)
   await redis.lpush(key, 'a list')
@@ -98,7 +98,7 @@ t.test('J5 copies that nobody may believe: each is as good as none', async (t) =
   // The Redis copy decides here: a copy that is signed with the key is accepted.
   await redis.del(key)
   await settled(b!)
-  await redis.set(key, signed({ standing, readAtMs: laterMs - 30_000, server, trustMs }))
+  await redis.set(key, signed({ context, readAtMs: laterMs - 30_000, server, trustMs }))
   t.equal(await guarded(b!, dead), 200, 'DESIGN §1.1: Redis can at most keep an ended session alive, and only with our MAC')
   t.ok((await redis.pttl(keyOf(live))) > 0, 'L4 copies go by themselves')
 })
@@ -111,14 +111,14 @@ t.test('J5 read alive, ended, and only then cached', async (t) => {
   // The answer of PostgreSQL is on its way while the session ends.
   await forgetCopies(first, second)
   const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(first.claims()['sid'])))
-  const asking = guarded(b!, first)
+  const requester = guarded(b!, first)
   const held = performance.now()
   await answer.held
   expect(204, await first.request('POST', '/token/revoke'))
   await insideOf(b!.app).sessions.poll()
   await until('300 ms to pass', () => performance.now() - held > 300)
   answer.release()
-  t.equal(await asking, 401, 'the end was heard while the answer was under way')
+  t.equal(await requester, 401, 'the end was heard while the answer was under way')
   await until('the late copy to be written', async () => await redis.exists(keyOf(first)) === 1)
   for (const replica of [a!, b!, c!]) t.equal(await guarded(replica, first), 401)
 
@@ -148,7 +148,7 @@ t.test('J5 a replica that starts: what it read before its feed began is not trus
   t.equal(await guarded(b, early), 200)
   t.equal(sessions.state().remembered, 1)
   const answer = b.postgres.holdNext((bytes) => bytes.includes(String(held.claims()['sid'])))
-  const asking = guarded(b, held)
+  const requester = guarded(b, held)
   await answer.held
   const release = holdFeed(b)
   // Too many for one reading, these two among them: none is named.
@@ -160,7 +160,7 @@ t.test('J5 a replica that starts: what it read before its feed began is not trus
   release()
   await sessions.poll()
   answer.release()
-  await asking
+  await requester
   t.equal(sessions.state().remembered, 0)
   t.equal(await guarded(b, early), 401)
   t.equal(await guarded(b, held), 401)
@@ -172,10 +172,10 @@ t.test('J5 requests share a question only while it is young', async (t) => {
   const [person] = await sessionsOf(ada, 1) as [Person]
   await forgetCopies(person)
   const release = holdFeed(b!)
-  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().isFeedFresh)
+  await until('the feed to be stale', () => !insideOf(b!.app).sessions.state().areRevocationsFresh)
   release()
   const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(person.claims()['sid'])))
-  const asking = Promise.all([guarded(b!, person), guarded(b!, person)])
+  const requester = Promise.all([guarded(b!, person), guarded(b!, person)])
   const askedAtMs = performance.now()
   await answer.held
   const blind = holdFeed(b!)
@@ -184,7 +184,7 @@ t.test('J5 requests share a question only while it is young', async (t) => {
   const later = guarded(b!, person)
   answer.release()
   t.equal(await later, 401, 'asked later than the bound: by a question of its own')
-  await asking
+  await requester
   blind()
   t.ok(await servedAfterEnd(b!, (await sessionsOf(ada, 1))[0]!) <= 1_000)
 })

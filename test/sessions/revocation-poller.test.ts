@@ -6,7 +6,7 @@ import { readEnds } from '../../src/sessions/revocations.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createDb } from '../../src/tables/db.js'
-import { createFeed } from '../../src/sessions/revocation-poller.js'
+import { createRevocationPoller } from '../../src/sessions/revocation-poller.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { explainAll, type Plan } from '../helpers/plans.js'
@@ -34,7 +34,7 @@ async function followed (t: Test, revocationSeconds = HOUR_SECONDS) {
   const heard: string[] = []
   let gaps = 0
   let others = 0
-  const feed = createFeed({ ...db, kysely }, revocationSeconds, {
+  const feed = createRevocationPoller({ ...db, kysely }, revocationSeconds, {
     onEnded: (_userId, sessionId) => { heard.push(sessionId) },
     onChanged: (_userId, sessionId) => { heard.push(`changed ${sessionId}`) },
     onGap: () => { gaps++ },

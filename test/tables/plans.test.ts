@@ -65,14 +65,14 @@ t.test('a log-in ends nobody where there is room, and reads no session that has 
   await db.query(`
     insert into otp_session
       (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ended_at, ended_xid, end_reason, ip, agent)
-    select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, rotated_at, started_at, '3', 'crowded_out', ip, agent
+    select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, true, rotated_at, started_at, '3', 'session_evicted', ip, agent
     from otp_session, generate_series(1, 20000) where user_id = $1`, [userId(ada)])
   await db.query('vacuum analyze otp_session')
   const explaining = explainAll()
   t.teardown(explaining.stop)
   expect(200, await ada.login())
   const [start] = [...explaining.plans]
-    .filter(([statement]) => statement.includes('crowded_out') || /insert into "?otp_session/.test(statement))
+    .filter(([statement]) => statement.includes('session_evicted') || /insert into "?otp_session/.test(statement))
     .map(([, { nodes }]) => nodes)
   const into = (table: string) => start!.filter(({ what }) => what.endsWith(` ${table}`)).reduce((sum, { written }) => sum + written, 0)
   t.equal(into('otp_session'), 1, start!.map(({ what, written }) => `${what} (${written})`).join(', '))

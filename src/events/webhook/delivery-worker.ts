@@ -1,7 +1,7 @@
 import { claimEvents, giveUpEvents, settleEvents, type Claimed, type Settled } from '../outbox.js'
 import type { Db } from '../../tables/db.js'
 import type { Key } from '../../core/key-ring.js'
-import type { Tally } from '../../core/counters.js'
+import type { Counters } from '../../core/counters.js'
 import { messageOf } from './message.js'
 import type { Sender } from './sender.js'
 
@@ -10,12 +10,12 @@ const BATCH_EVENTS = 10
 const FIRST_WAIT_SECONDS = 5
 const LONGEST_WAIT_SECONDS = 3600
 
-export interface CourierDeps {
+export interface DeliveryDeps {
   db: Db
   sender: Sender
   /** Each of them signs. */
   keys: readonly Key[]
-  tally: Tally
+  counters: Counters
   /** Called with each failure. */
   report: (error: unknown) => void
 }
@@ -33,9 +33,9 @@ export interface Round {
  * Makes one round of deliveries: claims a batch, sends it, stores the results. An event is sent at least once: if the
  * process dies between sending and storing, the event is sent again, under the same id.
  */
-export async function deliver ({ db, sender, keys, tally, report }: CourierDeps): Promise<Round> {
+export async function deliver ({ db, sender, keys, counters, report }: DeliveryDeps): Promise<Round> {
   const givenUp = await giveUpEvents(db)
-  if (givenUp > 0) tally.count('webhooks_total', ['given_up'], givenUp)
+  if (givenUp > 0) counters.count('webhooks_total', ['given_up'], givenUp)
   const claimed = await claimEvents(db, BATCH_EVENTS)
   if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: givenUp > 0 }
 
@@ -53,8 +53,8 @@ export async function deliver ({ db, sender, keys, tally, report }: CourierDeps)
 
   const sent = settled.filter((one) => one.waitSeconds === null).length
   const failed = settled.length - sent
-  if (sent > 0) tally.count('webhooks_total', ['sent'], sent)
-  if (failed > 0) tally.count('webhooks_total', ['failed'], failed)
+  if (sent > 0) counters.count('webhooks_total', ['sent'], sent)
+  if (failed > 0) counters.count('webhooks_total', ['failed'], failed)
   return { sent, failed, givenUp, isMore: settled.length === BATCH_EVENTS }
 }
 

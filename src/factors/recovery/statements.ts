@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import { amr, RECOVERY } from '../../core/assurance.js'
-import type { Asking, Lifetimes } from '../../core/session.js'
+import type { Requester, Lifetimes } from '../../core/session.js'
 import { remembered } from '../../budgets/known-networks.js'
 import { countsCleared } from '../lockout-statements.js'
 import { endedIds, ending, event } from '../../sessions/statements.js'
@@ -24,49 +24,49 @@ export interface UsedCode extends CommittedSession { codesLeft: number }
  */
 export async function burnRecoveryCode (
   db: Db,
-  asking: Asking,
+  requester: Requester,
   digest: string,
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<UsedCode | null> {
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
-    const burnt = sql`burnt`
+    const consumed = sql`consumed`
     const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, seconds: sessionSeconds }
     const found = await row<{ codesLeft: number }>(tx, sql`
       with ${now},
-      asking as (
-        select u.user_id, s.id, ${isInPlace(asking, newSessionId)} as stays, s.auth_at, null::timestamptz as until
+      requester as (
+        select u.user_id, s.id, ${isInPlace(requester, newSessionId)} as stays, s.auth_at, null::timestamptz as until
         from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
         where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
         for no key update of u, s
       ),
-      burnt as (
+      consumed as (
         update ${table.otp_recovery_code} c set used_at = now.at
-        from asking, now
-        where c.user_id = asking.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
+        from requester, now
+        where c.user_id = requester.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
           and exists (select from ${table.otp_device} d where d.user_id = c.user_id and d.confirmed_at is not null)
         returning c.user_id
       ),
-      freed as (
-        update ${table.otp_user} u set ${countsCleared} from burnt where u.user_id = burnt.user_id
+      released as (
+        update ${table.otp_user} u set ${countsCleared} from consumed where u.user_id = consumed.user_id
       ),
-      ${surplus(tx, burnt)},
+      ${surplus(tx, consumed)},
       ended as (
         update ${table.otp_session} s set ${replacing(reasonFor('recovery_used'), newSessionId)}
-        from burnt, asking, now
-        where s.user_id = burnt.user_id and s.ended_at is null
-          and (s.otp_device_id is null or s.id = asking.id or s.id in (select id from surplus))
-          and not (asking.stays and s.id = asking.id)
+        from consumed, requester, now
+        where s.user_id = consumed.user_id and s.ended_at is null
+          and (s.otp_device_id is null or s.id = requester.id or s.id in (select id from surplus))
+          and not (requester.stays and s.id = requester.id)
         returning s.id
       ),
-      ${evictedEvent(tx, asking)},
-      ${started(tx, burnt, asking, newSessionId, proof)},
-      ${kept(tx, burnt, proof)},
-      ${remembered(tx, burnt, asking.network, true)}
-      ${event(tx, { userId: sql`burnt.user_id`, kind: 'recovery_used', sessionId, origin: asking }, sql`burnt, now`)}
+      ${evictedEvent(tx, requester)},
+      ${started(tx, consumed, requester, newSessionId, proof)},
+      ${kept(tx, consumed, proof)},
+      ${remembered(tx, consumed, requester.network, true)}
+      ${event(tx, { userId: sql`consumed.user_id`, kind: 'recovery_used', sessionId, origin: requester }, sql`consumed, now`)}
       ${answered({
         more: sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c
@@ -79,23 +79,23 @@ export async function burnRecoveryCode (
 }
 
 /** Records that a recovery code was refused. Returns false if the session had ended: the caller then answers that. */
-export async function refuseRecovery (db: Db, asking: Asking): Promise<boolean> {
+export async function refuseRecovery (db: Db, requester: Requester): Promise<boolean> {
   const { table } = db
-  const { userId, sessionId } = asking.standing
+  const { userId, sessionId } = requester.context
   const alive = await row(db, sql`
     with ${now},
-    asking as (
+    requester as (
       select s.user_id from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
     ),
-    ${event(db, { userId: sql`asking.user_id`, kind: 'recovery_refused', sessionId, origin: asking }, sql`asking, now`)}
-    select user_id from asking`)
+    ${event(db, { userId: sql`requester.user_id`, kind: 'recovery_refused', sessionId, origin: requester }, sql`requester, now`)}
+    select user_id from requester`)
   return alive !== undefined
 }
 
 /** Replaces all codes by new ones; the user's other sessions end. Returns null if the session or the last device is gone. */
-export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: string[]): Promise<{ endedIds: string[] } | null> {
-  const { userId, sessionId } = asking.standing
+export async function replaceRecoveryCodes (db: Db, requester: Requester, digests: string[]): Promise<{ endedIds: string[] } | null> {
+  const { userId, sessionId } = requester.context
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
     const { table } = tx
@@ -120,7 +120,7 @@ export async function replaceRecoveryCodes (db: Db, asking: Asking, digests: str
         from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
         returning s.id
       ),
-      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: asking }, sql`raised, now`)}
+      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: requester }, sql`raised, now`)}
       select ${endedIds} from raised`)
     if (raised === undefined) return null
     await row(tx, sql`

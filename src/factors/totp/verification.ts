@@ -1,10 +1,10 @@
 import { Refusal } from '../../core/refusals.js'
-import type { Asking, SessionFacts } from '../../core/session.js'
+import type { Requester, SessionFacts } from '../../core/session.js'
 import { checkTotp, normaliseTotp } from '../../core/totp.js'
-import { commitVerified, spendAttempt, type JudgedDevice, type SpentAttempt } from '../attempt-statements.js'
+import { commitVerified, consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitConfirmed } from '../enrolment-statements.js'
 import { returnAttempt } from '../lockout-statements.js'
-import { freed, lock, noteRefused, otpLocked } from '../attempts.js'
+import { released, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 
@@ -16,13 +16,13 @@ import { sessionEnded } from '../../sessions/session-ended.js'
  */
 export async function verifyTotp (
   deps: OtpDeps,
-  asking: Asking,
+  requester: Requester,
   text: string
 ): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
-  const { db, settings, sessions, judgedCodes, locks, tally } = deps
-  const { userId, sessionId, otpDeviceId } = asking.standing
+  const { db, settings, sessions, rejectedCodes, locks, counters } = deps
+  const { userId, sessionId, otpDeviceId } = requester.context
   const code = normaliseTotp(text)
-  const count = (outcome: Outcome) => tally.count('codes_total', ['totp', outcome])
+  const count = (outcome: Outcome) => counters.count('codes_total', ['totp', outcome])
   if (code === null) {
     count('malformed')
     throw new Refusal('OTP_INVALID')
@@ -32,41 +32,41 @@ export async function verifyTotp (
     count('locked')
     throw otpLocked(knownLock)
   }
-  const judged = await judgedCodes.find(userId, sessionId, code)
+  const judged = await rejectedCodes.find(userId, sessionId, code)
   if (judged !== undefined) {
     count('repeated')
     const waitSeconds = otpDeviceId === null ? Math.ceil(judged.lockedUntil - sessions.nowSeconds()) : 0
     throw waitSeconds > 0 ? otpLocked(waitSeconds) : new Refusal('OTP_INVALID')
   }
 
-  const spent = await spendAttempt(db, asking)
-  if (!spent.alive) throw sessionEnded(deps, asking)
-  if (!spent.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
-  if (spent.lockedSeconds > 0) {
-    lock(deps, asking, spent.lockedSeconds)
+  const attempt = await consumeAttempt(db, requester)
+  if (!attempt.alive) throw sessionEnded(deps, requester)
+  if (!attempt.hasDevices) throw new Refusal('OTP_NOT_SET_UP')
+  if (attempt.lockedSeconds > 0) {
+    lock(deps, requester, attempt.lockedSeconds)
     count('locked')
-    throw otpLocked(spent.lockedSeconds)
+    throw otpLocked(attempt.lockedSeconds)
   }
 
-  const { match, used, compared } = judge(deps, asking, code, spent)
-  await returnUnjudged(deps, asking, spent, compared)
-  const newSessionId = nextSessionId(deps, asking)
+  const { match, used, compared } = judge(deps, requester, code, attempt)
+  await returnUnjudged(deps, requester, attempt, compared)
+  const newSessionId = nextSessionId(deps, requester)
   const committed = match === null
     ? null
     : match.pending
-      ? await commitConfirmed(db, asking, match, newSessionId, settings)
-      : await commitVerified(db, asking, match, spent.version, newSessionId, settings)
+      ? await commitConfirmed(db, requester, match, newSessionId, settings)
+      : await commitVerified(db, requester, match, attempt.version, newSessionId, settings)
   if (committed !== null) {
-    judgedCodes.add(userId, committed.standing.sessionId, code)
-    freed(deps, userId)
+    rejectedCodes.add(userId, committed.context.sessionId, code)
+    released(deps, userId)
     count('accepted')
     const reason = match?.pending === true ? 'enabled' : 'verified'
-    return { session: announce(deps, asking, committed, reason), reason }
+    return { session: announce(deps, requester, committed, reason), reason }
   }
 
   count(used || match !== null ? 'replayed' : 'refused')
-  await noteRefused(deps, asking, spent)
-  judgedCodes.add(userId, sessionId, code)
+  await noteRefused(deps, requester, attempt)
+  rejectedCodes.add(userId, sessionId, code)
   throw new Refusal('OTP_INVALID')
 }
 
@@ -76,9 +76,9 @@ export async function verifyTotp (
  */
 function judge (
   { seal, unreadable, settings }: OtpDeps,
-  { standing: { userId } }: Asking,
+  { context: { userId } }: Requester,
   code: string,
-  { devices, nowSeconds }: SpentAttempt
+  { devices, nowSeconds }: ConsumedAttempt
 ) {
   let match: { deviceId: string, step: number, resealed: string | null, pending: boolean } | null = null
   let used = false
@@ -114,16 +114,21 @@ function requireSound ({ digits, periodSeconds, t0Seconds, lastStep }: JudgedDev
  *
  * @throws {Refusal} INTERNAL_ERROR if the code was compared with nothing
  */
-async function returnUnjudged (deps: OtpDeps, asking: Asking, spent: SpentAttempt, compared: readonly JudgedDevice[]): Promise<void> {
-  const { devices, spentAtMicros, verified } = spent
+async function returnUnjudged (
+  deps: OtpDeps,
+  requester: Requester,
+  attempt: ConsumedAttempt,
+  compared: readonly JudgedDevice[]
+): Promise<void> {
+  const { devices, consumedAtMicros, verified } = attempt
   const has = (among: readonly JudgedDevice[], pending: boolean) => among.some((device) => device.pending === pending)
   const isUnjudged = (pending: boolean) => has(devices, pending) && !has(compared, pending)
-  const unjudged = { spentAtMicros, verified, confirmed: isUnjudged(false), pending: isUnjudged(true) }
+  const unjudged = { consumedAtMicros, verified, confirmed: isUnjudged(false), pending: isUnjudged(true) }
   if (!unjudged.confirmed && !unjudged.pending) return
-  await returnAttempt(deps.db, asking, unjudged)
-  if (unjudged.confirmed && !verified) freed(deps, asking.standing.userId)
+  await returnAttempt(deps.db, requester, unjudged)
+  if (unjudged.confirmed && !verified) released(deps, requester.context.userId)
   if (compared.length > 0) return
-  deps.tally.count('codes_total', ['totp', 'unjudged'])
+  deps.counters.count('codes_total', ['totp', 'unjudged'])
   const hint = 'The code cannot be judged, by a fault on our side. It has cost nothing. Use a recovery code.'
   throw new Refusal('INTERNAL_ERROR', { hint })
 }

@@ -137,7 +137,7 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
     person as (select * from ${recordset(brought, sql`id text, "djangoId" bigint, fingerprint text, "setupRequired" boolean`)}),
     kept as (insert into ${table.account_import} (django_id, user_id, fingerprint, imported_at) select "djangoId", id, fingerprint, now.at
       from person, now),
-    standing as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person)
+    context as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person)
     insert into ${table.otp_event} ${eventColumns}
     select ${eventValues(tx, { userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line' })}
       from person, now`)

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
 import { claimEvents } from '../../../src/events/outbox.js'
-import { createTally } from '../../../src/core/counters.js'
-import { deliver, type CourierDeps } from '../../../src/events/webhook/delivery-worker.js'
+import { createCounters } from '../../../src/core/counters.js'
+import { deliver, type DeliveryDeps } from '../../../src/events/webhook/delivery-worker.js'
 import type { Message } from '../../../src/events/webhook/message.js'
 import { freshApp } from '../../helpers/app.js'
 import { emptied } from '../../helpers/emptied.js'
@@ -23,12 +23,12 @@ async function outbox (events: number) {
   await put('logged_in', events)
   const sent: Message[] = []
   const failures: unknown[] = []
-  const tally = createTally()
+  const counters = createCounters()
   const receiver = { takes: (_type: string) => true }
-  const deps: CourierDeps = {
+  const deps: DeliveryDeps = {
     db: app.database,
     keys: [{ kid: 'k', bytes: randomBytes(32) }],
-    tally,
+    counters,
     report: (error) => { failures.push(error) },
     sender: {
       async send (message) {
@@ -41,7 +41,7 @@ async function outbox (events: number) {
   const rows = () => db.query<{ kind: string, attempts: number, waits: number | null }>(`
     select kind, notify_attempts as attempts, extract(epoch from notify_after - clock_timestamp())::float8 as waits
     from otp_event order by at, id`)
-  const counted = () => Object.fromEntries(tally.read('webhooks_total').map(({ labels, value }) => [labels['outcome'], value]))
+  const counted = () => Object.fromEntries(counters.read('webhooks_total').map(({ labels, value }) => [labels['outcome'], value]))
   return { database: app.database, clock, put, sent, failures, receiver, deps, rows, counted }
 }
 

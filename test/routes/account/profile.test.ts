@@ -78,7 +78,7 @@ t.test('T8 another e-mail address needs a fresh proof, and ends the other sessio
   )
   t.match(expect(200, await change(cas, { email: 'new@example.org' })).json(), { email: 'new@example.org', phone: '' })
   t.equal(await alive(other!), '401 SESSION_ENDED')
-  t.equal(await alive(cas), '200', 'the asking one stays')
+  t.equal(await alive(cas), '200', 'the requester one stays')
   t.equal(await versionOf(cas), version + 1)
   t.equal(await countEvents(db, cas, 'email_changed'), 1)
   t.same(

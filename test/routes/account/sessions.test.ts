@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
-import { outcome, tally } from '../../helpers/answers.js'
+import { outcome, countOutcomes } from '../../helpers/answers.js'
 import { freshApp } from '../../helpers/app.js'
 import { need } from '../../helpers/need.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../../helpers/person.js'
@@ -93,7 +93,7 @@ t.test('J5 end one: here at once, at the replica soon; another one is untouched'
     await db.query("select session_id, detail from otp_event where user_id = $1 and kind = 'session_ended'", [userId(dee)]),
     [{ session_id: sid(dee), detail: sid(there) }]
   )
-  t.equal(await end(dee, sid(dee)), '204', 'the asking one may end itself')
+  t.equal(await end(dee, sid(dee)), '204', 'the requester one may end itself')
   t.equal(await alive(dee), '401 SESSION_ENDED')
 })
 
@@ -134,7 +134,7 @@ t.test('end all others, fifty times at once, while they verify and refresh', asy
     Promise.all(others.map((person) => person.refreshTokens()))
   ])
   // A request that waits too long for the lock gets 503.
-  t.ok(ends.every((answer) => ['204', '503 UNAVAILABLE'].includes(outcome(answer))), JSON.stringify(tally(ends)))
+  t.ok(ends.every((answer) => ['204', '503 UNAVAILABLE'].includes(outcome(answer))), JSON.stringify(countOutcomes(ends)))
   t.ok(verified.every(({ statusCode }) => statusCode < 500 || statusCode === 503))
   t.same(await living(hal), [sid(hal)])
   t.equal(outcome(await hal.request('GET', '/session')), '200')

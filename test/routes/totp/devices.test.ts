@@ -91,7 +91,7 @@ t.test('E6 another user\'s device is not there', async (t) => {
   t.equal((await devicesOf(eva)).length, 2)
 })
 
-t.test('T8 removing one of several: every session ends, the asking one for a new one that has proven as much', async (t) => {
+t.test('T8 removing one of several: every session ends, the requester one for a new one that has proven as much', async (t) => {
   const { person: fay, phones: [first, second] } = await withPhones(app, 'fay', 2)
   await clock.advance(30)
   const [unverified] = await sessionsOf(fay, 1)
@@ -126,7 +126,7 @@ t.test('T8 removing one of several: every session ends, the asking one for a new
   t.equal(outcome(await remove(fay, first!.id)), '404 NOT_FOUND')
 })
 
-t.test('no session lives on a proof whose device is gone: the asking one then owes a code', async (t) => {
+t.test('no session lives on a proof whose device is gone: the requester one then owes a code', async (t) => {
   const { person: gus, phones: [first, second] } = await withPhones(app, 'gus', 2)
   const { access, refresh } = gus
   take(gus, expect(200, await remove(gus, second!.id)))
@@ -141,7 +141,7 @@ t.test('no session lives on a proof whose device is gone: the asking one then ow
   t.equal(await alive(gus), '200')
 })
 
-t.test('J4 the new session has proven what the asking token says, not what another tab proved meanwhile', async (t) => {
+t.test('J4 the new session has proven what the requester token says, not what another tab proved meanwhile', async (t) => {
   const { person: kim, phones: [first, second] } = await withPhones(app, 'kim', 2)
   const tab = kim.elsewhere()
   Object.assign(tab, { access: kim.access, refresh: kim.refresh })

@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { addressOf, clientOf, isAddressed, networkBehind } from '../src/core/network.js'
-import type { Asking, ClientOrigin } from '../src/core/session.js'
+import type { Requester, ClientOrigin } from '../src/core/session.js'
 
 /** Enough to recognise a browser. The rest is not stored. */
 const AGENT_LENGTH = 256
@@ -11,8 +11,8 @@ const SAMPLE_LENGTH = 64
 const warned = new WeakSet<object>()
 
 /** Returns the requester. Only behind a guard. */
-export function askingOf (request: FastifyRequest): Asking {
-  return { standing: request.countersign!, ...originOf(request) }
+export function requesterOf (request: FastifyRequest): Requester {
+  return { context: request.countersign!, ...originOf(request) }
 }
 
 /** Returns address, network and user agent of the client. A peer of a Unix socket has no address, in spite of Fastify's type. */
