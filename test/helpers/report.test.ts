@@ -37,6 +37,7 @@ t.test('what a run came to', async (t) => {
   t.equal(report.passed, 2)
   t.equal(report.failed, 1)
   t.same(report.files, ['build/test/a.test.js', 'build/test/b.test.js', 'build/test/c.test.js'])
+  t.same(report.failedFiles, ['build/test/a.test.js'])
 })
 
 t.test('what was skipped, whole files and single tests', async (t) => {
@@ -47,5 +48,5 @@ t.test('what was skipped, whole files and single tests', async (t) => {
 })
 
 t.test('a run that broke off has no totals', async (t) => {
-  t.match(readReport(['TAP version 14', '1..2']), { passed: 0, failed: 0, files: [], skipped: [] })
+  t.match(readReport(['TAP version 14', '1..2']), { passed: 0, failed: 0, files: [], failedFiles: [], skipped: [] })
 })

@@ -4,6 +4,8 @@ export interface Report {
   failed: number
   /** Test files for which tap has a result. */
   files: string[]
+  /** Those of them that failed. */
+  failedFiles: string[]
   skipped: Array<{ file: string, reason: string }>
 }
 
@@ -14,7 +16,7 @@ const TOTALS = /^# \{ total: \d+.*\}$/
 
 /** @param lines complete output of tap with the `tap` reporter */
 export function readReport (lines: Iterable<string>): Report {
-  const report: Report = { passed: 0, failed: 0, files: [], skipped: [] }
+  const report: Report = { passed: 0, failed: 0, files: [], failedFiles: [], skipped: [] }
   let file = ''
   /** End of the current diagnostic block. All lines before it are text, in any format. */
   let end: string | undefined
@@ -33,6 +35,7 @@ export function readReport (lines: Iterable<string>): Report {
     if (point === null) continue
     const isFile = point[1] === ''
     if (isFile) report.files.push(file)
+    if (isFile && line.startsWith('not ok')) report.failedFiles.push(file)
     const skip = SKIP.exec(point[2] ?? '')
     if (skip !== null) report.skipped.push({ file, reason: isFile ? skip[2] ?? '' : `${skip[1]}: ${skip[2]}` })
   }

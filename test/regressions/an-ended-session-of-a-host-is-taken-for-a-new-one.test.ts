@@ -127,6 +127,8 @@ t.test('J5 fifty requests at once at two replicas while the row is being deleted
     cleanUpAll()
   ])
   t.same(countOutcomes(answers), { '401 SESSION_ENDED': 50 })
+  // A row that a request holds at that moment waits for the next round of the cleanup.
+  await cleanUpAll()
   t.same(await db.query("select id from otp_session where user_id = 'fifty'"), [])
 })
 
