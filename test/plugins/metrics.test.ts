@@ -104,7 +104,11 @@ t.test('the document for operators names every metric of ours, its kind and its 
   const samples = new Map([...body.matchAll(/^(countersign_\w+)\{(.*)\} /gm)].map(
     ([, name = '', labels = '']) => [name, [...labels.matchAll(/(\w+)="/g)].map(([, label]) => label)]
   ))
-  const labelsOf = (name: string) => definedCounters[name.replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
+  const today = new Map([...body.matchAll(/^# HELP (countersign_\w+) Former name of (countersign_\w+)$/gm)].map(
+    ([, former = '', name = '']) => [former, name]
+  ))
+  const labelsOf = (name: string) =>
+    definedCounters[(today.get(name) ?? name).replace('countersign_', '') as CounterName]?.labels ?? samples.get(name) ?? []
   const served = [...body.matchAll(/^# TYPE (countersign_\w+) (\w+)$/gm)].map(
     ([, name = '', kind]) => [name, kind, labelsOf(name).join(' ')]
   )
