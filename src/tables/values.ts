@@ -1,4 +1,4 @@
-import { sql, type KyselyPlugin, type RawBuilder } from 'kysely'
+import { sql, type AliasedRawBuilder, type Expression, type KyselyPlugin } from 'kysely'
 
 /*
  * The text of some values depends on settings of the server (DateStyle, TimeZone, extra_float_digits), and their JavaScript
@@ -13,19 +13,40 @@ const readers = {
 
 type Reader = keyof typeof readers
 
-const column = (value: RawBuilder<unknown>, name: string, reader: Reader) => sql`(${value})::text as ${sql.id(`${name}$${reader}`)}`
+/** @returns a column that has the name and type of the value that is read from it */
+function column<Name extends string, Value> (value: Expression<unknown>, name: Name, reader: Reader): AliasedRawBuilder<Value, Name> {
+  return sql<Value>`(${value})::text`.as(sql.id(`${name}$${reader}`)) as AliasedRawBuilder<Value, Name>
+}
+
+/** Type of a value that is read, null where the expression may be null. */
+type Read<Found, Value> = unknown extends Found ? Value : Value | Extract<Found, null>
 
 /** Selects a timestamptz as the `Date` `name`, to the millisecond. */
-export const timeAs = (at: RawBuilder<unknown>, name: string) => column(sql`floor(extract(epoch from ${at}) * 1000)`, name, 'time')
+export const timeAs = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
+  column<Name, Read<Found, Date>>(sql`floor(extract(epoch from ${at}) * 1000)`, name, 'time')
 
 /** Selects a number that is wider than an integer or has a fraction, as the number `name`. */
-export const numberAs = (value: RawBuilder<unknown>, name: string) => column(sql`(${value})::numeric`, name, 'number')
+export const numberAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
+  column<Name, Read<Found, number>>(sql`(${value})::numeric`, name, 'number')
 
 /** Selects json, or an array by way of `to_json`, as the value `name`. */
-export const jsonAs = (value: RawBuilder<unknown>, name: string) => column(value, name, 'json')
+export const jsonAs = <Name extends string, Found>(value: Expression<Found>, name: Name) => column<Name, Found>(value, name, 'json')
+
+/** Selects an array as the value `name`: the driver would read it by the parsers of its process. */
+export const arrayAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
+  column<Name, Found>(sql`to_json(${value})`, name, 'json')
 
 /** Passes a time of this process as a parameter. */
 export const timeOf = (milliseconds: number) => sql`to_timestamp(${milliseconds / 1000}::float8)`
+
+/** The same of a number of seconds, or of a placeholder of such a number. */
+export const timeOfSeconds = (seconds: number | null) => sql<Date>`to_timestamp(${seconds}::float8)`
+
+/** Time of the database at this statement. A test can move its clock. */
+export const clock = sql<Date>`clock_timestamp()`
+
+/** A number of seconds as an interval, to add to a time. */
+export const interval = (seconds: number) => sql<string>`make_interval(secs => ${seconds})`
 
 interface Column { from: string, to: string, read: ((text: string) => unknown) | null }
 

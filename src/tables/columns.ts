@@ -1,0 +1,76 @@
+import type { DB } from './schema.js'
+
+/*
+ * Notes on tables and columns, where the name does not say it. `npm run schema` puts those on columns into schema.ts.
+ *
+ * Every primary and unique key that decides about a second factor begins with the user's id, so that the tables can be
+ * distributed by it. No foreign key connects our tables with those of a host.
+ */
+export const columns = {
+  /** One row per user: the lock. Every change of factors, password or rights updates it first and raises `version`. */
+  otp_user: {
+    failures: 'Codes consumed since the last accepted one.',
+    wrong_codes_at: 'Times of wrong codes of unverified sessions, the oldest first. An accepted code does not clear it.',
+    setup_required: 'Staff reset the factors: the password alone opens nothing until a device is confirmed.',
+    setup_digest: 'Digest and expiry of the one-time code that login requires beside the password then.'
+  },
+  otp_device: {
+    secret: 'Sealed. Never leaves the process once the device is confirmed.',
+    last_step: 'Last accepted step; it and all steps before it are refused.',
+    seed: 'Sealed; only while pending. Secret and recovery codes are derived from it, so that each answer of `create` shows the same.',
+    confirmed_at: 'Null while pending.',
+    session_id: 'Pending devices only: the session that made it and alone can confirm it, its expiry, and wrong codes so far.'
+  },
+  otp_recovery_code: {
+    pending_device_id: 'Pending device whose confirmation activates the code; null if the code is active.',
+    weak: 'Imported code with few bits, which can be guessed: a guess consumes an attempt.'
+  },
+  otp_session: {
+    otp_deadline: 'From then on, a session without a device may only set one up. Null where 2FA is optional.',
+    auth_claimed_at: 'Latest time of a proof that was in the future when a host gave it; `auth_at` is when it was first seen.',
+    generation: 'Refresh generation: raised by each rotation, compared by the next.',
+    rotated_network: 'Network of the request for that rotation; null if there was none, or if an older release wrote the row.',
+    reused_generation:
+      'Newest generation whose parent was presented from another network than that, and the transaction of that request.',
+    failures: 'Wrong codes of a verified session.',
+    ended_xid: 'Transaction that ended the session; revocations are read in this order.',
+    replaced_by: 'Session that replaced it, if a request of its own ended it.'
+  },
+  /** Digests of the ids of hosts' ended sessions, kept after their rows: a host may present an id at any later time. */
+  otp_ended_session: {
+    digest: 'SHA-256 of user and session id. Empty for a forgotten user: then sessions with a proof from before `ended_at` have ended.'
+  },
+  /** Guesses at passwords that a host checks, by user and network; `*` stands for all networks together. */
+  otp_password_budget: {},
+  otp_event: {
+    actor_id: 'User id of the actor, if it was not the user.',
+    notify_after: 'Outbox: time of the next delivery; null if the event is not delivered, or was already.',
+    count: 'Number of events that a line stands for, after the limit of single lines in an hour. Null: one event.'
+  },
+  /** Numbers a user's events of one kind, from the second one in an hour on. */
+  otp_event_counter: {
+    line_at: 'Key of the line that counts the events after that limit. `line_at` is null, and `line_id` unused, before it.'
+  },
+  /** Random keys of the deployment, sealed under SEAL_KEYS so that SEAL_KEYS can rotate. */
+  otp_key: {
+    namespace: 'Namespace of the sealed values in this schema; null in a row of an earlier version.'
+  },
+  /** Users of the service. Not part of the tables of an attached host. */
+  account: {
+    username_key: '`usernameKey(username)`: unique, and used for look-ups.'
+  },
+  /** Account at another service. Its credentials are sealed and never returned. */
+  account_oauth_profile: {},
+  /** Policy in force and its start, the same for all replicas. */
+  account_policy: {},
+  /** Users imported from Django. The row outlives the account, so that a deleted account is not imported again. */
+  account_import: {
+    fingerprint: 'Keyed digest of the data in Django, which shows later changes there.'
+  },
+  /** Known networks of an account, whose budget of guesses is separate from that of other networks. */
+  account_network: {
+    verified: 'True if a session was verified there; otherwise the network is known only while the user has no second factor.'
+  },
+  /** Password guesses by name (existing or not) and network; `*` stands for all unknown networks, `known` for all known ones. */
+  password_budget: {}
+} as const satisfies { [Table in keyof DB]: { [Column in keyof DB[Table]]?: string } }

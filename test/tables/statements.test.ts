@@ -1,0 +1,35 @@
+import { PGlite } from '@electric-sql/pglite'
+import { PostgresDialect } from 'kysely'
+import { readdir } from 'node:fs/promises'
+import t from 'tap'
+import { serviceMigrations } from '../../migrations/index.js'
+import { migrationScript } from '../../src/postgres/migrator.js'
+import { createDb } from '../../src/tables/db.js'
+import { statements } from '../../src/tables/statement.js'
+
+/** Types that every driver reads alike, under any settings of the server: text, varchar, uuid, boolean, int4, bytea. */
+const PLAIN = [25, 1043, 2950, 16, 23, 17]
+
+/** Each module of the layers that have statements. To import it registers them. */
+for (const folder of ['attach', 'accounts', 'budgets', 'cleanup', 'events', 'factors', 'imports', 'sessions', 'staff']) {
+  const at = new URL(`../../src/${folder}/`, import.meta.url)
+  for (const file of await readdir(at, { recursive: true })) if (file.endsWith('.js')) await import(new URL(file, at).href)
+}
+
+t.test('each statement fits the tables, and selects values that every driver reads alike', async (t) => {
+  const pglite = await PGlite.create()
+  t.teardown(() => pglite.close())
+  await pglite.exec(await migrationScript(serviceMigrations, 'public'))
+  const dialect = new PostgresDialect({ pool: {} as never })
+  for (const hasAccounts of [true, false]) {
+    for (const notifies of [true, false]) {
+      const db = createDb(dialect, { hasAccounts, notifies })
+      for (const statement of statements.values()) {
+        await t.resolves(pglite.describeQuery(statement.compile(db).sql).then(({ resultFields }) => {
+          const others = resultFields.filter(({ dataTypeID }) => !PLAIN.includes(dataTypeID)).map(({ name }) => name)
+          t.strictSame(others, [], `${statement.name}: columns of other types`)
+        }), statement.name)
+      }
+    }
+  }
+})
