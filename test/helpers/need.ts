@@ -16,6 +16,7 @@ export const needs = {
   caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
+  'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
   chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' }
 } as const satisfies Record<string, { find: () => Promise<string | undefined>, missing: string }>
 
