@@ -3,11 +3,13 @@ import * as secondFactor from './2026-11-23-01-second-factor.js'
 import * as accounts from './2026-11-23-02-accounts.js'
 import * as secondFactorEdges from './2026-11-30-01-second-factor.js'
 import * as accountsEdges from './2026-11-30-02-accounts.js'
+import * as factors from './2026-11-30-04-factors.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
-  '2026-11-30-01-second-factor': secondFactorEdges
+  '2026-11-30-01-second-factor': secondFactorEdges,
+  '2026-11-30-04-factors': factors
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -15,5 +17,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
   '2026-11-23-02-accounts': accounts,
   '2026-11-30-01-second-factor': secondFactorEdges,
-  '2026-11-30-02-accounts': accountsEdges
+  '2026-11-30-02-accounts': accountsEdges,
+  '2026-11-30-04-factors': factors
 }

@@ -141,6 +141,7 @@ export async function deleteAccount (db: Db, requester: Requester): Promise<stri
           and s.ended_at is not null
       ),
       devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
+      challenges as (delete from ${table.otp_challenge} c using requester where c.user_id = requester.user_id),
       codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
       events as (delete from ${table.otp_event} e using requester where e.user_id = requester.user_id and e.notify_after is null),
       counters as (delete from ${table.otp_event_counter} c using requester where c.user_id = requester.user_id),

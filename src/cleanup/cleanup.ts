@@ -40,6 +40,7 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
         returning user_id, id, ended_at, end_reason
       ),
       ${hasAccounts ? sql`` : sql`digests as (${keptDigests(tx, sql`gone`)}),`}
+      challenges as (delete from ${table.otp_challenge} c using gone where c.user_id = gone.user_id and c.session_id = gone.id),
       locks as (
         delete from ${table.otp_user} u using gone
         where u.user_id = gone.user_id and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and ${isUnused}))

@@ -72,6 +72,11 @@ export const amr = {
 /** Value of `otp_device_id` in a session that a recovery code verified. */
 export const RECOVERY = 'recovery'
 
+/** Returns the factors that the proof of this device relies on: a recovery code is none. */
+export function factorIdsOf (otpDeviceId: string | null): string[] {
+  return otpDeviceId === null || otpDeviceId === RECOVERY ? [] : [otpDeviceId]
+}
+
 /** Returns the authentication methods of a session that this device verified. */
 export function amrOf (otpDeviceId: string | null): readonly string[] {
   if (otpDeviceId === null) return amr.password

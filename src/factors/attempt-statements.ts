@@ -64,8 +64,9 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
     ),
     device as (
-      select d.*, d.confirmed_at is null as pending
-      from ${table.otp_device} d, requester, now
+      select d.id, d.name, d.failures, d.confirmed_at is null as pending,
+        f.secret, f.digits, f.period_seconds, f.t0_seconds, f.last_step
+      from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
       where d.user_id = ${userId}
         and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
     ),
@@ -159,10 +160,10 @@ export async function commitVerified (
       for no key update of u, s
     ),
     consumed as (
-      update ${table.otp_device} d set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, d.secret)
-      from requester, now
-      where d.user_id = requester.user_id and d.id = ${match.deviceId}
-        and d.confirmed_at is not null and d.last_step < ${match.step}
+      update ${table.otp_totp} f set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, f.secret)
+      from ${table.otp_device} d, requester, now
+      where f.user_id = requester.user_id and f.device_id = ${match.deviceId} and f.last_step < ${match.step}
+        and d.user_id = f.user_id and d.id = f.device_id and d.confirmed_at is not null
       returning d.user_id, d.id, d.name
     ),
     released as (
@@ -189,7 +190,8 @@ export async function commitVerified (
 
 /** Proof by a code of the device in the CTE `consumed`. */
 export function verifiedProof (sessionSeconds: number): Proof {
-  return { amr: amr.totp, otpRequired: true, deviceId: sql`consumed.id::text`, seconds: sessionSeconds }
+  const deviceId = sql`consumed.id::text`
+  return { amr: amr.totp, otpRequired: true, deviceId, factorIds: sql`array[${deviceId}]`, seconds: sessionSeconds }
 }
 
 /** Consequences of a refused code. */

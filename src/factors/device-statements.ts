@@ -24,8 +24,9 @@ export interface Device {
 export async function listDevices (db: Db, userId: string): Promise<Device[]> {
   const { table } = db
   return await rows<Device>(db, sql`
-    select id, name, ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
-    from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null order by created_at, id`)
+    select d.id, d.name, ${timeAs(sql`d.created_at`, 'createdAt')}, ${timeAs(sql`f.last_used_at`, 'lastUsedAt')}
+    from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
+    where d.user_id = ${userId} and d.confirmed_at is not null order by d.created_at, d.id`)
 }
 
 export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
@@ -38,9 +39,10 @@ export async function renameDevice (db: Db, requester: Requester, deviceId: stri
     with ${now},
     requester as (${livingSession(db, requester)}),
     renamed as (
-      update ${table.otp_device} d set name = ${name} from requester
+      update ${table.otp_device} d set name = ${name} from requester, ${table.otp_totp} f
       where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
-      returning d.*
+        and f.user_id = d.user_id and f.device_id = d.id
+      returning d.id, d.name, d.created_at, f.last_used_at
     ),
     ${event(db, {
       userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: requester, deviceName: sql`renamed.name`
@@ -98,14 +100,14 @@ async function removeOne (
 ): Promise<CommittedSession | null> {
   const { userId, sessionId, otpDeviceId } = requester.context
   const { table } = tx
-  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
+  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, factorIds: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
   const next = otpDeviceId === deviceId
     ? started(tx, sql`removed`, requester, newSessionId, owing)
     : carriedOn(tx, sql`removed`, requester, newSessionId)
   return committed(await row(tx, sql`
     with ${now},
     requester as (
-      select s.*, s.expires_at as until, s.otp_device_id is distinct from ${deviceId} as proven,
+      select s.*, s.expires_at as until, ${deviceId}::text <> all (s.otp_factor_ids) as proven,
         ${isInPlace(requester, newSessionId)} as stays
       from ${table.otp_session} s, now
       where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
@@ -131,6 +133,7 @@ async function removeOne (
       update ${table.otp_session} s set
         amr = case when requester.proven then s.amr else ${[...owing.amr]}::text[] end,
         otp_device_id = case when requester.proven then s.otp_device_id end, otp_at = case when requester.proven then s.otp_at end,
+        otp_factor_ids = case when requester.proven then s.otp_factor_ids else '{}' end,
         ${changedInPlace(tx)}
       from removed, requester, now where s.user_id = removed.user_id and s.id = requester.id and requester.stays
       returning s.*
@@ -173,6 +176,7 @@ export async function removeAll (
     amr: amr.password,
     otpRequired: false,
     deviceId: null,
+    factorIds: null,
     seconds: sessionSeconds,
     deadline: deadlineFor(tx, sql`requester.user_id`)
   }

@@ -93,9 +93,10 @@ export async function putPendingDevice (
       select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
           and ended_at is null and expires_at > now.at) as alive,
         (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed,
-        ${jsonAs(sql`select json_build_object('id', d.id, 'sealedSecret', d.secret, 'sealedSeed', d.seed, 'codes',
+        ${jsonAs(sql`select json_build_object('id', d.id, 'sealedSecret', f.secret, 'sealedSeed', d.seed, 'codes',
             (select count(*) from ${table.otp_recovery_code} c where c.user_id = d.user_id and c.pending_device_id = d.id))
-          from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
+          from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
+          where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
             and d.expires_at > now.at and d.failures < ${PENDING_FAILURES}`, 'stored')}
       from now`)
     const { alive, confirmed, stored } = state!
@@ -108,14 +109,17 @@ export async function putPendingDevice (
     const pending = await row<{ expiresAt: Date }>(tx, sql`
       with ${now},
       put as (
-        insert into ${table.otp_device} as d
-          (user_id, id, name, secret, seed, digits, period_seconds, t0_seconds, last_step, created_at, session_id, expires_at)
-        select ${userId}, ${id}, ${device.name}, ${sealedSecret}, ${sealedSeed},
-          ${device.digits}, ${device.periodSeconds}, ${device.t0Seconds}, -1, now.at,
+        insert into ${table.otp_device} as d (user_id, id, name, seed, created_at, session_id, expires_at)
+        select ${userId}, ${id}, ${device.name}, ${sealedSeed}, now.at,
           ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
         on conflict (user_id, session_id) where confirmed_at is null
           do update set name = excluded.name, seed = excluded.seed, expires_at = excluded.expires_at
-        returning d.expires_at
+        returning d.user_id, d.id, d.expires_at
+      ),
+      totp as (
+        insert into ${table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step)
+        select user_id, id, ${sealedSecret}, ${device.digits}::int, ${device.periodSeconds}::int, ${device.t0Seconds}::int, -1 from put
+        on conflict (user_id, device_id) do nothing
       ),
       others as (
         delete from ${table.otp_recovery_code} c
@@ -189,13 +193,16 @@ export async function commitConfirmed (
         for no key update of s
       ),
       consumed as (
-        update ${table.otp_device} d set confirmed_at = now.at, last_used_at = now.at, last_step = ${match.step},
-          secret = coalesce(${match.resealed}, d.secret), seed = null, session_id = null, expires_at = null, failures = 0
+        update ${table.otp_device} d set confirmed_at = now.at, seed = null, session_id = null, expires_at = null, failures = 0
         from requester, now
         where d.user_id = requester.user_id and d.id = ${match.deviceId} and d.confirmed_at is null
           and d.session_id = requester.id and d.expires_at > now.at and requester.confirmed < ${MOST_DEVICES}
           and (requester.verified or requester.confirmed = 0)
         returning d.user_id, d.id, d.name
+      ),
+      used as (
+        update ${table.otp_totp} f set last_used_at = now.at, last_step = ${match.step}, secret = coalesce(${match.resealed}, f.secret)
+        from consumed, now where f.user_id = consumed.user_id and f.device_id = consumed.id
       ),
       raised as (
         update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null

@@ -32,6 +32,7 @@ export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
       emptied as (update ${table.otp_session} s set ip = '', agent = '' where s.user_id = ${userId} and s.ended_at is not null),
       mark as (${markForgotten(tx, userId)}),
       devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
+      challenges as (delete from ${table.otp_challenge} c where c.user_id = ${userId}),
       codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
       budgets as (delete from ${table.otp_password_budget} b where b.user_id = ${userId}),
       events as (delete from ${table.otp_event} e where e.user_id = ${userId} and e.notify_after is null),

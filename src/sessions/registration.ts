@@ -69,8 +69,8 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
           started_at = excluded.started_at, expires_at = excluded.expires_at, amr = excluded.amr,
           auth_at = least(excluded.auth_at, case when s.auth_claimed_at >= ${claimed(authTime)} then s.auth_at end),
           auth_claimed_at = greatest(s.auth_claimed_at, excluded.auth_claimed_at),
-          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, rotated_at = excluded.rotated_at,
-          failures = 0, generation = s.generation + 1, ip = excluded.ip, agent = excluded.agent
+          otp_required = excluded.otp_required, otp_device_id = null, otp_at = null, otp_factor_ids = '{}', phr_at = null,
+          rotated_at = excluded.rotated_at, failures = 0, generation = s.generation + 1, ip = excluded.ip, agent = excluded.agent
         where s.ended_at is null and s.expires_at <= excluded.started_at
         returning *
       ),
@@ -159,14 +159,15 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
       ),
       moved as (
         insert into ${table.otp_session} as s (user_id, id, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required,
-          otp_device_id, otp_at, otp_deadline, generation, rotated_at, failures, ip, agent)
+          otp_device_id, otp_at, otp_factor_ids, phr_at, otp_deadline, generation, rotated_at, failures, ip, agent)
         select user_id, ${toId}, started_at, expires_at, auth_at, auth_claimed_at, amr, otp_required, otp_device_id, otp_at,
-          otp_deadline, generation, rotated_at, failures, ip, agent
+          otp_factor_ids, phr_at, otp_deadline, generation, rotated_at, failures, ip, agent
         from ended
         on conflict (user_id, id) do update set
           started_at = excluded.started_at, expires_at = excluded.expires_at, auth_at = excluded.auth_at,
           auth_claimed_at = excluded.auth_claimed_at, amr = excluded.amr, otp_required = excluded.otp_required,
-          otp_device_id = excluded.otp_device_id, otp_at = excluded.otp_at, otp_deadline = excluded.otp_deadline,
+          otp_device_id = excluded.otp_device_id, otp_at = excluded.otp_at, otp_factor_ids = excluded.otp_factor_ids,
+          phr_at = excluded.phr_at, otp_deadline = excluded.otp_deadline,
           generation = excluded.generation, rotated_at = excluded.rotated_at, failures = excluded.failures,
           ip = excluded.ip, agent = excluded.agent, ${changedInPlace(tx)}
         returning *

@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { amrOf } from '../core/assurance.js'
+import { amrOf, factorIdsOf } from '../core/assurance.js'
 import type { Requester, SessionFacts } from '../core/session.js'
 import { ending, endedIds, event, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
 import { now } from '../tables/values.js'
@@ -15,6 +15,8 @@ export interface Proof {
   otpRequired: boolean
   /** Device, as an expression; null if only the password was proven. */
   deviceId: RawBuilder<unknown> | null
+  /** Ids of all factors that the proofs rely on, as an expression; null if there are none. */
+  factorIds: RawBuilder<unknown> | null
   /** Life of a new session in seconds. If it replaces a verified session, it ends no later than that one. */
   seconds: number
   /** Time from which the session opens only the set-up of a device. */
@@ -22,6 +24,7 @@ export interface Proof {
 }
 
 /** Columns of a new session's row that have no default. */
+const noFactors = sql`'{}'`
 const columns = sql`
   user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
 export const startedColumns = sql`(${columns})`
@@ -37,14 +40,14 @@ export const started = (
   decided: RawBuilder<unknown>,
   requester: Requester,
   nextId: string,
-  { amr, otpRequired, deviceId, seconds, deadline }: Proof
+  { amr, otpRequired, deviceId, factorIds, seconds, deadline }: Proof
 ) => sql`
     started as (
-      insert into ${table.otp_session} (${columns}, auth_claimed_at)
+      insert into ${table.otp_session} (${columns}, otp_factor_ids, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), requester.until), requester.auth_at,
         ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
         ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
-        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`},
+        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`}, ${factorIds ?? noFactors}::text[],
         (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = requester.user_id and s.id = requester.id)
       from ${decided}, requester, now where not requester.stays
       returning *
@@ -58,12 +61,12 @@ export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, requeste
   const { otpDeviceId, otpTime } = requester.context
   return sql`
     started as (
-      insert into ${table.otp_session} (${columns}, failures, auth_claimed_at)
+      insert into ${table.otp_session} (${columns}, otp_factor_ids, failures, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, requester.expires_at, requester.auth_at,
         case when requester.otp_device_id is not distinct from ${otpDeviceId}::text then requester.amr
           else ${[...amrOf(otpDeviceId)]}::text[] end,
         requester.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${requester.ip}, ${requester.agent},
-        requester.otp_deadline, requester.failures, requester.auth_claimed_at
+        requester.otp_deadline, ${factorIdsOf(otpDeviceId)}::text[], requester.failures, requester.auth_claimed_at
       from ${decided}, requester, now where not requester.stays
       returning *
     )`
@@ -77,10 +80,11 @@ export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) 
  * The same for a session that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes
  * on with the token that it has.
  */
-export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, deviceId, deadline }: Proof) => sql`
+export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, deviceId, factorIds, deadline }: Proof) => sql`
     kept as (
       update ${db.table.otp_session} s set
         amr = ${[...amr]}::text[], otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
+        otp_factor_ids = ${factorIds ?? noFactors}::text[],
         otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`},
         otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
         ${changedInPlace(db)}

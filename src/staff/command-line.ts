@@ -76,11 +76,13 @@ export async function createUser (
     await row(tx, sql`
       with ${now},
       device as (
-        insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at,
-          confirmed_at, last_used_at)
-        select ${account.id}, ${device.id}::uuid, ${device.name}, ${device.sealedSecret}, ${standardTotp.digits}::int,
-          ${standardTotp.periodSeconds}::int,
-          ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at, now.at, now.at from now
+        insert into ${table.otp_device} (user_id, id, name, created_at, confirmed_at)
+        select ${account.id}, ${device.id}::uuid, ${device.name}, now.at, now.at from now
+      ),
+      totp as (
+        insert into ${table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step, last_used_at)
+        select ${account.id}, ${device.id}::uuid, ${device.sealedSecret}, ${standardTotp.digits}::int, ${standardTotp.periodSeconds}::int,
+          ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at from now
       ),
       codes as (
         insert into ${table.otp_recovery_code} (user_id, digest, created_at)

@@ -3,9 +3,12 @@ import { row, rows, type Db } from '../tables/db.js'
 
 const FIRST_UUID = '00000000-0000-0000-0000-000000000000'
 
-/** Sealed columns by the place that they are sealed for: table, user column, row column and the column itself. */
+/**
+ * Sealed columns by the place that they are sealed for: table, user column, row column and the column itself. Secrets of
+ * authenticator apps are sealed for `otp_device`, the table that they were in first.
+ */
 const columns = {
-  otp_device: { table: 'otp_device', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`secret`, firstRow: FIRST_UUID },
+  otp_device: { table: 'otp_totp', user: sql`user_id`, row: sql`device_id`, type: sql`uuid`, sealed: sql`secret`, firstRow: FIRST_UUID },
   otp_device_seed: { table: 'otp_device', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`seed`, firstRow: FIRST_UUID },
   otp_key: { table: 'otp_key', user: sql`''::text`, row: sql`name`, type: sql`text`, sealed: sql`sealed`, firstRow: '' },
   account_oauth_profile: {

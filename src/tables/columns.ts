@@ -14,18 +14,29 @@ export const columns = {
     setup_required: 'Staff reset the factors: the password alone opens nothing until a device is confirmed.',
     setup_digest: 'Digest and expiry of the one-time code that login requires beside the password then.'
   },
+  /** Factor of any kind. What only one kind needs is in a table of that kind; its rows are deleted with this row. */
   otp_device: {
-    secret: 'Sealed. Never leaves the process once the device is confirmed.',
-    last_step: 'Last accepted step; it and all steps before it are refused.',
     seed: 'Sealed; only while pending. Secret and recovery codes are derived from it, so that each answer of `create` shows the same.',
     confirmed_at: 'Null while pending.',
     session_id: 'Pending devices only: the session that made it and alone can confirm it, its expiry, and wrong codes so far.'
+  },
+  /** Authenticator apps: what a factor of the kind `totp` has beside its row in `otp_device`. */
+  otp_totp: {
+    secret: 'Sealed for the place `otp_device`. Never leaves the process once the device is confirmed.',
+    last_step: 'Last accepted step; it and all steps before it are refused.'
+  },
+  /** Outstanding challenges, at most one for each session and purpose. */
+  otp_challenge: {
+    device_id: 'Pending factor that a registration is for; null for a verification.',
+    issued: 'Challenges issued since `window_started_at`, for the limit of a session.'
   },
   otp_recovery_code: {
     pending_device_id: 'Pending device whose confirmation activates the code; null if the code is active.',
     weak: 'Imported code with few bits, which can be guessed: a guess consumes an attempt.'
   },
   otp_session: {
+    otp_factor_ids: "Every factor that the session's proofs rely on; a recovery code is none.",
+    phr_at: 'Time of the last phishing-resistant proof.',
     otp_deadline: 'From then on, a session without a device may only set one up. Null where 2FA is optional.',
     auth_claimed_at: 'Latest time of a proof that was in the future when a host gave it; `auth_at` is when it was first seen.',
     generation: 'Refresh generation: raised by each rotation, compared by the next.',

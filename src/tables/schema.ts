@@ -76,27 +76,35 @@ export interface AccountPolicy {
   value: string;
 }
 
+export interface OtpChallenge {
+  challenge: Buffer;
+  created_at: Timestamp;
+  /**
+   * Pending factor that a registration is for; null for a verification.
+   */
+  device_id: string | null;
+  expires_at: Timestamp;
+  /**
+   * Challenges issued since `window_started_at`, for the limit of a session.
+   */
+  issued: number;
+  purpose: string;
+  session_id: string;
+  user_id: string;
+  window_started_at: Timestamp;
+}
+
 export interface OtpDevice {
   /**
    * Null while pending.
    */
   confirmed_at: Timestamp | null;
   created_at: Timestamp;
-  digits: number;
   expires_at: Timestamp | null;
   failures: Generated<number>;
   id: string;
-  /**
-   * Last accepted step; it and all steps before it are refused.
-   */
-  last_step: number;
-  last_used_at: Timestamp | null;
+  kind: Generated<string>;
   name: string;
-  period_seconds: number;
-  /**
-   * Sealed. Never leaves the process once the device is confirmed.
-   */
-  secret: string;
   /**
    * Sealed; only while pending. Secret and recovery codes are derived from it, so that each answer of `create` shows the same.
    */
@@ -105,7 +113,6 @@ export interface OtpDevice {
    * Pending devices only: the session that made it and alone can confirm it, its expiry, and wrong codes so far.
    */
   session_id: string | null;
-  t0_seconds: number;
   user_id: string;
 }
 
@@ -217,7 +224,15 @@ export interface OtpSession {
    */
   otp_deadline: Timestamp | null;
   otp_device_id: string | null;
+  /**
+   * Every factor that the session's proofs rely on; a recovery code is none.
+   */
+  otp_factor_ids: Generated<string[]>;
   otp_required: boolean;
+  /**
+   * Time of the last phishing-resistant proof.
+   */
+  phr_at: Timestamp | null;
   /**
    * Session that replaced it, if a request of its own ended it.
    */
@@ -233,6 +248,24 @@ export interface OtpSession {
    */
   rotated_network: string | null;
   started_at: Timestamp;
+  user_id: string;
+}
+
+export interface OtpTotp {
+  algorithm: Generated<string>;
+  device_id: string;
+  digits: number;
+  /**
+   * Last accepted step; it and all steps before it are refused.
+   */
+  last_step: number;
+  last_used_at: Timestamp | null;
+  period_seconds: number;
+  /**
+   * Sealed for the place `otp_device`. Never leaves the process once the device is confirmed.
+   */
+  secret: string;
+  t0_seconds: number;
   user_id: string;
 }
 
@@ -272,6 +305,7 @@ export interface DB {
   account_network: AccountNetwork;
   account_oauth_profile: AccountOauthProfile;
   account_policy: AccountPolicy;
+  otp_challenge: OtpChallenge;
   otp_device: OtpDevice;
   otp_ended_session: OtpEndedSession;
   otp_event: OtpEvent;
@@ -280,6 +314,7 @@ export interface DB {
   otp_password_budget: OtpPasswordBudget;
   otp_recovery_code: OtpRecoveryCode;
   otp_session: OtpSession;
+  otp_totp: OtpTotp;
   otp_user: OtpUser;
   password_budget: PasswordBudget;
 }

@@ -19,8 +19,10 @@ const session = (id: string, columns = '', values = '') =>
   `insert into otp_session (user_id, id, started_at, expires_at, auth_at, rotated_at, ip, agent, amr, otp_required${columns})
      values ('${USER}', '${id}', now(), now() + interval '1 day', now(), now(), '', ''${values});`
 const device = (id: string, columns = '', values = '') =>
-  `insert into otp_device (user_id, id, name, secret, digits, period_seconds, t0_seconds, created_at, last_step${columns})
-     values ('${USER}', '${id}', '', '', 6, 30, 0, now()${values});`
+  `insert into otp_device (user_id, id, name, created_at${columns}) values ('${USER}', '${id}', '', now()${values});`
+const totp = (id: string, step: number) =>
+  `insert into otp_totp (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step)
+     values ('${USER}', '${id}', '', 6, 30, 0, ${step});`
 
 /** A user that signed up, logged in and confirmed a device. */
 const sound = `
@@ -28,8 +30,8 @@ const sound = `
   insert into otp_user values ('${USER}', 1, 0, null);
   ${event('signed_up')} ${event('logged_in')} ${event('otp_enabled')}
   ${session('first', ', ended_at, ended_xid, end_reason', ", '{pwd}', false, now(), pg_current_xact_id(), 'otp_enabled'")}
-  ${session('second', ', otp_device_id, otp_at', `, '{pwd,otp,mfa}', true, '${DEVICE}', now()`)}
-  ${device(DEVICE, ', confirmed_at', ', 5, now()')}
+  ${session('second', ', otp_device_id, otp_factor_ids, otp_at', `, '{pwd,otp,mfa}', true, '${DEVICE}', '{${DEVICE}}', now()`)}
+  ${device(DEVICE, ', confirmed_at', ', now()')} ${totp(DEVICE, 5)}
   insert into otp_recovery_code values ('${USER}', 'digest', null, now(), null);`
 
 /** Statements that break an invariant. Each row names one invariant and can break others too. */
@@ -51,12 +53,16 @@ const breaks: Array<readonly [sentence: RegExp, statements: string]> = [
   [/no recovery code of a pending device that is gone/, `update otp_recovery_code set pending_device_id = '${PENDING}'`],
   [
     /no first pending device without recovery codes/,
-    `delete from otp_device; ${device(PENDING, ', session_id, expires_at', ", -1, 'first', now() + interval '1 day'")}`
+    `delete from otp_device; ${device(PENDING, ', session_id, expires_at', ", 'first', now() + interval '1 day'")} ${totp(PENDING, -1)}`
   ],
   [/no live session that needs no second factor/, session('third', '', ", '{pwd}', false")],
   [/no live session that was verified by a device that is gone/, 'delete from otp_device'],
   [/no verified session without proof/, "update otp_session set otp_at = null where id = 'second'"],
+  [/no live session relies on a factor that is gone/, `update otp_session set otp_factor_ids = '{${PENDING}}' where id = 'second'`],
+  [/no live session relies on a factor that is gone/, "update otp_session set otp_factor_ids = '{}' where id = 'second'"],
   [/a device is pending for a session, or confirmed for all/, "update otp_device set session_id = 'first'"],
+  [/an app has a step when it is confirmed/, 'update otp_totp set last_step = -1'],
+  [/an app has a step when it is confirmed/, 'delete from otp_totp'],
   [/no device was confirmed by a session other than its own/, "update otp_event set session_id = 'second' where kind = 'otp_enabled'"],
   [/the version counts/, 'update otp_user set version = 2'],
   [/an end has a time/, "update otp_session set ended_xid = null where id = 'first'"],

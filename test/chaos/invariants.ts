@@ -59,9 +59,15 @@ const invariants: ReadonlyArray<readonly [sentence: string, violators: string]> 
   ['no verified session without proof, and no proof without it', `select user_id from otp_session
      where (otp_device_id is null) <> (otp_at is null) or (otp_device_id is null) <> (amr = '{pwd}')
        or (otp_device_id is not null and not otp_required)`],
+  ['no live session relies on a factor that is gone', `select user_id from otp_session s
+     where ${LIVE} and (cardinality(s.otp_factor_ids) <> case when s.otp_device_id is null or s.otp_device_id = 'recovery' then 0 else 1 end
+       or exists (select from unnest(s.otp_factor_ids) f (id) where not exists (select from otp_device d
+         where d.user_id = s.user_id and d.id::text = f.id and d.confirmed_at is not null)))`],
   ['a device is pending for a session, or confirmed for all', `select user_id from otp_device
-     where (confirmed_at is null) <> (session_id is not null) or (confirmed_at is null) <> (expires_at is not null)
-       or (confirmed_at is null) <> (last_step < 0)`],
+     where (confirmed_at is null) <> (session_id is not null) or (confirmed_at is null) <> (expires_at is not null)`],
+  ['an app has a step when it is confirmed, and a secret from the beginning', `select d.user_id from otp_device d
+     left join otp_totp f on f.user_id = d.user_id and f.device_id = d.id
+     where d.kind = 'totp' and (d.confirmed_at is null) is distinct from (f.last_step < 0)`],
   ['no device was confirmed by a session other than its own', `select e.user_id from otp_event e
      where e.kind = 'otp_enabled' and not exists (select from otp_session s
        where s.user_id = e.user_id and s.id = e.session_id and s.end_reason = 'otp_enabled')`],

@@ -28,7 +28,8 @@ export async function checkTold (told: Told[], { query }: Pick<PostgresServer, '
   const sessions = new Map((await query('select id, generation, ended_at from otp_session')).map((row) => [row['id'], row]))
   const devices = new Set((await query('select id::text as id from otp_device')).map(({ id }) => id))
   const users = new Map((await query(`
-    select a.username, (select max(last_step) from otp_device d where d.user_id = a.id::text and confirmed_at is not null) as step,
+    select a.username, (select max(last_step) from otp_totp f join otp_device d on d.user_id = f.user_id and d.id = f.device_id
+      where d.user_id = a.id::text and confirmed_at is not null) as step,
       ${counts({
         accepted: "'otp_enabled', 'otp_device_added', 'otp_verified'",
         recovered: "'recovery_used'",

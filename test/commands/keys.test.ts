@@ -40,7 +40,7 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
   const rotated = { ...settings, SEAL_KEYS: `${(await command(['keys', 'new', 'seal'], {})).stdout.trim()},${OLD}` }
   const kid = rotated.SEAL_KEYS.split(':')[0]!
   const stale = async () => (await db.query<{ count: number }>(
-    "select count(*)::int as count from otp_device where split_part(secret, '.', 1) <> $1", [kid]
+    "select count(*)::int as count from otp_totp where split_part(secret, '.', 1) <> $1", [kid]
   ))[0]!.count
 
   const total = await stale()
@@ -75,9 +75,9 @@ t.test('T6 R7 keys rotate: while the service runs, killed half-way and started a
 
 t.test('a row that changed since it was read keeps what it has', async (t) => {
   const [row] = await db.query<{ userId: string, row: string, sealed: string }>(
-    'select user_id as "userId", id as row, secret as sealed from otp_device limit 1'
+    'select user_id as "userId", device_id as row, secret as sealed from otp_totp limit 1'
   )
   t.equal(await replaceSealed(app.database, 'otp_device', [{ ...row!, sealed: `${row!.sealed}x`, resealed: 'lost' }]), 0)
-  t.same(await db.query("select 1 from otp_device where secret = 'lost'"), [])
+  t.same(await db.query("select 1 from otp_totp where secret = 'lost'"), [])
   t.equal(await replaceSealed(app.database, 'otp_device', [{ ...row!, resealed: row!.sealed }]), 1)
 })

@@ -27,9 +27,10 @@ export async function putManyUsers (db: Db, users: number): Promise<void> {
       select ${id}::text, '192.0.2.' || u % 256, now(), true from ${everybody}`,
     sql`insert into ${table.password_budget} (name_digest, network, window_started_at, spent)
       select md5('name' || u), '192.0.2.1', now(), 1 from ${everybody}`,
-    sql`insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at)
-      select ${id}::text, ${uuidOf('device')}, 'Phone ' || n,
-        repeat('s', ${SEALED_LENGTH}::int), 6, 30, 0, 1, now(), now() from ${each(EACH)}`,
+    sql`insert into ${table.otp_device} (user_id, id, name, created_at, confirmed_at)
+      select ${id}::text, ${uuidOf('device')}, 'Phone ' || n, now(), now() from ${each(EACH)}`,
+    sql`insert into ${table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step)
+      select ${id}::text, ${uuidOf('device')}, repeat('s', ${SEALED_LENGTH}::int), 6, 30, 0, 1 from ${each(EACH)}`,
     sql`insert into ${table.otp_recovery_code} (user_id, digest, created_at)
       select ${id}::text, md5('code' || u || '/' || n), now() from ${each(EACH)}`,
     sql`insert into ${table.otp_session}

@@ -73,9 +73,15 @@ async function putDevices (db: Db, seal: Seal, userIds: readonly string[]): Prom
   const sealed = userIds.map((userId, i) => seal.seal(secrets.get(userId)!, devicePlace(userId, { id: ids[i]! })))
   await putUsers(db, userIds)
   await rows(db, sql`
-    insert into ${db.table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at)
-    select user_id, id, 'Authenticator', secret, ${digits}, ${periodSeconds}, ${t0Seconds}, -1, clock_timestamp(), clock_timestamp()
-    from unnest(${userIds}::text[], ${ids}::uuid[], ${sealed}::text[]) as given (user_id, id, secret)`)
+    with given as (
+      select * from unnest(${userIds}::text[], ${ids}::uuid[], ${sealed}::text[]) as given (user_id, id, secret)
+    ),
+    device as (
+      insert into ${db.table.otp_device} (user_id, id, name, created_at, confirmed_at)
+      select user_id, id, 'Authenticator', clock_timestamp(), clock_timestamp() from given
+    )
+    insert into ${db.table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step)
+    select user_id, id, secret, ${digits}::int, ${periodSeconds}::int, ${t0Seconds}::int, -1 from given`)
   return secrets
 }
 

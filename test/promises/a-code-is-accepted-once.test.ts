@@ -94,6 +94,6 @@ t.test('T2 T3 two codes of one window in parallel: no step is accepted twice, an
   const winners = answers.flatMap((answer, i) => answer.statusCode === 200 ? [i % 2] : [])
   t.ok(winners.length >= 1 && winners.length <= 2, JSON.stringify(countOutcomes(answers)))
   t.equal(new Set(winners).size, winners.length, 'each code once at most')
-  const [device] = await db.query<{ step: number }>('select last_step as step from otp_device where user_id = $1', [userId(ida)])
+  const [device] = await db.query<{ step: number }>('select last_step as step from otp_totp where user_id = $1', [userId(ida)])
   t.equal(device?.step, step - (winners.includes(1) ? 0 : 1), 'the latest accepted step stands')
 })

@@ -17,7 +17,7 @@ t.test('T4 T13 a code works from 30 s before its step to 30 s after, by the data
   for (const [seconds, accepted] of [[-31, false], [-30, true], [0, true], [59, true], [60, false]] as const) {
     await at(seconds)
     // Removes the used step and the failure.
-    await db.query('update otp_device set last_step = -1 where user_id = $1', [userId(ada)])
+    await db.query('update otp_totp set last_step = -1 where user_id = $1', [userId(ada)])
     await db.query('update otp_user set failures = 0, locked_until = null where user_id = $1', [userId(ada)])
     const [session] = await sessionsOf(ada, 1)
     t.equal(outcome(await session!.verify(code)), accepted ? '200' : '400 OTP_INVALID', `${seconds} s`)

@@ -27,7 +27,7 @@ async function spent (): Promise<string> {
     await db.query('select * from otp_user order by 1'),
     await db.query('select name_digest, network, spent from password_budget order by 1, 2'),
     await db.query('select id, failures, generation, ended_at from otp_session order by 1'),
-    await db.query('select id, failures, last_step from otp_device order by 1'),
+    await db.query('select id, failures, last_step from otp_device join otp_totp on device_id = id order by 1'),
     await db.query('select count(*) from otp_event'),
     await db.query('select count(*) from account')
   ])

@@ -90,7 +90,7 @@ t.test('E5 no event, no decision: both or neither', async (t) => {
   expect(201, await beginner.create())
   const state = async () => JSON.stringify([
     await db.query('select id, ended_at, otp_device_id, otp_at from otp_session order by 1'),
-    await db.query('select id, confirmed_at, last_step from otp_device order by 1'),
+    await db.query('select id, confirmed_at, last_step from otp_device join otp_totp on device_id = id order by 1'),
     await db.query('select digest, used_at from otp_recovery_code order by 1'),
     await db.query('select id from account order by 1')
   ])

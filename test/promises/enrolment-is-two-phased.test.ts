@@ -149,7 +149,7 @@ t.test('T7 taken back, it leaves nothing', async (t) => {
 
 t.test('T7 create never overwrites a confirmed device', async (t) => {
   const hal = await (await signUp(app, 'hal')).enrol()
-  const before = await db.query('select id, secret, last_step from otp_device where user_id = $1', [userId(hal)])
+  const before = await db.query('select device_id, secret, last_step from otp_totp where user_id = $1', [userId(hal)])
   const [unverified] = await sessionsOf(hal, 1)
   for (const method of making) {
     t.equal(outcome(await unverified!.request(method, '/totp/create')), '403 OTP_REQUIRED')
@@ -162,7 +162,7 @@ t.test('T7 create never overwrites a confirmed device', async (t) => {
   const further = expect(201, await hal.request('POST', '/totp/create')).json<Enrolment>()
   t.same(further.recoveryCodes, [], 'the set in force stays')
   t.same(
-    await db.query('select id, secret, last_step from otp_device where user_id = $1 and confirmed_at is not null', [userId(hal)]),
+    await db.query('select device_id, secret, last_step from otp_totp where user_id = $1 and last_step >= 0', [userId(hal)]),
     before
   )
 })

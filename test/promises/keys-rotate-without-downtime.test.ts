@@ -13,7 +13,7 @@ const during = await another({ SEAL_KEYS: `${newKey},${oldKey}` })
 
 /** Returns the id of the key that sealed a user's device. */
 async function kidOf (person: Person): Promise<string | undefined> {
-  const [device] = await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)])
+  const [device] = await db.query<{ secret: string }>('select secret from otp_totp where user_id = $1', [userId(person)])
   return device?.secret.split('.')[0]
 }
 const verifyAt = async (person: Person, app: App) => outcome(await (await sessionsOf(person, 1, [app]))[0]!.verify())

@@ -93,11 +93,11 @@ t.test('T6 two sealed secrets swapped in the database open for neither user, and
   const people = [await (await signUp(app, 'fay')).enrol(), await (await signUp(app, 'guy')).enrol()]
   const rows = await Promise.all(
     people.map(
-      async (person) => (await db.query<{ secret: string }>('select secret from otp_device where user_id = $1', [userId(person)]))[0]!
+      async (person) => (await db.query<{ secret: string }>('select secret from otp_totp where user_id = $1', [userId(person)]))[0]!
     )
   )
   for (const [i, person] of people.entries()) {
-    await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[1 - i]!.secret])
+    await db.query('update otp_totp set secret = $2 where user_id = $1', [userId(person), rows[1 - i]!.secret])
   }
   for (const [i, person] of people.entries()) {
     const [session] = await sessionsOf(person, 1)
@@ -108,7 +108,7 @@ t.test('T6 two sealed secrets swapped in the database open for neither user, and
     }
     t.equal(session!.claims()['otp_device_id'], null)
     t.equal(await failuresOf(db, person), 0, 'no code was compared, and none is consumed')
-    await db.query('update otp_device set secret = $2 where user_id = $1', [userId(person), rows[i]!.secret])
+    await db.query('update otp_totp set secret = $2 where user_id = $1', [userId(person), rows[i]!.secret])
     t.equal(outcome(await session!.verify()), '200', 'put back, it opens')
   }
 })

@@ -21,8 +21,9 @@ function linesOf (app: App): Array<{ table?: string, row?: string }> {
 
 /** Changes the row as if a key that was removed from SEAL_KEYS had sealed it. */
 async function lose (deviceId: string): Promise<() => Promise<unknown>> {
-  await db.query("update otp_device set secret = 'gone.' || split_part(secret, '.', 2) where id = $1", [deviceId])
-  return async () => await db.query("update otp_device set secret = 'test-seal.' || split_part(secret, '.', 2) where id = $1", [deviceId])
+  await db.query("update otp_totp set secret = 'gone.' || split_part(secret, '.', 2) where device_id = $1", [deviceId])
+  return async () => await db.query(
+    "update otp_totp set secret = 'test-seal.' || split_part(secret, '.', 2) where device_id = $1", [deviceId])
 }
 
 async function unverified (person: Person, phone = phoneOf(person)): Promise<Person> {
@@ -41,13 +42,13 @@ const broken = [
 
 t.test('one device of two cannot be read: it is skipped and logged once, a code of the other is accepted', async (t) => {
   const { person: ada, phones: [first, second] } = await withPhones(app, 'ada', 2)
-  const [before] = await db.query<{ secret: string }>('select secret from otp_device where id = $1', [first!.id])
+  const [before] = await db.query<{ secret: string }>('select secret from otp_totp where device_id = $1', [first!.id])
   for (const assignment of broken) {
-    await db.query(`update otp_device set ${assignment} where id = $1`, [first!.id])
+    await db.query(`update otp_totp set ${assignment} where device_id = $1`, [first!.id])
     const session = await unverified(ada, second)
     t.equal(outcome(await session.verify()), '200', assignment)
     t.equal(outcome(await session.request('GET', '/totp/devices')), '200', 'it is listed')
-    await db.query('update otp_device set secret = $2, period_seconds = 30, digits = 6 where id = $1', [first!.id, before!.secret])
+    await db.query('update otp_totp set secret = $2, period_seconds = 30, digits = 6 where device_id = $1', [first!.id, before!.secret])
   }
   t.same(lines.filter(({ row }) => row === first!.id).map(({ table }) => table), ['otp_device'])
   t.equal(outcome(await (await unverified(ada, first)).verify()), '200', 'and taken again once it can be read')
@@ -115,9 +116,9 @@ t.test('an attempt that is given back after the owner logged in takes nothing fr
 t.test('a pending device that cannot be read is replaced by the next call', async (t) => {
   const eve = await signUp(app, 'eve')
   expect(200, await eve.login())
-  for (const column of ['secret', 'seed']) {
+  for (const [table, column, key] of [['otp_totp', 'secret', 'device_id'], ['otp_device', 'seed', 'id']] as const) {
     const first = expect(201, await eve.create()).json<{ deviceId: string, recoveryCodes: string[] }>()
-    await db.query(`update otp_device set ${column} = 'gone.AAAA' where id = $1`, [first.deviceId])
+    await db.query(`update ${table} set ${column} = 'gone.AAAA' where ${key} = $1`, [first.deviceId])
     if (column === 'secret') {
       for (let i = 0; i < 12; i++) {
         t.equal(outcome(await eve.verify(await eve.code(i))), '500 INTERNAL_ERROR', 'its ten codes are not consumed')

@@ -181,7 +181,7 @@ t.test('what staff see of somebody has no secret, digest, token or hash in it', 
   t.ok(events.events.some(({ kind }: { kind: string }) => kind === 'otp_enabled'))
 
   const secrets = [
-    ...(await db.query<{ v: string }>(`select secret as v from otp_device union all select digest from otp_recovery_code union all
+    ...(await db.query<{ v: string }>(`select secret as v from otp_totp union all select digest from otp_recovery_code union all
       select password_hash from account
       union all select credentials from account_oauth_profile`)).map(({ v }) => v),
     ada.access!, ada.refresh!, ...ada.recoveryCodes, 'very-secret'

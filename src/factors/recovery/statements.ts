@@ -34,7 +34,7 @@ export async function burnRecoveryCode (
     await lockUser(tx, userId)
     const { table } = tx
     const consumed = sql`consumed`
-    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, seconds: sessionSeconds }
+    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, factorIds: null, seconds: sessionSeconds }
     const found = await row<{ codesLeft: number }>(tx, sql`
       with ${now},
       requester as (

@@ -155,12 +155,17 @@ async function writeFactors (tx: Tx, users: readonly ImportedUser[]): Promise<vo
   const devices = each(({ devices }) => devices)
   if (devices.length > 0) {
     await row(tx, sql`
-      with ${now}
-      insert into ${table.otp_device} (user_id, id, name, secret, digits, period_seconds, t0_seconds, last_step, created_at, confirmed_at,
-        last_used_at)
-      select "userId", id, name, secret, digits, "periodSeconds", "t0Seconds", "lastStep", now.at, now.at, "lastUsedAt"
-      from ${recordset(devices, sql`"userId" text, id uuid, name text, secret text, digits int, "periodSeconds" int, "t0Seconds" int,
-        "lastStep" int, "lastUsedAt" timestamptz`)}, now`)
+      with ${now},
+      given as (
+        select * from ${recordset(devices, sql`"userId" text, id uuid, name text, secret text, digits int, "periodSeconds" int,
+          "t0Seconds" int, "lastStep" int, "lastUsedAt" timestamptz`)}
+      ),
+      device as (
+        insert into ${table.otp_device} (user_id, id, name, created_at, confirmed_at)
+        select "userId", id, name, now.at, now.at from given, now
+      )
+      insert into ${table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step, last_used_at)
+      select "userId", id, secret, digits, "periodSeconds", "t0Seconds", "lastStep", "lastUsedAt" from given`)
   }
   const codes = each(({ codes }) => codes.map((digest) => ({ digest })))
   if (codes.length > 0) {
