@@ -44,7 +44,7 @@ export async function up (db: Kysely<any>): Promise<void> {
     .addColumn('phr_at', 'timestamptz')
     .execute()
   await db.updateTable('otp_session').set({ otp_factor_ids: sql`array[otp_device_id]` })
-    .where('ended_at', 'is', null).where('otp_device_id', '<>', 'recovery').execute()
+    .where('ended_at', 'is', null).where('otp_device_id', '<>', sql.lit('recovery')).execute()
 }
 
 /** Puts the factors back as they were. Factors of other kinds are lost. */

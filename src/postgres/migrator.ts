@@ -145,7 +145,8 @@ export async function migrationScript (migrations: Record<string, Migration>, sc
 /** Returns a dialect that runs no statement and records each one. */
 function recorder (statements: string[]): Dialect {
   const connection = {
-    async executeQuery<Row> ({ sql }: CompiledQuery): Promise<QueryResult<Row>> {
+    async executeQuery<Row> ({ sql, parameters }: CompiledQuery): Promise<QueryResult<Row>> {
+      if (parameters.length > 0) throw new Error(`A migration needs literal values (sql.lit): ${sql}`)
       statements.push(sql)
       return { rows: [] }
     }
