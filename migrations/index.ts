@@ -3,12 +3,14 @@ import * as secondFactor from './2026-11-23-01-second-factor.js'
 import * as accounts from './2026-11-23-02-accounts.js'
 import * as secondFactorEdges from './2026-11-30-01-second-factor.js'
 import * as accountsEdges from './2026-11-30-02-accounts.js'
+import * as events from './2026-11-30-03-events.js'
 import * as factors from './2026-11-30-04-factors.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
   '2026-11-30-01-second-factor': secondFactorEdges,
+  '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors
 }
 
@@ -18,5 +20,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-23-02-accounts': accounts,
   '2026-11-30-01-second-factor': secondFactorEdges,
   '2026-11-30-02-accounts': accountsEdges,
+  '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors
 }

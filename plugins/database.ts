@@ -20,8 +20,8 @@ export interface DatabaseOptions {
   dataDir: string
   poolSize: number
   migrate: boolean
-  /** True if events are delivered to a webhook. */
-  notifies: boolean
+  /** Destinations of events. */
+  destinations: readonly string[]
 }
 
 export interface Database extends Db {
@@ -77,7 +77,7 @@ function createLostLog ({ log }: FastifyInstance): (error: Error) => void {
   }
 }
 
-async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate, notifies }: DatabaseOptions): Promise<void> {
+async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate, destinations }: DatabaseOptions): Promise<void> {
   const opened = url === undefined ? await openLocked(dataDir) : openRemote(url, poolSize, createLostLog(app))
   const closing = new AbortController()
   app.addHook('onClose', async () => {
@@ -154,7 +154,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   })
 
   app.decorate('database', {
-    ...createDb(opened.pool.dialect, { notifies, hasAccounts: true, renew: opened.pool.renew }),
+    ...createDb(opened.pool.dialect, { destinations, hasAccounts: true, renew: opened.pool.renew }),
     pollerDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
     isMigrated: () => fault === null,
     fault: () => fault,

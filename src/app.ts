@@ -29,6 +29,7 @@ import { ringsOf } from './config/deployment-keys.js'
 import { checkPassword, type LoginDeps } from './accounts/log-in.js'
 import { createWaiters } from './accounts/waiters.js'
 import { createHasher, type Hasher } from './accounts/hasher.js'
+import { destinationsOf } from './events/outbox.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
 import { noRedis } from './redis/link.js'
@@ -97,7 +98,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     dataDir: config.dataDir,
     poolSize: config.databasePoolSize,
     migrate: config.migrate === 'on',
-    notifies: config.webhookUrl !== undefined
+    destinations: destinationsOf(config.webhookUrl)
   })
   const { jwtKeys, sealKeys } = await ringsOf(config)
   const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)

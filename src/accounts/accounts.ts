@@ -4,7 +4,8 @@ import { amr } from '../core/assurance.js'
 import { soughtKeys } from '../core/usernames.js'
 import { isUniqueViolation } from '../postgres/errors.js'
 import { remembered } from '../budgets/known-networks.js'
-import { endedIds, ending, event, eventColumns, eventValues, readAt, sessionFacts } from '../sessions/statements.js'
+import { event, singleEvent } from '../events/insert.js'
+import { endedIds, ending, readAt, sessionFacts } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { returned, type ConsumedGuess } from './password-budget.js'
 import { deadlineOf } from '../sessions/policy.js'
@@ -59,10 +60,7 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
         returning created_at
       ),
       context as (insert into ${table.otp_user} (user_id) values (${account.id})),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin })} from now
-      )
+      ${singleEvent(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin }, sql`now`)}
       select ${timeAs(sql`created_at`, 'createdAt')} from made`)
     return made!
   } catch (error) {

@@ -2,7 +2,7 @@ import { sql, type RawBuilder } from 'kysely'
 import { counting, type Budget } from '../budgets/counting.js'
 import type { Origin } from '../core/session.js'
 import { hasFactor, isKnownTo } from '../budgets/known-networks.js'
-import { eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs, numberAs } from '../tables/values.js'
@@ -66,9 +66,9 @@ export async function noteWrongPassword (
     with ${now},
     noted as (
       update ${table.password_budget} b set spent = b.spent where b.name_digest = ${nameDigest} and b.network = ${network}
-    )
-    insert into ${table.otp_event} ${eventColumns}
-    select ${eventValues(db, { userId: sql`${userId}`, kind, sessionId: null, origin })} from now where ${userId}::text is not null`)
+    ),
+    ${singleEvent(db, { userId: sql`${userId}`, kind, sessionId: null, origin }, sql`now where ${userId}::text is not null`)}
+    select from now`)
 }
 
 /** Handles a right password outside the log-in: clears this network's count, and gives one guess back to the shared budget. */

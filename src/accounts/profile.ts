@@ -2,7 +2,9 @@ import { sql } from 'kysely'
 import type { Requester } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { answered, carriedOn, committed, replacing, type CommittedSession } from '../sessions/replacement.js'
-import { endedIds, ending, event, eventColumns, eventValues, livingSession } from '../sessions/statements.js'
+import { event, singleEvent } from '../events/insert.js'
+import { isUndelivered } from '../events/outbox.js'
+import { endedIds, ending, livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
@@ -143,16 +145,16 @@ export async function deleteAccount (db: Db, requester: Requester): Promise<stri
       devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
       challenges as (delete from ${table.otp_challenge} c using requester where c.user_id = requester.user_id),
       codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
-      events as (delete from ${table.otp_event} e using requester where e.user_id = requester.user_id and e.notify_after is null),
+      events as (
+        delete from ${table.otp_event} e using requester where e.user_id = requester.user_id and not ${isUndelivered(tx, sql`e`)}
+      ),
+      mails as (delete from ${table.otp_delivery} d using requester where d.user_id = requester.user_id and d.event_id is null),
       counters as (delete from ${table.otp_event_counter} c using requester where c.user_id = requester.user_id),
       profiles as (delete from ${table.account_oauth_profile} p using requester where p.user_id = requester.user_id),
       networks as (delete from ${table.account_network} n using requester where n.user_id = requester.user_id),
       person as (delete from ${table.account} a using requester where a.id = ${userId}::uuid),
       context as (delete from ${table.otp_user} u using requester where u.user_id = requester.user_id),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: requester })} from requester, now
-      )
+      ${singleEvent(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: requester }, sql`requester, now`)}
       select ${endedIds} from requester`)
     return found?.endedIds ?? null
   })

@@ -1,7 +1,7 @@
 import { sql } from 'kysely'
 import type { ClientOrigin } from '../core/session.js'
 import { counting, type Budget } from '../budgets/counting.js'
-import { event } from '../sessions/statements.js'
+import { event } from '../events/insert.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { numberAs } from '../tables/values.js'

@@ -1,6 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import { KNOWN_NETWORK_DAYS } from '../budgets/known-networks.js'
 import { otpDefaults } from '../core/defaults.js'
+import { isUndelivered } from '../events/outbox.js'
 import { keptDigests } from '../sessions/ended-ids.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, type Tx } from '../tables/transaction.js'
@@ -47,7 +48,7 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
       ),
       told as (
         delete from ${table.otp_event} e using gone
-        where e.user_id = gone.user_id and e.kind <> 'account_deleted' and e.notify_after is null
+        where e.user_id = gone.user_id and e.kind <> 'account_deleted' and not ${isUndelivered(tx, sql`e`)}
           and (gone.end_reason = 'account_deleted' or (gone.end_reason = 'forgotten' and e.session_id = gone.id))
       ),
       counters as (

@@ -1,6 +1,7 @@
 import { serviceMigrations } from '../../migrations/index.js'
 import type { Config, Key } from '../config/config.js'
 import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
+import { destinationsOf } from '../events/outbox.js'
 import { createDigestKey } from '../factors/recovery/digest-key.js'
 import { isEmpty, readMigrations } from '../postgres/migrator.js'
 import { openEmbedded } from '../postgres/embedded/pglite.js'
@@ -81,7 +82,7 @@ export async function withContext<T> (config: Config, work: (context: Context) =
   return await withPool(config, async ({ dialect }) => {
     const state = await readMigrations(dialect, serviceMigrations)
     if (state.pending.length > 0) throw new CommandError(isEmpty(state, serviceMigrations) ? NO_TABLES : BEHIND)
-    const db = createDb(dialect, { notifies: config.webhookUrl !== undefined })
+    const db = createDb(dialect, { destinations: destinationsOf(config.webhookUrl) })
     return await work(Object.assign(keyed(db, await sealKeysOf(config)), { config, db }))
   })
 }

@@ -30,7 +30,7 @@ export async function importDjangoCommand (
     try {
       const report = await importDjango({
         // The receiver of a webhook must not get a hundred thousand events about imported users.
-        db: { ...db, notifies: false },
+        db: { ...db, destinations: [] },
         source,
         seal,
         digestKey: await digestKey(),

@@ -1,73 +1,89 @@
-import { sql } from 'kysely'
+import { sql, type RawBuilder } from 'kysely'
 import type { SecurityEventNotice } from './notice.js'
 import { withoutNull, type Counted } from './log.js'
 import { rows, type Db } from '../tables/db.js'
-import { numberAs } from '../tables/values.js'
+import { now, numberAs } from '../tables/values.js'
 import { noticed } from './listener.js'
 
-/** Seconds for which a claim excludes other replicas: longer than sending takes. After a crash another replica claims the event then. */
+/** Destination of the deliveries to `WEBHOOK_URL`. */
+export const WEBHOOK = 'webhook'
+
+/** Returns the destinations of events. */
+export const destinationsOf = (webhookUrl: string | undefined): readonly string[] => webhookUrl === undefined ? [] : [WEBHOOK]
+
+/** Seconds for which a claim excludes other replicas: longer than sending takes. After a crash another replica claims it then. */
 const CLAIM_SECONDS = 30
-/** Age after which an event is not tried again; each event is tried once at any age. */
-const KEEP_SECONDS = 24 * 3600
-const GIVE_UP_ROWS = 500
+/** Deliveries that one statement gives up. */
+export const GIVE_UP_ROWS = 500
 
 export interface Claimed extends SecurityEventNotice {
-  /** `at` in Unix microseconds, as PostgreSQL stores it and a `Date` does not: it is part of the row's key. */
-  exactMicros: string
+  /** Id of the delivery; `id` is that of the event. */
+  deliveryId: string
   /** Number of attempts, this one included. */
   attempts: number
   /** PostgreSQL's clock, Unix seconds. */
   nowSeconds: number
 }
 
-/** Claims due events from the outbox for this replica, the longest due first. Two replicas never claim the same event. */
-export async function claimEvents (db: Db, limit: number): Promise<Claimed[]> {
+/** Condition: the event in the row `event` still waits for a delivery. */
+export const isUndelivered = ({ table }: Db, event: RawBuilder<unknown>) => sql`exists (
+  select from ${table.otp_delivery} waiting
+  where waiting.user_id = ${event}.user_id and waiting.event_at = ${event}.at and waiting.event_id = ${event}.id)`
+
+/** Claims due deliveries for this replica, the longest due first. Two replicas never claim the same one. */
+export async function claimDeliveries (db: Db, destination: string, limit: number): Promise<Claimed[]> {
   const { table } = db
   const claimed = await rows<Counted<Claimed>>(db, sql`
-    with now as materialized (select clock_timestamp() as at),
+    with ${now},
     due as (
-      select e.user_id, e.at, e.id from ${table.otp_event} e, now
-      where e.notify_after <= now.at and (e.notify_attempts = 0 or e.at > now.at - make_interval(secs => ${KEEP_SECONDS}))
-      order by e.notify_after limit ${limit} for update of e skip locked
+      select d.user_id, d.id from ${table.otp_delivery} d, now
+      where d.due_at <= now.at and d.destination = ${destination}
+        and (d.attempts = 0 or d.expires_at is null or d.expires_at > now.at)
+      order by d.due_at limit ${limit} for update of d skip locked
     ),
     claimed as (
-      update ${table.otp_event} e set
-        notify_attempts = e.notify_attempts + 1, notify_after = now.at + make_interval(secs => ${CLAIM_SECONDS})
-      from due, now where e.user_id = due.user_id and e.at = due.at and e.id = due.id
-      returning e.*
+      update ${table.otp_delivery} d set attempts = d.attempts + 1, due_at = now.at + make_interval(secs => ${CLAIM_SECONDS})
+      from due, now where d.user_id = due.user_id and d.id = due.id
+      returning d.user_id, d.event_at, d.event_id, d.id, d.attempts
     )
-    select ${noticed}, (extract(epoch from at) * 1000000)::bigint::text as "exactMicros", notify_attempts as attempts,
-      ${numberAs(sql`(select extract(epoch from at) from now)`, 'nowSeconds')} from claimed order by at, id`)
+    select ${noticed}, "deliveryId", attempts, ${numberAs(sql`(select extract(epoch from at) from now)`, 'nowSeconds')}
+    from (
+      select e.*, d.id as "deliveryId", d.attempts
+      from claimed d join ${table.otp_event} e on e.user_id = d.user_id and e.at = d.event_at and e.id = d.event_id
+    ) event order by at, id`)
   return claimed.map(withoutNull)
 }
 
-/** Result of a claimed event: seconds until it is due again; null if it was sent. */
+/** Result of a claimed delivery: seconds until it is due again; null if it was sent. */
 export interface Settled { event: Claimed, waitSeconds: number | null }
 
-/** Removes sent events from the outbox, and sets the time at which the others are due again. */
-export async function settleEvents (db: Db, settled: readonly Settled[]): Promise<void> {
+/** Removes sent deliveries from the outbox, and sets the time at which the others are due again. */
+export async function settleDeliveries (db: Db, settled: readonly Settled[]): Promise<void> {
   const { table } = db
   const column = <Value>(of: (one: Settled) => Value) => settled.map(of)
   await rows(db, sql`
-    update ${table.otp_event} e set notify_after = clock_timestamp() + make_interval(secs => settled.seconds)
-    from unnest(
-      ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.exactMicros)}::bigint[],
-      ${column(({ event }) => event.id)}::uuid[], ${column(({ waitSeconds }) => waitSeconds)}::float8[]
-    ) settled (user_id, micros, id, seconds)
-    where e.user_id = settled.user_id and e.at = timestamptz 'epoch' + settled.micros * interval '1 microsecond'
-      and e.id = settled.id and e.notify_after is not null`)
+    with settled as (
+      select * from unnest(
+        ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.deliveryId)}::uuid[],
+        ${column(({ waitSeconds }) => waitSeconds)}::float8[]
+      ) settled (user_id, id, seconds)
+    ),
+    sent as (
+      delete from ${table.otp_delivery} d using settled where d.user_id = settled.user_id and d.id = settled.id and settled.seconds is null
+    )
+    update ${table.otp_delivery} d set due_at = clock_timestamp() + make_interval(secs => settled.seconds)
+    from settled where d.user_id = settled.user_id and d.id = settled.id and settled.seconds is not null`)
 }
 
-/** Removes events from the outbox that could not be delivered within `KEEP_SECONDS`. @returns their number */
-export async function giveUpEvents (db: Db): Promise<number> {
+/** Removes deliveries from the outbox that were tried and have expired, `GIVE_UP_ROWS` at most. @returns their number */
+export async function giveUpDeliveries (db: Db, destination: string): Promise<number> {
   const { table } = db
   const given = await rows(db, sql`
-    update ${table.otp_event} e set notify_after = null
-    where (e.user_id, e.at, e.id) in (
-      select user_id, at, id from ${table.otp_event}
-      where notify_after <= clock_timestamp() and notify_attempts > 0 and at <= clock_timestamp() - make_interval(secs => ${KEEP_SECONDS})
+    delete from ${table.otp_delivery} where (user_id, id) in (
+      select user_id, id from ${table.otp_delivery}
+      where due_at <= clock_timestamp() and destination = ${destination} and attempts > 0 and expires_at <= clock_timestamp()
       limit ${GIVE_UP_ROWS} for update skip locked
     )
-    returning e.id`)
+    returning id`)
   return given.length
 }

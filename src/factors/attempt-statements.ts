@@ -5,7 +5,8 @@ import {
 import type { Requester, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { remembered } from '../budgets/known-networks.js'
-import { ending, event } from '../sessions/statements.js'
+import { event } from '../events/insert.js'
+import { ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { codeAccepted, isStopped, withOneMore } from './lockout-statements.js'
 import {

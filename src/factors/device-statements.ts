@@ -3,7 +3,8 @@ import { amr } from '../core/assurance.js'
 import type { Requester, Lifetimes } from '../core/session.js'
 import { countsCleared } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
-import { event, livingSession } from '../sessions/statements.js'
+import { event } from '../events/insert.js'
+import { livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import {
   answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof

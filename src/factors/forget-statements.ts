@@ -1,6 +1,8 @@
 import { sql } from 'kysely'
 import { markForgotten } from '../sessions/ended-ids.js'
-import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
+import { isUndelivered } from '../events/outbox.js'
+import { endedIds, ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
@@ -35,15 +37,13 @@ export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
       challenges as (delete from ${table.otp_challenge} c where c.user_id = ${userId}),
       codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
       budgets as (delete from ${table.otp_password_budget} b where b.user_id = ${userId}),
-      events as (delete from ${table.otp_event} e where e.user_id = ${userId} and e.notify_after is null),
+      events as (delete from ${table.otp_event} e where e.user_id = ${userId} and not ${isUndelivered(tx, sql`e`)}),
+      mails as (delete from ${table.otp_delivery} d where d.user_id = ${userId} and d.event_id is null),
       counters as (delete from ${table.otp_event_counter} c where c.user_id = ${userId}),
       state as (delete from ${table.otp_user} u where u.user_id = ${userId}),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, {
-          userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' }
-        })} from now
-      )
+      ${singleEvent(tx, {
+        userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' }
+      }, sql`now`)}
       select ${endedIds}, ${numberAs(sql`extract(epoch from mark.ended_at - now.at) * 1000`, 'waitMs')} from mark, now`)
     return found!
   })

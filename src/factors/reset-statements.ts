@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { countsCleared } from './lockout-statements.js'
-import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
+import { endedIds, ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
@@ -21,12 +22,9 @@ export async function resetUser (db: Db, userId: string, { actorId, reason }: { 
         update ${table.otp_session} s set ${ending('otp_reset')} from now where s.user_id = ${userId} and s.ended_at is null
         returning s.id
       ),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, {
-          userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason
-        })} from now
-      )
+      ${singleEvent(tx, {
+        userId: sql`${userId}`, kind: 'otp_reset', sessionId: null, origin: { ip: '', agent: '' }, actorId, detail: reason
+      }, sql`now`)}
       select ${endedIds}`)
     return found!.endedIds
   })

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { Requester } from '../core/session.js'
-import { endedIds, ending, event, livingSession } from './statements.js'
+import { event } from '../events/insert.js'
+import { endedIds, ending, livingSession } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'

@@ -1,7 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amrOf, factorIdsOf } from '../core/assurance.js'
 import type { Requester, SessionFacts } from '../core/session.js'
-import { ending, endedIds, event, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
+import { event } from '../events/insert.js'
+import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { ClientOrigin, SessionFacts } from '../core/session.js'
-import { event, sessionFacts } from './statements.js'
+import { event } from '../events/insert.js'
+import { sessionFacts } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { numberAs } from '../tables/values.js'

@@ -4,7 +4,8 @@ import { standardTotp } from '../core/totp.js'
 import { insertAccount, type NewAccount } from '../accounts/accounts.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { isStopped } from '../factors/lockout-statements.js'
-import { ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
+import { ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
@@ -59,11 +60,11 @@ export async function createUser (
     if (isStaff) {
       await row(tx, sql`
         with ${now},
-        promoted as (update ${table.account} set is_staff = true where id = ${account.id}::uuid)
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, {
+        promoted as (update ${table.account} set is_staff = true where id = ${account.id}::uuid),
+        ${singleEvent(tx, {
           userId: sql`${account.id}`, kind: 'promoted', sessionId: null, origin: ORIGIN, actorId: ACTOR
-        })} from now`)
+        }, sql`now`)}
+        select from now`)
     }
     const required = setup === null
       ? undefined
@@ -87,16 +88,16 @@ export async function createUser (
       codes as (
         insert into ${table.otp_recovery_code} (user_id, digest, created_at)
         select ${account.id}, digest, now.at from unnest(${device.digests}::text[]) digest, now
-      )
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, {
+      ),
+      ${singleEvent(tx, {
         userId: sql`${account.id}`,
         kind: 'otp_enabled',
         sessionId: null,
         origin: ORIGIN,
         deviceName: sql`${device.name}`,
         actorId: ACTOR
-      })} from now`)
+      }, sql`now`)}
+      select from now`)
     return made
   })
 }
@@ -120,12 +121,9 @@ export async function setPassword (db: Db, userId: string, passwordHash: string)
         returning s.id
       ),
       ${forgotten(tx, sql`raised`, userId)},
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, {
-          userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR
-        })} from raised, now
-      )
+      ${singleEvent(tx, {
+        userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR
+      }, sql`raised, now`)}
       select (select count(*) from ended)::int as "endedSessions" from raised`)
     return changed!
   })

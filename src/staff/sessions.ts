@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import { asStaff, events, type Actor, type Changed } from './statements.js'
-import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
+import { endedIds, ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction } from '../tables/transaction.js'
@@ -74,12 +75,9 @@ export async function endPageOfAll (db: Db, actorId: string, after: string): Pro
         returning s.user_id
       ),
       by_user as (select user_id, count(*) as sessions from ended group by user_id),
-      event as (
-        insert into ${table.otp_event} ${eventColumns}
-        select ${eventValues(tx, {
-          userId: sql`by_user.user_id`, kind: KIND, sessionId: null, origin: NOWHERE, actorId, detail: sql`('all: ' || by_user.sessions)`
-        })} from by_user, now
-      )
+      ${singleEvent(tx, {
+        userId: sql`by_user.user_id`, kind: KIND, sessionId: null, origin: NOWHERE, actorId, detail: sql`('all: ' || by_user.sessions)`
+      }, sql`by_user, now`)}
       select (select count(*) from living)::int as seen, coalesce(sum(sessions), 0)::int as sessions, count(*)::int as users from by_user`)
     // A full page may have left sessions of these users, so the next page begins with them again.
     return { sessions: found!.sessions, users: found!.users, next: found!.seen === PAGE_SESSIONS ? after : last }

@@ -3,7 +3,8 @@ import type { EventKind } from '../events/kinds.js'
 import type { Origin } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { countsCleared } from '../factors/lockout-statements.js'
-import { endedIds, ending, eventColumns, eventValues } from '../sessions/statements.js'
+import { singleEvent } from '../events/insert.js'
+import { endedIds, ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, type Tx } from '../tables/transaction.js'
@@ -70,28 +71,20 @@ export function events (
   tx: Tx, actor: Actor, userId: string, kind: EventKind, notified: EventKind,
   detail: string | RawBuilder<unknown> | null, from: RawBuilder<unknown>
 ): RawBuilder<unknown> {
-  const { table } = tx
   const what = notified === 'staff_acted' ? `${kind} ${userId}` : userId
   const notifiedDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
   return sql`
-    event as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(tx, {
-        userId: sql`${userId}`,
-        kind,
-        sessionId: null,
-        origin: { ip: '', agent: '' },
-        actorId: actor.id,
-        ...(detail === null ? {} : { detail })
-      })} from ${from}, now
-    ),
-    notified as (
-      insert into ${table.otp_event} ${eventColumns}
-      select ${eventValues(
-        tx, { userId: sql`${actor.id}`, kind: notified, sessionId: actor.sessionId, origin: actor, detail: notifiedDetail }
-      )}
-      from ${from}, now where ${actor.sessionId}::text is not null
-    )`
+    ${singleEvent(tx, {
+      userId: sql`${userId}`,
+      kind,
+      sessionId: null,
+      origin: { ip: '', agent: '' },
+      actorId: actor.id,
+      ...(detail === null ? {} : { detail })
+    }, sql`${from}, now`)},
+    ${singleEvent(tx, {
+      userId: sql`${actor.id}`, kind: notified, sessionId: actor.sessionId, origin: actor, detail: notifiedDetail
+    }, sql`${from}, now where ${actor.sessionId}::text is not null`, 'notified')}`
 }
 
 export interface Reset {

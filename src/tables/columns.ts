@@ -55,8 +55,14 @@ export const columns = {
   otp_password_budget: {},
   otp_event: {
     actor_id: 'User id of the actor, if it was not the user.',
-    notify_after: 'Outbox: time of the next delivery; null if the event is not delivered, or was already.',
     count: 'Number of events that a line stands for, after the limit of single lines in an hour. Null: one event.'
+  },
+  /** Outbox: one row for each event and destination, until it is delivered or given up. */
+  otp_delivery: {
+    event_at: 'Key of the event, beside `user_id`; null for a message without one.',
+    destination: 'Kind of receiver, such as `webhook`.',
+    expires_at: 'Time from which it is not tried again, after the first attempt; null for never.',
+    payload: 'Sealed text of a message without an event.'
   },
   /** Numbers a user's events of one kind, from the second one in an hour on. */
   otp_event_counter: {

@@ -7,8 +7,8 @@ export type Tables = DB
 
 const tableNames = [
   'otp_user', 'otp_device', 'otp_totp', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_password_budget',
-  'otp_event', 'otp_event_counter', 'otp_key', 'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network',
-  'password_budget'
+  'otp_event', 'otp_delivery', 'otp_event_counter', 'otp_key', 'account', 'account_oauth_profile', 'account_policy', 'account_import',
+  'account_network', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 
 /** Database for statements, with the names of our tables in it. */
@@ -20,8 +20,8 @@ export interface Db {
   readonly compiled: WeakMap<Statement<never, unknown>, CompiledQuery[]>
   /** Names of the tables for `sql` templates, with their schema. */
   readonly table: { readonly [Name in keyof Tables]: RawBuilder<unknown> }
-  /** True if events are delivered to a receiver: they are put into the outbox as they are written. */
-  readonly notifies: boolean
+  /** Destinations of events, the same list for all copies of a `Db`, or none: each event is put into the outbox once for each. */
+  readonly destinations: readonly string[]
   /** True if the users are in our table `account`; false at a host, which has them in tables of its own. */
   readonly hasAccounts: boolean
   /** Listener for committed events; null if there is none. */
@@ -44,19 +44,19 @@ export interface Watch {
 export interface DbOptions {
   /** Schema of the tables. @default the search path of the connection */
   schema?: string
-  notifies?: boolean
+  destinations?: readonly string[]
   hasAccounts?: boolean
   renew?: () => void
 }
 
-export function createDb (dialect: Dialect, { schema, notifies = false, hasAccounts = false, renew = () => {} }: DbOptions = {}): Db {
+export function createDb (dialect: Dialect, { schema, destinations = [], hasAccounts = false, renew = () => {} }: DbOptions = {}): Db {
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
     kysely: new Kysely<Tables>({ dialect, plugins: [valueReader] }),
     schema,
     compiled: new WeakMap(),
     table: Object.fromEntries(tableNames.map((name) => [name, named(name)])) as Db['table'],
-    notifies,
+    destinations,
     hasAccounts,
     watch: null,
     renew

@@ -94,6 +94,31 @@ export interface OtpChallenge {
   window_started_at: Timestamp;
 }
 
+export interface OtpDelivery {
+  attempts: Generated<number>;
+  created_at: Timestamp;
+  /**
+   * Kind of receiver, such as `webhook`.
+   */
+  destination: string;
+  due_at: Timestamp;
+  /**
+   * Key of the event, beside `user_id`; null for a message without one.
+   */
+  event_at: Timestamp | null;
+  event_id: string | null;
+  /**
+   * Time from which it is not tried again, after the first attempt; null for never.
+   */
+  expires_at: Timestamp | null;
+  id: string;
+  /**
+   * Sealed text of a message without an event.
+   */
+  payload: string | null;
+  user_id: string;
+}
+
 export interface OtpDevice {
   /**
    * Null while pending.
@@ -141,11 +166,6 @@ export interface OtpEvent {
   id: string;
   ip: string;
   kind: string;
-  /**
-   * Outbox: time of the next delivery; null if the event is not delivered, or was already.
-   */
-  notify_after: Timestamp | null;
-  notify_attempts: Generated<number>;
   session_id: string | null;
   user_id: string;
 }
@@ -306,6 +326,7 @@ export interface DB {
   account_oauth_profile: AccountOauthProfile;
   account_policy: AccountPolicy;
   otp_challenge: OtpChallenge;
+  otp_delivery: OtpDelivery;
   otp_device: OtpDevice;
   otp_ended_session: OtpEndedSession;
   otp_event: OtpEvent;

@@ -8,7 +8,7 @@ import type { Db, Tables } from './db.js'
 export type Parameters<Values extends object> = Values
 
 /** Facts of the database that may decide about the text of a statement: it is compiled once for each combination. */
-export type Facts = Pick<Db, 'table' | 'hasAccounts' | 'notifies'>
+export type Facts = Pick<Db, 'table' | 'hasAccounts' | 'destinations'>
 
 type Read = (db: Db, values: Readonly<Record<string, unknown>>) => unknown
 
@@ -62,7 +62,7 @@ export function statement<Values extends object, Built extends Query> (
   if (statements.has(name)) throw new Error(`There are two statements named ${name}`)
 
   function compile (db: Db): CompiledQuery<Row> {
-    const key = (db.hasAccounts ? 2 : 0) + (db.notifies ? 1 : 0)
+    const key = (db.hasAccounts ? 2 : 0) + (db.destinations.length > 0 ? 1 : 0)
     const known = db.compiled.get(made)?.[key]
     if (known !== undefined) return known as CompiledQuery<Row>
     const kysely = db.schema === undefined ? db.kysely : db.kysely.withSchema(db.schema)

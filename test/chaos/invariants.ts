@@ -83,11 +83,12 @@ const invariants: ReadonlyArray<readonly [sentence: string, violators: string]> 
      union select user_id from otp_user o
        where not exists (select from otp_event e where e.user_id = o.user_id and e.kind = 'account_deleted')) x
      where not ${hasAccount('x')}`],
-  ['of a deleted account there are only sessions that ended, without an address, and events to deliver', `select user_id from (
+  ['of a deleted account there are only sessions that ended, without an address, and events that were waiting', `select user_id from (
      select user_id from otp_session s where s.ended_at is null or s.ip <> '' or s.agent <> ''
      union select user_id from otp_session s
        where not exists (select from otp_event e where e.user_id = s.user_id and e.kind = 'account_deleted')
-     union select user_id from otp_event e where e.kind <> 'account_deleted' and e.notify_after is null and e.notify_attempts = 0) x
+     union select e.user_id from otp_event e join otp_event gone on gone.user_id = e.user_id and gone.kind = 'account_deleted'
+       where e.kind <> 'account_deleted' and e.at < gone.at - interval '90 seconds') x
      where not ${hasAccount('x')}`],
   ['a set-up code has an end, and is for a user that must set up', `select user_id from otp_user
      where (setup_digest is null) <> (setup_expires_at is null) or (setup_digest is not null and not setup_required)`],

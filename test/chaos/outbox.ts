@@ -23,14 +23,14 @@ export async function startListening (undo: Undo): Promise<Listening> {
     async missed ({ query }) {
       await until(
         'the outbox to be empty',
-        async () => (await query('select from otp_event where notify_after is not null limit 1')).length === 0,
+        async () => (await query('select from otp_delivery limit 1')).length === 0,
         TOLD_MS
       )
       const told = new Set(received.map(({ headers }) => headers['webhook-id']))
-      // Older events have no destination, and no replica tried to send them.
+      // Events from before the first received one have no destination.
       const events = await query(
         `select id::text as id from otp_event
-          where notify_attempts > 0 or at > (select max(at) from otp_event where kind = 'otp_enabled' and notify_attempts = 0)`
+          where at >= (select min(at) from otp_event where id::text in (${Array.from(told, (id) => `'${String(id)}'`).join(', ')}))`
       )
       const missing = events.filter(({ id }) => !told.has(String(id))).length
       return missing === 0 ? [] : [`${missing} of ${events.length} events were never told`]

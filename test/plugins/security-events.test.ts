@@ -4,7 +4,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
 import type { SecurityEventNotice } from '../../src/events/notice.js'
-import { eventColumns, eventValues } from '../../src/sessions/statements.js'
+import { singleEvent } from '../../src/events/insert.js'
 import { now } from '../../src/tables/values.js'
 import { row } from '../../src/tables/db.js'
 import { inTransaction } from '../../src/tables/transaction.js'
@@ -94,8 +94,9 @@ t.test('what was rolled back is told to nobody', async (t) => {
   const app = await listening(t, fresh, (event) => { told.push(event) })
   const { db } = insideOf(app)
   const write = (to: typeof db, userId: string) => row(to, sql`
-    with ${now} insert into ${to.table.otp_event} ${eventColumns}
-    select ${eventValues(to, { userId: sql`${userId}`, kind: 'unlocked', sessionId: null, origin: { ip: '', agent: '' } })} from now`)
+    with ${now},
+    ${singleEvent(to, { userId: sql`${userId}`, kind: 'unlocked', sessionId: null, origin: { ip: '', agent: '' } }, sql`now`)}
+    select from now`)
   await t.rejects(inTransaction(db, async (tx) => {
     await write(tx, 'rolled back')
     throw new Error('on second thoughts')

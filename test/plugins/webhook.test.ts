@@ -12,7 +12,7 @@ await need('postgres')
 const key = randomBytes(32)
 const settings = (url: string) => ({ WEBHOOK_URL: url, WEBHOOK_PRIVATE: '127.0.0.1', WEBHOOK_KEYS: `k:${key.toString('base64url')}` })
 
-const due = async ({ db }: Fresh) => Number((await db.query('select count(*) as n from otp_event where notify_after is not null'))[0]!['n'])
+const due = async ({ db }: Fresh) => Number((await db.query('select count(*) as n from otp_delivery'))[0]!['n'])
 const told = (received: readonly Received[]) => received.map(({ headers }) => String(headers['webhook-id']))
 
 t.test('E5 every event reaches the receiver, signed, once it is committed, and says nothing secret', async (t) => {
@@ -56,10 +56,10 @@ t.test('a dead receiver blocks nothing, is tried again ever later, and gets ever
   for (let i = 0; i < 5; i++) expect(200, await ada.login())
   t.ok(performance.now() - startedAtMs < 3_000)
   await until('every event to have been tried', async () =>
-    (await fresh.db.query('select from otp_event where notify_attempts = 0')).length === 0, 20_000)
+    (await fresh.db.query('select from otp_delivery where attempts = 0')).length === 0, 20_000)
   const [waiting] = await fresh.db.query<{ least: number, most: number }>(`
-    select min(extract(epoch from notify_after - clock_timestamp()))::float8 as least,
-      max(extract(epoch from notify_after - clock_timestamp()))::float8 as most from otp_event`)
+    select min(extract(epoch from due_at - clock_timestamp()))::float8 as least,
+      max(extract(epoch from due_at - clock_timestamp()))::float8 as most from otp_delivery`)
   t.ok(waiting!.most <= 30 && await due(fresh) === 6, 'six events wait')
 
   const back = await receiver(t, Number(port))
@@ -74,8 +74,12 @@ t.test('two replicas with a slow receiver send each event once', async (t) => {
   const fresh = await freshApp(t, settings(hook.url))
   await fresh.another()
   await fresh.db.query(`
-    insert into otp_event (user_id, at, id, kind, ip, agent, notify_after)
-    select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), 'logged_in', '', '', clock_timestamp() from generate_series(1, 200) n`)
+    with event as (
+      insert into otp_event (user_id, at, id, kind, ip, agent)
+      select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), 'logged_in', '', '' from generate_series(1, 200) n returning *
+    )
+    insert into otp_delivery (user_id, id, event_at, event_id, destination, due_at, created_at)
+    select user_id, gen_random_uuid(), at, id, 'webhook', at, at from event`)
   await until('the outbox to be empty', async () => await due(fresh) === 0, 30_000)
   t.equal(hook.received.length, 200)
   t.equal(new Set(told(hook.received)).size, 200)

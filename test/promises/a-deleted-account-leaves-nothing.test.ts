@@ -95,11 +95,16 @@ t.test('no other table names the user, except the one that stops a second import
   t.same(naming, ['account_import', 'otp_event', 'otp_session'])
 })
 
+const putDelivery = async (id: string, kind: string) => await db.query(`
+  insert into otp_delivery (user_id, id, event_at, event_id, destination, due_at, expires_at, created_at)
+  select user_id, gen_random_uuid(), at, id, 'webhook', clock_timestamp(), at + interval '1 day', at
+  from otp_event where user_id = $1 and kind = $2`, [id, kind])
+
 t.test('an event that an outside consumer has not received stays until it is delivered', async (t) => {
   const bob = await signUp(app, 'bob')
   expect(200, await bob.login())
   const id = userId(bob)
-  await db.query("update otp_event set notify_after = clock_timestamp() where user_id = $1 and kind = 'logged_in'", [id])
+  await putDelivery(id, 'logged_in')
   t.equal(outcome(await bob.request('DELETE', '/account')), '204')
   t.same(await db.query('select kind from otp_event where user_id = $1 order by at', [id]), [
     { kind: 'logged_in' }, { kind: 'account_deleted' }
@@ -113,9 +118,9 @@ t.test('a delivered event is deleted with the sessions', async (t) => {
   const eve = await signUp(app, 'eve')
   expect(200, await eve.login())
   const id = userId(eve)
-  await db.query("update otp_event set notify_after = clock_timestamp() where user_id = $1 and kind = 'logged_in'", [id])
+  await putDelivery(id, 'logged_in')
   t.equal(outcome(await eve.request('DELETE', '/account')), '204')
-  await db.query('update otp_event set notify_after = null where user_id = $1', [id])
+  await db.query('delete from otp_delivery where user_id = $1', [id])
   await clock.advance(8 * 24 * 3600)
   await cleanUp(app.database, 400)
   t.same(await db.query('select kind from otp_event where user_id = $1', [id]), [{ kind: 'account_deleted' }])

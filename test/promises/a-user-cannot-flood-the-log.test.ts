@@ -5,7 +5,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import type { SessionContext } from '../../src/core/assurance.js'
 import { refuseRecovery } from '../../src/factors/recovery/statements.js'
 import { readEvents } from '../../src/events/log.js'
-import { claimEvents } from '../../src/events/outbox.js'
+import { claimDeliveries, WEBHOOK } from '../../src/events/outbox.js'
 import type { Db } from '../../src/tables/db.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
@@ -105,15 +105,15 @@ t.test('exact for two hundred at once on two replicas; an hour later the lines a
 })
 
 t.test('the line that counts is notified once; no other user is counted with it', async (t) => {
-  const outside = { ...insideOf(app).db, notifies: true }
+  const outside = { ...insideOf(app).db, destinations: [WEBHOOK] }
   const [cas, dee] = [await refused('cas'), await refused('dee')]
   for (let i = 0; i < 70; i++) await cas.refuse(outside)
   await dee.refuse(outside)
-  const claimed = await claimEvents(outside, 500)
+  const claimed = await claimDeliveries(outside, WEBHOOK, 500)
   t.equal(claimed.length, 62)
   t.same(claimed.filter(({ count }) => count !== undefined).map(({ userId, kind, count }) => [userId, kind, count]), [[cas.id, KIND, 10]])
   await cas.refuse(outside)
-  t.equal((await claimEvents(outside, 500)).length, 0, 'a further count notifies no consumer')
+  t.equal((await claimDeliveries(outside, WEBHOOK, 500)).length, 0, 'a further count notifies no consumer')
   const page = await readEvents(outside, cas.id, 100, null)
   t.equal(page?.events.find(({ count }) => count !== undefined)?.count, 11)
 })

@@ -22,8 +22,8 @@ t.test('each statement fits the tables, and selects values that every driver rea
   await pglite.exec(await migrationScript(serviceMigrations, 'public'))
   const dialect = new PostgresDialect({ pool: {} as never })
   for (const hasAccounts of [true, false]) {
-    for (const notifies of [true, false]) {
-      const db = createDb(dialect, { hasAccounts, notifies })
+    for (const destinations of [['webhook'], []]) {
+      const db = createDb(dialect, { hasAccounts, destinations })
       for (const statement of statements.values()) {
         await t.resolves(pglite.describeQuery(statement.compile(db).sql).then(({ resultFields }) => {
           const others = resultFields.filter(({ dataTypeID }) => !PLAIN.includes(dataTypeID)).map(({ name }) => name)

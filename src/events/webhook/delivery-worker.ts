@@ -1,4 +1,4 @@
-import { claimEvents, giveUpEvents, settleEvents, type Claimed, type Settled } from '../outbox.js'
+import { claimDeliveries, giveUpDeliveries, GIVE_UP_ROWS, settleDeliveries, WEBHOOK, type Claimed, type Settled } from '../outbox.js'
 import type { Db } from '../../tables/db.js'
 import type { Key } from '../../core/key-ring.js'
 import type { Counters } from '../../core/counters.js'
@@ -7,6 +7,8 @@ import type { Sender } from './sender.js'
 
 /** Events sent in parallel. */
 const BATCH_EVENTS = 10
+/** Bounds the time of a round. */
+const MOST_GIVE_UP_BATCHES = 20
 const FIRST_WAIT_SECONDS = 5
 const LONGEST_WAIT_SECONDS = 3600
 
@@ -25,7 +27,7 @@ export interface Round {
   failed: number
   /** Events that could not be delivered for a day. */
   givenUp: number
-  /** True if the batch was full: there may be more. */
+  /** True if a batch was full: there may be more. */
   isMore: boolean
 }
 
@@ -34,13 +36,13 @@ export interface Round {
  * process dies between sending and storing, the event is sent again, under the same id.
  */
 export async function deliver ({ db, sender, keys, counters, report }: DeliveryDeps): Promise<Round> {
-  const givenUp = await giveUpEvents(db)
+  const { givenUp, isAll } = await giveUp(db)
   if (givenUp > 0) counters.count('webhooks_total', ['given_up'], givenUp)
-  const claimed = await claimEvents(db, BATCH_EVENTS)
-  if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: givenUp > 0 }
+  const claimed = await claimDeliveries(db, WEBHOOK, BATCH_EVENTS)
+  if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: !isAll }
 
-  const settled = await Promise.all(claimed.map(async ({ exactMicros, attempts, nowSeconds, ...event }): Promise<Settled> => {
-    const claim: Claimed = { ...event, exactMicros, attempts, nowSeconds }
+  const settled = await Promise.all(claimed.map(async ({ deliveryId, attempts, nowSeconds, ...event }): Promise<Settled> => {
+    const claim: Claimed = { ...event, deliveryId, attempts, nowSeconds }
     try {
       await sender.send(messageOf(event, keys, nowSeconds))
       return { event: claim, waitSeconds: null }
@@ -49,13 +51,24 @@ export async function deliver ({ db, sender, keys, counters, report }: DeliveryD
       return { event: claim, waitSeconds: waitSeconds(attempts, Math.random()) }
     }
   }))
-  await settleEvents(db, settled)
+  await settleDeliveries(db, settled)
 
   const sent = settled.filter((one) => one.waitSeconds === null).length
   const failed = settled.length - sent
   if (sent > 0) counters.count('webhooks_total', ['sent'], sent)
   if (failed > 0) counters.count('webhooks_total', ['failed'], failed)
-  return { sent, failed, givenUp, isMore: settled.length === BATCH_EVENTS }
+  return { sent, failed, givenUp, isMore: !isAll || settled.length === BATCH_EVENTS }
+}
+
+/** Gives up expired deliveries in the same round, so that they do not wait for a receiver that answers nothing. */
+async function giveUp (db: Db): Promise<{ givenUp: number, isAll: boolean }> {
+  let givenUp = 0
+  for (let batch = 0; batch < MOST_GIVE_UP_BATCHES; batch++) {
+    const rows = await giveUpDeliveries(db, WEBHOOK)
+    givenUp += rows
+    if (rows < GIVE_UP_ROWS) return { givenUp, isAll: true }
+  }
+  return { givenUp, isAll: false }
 }
 
 /**

@@ -3,7 +3,8 @@ import { amr, RECOVERY } from '../../core/assurance.js'
 import type { Requester, Lifetimes } from '../../core/session.js'
 import { remembered } from '../../budgets/known-networks.js'
 import { countsCleared } from '../lockout-statements.js'
-import { endedIds, ending, event } from '../../sessions/statements.js'
+import { event } from '../../events/insert.js'
+import { endedIds, ending } from '../../sessions/statements.js'
 import { now } from '../../tables/values.js'
 import {
   answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof

@@ -1,7 +1,7 @@
 import { sql, type RawBuilder } from 'kysely'
 import type { Origin } from '../../core/session.js'
 import { isOfItsValues } from '../../postgres/errors.js'
-import { eventColumns, eventValues } from '../../sessions/statements.js'
+import { singleEvent } from '../../events/insert.js'
 import { now } from '../../tables/values.js'
 import { row, rows, type Db } from '../../tables/db.js'
 import { inTransaction, type Tx } from '../../tables/transaction.js'
@@ -137,10 +137,11 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
     person as (select * from ${recordset(brought, sql`id text, "djangoId" bigint, fingerprint text, "setupRequired" boolean`)}),
     kept as (insert into ${table.account_import} (django_id, user_id, fingerprint, imported_at) select "djangoId", id, fingerprint, now.at
       from person, now),
-    context as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person)
-    insert into ${table.otp_event} ${eventColumns}
-    select ${eventValues(tx, { userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line' })}
-      from person, now`)
+    context as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person),
+    ${singleEvent(tx, {
+      userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line'
+    }, sql`person, now`)}
+    select from now`)
   return {
     brought: new Set(brought.map(({ djangoId }) => djangoId)),
     here,

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import { claimEvents } from '../../../src/events/outbox.js'
+import { claimDeliveries, WEBHOOK } from '../../../src/events/outbox.js'
 import { createCounters } from '../../../src/core/counters.js'
 import { deliver, type DeliveryDeps } from '../../../src/events/webhook/delivery-worker.js'
 import type { Message } from '../../../src/events/webhook/message.js'
@@ -17,9 +17,12 @@ const DAY = 24 * 3600
 async function outbox (events: number) {
   const { app, db, clock } = await emptied(shared)
   const put = (kind: string, count: number) => db.query(`
-    insert into otp_event (user_id, at, id, kind, ip, agent, notify_after)
-    select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '', clock_timestamp()
-    from generate_series(1, $2::int) n`, [kind, count])
+    with event as (
+      insert into otp_event (user_id, at, id, kind, ip, agent)
+      select 'u' || n % 7, clock_timestamp(), gen_random_uuid(), $1, '', '' from generate_series(1, $2::int) n returning *
+    )
+    insert into otp_delivery (user_id, id, event_at, event_id, destination, due_at, expires_at, created_at)
+    select user_id, gen_random_uuid(), at, id, $3, at, at + interval '1 day', at from event`, [kind, count, WEBHOOK])
   await put('logged_in', events)
   const sent: Message[] = []
   const failures: unknown[] = []
@@ -38,9 +41,9 @@ async function outbox (events: number) {
       close () {}
     }
   }
-  const rows = () => db.query<{ kind: string, attempts: number, waits: number | null }>(`
-    select kind, notify_attempts as attempts, extract(epoch from notify_after - clock_timestamp())::float8 as waits
-    from otp_event order by at, id`)
+  const rows = () => db.query<{ kind: string, attempts: number, waits: number }>(`
+    select kind, attempts, extract(epoch from due_at - clock_timestamp())::float8 as waits
+    from otp_delivery d join otp_event e on e.user_id = d.user_id and e.at = d.event_at and e.id = d.event_id order by at, e.id`)
   const counted = () => Object.fromEntries(counters.read('webhooks_total').map(({ labels, value }) => [labels['outcome'], value]))
   return { database: app.database, clock, put, sent, failures, receiver, deps, rows, counted }
 }
@@ -52,7 +55,7 @@ t.test('batches are bounded, and empty the outbox', async (t) => {
   t.same(await deliver(deps), { sent: 3, failed: 0, givenUp: 0, isMore: false })
   t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 0, isMore: false })
   t.equal(new Set(sent.map(({ headers }) => headers['webhook-id'])).size, 23)
-  t.ok((await rows()).every(({ waits }) => waits === null))
+  t.same(await rows(), [])
   t.same(counted(), { sent: 23 })
 })
 
@@ -75,8 +78,8 @@ t.test('what the receiver does not take holds up nothing else, waits twice as lo
   t.equal(new Set(unlocked.map(({ headers }) => headers['webhook-id'])).size, 1, 'always the same id')
   t.equal(failures.length, 13)
   await clock.advance(DAY)
-  t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 1, isMore: true })
-  t.ok((await rows()).every(({ waits }) => waits === null))
+  t.same(await deliver(deps), { sent: 0, failed: 0, givenUp: 1, isMore: false })
+  t.same(await rows(), [])
   t.same(counted(), { sent: 3, failed: 13, given_up: 1 })
 })
 
@@ -89,13 +92,33 @@ t.test('an event that nobody could send all day, since all replicas were down, i
   t.match(await deliver(deps), { failed: 0, givenUp: 2 })
 })
 
+t.test('more than one batch is given up in one round, while the receiver takes nothing', async (t) => {
+  const { deps, clock, put, receiver, rows } = await outbox(0)
+  receiver.takes = () => false
+  await put('logged_in', 1_201)
+  await clock.advance(2 * DAY)
+  await deps.db.kysely.updateTable('otp_delivery').set({ attempts: 1 }).execute()
+  await put('unlocked', 1)
+  t.same(await deliver(deps), { sent: 0, failed: 1, givenUp: 1_201, isMore: false })
+  t.same((await rows()).map(({ kind }) => kind), ['unlocked'])
+})
+
+t.test('a message for another destination is not claimed', async (t) => {
+  const { database, put, deps } = await outbox(0)
+  await put('logged_in', 2)
+  await deps.db.kysely.updateTable('otp_delivery').set({ destination: 'mail' }).execute()
+  t.same(await claimDeliveries(database, WEBHOOK, 10), [])
+  t.equal((await claimDeliveries(database, 'mail', 10)).length, 2)
+})
+
 t.test('60 at once claim each event once; what a dead replica had claimed is another\'s after half a minute', async (t) => {
   const { database, clock } = await outbox(500)
-  const claims = (await Promise.all(Array.from({ length: 60 }, () => claimEvents(database, 10)))).flat().map(({ id }) => id)
+  const claim = () => claimDeliveries(database, WEBHOOK, 10)
+  const claims = (await Promise.all(Array.from({ length: 60 }, claim))).flat().map(({ deliveryId }) => deliveryId)
   t.equal(new Set(claims).size, claims.length)
-  while (claims.length < 500) claims.push(...(await claimEvents(database, 10)).map(({ id }) => id))
+  while (claims.length < 500) claims.push(...(await claim()).map(({ deliveryId }) => deliveryId))
   t.equal(new Set(claims).size, 500)
-  t.same(await claimEvents(database, 10), [])
+  t.same(await claimDeliveries(database, WEBHOOK, 10), [])
   await clock.advance(31)
-  t.equal((await claimEvents(database, 500)).length, 500)
+  t.equal((await claimDeliveries(database, WEBHOOK, 500)).length, 500)
 })
