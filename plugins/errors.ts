@@ -1,7 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Refusal, refusals, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
+import { Refusal, refusals, type OtpMethod, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
 import { reasonOf } from '../src/postgres/unusable.js'
 
 export interface ErrorBody {
@@ -12,6 +12,7 @@ export interface ErrorBody {
   retryAfterSeconds?: number
   needsRecovery?: true
   maxAgeSeconds?: number
+  methods?: readonly OtpMethod[]
 }
 
 /** Returns the body of an error, in Fastify's own shape, so that refusals in a host's app look like its other errors. */

@@ -154,8 +154,9 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     },
     revocationSeconds: config.revocationSeconds,
     identify (request) {
-      const { sub, sid, otp_device_id: otpDeviceId, otp_time: otpTime } = app.tokens.verify('access', bearerToken(request))
-      return { userId: sub, sessionId: sid, proven: { otpDeviceId, otpTime } }
+      const claims = app.tokens.verify('access', bearerToken(request))
+      const { sub, sid, otp_device_id: otpDeviceId, otp_time: otpTime, phr_time: phrTime = null } = claims
+      return { userId: sub, sessionId: sid, proven: { otpDeviceId, otpTime, phrTime } }
     },
     label: async (userId) => await readUsername(database, userId) ?? userId,
     checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),

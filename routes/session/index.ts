@@ -75,16 +75,18 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null; ' +
       '`X-Otp-Verified` is `true` if a second factor verified the session, else `false`. ' +
       'A refusal repeats its `code` in `X-Refusal`. ' +
-      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent. ' +
+      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent, `phishingResistant` for a passkey (`maxAge` ' +
+      'is then the age of its use). ' +
       'On `/session` itself any other parameter, spelling or repetition is refused with 400; below it they belong to the request that ' +
       'is asked about.',
-    response: { 200: SessionAnswer, ...refused(needsFresh) }
+    response: { 200: SessionAnswer, ...refused([...needsFresh, 'PHISHING_RESISTANT_REQUIRED']) }
   }
   // The guard checks the query; the schema is only for the document.
   const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
   const querystring = Type.Object({
     required: Type.Optional(Type.String({ description: 'Present: only with a second factor.' })),
-    maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' }))
+    maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' })),
+    phishingResistant: Type.Optional(Type.String({ description: 'Present: only with a passkey.' }))
   })
   app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring } as object })
   app.route({
@@ -99,7 +101,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
 type Query = Record<string, string | string[] | undefined>
 
 /** Parameters that are demands, by their names in lower case. */
-const demands = new Map([['required', 'required'], ['maxage', 'maxAge']])
+const demands = new Map(['required', 'maxAge', 'phishingResistant'].map((name) => [name.toLowerCase(), name]))
 
 /**
  * Returns true if the query belongs to the request that the gateway asks about, so its client wrote it. A trailing slash
@@ -120,15 +122,18 @@ function isBelow ({ url, routeOptions }: FastifyRequest): boolean {
  * @throws {Refusal} REQUEST_INVALID
  */
 function demandOf (query: Query, isFromClient: boolean): Demand | null {
-  let [required, maxAge] = [false, Infinity]
+  let [required, maxAge, phishingResistant] = [false, Infinity, false]
   for (const [name, value] of Object.entries(query)) {
     const known = demands.get(name.toLowerCase())
-    if (!isFromClient && (known !== name || Array.isArray(value))) throw unreadable('Query parameters are required and maxAge, each once.')
+    if (!isFromClient && (known !== name || Array.isArray(value))) {
+      throw unreadable('Query parameters are required, maxAge and phishingResistant, each once.')
+    }
     if (known === 'required') required = true
+    if (known === 'phishingResistant') phishingResistant = true
     if (known === 'maxAge') maxAge = Math.min(maxAge, ...[value ?? ''].flat().map(secondsOf))
   }
-  if (!required && maxAge === Infinity) return null
-  return { required, ...(maxAge === Infinity ? {} : { maxAge }) }
+  if (!required && !phishingResistant && maxAge === Infinity) return null
+  return { required, phishingResistant, ...(maxAge === Infinity ? {} : { maxAge }) }
 }
 
 function secondsOf (text: string): number {

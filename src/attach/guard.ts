@@ -80,14 +80,24 @@ export function createGuards (deps: GuardDeps): Guards {
   function enter (request: FastifyRequest, { proven }: Identity, context: SessionContext, authTime: number): SessionContext {
     let admitted = authTime === context.authTime ? context : { ...context, authTime }
     // A host's token cannot be newer than its session, and it never adds a proof that the session does not have.
-    if (proven !== undefined && context.otpDeviceId !== null) admitted = { ...admitted, ...proven, otpTime: provenTime(proven, context) }
+    if (proven !== undefined && context.otpDeviceId !== null) admitted = { ...admitted, ...provenOf(proven, context) }
     ;(request as Slotted)[slot] = admitted
     return admitted
   }
 
-  /** Returns the time of the proof. Only the service's own tokens may be newer than the session context in the local cache. */
-  function provenTime ({ otpTime }: NonNullable<Identity['proven']>, context: SessionContext): number | null {
-    return knowsSessions || otpTime === null || context.otpTime === null ? otpTime : Math.min(otpTime, context.otpTime)
+  /**
+   * Returns device and times of the proofs. Only the service's own tokens may be newer than the session context in the local
+   * cache. A token without `phrTime` has no proof by a passkey.
+   */
+  function provenOf (proven: NonNullable<Identity['proven']>, context: SessionContext) {
+    const { otpDeviceId, otpTime, phrTime = null } = proven
+    if (knowsSessions) return { otpDeviceId, otpTime, phrTime }
+    const hasPasskey = phrTime !== null && (context.phrTime ?? null) !== null
+    return {
+      otpDeviceId,
+      otpTime: otpTime === null || context.otpTime === null ? otpTime : Math.min(otpTime, context.otpTime),
+      phrTime: hasPasskey ? Math.min(phrTime, context.phrTime!) : null
+    }
   }
 
   async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<SessionContext> {
@@ -206,11 +216,15 @@ function isPlain (value: unknown): value is object {
  */
 function checkDemand (demand: unknown, of: 'otpVerified' | 'check'): Demand {
   const fail = (must: string) => { throw new TypeError(`countersign: ${of}() ${must}`) }
-  if (!isPlain(demand)) return fail('takes { required, maxAge }') as never
+  if (!isPlain(demand)) return fail('takes { required, maxAge, phishingResistant }') as never
   for (const [name, value] of Object.entries(demand)) {
-    if (name === 'required' && typeof value !== 'boolean') fail('wants "required" to be true or false')
-    else if (name === 'maxAge' && !(Number.isFinite(value) && value >= 0)) fail('wants "maxAge" in seconds, 0 or more')
-    else if (name !== 'required' && name !== 'maxAge') fail(`has no "${name}"`)
+    if (name === 'required' || name === 'phishingResistant') {
+      if (typeof value !== 'boolean') fail(`wants "${name}" to be true or false`)
+    } else if (name === 'maxAge') {
+      if (!(Number.isFinite(value) && value >= 0)) fail('wants "maxAge" in seconds, 0 or more')
+    } else {
+      fail(`has no "${name}"`)
+    }
   }
   return { ...demand }
 }
@@ -226,9 +240,9 @@ function checkIdentity (identity: Identity): void {
 function checkTimes ({ authTime, proven }: Identity): void {
   if (!isTime(authTime)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
   if (proven === undefined) return
-  const { otpDeviceId, otpTime } = proven
-  if (isTime(otpTime) && (otpDeviceId === null || typeof otpDeviceId === 'string')) return
-  throw new Error('countersign: identify() must answer "proven" as { otpDeviceId, otpTime }, otpTime in Unix seconds')
+  const { otpDeviceId, otpTime, phrTime } = proven
+  if (isTime(otpTime) && isTime(phrTime) && (otpDeviceId === null || typeof otpDeviceId === 'string')) return
+  throw new Error('countersign: identify() must answer "proven" as { otpDeviceId, otpTime, phrTime }, times in Unix seconds')
 }
 
 function isTime (value: unknown): boolean {

@@ -30,9 +30,9 @@ export interface Identity {
   authTime?: number | null
   /**
    * Proof that the host's own signed token recorded when it was issued. A token from before a step-up then keeps its old
-   * proof.
+   * proof. Without `phrTime` it has no proof by a passkey.
    */
-  proven?: { otpDeviceId: string | null, otpTime: number | null }
+  proven?: { otpDeviceId: string | null, otpTime: number | null, phrTime?: number | null }
 }
 
 /** Session that results from an accepted code or from the removal of a factor. */

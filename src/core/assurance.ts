@@ -8,8 +8,10 @@ export interface SessionContext {
   otpRequired: boolean
   /** The device that verified the session, `recovery` for a recovery code, null if none did. */
   otpDeviceId: string | null
-  /** Unix seconds of the last accepted code; null if none was. */
+  /** Unix seconds of the last accepted code or passkey; null if none was. */
   otpTime: number | null
+  /** Unix seconds of the last phishing-resistant proof, a passkey. Null if there was none; a copy of an older release has no such field. */
+  phrTime?: number | null
   /** Unix seconds. From then on, a session without a device may only set one up. Null where 2FA is optional. */
   otpDeadline: number | null
   /** Unix seconds of the password (OIDC `auth_time`); 0 if a host did not give it, so that a proof of unknown age counts as old. */
@@ -26,26 +28,37 @@ export interface Demand {
   required?: boolean
   /** Greatest age of the proof in seconds: of the second factor, or of the password for a user without a device. */
   maxAge?: number
+  /** True: a passkey must have verified the session. `maxAge` is then the greatest age of its use; no other proof renews it. */
+  phishingResistant?: boolean
 }
 
-export type MissingAssurance = Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED'>
+export type MissingAssurance =
+  Extract<RefusalCode, 'OTP_REQUIRED' | 'OTP_STALE' | 'OTP_SETUP_REQUIRED' | 'PHISHING_RESISTANT_REQUIRED'>
 
 /** Returns the missing assurance of a session; null if it may pass. */
 export function missingAssurance (
   context: SessionContext,
-  { required = false, maxAge }: Demand,
+  { required = false, maxAge, phishingResistant = false }: Demand,
   nowSeconds: number
 ): MissingAssurance | null {
   const verified = context.otpDeviceId !== null
+  if (phishingResistant && (verified || context.otpRequired)) {
+    // Not OTP_STALE, also if the passkey's use is too old: a code could not renew it.
+    const isProven = verified && isRecent(context.phrTime ?? null, maxAge, nowSeconds)
+    return isProven ? null : 'PHISHING_RESISTANT_REQUIRED'
+  }
   if (!verified && context.otpRequired) return 'OTP_REQUIRED'
   // `authTime` counts too: the clock of this process may be a little behind.
   if (!verified && context.otpDeadline !== null && Math.max(nowSeconds, context.authTime) >= context.otpDeadline) {
     return 'OTP_SETUP_REQUIRED'
   }
-  if (!verified && required) return 'OTP_REQUIRED'
+  if (!verified && (required || phishingResistant)) return 'OTP_REQUIRED'
   if (maxAge === undefined) return null
-  const provenAt = (verified ? context.otpTime : context.authTime) ?? 0
-  return nowSeconds - provenAt <= maxAge ? null : 'OTP_STALE'
+  return isRecent((verified ? context.otpTime : context.authTime) ?? 0, maxAge, nowSeconds) ? null : 'OTP_STALE'
+}
+
+function isRecent (provenAt: number | null, maxAge: number | undefined, nowSeconds: number): boolean {
+  return provenAt !== null && (maxAge === undefined || nowSeconds - provenAt <= maxAge)
 }
 
 /**
@@ -62,12 +75,19 @@ export function authTimeOf (
   return saidTime <= nowSeconds ? saidTime : null
 }
 
-/** RFC 8176 values for how a session was authenticated. `recovery` is our own: the registry has no value for it. */
+/**
+ * RFC 8176 values for how a session was authenticated. `user` is the test of presence, which every passkey makes. `recovery` is
+ * our own: the registry has no value for it.
+ */
 export const amr = {
   password: ['pwd'],
   totp: ['pwd', 'otp', 'mfa'],
+  passkey: ['pwd', 'pop', 'user', 'mfa'],
   recovery: ['pwd', 'recovery', 'mfa']
 } as const
+
+/** Phishing-resistant authentication (OpenID Connect Extended Authentication Profile, ACR Values): the claim `acr` after a passkey. */
+export const PHISHING_RESISTANT = 'phr'
 
 /** Value of `otp_device_id` in a session that a recovery code verified. */
 export const RECOVERY = 'recovery'
@@ -77,8 +97,11 @@ export function factorIdsOf (otpDeviceId: string | null): string[] {
   return otpDeviceId === null || otpDeviceId === RECOVERY ? [] : [otpDeviceId]
 }
 
-/** Returns the authentication methods of a session that this device verified. */
-export function amrOf (otpDeviceId: string | null): readonly string[] {
-  if (otpDeviceId === null) return amr.password
-  return otpDeviceId === RECOVERY ? amr.recovery : amr.totp
+/** Returns the authentication methods of a session with these proofs. */
+export function amrOf ({ otpDeviceId, otpTime, phrTime = null }: Pick<SessionContext, 'otpDeviceId' | 'otpTime' | 'phrTime'>): string[] {
+  if (otpDeviceId === null) return [...amr.password]
+  // The proof that came last is the passkey's own.
+  if (phrTime !== null && phrTime === otpTime && otpDeviceId !== RECOVERY) return [...amr.passkey]
+  const last = otpDeviceId === RECOVERY ? amr.recovery : amr.totp
+  return [...new Set([...last, ...(phrTime === null ? [] : amr.passkey)])]
 }

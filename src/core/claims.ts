@@ -1,5 +1,6 @@
-import type { SessionFacts } from './session.js'
 import { createHash } from 'node:crypto'
+import { PHISHING_RESISTANT } from './assurance.js'
+import type { SessionFacts } from './session.js'
 
 /** JWT types: `at+jwt` of RFC 9068, and `rt+jwt` of our own. A verifier accepts exactly one of them. */
 export const tokenTypes = { access: 'at+jwt', refresh: 'rt+jwt' } as const
@@ -20,6 +21,9 @@ interface CommonClaims {
   otp_required: boolean
   otp_device_id: string | null
   otp_time: number | null
+  /** Authentication context, if the session is phishing-resistant, with the time when a passkey was last used. Else both are absent. */
+  acr?: typeof PHISHING_RESISTANT
+  phr_time?: number
 }
 export interface AccessClaims extends CommonClaims { token_type: 'access' }
 export interface RefreshClaims extends CommonClaims {
@@ -40,9 +44,10 @@ const AHEAD_SECONDS = 60
  */
 export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFacts, settings: TokenSettings): Claims<Kind> {
   const lifetimeSeconds = kind === 'access' ? settings.accessSeconds : settings.refreshSeconds
-  const { issuedAt, accessIssuedAt = issuedAt } = session
+  const { issuedAt, accessIssuedAt = issuedAt, phrTime = null } = session
   const iat = kind === 'access' ? accessIssuedAt : issuedAt
-  const identity = [session.sessionId, session.generation, kind, session.otpTime, ...(iat === issuedAt ? [] : [iat])].join('.')
+  const proven = phrTime === null ? [session.otpTime] : [session.otpTime, `phr${phrTime}`]
+  const identity = [session.sessionId, session.generation, kind, ...proven, ...(iat === issuedAt ? [] : [iat])].join('.')
   return {
     iss: settings.issuer,
     aud: settings.audience,
@@ -57,6 +62,7 @@ export function claimsOf<Kind extends TokenKind> (kind: Kind, session: SessionFa
     otp_required: session.otpRequired || owesSetUp(session, iat),
     otp_device_id: session.otpDeviceId,
     otp_time: session.otpTime,
+    ...(phrTime === null ? {} : { acr: PHISHING_RESISTANT, phr_time: phrTime }),
     ...(kind === 'refresh' ? { gen: session.generation } : {})
   } as Claims<Kind>
 }
@@ -76,6 +82,7 @@ export function isClaims<Kind extends TokenKind> (kind: Kind, payload: unknown):
     Array.isArray(claims['amr']) && typeof claims['otp_required'] === 'boolean' &&
     (claims['otp_device_id'] === null || typeof claims['otp_device_id'] === 'string') &&
     (claims['otp_time'] === null || Number.isSafeInteger(claims['otp_time'])) &&
+    (claims['phr_time'] === undefined || Number.isSafeInteger(claims['phr_time'])) &&
     (kind === 'access' || Number.isSafeInteger(claims['gen']))
 }
 

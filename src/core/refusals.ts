@@ -1,3 +1,5 @@
+import { PHISHING_RESISTANT } from './assurance.js'
+
 /**
  * Every reason to refuse. Codes are API: never renamed, only added; messages may change.
  * Wrong, expired and already used are one code on purpose: the answer must not say which.
@@ -6,6 +8,7 @@ export const refusals = {
   REQUEST_INVALID: [400, 'The request does not match the schema of this operation.'],
   OTP_INVALID: [400, 'The code is wrong, expired or already used.'],
   OTP_NOT_SET_UP: [400, 'The user has no second factor for this operation.'],
+  PASSKEY_INVALID: [400, 'The passkey was not accepted. Ask for a new challenge and try again.'],
   RECOVERY_CODE_INVALID: [400, 'The recovery code is wrong or already used.'],
   PASSWORD_UNACCEPTABLE: [400, 'Choose another password: not too short, not a common one, not the username.'],
   CREDENTIALS_INVALID: [401, 'Username or password is wrong.'],
@@ -13,6 +16,7 @@ export const refusals = {
   SESSION_ENDED: [401, 'This session has ended. Log in again.'],
   OTP_REQUIRED: [403, 'Verify your second factor first.'],
   OTP_STALE: [403, 'Verify again: the last verification is too old for this operation.'],
+  PHISHING_RESISTANT_REQUIRED: [403, 'Use a passkey first: other second factors do not count here.'],
   REAUTH_REQUIRED: [403, 'Give your password again.'],
   OTP_SETUP_REQUIRED: [403, 'Set up a second factor first. Until then this session has access to nothing else.'],
   SETUP_CODE_REQUIRED: [403, 'Your second factor was reset. Log in with the password and the set-up code from staff.'],
@@ -40,13 +44,19 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals
 
+/** Ways to verify a session. */
+export const otpMethods = ['totp', 'passkey', 'recovery_code'] as const
+export type OtpMethod = typeof otpMethods[number]
+
 export interface RefusalDetails {
   /** On 429 and 503: seconds to wait before another try. */
   retryAfterSeconds?: number
   /** On OTP_LOCKED: true if waiting does not help, only a recovery code or staff. */
   needsRecovery?: true
-  /** On OTP_STALE: greatest age of the proof in seconds (RFC 9470 `max_age`). */
+  /** On OTP_STALE and PHISHING_RESISTANT_REQUIRED: greatest age of the proof in seconds (RFC 9470 `max_age`). */
   maxAgeSeconds?: number
+  /** On OTP_REQUIRED and PHISHING_RESISTANT_REQUIRED: methods with which the user can verify. */
+  methods?: readonly OtpMethod[]
   /** Sentence that says how to correct the request; never an internal detail. */
   hint?: string
 }
@@ -78,14 +88,15 @@ export class Refusal extends Error {
 }
 
 /**
- * Returns the headers of a refusal. 401 has `Bearer` (RFC 6750 §3). OTP_REQUIRED and OTP_STALE have RFC 9470's challenge, but
- * as 403: clients read 401 as "refresh the token", which would not help. 429 and 503 have `retry-after`.
+ * Returns the headers of a refusal. 401 has `Bearer` (RFC 6750 §3). OTP_REQUIRED, OTP_STALE and PHISHING_RESISTANT_REQUIRED have
+ * RFC 9470's challenge, but as 403: clients read 401 as "refresh the token", which would not help. 429 and 503 have `retry-after`.
  */
 function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: RefusalDetails): Record<string, string> {
   const status = refusals[code][0]
-  if (code === 'OTP_REQUIRED' || code === 'OTP_STALE') {
+  if (code === 'OTP_REQUIRED' || code === 'OTP_STALE' || code === 'PHISHING_RESISTANT_REQUIRED') {
+    const acr = code === 'PHISHING_RESISTANT_REQUIRED' ? `, acr_values="${PHISHING_RESISTANT}"` : ''
     const maxAge = maxAgeSeconds === undefined ? '' : `, max_age="${maxAgeSeconds}"`
-    return { 'www-authenticate': `Bearer error="insufficient_user_authentication"${maxAge}` }
+    return { 'www-authenticate': `Bearer error="insufficient_user_authentication"${acr}${maxAge}` }
   }
   if (status === 401) {
     return { 'www-authenticate': code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"' }

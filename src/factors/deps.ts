@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { amrOf } from '../core/assurance.js'
 import type { Seal } from '../core/seal.js'
 import type { Requester, Lifetimes, SessionFacts } from '../core/session.js'
 import type { CommittedSession } from '../sessions/replacement.js'
@@ -60,9 +61,11 @@ export function announce (
 }
 
 /**
- * Returns a session that stayed, for a new pair of tokens, with the proof time of the requester's token. The session's own
- * proof may be newer, if another tab has stepped up. A new session is returned as it is.
+ * Returns a session that stayed, for a new pair of tokens, with the proof times of the requester's token. The session's own
+ * proofs may be newer, if another tab has stepped up. A new session is returned as it is.
  */
-export function carried (session: SessionFacts, { context: { sessionId, otpTime } }: Requester): SessionFacts {
-  return session.sessionId === sessionId && session.otpDeviceId !== null ? { ...session, otpTime } : session
+export function carried (session: SessionFacts, { context: { sessionId, otpTime, phrTime = null } }: Requester): SessionFacts {
+  if (session.sessionId !== sessionId || session.otpDeviceId === null) return session
+  const proven = { ...session, otpTime, phrTime }
+  return phrTime === session.phrTime ? proven : { ...proven, amr: amrOf(proven) }
 }

@@ -76,33 +76,40 @@ export async function removeDevice (
     const { table } = tx
     const { userId } = requester.context
     await lockUser(tx, userId)
-    const state = await row<{ alive: boolean, isThere: boolean, confirmed: number }>(tx, sql`
+    const state = await row<{ alive: boolean, isThere: boolean, isRelied: boolean, confirmed: number }>(tx, sql`
       with ${now}
       select exists (${livingSession(tx, requester)}) as alive, count(*)::int as confirmed,
-        coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere"
+        coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere",
+        exists (select from ${table.otp_session} s
+          where s.user_id = ${userId} and s.id = ${requester.context.sessionId} and ${deviceId}::text = any(s.otp_factor_ids)) as "isRelied"
       from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
     if (!state!.alive) return { outcome: 'session_ended' }
     if (!state!.isThere) return { outcome: 'not_found' }
     const session = state!.confirmed === 1
       ? await removeAll(tx, requester, newSessionId, lifetimes)
-      : await removeOne(tx, requester, deviceId, newSessionId, lifetimes)
+      : await removeOne(tx, requester, { deviceId, ...state! }, newSessionId, lifetimes)
     // The user is locked: the state is still the same, unless the session has expired in between.
     return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
   })
 }
 
-/** Removes one of several devices. */
+/**
+ * Removes one of several devices.
+ *
+ * @param isRelied true if the requester's session has a proof by the device, also if a later one by another device followed
+ */
 async function removeOne (
   tx: Tx,
   requester: Requester,
-  deviceId: string,
+  { deviceId, isRelied }: { deviceId: string, isRelied: boolean },
   newSessionId: string,
   { sessionSeconds, pendingSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId, otpDeviceId } = requester.context
+  const { userId, sessionId, otpDeviceId, phrTime = null } = requester.context
   const { table } = tx
-  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, factorIds: null, seconds: Math.min(pendingSeconds, sessionSeconds) }
-  const next = otpDeviceId === deviceId
+  const seconds = Math.min(pendingSeconds, sessionSeconds)
+  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, factorIds: null, seconds }
+  const next = otpDeviceId === deviceId || (isRelied && phrTime !== null)
     ? started(tx, sql`removed`, requester, newSessionId, owing)
     : carriedOn(tx, sql`removed`, requester, newSessionId)
   return committed(await row(tx, sql`
@@ -135,6 +142,7 @@ async function removeOne (
         amr = case when requester.proven then s.amr else ${[...owing.amr]}::text[] end,
         otp_device_id = case when requester.proven then s.otp_device_id end, otp_at = case when requester.proven then s.otp_at end,
         otp_factor_ids = case when requester.proven then s.otp_factor_ids else '{}' end,
+        phr_at = case when requester.proven then s.phr_at end,
         ${changedInPlace(tx)}
       from removed, requester, now where s.user_id = removed.user_id and s.id = requester.id and requester.stays
       returning s.*

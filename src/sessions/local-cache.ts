@@ -115,9 +115,9 @@ export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * M
 
 /** Returns only the fields that are needed. A reading has more, which would be stored a hundred thousand times. */
 function justStanding (context: SessionContext): SessionContext {
-  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, authClaimedTime, expiresAt } = context
+  const { userId, sessionId, otpRequired, otpDeviceId, otpTime, phrTime, otpDeadline, authTime, authClaimedTime, expiresAt } = context
   const kept = { userId, sessionId, otpRequired, otpDeviceId, otpTime, otpDeadline, authTime, expiresAt }
-  return authClaimedTime === undefined ? kept : { ...kept, authClaimedTime }
+  return { ...kept, ...(phrTime === undefined ? {} : { phrTime }), ...(authClaimedTime === undefined ? {} : { authClaimedTime }) }
 }
 
 const keyOf = (userId: string, sessionId: string): string => JSON.stringify([userId, sessionId])

@@ -35,6 +35,7 @@ export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRef
     ...facts,
     otpDeviceId: claims.otp_device_id,
     otpTime: claims.otp_time,
+    phrTime: claims.phr_time ?? null,
     amr: claims.amr,
     accessIssuedAt: accessIssuedAt(facts.issuedAt, accessSeconds, nowSeconds)
   }

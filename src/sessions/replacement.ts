@@ -1,5 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
-import { amrOf, factorIdsOf } from '../core/assurance.js'
+import { amr, amrOf, factorIdsOf, PHISHING_RESISTANT } from '../core/assurance.js'
 import type { Requester, SessionFacts } from '../core/session.js'
 import { event } from '../events/insert.js'
 import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
@@ -13,6 +13,8 @@ export interface CommittedSession extends SessionReading { endedIds: string[] }
 export interface Proof {
   /** RFC 8176. */
   amr: readonly string[]
+  /** `phr` for a passkey. Another second factor keeps the time of an earlier passkey, and never renews it. */
+  acr?: string | null
   otpRequired: boolean
   /** Device, as an expression; null if only the password was proven. */
   deviceId: RawBuilder<unknown> | null
@@ -24,8 +26,9 @@ export interface Proof {
   deadline?: RawBuilder<unknown>
 }
 
+const noFactors = sql`'{}'::text[]`
+
 /** Columns of a new session's row that have no default. */
-const noFactors = sql`'{}'`
 const columns = sql`
   user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
 export const startedColumns = sql`(${columns})`
@@ -36,38 +39,46 @@ export const startedColumns = sql`(${columns})`
  * beside `now` and `requester` (user_id, id, auth_at, stays; `until` if the new session must end by then), one row for each row
  * of `decided`.
  */
-export const started = (
-  { table }: Db,
-  decided: RawBuilder<unknown>,
-  requester: Requester,
-  nextId: string,
-  { amr, otpRequired, deviceId, factorIds, seconds, deadline }: Proof
-) => sql`
+export function started (
+  { table }: Db, decided: RawBuilder<unknown>, requester: Requester, nextId: string, proof: Proof
+): RawBuilder<unknown> {
+  const { otpRequired, deviceId, factorIds, seconds, deadline } = proof
+  const old = sql`${table.otp_session} s where s.user_id = requester.user_id and s.id = requester.id`
+  const phrTime = deviceId === null || isPhishingResistant(proof) ? null : requester.context.phrTime ?? null
+  const phrAt = isPhishingResistant(proof) ? sql`now.at` : sql`to_timestamp(${phrTime}::float8)`
+  const earlier = phrTime === null ? noFactors : sql`(select s.otp_factor_ids from ${old})`
+  return sql`
     started as (
-      insert into ${table.otp_session} (${columns}, otp_factor_ids, auth_claimed_at)
+      insert into ${table.otp_session} (${columns}, phr_at, otp_factor_ids, auth_claimed_at)
       select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), requester.until), requester.auth_at,
-        ${[...amr]}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
+        ${phrTime === null ? proof.amr : withPasskey(proof.amr)}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
         ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
-        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`}, ${factorIds ?? noFactors}::text[],
-        (select s.auth_claimed_at from ${table.otp_session} s where s.user_id = requester.user_id and s.id = requester.id)
+        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`}, ${phrAt},
+        ${factorIds ?? noFactors}::text[] || ${earlier}::text[], (select s.auth_claimed_at from ${old})
       from ${decided}, requester, now where not requester.stays
       returning *
     )`
+}
+
+const isPhishingResistant = ({ acr }: Proof): boolean => acr === PHISHING_RESISTANT
+
+/** Returns the methods of a session that also has an earlier proof by a passkey. */
+const withPasskey = (methods: readonly string[]): string[] => [...new Set([...methods, ...amr.passkey])]
 
 /**
  * The same without a new proof: the new session has the proofs of the requester's token, which may be fewer than those of
  * its row. It does not live longer and has no more wrong codes left. Here `requester` is the whole row, and `stays`.
  */
 export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, requester: Requester, nextId: string): RawBuilder<unknown> {
-  const { otpDeviceId, otpTime } = requester.context
+  const { otpDeviceId, otpTime, phrTime = null } = requester.context
   return sql`
     started as (
-      insert into ${table.otp_session} (${columns}, otp_factor_ids, failures, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, requester.expires_at, requester.auth_at,
-        case when requester.otp_device_id is not distinct from ${otpDeviceId}::text then requester.amr
-          else ${[...amrOf(otpDeviceId)]}::text[] end,
+      insert into ${table.otp_session} (${columns}, phr_at, otp_factor_ids, failures, auth_claimed_at)
+      select ${decided}.user_id, ${nextId}, now.at, requester.expires_at, requester.auth_at, ${amrOf(requester.context)}::text[],
         requester.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${requester.ip}, ${requester.agent},
-        requester.otp_deadline, ${factorIdsOf(otpDeviceId)}::text[], requester.failures, requester.auth_claimed_at
+        requester.otp_deadline, to_timestamp(${phrTime}::float8),
+        ${phrTime === null ? sql`${factorIdsOf(otpDeviceId)}::text[]` : sql`requester.otp_factor_ids`},
+        requester.failures, requester.auth_claimed_at
       from ${decided}, requester, now where not requester.stays
       returning *
     )`
@@ -81,17 +92,24 @@ export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) 
  * The same for a session that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes
  * on with the token that it has.
  */
-export const kept = (db: Db, decided: RawBuilder<unknown>, { amr, otpRequired, deviceId, factorIds, deadline }: Proof) => sql`
+export function kept (db: Db, decided: RawBuilder<unknown>, proof: Proof): RawBuilder<unknown> {
+  const { otpRequired, deviceId, factorIds, deadline } = proof
+  const phrAt = isPhishingResistant(proof) ? sql`now.at` : deviceId === null ? sql`null::timestamptz` : sql`s.phr_at`
+  /** True if an earlier proof by a passkey stays beside the new one. */
+  const staysPhr = isPhishingResistant(proof) || deviceId === null ? sql`false` : sql`s.phr_at is not null`
+  return sql`
     kept as (
       update ${db.table.otp_session} s set
-        amr = ${[...amr]}::text[], otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
-        otp_factor_ids = ${factorIds ?? noFactors}::text[],
-        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`},
+        amr = case when ${staysPhr} then ${withPasskey(proof.amr)}::text[] else ${[...proof.amr]}::text[] end,
+        otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
+        otp_factor_ids = ${factorIds ?? noFactors}::text[] || case when ${staysPhr} then s.otp_factor_ids else ${noFactors} end,
+        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, phr_at = ${phrAt},
         otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
         ${changedInPlace(db)}
       from ${decided}, requester, now where s.user_id = ${decided}.user_id and s.id = requester.id and requester.stays
       returning s.*
     )`
+}
 
 /**
  * Makes the revocation poller name a session that changed and did not end: `ended_xid` is set, `ended_at` is not. The

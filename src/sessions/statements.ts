@@ -12,7 +12,8 @@ const seconds = (at: RawBuilder<unknown>, name: string) => numberAs(sql`floor(ex
 export const sessionFacts = sql`
   user_id as "userId", id as "sessionId", ${jsonAs(sql`to_json(amr)`, 'amr')}, otp_required as "otpRequired",
   otp_device_id as "otpDeviceId",
-  ${seconds(sql`otp_deadline`, 'otpDeadline')}, ${seconds(sql`otp_at`, 'otpTime')}, ${seconds(sql`auth_at`, 'authTime')},
+  ${seconds(sql`otp_deadline`, 'otpDeadline')}, ${seconds(sql`otp_at`, 'otpTime')}, ${seconds(sql`phr_at`, 'phrTime')},
+  ${seconds(sql`auth_at`, 'authTime')},
   ${numberAs(sql`extract(epoch from auth_claimed_at)`, 'authClaimedTime')},
   ${seconds(sql`expires_at`, 'expiresAt')}, generation, ${seconds(sql`greatest(rotated_at, otp_at)`, 'issuedAt')}`
 

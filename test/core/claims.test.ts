@@ -47,6 +47,16 @@ t.test('J4 what the session has proven is what its tokens say', async (t) => {
   }
 })
 
+t.test('K4 a passkey is named with its time, and nothing else is', async (t) => {
+  const { acr, phr_time: phrTime } = claimsOf('access', { ...session, phrTime: 1_800_000_050 }, settings)
+  t.same({ acr, phrTime }, { acr: 'phr', phrTime: 1_800_000_050 })
+  for (const without of [session, { ...session, phrTime: null }]) {
+    const claims = claimsOf('access', without, settings)
+    t.notOk('acr' in claims)
+    t.notOk('phr_time' in claims)
+  }
+})
+
 /** [deadline after the tokens were issued, device, otp_required] of a user without a device at the start of the session */
 const deadlines = [[null, null, false], [1, null, false], [0, null, true], [-86_400, null, true], [-86_400, 'd1', false]] as const
 
@@ -61,7 +71,7 @@ t.test('J6 asked twice the same token; another generation, kind, proof or sessio
   t.same(claimsOf('refresh', session, settings), claimsOf('refresh', { ...session }, settings))
   const others = [
     session, { ...session, generation: 4 }, { ...session, sessionId: 's2' },
-    { ...session, otpTime: 1_800_000_190 }, { ...session, otpTime: null }
+    { ...session, otpTime: 1_800_000_190 }, { ...session, otpTime: null }, { ...session, phrTime: 1_800_000_100 }
   ]
   const ids = others.flatMap((facts) => [claimsOf('access', facts, settings).jti, claimsOf('refresh', facts, settings).jti])
   t.equal(new Set(ids).size, ids.length)
@@ -82,6 +92,7 @@ const wrong: Record<string, readonly unknown[]> = {
   otp_required: [undefined, null, 'true', 1],
   otp_device_id: [undefined, 1, {}, []],
   otp_time: [undefined, '1', 1.5],
+  phr_time: [null, '1', 1.5],
   token_type: [undefined, null, 'refresh', 'Access', ['access']]
 }
 

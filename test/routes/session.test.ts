@@ -116,6 +116,22 @@ t.test('`required` and `maxAge` only ever ask for more', async (t) => {
   }
 })
 
+t.test('K4 `phishingResistant` asks for a passkey, with the challenge of RFC 9470', async (t) => {
+  const queries = [['phishingResistant', ''], ['phishingResistant=false&required', ''], ['phishingResistant&maxAge=60', '60']]
+  for (const [query, maxAge] of queries) {
+    for (const who of [owner, unverified]) {
+      const refused = await ask(who, `/session?${query}`)
+      t.match(refused.json(), { code: 'PHISHING_RESISTANT_REQUIRED', ...(maxAge === '' ? {} : { maxAgeSeconds: 60 }) })
+      t.equal(refused.headers['www-authenticate'], 'Bearer error="insufficient_user_authentication", acr_values="phr"' +
+        (maxAge === '' ? '' : `, max_age="${maxAge}"`))
+      t.same(faultsOfRefusal(refused), [])
+    }
+    t.match((await ask(optional, `/session?${query}`)).json(), { code: 'OTP_REQUIRED' }, 'of a user without a factor: one must be set up')
+  }
+  t.equal((await ask(owner, '/session/x?PHISHINGresistant')).statusCode, 403, 'a client below can only ask for more')
+  t.equal((await ask(owner, '/session?PhishingResistant')).statusCode, 400)
+})
+
 t.test('what a client sends under our names never comes back as ours', async (t) => {
   const forged = {
     'x-user-id': 'root',
