@@ -74,15 +74,19 @@ export const columns = {
   },
   /** Users of the service. Not part of the tables of an attached host. */
   account: {
+    email_verified_at: 'Null if the address was not verified.',
+    locale: 'Language of the user; null if not chosen.',
     username_key: '`usernameKey(username)`: unique, and used for look-ups.'
   },
   /** Account at another service. Its credentials are sealed and never returned. */
   account_oauth_profile: {},
   /** Policy in force and its start, the same for all replicas. */
   account_policy: {},
-  /** Users imported from Django. The row outlives the account, so that a deleted account is not imported again. */
+  /** Users imported from other systems. The row outlives the account, so that a deleted account is not imported again. */
   account_import: {
-    fingerprint: 'Keyed digest of the data in Django, which shows later changes there.'
+    source: 'Name of the other system, such as `django`.',
+    external_id: 'Id of the user there.',
+    fingerprint: 'Keyed digest of the data there, which shows later changes.'
   },
   /** Known networks of an account, whose budget of guesses is separate from that of other networks. */
   account_network: {

@@ -17,18 +17,24 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
-export type Int8 = ColumnType<string, bigint | number | string, bigint | number | string>;
-
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export interface Account {
   created_at: Timestamp;
   email: string;
+  /**
+   * Null if the address was not verified.
+   */
+  email_verified_at: Timestamp | null;
   first_name: string;
   id: string;
   is_active: boolean;
   is_staff: boolean;
   last_name: string;
+  /**
+   * Language of the user; null if not chosen.
+   */
+  locale: string | null;
   password_hash: string;
   phone: string;
   power_account_id: number | null;
@@ -42,12 +48,19 @@ export interface Account {
 }
 
 export interface AccountImport {
-  django_id: Int8;
   /**
-   * Keyed digest of the data in Django, which shows later changes there.
+   * Id of the user there.
+   */
+  external_id: string;
+  /**
+   * Keyed digest of the data there, which shows later changes.
    */
   fingerprint: string;
   imported_at: Timestamp;
+  /**
+   * Name of the other system, such as `django`.
+   */
+  source: string;
   user_id: string;
 }
 

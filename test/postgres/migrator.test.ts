@@ -109,3 +109,33 @@ t.test('the tables of an attached host are a part of the service\'s, by the same
   const names = Object.keys(serviceMigrations)
   t.same(names, [...names].sort(), 'in the order in which they run')
 })
+
+t.test('waiting deliveries and imports are carried over, up and down', async (t) => {
+  const pool = await openEmbedded(await temporaryFolder(t))
+  t.teardown(() => pool.close())
+  const db = new Kysely<unknown>({ dialect: pool.dialect })
+  const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows
+  const before = Object.fromEntries(Object.entries(serviceMigrations).filter(([name]) => name < '2026-11-30-03'))
+  await migrateUp(pool.dialect, before)
+  await query(`insert into otp_event (user_id, at, id, kind, ip, agent, notify_after, notify_attempts)
+    select 'ada', now(), gen_random_uuid(), 'logged_in', '', '', case n when 1 then now() + interval '5 s' end, 3
+    from generate_series(1, 2) n`)
+  await query("insert into account_import (django_id, user_id, fingerprint, imported_at) values (7, 'ada', 'f', now())")
+  const old = () => query(`select user_id, at, id, notify_after, case when notify_after is not null then notify_attempts end as attempts
+    from otp_event order by id`)
+  const imports = () => query('select django_id, user_id, fingerprint, imported_at from account_import')
+  const [events, imported] = [await old(), await imports()]
+
+  await migrateUp(pool.dialect, serviceMigrations)
+  t.strictSame(await query(`select d.destination, d.attempts, d.due_at > now() as waits, d.expires_at - e.at = interval '1 day' as expires
+    from otp_delivery d join otp_event e on e.user_id = d.user_id and e.at = d.event_at and e.id = d.event_id`), [
+    { destination: 'webhook', attempts: 3, waits: true, expires: true }])
+  t.strictSame(await query('select source, external_id, user_id from account_import'), [
+    { source: 'django', external_id: '7', user_id: 'ada' }])
+  await query(`insert into account_import (source, external_id, user_id, fingerprint, imported_at)
+    values ('other', 'x', 'bob', 'f', now())`)
+
+  for (const name of Object.keys(serviceMigrations)) if (!(name in before)) await migrateDown(pool.dialect, serviceMigrations)
+  t.strictSame(await old(), events)
+  t.strictSame(await imports(), imported, 'those from other systems are lost')
+})

@@ -56,6 +56,8 @@ export interface Written {
 
 export type WriteBatch = (users: readonly ImportedUser[]) => Promise<Written>
 
+/** Name of the system in `account_import`. */
+const SOURCE = 'django'
 /** An import has no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 
@@ -110,9 +112,9 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
   const { table } = tx
   await row(tx, sql`select pg_advisory_xact_lock(hashtext('countersign import'))`)
   const known = await rows<{ djangoId: number, fingerprint: string, isThere: boolean }>(tx, sql`
-    select ${numberAs(sql`i.django_id`, 'djangoId')}, i.fingerprint, a.id is not null as "isThere"
+    select ${numberAs(sql`i.external_id::bigint`, 'djangoId')}, i.fingerprint, a.id is not null as "isThere"
     from ${table.account_import} i left join ${table.account} a on a.id::text = i.user_id
-    where i.django_id = any (${users.map(({ djangoId }) => djangoId)}::bigint[])`)
+    where i.source = ${SOURCE} and i.external_id = any (${users.map(({ djangoId }) => String(djangoId))}::text[])`)
   const byId = new Map(users.map((user) => [user.djangoId, user]))
   const here = new Map(known.map(({ djangoId, fingerprint, isThere }) =>
     [djangoId, !isThere ? 'deleted' as const : fingerprint === byId.get(djangoId)?.fingerprint ? 'same' as const : 'changed' as const]))
@@ -135,8 +137,8 @@ async function writeBatch (tx: Tx, users: readonly ImportedUser[]): Promise<Writ
   await row(tx, sql`
     with ${now},
     person as (select * from ${recordset(brought, sql`id text, "djangoId" bigint, fingerprint text, "setupRequired" boolean`)}),
-    kept as (insert into ${table.account_import} (django_id, user_id, fingerprint, imported_at) select "djangoId", id, fingerprint, now.at
-      from person, now),
+    kept as (insert into ${table.account_import} (source, external_id, user_id, fingerprint, imported_at)
+      select ${SOURCE}, "djangoId"::text, id, fingerprint, now.at from person, now),
     context as (insert into ${table.otp_user} (user_id, setup_required) select id, "setupRequired" from person),
     ${singleEvent(tx, {
       userId: sql`person.id`, kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line'
