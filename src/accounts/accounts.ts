@@ -1,4 +1,4 @@
-import { sql } from 'kysely'
+import { expressionBuilder, sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
 import { soughtKeys } from '../core/usernames.js'
@@ -10,7 +10,8 @@ import { now } from '../tables/values.js'
 import { returned, type ConsumedGuess } from './password-budget.js'
 import { deadlineOf } from '../sessions/policy.js'
 import { committed, startedColumns, type CommittedSession } from '../sessions/replacement.js'
-import { row, type Db } from '../tables/db.js'
+import { row, type Db, type Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
 import { timeAs } from '../tables/values.js'
 
 /**
@@ -69,28 +70,34 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
   }
 }
 
+const selectByKey = statement('account_by_key', (db, p: Parameters<{ usernameKey: string }>) => db
+  .selectFrom('account').select('id').where('username_key', '=', p.usernameKey))
+
 /** Returns the key of the account for a typed username. A username in today's normal form needs no statement. */
 export async function accountKey (db: Db, username: string): Promise<string> {
   const [asTyped, trimmed] = soughtKeys(username)
   if (asTyped === trimmed) return trimmed
-  return await row(db, sql`select id from ${db.table.account} where username_key = ${asTyped}`) === undefined ? trimmed : asTyped
+  return await selectByKey.first(db, { usernameKey: asTyped }) === undefined ? trimmed : asTyped
 }
 
-export async function readAccount (db: Db, id: string): Promise<Account | undefined> {
-  const { table } = db
-  return await row<Account>(db, sql`
-    select a.id, a.username, a.email, a.phone, a.first_name as "firstName", a.last_name as "lastName",
-      a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
-      ${timeAs(sql`a.created_at`, 'createdAt')}, ${timeAs(sql`a.updated_at`, 'updatedAt')},
-      exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled"
-    from ${table.account} a where a.id = ${id}::uuid`)
-}
+const account = expressionBuilder<Tables & { a: Tables['account'] }, 'a'>()
+/** Condition on an account `a`: it has a confirmed device. */
+export const isOtpEnabled = account.exists(account.selectFrom('otp_device as d')
+  .whereRef('d.user_id', '=', account.cast<string>('a.id', 'text')).where('d.confirmed_at', 'is not', null)).$castTo<boolean>()
+
+const selectAccount = statement('read_account', (db, p: Parameters<{ id: string }>) => db.selectFrom('account as a').select((eb) => [
+  'a.id', 'a.username', 'a.email', 'a.phone', 'a.first_name as firstName', 'a.last_name as lastName',
+  'a.power_account_id as powerAccountId', 'a.power_contact_id as powerContactId',
+  timeAs(eb.ref('a.created_at'), 'createdAt'), timeAs(eb.ref('a.updated_at'), 'updatedAt'), isOtpEnabled.as('isOtpEnabled')
+]).where('a.id', '=', p.id))
+
+export const readAccount = async (db: Db, id: string): Promise<Account | undefined> => await selectAccount.first(db, { id })
+
+const selectUsername = statement('read_username', (db, p: Parameters<{ id: string }>) => db
+  .selectFrom('account').select('username').where('id', '=', p.id))
 
 /** Returns the name that an authenticator app shows beside the issuer. */
-export async function readUsername (db: Db, id: string): Promise<string | undefined> {
-  const { table } = db
-  return (await row<{ username: string }>(db, sql`select username from ${table.account} where id = ${id}::uuid`))?.username
-}
+export const readUsername = async (db: Db, id: string): Promise<string | undefined> => (await selectUsername.first(db, { id }))?.username
 
 export interface Login {
   userId: string

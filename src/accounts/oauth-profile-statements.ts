@@ -1,9 +1,10 @@
-import { sql } from 'kysely'
+import { expressionBuilder, sql } from 'kysely'
 import type { Requester } from '../core/session.js'
 import { event } from '../events/insert.js'
 import { livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
-import { row, rows, type Db } from '../tables/db.js'
+import { row, type Db, type Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { timeAs } from '../tables/values.js'
 
@@ -18,15 +19,18 @@ export interface OauthProfile {
   createdAt: Date
 }
 
-const shown = sql`id, service_name as "oauthServiceName", url as "oauthUrl", ${timeAs(sql`created_at`, 'createdAt')}`
+const profile = expressionBuilder<Tables, 'account_oauth_profile'>()
+const shownColumns = [
+  profile.ref('id').as('id'), profile.ref('service_name').as('oauthServiceName'), profile.ref('url').as('oauthUrl'),
+  timeAs(profile.ref('created_at'), 'createdAt')
+] as const
+const shown = sql.join(shownColumns)
+
+const selectProfiles = statement('list_oauth_profiles', (db, p: Parameters<{ userId: string }>) => db
+  .selectFrom('account_oauth_profile').select(shownColumns).where('user_id', '=', p.userId).orderBy('created_at').orderBy('id'))
 
 /** Returns a user's external accounts, oldest first. */
-export async function listOauthProfiles (db: Db, userId: string): Promise<OauthProfile[]> {
-  const { table } = db
-  return await rows<OauthProfile>(
-    db, sql`select ${shown} from ${table.account_oauth_profile} where user_id = ${userId} order by created_at, id`
-  )
-}
+export const listOauthProfiles = async (db: Db, userId: string): Promise<OauthProfile[]> => await selectProfiles.all(db, { userId })
 
 export interface NewOauthProfile { id: string, serviceName: string, url: string, sealedCredentials: string }
 

@@ -1,11 +1,11 @@
-import { sql } from 'kysely'
+import { expressionBuilder, sql } from 'kysely'
 import type { Requester } from '../core/session.js'
 import { event } from '../events/insert.js'
-import { endedIds, ending, livingSession } from './statements.js'
-import { now } from '../tables/values.js'
-import { row, rows, type Db } from '../tables/db.js'
+import { endedIds, ending, isAlive, livingSession } from './statements.js'
+import { row, type Db, type Tables } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
-import { timeAs } from '../tables/values.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { earlier, now, timeAs, withNow, type Now } from '../tables/values.js'
 
 export interface ListedSession {
   id: string
@@ -21,24 +21,25 @@ export interface ListedSession {
 /** Limits the size of the answer: the number of sessions grows with each login. */
 const MOST_LISTED = 200
 
+const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
 /** Time when its newest tokens were issued, by a refresh or for a proof. */
-const seenAt = sql`greatest(s.rotated_at, s.otp_at)`
+const seenAt = session.fn<Date>('greatest', ['s.rotated_at', 's.otp_at'])
 
 /** Condition: not ended, not expired, not idle too long; its refresh token would still be accepted. Beside `now`. */
-const isLiving = (idleSeconds: number) => sql`
-  s.ended_at is null and s.expires_at > now.at and ${seenAt} > now.at - make_interval(secs => ${idleSeconds})`
+const isLiving = (idleSeconds: number) => session.and([isAlive, session(seenAt, '>', earlier(session.ref('now.at'), idleSeconds))])
+
+const selectSessions = statement('list_sessions', (db, p: Parameters<{ userId: string, idleSeconds: number }>) => withNow(db)
+  .selectFrom(['otp_session as s', 'now'])
+  .select((eb) => [
+    's.id', 's.ip', 's.agent', timeAs(eb.ref('s.started_at'), 'startedAt'), timeAs(seenAt, 'lastSeenAt'),
+    timeAs(eb.ref('s.expires_at'), 'expiresAt'), eb('s.otp_device_id', 'is not', null).$castTo<boolean>().as('isVerified')
+  ])
+  .where('s.user_id', '=', p.userId).where(isLiving(p.idleSeconds))
+  .orderBy(seenAt, 'desc').orderBy('s.id').limit(MOST_LISTED))
 
 /** Returns a user's living sessions, the last seen first, at most `MOST_LISTED`. */
-export async function listSessions (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> {
-  const { table } = db
-  return await rows<ListedSession>(db, sql`
-    with ${now}
-    select s.id, s.ip, s.agent, ${timeAs(sql`s.started_at`, 'startedAt')}, ${timeAs(seenAt, 'lastSeenAt')},
-      ${timeAs(sql`s.expires_at`, 'expiresAt')},
-      s.otp_device_id is not null as "isVerified"
-    from ${table.otp_session} s, now where s.user_id = ${userId} and ${isLiving(idleSeconds)}
-    order by ${seenAt} desc, s.id limit ${MOST_LISTED}`)
-}
+export const listSessions = async (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> =>
+  await selectSessions.all(db, { userId, idleSeconds })
 
 /** Ends one of the user's sessions; the event names it. The requester's session may end itself. */
 export async function endListedSession (

@@ -1,6 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
 import { row, type Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction } from '../tables/transaction.js'
+import { clock, wasInserted } from '../tables/values.js'
 
 /** Names of rows in `account_policy`: the policy in force, and the policy that all living sessions follow. */
 const POLICY = 'otp_policy'
@@ -33,6 +35,18 @@ export const deadlineFor = (db: Db, userId: RawBuilder<unknown>) => db.hasAccoun
   ? sql`(select ${deadlineOf(db, sql`a`)} from ${db.table.account} a where a.id = ${userId}::uuid)`
   : sql`null::timestamptz`
 
+/** Writes a row if its value changes. Of replicas that start at once, one writes it. `isFirst`: there was none before. */
+const putValue = statement('put_policy_value', (db, p: Parameters<{ name: string, value: string }>) => db
+  .insertInto('account_policy').values({ name: p.name, value: p.value, since: clock })
+  .onConflict((oc) => oc.column('name').doUpdateSet((eb) => ({ value: eb.ref('excluded.value'), since: eb.ref('excluded.since') }))
+    .where((eb) => eb('account_policy.value', '<>', eb.ref('excluded.value'))))
+  .returning(wasInserted.as('isFirst')))
+
+const deleteCovered = statement('delete_covered_policy', (db) => db.deleteFrom('account_policy').where('name', '=', COVERED))
+
+const selectCovered = statement('is_policy_covered', (db, p: Parameters<{ value: string }>) => db
+  .selectFrom('account_policy').select('name').where('name', '=', COVERED).where('value', '=', p.value))
+
 /**
  * Puts a policy in force, if it is not yet. `since` is when the policy was switched, not when the grace was.
  *
@@ -40,21 +54,13 @@ export const deadlineFor = (db: Db, userId: RawBuilder<unknown>) => db.hasAccoun
  */
 export async function putPolicy (db: Db, wanted: Policy): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    /** Undefined if the value did not change. Of replicas that start at once, one writes it. */
-    const put = async (name: string, value: string) => await row<{ isFirst: boolean }>(tx, sql`
-      insert into ${table.account_policy} as p (name, value, since) values (${name}, ${value}, clock_timestamp())
-      on conflict (name) do update set value = excluded.value, since = excluded.since where p.value <> excluded.value
-      returning xmax = 0 as "isFirst"`)
-    const changes = [await put(POLICY, wanted.policy), await put(GRACE, String(wanted.graceDays))]
-    if (changes.some((change) => change !== undefined)) {
-      await row(tx, sql`delete from ${table.account_policy} where name = ${COVERED}`)
-    }
+    const isPolicyNew = await putValue.first(tx, { name: POLICY, value: wanted.policy })
+    const isGraceNew = await putValue.first(tx, { name: GRACE, value: String(wanted.graceDays) })
+    if (isPolicyNew !== undefined || isGraceNew !== undefined) await deleteCovered.changed(tx)
     // Before the first policy no session has a deadline, as 'optional' demands.
-    if (changes[0]?.isFirst === true && wanted.policy === 'optional') await put(COVERED, spelled(wanted))
-    const covered = await row(tx, sql`
-      select name from ${table.account_policy} where name = ${COVERED} and value = ${spelled(wanted)}`)
-    return covered === undefined
+    const isWithout = isPolicyNew?.isFirst === true && wanted.policy === 'optional'
+    if (isWithout) await putValue.first(tx, { name: COVERED, value: spelled(wanted) })
+    return await selectCovered.first(tx, { value: spelled(wanted) }) === undefined
   })
 }
 
@@ -88,12 +94,16 @@ export async function coverSessions (db: Db, from: Place | null): Promise<Place 
   return last === undefined || last.count < PAGE_SESSIONS ? null : { userId: last.userId, sessionId: last.sessionId }
 }
 
+const putCovered = statement('put_covered_policy', (db, p: Parameters<{ covered: string, policy: string, graceDays: string }>) => db
+  .insertInto('account_policy').columns(['name', 'value', 'since'])
+  .expression((eb) => eb.selectFrom(['account_policy as p', 'account_policy as g'])
+    .select([
+      eb.cast<string>(eb.val(COVERED), 'text').as('name'), eb.cast<string>(eb.val(p.covered), 'text').as('value'), clock.as('since')
+    ])
+    .where('p.name', '=', POLICY).where('p.value', '=', p.policy).where('g.name', '=', GRACE).where('g.value', '=', p.graceDays))
+  .onConflict((oc) => oc.column('name').doUpdateSet((eb) => ({ value: eb.ref('excluded.value'), since: eb.ref('excluded.since') }))))
+
 /** Records that every living session follows this policy, if the policy is still in force. */
-export async function noteCovered (db: Db, policy: Policy): Promise<void> {
-  const { table } = db
-  await row(db, sql`
-    insert into ${table.account_policy} as c (name, value, since)
-    select ${COVERED}, ${spelled(policy)}, clock_timestamp() from ${table.account_policy} p, ${table.account_policy} g
-    where p.name = ${POLICY} and p.value = ${policy.policy} and g.name = ${GRACE} and g.value = ${String(policy.graceDays)}
-    on conflict (name) do update set value = excluded.value, since = excluded.since`)
+export async function noteCovered (db: Db, { policy, graceDays }: Policy): Promise<void> {
+  await putCovered.changed(db, { covered: spelled({ policy, graceDays }), policy, graceDays: String(graceDays) })
 }

@@ -3,11 +3,14 @@ import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
 import { isEndedId, isForgotten } from './ended-ids.js'
 import { event } from '../events/insert.js'
-import { endedIds, ending, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
-import { now } from '../tables/values.js'
-import { changedInPlace } from './replacement.js'
+import {
+  endedIds, ending, isAlive, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading
+} from './statements.js'
+import { changedInPlace, xidOfChange } from './replacement.js'
 import { row, type Db } from '../tables/db.js'
-import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { inTransaction, lockUser } from '../tables/transaction.js'
+import { now, timeOfSeconds, withNow } from '../tables/values.js'
 
 /** Unverified sessions of one user at a host: more than a user has browsers and devices, few enough to end in time. */
 export const MOST_REGISTERED = 1_000
@@ -35,10 +38,8 @@ const claimed = (authTime: number | null) => sql`to_timestamp(${Math.ceil(authTi
  * Waits for a cleanup that is deleting the row. Only later statements see the digest that replaces the row.
  * An insert that waited for the deletion itself would put the session back.
  */
-async function lockSession (tx: Tx, userId: string, sessionId: string): Promise<void> {
-  await row(tx, sql`
-    select s.id from ${tx.table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} for no key update of s`)
-}
+const lockSession = statement('lock_session', (db, p: Parameters<SessionKey>) => db.selectFrom('otp_session as s').select('s.id')
+  .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).forNoKeyUpdate('s'))
 
 /**
  * Registers a host's session that is not known here yet or has expired here. From now on it has a row in which its end can
@@ -52,7 +53,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
   const { authTime, sessionSeconds, origin } = adoption
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    await lockSession(tx, userId, sessionId)
+    await lockSession.first(tx, { userId, sessionId })
     const { table } = tx
     const found = await row<SessionFacts & ReadAt & { endedIds: string[] }>(tx, sql`
       with ${now},
@@ -105,6 +106,17 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
   })
 }
 
+const updateClaim = statement('record_claim', (db, p: Parameters<SessionKey & { claimed: number }>, { hasAccounts }) => withNow(db)
+  .updateTable('otp_session as s').from('now')
+  .set((eb) => ({
+    auth_at: eb.fn<Date>('least', ['now.at', timeOfSeconds(p.claimed)]),
+    auth_claimed_at: timeOfSeconds(p.claimed),
+    ended_xid: xidOfChange({ hasAccounts })
+  }))
+  .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where(isAlive)
+  .where((eb) => eb.or([eb('s.auth_claimed_at', 'is', null), eb('s.auth_claimed_at', '<', timeOfSeconds(p.claimed))]))
+  .returning('s.id'))
+
 /**
  * Records a host's proof that is dated ahead of PostgreSQL's clock: it counts as given now, once. Nothing changes if the
  * session ended meanwhile or another request recorded the proof.
@@ -112,15 +124,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
  * @returns true if it was recorded
  */
 export async function recordClaim (db: Db, userId: string, sessionId: string, authTime: number): Promise<boolean> {
-  const { table } = db
-  return await row(db, sql`
-    with ${now}
-    update ${table.otp_session} s set auth_at = least(now.at, ${claimed(authTime)}), auth_claimed_at = ${claimed(authTime)},
-      ${changedInPlace(db)}
-    from now
-    where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
-      and (s.auth_claimed_at is null or s.auth_claimed_at < ${claimed(authTime)})
-    returning s.id`) !== undefined
+  return await updateClaim.first(db, { userId, sessionId, claimed: Math.ceil(authTime) }) !== undefined
 }
 
 /** `taken`: the other id was known before. `wasSeen`: it was registered as an unverified session while the host moved to it. */
@@ -138,7 +142,7 @@ export type Moved = { outcome: 'moved', session: SessionReading, wasSeen: boolea
 export async function moveSession (db: Db, userId: string, fromId: string, toId: string): Promise<Moved> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    await lockSession(tx, userId, toId)
+    await lockSession.first(tx, { userId, sessionId: toId })
     const { table } = tx
     const found = await row<SessionFacts & ReadAt & { isTaken: boolean, wasSeen: boolean }>(tx, sql`
       with ${now},

@@ -2,9 +2,10 @@ import { sql, type RawBuilder } from 'kysely'
 import { amr, amrOf, factorIdsOf, PHISHING_RESISTANT } from '../core/assurance.js'
 import type { Requester, SessionFacts } from '../core/session.js'
 import { event } from '../events/insert.js'
-import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionReading } from './statements.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
+import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading } from './statements.js'
+import type { Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { currentXid, earlier, withNow } from '../tables/values.js'
 
 /** Result of a committed decision: the session to return and the ids of the sessions that it ended. */
 export interface CommittedSession extends SessionReading { endedIds: string[] }
@@ -112,10 +113,13 @@ export function kept (db: Db, decided: RawBuilder<unknown>, proof: Proof): RawBu
 }
 
 /**
- * Makes the revocation poller name a session that changed and did not end: `ended_xid` is set, `ended_at` is not. The
+ * Value of `ended_xid` that makes the revocation poller name a session that changed and did not end: it is set, `ended_at` is not. The
  * service does not need that: its tokens hold the proofs, independent of the caches.
  */
-export const changedInPlace = ({ hasAccounts }: Db) => sql`ended_xid = ${hasAccounts ? sql`null` : sql`pg_current_xact_id()`}`
+export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql.lit(null) : currentXid
+
+/** The same as an assignment. */
+export const changedInPlace = (db: Db) => sql`ended_xid = ${xidOfChange(db)}`
 
 /** Condition: the session continues as itself, with any proofs. A host that cannot move it passes its own id as `nextId`. */
 export const isInPlace = ({ context: { sessionId } }: Requester, nextId: string) => sql`${sessionId === nextId}::boolean`
@@ -154,16 +158,14 @@ export const evictedEvent = (db: Db, requester: Requester) => event(db, {
 /** Seconds in which a repeated request is recognised as such: longer than a request takes. */
 const REPEAT_SECONDS = 10
 
+const selectReplaced = statement('reason_replaced', (db, p: Parameters<SessionKey>) => withNow(db)
+  .selectFrom(['otp_session as s', 'now']).select('s.end_reason as reason')
+  .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where('s.replaced_by', 'is not', null)
+  .where((eb) => eb('s.ended_at', '>', earlier(eb.ref('now.at'), REPEAT_SECONDS))))
+
 /** Returns the end reason if the session was replaced by its own request a moment ago; else null. */
-export async function reasonReplaced (db: Db, { userId, sessionId }: { userId: string, sessionId: string }): Promise<string | null> {
-  const { table } = db
-  const found = await row<{ reason: string }>(db, sql`
-    with ${now}
-    select s.end_reason as reason from ${table.otp_session} s, now
-    where s.user_id = ${userId} and s.id = ${sessionId} and s.replaced_by is not null
-      and s.ended_at > now.at - make_interval(secs => ${REPEAT_SECONDS})`)
-  return found?.reason ?? null
-}
+export const reasonReplaced = async (db: Db, { userId, sessionId }: SessionKey): Promise<string | null> =>
+  (await selectReplaced.first(db, { userId, sessionId }))?.reason ?? null
 
 /** Selects the resulting session and the ids of the ended sessions. */
 export const answered = ({ more = sql``, kept = true }: { more?: RawBuilder<unknown>, kept?: boolean } = {}) => sql`

@@ -1,21 +1,28 @@
-import { sql, type RawBuilder } from 'kysely'
+import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely'
 import { event } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import type { Requester, Origin, SessionFacts } from '../core/session.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
-import { row, type Db } from '../tables/db.js'
-import { jsonAs, numberAs, now } from '../tables/values.js'
+import { row, type Db, type Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { arrayAs, jsonAs, milliseconds, numberAs, now, unixSeconds, withNow, type Now } from '../tables/values.js'
 
-const seconds = (at: RawBuilder<unknown>, name: string) => numberAs(sql`floor(extract(epoch from ${at}))`, name)
+const session = expressionBuilder<Tables, 'otp_session'>()
+const seconds = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
+  numberAs(session.fn<number | Extract<Found, null>>('floor', [unixSeconds(at)]), name)
 
 /** The columns of a session as `SessionFacts` names them; Unix times are whole seconds. */
-export const sessionFacts = sql`
-  user_id as "userId", id as "sessionId", ${jsonAs(sql`to_json(amr)`, 'amr')}, otp_required as "otpRequired",
-  otp_device_id as "otpDeviceId",
-  ${seconds(sql`otp_deadline`, 'otpDeadline')}, ${seconds(sql`otp_at`, 'otpTime')}, ${seconds(sql`phr_at`, 'phrTime')},
-  ${seconds(sql`auth_at`, 'authTime')},
-  ${numberAs(sql`extract(epoch from auth_claimed_at)`, 'authClaimedTime')},
-  ${seconds(sql`expires_at`, 'expiresAt')}, generation, ${seconds(sql`greatest(rotated_at, otp_at)`, 'issuedAt')}`
+export const sessionColumns = [
+  session.ref('user_id').as('userId'), session.ref('id').as('sessionId'), arrayAs(session.ref('amr'), 'amr'),
+  session.ref('otp_required').as('otpRequired'), session.ref('otp_device_id').as('otpDeviceId'),
+  seconds(session.ref('otp_deadline'), 'otpDeadline'), seconds(session.ref('phr_at'), 'phrTime'),
+  seconds(session.ref('otp_at'), 'otpTime'), seconds(session.ref('auth_at'), 'authTime'),
+  numberAs(unixSeconds(session.ref('auth_claimed_at')), 'authClaimedTime'), seconds(session.ref('expires_at'), 'expiresAt'),
+  session.ref('generation').as('generation'), seconds(session.fn<Date>('greatest', ['rotated_at', 'otp_at']), 'issuedAt')
+] as const
+
+/** The same for the `sql` tag. */
+export const sessionFacts = sql.join(sessionColumns)
 
 /** Time at which a statement read its answer, by that server's own clock: times of two servers are not compared. */
 export interface ReadAt extends Pick<ServerFacts, 'server'> {
@@ -24,7 +31,8 @@ export interface ReadAt extends Pick<ServerFacts, 'server'> {
 }
 
 /** The columns of `ReadAt`, beside `now`. */
-export const readAt = sql`${numberAs(sql`extract(epoch from now.at) * 1000`, 'readAtMs')}, ${serverStart} as server`
+export const readColumns = [numberAs(milliseconds(sql.ref<Date>('now.at')), 'readAtMs'), serverStart.as('server')] as const
+export const readAt = sql.join(readColumns)
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
@@ -38,20 +46,26 @@ export const livingSession = ({ table }: Db, { context: { userId, sessionId } }:
   select s.user_id, s.id from ${table.otp_session} s, now
   where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
 
+/** Key of a session. */
+export interface SessionKey { userId: string, sessionId: string }
+
 /** Reading of "alive", with its time and server. */
 export interface SessionReading extends ReadAt { context: SessionFacts }
 
 /** `reading` is null if the session has ended, has expired or never was. */
 export interface Found extends Pick<ServerFacts, 'server'> { reading: SessionReading | null }
 
+const living = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
+/** Condition on a session `s`, beside `now`: not ended, not expired. */
+export const isAlive = living.and([living('s.ended_at', 'is', null), living('s.expires_at', '>', living.ref('now.at'))])
+
+const readSession = statement('read_session', (db, p: Parameters<SessionKey>) => withNow(db).selectFrom('now')
+  .leftJoin('otp_session as s', (join) => join.on('s.user_id', '=', p.userId).on('s.id', '=', p.sessionId).on(isAlive))
+  .select([...sessionColumns, ...readColumns, isWritable]))
+
 /** @throws {Refusal} UNAVAILABLE if the server takes no writes: it may have neither the session nor its end yet */
 export async function readStanding (db: Db, userId: string, sessionId: string): Promise<Found> {
-  const found = await row<SessionFacts & ReadAt & ServerFacts>(db, sql`
-    with ${now}
-    select ${sessionFacts}, ${readAt}, ${isWritable}
-    from now left join ${db.table.otp_session} s
-      on s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`)
-  const { isWritable: takesWrites, ...facts } = found!
+  const { isWritable: takesWrites, ...facts } = (await readSession.first(db, { userId, sessionId }))!
   requireWritable(db, takesWrites)
   return { server: facts.server, reading: facts.sessionId === null ? null : reading(facts) }
 }

@@ -3,31 +3,34 @@ import type { Origin } from '../core/session.js'
 import { standardTotp } from '../core/totp.js'
 import { insertAccount, type NewAccount } from '../accounts/accounts.js'
 import { forgotten } from '../budgets/known-networks.js'
-import { isStopped } from '../factors/lockout-statements.js'
 import { singleEvent } from '../events/insert.js'
+import { lockColumns } from './users.js'
 import { ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
-import { numberAs, timeAs } from '../tables/values.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { clock, later, numberAs, timeAs, unixSeconds, withNow } from '../tables/values.js'
 
 /** Command line actions have no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 const ACTOR = 'command line'
+
+const selectByKey = statement('find_user', (db, p: Parameters<{ key: string }>) => db
+  .selectFrom('account').select(['id', 'username', 'is_active as isActive']).where('username_key', '=', p.key))
 
 /**
  * Finds a user by name.
  *
  * @param key result of `usernameKey`
  */
-export async function findUser (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> {
-  return await row(db, sql`select id, username, is_active as "isActive" from ${db.table.account} where username_key = ${key}`)
-}
+export const findUser = async (db: Db, key: string): Promise<{ id: string, username: string, isActive: boolean } | undefined> =>
+  await selectByKey.first(db, { key })
+
+const selectNow = statement('read_now', (db) => db.selectNoFrom(numberAs(unixSeconds(clock), 'now')))
 
 /** Returns PostgreSQL's time in Unix seconds. */
-export async function readNowSeconds (db: Db): Promise<number> {
-  return (await row<{ now: number }>(db, sql`select ${numberAs(sql`extract(epoch from clock_timestamp())`, 'now')}`))!.now
-}
+export const readNowSeconds = async (db: Db): Promise<number> => (await selectNow.first(db))!.now
 
 /** Device that was confirmed by a code, and its recovery codes. */
 export interface FirstDevice {
@@ -49,6 +52,10 @@ export interface NewUser {
   setup: Setup | null
 }
 
+const requireSetup = statement('require_setup', (db, p: Parameters<{ userId: string } & Setup>) => db
+  .updateTable('otp_user').set({ setup_required: true, setup_digest: p.digest, setup_expires_at: later(clock, p.seconds) })
+  .where('user_id', '=', p.userId).returning((eb) => timeAs(eb.ref('setup_expires_at').$notNull(), 'expiresAt')))
+
 /** Creates an account in one transaction, with a second factor, a set-up code, or neither. Returns null if the username is taken. */
 export async function createUser (
   db: Db, { account, isStaff, device, setup }: NewUser
@@ -68,10 +75,7 @@ export async function createUser (
     }
     const required = setup === null
       ? undefined
-      : await row<{ expiresAt: Date }>(tx, sql`
-        update ${table.otp_user} set setup_required = true, setup_digest = ${setup.digest},
-          setup_expires_at = clock_timestamp() + make_interval(secs => ${setup.seconds})
-        where user_id = ${account.id} returning ${timeAs(sql`setup_expires_at`, 'expiresAt')}`)
+      : await requireSetup.first(tx, { userId: account.id, ...setup })
     const made = { ...inserted, setupExpiresAt: required?.expiresAt ?? null }
     if (device === null) return made
     await row(tx, sql`
@@ -142,15 +146,14 @@ export interface OtpState {
   setupExpiresAt: Date | null
 }
 
-export async function readOtpState (db: Db, userId: string): Promise<OtpState> {
-  const { table } = db
-  return (await row<OtpState>(db, sql`
-    with ${now},
-    codes as (select weak from ${table.otp_recovery_code} where user_id = ${userId} and used_at is null and pending_device_id is null)
-    select
-      (select count(*) from codes)::int as "recoveryCodesLeft",
-      exists (select from codes where weak) as "recoveryCodesWeak",
-      u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
-      u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')}
-    from ${table.otp_user} u, now where u.user_id = ${userId}`))!
-}
+const selectOtpState = statement('read_otp_state', (db, p: Parameters<{ userId: string }>) => withNow(db)
+  .with('codes', (db) => db.selectFrom('otp_recovery_code').select('weak')
+    .where('user_id', '=', p.userId).where('used_at', 'is', null).where('pending_device_id', 'is', null))
+  .selectFrom(['otp_user as u', 'now'])
+  .select((eb) => [
+    eb.cast<number>(eb.selectFrom('codes').select((eb) => eb.fn.countAll().as('codes')), 'integer').as('recoveryCodesLeft'),
+    eb.exists(eb.selectFrom('codes').where('weak', '=', true)).$castTo<boolean>().as('recoveryCodesWeak'), ...lockColumns
+  ])
+  .where('u.user_id', '=', p.userId))
+
+export const readOtpState = async (db: Db, userId: string): Promise<OtpState> => (await selectOtpState.first(db, { userId }))!

@@ -2,9 +2,10 @@ import { sql } from 'kysely'
 import { asStaff, events, type Actor, type Changed } from './statements.js'
 import { singleEvent } from '../events/insert.js'
 import { endedIds, ending } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { row, rows, type Db } from '../tables/db.js'
-import { inTransaction } from '../tables/transaction.js'
+import { clock, now } from '../tables/values.js'
+import { row, type Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { inTransaction, lockUsers } from '../tables/transaction.js'
 
 const KIND = 'session_ended_by_staff'
 /** The command line has no address. */
@@ -44,6 +45,13 @@ export interface EndedPage {
   next: string | null
 }
 
+/** Users of the next page of live sessions. */
+const selectUsers = statement('users_of_sessions', (db, p: Parameters<{ after: string }>) => db
+  .selectFrom((eb) => eb.selectFrom('otp_session as s').select('s.user_id')
+    .where('s.ended_at', 'is', null).where('s.expires_at', '>', clock).where('s.user_id', '>', p.after)
+    .orderBy('s.user_id').limit(PAGE_SESSIONS).as('page'))
+  .distinct().select('user_id as userId').orderBy('user_id'))
+
 /**
  * Ends the sessions of every user, one page at a time, in the order of the users' ids. Sessions that begin in the meantime
  * are not included. The users' locks are taken first, so that a concurrent verification cannot keep a session alive as a
@@ -54,15 +62,10 @@ export interface EndedPage {
 export async function endPageOfAll (db: Db, actorId: string, after: string): Promise<EndedPage> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
-    const users = (await rows<{ userId: string }>(tx, sql`
-      select distinct user_id as "userId" from (
-        select s.user_id from ${table.otp_session} s
-        where s.ended_at is null and s.expires_at > clock_timestamp() and s.user_id > ${after}
-        order by s.user_id limit ${PAGE_SESSIONS}
-      ) page order by user_id`)).map(({ userId }) => userId)
+    const users = (await selectUsers.all(tx, { after })).map(({ userId }) => userId)
     const last = users.at(-1)
     if (last === undefined) return { sessions: 0, users: 0, next: null }
-    await rows(tx, sql`select user_id from ${table.otp_user} where user_id = any(${users}::text[]) order by user_id for no key update`)
+    await lockUsers.all(tx, { userIds: users })
     const found = await row<{ seen: number, sessions: number, users: number }>(tx, sql`
       with ${now},
       living as materialized (
@@ -84,8 +87,9 @@ export async function endPageOfAll (db: Db, actorId: string, after: string): Pro
   })
 }
 
+const selectCount = statement('count_sessions', (db) => db.selectFrom('otp_session')
+  .select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('living'))
+  .where('ended_at', 'is', null).where('expires_at', '>', clock))
+
 /** Counts the live sessions, for a progress bar. */
-export async function countSessions (db: Db): Promise<number> {
-  return (await row<{ living: number }>(db, sql`
-    select count(*)::int as living from ${db.table.otp_session} where ended_at is null and expires_at > clock_timestamp()`))!.living
-}
+export const countSessions = async (db: Db): Promise<number> => (await selectCount.first(db))!.living

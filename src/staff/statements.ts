@@ -4,11 +4,11 @@ import type { Origin } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { countsCleared } from '../factors/lockout-statements.js'
 import { singleEvent } from '../events/insert.js'
-import { endedIds, ending } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { row, rows, type Db } from '../tables/db.js'
-import { inTransaction, type Tx } from '../tables/transaction.js'
-import { timeAs } from '../tables/values.js'
+import { endedIds, ending, isAlive } from '../sessions/statements.js'
+import { row, type Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { inTransaction, lockUsers, type Tx } from '../tables/transaction.js'
+import { now, timeAs, withNow } from '../tables/values.js'
 
 /** Actor of a change to another account: a member of staff in a session, or (without a session) the command line. */
 export interface Actor extends Origin {
@@ -21,15 +21,27 @@ export type Changed<Value = null> =
   /** The account does not exist; it is protected as staff; the acting session has ended; or its user is not staff any more. */
   | { outcome: 'not_found' | 'protected' | 'session_ended' | 'not_staff' }
 
-/** Returns true if the user is staff now. Read on each request, so that a demotion takes effect at once. */
-export async function isStaff (db: Db, userId: string): Promise<boolean> {
-  const { table } = db
-  return (await row<{ isStaff: boolean }>(
-    db, sql`select is_staff and is_active as "isStaff" from ${table.account} where id = ${userId}::uuid`
-  ))?.isStaff === true
-}
+const selectStaff = statement('is_staff', (db, p: Parameters<{ userId: string }>) => db.selectFrom('account')
 
-interface Permission { isOver: boolean, isStaff: boolean, isThere: boolean, isOfStaff: boolean }
+  .select((eb) => eb.and([eb('is_staff', '=', true), eb('is_active', '=', true)]).$castTo<boolean>().as('isStaff'))
+  .where('id', '=', p.userId))
+
+/** Returns true if the user is staff now. Read on each request, so that a demotion takes effect at once. */
+export const isStaff = async (db: Db, userId: string): Promise<boolean> => (await selectStaff.first(db, { userId }))?.isStaff === true
+
+const readPermission = statement('read_permission', (db, p: Parameters<{ actorId: string, sessionId: string | null, userId: string }>) =>
+  withNow(db).selectFrom('now').leftJoin('account as a', (join) => join.on('a.id', '=', p.userId)).select((eb) => {
+    const isCommandLine = eb(eb.cast(eb.val(p.sessionId), 'text'), 'is', null)
+    return [
+      eb.and([eb.not(isCommandLine), eb.not(eb.exists(eb.selectFrom('otp_session as s')
+        .where('s.user_id', '=', p.actorId).where('s.id', '=', eb.val(p.sessionId)).where(isAlive)))]).$castTo<boolean>().as('isOver'),
+      eb.or([isCommandLine, eb.exists(eb.selectFrom('account as b')
+        .where((eb) => eb(eb.cast<string>('b.id', 'text'), '=', p.actorId))
+        .where('b.is_staff', '=', true).where('b.is_active', '=', true))])
+        .$castTo<boolean>().as('isStaff'),
+      eb('a.id', 'is not', null).$castTo<boolean>().as('isThere'), eb.fn.coalesce('a.is_staff', eb.lit(false)).as('isOfStaff')
+    ]
+  }))
 
 /**
  * Runs a change of another account under the locks of both accounts, always taken in one order. If two members of staff act
@@ -39,21 +51,9 @@ export async function asStaff<Value> (
   db: Db, actor: Actor, userId: string, change: (tx: Tx) => Promise<{ endedIds: string[], value: Value }>, { sparesStaff = false } = {}
 ): Promise<Changed<Value>> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
     // Not an upsert as for the requester: the id in the path may not exist, and must not leave a row.
-    await rows(tx, sql`select user_id from ${table.otp_user} where user_id in (${userId}, ${actor.id}) order by user_id for no key update`)
-    const permission = await row<Permission>(tx, sql`
-      with ${now}
-      select
-        ${actor.sessionId}::text is not null and not exists (
-          select from ${table.otp_session} s where s.user_id = ${actor.id} and s.id = ${actor.sessionId} and s.ended_at is null
-            and s.expires_at > now.at
-        ) as "isOver",
-        ${actor.sessionId}::text is null or exists (
-          select from ${table.account} a where a.id::text = ${actor.id} and a.is_staff and a.is_active
-        ) as "isStaff",
-        a.id is not null as "isThere", coalesce(a.is_staff, false) as "isOfStaff"
-      from now left join ${table.account} a on a.id = ${userId}::uuid`)
+    await lockUsers.all(tx, { userIds: [userId, actor.id] })
+    const permission = await readPermission.first(tx, { actorId: actor.id, sessionId: actor.sessionId, userId })
     const { isOver, isStaff, isThere, isOfStaff } = permission!
     if (isOver) return { outcome: 'session_ended' }
     if (!isStaff) return { outcome: 'not_staff' }

@@ -1,11 +1,12 @@
-import { sql } from 'kysely'
+import { expressionBuilder } from 'kysely'
+import { isOtpEnabled } from '../accounts/accounts.js'
 import { emailKey } from '../core/texts.js'
 import { trimmedName } from '../core/normal-forms.js'
 import { usernameKey } from '../core/usernames.js'
 import { isStopped } from '../factors/lockout-statements.js'
-import { now } from '../tables/values.js'
-import { row, rows, type Db } from '../tables/db.js'
-import { timeAs } from '../tables/values.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { inByteOrder, timeAs, withNow, type Now } from '../tables/values.js'
 
 /** Account in a list for staff, without any secret. */
 export interface ListedUser {
@@ -42,13 +43,41 @@ export interface UserPage {
   nextCursor: string | null
 }
 
-const listed = ({ table }: Db) => sql`
-  a.id, a.username, a.email, a.first_name as "firstName", a.last_name as "lastName", a.is_active as "isActive", a.is_staff as "isStaff",
-  exists (select from ${table.otp_device} d where d.user_id = a.id::text and d.confirmed_at is not null) as "isOtpEnabled",
-  ${timeAs(sql`a.created_at`, 'createdAt')}`
+const account = expressionBuilder<Tables & { a: Tables['account'] }, 'a'>()
+const listed = [
+  'a.id', 'a.username', 'a.email', 'a.first_name as firstName', 'a.last_name as lastName', 'a.is_active as isActive',
+  'a.is_staff as isStaff', isOtpEnabled.as('isOtpEnabled'), timeAs(account.ref('a.created_at'), 'createdAt')
+] as const
 
 /** Byte order, for which an index exists in every locale of the database. */
-const name = sql`(a.username_key collate "C")`
+const name = inByteOrder(account.ref('a.username_key'))
+
+interface Sought { prefix: string, end: string, email: string, after: string, limit: number }
+
+/**
+ * Makes the statement of a page. Two look-ups, each with its index and limited to the page. The range is needed too: a generic
+ * plan for `^@` uses no index.
+ *
+ * @param isBounded true if there is an end of the range
+ * @param isByEmail true if an e-mail address may equal the query
+ */
+const selectPage = (title: string, isBounded: boolean, isByEmail: boolean) => statement(title, (db, p: Parameters<Sought>) => db
+  .with('by_name', (db) => db.selectFrom('account as a').select([...listed, 'a.username_key as key'])
+    .where(account(name, '^@', p.prefix)).where(account(name, '>=', p.prefix)).where(account(name, '>', p.after))
+    .$if(isBounded, (query) => query.where(account(name, '<', p.end)))
+    .orderBy(name).limit(p.limit))
+  .with('by_email', (db) => db.selectFrom('account as a').select([...listed, 'a.username_key as key'])
+    .where(account.fn<string>('lower', [inByteOrder(account.ref('a.email'))]), '=', p.email).where(account(name, '>', p.after))
+    .orderBy(name).limit(p.limit))
+  .selectFrom((eb) => {
+    const byName = eb.selectFrom('by_name').selectAll()
+    return (isByEmail ? byName.union(eb.selectFrom('by_email').selectAll()) : byName).as('found')
+  })
+  .selectAll().orderBy((eb) => inByteOrder(eb.ref('key'))).limit(p.limit))
+
+const everyUser = selectPage('list_users', false, false)
+const usersInRange = selectPage('find_users', true, true)
+const usersFrom = selectPage('find_users_to_the_end', false, true)
 
 /**
  * Returns one page of the users whose name begins with `query` or whose e-mail address equals it, ordered by name. `query`
@@ -58,23 +87,12 @@ const name = sql`(a.username_key collate "C")`
  * @returns null if the cursor is invalid
  */
 export async function findUsers (db: Db, query: string, limit: number, cursor: string | null): Promise<UserPage | null> {
-  const { table } = db
   const after = cursor === null ? '' : Buffer.from(cursor, 'base64url').toString()
   if (cursor !== null && (after === '' || /\0|\uFFFD/.test(after))) return null
   const prefix = usernameKey(trimmedName(query))
   const end = endOf(prefix)
-  // Two look-ups, each with its index and limited to the page. The range is needed too: a generic plan for `^@` uses no
-  // index.
-  const byName = sql`
-    (select ${listed(db)}, a.username_key as key from ${table.account} a
-    where ${name} ^@ ${prefix} and ${name} >= ${prefix} and ${name} > ${after} ${end === null ? sql`` : sql`and ${name} < ${end}`}
-    order by ${name} limit ${limit + 1})`
-  const byEmail = sql`
-    (select ${listed(db)}, a.username_key as key from ${table.account} a
-    where lower(a.email collate "C") = ${emailKey(query)} and ${name} > ${after} order by ${name} limit ${limit + 1})`
-  const found = await rows<ListedUser & { key: string }>(db, sql`
-    select * from (${byName} ${prefix === '' ? sql`` : sql`union ${byEmail}`}) found
-    order by key collate "C" limit ${limit + 1}`)
+  const find = prefix === '' ? everyUser : end === null ? usersFrom : usersInRange
+  const found = await find.all(db, { prefix, end: end ?? '', email: emailKey(query), after, limit: limit + 1 })
   const page = found.slice(0, limit)
   return {
     users: page.map(({ key, ...user }) => user),
@@ -92,22 +110,30 @@ function endOf (prefix: string): string | null {
   return begin + String.fromCodePoint(last === 0xD7FF ? 0xE000 : last + 1)
 }
 
-export async function readUser (db: Db, id: string): Promise<ShownUser | undefined> {
-  const { table } = db
-  return await row<ShownUser>(db, sql`
-    with ${now}
-    select ${listed(db)}, a.phone, a.power_account_id as "powerAccountId", a.power_contact_id as "powerContactId",
-      ${timeAs(sql`a.updated_at`, 'updatedAt')},
-      u.failures, ${timeAs(sql`case when u.locked_until > now.at then u.locked_until end`, 'lockedUntil')}, ${isStopped} as "isStopped",
-      u.setup_required as "setupRequired", ${timeAs(sql`u.setup_expires_at`, 'setupExpiresAt')},
-      (select count(*) from ${table.otp_recovery_code} c where c.user_id = u.user_id and c.used_at is null
-        and c.pending_device_id is null)::int as "recoveryCodesLeft"
-    from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text, now
-    where a.id = ${id}::uuid`)
-}
+const context = expressionBuilder<{ u: Tables['otp_user'], now: Now }, 'u' | 'now'>()
+/** Locks of an `otp_user u`, beside `now`. */
+export const lockColumns = [
+  context.ref('u.failures').as('failures'),
+  timeAs(context.case().when('u.locked_until', '>', context.ref('now.at')).then(context.ref('u.locked_until')).end(), 'lockedUntil'),
+  isStopped.$castTo<boolean>().as('isStopped'), context.ref('u.setup_required').as('setupRequired'),
+  timeAs(context.ref('u.setup_expires_at'), 'setupExpiresAt')
+] as const
+
+const selectUser = statement('read_user', (db, p: Parameters<{ id: string }>) => withNow(db)
+  .selectFrom('account as a').innerJoin('otp_user as u', (join) => join.onRef('u.user_id', '=', account.cast<string>('a.id', 'text')))
+  .innerJoin('now', (join) => join.onTrue())
+  .select((eb) => [
+    ...listed, 'a.phone', 'a.power_account_id as powerAccountId', 'a.power_contact_id as powerContactId',
+    timeAs(eb.ref('a.updated_at'), 'updatedAt'), ...lockColumns,
+    eb.cast<number>(eb.selectFrom('otp_recovery_code as c').select((eb) => eb.fn.countAll().as('codes'))
+      .whereRef('c.user_id', '=', 'u.user_id').where('c.used_at', 'is', null).where('c.pending_device_id', 'is', null), 'integer')
+      .as('recoveryCodesLeft')
+  ])
+  .where('a.id', '=', p.id))
+
+export const readUser = async (db: Db, id: string): Promise<ShownUser | undefined> => await selectUser.first(db, { id })
+
+const selectId = statement('has_user', (db, p: Parameters<{ id: string }>) => db.selectFrom('account').select('id').where('id', '=', p.id))
 
 /** Returns true if the account exists. A list of a missing account would be empty instead of an error. */
-export async function hasUser (db: Db, id: string): Promise<boolean> {
-  const { table } = db
-  return await row(db, sql`select id from ${table.account} where id = ${id}::uuid`) !== undefined
-}
+export const hasUser = async (db: Db, id: string): Promise<boolean> => await selectId.first(db, { id }) !== undefined

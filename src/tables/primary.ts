@@ -12,22 +12,22 @@ export interface ServerFacts {
 }
 
 /** `ServerFacts.server`: start time of the server, to the microsecond. The text does not depend on any setting of the connection. */
-export const serverStart = sql`extract(epoch from pg_postmaster_start_time())::numeric::text`
+export const serverStart = sql<string>`extract(epoch from pg_postmaster_start_time())::numeric::text`
 
 /** Column `isWritable`. `pg_is_in_recovery()` would be false on a server that was demoted by a setting. */
-export const isWritable = sql`current_setting('transaction_read_only') = 'off' as "isWritable"`
+export const isWritable = sql<boolean>`current_setting('transaction_read_only') = 'off'`.as('isWritable')
 
 /**
  * Column `readOnlySettings`: `default_transaction_read_only` of this role and this database. It holds for connections made after
  * it was set.
  */
-export const readOnlySettings = sql`(
+export const readOnlySettings = sql<string>`(
   select coalesce(string_agg(concat_ws(' ', setdatabase, setrole, setting), ', ' order by setdatabase, setrole), '')
   from pg_db_role_setting cross join unnest(setconfig) as setting
   where setting like 'default_transaction_read_only=%'
     and setdatabase in (0, (select oid from pg_database where datname = current_database()))
     and setrole in (0, (select oid from pg_roles where rolname = session_user))
-) as "readOnlySettings"`
+)`.as('readOnlySettings')
 
 /**
  * Refuses the answer of a server without writes, since it may lack commits of the primary. Connections that may lead to that

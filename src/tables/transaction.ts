@@ -1,6 +1,6 @@
-import { sql } from 'kysely'
 import { retrying } from '../postgres/retry.js'
-import { row, type Db, type Watch } from './db.js'
+import type { Db, Watch } from './db.js'
+import { statement, type Parameters } from './statement.js'
 
 /** A `Db` inside a transaction. Lock functions require it. */
 export interface Tx extends Db { readonly inTransaction: true }
@@ -30,13 +30,17 @@ function untilCommit (watch: Watch): Watch & { over (isCommitted: boolean): void
   }
 }
 
+const lockOne = statement('lock_user', (db, p: Parameters<{ userId: string }>) => db.insertInto('otp_user').values({ user_id: p.userId })
+  .onConflict((oc) => oc.column('user_id').doUpdateSet((eb) => ({ user_id: eb.ref('excluded.user_id') }))).returning('version'))
+
 /**
  * Takes the lock that every change of a user's factors, password or rights takes first. Later statements see every commit from
  * before the lock was granted, also sessions that a login started meanwhile. A single statement that locks and changes would not.
  */
 export async function lockUser (tx: Tx, userId: string): Promise<void> {
-  await row(tx, sql`
-    insert into ${tx.table.otp_user} (user_id) values (${userId})
-    on conflict (user_id) do update set user_id = excluded.user_id
-    returning version`)
+  await lockOne.first(tx, { userId })
 }
+
+/** Locks existing users, in one order. A user without a row stays without one. */
+export const lockUsers = statement('lock_users', (db, p: Parameters<{ userIds: string[] }>) => db.selectFrom('otp_user').select('user_id')
+  .where('user_id', '=', (eb) => eb.fn.any(eb.val(p.userIds))).orderBy('user_id').forNoKeyUpdate())

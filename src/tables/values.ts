@@ -1,4 +1,5 @@
-import { sql, type AliasedRawBuilder, type Expression, type KyselyPlugin } from 'kysely'
+import { sql, type AliasedRawBuilder, type Expression, type KyselyPlugin, type QueryCreator } from 'kysely'
+import type { DB } from './schema.js'
 
 /*
  * The text of some values depends on settings of the server (DateStyle, TimeZone, extra_float_digits), and their JavaScript
@@ -21,9 +22,13 @@ function column<Name extends string, Value> (value: Expression<unknown>, name: N
 /** Type of a value that is read, null where the expression may be null. */
 type Read<Found, Value> = unknown extends Found ? Value : Value | Extract<Found, null>
 
+/** Unix seconds, and milliseconds, of a timestamptz: numbers with a fraction. */
+export const unixSeconds = <Found>(at: Expression<Found>) => sql<Read<Found, number>>`extract(epoch from ${at})`
+export const milliseconds = <Found>(at: Expression<Found>) => sql<Read<Found, number>>`extract(epoch from ${at}) * 1000`
+
 /** Selects a timestamptz as the `Date` `name`, to the millisecond. */
 export const timeAs = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
-  column<Name, Read<Found, Date>>(sql`floor(extract(epoch from ${at}) * 1000)`, name, 'time')
+  column<Name, Read<Found, Date>>(sql`floor(${milliseconds(at)})`, name, 'time')
 
 /** Selects a number that is wider than an integer or has a fraction, as the number `name`. */
 export const numberAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
@@ -45,8 +50,18 @@ export const timeOfSeconds = (seconds: number | null) => sql<Date>`to_timestamp(
 /** Time of the database at this statement. A test can move its clock. */
 export const clock = sql<Date>`clock_timestamp()`
 
-/** A number of seconds as an interval, to add to a time. */
-export const interval = (seconds: number) => sql<string>`make_interval(secs => ${seconds})`
+/** Id of this transaction. */
+export const currentXid = sql<string>`pg_current_xact_id()`
+
+/** Text in byte order, the same in every locale of the database. */
+export const inByteOrder = (text: Expression<string>) => sql<string>`(${text} collate "C")`
+
+/** After an upsert: true for a row that was inserted, false for one that was updated. */
+export const wasInserted = sql<boolean>`xmax = 0`
+
+/** Time that lies a number of seconds before or after another one. */
+export const earlier = (at: Expression<Date>, seconds: number) => sql<Date>`${at} - make_interval(secs => ${seconds})`
+export const later = (at: Expression<Date>, seconds: number) => sql<Date>`${at} + make_interval(secs => ${seconds})`
 
 interface Column { from: string, to: string, read: ((text: string) => unknown) | null }
 
@@ -76,3 +91,10 @@ export const valueReader: KyselyPlugin = {
 
 /** CTE that reads the clock once for the whole statement. */
 export const now = sql`now as materialized (select clock_timestamp() as at)`
+
+/** Relation of that CTE. */
+export interface Now { at: Date }
+
+/** Begins a statement with that CTE. */
+export const withNow = (db: QueryCreator<DB>) => db
+  .with((cte) => cte('now').materialized(), (db) => db.selectNoFrom(clock.as('at'))) as unknown as QueryCreator<DB & { now: Now }>
