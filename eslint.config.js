@@ -18,7 +18,7 @@ const APP = [...PLUGINS, 'src/config', 'src']
  */
 export const layers = {
   migrations: { folders: [], packages: ['kysely'] },
-  'src/core': { folders: [], packages: [] },
+  'src/core': { folders: [], packages: ['@otplib/totp'] },
   'src/postgres': { folders: ['src/core'], packages: ['kysely', 'pg', '@electric-sql/pglite'] },
   'src/redis': { folders: ['src/core', 'src/postgres'], packages: ['ioredis'] },
   'src/tables': { folders: ['src/core', 'src/postgres'], packages: ['kysely'] },
@@ -46,7 +46,8 @@ export const GUARDED = {
   kysely: ['kysely', 'kysely/**'],
   pg: ['pg', 'pg/**', 'pg-*'],
   '@electric-sql/pglite': ['@electric-sql/**'],
-  ioredis: ['ioredis', 'ioredis/**']
+  ioredis: ['ioredis', 'ioredis/**'],
+  '@otplib/totp': ['otplib', 'otplib/**', '@otplib/**']
 }
 
 const elements = Object.keys(layers).map((layer) => ({ type: layer, pattern: layer }))

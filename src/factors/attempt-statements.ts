@@ -4,6 +4,7 @@ import {
 } from './lockout.js'
 import type { Requester, Lifetimes } from '../core/session.js'
 import { amr } from '../core/assurance.js'
+import type { TotpAlgorithm } from '../core/otplib.js'
 import { remembered } from '../budgets/known-networks.js'
 import { event } from '../events/insert.js'
 import { ending } from '../sessions/statements.js'
@@ -19,6 +20,7 @@ export interface JudgedDevice {
   id: string
   name: string
   secret: string
+  algorithm: TotpAlgorithm
   digits: number
   periodSeconds: number
   t0Seconds: number
@@ -66,7 +68,7 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
     ),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
-        f.secret, f.digits, f.period_seconds, f.t0_seconds, f.last_step
+        f.secret, f.algorithm, f.digits, f.period_seconds, f.t0_seconds, f.last_step
       from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
       where d.user_id = ${userId}
         and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
@@ -115,8 +117,9 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
         when ${isStopped} then ${NEVER_SECONDS}::float8
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end`, 'lockedSeconds')},
-      ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret, 'digits', digits,
-        'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged),
+      ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
+        'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step,
+        'pending', pending)) from judged),
         '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${userId}`)
   return spent!

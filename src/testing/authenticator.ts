@@ -1,4 +1,5 @@
-import { hotp, totpStep, type TotpParameters } from '../core/totp.js'
+import { codeAt } from '../core/otplib.js'
+import { totpStep, type TotpParameters } from '../core/totp.js'
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
@@ -32,7 +33,7 @@ export function authenticator (otpUrl: string): Authenticator {
   return {
     issuer,
     label,
-    code: (at = new Date()) => hotp(secret, totpStep(parameters, at.getTime() / 1000), digits)
+    code: (at = new Date()) => codeAt(secret, totpStep(parameters, at.getTime() / 1000), parameters)
   }
 }
 

@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { base32, checkTotp, hotp, standardTotp, totpStep } from '../../src/core/totp.js'
+import { base32, checkTotp, standardTotp, totpStep } from '../../src/core/totp.js'
+import { hotp } from '../helpers/authenticator.js'
 import { need } from '../helpers/need.js'
 
 const oathtool = await need('oathtool')
@@ -24,5 +25,17 @@ t.test('T1 oathtool agrees on eight digits and other periods', async (t) => {
   const { stdout } = await run(oathtool, [
     '--totp', '--base32', '--digits=8', '--time-step-size=60s', '--start-time=1970-01-01 00:01:40 UTC', '--now=@1800000000', base32(secret)
   ])
-  t.equal(hotp(secret, totpStep({ digits: 8, periodSeconds: 60, t0Seconds: 100 }, 1_800_000_000), 8), stdout.trim())
+  const parameters = { digits: 8, periodSeconds: 60, t0Seconds: 100 }
+  const step = totpStep(parameters, 1_800_000_000)
+  t.same(checkTotp(secret, stdout.trim(), 1_800_000_000, { ...parameters, lastStep: -1, window: 0 }), { accepted: true, step })
+})
+
+t.test('T1 oathtool agrees on SHA-256 and SHA-512', async (t) => {
+  for (const [algorithm, option] of [['SHA256', '--totp=SHA256'], ['SHA512', '--totp=SHA512']] as const) {
+    const secret = randomBytes(32)
+    const { stdout } = await run(oathtool, [option, '--base32', '--now=@1800000000', base32(secret)])
+    const step = totpStep(standardTotp, 1_800_000_000)
+    t.same(checkTotp(secret, stdout.trim(), 1_800_000_000, { ...standardTotp, algorithm, lastStep: -1, window: 0 }),
+      { accepted: true, step }, algorithm)
+  }
 })

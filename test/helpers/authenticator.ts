@@ -5,14 +5,17 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 
 export const stepAt = (time: Date): number => Math.floor(time.getTime() / 1000 / PERIOD_SECONDS)
 
-/** RFC 6238 with SHA-1 and six digits, written for the tests, independent of the product's code. */
-export function totp (secret: Buffer, step: number): string {
-  const counter = Buffer.alloc(8)
-  counter.writeBigUInt64BE(BigInt(step))
-  const mac = createHmac('sha1', secret).update(counter).digest()
-  const bits = mac.readUInt32BE(mac.readUInt8(19) & 15) & 0x7fffffff
-  return String(bits % 1_000_000).padStart(6, '0')
+/** RFC 4226 §5.3 and RFC 6238 §1.2 by `node:crypto`, written for the tests, independent of the product's code and of otplib. */
+export function hotp (secret: Uint8Array, counter: number, digits: number, hash = 'sha1'): string {
+  const message = Buffer.alloc(8)
+  message.writeBigUInt64BE(BigInt(counter))
+  const mac = createHmac(hash, secret).update(message).digest()
+  const number = mac.readUInt32BE(mac.readUInt8(mac.length - 1) & 15) & 0x7fffffff
+  return String(number % 10 ** digits).padStart(digits, '0')
 }
+
+/** Code of a new device: SHA-1 and six digits. */
+export const totp = (secret: Buffer, step: number): string => hotp(secret, step, 6)
 
 /** Reads the secret from the QR code's address, like an authenticator app. */
 export function secretOf (otpUrl: string): Buffer {

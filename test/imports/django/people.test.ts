@@ -2,11 +2,10 @@ import type { LightMyRequestResponse } from 'fastify'
 import t from 'tap'
 import { insideOf } from '../../../src/attach/inside.js'
 import { freshApp } from '../../helpers/app.js'
-import { PERIOD_SECONDS, stepAt } from '../../helpers/authenticator.js'
+import { hotp, PERIOD_SECONDS, stepAt } from '../../helpers/authenticator.js'
 import { bringOver, djangoDump, people, type DjangoPerson } from '../../helpers/django.js'
 import { need } from '../../helpers/need.js'
 import { expect, Person } from '../../helpers/person.js'
-import { hotp } from '../../../src/core/totp.js'
 
 await need('postgres')
 

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { createSeal } from '../../../src/core/seal.js'
-import { checkTotp, hotp } from '../../../src/core/totp.js'
+import { checkTotp } from '../../../src/core/totp.js'
 import type { DjangoTotpDevice, DjangoUser } from '../../../src/imports/django/source.js'
 import { translate } from '../../../src/imports/django/translate.js'
+import { hotp } from '../../helpers/authenticator.js'
 
 const seal = createSeal([{ kid: 'a', bytes: randomBytes(32) }], 'test')
 const digestKey = randomBytes(32)
