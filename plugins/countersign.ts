@@ -243,6 +243,7 @@ export type { TablesOptions, TablesVersion } from '../src/attach/tables.js'
 export type { Demand, SessionContext } from '../src/core/assurance.js'
 export type { SecurityEventNotice } from '../src/events/notice.js'
 export type { RefusalCode } from '../src/core/refusals.js'
+export { namedSchemas } from './named-schemas.js'
 export { migrate, migrationSql, tablesVersion }
 
 /** The plugin, with the functions that migrate its tables. */

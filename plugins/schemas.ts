@@ -25,8 +25,10 @@ function onFirstUse<T> (make: () => T): () => T {
 
 const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
   const validator = onFirstUse(() => ajv.compile(schema))
-  return (value: unknown) => {
+  const read = readers[httpPart ?? '']
+  return (given: unknown) => {
     const validate = validator()
+    const value = read === undefined ? given : read(schema, given as Texts)
     if (validate(value)) return { value }
     const [first] = validate.errors!
     const { additionalProperty } = first!.params as { additionalProperty?: string }
@@ -40,9 +42,28 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
   }
 }
 
+type Texts = Readonly<Record<string, unknown>>
+
+/**
+ * Queries and paths are text. A decimal number becomes one where the schema has an integer, any other text stays and is
+ * refused. Ids are compared as text, and the stored ones are in lower case.
+ */
+const readers: Readonly<Record<string, (schema: object, given: Texts) => Texts>> = {
+  querystring: (schema, query) => mapFields(schema, query, ({ type }, value) =>
+    type === 'integer' && typeof value === 'string' && /^(0|[1-9][0-9]{0,8})$/.test(value) ? Number(value) : value),
+  params: (schema, params) => mapFields(schema, params, ({ format }, value) =>
+    format === 'uuid' && typeof value === 'string' ? value.toLowerCase() : value)
+}
+
+function mapFields (schema: object, given: Texts, change: (property: { type?: string, format?: string }, value: unknown) => unknown) {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string, format?: string }> }
+  return Object.fromEntries(Object.entries(given).map(([name, value]) =>
+    [name, Object.hasOwn(properties, name) ? change(properties[name]!, value) : value]))
+}
+
 /** Errors keep the shape of the app's error handler: our schema would turn a host's error into a 500. */
 const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpStatus }) => {
-  if (/^[45]/.test(httpStatus ?? '')) return errorText
+  if (/^([45]|default$)/.test(httpStatus ?? '')) return errorText
   const serializer = onFirstUse(() => fastJson(schema))
   return (payload: unknown) => serializer()(payload)
 }

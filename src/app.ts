@@ -15,7 +15,7 @@ import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import { isFromThisMachine, originOf } from '../routes/requester.js'
-import { bearer, TokenPair } from '../routes/schemas.js'
+import { TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
@@ -162,7 +162,6 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),
     complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
     answerSchema: TokenPair,
-    security: bearer,
     knowsSessions: true,
     eventsDays: config.eventsDays,
     deprecatedGets: true,

@@ -30,13 +30,13 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
   const login = await tryOut(page, 'Tokens', 'logIn', { username: 'ada', password: 'correct horse battery staple' })
   t.equal(login.status, 200)
 
-  t.equal((await tryOut(page, 'Second factor', 'totpStatus')).status, 401, 'not before it is authorized')
+  t.equal((await tryOut(page, 'Second factor', 'getTotpStatus')).status, 401, 'not before it is authorized')
   complaints.length = 0   // The browser reports that 401, as it should.
   await page.click('.scheme-container .btn.authorize')
   await page.fill('.auth-container input', JSON.parse(login.body).access)
   await page.click('.auth-btn-wrapper .btn.authorize')
   await page.click('.auth-btn-wrapper .btn-done')
-  const status = await tryOut(page, 'Second factor', 'totpStatus')
+  const status = await tryOut(page, 'Second factor', 'getTotpStatus')
   t.equal(status.status, 200)
   t.same(
     JSON.parse(status.body),

@@ -4,7 +4,9 @@ import type { onRequestHookHandler } from 'fastify'
 import { listOauthProfiles } from '../../src/accounts/oauth-profile-statements.js'
 import { addOauthProfile, removeOauthProfile, type OauthProfileDeps } from '../../src/accounts/oauth-profiles.js'
 import { requesterOf } from '../requester.js'
-import { bearer, DateTime, Id, Line, needsFresh, needsVerified, refused, strict } from '../schemas.js'
+import { STORABLE, WEB_ADDRESS } from '../../src/core/texts.js'
+import { needsFresh, needsVerified, refused } from '../refused.js'
+import { DateTime, Id, Line, strict } from '../schemas.js'
 
 const tags = ['Account']
 
@@ -20,7 +22,25 @@ export const OauthProfile = Type.Object({
   oauthServiceName: Type.String(),
   oauthUrl: Type.String(),
   createdAt: DateTime
-}, { examples: [oauthProfileExample] })
+}, { title: 'OauthProfile', description: 'A linked account.', examples: [oauthProfileExample] })
+
+const OauthProfileList = Type.Array(OauthProfile, {
+  title: 'OauthProfileList', description: 'Linked accounts.', examples: [[oauthProfileExample]]
+})
+
+const NewOauthProfile = Type.Object({
+  oauthServiceName: Line(100, { minLength: 1 }),
+  oauthUrl: Type.String({ maxLength: 2048, pattern: WEB_ADDRESS }),
+  oauthCredentials: Type.String({
+    minLength: 1, maxLength: 8192, pattern: STORABLE, description: 'Credentials from the other service, in its own form.'
+  })
+}, {
+  ...strict,
+  title: 'NewOauthProfile',
+  examples: [
+    { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', oauthCredentials: '{"refresh_token":"…"}' }
+  ]
+})
 
 const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: onRequestHookHandler }> = async (
   app, { fresh, ...deps }
@@ -29,9 +49,8 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
     schema: {
       operationId: 'listOauthProfiles',
       tags,
-      security: bearer,
       summary: 'Your linked accounts',
-      response: { 200: Type.Array(OauthProfile, { examples: [[oauthProfileExample]] }), ...refused(needsVerified) }
+      response: { 200: OauthProfileList, ...refused(needsVerified) }
     },
     handler: async ({ countersign }) => await listOauthProfiles(deps.db, countersign!.userId)
   })
@@ -41,22 +60,10 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
     schema: {
       operationId: 'addOauthProfile',
       tags,
-      security: bearer,
       summary: 'Link an external account',
       description: 'The credentials are encrypted at rest, and no answer contains them.',
-      body: Type.Object({
-        oauthServiceName: Line(100, { minLength: 1 }),
-        oauthUrl: Type.String({ maxLength: 2048, pattern: '^https?://[^\\s\\p{Cc}\\p{Cs}]+$' }),
-        oauthCredentials: Type.String({
-          minLength: 1, maxLength: 8192, pattern: '^[^\\0\\p{Cs}]+$', description: 'Credentials from the other service, in its own form.'
-        })
-      }, {
-        ...strict,
-        examples: [
-          { oauthServiceName: 'calendar', oauthUrl: 'https://calendar.example.org/oauth', oauthCredentials: '{"refresh_token":"…"}' }
-        ]
-      }),
-      response: { 201: OauthProfile, ...refused([...needsFresh, 'OAUTH_PROFILE_LIMIT'], { body: true }) }
+      body: NewOauthProfile,
+      response: { 201: OauthProfile, ...refused([...needsFresh, 'OAUTH_PROFILE_LIMIT']) }
     },
     handler: async (request, reply) => await reply.code(201).send(await addOauthProfile(deps, requesterOf(request), request.body))
   })
@@ -66,12 +73,11 @@ const oauthProfileRoutes: FastifyPluginAsyncTypebox<OauthProfileDeps & { fresh: 
     schema: {
       operationId: 'removeOauthProfile',
       tags,
-      security: bearer,
       summary: 'Unlink an external account',
       params: Id,
       response: {
         204: Type.Null({ description: 'The link and its credentials are deleted.' }),
-        ...refused([...needsFresh, 'NOT_FOUND'], { body: true })
+        ...refused([...needsFresh, 'NOT_FOUND'])
       }
     },
     handler: async (request, reply) => {

@@ -5,19 +5,23 @@ import { eventKinds, type EventKind } from '../../src/events/kinds.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { readEvents } from '../../src/events/log.js'
 import type { Db } from '../../src/tables/db.js'
-import { bearer, DateTime, needsVerified, refused, strict } from '../schemas.js'
+import { needsVerified, refused } from '../refused.js'
+import { DateTime, NullableString, strict } from '../schemas.js'
 
-const DEFAULT_LIMIT = 50
+/** Entries of a page, if the request names no number. */
+export const DEFAULT_LIMIT = 50
 
-const NullableString = (description: string) => Type.Union([Type.String(), Type.Null()], { description })
+/** Kind of an event. The list is open: kinds are added. */
+export const Kind = Type.Unsafe<EventKind>({
+  title: 'EventKind',
+  type: 'string',
+  enum: Object.keys(eventKinds),
+  description: 'Kind of an event; docs/webhooks.md says what each means. The list is open: show an unknown one by its name.'
+})
 
 export const SecurityEvent = Type.Object({
   id: Type.String({ format: 'uuid' }),
-  kind: Type.Unsafe<EventKind>({
-    type: 'string',
-    enum: Object.keys(eventKinds),
-    description: Object.entries(eventKinds).map(([kind, meaning]) => `\`${kind}\`: ${meaning}.`).join(' ')
-  }),
+  kind: Kind,
   at: DateTime,
   ip: Type.String(),
   agent: Type.String({ description: 'User agent of the browser or program.' }),
@@ -27,18 +31,30 @@ export const SecurityEvent = Type.Object({
   count: Type.Optional(
     Type.Integer({ description: 'In a line that counts the events of its kind past the sixtieth within an hour: how many it stands for.' })
   )
-})
+}, { title: 'SecurityEvent' })
+
+/** Place of a page. One of users contains a name in base64url: up to 150 characters, some of four bytes. */
+export const Cursor = Type.Optional(Type.String({
+  title: 'Cursor', maxLength: 1024, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.'
+}))
+
+/** Number of entries of a page. */
+export const Limit = Type.Optional(Type.Integer({
+  title: 'Limit', minimum: 1, maximum: 100, default: DEFAULT_LIMIT, description: 'Entries of the page.'
+}))
 
 /** Query string of every route that returns one page. */
 export const PageQuery = Type.Object({
-  limit: Type.Optional(Type.String({ pattern: '^([1-9][0-9]?|100)$', description: `How many, at most 100; ${DEFAULT_LIMIT} by default.` })),
-  cursor: Type.Optional(Type.String({ maxLength: 128, pattern: '^[A-Za-z0-9_-]+$', description: '`nextCursor` of the page before.' }))
+  limit: Limit,
+  cursor: Cursor
 }, strict)
 
 export const EventPage = Type.Object({
   events: Type.Array(SecurityEvent),
   nextCursor: NullableString('Where the next page begins; null if this was the last.')
 }, {
+  title: 'EventPage',
+  description: 'Security events, the newest first.',
   examples: [{
     events: [{
       id: '8f14e45f-ceea-467f-a0e6-b1f1c6f2f0aa',
@@ -55,8 +71,10 @@ export const EventPage = Type.Object({
 })
 
 /** Returns one page of a user's log. */
-export async function eventPage (db: Db, userId: string, { limit, cursor }: { limit?: string, cursor?: string }) {
-  const page = await readEvents(db, userId, limit === undefined ? DEFAULT_LIMIT : Number(limit), cursor ?? null)
+export async function eventPage (
+  db: Db, userId: string, { limit = DEFAULT_LIMIT, cursor = null }: { limit?: number, cursor?: string | null }
+) {
+  const page = await readEvents(db, userId, limit, cursor)
   if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
   return { ...page, events: page.events.map((event) => ({ ...event, agent: shownAgent(event.agent) })) }
 }
@@ -66,7 +84,6 @@ const securityEventRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, {
     schema: {
       operationId: 'listSecurityEvents',
       tags: ['Account'],
-      security: bearer,
       summary: 'Your security events',
       description: 'The newest first, kept for `EVENTS_DAYS`. Events that happen during paging move no page.',
       querystring: PageQuery,

@@ -5,7 +5,8 @@ import { shownAgent } from '../../src/core/agents.js'
 import { listSessions } from '../../src/sessions/list.js'
 import { endOne, endOthers, type SessionListDeps } from '../../src/sessions/end.js'
 import { requesterOf } from '../requester.js'
-import { bearer, DateTime, Id, needsFresh, refused } from '../schemas.js'
+import { needsFresh, refused } from '../refused.js'
+import { DateTime, Id } from '../schemas.js'
 
 const tags = ['Account']
 
@@ -16,8 +17,23 @@ const Session = Type.Object({
   startedAt: DateTime,
   lastSeenAt: Type.Unsafe<Date>({ ...DateTime, description: 'When it last got tokens.' }),
   expiresAt: DateTime,
-  isVerified: Type.Boolean({ description: 'Whether it has given a code.' }),
-  isThis: Type.Boolean({ description: 'Whether it is the session of this request.' })
+  isVerified: Type.Boolean({ description: 'True if it has given a code.' }),
+  isThis: Type.Boolean({ description: 'True if it is the session of this request.' })
+}, { title: 'Session' })
+
+const SessionList = Type.Array(Session, {
+  title: 'SessionList',
+  description: 'Sessions that have not ended, the last seen first.',
+  examples: [[{
+    id: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
+    ip: '198.51.100.7',
+    agent: 'Firefox on Linux',
+    startedAt: '2026-11-23T09:00:00.000Z',
+    lastSeenAt: '2026-11-23T09:25:00.000Z',
+    expiresAt: '2026-12-23T09:00:00.000Z',
+    isVerified: true,
+    isThis: true
+  }]]
 })
 
 const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: onRequestHookHandler }> = async (app, { fresh, ...deps }) => {
@@ -26,22 +42,10 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
     schema: {
       operationId: 'listSessions',
       tags,
-      security: bearer,
       summary: 'Your sessions',
       description: 'Your sessions that have not ended, the last seen first; 200 at most.',
       response: {
-        200: Type.Array(Session, {
-          examples: [[{
-            id: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
-            ip: '198.51.100.7',
-            agent: 'Firefox on Linux',
-            startedAt: '2026-11-23T09:00:00.000Z',
-            lastSeenAt: '2026-11-23T09:25:00.000Z',
-            expiresAt: '2026-12-23T09:00:00.000Z',
-            isVerified: true,
-            isThis: true
-          }]]
-        }),
+        200: SessionList,
         ...refused(needsFresh)
       }
     },
@@ -57,10 +61,9 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
     schema: {
       operationId: 'endOtherSessions',
       tags,
-      security: bearer,
       summary: 'End all sessions but this one',
       response: {
-        204: Type.Null({ description: 'They have ended, on every replica within a second.' }), ...refused(needsFresh, { body: true })
+        204: Type.Null({ description: 'They have ended, on every replica within a second.' }), ...refused(needsFresh)
       }
     },
     handler: async (request, reply) => {
@@ -74,12 +77,11 @@ const sessionListRoutes: FastifyPluginAsyncTypebox<SessionListDeps & { fresh: on
     schema: {
       operationId: 'endSession',
       tags,
-      security: bearer,
       summary: 'End one of your sessions',
       params: Id,
       response: {
         204: Type.Null({ description: 'It has ended, on every replica within a second.' }),
-        ...refused([...needsFresh, 'NOT_FOUND'], { body: true })
+        ...refused([...needsFresh, 'NOT_FOUND'])
       }
     },
     handler: async (request, reply) => {

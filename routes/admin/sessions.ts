@@ -6,9 +6,10 @@ import { Refusal } from '../../src/core/refusals.js'
 import { listSessions } from '../../src/sessions/list.js'
 import { hasUser } from '../../src/staff/users.js'
 import { endUserSession, endUserSessions, type StaffDeps } from '../../src/staff/changes.js'
-import { bearer, Id, refused } from '../schemas.js'
+import { refused } from '../refused.js'
+import { Id, Uuid } from '../schemas.js'
 import { actorOf } from './actor.js'
-import { ListedSession, needsFreshStaff, needsStaff } from './schemas.js'
+import { needsFreshStaff, needsStaff, UserSessionList } from './schemas.js'
 
 export interface SessionRoutesOptions extends StaffDeps {
   /** Hooks that accept staff (`staff`), and staff with a recent proof (`fresh`). */
@@ -20,7 +21,7 @@ export interface SessionRoutesOptions extends StaffDeps {
 
 const tags = ['Staff']
 const Ended = Type.Null({ description: 'Ended, on every replica within a second.' })
-const Params = Type.Object({ ...Id.properties, sessionId: Id.properties.id })
+const Params = Type.Object({ id: Uuid, sessionId: Uuid })
 
 /** Lists and ends a user's sessions. */
 const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, { staff, fresh, ...deps }) => {
@@ -29,11 +30,10 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
     schema: {
       operationId: 'listUserSessions',
       tags,
-      security: bearer,
       summary: 'Sessions of a user',
       description: 'Sessions that have not ended, the last seen first; 200 at most.',
       params: Id,
-      response: { 200: Type.Array(ListedSession, { examples: [ListedSession.examples] }), ...refused([...needsStaff, 'NOT_FOUND']) }
+      response: { 200: UserSessionList, ...refused([...needsStaff, 'NOT_FOUND']) }
     },
     handler: async ({ params }) => {
       if (!await hasUser(deps.db, params.id)) throw new Refusal('NOT_FOUND')
@@ -47,11 +47,10 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
     schema: {
       operationId: 'endUserSessions',
       tags,
-      security: bearer,
       summary: 'End every session of a user',
       description: 'Password and second factor stay as they are: the user may log in again.',
       params: Id,
-      response: { 204: Ended, ...refused(needsFreshStaff, { body: true }) }
+      response: { 204: Ended, ...refused(needsFreshStaff) }
     },
     handler: async (request, reply) => {
       await endUserSessions(deps, actorOf(request), request.params.id)
@@ -64,10 +63,9 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
     schema: {
       operationId: 'endUserSession',
       tags,
-      security: bearer,
       summary: 'End one session of a user',
       params: Params,
-      response: { 204: Ended, ...refused(needsFreshStaff, { body: true }) }
+      response: { 204: Ended, ...refused(needsFreshStaff) }
     },
     handler: async (request, reply) => {
       await endUserSession(deps, actorOf(request), request.params.id, request.params.sessionId)

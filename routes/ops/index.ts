@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyRequest } from 'fastify'
-import { refused } from '../schemas.js'
+import { refusalExample, refusalProperties, refused } from '../refused.js'
+import { open } from '../schemas.js'
 
 export interface Readiness {
   postgres: 'up' | 'down'
@@ -20,55 +21,51 @@ export interface OpsRoutesOptions {
   showsStore: (request: FastifyRequest) => boolean
 }
 
-const Answer = Type.Object({ status: Type.String() }, { examples: [{ status: 'ok' }] })
-const Ready = Type.Object({
+const Live = Type.Object({ status: Type.String() }, { title: 'Live', description: 'The process answers.', examples: [{ status: 'ok' }] })
+const states = {
   status: Type.String(),
-  postgres: Type.Union([Type.Literal('up'), Type.Literal('down')]),
-  redis: Type.Union([Type.Literal('up'), Type.Literal('down'), Type.Literal('none')]),
+  postgres: Type.Unsafe<'up' | 'down'>({ type: 'string', enum: ['up', 'down'] }),
+  redis: Type.Unsafe<'up' | 'down' | 'none'>({ type: 'string', enum: ['up', 'down', 'none'] }),
   store: Type.Optional(Type.String({
     description: 'The database in use. Only for requests from the same machine that no proxy passed on, and on `OPS_PORT`.'
   }))
-}, { examples: [{ status: 'ready', postgres: 'up', redis: 'none' }] })
+}
+const Ready = Type.Object(states, {
+  title: 'Ready', description: 'The process can serve.', examples: [{ status: 'ready', postgres: 'up', redis: 'none' }]
+})
+const NotReady = Type.Object({ ...refusalProperties('UNAVAILABLE'), ...states }, {
+  title: 'NotReady',
+  description: '`UNAVAILABLE`, with the states.',
+  examples: [{
+    ...refusalExample('UNAVAILABLE'), message: 'PostgreSQL does not answer.', status: 'unavailable', postgres: 'down', redis: 'none'
+  }]
+})
 
 const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { readiness, metrics, store, showsStore }) => {
   const common = { config: { limit: 'none' as const } }
-  const tags = ['Operations']
+  const shown = { tags: ['Operations'], security: open }
 
   app.get('/livez', {
     ...common,
-    schema: { operationId: 'live', tags, summary: 'Whether the process answers', response: { 200: Answer } },
+    schema: { operationId: 'checkLiveness', ...shown, summary: 'Check that the process answers', response: { 200: Live, ...refused([]) } },
     handler: async () => ({ status: 'ok' })
   })
 
   app.get('/readyz', {
     ...common,
     schema: {
-      operationId: 'ready',
-      tags,
-      summary: 'Whether the process can serve: needs PostgreSQL, not Redis',
-      response: {
-        200: Ready,
-        503: Type.Composite([refused([])[503]! as typeof Ready, Ready], {
-          examples: [{
-            statusCode: 503,
-            code: 'UNAVAILABLE',
-            error: 'Service Unavailable',
-            message: 'PostgreSQL does not answer.',
-            retryAfterSeconds: 1,
-            status: 'unavailable',
-            postgres: 'down',
-            redis: 'none'
-          }]
-        })
-      }
+      operationId: 'checkReadiness',
+      ...shown,
+      summary: 'Check that the process can serve: needs PostgreSQL, not Redis',
+      response: { 200: Ready, ...refused([]), 503: NotReady }
     },
     handler: async (request, reply) => {
       const { fault, ...dependencies } = readiness()
-      const states = { ...dependencies, ...(showsStore(request) ? { store } : {}) }
-      if (fault === null && !app.isLeaving()) return { status: 'ready', ...states }
+      const found = { ...dependencies, ...(showsStore(request) ? { store } : {}) }
+      if (fault === null && !app.isLeaving()) return { status: 'ready', ...found }
       const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', fault]
       return await reply.code(503).header('retry-after', '1').send({
-        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message, retryAfterSeconds: 1, status, ...states
+        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message, retryAfterSeconds: 1, status, ...found
       } as never)
     }
   })
@@ -77,11 +74,11 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
   app.get('/metrics', {
     config: { limit: 'metrics' as const },
     schema: {
-      operationId: 'metrics',
-      tags,
+      operationId: 'getMetrics',
+      ...shown,
       summary: 'Metrics in the text format of Prometheus',
       produces: ['text/plain'],
-      response: { 200: Type.String() }
+      response: { 200: Type.String({ title: 'Metrics', description: 'One metric a line.' }), ...refused([]) }
     },
     handler: async (_request, reply) => {
       const { type, text } = await metrics()

@@ -4,15 +4,18 @@ import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Demand } from '../../src/core/assurance.js'
 import { Refusal } from '../../src/core/refusals.js'
-import { bearer, DateTime, needsFresh, refused } from '../schemas.js'
+import { needsFresh, refused } from '../refused.js'
+import { DateTime, NullableInteger, NullableString } from '../schemas.js'
 
 export const SessionAnswer = Type.Object({
   userId: Type.String(),
   sessionId: Type.String(),
-  otpDeviceId: Type.Union([Type.String(), Type.Null()], { description: 'The device that verified the session, `recovery`, or null.' }),
-  otpTime: Type.Union([Type.Integer(), Type.Null()], { description: 'Unix seconds of the last accepted code.' }),
+  otpDeviceId: NullableString('The device that verified the session, `recovery`, or null.'),
+  otpTime: NullableInteger('Unix seconds of the last accepted code.'),
   expiresAt: DateTime
 }, {
+  title: 'SessionAnswer',
+  description: 'The session passes the guard.',
   examples: [{
     userId: '0f8fad5b-d9cb-469f-a165-70867728950e',
     sessionId: '7c9e6679-7425-40de-944b-e07fc1f90ae7',
@@ -20,6 +23,21 @@ export const SessionAnswer = Type.Object({
     otpTime: 1795424400,
     expiresAt: '2026-12-23T09:00:00.000Z'
   }]
+})
+
+const text = (description: string) => ({ type: 'string', description })
+/** The answer in headers, for gateways that copy headers alone. */
+const identityHeaders = {
+  'X-User-Id': text('`userId`, percent-encoded.'),
+  'X-Session-Id': text('`sessionId`, percent-encoded.'),
+  'X-Otp-Device-Id': text('`otpDeviceId`, percent-encoded; empty if null.'),
+  'X-Otp-Verified': { type: 'string', enum: ['true', 'false'], description: '`true` if a second factor verified the session.' }
+}
+
+const Demands = Type.Object({
+  required: Type.Optional(Type.String({ description: 'Present with any value: only with a second factor.' })),
+  maxAge: Type.Optional(Type.Integer({ minimum: 0, maximum: 999_999_999, description: 'Greatest age of the proof in seconds.' })),
+  phishingResistant: Type.Optional(Type.String({ description: 'Present with any value: only with a passkey.' }))
 })
 
 /**
@@ -66,29 +84,19 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
   }
 
   const schema = {
-    operationId: 'session',
+    operationId: 'checkSession',
     tags: ['Session'],
-    security: bearer,
     summary: 'Ask the guard about this session, and for its user',
     description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy ' +
       '`ext_authz` can ask about every request. ' +
-      'The answer stands in the headers `X-User-Id`, `X-Session-Id` and `X-Otp-Device-Id` too, percent-encoded, empty if null; ' +
-      '`X-Otp-Verified` is `true` if a second factor verified the session, else `false`. ' +
       'A refusal repeats its `code` in `X-Refusal`. ' +
-      'Query: `required` asks for a second factor, `maxAge` (seconds) for one that recent, `phishingResistant` for a passkey (`maxAge` ' +
-      'is then the age of its use). ' +
       'On `/session` itself any other parameter, spelling or repetition is refused with 400; below it they belong to the request that ' +
       'is asked about.',
-    response: { 200: SessionAnswer, ...refused([...needsFresh, 'PHISHING_RESISTANT_REQUIRED']) }
+    response: { 200: { ...SessionAnswer, headers: identityHeaders }, ...refused([...needsFresh, 'PHISHING_RESISTANT_REQUIRED']) }
   }
   // The guard checks the query; the schema is only for the document.
   const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
-  const querystring = Type.Object({
-    required: Type.Optional(Type.String({ description: 'Present: only with a second factor.' })),
-    maxAge: Type.Optional(Type.String({ pattern: '^[0-9]{1,9}$', description: 'Seconds.' })),
-    phishingResistant: Type.Optional(Type.String({ description: 'Present: only with a passkey.' }))
-  })
-  app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring } as object })
+  app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring: Demands } as object })
   app.route({
     ...common,
     method: methods.filter((method) => method !== 'GET'),

@@ -6,11 +6,41 @@ import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { logIn, type LoginDeps } from '../../src/accounts/log-in.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/sessions/refresh.js'
 import { originOf } from '../requester.js'
-import { bearer, Name, needsSession, NullableDateTime, Password, refused, strict, TokenPair, TypedCode } from '../schemas.js'
+import { needsSession, refused } from '../refused.js'
+import { Name, NullableDateTime, open, Password, strict, TokenPair, TypedCode } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
 const tags = ['Tokens']
+
+const Credentials = Type.Object({
+  username: Name(USERNAME_MAX_LENGTH, {
+    minLength: 1,
+    description: 'In any case and width, with or without white space at its ends.'
+  }),
+  password: Password,
+  setupCode: Type.Optional(TypedCode(
+    'Code from staff, after they reset your second factor. Used once; case, spaces and dashes do not matter.', { minLength: 1 }
+  ))
+}, { ...strict, title: 'Credentials', examples: [{ username: 'ada', password: 'correct horse battery staple' }] })
+
+const LoginAnswer = Type.Composite([TokenPair, Type.Object({
+  otpRequired: Type.Boolean({ description: 'True if the user has a second factor.' }),
+  otpExpiresAt: NullableDateTime,
+  otpDeadline: Type.Unsafe<Date | null>({
+    ...NullableDateTime,
+    description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the ' +
+      'user has one.'
+  })
+})], {
+  title: 'LoginAnswer',
+  description: 'Tokens of a new session.',
+  examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }]
+})
+
+const RefreshToken = Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, {
+  ...strict, title: 'RefreshToken', examples: [{ refresh: 'eyJ…' }]
+})
 
 const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, deps) => {
   app.post('', {
@@ -18,34 +48,16 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
     schema: {
       operationId: 'logIn',
       tags,
+      security: open,
       summary: 'Log in with username and password',
       description: 'Checks the password alone. If `otpRequired`, the session is not verified yet: send a code to `/totp/login` before ' +
         '`otpExpiresAt`. ' +
         'Where staff reset the second factor, their set-up code must stand beside the password, and the session it opens can only set ' +
         'up a device.',
-      body: Type.Object({
-        username: Name(USERNAME_MAX_LENGTH, {
-          minLength: 1,
-          description: 'In any case and width, with or without white space at its ends.'
-        }),
-        password: Password(),
-        setupCode: Type.Optional(TypedCode(
-          'Code from staff, after they reset your second factor. Used once; case, spaces and dashes do not matter.', { minLength: 1 }
-        ))
-      }, { ...strict, examples: [{ username: 'ada', password: 'correct horse battery staple' }] }),
+      body: Credentials,
       response: {
-        200: Type.Composite([TokenPair, Type.Object({
-          otpRequired: Type.Boolean({ description: 'Whether the user has a second factor.' }),
-          otpExpiresAt: NullableDateTime,
-          otpDeadline: Type.Unsafe<Date | null>({
-            ...NullableDateTime,
-            description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the ' +
-              'user has one.'
-          })
-        })], {
-          examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }]
-        }),
-        ...refused(['CREDENTIALS_INVALID', 'SETUP_CODE_REQUIRED', 'BUSY'], { body: true })
+        200: LoginAnswer,
+        ...refused(['CREDENTIALS_INVALID', 'SETUP_CODE_REQUIRED', 'BUSY'])
       }
     },
     handler: async (request) => {
@@ -65,13 +77,14 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
 
   app.post('/refresh', {
     schema: {
-      operationId: 'refresh',
+      operationId: 'refreshTokens',
       tags,
+      security: open,
       summary: 'Rotate the refresh token',
       description: 'The token is used up. Presented again it answers the same new refresh token, since answers get lost, until that ' +
         'one has been used; from then on it ends the session.',
-      body: Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, { ...strict, examples: [{ refresh: 'eyJ…' }] }),
-      response: { 200: TokenPair, ...refused(needsSession, { body: true }) }
+      body: RefreshToken,
+      response: { 200: TokenPair, ...refused(needsSession) }
     },
     handler: async (request) => {
       return app.tokens.issue(await refresh(deps, app.tokens.readRefresh(request.body.refresh), originOf(request)))
@@ -83,10 +96,9 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
     schema: {
       operationId: 'logOut',
       tags,
-      security: bearer,
       summary: 'End this session',
       response: {
-        204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession, { body: true })
+        204: Type.Null({ description: 'It has ended, on every replica within a second.' }), ...refused(needsSession)
       }
     },
     handler: async (request, reply) => {

@@ -5,9 +5,31 @@ import { longest } from '../../src/core/texts.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { signUp, type SignUpDeps } from '../../src/accounts/sign-up.js'
 import { originOf } from '../requester.js'
-import { DateTime, Email, Line, Name, Password, refused, requirePersonalNames, strict } from '../schemas.js'
+import { refused } from '../refused.js'
+import { DateTime, Email, Name, NewPassword, open, Phone, requirePersonalNames, strict } from '../schemas.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
+
+const NewUser = Type.Object({
+  username: Name(USERNAME_MAX_LENGTH, {
+    minLength: 1,
+    description: `1 to ${USERNAME_MAX_LENGTH} letters, digits and @ . + - _ of any script, kept in compatibility form (NFKC). ` +
+      'Found in any case.'
+  }),
+  email: Email,
+  password: NewPassword,
+  firstName: Type.Optional(Name(longest.firstName)),
+  lastName: Type.Optional(Name(longest.lastName)),
+  phone: Type.Optional(Phone)
+}, {
+  ...strict, title: 'NewUser', examples: [{ username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }]
+})
+
+const SignedUp = Type.Object({ id: Type.String({ format: 'uuid' }), username: Type.String(), createdAt: DateTime }, {
+  title: 'SignedUp',
+  description: 'The new account.',
+  examples: [{ id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', createdAt: '2026-11-23T09:00:00.000Z' }]
+})
 
 const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { isOpen, ...deps }) => {
   app.post('', {
@@ -15,23 +37,12 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
     schema: {
       operationId: 'signUp',
       tags: ['Account'],
+      security: open,
       summary: 'Sign up',
-      body: Type.Object({
-        username: Name(USERNAME_MAX_LENGTH, {
-          minLength: 1,
-          description: `1 to ${USERNAME_MAX_LENGTH} letters, digits and @ . + - _ of any script, kept in compatibility form (NFKC). ` +
-            'Found in any case.'
-        }),
-        email: Email,
-        password: Password({ description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one.' }),
-        firstName: Type.Optional(Name(longest.firstName)),
-        lastName: Type.Optional(Name(longest.lastName)),
-        phone: Type.Optional(Line(longest.phone))
-      }, { ...strict, examples: [{ username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }] }),
+      body: NewUser,
       response: {
-        201: Type.Object({ id: Type.String({ format: 'uuid' }), username: Type.String(), createdAt: DateTime },
-          { examples: [{ id: '0f8fad5b-d9cb-469f-a165-70867728950e', username: 'ada', createdAt: '2026-11-23T09:00:00.000Z' }] }),
-        ...refused(['PASSWORD_UNACCEPTABLE', 'SIGN_UP_CLOSED', 'USERNAME_TAKEN', 'BUSY'], { body: true })
+        201: SignedUp,
+        ...refused(['PASSWORD_UNACCEPTABLE', 'SIGN_UP_CLOSED', 'USERNAME_TAKEN', 'BUSY'])
       }
     },
     handler: async (request, reply) => {

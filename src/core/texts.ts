@@ -1,15 +1,28 @@
 /*
- * Rules for text about users. The patterns are for JSON Schema, or for a `RegExp` with the flag `u`. Lengths are in characters.
+ * Rules for text about users. Lengths are in characters. The patterns mean the same with and without the flag `u`, because
+ * generated clients compile them without it, where `\p{Cs}` is no class and a character beyond U+FFFF is two units: both
+ * halves of such a pair are accepted together, and a half alone never.
  */
+const CONTROLS = '\\x00-\\x1f\\x7f-\\x9f'
+const HALVES = '\\ud800-\\udfff'
 
-/**
- * Text for a row or a log: one line, without NUL (PostgreSQL cannot store it) and without unpaired surrogates, which would be
- * stored as another character.
- */
-export const LINE = '^[^\\p{Cc}\\p{Cs}]*$'
+/** Returns the pattern of one character that is no half of a pair and none of a class's content. */
+const allBut = (excluded: string): string => `(?:[^${excluded}${HALVES}]|[\\ud800-\\udbff][\\udc00-\\udfff])`
+
+/** Any text without halves of surrogate pairs, which would be stored or hashed as another character. */
+export const WHOLE = `^${allBut('')}*$`
+
+/** Text for a row or a log: one line, without NUL, which PostgreSQL cannot store. */
+export const LINE = `^${allBut(CONTROLS)}*$`
 
 /** Text, an @, text. Only the mail server can check more. */
-export const EMAIL = '^[^\\s\\p{Cc}\\p{Cs}@]+@[^\\s\\p{Cc}\\p{Cs}@]+$'
+export const EMAIL = `^${allBut(`\\s${CONTROLS}@`)}+@${allBut(`\\s${CONTROLS}@`)}+$`
+
+/** Address of a web page or service. */
+export const WEB_ADDRESS = `^https?://${allBut(`\\s${CONTROLS}`)}+$`
+
+/** Text that PostgreSQL can store. */
+export const STORABLE = `^${allBut('\\x00')}+$`
 
 export const longest = { email: 254, phone: 64, firstName: 128, lastName: 128, reason: 500, deviceName: 64 } as const
 

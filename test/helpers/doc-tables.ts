@@ -1,22 +1,29 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import type { TSchema } from '@sinclair/typebox'
 import { settings } from '../../src/config/config.js'
+import { eventKinds } from '../../src/events/kinds.js'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
 
 /** Parts of an OpenAPI document that the generated tables show. */
-export interface OpenApi { paths: Record<string, Record<string, Operation>> }
+export interface OpenApi {
+  security?: object[]
+  paths: Record<string, Record<string, Operation>>
+  components: { responses: Record<string, Response> }
+}
 
 interface Operation {
   summary: string
   deprecated?: boolean
   security?: object[]
-  responses: Record<string, { content?: Record<string, { schema: { properties?: { code?: { enum?: RefusalCode[] } } } }> }>
+  responses: Record<string, { $ref?: string }>
 }
+
+interface Response { content?: Record<string, { examples?: Record<string, object> }> }
 
 /** Refusals of every operation: left out of the rows. */
 const everywhere = new Set<RefusalCode>([
   'REQUEST_INVALID', 'RATE_LIMITED', 'INTERNAL_ERROR', 'UNAVAILABLE', 'BODY_TOO_LARGE', 'MEDIA_TYPE_UNSUPPORTED',
-  'REQUEST_TIMEOUT', 'TOKEN_INVALID', 'SESSION_ENDED'
+  'REQUEST_TIMEOUT', 'HEADERS_TOO_LARGE', 'METHOD_NOT_ALLOWED', 'TOKEN_INVALID', 'SESSION_ENDED'
 ])
 
 /** Generated tables by page, then by the name of their place: `<!-- name -->` to `<!-- /name -->`. */
@@ -24,7 +31,8 @@ export function docTables (openApi: OpenApi): Record<string, Record<string, stri
   return {
     'docs/api.md': { operations: operations(openApi) },
     'docs/settings.md': { settings: settingsTable() },
-    'docs/errors.md': { refusals: refusalsTable() }
+    'docs/errors.md': { refusals: refusalsTable() },
+    'docs/webhooks.md': { kinds: table(['kind', 'meaning'], Object.entries(eventKinds).map(([kind, meaning]) => [`\`${kind}\``, meaning])) }
   }
 }
 
@@ -49,23 +57,23 @@ function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>)
   return [head, head.map(() => '---'), ...rows].map((cells) => `| ${cells.join(' | ')} |`).join('\n')
 }
 
-function operations ({ paths }: OpenApi): string {
+function operations ({ paths, components, security: everywhereNeeded = [] }: OpenApi): string {
   const rows = Object.entries(paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, operation]) => {
-    const { summary, security, deprecated } = operation
+    const { summary, security = everywhereNeeded, deprecated } = operation
     return [
       `\`${method.toUpperCase()} ${path}\``,
-      security === undefined || security.length === 0 ? '–' : 'access token',
+      security.length === 0 ? '–' : 'access token',
       deprecated === true ? `${summary} (deprecated)` : summary,
-      codesOf(operation).map((code) => `\`${code}\``).join(', ')
+      codesOf(operation, components.responses).map((code) => `\`${code}\``).join(', ')
     ]
   }))
   return table(['operation', 'needs', 'effect', 'its own refusals'], rows)
 }
 
-function codesOf ({ responses }: Operation): RefusalCode[] {
+function codesOf ({ responses }: Operation, shared: Record<string, Response>): RefusalCode[] {
   return Object.values(responses)
-    .flatMap(({ content = {} }) => Object.values(content))
-    .flatMap(({ schema }) => schema.properties?.code?.enum ?? [])
+    .flatMap(({ $ref }) => Object.values(shared[$ref?.split('/').at(-1) ?? '']?.content ?? {}))
+    .flatMap(({ examples = {} }) => Object.keys(examples) as RefusalCode[])
     .filter((code) => !everywhere.has(code))
 }
 

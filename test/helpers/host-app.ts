@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
+import countersign, { namedSchemas, type CountersignOptions } from '../../plugins/countersign.js'
 import type { Owner } from './teardown.js'
 
 /*
@@ -86,7 +86,8 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
   const security = [{ cookie: [] }]
   await app.register(swagger, {
     openapi: { openapi: '3.1.0', components: { securitySchemes: { cookie: { type: 'apiKey', in: 'cookie', name: 'host' } } } },
-    hideUntagged: true
+    hideUntagged: true,
+    transformObject: (document) => namedSchemas(document as { openapiObject: object })
   })
   await app.register(countersign, {
     database: pool,

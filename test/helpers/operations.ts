@@ -4,8 +4,9 @@ import type { App } from './app.js'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
-interface Content { schema?: Record<string, unknown>, example?: unknown }
-interface Described { description?: string, content?: Record<string, Content> }
+export type Schema = Record<string, unknown> & { $ref?: string, examples?: unknown[] }
+interface Content { schema?: Schema, examples?: Record<string, unknown> }
+interface Described { description?: string, content?: Record<string, Content>, headers?: Record<string, unknown>, $ref?: string }
 
 /** Fields of an OpenAPI operation object that the tests read. */
 export interface OperationObject {
@@ -29,33 +30,88 @@ export interface Operation {
   isGuarded: boolean
   /** Example body in the document; undefined if there is no body. */
   body: Record<string, unknown> | undefined
+  /** Its references are resolved in `document`. */
   object: OperationObject
+  document: Document
 }
 
-interface Document { paths: Record<string, Record<string, OperationObject>> }
+/** Parts of the document that the tests read. */
+export interface Document {
+  openapi: string
+  security?: Array<Record<string, string[]>>
+  paths: Record<string, Record<string, OperationObject>>
+  components: { schemas: Record<string, Schema>, responses: Record<string, Described>, examples: Record<string, { value: unknown }> }
+}
+
+/** Returns the places of objects that a part of a document describes in place instead of by a reference. */
+export function inlineObjects (part: unknown, place = ''): string[] {
+  if (typeof part !== 'object' || part === null) return []
+  const here = [(part as Schema)['type']].flat().includes('object') ? [place] : []
+  return [...here, ...Object.entries(part).flatMap(([key, value]) => inlineObjects(value, `${place}/${key}`))]
+}
+
+/** Returns the app's OpenAPI document. */
+export function documentOf (app: App): Document {
+  return app.swagger() as unknown as Document
+}
+
+/** Returns the part of a document that `$ref` leads to, or the part itself. */
+export function follow<Part extends { $ref?: string }> (document: object, part: Part): Part {
+  if (part.$ref === undefined) return part
+  return part.$ref.slice(2).split('/').reduce<unknown>((of, name) => (of as Record<string, unknown>)[name], document) as Part
+}
 
 /** Returns all operations of the app's OpenAPI document, so that new ones are included. */
 export function operationsOf (app: App): Operation[] {
-  const { paths } = app.swagger() as unknown as Document
-  return Object.entries(paths).flatMap(([path, item]) => Object.entries(item).map(([method, object]) => ({
+  const document = documentOf(app)
+  return Object.entries(document.paths).flatMap(([path, item]) => Object.entries(item).map(([method, object]) => ({
     id: object.operationId,
     method: method.toUpperCase() as Method,
     path,
     url: path.replace(/\{[^}]+\}/g, () => randomUUID()),
-    isGuarded: (object.security ?? []).length > 0,
-    body: object.requestBody?.content?.['application/json']?.example as Record<string, unknown> | undefined,
-    object
+    isGuarded: (object.security ?? document.security ?? []).length > 0,
+    body: exampleOf(document, object.requestBody?.content?.['application/json']?.schema) as Record<string, unknown> | undefined,
+    object: {
+      ...object,
+      responses: Object.fromEntries(
+        Object.entries(object.responses).map(([status, response]) => [status, follow(document, response)])
+      )
+    },
+    document
   })))
 }
 
-const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true })
+/** Returns the example of a schema; undefined if it has none. */
+export function exampleOf (document: Document, schema: Schema | undefined): unknown {
+  return schema === undefined ? undefined : follow(document, schema).examples?.[0]
+}
+
+const validators = new WeakMap<Document, Ajv>()
+
+/** Returns the validator of a schema of the document. */
+export function validatorOf (document: Document, schema: Schema) {
+  const known = validators.get(document)
+  const ajv = known ?? new Ajv({ strict: false, validateFormats: false, allErrors: true, schemas: { document } })
+  if (known === undefined) validators.set(document, ajv)
+  return ajv.compile(schema.$ref === undefined ? schema : { $ref: `document${schema.$ref}` })
+}
 
 /** Compares an answer with the document. Returns the difference; null if it conforms. */
-export function undocumented ({ id, object }: Operation, answer: { statusCode: number, body: string }): string | null {
-  const described = object.responses[answer.statusCode]
+export function undocumented ({ id, object, document }: Operation, answer: { statusCode: number, body: string }): string | null {
+  const described = object.responses[answer.statusCode] ?? (answer.statusCode < 400 ? undefined : object.responses['default'])
   if (described === undefined) return `${id} answers ${answer.statusCode}, which is not documented: ${answer.body}`
   const schema = described.content?.['application/json']?.schema
   if (schema === undefined) return null
-  const validate = ajv.compile(schema)
-  return validate(JSON.parse(answer.body)) ? null : `${id} ${answer.statusCode}: ${ajv.errorsText(validate.errors)}`
+  const code = answer.statusCode < 400 ? undefined : (JSON.parse(answer.body) as { code?: string }).code
+  if (code !== undefined && described.content!['application/json']!.examples?.[code] === undefined && schema.$ref === undefined) {
+    return `${id} ${answer.statusCode} answers ${code}, which is not documented`
+  }
+  const validate = validatorOf(document, inDocument(schema))
+  return validate(JSON.parse(answer.body)) ? null : `${id} ${answer.statusCode}: ${JSON.stringify(validate.errors)}`
+}
+
+/** Makes the references of a schema that stands outside `components.schemas` lead into the document. */
+function inDocument (schema: Schema): Schema {
+  if (schema.$ref !== undefined) return schema
+  return JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#', '"$ref":"document#')) as Schema
 }

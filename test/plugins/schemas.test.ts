@@ -1,7 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
 import schemas from '../../plugins/schemas.js'
-import { refused } from '../../routes/schemas.js'
+import { refused } from '../../routes/refused.js'
 import { Refusal } from '../../src/core/refusals.js'
 
 t.test('a refusal of a route with our schemas has a body, whoever handles errors', async (t) => {

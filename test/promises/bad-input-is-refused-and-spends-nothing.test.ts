@@ -2,7 +2,7 @@ import { gzipSync } from 'node:zlib'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { faultsOfRefusal } from '../helpers/error-shape.js'
-import { operationsOf, type Operation } from '../helpers/operations.js'
+import { follow, operationsOf, type Operation, type Schema } from '../helpers/operations.js'
 import { expect } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
@@ -114,16 +114,15 @@ t.test('E4 a code is a string of digits, of any script; nothing else that reads 
   t.pass('the code itself was not used up by any of them')
 })
 
-function attacks ({ body, object, id }: Operation): Array<[what: string, status: number, attack: Send]> {
-  const properties = object.requestBody!.content!['application/json']!.schema!['properties'] as Record<
-    string,
-    { type?: string, maxLength?: number }
-  >
+function attacks ({ body, object, id, document }: Operation): Array<[what: string, status: number, attack: Send]> {
+  const schema = follow(document, object.requestBody!.content!['application/json']!.schema!)
+  const properties = Object.entries(schema['properties'] as Record<string, Schema>)
+    .map(([field, one]) => [field, follow(document, one) as { type?: string, maxLength?: number }] as const)
   const text = JSON.stringify(body)
   const of = (value: unknown): Send => ({ payload: JSON.stringify(value) })
   const raw = (payload: string | Buffer): Send => ({ payload })
   const as = (type: string, payload: string | Buffer = text): Send => ({ payload, headers: { 'content-type': type } })
-  const wrongKinds = Object.entries(properties).filter(([, { type }]) => type === 'string').flatMap(([field, { maxLength }]) => [
+  const wrongKinds = properties.filter(([, { type }]) => type === 'string').flatMap(([field, { maxLength }]) => [
     ...[492039, 0, [], ['492039'], null, {}, { toString: 'x' }, true, false].map(
       (value) => [`${field}: ${JSON.stringify(value)}`, 400, of({ ...body, [field]: value })] as [string, number, Send]
     ),
@@ -131,7 +130,7 @@ function attacks ({ body, object, id }: Operation): Array<[what: string, status:
       ? []
       : [[`${field} too long`, 400, of({ ...body, [field]: 'x'.repeat(maxLength + 1) })] as [string, number, Send]])
   ])
-  const required = object.requestBody!.content!['application/json']!.schema!['required'] as string[] | undefined
+  const required = schema['required'] as string[] | undefined
   return [
     ...wrongKinds,
     ...(required ?? []).map((field) => [`without ${field}`, 400, of({ ...body, [field]: undefined })] as [string, number, Send]),

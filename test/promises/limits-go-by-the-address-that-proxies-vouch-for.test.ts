@@ -119,7 +119,7 @@ t.test('L3 method, trailing slash, percent-encoding, query and twins share the r
 })
 
 /** Probes and metrics belong to the operator. */
-const UNLIMITED = ['live', 'ready', 'metrics']
+const UNLIMITED = ['checkLiveness', 'checkReadiness', 'getMetrics']
 
 t.test('L3 every operation of the document counts unauthenticated requests before it reads their token', async (t) => {
   const { app } = behind

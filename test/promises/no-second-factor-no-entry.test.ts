@@ -6,9 +6,9 @@ import { expect, signUp } from '../helpers/person.js'
 import { serviceTest } from '../helpers/service-test.js'
 
 /** Operations that need no token. A new operation without `security` fails here until it is listed. */
-const PUBLIC = ['jwks', 'live', 'logIn', 'metrics', 'ready', 'refresh', 'signUp']
+const PUBLIC = ['checkLiveness', 'checkReadiness', 'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'signUp']
 /** Operations for a session before its code: set up, verify, log out. All others are behind `otpVerified`. */
-const BEFORE_THE_CODE = ['logOut', 'recover', 'rollBackTotp', 'totpStatus', 'verifyTotp']
+const BEFORE_THE_CODE = ['getTotpStatus', 'logOut', 'rollBackTotp', 'useRecoveryCode', 'verifyTotp']
 /** Operations that check the proof themselves: a password for the first device, a fresh code for a further one. */
 const GUARDED_BY_ITSELF = ['createTotp', 'createTotpByGet']
 
@@ -118,7 +118,7 @@ serviceTest('T9 refreshing never verifies', async (t) => {
 })
 
 t.test('T9 a verified session passes the same requests, so that the refusals show something', async (t) => {
-  for (const id of isHost ? ['session', 'totpStatus'] : ['readAccount', 'session', 'totpStatus']) {
+  for (const id of isHost ? ['session', 'getTotpStatus'] : ['checkSession', 'getAccount', 'getTotpStatus']) {
     const operation = guarded.find((one) => one.id === id)!
     for (const url of spellings(operation.url)) t.equal((await ask(operation, url, owner.access)).statusCode, 200, `${id} ${url}`)
   }

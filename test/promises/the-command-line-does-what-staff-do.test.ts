@@ -19,7 +19,7 @@ const sidOf = (person: Person) => String(person.claims()['sid'])
 /** The command of each operation, for a person. */
 const commands: Record<string, (person: Person) => string[]> = {
   findUsers: ({ username }) => ['user', 'find', username],
-  readUser: ({ username }) => ['user', 'show', username],
+  getUser: ({ username }) => ['user', 'show', username],
   listUserDevices: ({ username }) => ['otp', 'status', username],
   listUserSessions: ({ username }) => ['sessions', 'list', username],
   listUserEvents: ({ username }) => ['user', 'events', username],
@@ -97,7 +97,7 @@ serviceTest('a command shows the same data as the operation of staff', async (t)
     const { code, stdout } = await run(ada, id)
     t.equal(code, 0, id)
     const lines = stdout.trim().split('\n').map((line) => JSON.parse(line))
-    const expected = id === 'listUserDevices' ? { devices: shown } : id === 'readUser' ? shown : shown.users ?? shown.events ?? shown
+    const expected = id === 'listUserDevices' ? { devices: shown } : id === 'getUser' ? shown : shown.users ?? shown.events ?? shown
     t.match(Array.isArray(expected) ? lines : lines[0], expected, id)
     if (Array.isArray(expected)) t.equal(lines.length, expected.length, id)
   }
