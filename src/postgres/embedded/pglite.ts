@@ -1,6 +1,16 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
 import { PostgresDialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { asRefusal } from '../errors.js'
 import { commandOf, type Pool } from '../pool.js'
+import { unpackTemplate } from './template.js'
+
+/**
+ * V8 compiles a function of WebAssembly again, optimised, after it used this budget. With V8's own value, it compiles most of
+ * PostgreSQL twice during the start.
+ */
+const TIERING_BUDGET = 1_000_000_000
 
 /**
  * Opens the embedded PostgreSQL, for a service without DATABASE_URL. It has one connection, which its users take in turn.
@@ -8,7 +18,9 @@ import { commandOf, type Pool } from '../pool.js'
  */
 export async function openEmbedded (dir: string): Promise<Pool> {
   // Imported here, so that a service with a PostgreSQL server does not load it.
+  setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`)
   const { PGlite } = await import('@electric-sql/pglite')
+  if (!existsSync(join(dir, 'PG_VERSION'))) await unpackTemplate(dir)
   const pglite = await PGlite.create({ dataDir: dir })
   let turn: Promise<void> = Promise.resolve()
   let waiting = 0
