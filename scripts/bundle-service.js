@@ -8,7 +8,10 @@ import { build } from 'esbuild'
 const OUTPUT = 'build/bundle'
 
 /** Packages with binaries or with files of their own, and packages that few deployments load. */
-const external = ['@electric-sql/pglite', '@node-rs/*', '@fastify/swagger-ui', '@simplewebauthn/server', '@simplewebauthn/server/*']
+const external = [
+  '@electric-sql/pglite', '@node-rs/*', '@fastify/swagger-ui', '@zxcvbn-ts/language-common', 'qrcode',
+  '@simplewebauthn/server', '@simplewebauthn/server/*'
+]
 
 await rm(OUTPUT, { recursive: true, force: true })
 await build({
