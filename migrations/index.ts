@@ -6,13 +6,15 @@ import * as accountsEdges from './2026-11-30-02-accounts.js'
 import * as events from './2026-11-30-03-events.js'
 import * as factors from './2026-11-30-04-factors.js'
 import * as importsBySource from './2026-11-30-05-accounts.js'
+import * as passkeys from './2026-11-30-06-passkeys.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-23-01-second-factor': secondFactor,
   '2026-11-30-01-second-factor': secondFactorEdges,
   '2026-11-30-03-events': events,
-  '2026-11-30-04-factors': factors
+  '2026-11-30-04-factors': factors,
+  '2026-11-30-06-passkeys': passkeys
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -23,5 +25,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-02-accounts': accountsEdges,
   '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors,
-  '2026-11-30-05-accounts': importsBySource
+  '2026-11-30-05-accounts': importsBySource,
+  '2026-11-30-06-passkeys': passkeys
 }

@@ -16,6 +16,7 @@ import { register } from '../src/attach/registrations.js'
 import { listening, passOver } from '../src/attach/start.js'
 import type { SessionContext } from '../src/core/assurance.js'
 import { Refusal } from '../src/core/refusals.js'
+import { relyingPartyOf } from '../src/core/relying-party.js'
 import { createSeal } from '../src/core/seal.js'
 import { isMisread } from '../src/core/totp.js'
 import { openHostDatabase } from '../src/tables/host-database.js'
@@ -25,6 +26,7 @@ import type { OtpDeps } from '../src/factors/deps.js'
 import { forget } from '../src/factors/forget.js'
 import { createLocks } from '../src/factors/local-locks.js'
 import { createUnreadable } from '../src/factors/unreadable.js'
+import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
 import { resetFactors } from '../src/factors/reset.js'
 import { createRejectedCodes } from '../src/factors/totp/rejected-codes.js'
 import { openHostRedis } from '../src/redis/host.js'
@@ -155,6 +157,8 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   const onUnknownAge = () => { if (!asksPassword) app.log.warn(`${needsAuthTime}, and identify() answered none`) }
   const guards = createGuards({ ...options, sessions, originOf, onUnknownAge, slot: decorators.countersign })
   const { session, otpVerified, check, standingOf } = guards
+  const party = options.passkeys === undefined ? undefined : relyingPartyOf({ rpName: issuer, ...options.passkeys })
+  if (party !== undefined) requireLibrary()
   const isReady = () => key.isOpen() && sessions.state().areRevocationsFresh
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, otpVerified)
@@ -199,7 +203,8 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
           { askingId: standingOf(request).sessionId, session, endsOthers: others === 'have ended' }
         ),
       othersEnded: ({ userId, sessionId }) => { host.end(userId, sessionId) },
-      answerSchema: options.answerSchema ?? AnyAnswer
+      answerSchema: options.answerSchema ?? AnyAnswer,
+      ...(party === undefined ? {} : { party })
     })
   }, { prefix })
   await app.register(sweeper, {

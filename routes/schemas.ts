@@ -1,7 +1,7 @@
 import { Type } from '@sinclair/typebox'
 import { PASSWORD_MAX_LENGTH } from '../src/core/passwords.js'
 import { newName } from '../src/core/normal-forms.js'
-import { Refusal } from '../src/core/refusals.js'
+import { otpMethods, Refusal, type OtpMethod } from '../src/core/refusals.js'
 import { EMAIL, LINE, longest, LONGEST_TYPED_CODE, WHOLE } from '../src/core/texts.js'
 
 /** Refuses unknown fields, because a misspelt field would otherwise have no effect. */
@@ -79,6 +79,11 @@ export const Email = Type.String({ title: 'Email', minLength: 3, maxLength: long
 /** Id of a row in a path, in either case. The id of another user's row is answered as not found. */
 export const Uuid = Type.String({ title: 'Id', format: 'uuid', pattern: '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$' })
 export const Id = Type.Object({ id: Uuid })
+
+/** Ways to verify a session. */
+export const Methods = Type.Array(Type.Unsafe<OtpMethod>({ type: 'string', enum: [...otpMethods] }), {
+  description: 'Methods with which the user can verify.'
+})
 
 /** A date and time as `2026-11-23T09:00:00.000Z`. */
 export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })

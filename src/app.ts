@@ -22,7 +22,7 @@ import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
 import { insideOf } from './attach/inside.js'
-import { servesOps, type Config } from './config/config.js'
+import { passkeyPartyOf, servesOps, type Config } from './config/config.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './accounts/accounts.js'
 import { ringsOf } from './config/deployment-keys.js'
@@ -136,6 +136,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
 
   const { database } = app
   const hasher = given ?? await createHasher()
+  const party = passkeyPartyOf(config)
   const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
   await app.register(openapi, { version, isServed: config.docs === 'on' })
   await app.register(countersign, {
@@ -163,6 +164,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
     answerSchema: TokenPair,
     knowsSessions: true,
+    ...(party === undefined ? {} : { passkeys: party }),
     eventsDays: config.eventsDays,
     deprecatedGets: true,
     limit: app.limit,
@@ -207,6 +209,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     locks,
     rejectedCodes,
     counters,
+    needsPasskey: config.staffPasskey === 'required',
     freshSeconds: config.otpFreshSeconds,
     refreshSeconds: config.refreshSeconds
   })

@@ -9,6 +9,8 @@ import standingRoutes from './standing.js'
 import userRoutes from './users.js'
 
 export interface AdminRoutesOptions extends StaffDeps {
+  /** True if staff need a passkey. */
+  needsPasskey: boolean
   /** Highest age of a proof for a change, in seconds. */
   freshSeconds: number
   /** Time for which a session may be idle, in seconds. */
@@ -20,11 +22,12 @@ export interface AdminRoutesOptions extends StaffDeps {
  * on each request. No answer has a secret, a token, or a code other than a set-up code.
  */
 const adminRoutes: FastifyPluginAsyncTypebox<AdminRoutesOptions> = async (app, deps) => {
+  const { needsPasskey: phishingResistant } = deps
   // On each route instead of the scope, so that the limits count first.
-  const staff: onRequestHookHandler[] = [app.otpVerified({ required: true }), (request, _reply, done) => {
+  const staff: onRequestHookHandler[] = [app.otpVerified({ required: true, phishingResistant }), (request, _reply, done) => {
     isStaff(deps.db, request.countersign!.userId).then((is) => { done(is ? undefined : new Refusal('STAFF_REQUIRED')) }, done)
   }]
-  const fresh = [...staff, app.otpVerified({ required: true, maxAge: deps.freshSeconds })]
+  const fresh = [...staff, app.otpVerified({ required: true, phishingResistant, maxAge: deps.freshSeconds })]
   await app.register(userRoutes, { db: deps.db, prefix: '/users', staff })
   await app.register(sessionRoutes, { ...deps, prefix: '/users/:id/sessions', staff, fresh })
   await app.register(changeRoutes, { ...deps, prefix: '/users', fresh })

@@ -4,10 +4,11 @@ import { soughtName } from '../../src/core/normal-forms.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { logIn, type LoginDeps } from '../../src/accounts/log-in.js'
+import { readMethods } from '../../src/factors/enrolment-statements.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/sessions/refresh.js'
 import { originOf } from '../requester.js'
 import { needsSession, refused } from '../refused.js'
-import { Name, NullableDateTime, open, Password, strict, TokenPair, TypedCode } from '../schemas.js'
+import { Methods, Name, NullableDateTime, open, Password, strict, TokenPair, TypedCode } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
@@ -26,6 +27,7 @@ const Credentials = Type.Object({
 
 const LoginAnswer = Type.Composite([TokenPair, Type.Object({
   otpRequired: Type.Boolean({ description: 'True if the user has a second factor.' }),
+  otpMethods: Methods,
   otpExpiresAt: NullableDateTime,
   otpDeadline: Type.Unsafe<Date | null>({
     ...NullableDateTime,
@@ -35,7 +37,14 @@ const LoginAnswer = Type.Composite([TokenPair, Type.Object({
 })], {
   title: 'LoginAnswer',
   description: 'Tokens of a new session.',
-  examples: [{ access: 'eyJ…', refresh: 'eyJ…', otpRequired: true, otpExpiresAt: '2026-11-23T09:05:00.000Z', otpDeadline: null }]
+  examples: [{
+    access: 'eyJ…',
+    refresh: 'eyJ…',
+    otpRequired: true,
+    otpMethods: ['totp', 'recovery_code'],
+    otpExpiresAt: '2026-11-23T09:05:00.000Z',
+    otpDeadline: null
+  }]
 })
 
 const RefreshToken = Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, {
@@ -69,6 +78,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       return {
         ...app.tokens.issue(session),
         otpRequired: session.otpRequired,
+        otpMethods: session.otpRequired ? await readMethods(deps.db, session.userId) : [],
         otpExpiresAt: session.otpRequired ? new Date(session.expiresAt * 1000) : null,
         otpDeadline: session.otpDeadline === null ? null : new Date(session.otpDeadline * 1000)
       }

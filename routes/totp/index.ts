@@ -4,6 +4,7 @@ import { removeTotp } from '../../src/factors/removal.js'
 import { needsFresh, needsSession, refused } from '../refused.js'
 import { onRepeat } from '../repeats.js'
 import deviceRoutes from './devices.js'
+import passkeyRoutes from './passkeys.js'
 import recoveryCodeRoutes from './recovery-codes.js'
 import { TotpStatus, type TotpRoutesOptions } from './schemas.js'
 import setUpRoutes from './set-up.js'
@@ -52,6 +53,8 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   })
 
   await app.register(deviceRoutes, { ...options, common, prefix: '/devices' })
+  const { party } = options
+  if (party !== undefined) await app.register(passkeyRoutes, { ...options, party, common, prefix: '/passkeys' })
 }
 
 export default totpRoutes

@@ -3,8 +3,9 @@ import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify
 import type { SessionContext } from '../../src/core/assurance.js'
 import type { Requester, SessionFacts } from '../../src/core/session.js'
 import { longest } from '../../src/core/texts.js'
+import type { RelyingParty } from '../../src/core/webauthn.js'
 import type { OtpDeps } from '../../src/factors/deps.js'
-import { DateTime, Name, NullableDateTime, Password, strict, TypedCode, type Security } from '../schemas.js'
+import { DateTime, Methods, Name, NullableDateTime, Password, strict, TypedCode, type Security } from '../schemas.js'
 
 export interface TotpRoutesOptions {
   deps: OtpDeps
@@ -26,6 +27,8 @@ export interface TotpRoutesOptions {
   security?: Security
   deprecatedGets?: boolean
   limit?: (name: 'code' | 'enrol') => object
+  /** Without it there are no operations of passkeys. */
+  party?: RelyingParty
   /** Called when the user's other sessions ended and the requesting one did not change. */
   othersEnded: (context: SessionContext) => void
 }
@@ -69,6 +72,7 @@ export function withCodesLeft (answer: TSchema): TSchema {
 export const TotpStatus = Type.Object({
   isOtpEnabled: Type.Boolean({ description: 'True if a device is confirmed.' }),
   isPending: Type.Boolean({ description: 'True if a device of this session waits for its first code.' }),
+  methods: Methods,
   recoveryCodesLeft: Type.Integer(),
   recoveryCodesWeak: Type.Boolean({ description: 'True if they were imported from another system and are short: make new ones.' }),
   otpDeadline: Type.Unsafe<Date | null>({
@@ -78,7 +82,14 @@ export const TotpStatus = Type.Object({
 }, {
   title: 'TotpStatus',
   description: 'State of the second factor.',
-  examples: [{ isOtpEnabled: true, isPending: false, recoveryCodesLeft: 5, recoveryCodesWeak: false, otpDeadline: null }]
+  examples: [{
+    isOtpEnabled: true,
+    isPending: false,
+    methods: ['totp', 'recovery_code'],
+    recoveryCodesLeft: 5,
+    recoveryCodesWeak: false,
+    otpDeadline: null
+  }]
 })
 
 /** Body of a set-up. A host without `checkPassword` takes no password. */
@@ -109,6 +120,7 @@ export const TotpSetUp = Type.Object({
 
 const deviceExample = {
   id: '16fd2706-8baf-433b-82eb-8c7fada847da',
+  kind: 'totp',
   name: 'Pixel 9',
   createdAt: '2026-11-23T09:00:00.000Z',
   lastUsedAt: '2026-11-23T09:25:00.000Z'
@@ -116,9 +128,13 @@ const deviceExample = {
 /** Device as shown, without its secret. */
 export const Device = Type.Object({
   id: Type.String({ format: 'uuid' }),
+  kind: Type.Unsafe<'totp' | 'passkey'>({ type: 'string', enum: ['totp', 'passkey'] }),
   name: Type.String(),
   createdAt: DateTime,
-  lastUsedAt: NullableDateTime
+  lastUsedAt: NullableDateTime,
+  backedUp: Type.Optional(Type.Boolean({ description: 'Passkeys only: a copy is kept, so that it survives the loss of the device.' })),
+  transports: Type.Optional(Type.Array(Type.String(), { description: 'Passkeys only: how the authenticator is reached.' })),
+  aaguid: Type.Optional(Type.String({ description: 'Passkeys only: model that the authenticator states, not proven.' }))
 }, { title: 'Device', description: 'A confirmed device.', examples: [deviceExample] })
 
 export const DeviceList = Type.Array(Device, {

@@ -1,7 +1,7 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { longest } from '../../src/core/texts.js'
-import { enrol, rollBack } from '../../src/factors/enrolment.js'
+import { enrolTotp, rollBack } from '../../src/factors/enrolment.js'
 import { needsSession, refused } from '../refused.js'
 import { Message, requireName } from '../schemas.js'
 import { byGet, NewTotp, TotpSetUp, type TotpGroupOptions } from './schemas.js'
@@ -58,9 +58,8 @@ interface NewDevice { name?: string, password?: string }
 function createHandler (prefix: string, { deps, standingOf, requesterOf, label, checkPassword }: TotpGroupOptions) {
   return async (request: FastifyRequest, reply: FastifyReply, { name, password }: NewDevice) => {
     const { userId } = standingOf(request)
-    const { expiresAt, ...enrolment } = await enrol(deps, requesterOf(request), {
+    const { expiresAt, ...enrolment } = await enrolTotp(deps, requesterOf(request), await label(userId), {
       name: name === undefined ? 'Authenticator' : requireName('body.name', name, longest.deviceName),
-      label: await label(userId),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
     // Loaded on demand: it takes 50 ms, and each user needs it once.

@@ -2,6 +2,8 @@ import type { TSchema } from '@sinclair/typebox'
 import fastJson from 'fast-json-stringify'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { otpDefaults } from '../core/defaults.js'
+import { isPasskeyOrigin, isRpIdOf } from '../core/relying-party.js'
+import type { UserVerification } from '../core/webauthn.js'
 import type { SecurityEventNotice } from '../events/notice.js'
 import { DEFAULT_NAMESPACE } from '../core/seal.js'
 import type { SessionFacts } from '../core/session.js'
@@ -165,6 +167,15 @@ export interface CountersignOptions {
    */
   onSecurityEvent?: (event: SecurityEventNotice) => void | Promise<void>
   /**
+   * Passkeys as a second factor. `origins` are the exact origins of your pages and native apps. `rpId` is the domain to which
+   * passkeys are bound: the host of an origin or a parent domain of it; never change it once there are passkeys. `rpName`
+   * is shown by authenticators, by default the issuer. Needs the package `@simplewebauthn/server`.
+   *
+   * @default no passkeys: their routes do not exist
+   * @example { rpId: 'example.org', origins: ['https://app.example.org'] }
+   */
+  passkeys?: { rpId: string, rpName?: string, origins: readonly string[], userVerification?: UserVerification }
+  /**
    * Durations in seconds, `window` in time steps on each side of now, `recoveryCodes` in codes of a set.
    *
    * @default { window: 1, setupSeconds: 600, reauthSeconds: 300, freshSeconds: 300, recoveryCodes: 5,
@@ -273,6 +284,8 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   sameSession: isBoolean,
   endSessions: isFunction,
   onSecurityEvent: isFunction,
+  passkeys: ['be { rpId, rpName, origins, userVerification }: exact origins (https, or http at localhost), and a domain of them',
+    isPasskeys],
   settings: [`hold whole numbers by the names ${Object.keys(settingsOf({})).join(', ')}`, (value) => typeof value === 'object' &&
     value !== null && Object.entries(value).every(([name, number]) => name in settingsOf({}) &&
       isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number))],
@@ -285,6 +298,16 @@ const rules: Readonly<Record<keyof CountersignOptions, Rule>> = {
   answerSchema: ['be a JSON schema that fast-json-stringify takes, and whole in itself', isSerializable],
   deprecatedGets: isBoolean,
   limit: isFunction
+}
+
+function isPasskeys (value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const { rpId, rpName, origins, userVerification = 'preferred', ...others } = value as Record<string, unknown>
+  if (Object.keys(others).length > 0 || typeof rpId !== 'string' || !Array.isArray(origins) || origins.length === 0) return false
+  if (rpName !== undefined && !isText(/^[^\p{Cc}\p{Cs}]{1,64}$/u)(rpName)) return false
+  return ['preferred', 'required'].includes(userVerification as string) &&
+    origins.every((origin) => typeof origin === 'string' && isPasskeyOrigin(origin)) &&
+    origins.some((origin) => isRpIdOf(rpId, origin as string))
 }
 
 /** Compiles the serializer at once. Fastify does so at the first answer, after the code was consumed. */

@@ -5,9 +5,11 @@ import { parsePostgresAddress } from '../postgres/address.js'
 import { serversFault } from '../postgres/connect.js'
 import { addDotenv, misspellings, readVariable } from './environment.js'
 import { ConfigError } from '../core/config-error.js'
+import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../core/relying-party.js'
+import type { RelyingParty } from '../core/webauthn.js'
 import { parseRing, ringFault, ringsOverlap } from '../core/key-ring.js'
 import { parseRedisAddress, RedisAddressError } from '../redis/address.js'
-import { LISTENS, NETWORKS, ORIGINS, PROXIES, settings, type Config, type Variable } from './settings.js'
+import { LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, settings, type Config, type Variable } from './settings.js'
 import { UNIX_PEERS } from './trusted-proxies.js'
 import { literalAddress, receiversAt } from '../events/webhook/address.js'
 
@@ -24,6 +26,11 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['REFRESH_SECONDS', 'be at least ACCESS_SECONDS', ({ refreshSeconds, accessSeconds }) => refreshSeconds >= accessSeconds],
   ['SESSION_SECONDS', 'be at least REFRESH_SECONDS', ({ sessionSeconds, refreshSeconds }) => sessionSeconds >= refreshSeconds],
   ['TRUSTED_PROXIES', PROXIES, ({ trustedProxies }) => trustedProxies.every((proxy) => proxy === UNIX_PEERS || isNetwork(proxy))],
+  ['PASSKEY_ORIGINS', PASSKEYS, ({ passkeyOrigins }) => passkeyOrigins.every(isPasskeyOrigin)],
+  ['PASSKEY_RP_ID', 'be the host of an origin in PASSKEY_ORIGINS, or a parent domain of it', ({ passkeyRpId, passkeyOrigins }) =>
+    passkeyRpId === undefined || passkeyOrigins.some((origin) => isRpIdOf(passkeyRpId, origin))],
+  ['STAFF_PASSKEY', 'be optional while there are no PASSKEY_ORIGINS', (config) =>
+    config.staffPasskey === 'optional' || passkeyPartyOf(config) !== undefined],
   ['CORS_ORIGINS', ORIGINS, ({ corsOrigins }) => corsOrigins.every(isOrigin)],
   ['DATABASE_URL', 'lead to a server that takes writes: its target_session_attrs asks for another one', ({ databaseUrl }) =>
     databaseUrl === undefined || parsePostgresAddress(databaseUrl).target !== 'standby'],
@@ -124,6 +131,14 @@ function camelCase (variable: string): string {
 
 function freezeList (value: unknown): unknown {
   return Array.isArray(value) ? Object.freeze(value) : value
+}
+
+/** Returns the relying party of passkeys; undefined if there are none. */
+export function passkeyPartyOf (config: Config): RelyingParty | undefined {
+  const { passkeyOrigins, passkeyRpId: rpId, passkeyUserVerification: userVerification, otpIssuer, databaseUrl, port } = config
+  // A free port is not known yet: pages of such a trial have no passkeys, but the operations are those of any other.
+  const local = databaseUrl === undefined ? [`http://localhost:${port === 0 ? 3000 : port}`] : []
+  return relyingPartyOf({ origins: passkeyOrigins.length > 0 ? passkeyOrigins : local, rpId, rpName: otpIssuer, userVerification })
 }
 
 /** True for the path of a Unix socket, rather than a name or an address. */

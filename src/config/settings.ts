@@ -18,6 +18,9 @@ export const PROXIES = 'be a comma-separated list of IPv4 or IPv6 addresses, CID
 export const NETWORKS = 'be a comma-separated list of IPv4 or IPv6 addresses or CIDR ranges, none of them everyone'
 export const ORIGINS = 'be a comma-separated list of exact origins: http or https, a lower-case host, no path, no default port, no *'
 
+export const PASSKEYS = 'be a comma-separated list of exact origins as browsers write them: https with a lower-case host name, no path, ' +
+  'no default port; or http://localhost with a port; or android:apk-key-hash:…'
+
 /**
  * Every setting, by the name of its environment variable. The `Config` type, the defaults, the checks, `.env.example` and
  * docs/settings.md are made from it. `must` ends the sentence that refuses a bad value.
@@ -71,6 +74,12 @@ export const settings = Type.Object({
   OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'Greatest age of the second factor for sensitive changes.', {
     default: otpDefaults.freshSeconds
   }),
+  PASSKEY_ORIGINS: list(/^[a-z][a-z0-9+.-]*:[^\s*]+$/, PASSKEYS, 'Exact origins of the pages, and of native apps, that may use passkeys, ' +
+    'comma-separated: https://app.example.org. Unset, there are no passkeys; with the embedded database, http://localhost:PORT.'),
+  PASSKEY_RP_ID: Type.Optional(text(/^[a-z0-9.-]{1,253}$/, 'be the host of an origin in PASSKEY_ORIGINS, or a parent domain of it',
+    'Domain to which passkeys are bound: never change it once there are some. By default the host of the first origin.')),
+  PASSKEY_USER_VERIFICATION: choice(['preferred', 'required'], 'preferred', 'PIN or biometric check of a passkey.'),
+  STAFF_PASSKEY: choice(['optional', 'required'], 'optional', 'Passkey of staff, for every operation of theirs.'),
   EVENTS_DAYS: whole(1, 3650, 'Time for which security events are kept.', { default: otpDefaults.eventsDays }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Users that must have a second factor: none, all, or staff.'),

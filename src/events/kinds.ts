@@ -14,6 +14,8 @@ export const eventKinds = {
   otp_refused: 'A code was wrong, expired or already used',
   otp_locked: 'Too many wrong codes: locked for a while',
   otp_stopped: 'Too many wrong codes: no code of an app is accepted until a recovery code is used or staff unlock the account',
+  passkey_refused: 'A passkey was not accepted',
+  passkey_cloned: 'The counter of a passkey went back: there may be a copy of its key. It was not accepted',
   otp_disabled: 'Every device and recovery code was removed',
   otp_session_spent: 'Too many wrong codes on a verified session: it ended',
   otp_setup_spent: 'Too many wrong codes for a pending device: it was removed',

@@ -11,23 +11,45 @@ import {
 } from '../sessions/replacement.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
-import { timeAs } from '../tables/values.js'
+import { jsonAs, timeAs } from '../tables/values.js'
+import type { FactorKind } from './enrolment-statements.js'
 
 export interface Device {
   id: string
   name: string
   createdAt: Date
-  /** Time when a code of the device was last accepted. */
+  /** Time when a code or an answer of the device was last accepted. */
   lastUsedAt: Date | null
+  kind: FactorKind
+  /** Passkeys only: whether a copy of it is kept elsewhere, how it is reached, and the model that it states. */
+  backedUp?: boolean
+  transports?: string[]
+  aaguid?: string
+}
+
+type FoundDevice = Pick<Device, 'id' | 'name' | 'createdAt' | 'lastUsedAt' | 'kind'> &
+  { backedUp: boolean | null, transports: string[] | null, aaguid: string | null }
+
+/** Columns of a device `d` with those of its kind. */
+const deviceColumns = sql`
+  d.id, d.name, d.kind, ${timeAs(sql`d.created_at`, 'createdAt')}, ${timeAs(sql`coalesce(f.last_used_at, p.last_used_at)`, 'lastUsedAt')},
+  p.backed_up as "backedUp", ${jsonAs(sql`to_json(p.transports)`, 'transports')}, p.aaguid::text as aaguid`
+const ofKinds = ({ table }: Db) => sql`
+  left join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
+  left join ${table.otp_passkey} p on p.user_id = d.user_id and p.device_id = d.id`
+
+function asDevice ({ backedUp, transports, aaguid, ...device }: FoundDevice): Device {
+  if (backedUp === null || transports === null || aaguid === null) return device
+  return { ...device, backedUp, transports, aaguid }
 }
 
 /** Returns a user's confirmed devices, the oldest first. Pending devices are not listed. */
 export async function listDevices (db: Db, userId: string): Promise<Device[]> {
   const { table } = db
-  return await rows<Device>(db, sql`
-    select d.id, d.name, ${timeAs(sql`d.created_at`, 'createdAt')}, ${timeAs(sql`f.last_used_at`, 'lastUsedAt')}
-    from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
+  const found = await rows<FoundDevice>(db, sql`
+    select ${deviceColumns} from ${table.otp_device} d ${ofKinds(db)}
     where d.user_id = ${userId} and d.confirmed_at is not null order by d.created_at, d.id`)
+  return found.map(asDevice)
 }
 
 export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
@@ -36,24 +58,21 @@ export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'sessi
 export async function renameDevice (db: Db, requester: Requester, deviceId: string, name: string): Promise<Renamed> {
   const { table } = db
   const { userId, sessionId } = requester.context
-  const found = await row<{ alive: boolean } & (Device | { id: null })>(db, sql`
+  const found = await row<{ alive: boolean } & (FoundDevice | { id: null })>(db, sql`
     with ${now},
     requester as (${livingSession(db, requester)}),
     renamed as (
-      update ${table.otp_device} d set name = ${name} from requester, ${table.otp_totp} f
+      update ${table.otp_device} d set name = ${name} from requester
       where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
-        and f.user_id = d.user_id and f.device_id = d.id
-      returning d.id, d.name, d.created_at, f.last_used_at
+      returning d.user_id, d.id, d.name, d.kind, d.created_at
     ),
     ${event(db, {
       userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: requester, deviceName: sql`renamed.name`
     }, sql`renamed, now`)}
-    select exists (select from requester) as alive, id, name,
-      ${timeAs(sql`created_at`, 'createdAt')}, ${timeAs(sql`last_used_at`, 'lastUsedAt')}
-    from now left join renamed on true`)
+    select exists (select from requester) as alive, ${deviceColumns} from now left join renamed d on true ${ofKinds(db)}`)
   const { alive, ...device } = found!
   if (!alive) return { outcome: 'session_ended' }
-  return device.id === null ? { outcome: 'not_found' } : { outcome: 'renamed', device }
+  return device.id === null ? { outcome: 'not_found' } : { outcome: 'renamed', device: asDevice(device) }
 }
 
 export type RemovedDevice =

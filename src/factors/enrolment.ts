@@ -5,14 +5,15 @@ import { Refusal } from '../core/refusals.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp.js'
-import { dropPendingDevice, putPendingDevice, type StoredPending } from './enrolment-statements.js'
+import {
+  dropPendingDevice, putPendingDevice, putTotp, type FactorKind, type NewDevice, type StoredPending
+} from './enrolment-statements.js'
 import { type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 import { devicePlace, seedPlace } from './totp/verification.js'
 
 export interface Enrolment {
   deviceId: string
-  otpUrl: string
   /** Shown only now; not valid until the device is confirmed. Empty for a further device: the set in force stays. */
   recoveryCodes: string[]
   expiresAt: Date
@@ -21,45 +22,44 @@ export interface Enrolment {
 export interface EnrolmentRequest {
   /** Name of the device, chosen by the owner. */
   name: string
-  /** Text that the authenticator app shows beside the issuer. */
-  label: string
   /** Checks the password of the request, if it has one; throws a Refusal if it is wrong. */
   checkPassword: (() => Promise<void>) | null
 }
 
 /**
  * Begins a set-up: one pending device of this session, and for the first device a set of recovery codes. A repeated call
- * returns the same secret and codes, with a new expiry; another session of the user gets its own secret.
+ * returns the same secret and codes, with a new expiry; another session of the user gets its own secret. If the session has a
+ * pending device of another kind, that one is replaced, with the same codes.
  *
- * The first device requires a fresh password, a further one a fresh code.
+ * The first device requires a fresh password, a further one a fresh code or passkey.
+ *
+ * @param also stores what only this kind needs, in the same transaction
  */
-export async function enrol (deps: OtpDeps, requester: Requester, { name, label, checkPassword }: EnrolmentRequest): Promise<Enrolment> {
-  const { db, seal, sessions, settings } = deps
-  const { context } = requester
-  const { userId } = context
-  const isVerified = context.otpDeviceId !== null
-  if (isVerified || context.otpRequired) {
-    const lack = missingAssurance(context, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
-    if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
-  } else if (checkPassword !== null) {
-    await checkPassword()
-  } else if (sessions.nowSeconds() - context.authTime > settings.reauthSeconds) {
-    throw new Refusal('REAUTH_REQUIRED')
-  }
+export async function enrol (
+  deps: OtpDeps,
+  requester: Requester,
+  kind: FactorKind,
+  { name, checkPassword }: EnrolmentRequest,
+  also: NewDevice['also']
+): Promise<Enrolment & { secret: Uint8Array }> {
+  const { db, seal, settings } = deps
+  const { userId } = requester.context
+  await requireFreshProof(deps, requester, checkPassword)
 
   const digestKey = await deps.digestKey()
   let shown: { secret: Uint8Array, recoveryCodes: string[] } = { secret: new Uint8Array(), recoveryCodes: [] }
   const put = await putPendingDevice(db, requester, {
     name,
-    ...standardTotp,
+    kind,
     setupSeconds: settings.setupSeconds,
+    also,
     prepare (stored, isFirst) {
-      const { id, secret, seed, codes } = open(deps, userId, stored) ?? newPending()
+      const { id, secret, seed, codes } = open(deps, userId, kind, stored) ?? newPending()
       const recoveryCodes = isFirst ? seededRecoveryCodes(seed, codes ?? settings.recoveryCodes) : []
       shown = { secret, recoveryCodes }
       return {
         id,
-        sealedSecret: seal.seal(secret, devicePlace(userId, { id })),
+        sealedSecret: kind === 'totp' ? seal.seal(secret, devicePlace(userId, { id })) : null,
         sealedSeed: isFirst ? seal.seal(seed, seedPlace(userId, { id })) : null,
         digests: digestsOf(digestKey, userId, recoveryCodes)
       }
@@ -69,13 +69,35 @@ export async function enrol (deps: OtpDeps, requester: Requester, { name, label,
     case 'session_ended': throw sessionEnded(deps, requester)
     case 'otp_required': throw new Refusal('OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
-    case 'pending': return {
-      deviceId: put.id,
-      otpUrl: otpauthUrl(settings.issuer, label, shown.secret, standardTotp),
-      recoveryCodes: shown.recoveryCodes,
-      expiresAt: put.expiresAt
-    }
+    case 'pending': return { deviceId: put.id, ...shown, expiresAt: put.expiresAt }
   }
+}
+
+/** @throws {Refusal} */
+async function requireFreshProof (
+  { sessions, settings }: OtpDeps, { context }: Requester, checkPassword: EnrolmentRequest['checkPassword']
+): Promise<void> {
+  if (context.otpDeviceId !== null || context.otpRequired) {
+    const lack = missingAssurance(context, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
+    if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
+  } else if (checkPassword !== null) {
+    await checkPassword()
+  } else if (sessions.nowSeconds() - context.authTime > settings.reauthSeconds) {
+    throw new Refusal('REAUTH_REQUIRED')
+  }
+}
+
+/**
+ * Begins the set-up of an authenticator app.
+ *
+ * @param label text that the app shows beside the issuer
+ */
+export async function enrolTotp (
+  deps: OtpDeps, requester: Requester, label: string, request: EnrolmentRequest
+): Promise<Enrolment & { otpUrl: string }> {
+  const { secret, ...enrolment } = await enrol(deps, requester, 'totp', request, (tx, { id, sealedSecret }) =>
+    putTotp(tx, requester, { id, sealedSecret: sealedSecret!, ...standardTotp }))
+  return { ...enrolment, otpUrl: otpauthUrl(deps.settings.issuer, label, secret, standardTotp) }
 }
 
 interface OpenPending {
@@ -86,24 +108,24 @@ interface OpenPending {
   codes?: number
 }
 
-function newPending (): OpenPending {
-  const seed = newEnrolmentSeed()
+function newPending (seed = newEnrolmentSeed()): OpenPending {
   return { id: randomUUID(), secret: seededTotpSecret(seed), seed }
 }
 
 /**
  * Opens the stored pending device. The codes of a device that an older version made are not known: it keeps its secret and
- * gets a seed.
+ * gets a seed. A device of another kind gives its seed, and so its codes, to the one that replaces it.
  *
  * @returns null if there is none, or it cannot be read: nothing depends on it yet, so another one replaces it
  */
-function open ({ seal, unreadable }: OtpDeps, userId: string, stored: StoredPending | null): OpenPending | null {
+function open ({ seal, unreadable }: OtpDeps, userId: string, kind: FactorKind, stored: StoredPending | null): OpenPending | null {
   if (stored === null) return null
   const { id, sealedSecret, sealedSeed, codes } = stored
   try {
-    const { plain: secret } = seal.open(sealedSecret, devicePlace(userId, { id }))
-    if (sealedSeed === null || codes === 0) return { id, secret, seed: newEnrolmentSeed() }
-    return { id, secret, seed: seal.open(sealedSeed, seedPlace(userId, { id })).plain, codes }
+    const seed = sealedSeed === null || codes === 0 ? null : seal.open(sealedSeed, seedPlace(userId, { id })).plain
+    if (stored.kind !== kind) return seed === null ? null : { ...newPending(seed), codes }
+    const secret = sealedSecret === null ? Buffer.alloc(0) : seal.open(sealedSecret, devicePlace(userId, { id })).plain
+    return seed === null ? { id, secret, seed: newEnrolmentSeed() } : { id, secret, seed, codes }
   } catch (error) {
     unreadable('otp_device', id, error)
     return null

@@ -12,6 +12,7 @@ export const columns = {
     failures: 'Codes consumed since the last accepted one.',
     wrong_codes_at: 'Times of wrong codes of unverified sessions, the oldest first. An accepted code does not clear it.',
     setup_required: 'Staff reset the factors: the password alone opens nothing until a device is confirmed.',
+    passkey_handle: 'Random id of the user that authenticators store; null until the first passkey is begun.',
     setup_digest: 'Digest and expiry of the one-time code that login requires beside the password then.'
   },
   /** Factor of any kind. What only one kind needs is in a table of that kind; its rows are deleted with this row. */
@@ -24,6 +25,16 @@ export const columns = {
   otp_totp: {
     secret: 'Sealed for the place `otp_device`. Never leaves the process once the device is confirmed.',
     last_step: 'Last accepted step; it and all steps before it are refused.'
+  },
+  /** Passkeys: what a factor of the kind `passkey` has beside its row in `otp_device`. */
+  otp_passkey: {
+    rp_id: 'Domain that it is bound to.',
+    credential_id: 'Unique over all users, by its SHA-256.',
+    public_key: 'COSE_Key, as the authenticator sent it.',
+    sign_count: 'Last counter; a smaller or equal one is refused, unless both are 0.',
+    transports: 'As the authenticator reported them: sent back unchanged.',
+    aaguid: 'Model of the authenticator, as it states it: for display alone.',
+    backup_eligible: 'Never changes.'
   },
   /** Outstanding challenges, at most one for each session and purpose. */
   otp_challenge: {

@@ -17,6 +17,8 @@ export type Generated<T> = T extends ColumnType<infer S, infer I, infer U>
   ? ColumnType<S, I | undefined, U>
   : ColumnType<T, T | undefined, T>;
 
+export type Int8 = ColumnType<string, bigint | number | string, bigint | number | string>;
+
 export type Timestamp = ColumnType<Date, Date | string, Date | string>;
 
 export interface Account {
@@ -204,6 +206,42 @@ export interface OtpKey {
   sealed: string;
 }
 
+export interface OtpPasskey {
+  /**
+   * Model of the authenticator, as it states it: for display alone.
+   */
+  aaguid: string;
+  algorithm: number;
+  backed_up: boolean;
+  /**
+   * Never changes.
+   */
+  backup_eligible: boolean;
+  /**
+   * Unique over all users, by its SHA-256.
+   */
+  credential_id: Buffer;
+  device_id: string;
+  last_used_at: Timestamp | null;
+  /**
+   * COSE_Key, as the authenticator sent it.
+   */
+  public_key: Buffer;
+  /**
+   * Domain that it is bound to.
+   */
+  rp_id: string;
+  /**
+   * Last counter; a smaller or equal one is refused, unless both are 0.
+   */
+  sign_count: Int8;
+  /**
+   * As the authenticator reported them: sent back unchanged.
+   */
+  transports: string[];
+  user_id: string;
+}
+
 export interface OtpPasswordBudget {
   network: string;
   spent: number;
@@ -309,6 +347,10 @@ export interface OtpUser {
   failures: Generated<number>;
   locked_until: Timestamp | null;
   /**
+   * Random id of the user that authenticators store; null until the first passkey is begun.
+   */
+  passkey_handle: Buffer | null;
+  /**
    * Digest and expiry of the one-time code that login requires beside the password then.
    */
   setup_digest: string | null;
@@ -345,6 +387,7 @@ export interface DB {
   otp_event: OtpEvent;
   otp_event_counter: OtpEventCounter;
   otp_key: OtpKey;
+  otp_passkey: OtpPasskey;
   otp_password_budget: OtpPasswordBudget;
   otp_recovery_code: OtpRecoveryCode;
   otp_session: OtpSession;

@@ -3,6 +3,8 @@ import '../helpers/attached.js'
 
 await import('../promises/a-code-is-accepted-once.test.js')
 await import('../promises/accepted-steps-only-rise.test.js')
+await import('../promises/a-passkey-challenge-is-used-once.test.js')
+await import('../promises/a-passkey-answers-only-for-its-origin-and-session.test.js')
 await import('../promises/a-recovery-code-works-once.test.js')
 await import('../promises/guesses-are-bounded.test.js')
 await import('../promises/a-lock-spares-the-owner.test.js')

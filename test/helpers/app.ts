@@ -12,6 +12,11 @@ import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
+/** Origin of the page of the tests' passkeys. */
+export const PASSKEY_ORIGIN = 'https://app.example.org'
+/** The same for an attached host. */
+const passkeys = { rpId: 'app.example.org', origins: [PASSKEY_ORIGIN] }
+
 export type App = Awaited<ReturnType<typeof buildApp>>
 
 export interface Fresh {
@@ -58,6 +63,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
     PORT: '0',
     LOG_LEVEL: 'silent',
     NETWORK_LIMITS: 'off',
+    PASSKEY_ORIGINS: PASSKEY_ORIGIN,
     ...freshKeys(settings['JWT_ALG']),
     DATA_DIR: isEmbedded ? await embeddedDataDir(t) : await temporaryFolder(t),
     ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),
@@ -142,7 +148,9 @@ export async function freshHost (t: Owner, settings: Settings = {}, options: Fre
     const host = await buildHost(t, {
       databaseUrl: own['DATABASE_URL']!,
       redisUrl: own['REDIS_URL'],
-      options: { issuer: own['OTP_ISSUER']!, sealKeys: own['SEAL_KEYS']!, namespace, settings: Object.fromEntries(numbers), ...more }
+      options: {
+        issuer: own['OTP_ISSUER']!, sealKeys: own['SEAL_KEYS']!, namespace, passkeys, settings: Object.fromEntries(numbers), ...more
+      }
     }) as App
     markHost(host)
     adopt(host, db.clock)

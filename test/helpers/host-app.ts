@@ -124,6 +124,7 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
         sid: sessionId,
         otp_device_id: session.deviceId,
         otp_time: session.otpTime,
+        ...(session.phrTime == null ? {} : { phr_time: session.phrTime, acr: 'phr' }),
         amr: session.amr,
         otp_required: session.otpRequired
       }

@@ -8,7 +8,9 @@ import { serviceTest } from '../helpers/service-test.js'
 /** Operations that need no token. A new operation without `security` fails here until it is listed. */
 const PUBLIC = ['checkLiveness', 'checkReadiness', 'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'signUp']
 /** Operations for a session before its code: set up, verify, log out. All others are behind `otpVerified`. */
-const BEFORE_THE_CODE = ['getTotpStatus', 'logOut', 'rollBackTotp', 'useRecoveryCode', 'verifyTotp']
+const BEFORE_THE_CODE = [
+  'getTotpStatus', 'logOut', 'rollBackTotp', 'useRecoveryCode', 'verifyTotp', 'challengePasskey', 'confirmPasskey', 'verifyPasskey'
+]
 /** Operations that check the proof themselves: a password for the first device, a fresh code for a further one. */
 const GUARDED_BY_ITSELF = ['createTotp', 'createTotpByGet']
 

@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import {
   passkeyAlgorithms, type AuthenticationResponseJSON, type PasskeyAlgorithm, type RegistrationResponseJSON, type RelyingParty
 } from '../../core/webauthn.js'
@@ -36,9 +37,13 @@ const LONGEST_ID = 1023
 /** Loaded on demand: it takes a quarter of a second, and a host without passkeys does not have it. */
 const library = () => import('@simplewebauthn/server')
 
-/** Loads the library ahead of the first ceremony. @throws {Error} if it is not installed */
-export async function loadWebauthn (): Promise<void> {
-  await library()
+/** Looks for the library without loading it. @throws {Error} if it is not installed */
+export function requireLibrary (): void {
+  try {
+    createRequire(import.meta.url).resolve('@simplewebauthn/server')
+  } catch (error) {
+    throw new Error('countersign: "passkeys" needs a package: npm install @simplewebauthn/server', { cause: error })
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { Refusal } from '../../core/refusals.js'
 import type { Requester, SessionFacts } from '../../core/session.js'
 import { checkTotp, normaliseTotp } from '../../core/totp.js'
 import { commitVerified, consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
-import { commitConfirmed } from '../enrolment-statements.js'
+import { commitConfirmed, firstCode } from '../enrolment-statements.js'
 import { returnAttempt } from '../lockout-statements.js'
 import { released, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -54,7 +54,7 @@ export async function verifyTotp (
   const committed = match === null
     ? null
     : match.pending
-      ? await commitConfirmed(db, requester, match, newSessionId, settings)
+      ? await commitConfirmed(db, requester, firstCode(match, settings), newSessionId)
       : await commitVerified(db, requester, match, attempt.version, newSessionId, settings)
   if (committed !== null) {
     rejectedCodes.add(userId, committed.context.sessionId, code)

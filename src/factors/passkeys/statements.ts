@@ -1,0 +1,254 @@
+import { sql } from 'kysely'
+import { amr, PHISHING_RESISTANT } from '../../core/assurance.js'
+import type { Lifetimes, Requester } from '../../core/session.js'
+import { remembered } from '../../budgets/known-networks.js'
+import { event } from '../../events/insert.js'
+import {
+  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
+} from '../../sessions/replacement.js'
+import { livingSession } from '../../sessions/statements.js'
+import { row, type Db } from '../../tables/db.js'
+import { jsonAs, now, timeAs } from '../../tables/values.js'
+import type { FirstProof } from '../enrolment-statements.js'
+import { countsCleared } from '../lockout-statements.js'
+import type { KnownPasskey } from './options.js'
+import type { Assertion, JudgedPasskey, RegisteredPasskey } from './webauthn.js'
+
+/** Purpose of a challenge: an answer for one purpose is wrong for the other. */
+export type Purpose = 'register' | 'verify'
+
+/** Challenges of one session and purpose in a minute. */
+const MOST_CHALLENGES = 20
+
+const fromHex = (text: string): Buffer<ArrayBuffer> => Buffer.from(text, 'hex')
+
+export interface OwnPasskeys { userHandle: Buffer | null, known: KnownPasskey[] }
+
+/** Returns the user's confirmed passkeys of a relying party, and the user handle. */
+export async function readOwnPasskeys (db: Db, userId: string, rpId: string): Promise<OwnPasskeys> {
+  const { table } = db
+  const found = await row<{ handle: string | null, passkeys: Array<{ id: string, transports: string[] }> }>(db, sql`
+    select (select encode(u.passkey_handle, 'hex') from ${table.otp_user} u where u.user_id = ${userId}) as handle,
+      ${jsonAs(sql`coalesce((
+        select json_agg(json_build_object('id', encode(p.credential_id, 'hex'), 'transports', p.transports) order by d.created_at)
+        from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
+        where p.user_id = ${userId} and p.rp_id = ${rpId} and d.confirmed_at is not null), '[]'::json)`, 'passkeys')}`)
+  const { handle, passkeys } = found!
+  const known = passkeys.map(({ id, transports }) => ({ credentialId: fromHex(id), transports }))
+  return { userHandle: handle === null ? null : fromHex(handle), known }
+}
+
+/** Gives the user a handle, if there is none yet. Returns the one in force. */
+export async function putUserHandle (db: Db, userId: string, handle: Buffer): Promise<Buffer> {
+  const found = await row<{ handle: string }>(db, sql`
+    update ${db.table.otp_user} u set passkey_handle = coalesce(u.passkey_handle, ${handle}::bytea)
+    where u.user_id = ${userId} returning encode(u.passkey_handle, 'hex') as handle`)
+  return fromHex(found!.handle)
+}
+
+export interface NewChallenge {
+  purpose: Purpose
+  challenge: Buffer
+  /** Pending passkey that a registration is for. */
+  deviceId: string | null
+  seconds: number
+}
+
+/** Stores the one outstanding challenge of this session and purpose. @returns null if there were too many, or the session ended */
+export async function issueChallenge (
+  db: Db, requester: Requester, { purpose, challenge, deviceId, seconds }: NewChallenge
+): Promise<{ alive: boolean, expiresAt: Date | null }> {
+  const { table } = db
+  const isOver = sql`c.window_started_at <= excluded.created_at - interval '1 minute'`
+  const found = await row<{ alive: boolean, expiresAt: Date | null }>(db, sql`
+    with ${now},
+    requester as (${livingSession(db, requester)}),
+    put as (
+      insert into ${table.otp_challenge} as c
+        (user_id, session_id, purpose, challenge, device_id, expires_at, created_at, window_started_at, issued)
+      select user_id, id, ${purpose}, ${challenge}::bytea, ${deviceId}::uuid, now.at + make_interval(secs => ${seconds}), now.at, now.at, 1
+      from requester, now
+      on conflict (user_id, session_id, purpose) do update set
+        challenge = excluded.challenge, device_id = excluded.device_id, expires_at = excluded.expires_at, created_at = excluded.created_at,
+        window_started_at = case when ${isOver} then excluded.created_at else c.window_started_at end,
+        issued = case when ${isOver} then 1 else c.issued + 1 end
+      where ${isOver} or c.issued < ${MOST_CHALLENGES}
+      returning c.expires_at
+    )
+    select exists (select from requester) as alive, ${timeAs(sql`(select expires_at from put)`, 'expiresAt')} from now`)
+  return found!
+}
+
+/** Result of a consumed challenge, with the data to judge the answer, all of one moment. */
+export interface ConsumedChallenge {
+  alive: boolean
+  version: number
+  /** Null if there was none, or it was consumed or has expired. */
+  challenge: Buffer | null
+  /** Pending passkey that a registration is for. */
+  pendingId: string | null
+  /** True if the user has a factor for the purpose: a pending passkey of this session, or a confirmed one. */
+  isSetUp: boolean
+  userHandle: Buffer | null
+  passkey: JudgedPasskey & { deviceId: string } | null
+}
+
+interface FoundChallenge {
+  alive: boolean
+  version: number
+  isSetUp: boolean
+  challenge: string | null
+  pendingId: string | null
+  handle: string | null
+  passkey: { deviceId: string, publicKey: string, backupEligible: boolean } | null
+}
+
+/**
+ * Statement 1: consumes the challenge, in its own transaction, before anything is verified. So of fifty answers at once one has
+ * a challenge, and a later fault grants nothing.
+ *
+ * @param credentialId id in the answer, to find the passkey of this user; null for a registration
+ */
+export async function consumeChallenge (
+  db: Db, requester: Requester, purpose: Purpose, { credentialId, rpId }: { credentialId: Buffer | null, rpId: string }
+): Promise<ConsumedChallenge> {
+  const { table } = db
+  const { userId, sessionId } = requester.context
+  const found = await row<FoundChallenge>(db, sql`
+    with ${now},
+    requester as (${livingSession(db, requester)}),
+    consumed as (
+      update ${table.otp_challenge} c set expires_at = c.created_at
+      from requester, now
+      where c.user_id = requester.user_id and c.session_id = requester.id and c.purpose = ${purpose} and c.expires_at > now.at
+      returning c.challenge, c.device_id
+    )
+    select exists (select from requester) as alive, coalesce(u.version, 0) as version,
+      exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.kind = 'passkey'
+        and case when ${purpose === 'verify'}::boolean then d.confirmed_at is not null
+          else d.confirmed_at is null and d.session_id = ${sessionId} and d.expires_at > now.at end) as "isSetUp",
+      (select encode(challenge, 'hex') from consumed) as challenge, (select device_id from consumed) as "pendingId",
+      encode(u.passkey_handle, 'hex') as handle,
+      ${jsonAs(sql`(
+        select json_build_object('deviceId', p.device_id, 'publicKey', encode(p.public_key, 'hex'), 'backupEligible', p.backup_eligible)
+        from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
+        where p.user_id = ${userId} and p.credential_id = ${credentialId}::bytea and p.rp_id = ${rpId} and d.confirmed_at is not null
+      )`, 'passkey')}
+    from now left join ${table.otp_user} u on u.user_id = ${userId}`)
+  const { challenge, handle, passkey, ...facts } = found!
+  return {
+    ...facts,
+    challenge: challenge === null ? null : fromHex(challenge),
+    userHandle: handle === null ? null : fromHex(handle),
+    passkey: passkey === null || credentialId === null ? null : { ...passkey, credentialId, publicKey: fromHex(passkey.publicKey) }
+  }
+}
+
+/** Proof by the passkey in the CTE `consumed`. */
+function passkeyProof ({ sessionSeconds }: Lifetimes): Proof {
+  const deviceId = sql`consumed.id::text`
+  const factorIds = sql`array[${deviceId}]`
+  return { amr: amr.passkey, acr: PHISHING_RESISTANT, otpRequired: true, deviceId, factorIds, seconds: sessionSeconds }
+}
+
+/** Registration of a passkey as the first proof of a pending device. Another passkey with that id is a unique violation. */
+export function firstAssertion (deviceId: string, rpId: string, passkey: RegisteredPasskey, lifetimes: Lifetimes): FirstProof {
+  const { credentialId, publicKey, algorithm, signCount, transports, aaguid, backupEligible, backedUp } = passkey
+  return {
+    deviceId,
+    used: ({ table }) => sql`
+      insert into ${table.otp_passkey} (user_id, device_id, rp_id, credential_id, public_key, algorithm, sign_count, transports, aaguid,
+        backup_eligible, backed_up, last_used_at)
+      select user_id, id, ${rpId}, ${credentialId}::bytea, ${publicKey}::bytea, ${algorithm}::int, ${signCount}::bigint,
+        ${transports}::text[], ${aaguid}::uuid, ${backupEligible}::boolean, ${backedUp}::boolean, now.at
+      from consumed, now`,
+    proof: passkeyProof(lifetimes)
+  }
+}
+
+/**
+ * Statement 2: stores the counter, and everything else only if the counter rose, or is 0 for ever (WebAuthn L3 §7.2 step 22). A
+ * passkey clears the lock of codes and ends the user's unverified sessions, as a recovery code does.
+ *
+ * @returns null if the counter did not rise, or the session or the user's factors changed meanwhile
+ */
+export async function commitAsserted (
+  db: Db,
+  requester: Requester,
+  { deviceId, signCount, backedUp, version }: Assertion & { deviceId: string, version: number },
+  newSessionId: string,
+  lifetimes: Lifetimes
+): Promise<CommittedSession | null> {
+  const { table } = db
+  const { userId, sessionId } = requester.context
+  const consumed = sql`consumed`
+  const proof = passkeyProof(lifetimes)
+  return committed(await row(db, sql`
+    with ${now},
+    requester as (
+      select u.user_id, s.id, s.otp_device_id is not null or ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
+        null::timestamptz as until
+      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
+      where u.user_id = ${userId} and u.version = ${version}
+        and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      for no key update of u, s
+    ),
+    consumed as (
+      update ${table.otp_passkey} p set sign_count = ${signCount}::bigint, backed_up = ${backedUp}::boolean, last_used_at = now.at
+      from ${table.otp_device} d, requester, now
+      where p.user_id = requester.user_id and p.device_id = ${deviceId}
+        and (p.sign_count < ${signCount}::bigint or (p.sign_count = 0 and ${signCount}::bigint = 0))
+        and d.user_id = p.user_id and d.id = p.device_id and d.confirmed_at is not null
+      returning d.user_id, d.id, d.name
+    ),
+    released as (
+      update ${table.otp_user} u set ${countsCleared} from consumed where u.user_id = consumed.user_id
+    ),
+    ${surplus(db, consumed)},
+    ended as (
+      update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
+      from consumed, requester, now
+      where s.user_id = consumed.user_id and s.ended_at is null
+        and (s.otp_device_id is null or s.id = requester.id or s.id in (select id from surplus))
+        and not (requester.stays and s.id = requester.id)
+      returning s.id
+    ),
+    ${evictedEvent(db, requester)},
+    ${started(db, consumed, requester, newSessionId, proof)},
+    ${kept(db, consumed, proof)},
+    ${remembered(db, consumed, requester.network, true)}
+    ${event(db, {
+      userId: sql`consumed.user_id`, kind: 'otp_verified', sessionId, origin: requester, deviceName: sql`consumed.name`
+    }, sql`consumed, now`)}
+    ${answered()}`))
+}
+
+/**
+ * Records that an answer was refused.
+ *
+ * @param asserted the right assertion of a passkey that was refused after all: if its counter did not rise, there may be a copy
+ * @returns false if the session had ended
+ */
+export async function refusePasskey (
+  db: Db, requester: Requester, asserted: { deviceId: string, signCount: number } | null
+): Promise<boolean> {
+  const { table } = db
+  const { userId, sessionId } = requester.context
+  const copied = sql`(
+    select d.name from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
+    where p.user_id = ${userId} and p.device_id = ${asserted?.deviceId ?? null}::uuid
+      and p.sign_count > 0 and p.sign_count >= ${asserted?.signCount ?? 0}::bigint)`
+  const alive = await row(db, sql`
+    with ${now},
+    requester as (${livingSession(db, requester)}),
+    copied as (select ${copied} as name),
+    ${event(db, {
+      userId: sql`requester.user_id`,
+      kind: sql`case when copied.name is null then 'passkey_refused' else 'passkey_cloned' end`,
+      sessionId,
+      origin: requester,
+      deviceName: sql`copied.name`
+    }, sql`requester, copied, now`)}
+    select user_id from requester`)
+  return alive !== undefined
+}
