@@ -107,7 +107,7 @@ t.test('ids of a path are read in either case, numbers of a query as decimal dig
 
 t.test('each operation names a verb, and each one that needs no token says so', async (t) => {
   const verbs = [
-    'add', 'change', 'check', 'create', 'deactivate', 'delete', 'demote', 'end', 'find', 'get', 'list', 'log',
+    'challenge', 'confirm', 'add', 'change', 'check', 'create', 'deactivate', 'delete', 'demote', 'end', 'find', 'get', 'list', 'log',
     'promote', 'reactivate', 'refresh', 'remove', 'rename', 'reset', 'roll', 'sign', 'unlock', 'use', 'verify'
   ]
   for (const { id, object } of operations) {
