@@ -1,7 +1,8 @@
 import boundaries from 'eslint-plugin-boundaries'
 import neostandard from 'neostandard'
 
-const TABLES = ['src/core', 'src/postgres', 'src/tables']
+const BASE = ['src/core', 'src/timing']
+const TABLES = [...BASE, 'src/postgres', 'src/tables']
 const EVENTS = [...TABLES, 'src/redis', 'src/budgets', 'src/events']
 const SESSIONS = [...EVENTS, 'src/sessions']
 const FACTORS = [...SESSIONS, 'src/factors']
@@ -19,9 +20,10 @@ const APP = [...PLUGINS, 'src/config', 'src']
 export const layers = {
   migrations: { folders: [], packages: ['kysely'] },
   'src/core': { folders: [], packages: ['@otplib/totp'] },
-  'src/postgres': { folders: ['src/core'], packages: ['kysely', 'pg', '@electric-sql/pglite'] },
-  'src/redis': { folders: ['src/core', 'src/postgres'], packages: ['ioredis'] },
-  'src/tables': { folders: ['src/core', 'src/postgres'], packages: ['kysely'] },
+  'src/timing': { folders: [], packages: [] },
+  'src/postgres': { folders: BASE, packages: ['kysely', 'pg', '@electric-sql/pglite'] },
+  'src/redis': { folders: [...BASE, 'src/postgres'], packages: ['ioredis'] },
+  'src/tables': { folders: [...BASE, 'src/postgres'], packages: ['kysely'] },
   'src/budgets': { folders: TABLES, packages: ['kysely'] },
   'src/events': { folders: [...TABLES, 'src/redis'], packages: ['kysely'] },
   'src/sessions': { folders: EVENTS, packages: ['kysely'] },
@@ -102,6 +104,19 @@ export default [
       'boundaries/dependencies': ['error', { default: 'disallow', checkAllOrigins: true, policies }],
       'boundaries/no-unknown-files': 'error',
       'boundaries/no-unknown-dependencies': 'error'
+    }
+  },
+  {
+    files: ['src/**/*.ts', 'plugins/**/*.ts'],
+    rules: {
+      'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }],
+      'no-restricted-imports': ['error', {
+        patterns: [{
+          regex: '/attach/inside\\.js$',
+          importNames: ['insideOf'],
+          message: 'For tests. The service creates its parts in src/app.ts and hands them on.'
+        }]
+      }]
     }
   },
   restrict(['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts'], ...ENVIRONMENT),

@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { serviceMigrations } from '../migrations/index.js'
@@ -10,6 +9,7 @@ import { openEmbedded } from '../src/postgres/embedded/pglite.js'
 import type { Pool, PoolStats } from '../src/postgres/pool.js'
 import { inspect, openPostgres } from '../src/postgres/server-pool.js'
 import { createDb, type Db } from '../src/tables/db.js'
+import { repeat } from '../src/timing/repeat.js'
 import { reasonOf, UnusableDatabaseError } from '../src/postgres/unusable.js'
 import { prepareDatabaseDir, prepareDataDir } from '../src/postgres/embedded/data-dir.js'
 import { takeLock } from '../src/postgres/embedded/lock.js'
@@ -40,9 +40,8 @@ declare module 'fastify' {
   }
 }
 
-/** Time between two attempts to reach PostgreSQL. The longest one limits how late its return is noticed. */
-const FIRST_RETRY_MS = 250
-const LONGEST_RETRY_MS = 1_000
+/** Waits between attempts to reach PostgreSQL. The longest one limits how late its return is noticed. */
+const PACE = { firstMs: 250, longestMs: 1_000 }
 /** Connections lost within this time count as one event. */
 const LOST_MS = 10_000
 
@@ -129,12 +128,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   }
 
   /** A dependency may start later; until then /readyz answers 503. A database that cannot be used ends the process. */
-  async function keepTrying (): Promise<void> {
-    for (let waitMs = FIRST_RETRY_MS; ; waitMs = Math.min(waitMs * 2, LONGEST_RETRY_MS)) {
-      await delay(waitMs * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal })
-      if (await tryToPrepare()) return
-    }
-  }
+  const keepTrying = () => repeat(tryToPrepare, { ...PACE, signal: closing.signal, waitsFirst: true })
 
   if (!await tryToPrepare()) {
     keepTrying().catch((error: unknown) => {

@@ -2,9 +2,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
+import { repeat } from '../src/timing/repeat.js'
 import { coverSessions, noteCovered, putPolicy, type Place, type Policy } from '../src/sessions/policy.js'
 
-/** Time between two attempts while PostgreSQL does not answer, with a random fifth more or less so that replicas spread. */
+/** Time between two attempts while PostgreSQL does not answer. */
 const RETRY_MS = 1_000
 /** Longer than the limit of a statement: by then, each log-in that read the old policy has ended. */
 const SETTLE_MS = 2_000
@@ -17,7 +18,7 @@ const SETTLE_MS = 2_000
 async function policy (app: FastifyInstance, wanted: Policy): Promise<void> {
   const { database } = app
   const closing = new AbortController()
-  let running: Promise<void> = Promise.resolve()
+  let running: Promise<unknown> = Promise.resolve()
 
   async function coverAll (): Promise<void> {
     let place: Place | null = null
@@ -36,20 +37,16 @@ async function policy (app: FastifyInstance, wanted: Policy): Promise<void> {
   }
 
   /** PostgreSQL may start later than this process; until then no log-in succeeds either. */
-  async function keepTrying (isPut: boolean): Promise<void> {
-    while (!closing.signal.aborted) {
-      try {
-        if (database.isMigrated()) {
-          await enforce(isPut || await putPolicy(database, wanted))
-          return
-        }
-      } catch (error) {
-        if (closing.signal.aborted) return
-        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the policy could not be put in force')
-      }
-      await delay(RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false, signal: closing.signal }).catch(() => {})
+  const keepTrying = (isPut: boolean) => repeat(async () => {
+    if (!database.isMigrated()) return false
+    try {
+      await enforce(isPut || await putPolicy(database, wanted))
+      return true
+    } catch (error) {
+      if (!closing.signal.aborted && !(error instanceof Refusal)) app.log.error({ err: error }, 'the policy could not be put in force')
+      return false
     }
-  }
+  }, { firstMs: RETRY_MS, signal: closing.signal })
 
   app.addHook('onReady', async () => {
     const isDue = database.isMigrated() ? await putPolicy(database, wanted).catch(() => null) : null

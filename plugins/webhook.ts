@@ -1,6 +1,6 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { insideOf } from '../src/attach/inside.js'
+import type { Counters } from '../src/core/counters.js'
 import { Refusal } from '../src/core/refusals.js'
 import type { Key } from '../src/core/key-ring.js'
 import { deliver } from '../src/events/webhook/delivery-worker.js'
@@ -11,6 +11,7 @@ export interface WebhookOptions {
   keys: readonly Key[]
   /** Private addresses where the receiver may be, and addresses that may use http://. */
   named: readonly string[]
+  counters: Counters
 }
 
 /** Time between two reads of the outbox. */
@@ -24,7 +25,7 @@ const LONGEST_PAUSE_MS = 30_000
  * waits for it or depends on it. During an outage of the receiver it reads the outbox every half minute; the receiver gets
  * the missed events for a day.
  */
-async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptions): Promise<void> {
+async function webhook (app: FastifyInstance, { url, keys, named, counters }: WebhookOptions): Promise<void> {
   const sender = createSender({ url, named })
   const { database: db } = app
   let timer: NodeJS.Timeout | undefined
@@ -39,7 +40,7 @@ async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptio
 
   async function round (): Promise<number> {
     if (!db.isMigrated()) return IDLE_MS
-    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, counters: insideOf(app).counters, report })
+    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, counters, report })
     if (givenUp > 0) app.log.error({ events: givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
     if (sent > 0 || failed === 0) pauseMs = 0
     else pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
@@ -66,4 +67,4 @@ async function webhook (app: FastifyInstance, { url, keys, named }: WebhookOptio
   })
 }
 
-export default fp(webhook, { name: 'webhook', fastify: '5.x', dependencies: ['database', 'countersign'] })
+export default fp(webhook, { name: 'webhook', fastify: '5.x', dependencies: ['database'] })

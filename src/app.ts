@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
-import countersign, { type CountersignOptions } from '../plugins/countersign.js'
+import type { CountersignOptions } from '../plugins/countersign.js'
 import databasePlugin, { AWAY, READ_ONLY } from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
@@ -10,6 +10,7 @@ import networkLimits from '../plugins/network-limits.js'
 import openapi from '../plugins/openapi.js'
 import policy from '../plugins/policy.js'
 import schemas from '../plugins/schemas.js'
+import secondFactor from '../plugins/second-factor.js'
 import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
@@ -21,8 +22,11 @@ import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
 import wellKnownRoutes from '../routes/well-known/index.js'
-import { insideOf } from './attach/inside.js'
+import { createGuards, type Guards } from './attach/guard.js'
+import { createSecondFactor, type SecondFactor } from './attach/second-factor.js'
+import { listening } from './attach/start.js'
 import { passkeyPartyOf, servesOps, type Config } from './config/config.js'
+import type { Key } from './core/key-ring.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './accounts/accounts.js'
 import { ringsOf } from './config/deployment-keys.js'
@@ -32,7 +36,7 @@ import { createHasher, type Hasher } from './accounts/hasher.js'
 import { destinationsOf } from './events/outbox.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
-import { noRedis } from './redis/link.js'
+import { noRedis, type RedisLink } from './redis/link.js'
 import { storeOf } from './config/store.js'
 
 const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
@@ -70,29 +74,24 @@ export async function buildApp (config: Config, overrides: Overrides = {}): Prom
   }
 }
 
+/** Parts that the steps share, in the order in which they are created. */
+interface Parts {
+  config: Config
+  namespace: string
+  redis: RedisLink
+  factor: SecondFactor
+  guards: Guards
+  login: LoginDeps
+}
+
 /** Registers everything, in the order of its dependencies. */
 async function compose (app: FastifyInstance, config: Config, overrides: Overrides): Promise<void> {
-  const { namespace = DEFAULT_NAMESPACE, onSecurityEvent, hasher: given } = overrides
+  const { namespace = DEFAULT_NAMESPACE, onSecurityEvent } = overrides
   await app.register(methodNotAllowed)
   await app.register(metrics)
   await app.register(schemas)
   await app.register(jsonOnly)
-  if (config.corsOrigins.length > 0) {
-    const allowed = {
-      origin: [...config.corsOrigins],
-      exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
-      methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-      maxAge: 600,
-      strictPreflight: false
-    }
-    // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
-    const none = { ...allowed, origin: false }
-    await app.register(cors, {
-      delegator: (request, done) =>
-        done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed)
-    })
-  }
-
+  await registerCors(app, config)
   await app.register(databasePlugin, {
     url: config.databaseUrl,
     dataDir: config.dataDir,
@@ -103,6 +102,107 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   const { jwtKeys, sealKeys } = await ringsOf(config)
   const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)
   app.addHook('onClose', async () => { await redis.close() })
+
+  const factor = createFactor(app, { config, namespace, redis, sealKeys, onSecurityEvent })
+  await app.register(tokens, {
+    algorithm: config.jwtAlg,
+    keys: jwtKeys,
+    settings: {
+      issuer: config.jwtIssuer,
+      audience: config.jwtAudience,
+      accessSeconds: config.accessSeconds,
+      refreshSeconds: config.refreshSeconds
+    },
+    nowSeconds: factor.sessions.nowSeconds
+  })
+  const guards = createGuards({
+    factor,
+    identify (request) {
+      const claims = app.tokens.verify('access', bearerToken(request))
+      const { sub, sid, otp_device_id: otpDeviceId, otp_time: otpTime, phr_time: phrTime = null } = claims
+      return { userId: sub, sessionId: sid, proven: { otpDeviceId, otpTime, phrTime } }
+    },
+    originOf,
+    slot: 'countersign'
+  })
+  const { db, sessions, digestKey, counters } = factor
+  const login: LoginDeps = {
+    db,
+    hasher: overrides.hasher ?? await createHasher(),
+    waiterOf: createWaiters(db, { byAccount: config.networkLimits === 'off' }),
+    sessions,
+    digestKey,
+    lifetimes: lifetimesOf(config),
+    counters
+  }
+  const parts = { config, namespace, redis, factor, guards, login }
+  await registerLimits(app, parts)
+  await app.register(openapi, { version, isServed: config.docs === 'on' })
+  await registerSecondFactor(app, parts)
+  await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
+  if (config.webhookUrl !== undefined) {
+    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate, counters })
+  }
+  await registerRoutes(app, parts)
+  await registerOps(app, parts)
+  app.refuseOtherMethods()
+}
+
+async function registerCors (app: FastifyInstance, { corsOrigins }: Config): Promise<void> {
+  if (corsOrigins.length === 0) return
+  const allowed = {
+    origin: [...corsOrigins],
+    exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
+    methods: ['GET', 'POST', 'PATCH', 'DELETE'],
+    maxAge: 600,
+    strictPreflight: false
+  }
+  // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
+  const none = { ...allowed, origin: false }
+  await app.register(cors, {
+    delegator: (request, done) =>
+      done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed)
+  })
+}
+
+const lifetimesOf = (config: Config) => ({ sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds })
+
+interface FactorParts extends Pick<Parts, 'config' | 'namespace' | 'redis'> {
+  sealKeys: readonly Key[]
+  onSecurityEvent: Overrides['onSecurityEvent'] | undefined
+}
+
+/** Creates the second factor over the service's database. The database plugin checks, migrates and closes that database. */
+function createFactor (app: FastifyInstance, { config, namespace, redis, sealKeys, onSecurityEvent }: FactorParts): SecondFactor {
+  const { database } = app
+  const isKnownAway = () => database.fault() !== null
+  return createSecondFactor({
+    stores: {
+      db: listening(app.log, database, onSecurityEvent),
+      pollerDb: database.pollerDb,
+      redis,
+      schema: undefined,
+      isKnownAway,
+      prepare: async () => !isKnownAway(),
+      close: async () => {}
+    },
+    sealKeys,
+    namespace,
+    settings: {
+      ...lifetimesOf(config),
+      issuer: config.otpIssuer,
+      window: config.otpWindow,
+      setupSeconds: config.otpSetupSeconds,
+      reauthSeconds: config.otpReauthSeconds,
+      freshSeconds: config.otpFreshSeconds,
+      recoveryCodes: config.otpRecoveryCodes
+    },
+    revocationSeconds: config.revocationSeconds,
+    log: app.log
+  })
+}
+
+async function registerLimits (app: FastifyInstance, { config, namespace, redis, guards }: Parts): Promise<void> {
   await app.register(networkLimits, {
     redis,
     namespace,
@@ -118,108 +218,49 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     userIdOf: ({ countersign }) => countersign?.userId,
     async isVerified (request) {
       if (request.countersign !== null) return request.countersign.otpDeviceId !== null
-      return await app.countersign.check(request, { required: true }).then(() => true, () => false)
+      return await guards.check(request, { required: true }).then(() => true, () => false)
     }
   })
   if (config.networkLimits === 'off') app.log.warn('NETWORK_LIMITS=off: whoever is in front of this must limit requests per network')
-  await app.register(tokens, {
-    algorithm: config.jwtAlg,
-    keys: jwtKeys,
-    settings: {
-      issuer: config.jwtIssuer,
-      audience: config.jwtAudience,
-      accessSeconds: config.accessSeconds,
-      refreshSeconds: config.refreshSeconds
-    },
-    nowSeconds: () => insideOf(app).sessions.nowSeconds()
-  })
+}
 
-  const { database } = app
-  const hasher = given ?? await createHasher()
-  const party = passkeyPartyOf(config)
-  const lifetimes = { sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds }
-  await app.register(openapi, { version, isServed: config.docs === 'on' })
-  await app.register(countersign, {
-    issuer: config.otpIssuer,
-    sealKeys,
-    namespace,
-    database,
-    redis,
-    settings: {
-      ...lifetimes,
-      window: config.otpWindow,
-      setupSeconds: config.otpSetupSeconds,
-      reauthSeconds: config.otpReauthSeconds,
-      freshSeconds: config.otpFreshSeconds,
-      recoveryCodes: config.otpRecoveryCodes
-    },
-    revocationSeconds: config.revocationSeconds,
-    identify (request) {
-      const claims = app.tokens.verify('access', bearerToken(request))
-      const { sub, sid, otp_device_id: otpDeviceId, otp_time: otpTime, phr_time: phrTime = null } = claims
-      return { userId: sub, sessionId: sid, proven: { otpDeviceId, otpTime, phrTime } }
-    },
-    label: async (userId) => await readUsername(database, userId) ?? userId,
-    checkPassword: (request, userId, password) => checkPassword(loginDeps, userId, password, originOf(request)),
+async function registerSecondFactor (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {
+  const passkeys = passkeyPartyOf(config)
+  await app.register(secondFactor, {
+    factor,
+    guards,
+    label: async (userId) => await readUsername(login.db, userId) ?? userId,
+    checkPassword: (request, userId, password) => checkPassword(login, userId, password, originOf(request)),
     complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
     answerSchema: TokenPair,
-    knowsSessions: true,
-    ...(party === undefined ? {} : { passkeys: party }),
+    ...(passkeys === undefined ? {} : { passkeys }),
     eventsDays: config.eventsDays,
     deprecatedGets: true,
-    limit: app.limit,
-    ...(onSecurityEvent === undefined ? {} : { onSecurityEvent })
+    limit: app.limit
   })
-  await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
-  if (config.webhookUrl !== undefined) {
-    await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate })
-  }
-  const { db, sessions, seal, digestKey, counters, locks, rejectedCodes, keyFault } = insideOf(app)
-  const waiterOf = createWaiters(db, { byAccount: config.networkLimits === 'off' })
-  const loginDeps: LoginDeps = { db, hasher, waiterOf, sessions, digestKey, lifetimes, counters }
+}
 
-  await app.register(tokenRoutes, {
-    prefix: '/token',
-    ...loginDeps,
-    refreshSeconds: config.refreshSeconds,
-    accessSeconds: config.accessSeconds
-  })
+async function registerRoutes (app: FastifyInstance, { config, factor, login }: Parts): Promise<void> {
+  const { refreshSeconds, accessSeconds, passwordMinLength, otpFreshSeconds: freshSeconds } = config
+  const { db, hasher, waiterOf } = login
+  await app.register(tokenRoutes, { prefix: '/token', ...login, refreshSeconds, accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
-  await app.register(userRoutes, {
-    prefix: '/users',
-    db,
-    hasher,
-    waiterOf,
-    passwordMinLength: config.passwordMinLength,
-    isOpen: config.signUp === 'open'
-  })
-  await app.register(accountRoutes, {
-    prefix: '/account',
-    ...loginDeps,
-    seal,
-    passwordMinLength: config.passwordMinLength,
-    freshSeconds: config.otpFreshSeconds,
-    refreshSeconds: config.refreshSeconds
-  })
+  await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
+  await app.register(accountRoutes, { prefix: '/account', ...login, seal: factor.seal, passwordMinLength, freshSeconds, refreshSeconds })
   await app.register(adminRoutes, {
-    prefix: '/admin',
-    db,
-    digestKey,
-    sessions,
-    locks,
-    rejectedCodes,
-    counters,
-    needsPasskey: config.staffPasskey === 'required',
-    freshSeconds: config.otpFreshSeconds,
-    refreshSeconds: config.refreshSeconds
+    prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
+}
 
+async function registerOps (app: FastifyInstance, { config, redis, factor, login }: Parts): Promise<void> {
+  const { database } = app
   app.decorate('readiness', () => {
-    const fault = database.fault() ?? keyFault() ?? (app.countersign.isReady() ? null : sessions.state().isReadOnly ? READ_ONLY : AWAY)
+    const unready = factor.isReady() ? null : factor.sessions.state().isReadOnly ? READ_ONLY : AWAY
+    const fault = database.fault() ?? factor.keyFault() ?? unready
     return { postgres: fault === AWAY ? 'down' as const : 'up' as const, redis: redis.state, fault }
   })
-  describeState(app, { hasher, redis: () => redis.state })
+  describeState(app, { factor, hasher: login.hasher, redis: () => redis.state })
   app.metrics.fact('store_info', 'The database in use', { store: storeOf(config).kind })
   await app.register(opsRoutes, {
     readiness: app.readiness,
@@ -227,7 +268,6 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     store: storeOf(config).name,
     showsStore: isFromThisMachine
   })
-  app.refuseOtherMethods()
 }
 
 /** Builds `/metrics` and the probes for an address of their own, which the public cannot reach. Closes with the app. */
@@ -253,9 +293,10 @@ export async function buildOps (app: FastifyInstance, config: Config): Promise<F
 }
 
 /** Registers the metrics of this process's state, read at scrape. */
-function describeState (app: FastifyInstance, { hasher, redis }: { hasher: Hasher, redis: () => string }): void {
-  const { metrics, database } = app
-  const { sessions, counters } = insideOf(app)
+function describeState (
+  { metrics, database }: FastifyInstance,
+  { factor: { sessions, counters }, hasher, redis }: { factor: SecondFactor, hasher: Hasher, redis: () => string }
+): void {
   metrics.counters(counters)
   metrics.gauge('revocations_age_seconds', 'Age of the last answered revocation reading', () => sessions.state().revocationsAgeSeconds)
   metrics.gauge('oldest_write_transaction_seconds',

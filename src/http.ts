@@ -3,7 +3,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
 import errors, { errorBody } from '../plugins/errors.js'
 import type { Config } from './config/config.js'
+import { BODY_BYTES } from './core/body-limit.js'
 import { Refusal, type RefusalCode } from './core/refusals.js'
+import { LEAVING_MS, REQUEST_CHECK_MS, REQUEST_MS } from './timing/limits.js'
 import { describeError } from './log.js'
 import { trustProxies } from './config/trusted-proxies.js'
 
@@ -16,15 +18,8 @@ declare module 'fastify' {
   }
 }
 
-/** 16 KiB: the largest input is a refresh token. */
-const BODY_BYTES = 16 * 1024
-/** Time limit of a request, its arrival and its answer included. Sockets are checked once a second. */
-const REQUEST_MS = 9_000
-const CHECK_MS = 1_000
 const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
-/** For so long the app serves on when it is told to end: a proxy uses its kept connections within that time, and so closes them. */
-const LEAVING_MS = 3_000
 
 /** Headers of every answer. A route whose answer may be cached replaces `cache-control`. */
 const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
@@ -43,7 +38,7 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
     keepAliveTimeout: keepAliveSeconds * 1000,
     // No limit: migrations wait for other replicas, and a first start on a busy machine waits for the embedded database.
     pluginTimeout: 0,
-    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: CHECK_MS, requireHostHeader: false },
+    http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_CHECK_MS, requireHostHeader: false },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     return503OnClosing: false,
     frameworkErrors: (_error, _request, reply: FastifyReply) => {

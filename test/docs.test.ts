@@ -154,7 +154,7 @@ t.test('the service does what the documents say', async (t) => {
   t.test('the tables are those of the schema, the refusals and the OpenAPI document: else npm run docs', async (t) => {
     const openApi = await (await fetch(`${address}/openapi.json`)).json() as OpenApi
     const tables = docTables(openApi)
-    t.same(Object.keys(tables), ['docs/api.md', 'docs/settings.md', 'docs/errors.md', 'docs/webhooks.md'])
+    t.same(Object.keys(tables), ['docs/api.md', 'docs/settings.md', 'docs/errors.md', 'docs/webhooks.md', 'docs/attach.md'])
     for (const [page, parts] of Object.entries(tables)) {
       const text = documents.get(page) ?? ''
       t.equal(text, fillTables(text, parts), page)

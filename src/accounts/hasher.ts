@@ -3,6 +3,7 @@ import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
 import { normalisePassword } from '../core/passwords.js'
 import { isOutage } from '../postgres/errors.js'
+import { HASH_QUEUE_MS } from '../timing/limits.js'
 import { isDjangoHash, verifyDjangoHash } from './django-hashes.js'
 import type { Place } from './fair-queue.js'
 import { createConcurrencyLimiter, type ConcurrencyLimiter } from './concurrency-limiter.js'
@@ -16,8 +17,6 @@ const POOL_THREADS = 4
 const WAITING_PER_SLOT = 100
 /** Five seconds of Django hashes, at half a second each. */
 const WAITING_PER_SLOW_SLOT = 10
-/** Must be below the request's limit of nine seconds. */
-const LONGEST_WAIT_MS = 5_000
 /** Admitted requests ask PostgreSQL before and after the hash. This factor keeps the cores busy during those calls. */
 const ADMITTED_PER_SLOT = 2
 
@@ -71,7 +70,7 @@ export async function createHasher (
   const turns = createConcurrencyLimiter({
     places: slots * ADMITTED_PER_SLOT,
     mostWaiting: slots * WAITING_PER_SLOT,
-    longestWaitMs: LONGEST_WAIT_MS,
+    longestWaitMs: HASH_QUEUE_MS,
     isHopeless: isOutage,
     clockMs
   })
@@ -81,7 +80,7 @@ export async function createHasher (
   const slowSlots = Math.max(1, slots - 1)
   const hasThreadsBeside = slots + slowSlots < POOL_THREADS
   const slow = createConcurrencyLimiter({
-    places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: LONGEST_WAIT_MS, clockMs
+    places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: HASH_QUEUE_MS, clockMs
   })
   const nobodys = await hash(randomBytes(32), PARAMETERS)
 

@@ -6,9 +6,10 @@ import type { Db } from '../tables/db.js'
 import type { Sessions } from '../sessions/liveness.js'
 import type { HostSessions } from './host-sessions.js'
 import { requireId } from './ids.js'
-import type { CheckedOptions, Completion } from './options.js'
+import type { Completion } from './options/host-types.js'
+import type { RouteOptions } from './options/route-options.js'
 
-export interface CompletionDeps extends Pick<CheckedOptions, 'complete' | 'sameSession'> {
+export interface CompletionDeps extends Pick<RouteOptions, 'complete' | 'sameSession'> {
   db: Db
   sessions: Sessions
   host: HostSessions

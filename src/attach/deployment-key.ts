@@ -1,8 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { Refusal } from '../core/refusals.js'
 import type { Key } from '../core/seal.js'
 import { createDigestKey, SealedElsewhereError } from '../factors/recovery/digest-key.js'
 import type { Db } from '../tables/db.js'
+import { repeat } from '../timing/repeat.js'
 
 /** Time between two attempts while PostgreSQL does not answer. */
 const RETRY_MS = 250
@@ -59,11 +59,7 @@ export function createDeploymentKey ({ db, keys, namespace, isKnownAway, fatal }
     return true
   }
 
-  async function keepTrying (): Promise<void> {
-    while (!closing.signal.aborted && (isKnownAway() || !await open())) {
-      await delay(RETRY_MS * (0.8 + Math.random() * 0.4), undefined, { ref: false })
-    }
-  }
+  const keepTrying = () => repeat(async () => !isKnownAway() && await open(), { firstMs: RETRY_MS, signal: closing.signal })
 
   return {
     read: () => read().catch((error: unknown) => {

@@ -3,7 +3,7 @@ import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
 import { consumeHostGuess, giveHostGuessBack, noteHostRefusal } from './password-budget.js'
 import type { Db } from '../tables/db.js'
-import type { CheckedOptions } from './options.js'
+import type { RouteOptions } from './options/route-options.js'
 
 /** Limit of a label in characters of its URI form: a longer label does not fit into a QR code. */
 const MOST_ENCODED = 1_800
@@ -20,7 +20,7 @@ const statusOf = (error: unknown): number => {
  *
  * @param report receives the fault; the response does not mention it
  */
-export function checkedLabel (label: CheckedOptions['label'], report: (error: unknown) => void): (userId: string) => Promise<string> {
+export function checkedLabel (label: RouteOptions['label'], report: (error: unknown) => void): (userId: string) => Promise<string> {
   const fault = (error: unknown) => {
     report(error)
     return new Refusal('INTERNAL_ERROR', {}, { cause: error })
@@ -43,7 +43,7 @@ function isLabel (value: unknown): value is string {
   return typeof value === 'string' && value.trim() !== '' && !/\p{Cs}/u.test(value) && encodeURIComponent(value).length <= MOST_ENCODED
 }
 
-type CheckPassword = NonNullable<CheckedOptions['checkPassword']>
+type CheckPassword = NonNullable<RouteOptions['checkPassword']>
 
 export interface BudgetDeps {
   db: Db

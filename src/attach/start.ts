@@ -3,10 +3,10 @@ import type { SecurityEventNotice } from '../events/notice.js'
 import { Refusal } from '../core/refusals.js'
 import type { Db } from '../tables/db.js'
 import { watched } from '../events/listener.js'
-import type { CheckedOptions } from './options.js'
+import type { FactorOptions } from './options/factor-options.js'
 
-/** Returns the host's database, and reports its events to `onSecurityEvent` if the host has set it. */
-export function listening (log: FastifyBaseLogger, db: Db, onSecurityEvent: CheckedOptions['onSecurityEvent']): Db {
+/** Returns the database, and reports its events to `onSecurityEvent` if that is set. */
+export function listening (log: FastifyBaseLogger, db: Db, onSecurityEvent: FactorOptions['onSecurityEvent']): Db {
   if (onSecurityEvent === undefined) return db
   const report = (error: unknown) => log.error({ err: error }, 'onSecurityEvent')
   const tell = async (event: SecurityEventNotice) => { await onSecurityEvent(event) }

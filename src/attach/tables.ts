@@ -2,7 +2,7 @@ import { secondFactorMigrations } from '../../migrations/index.js'
 import { Refusal } from '../core/refusals.js'
 import { requireServer, withHostDialect, type HostDatabase } from '../tables/host-database.js'
 import { migrateUp, migrationScript, readMigrations } from '../postgres/migrator.js'
-import { STATEMENT_MS } from '../postgres/pool.js'
+import { STATEMENT_MS } from '../timing/limits.js'
 
 /** Schema of our tables in a host's database, separate from the host's own tables. */
 export const DEFAULT_SCHEMA = 'countersign'

@@ -11,6 +11,7 @@ import { createDb, type Db } from '../tables/db.js'
 import { hasDatabase, prepareDatabaseDir, prepareDataDir } from '../postgres/embedded/data-dir.js'
 import { sealKeysOf } from '../config/deployment-keys.js'
 import { takeLock } from '../postgres/embedded/lock.js'
+import { COMMAND_CONNECT_MS } from '../timing/limits.js'
 import { CommandError } from './io.js'
 
 /** Database and keys of a command, the same as the server's. */
@@ -45,8 +46,6 @@ const NO_KEYS = 'There are no keys in DATA_DIR: start the service once, or run "
 
 /** A command runs few statements at once. */
 const CONNECTIONS = 3
-/** Longer than the server's limit: a person waits, and a slow line or a busy machine must not make the command fail. */
-const CONNECT_MS = 10_000
 
 /**
  * Runs work with the database alone. The embedded one is opened under the server's lock, so one process uses it at a time.
@@ -57,8 +56,8 @@ const CONNECT_MS = 10_000
  */
 export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool: Pool) => Promise<T>, makes = false): Promise<T> {
   if (databaseUrl !== undefined) {
-    await inspect(databaseUrl, CONNECT_MS)
-    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, CONNECT_MS)
+    await inspect(databaseUrl, COMMAND_CONNECT_MS)
+    const pool = openPostgres(databaseUrl, CONNECTIONS, () => {}, 0, COMMAND_CONNECT_MS)
     return await work(pool).finally(() => pool.close())
   }
   if (!makes && !hasDatabase(dataDir)) throw new CommandError(NO_DATABASE)

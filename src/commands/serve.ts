@@ -4,10 +4,9 @@ import type { FastifyInstance } from 'fastify'
 import { buildApp, buildOps } from '../app.js'
 import { servesOps, type Config, type Note } from '../config/config.js'
 import { storeOf, trialNotice } from '../config/store.js'
+import { DRAIN_MS } from '../timing/limits.js'
 import { listen } from './listen.js'
 
-/** Longer than the limit of a request, so that running requests are answered. */
-const DRAIN_MS = 10_000
 /**
  * Stopping `npm start` often sends two signals: Ctrl-C and systemd signal npm and the server, and npm forwards its signal.
  * Signals within this time count as one; a later one means "now".

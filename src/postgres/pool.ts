@@ -3,11 +3,9 @@ import { asRefusal, asUnreachable, breaksConnection, isReadOnly, mayBeOfItsName 
 import { connectInTime } from './in-time.js'
 import { connectOneByOne } from './connection-throttle.js'
 import type { Prepared } from './prepared-statements.js'
+import { STATEMENT_MS } from '../timing/limits.js'
 import { retrying } from './retry.js'
 import { inItsOwn, OUR_DEFAULTS, readDefaults, WITHOUT_END, type TransactionDefaults } from './transaction-defaults.js'
-
-/** Time limit of a statement, the wait for a connection included: 503 comes within 1.5 s. */
-export const STATEMENT_MS = 1_400
 
 export const beginsTransaction = (text: string): boolean => /^(begin|start transaction)\b/i.test(text)
 

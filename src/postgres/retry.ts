@@ -1,17 +1,21 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { repeat } from '../timing/repeat.js'
 import { isRetriable } from './errors.js'
 
-const RETRIES = 3
+/** Waits of 5 to 25 ms at first: enough jitter against a new conflict. */
+const CONFLICT = { tries: 4, firstMs: 15, longestMs: 35, jitter: 0.7, holdsProcess: true }
 
-/** Repeats the whole attempt after a serialization failure or deadlock, three times at most, with jitter against a new conflict. */
+/** Repeats the whole attempt after a serialization failure or deadlock, three times at most. */
 export async function retrying<T> (attempt: () => Promise<T>): Promise<T> {
-  for (let tried = 0; ; tried++) {
+  let result!: T
+  await repeat(async (isLast) => {
     try {
-      return await attempt()
+      result = await attempt()
+      return true
     } catch (error) {
       // `cause`: the error of a transaction has become a refusal before it arrives here.
-      if (tried >= RETRIES || !isRetriable((error as Error).cause ?? error)) throw error
-      await delay(5 + Math.random() * 20 * (tried + 1))
+      if (isLast || !isRetriable((error as Error).cause ?? error)) throw error
+      return false
     }
-  }
+  }, CONFLICT)
+  return result
 }

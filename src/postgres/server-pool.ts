@@ -1,17 +1,12 @@
 import pg from 'pg'
 import { APPLICATION, checkTarget, connectFirst, poolInTurn, serversOf } from './connect.js'
 import { asRefusal, readOnlyError } from './errors.js'
-import { STATEMENT_MS, usePgPool, type Pool } from './pool.js'
+import { CONNECT_MS, IDLE_CONNECTION_MS, IDLE_IN_TRANSACTION_MS, SERVER_STATEMENT_MS, STATEMENT_MS } from '../timing/limits.js'
+import { usePgPool, type Pool } from './pool.js'
 import { createPrepared } from './prepared-statements.js'
 import { requirePostgres } from './server-check.js'
 import { SET_DEFAULTS } from './transaction-defaults.js'
 import { asUnusable } from './unusable.js'
-
-/** The server gives up a little earlier than the client, so that no abandoned statement waits for a lock. */
-const SERVER_STATEMENT_MS = 1_300
-const CONNECT_MS = 1_000
-/** A frozen process or lost network must not keep the lock on a user. */
-const IDLE_IN_TRANSACTION_MS = 2_000
 
 /**
  * Opens a pool of our own. Every wait has a limit. An error listener is attached: without one, the process exits when
@@ -32,7 +27,7 @@ export function openPostgres (
     ...config,
     max,
     connectionTimeoutMillis: connectMs,
-    idleTimeoutMillis: 30_000,
+    idleTimeoutMillis: IDLE_CONNECTION_MS,
     keepAlive: true,
     // Settings are not start-up parameters: pgbouncer refuses them.
     onConnect: async (client: pg.ClientBase) => {

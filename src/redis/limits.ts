@@ -1,10 +1,7 @@
 import type { ClusterOptions, RedisOptions } from 'ioredis'
 import { replyCode } from './faults.js'
-import { COMMAND_TIMEOUT_MS } from './in-time.js'
+import { REDIS_COMMAND_MS, REDIS_CONNECT_MS, REDIS_SOCKET_MS } from '../timing/limits.js'
 
-/** A connection is closed if an answer is missing for this long: half-open TCP would keep it for a quarter of an hour. */
-const SOCKET_TIMEOUT_MS = 500
-const CONNECT_TIMEOUT_MS = 1000
 /** Intervals of the probe while Redis is down and while it is up, plus or minus a tenth at random. An idle replica probes too. */
 export const PROBE_DOWN_MS = 250
 export const PROBE_UP_MS = 1000
@@ -19,9 +16,9 @@ export const CONNECTION_LIMITS = {
   autoResubscribe: false,
   maxRetriesPerRequest: 0,
   maxLoadingRetryTime: PROBE_DOWN_MS,
-  connectTimeout: CONNECT_TIMEOUT_MS,
-  disconnectTimeout: COMMAND_TIMEOUT_MS,
-  socketTimeout: SOCKET_TIMEOUT_MS,
+  connectTimeout: REDIS_CONNECT_MS,
+  disconnectTimeout: REDIS_COMMAND_MS,
+  socketTimeout: REDIS_SOCKET_MS,
   lazyConnect: false
 } satisfies RedisOptions
 
@@ -30,7 +27,7 @@ export const SERVER_LIMITS = {
   enableOfflineQueue: false,
   retryStrategy: retryDelayMs,
   sentinelRetryStrategy: retryDelayMs,
-  sentinelCommandTimeout: COMMAND_TIMEOUT_MS,
+  sentinelCommandTimeout: REDIS_COMMAND_MS,
   /** After a failover: leaves the demoted master and asks the Sentinels again. */
   reconnectOnError: (error: Error) => replyCode(error) === 'READONLY'
 } satisfies RedisOptions
@@ -44,6 +41,6 @@ export const CLUSTER_LIMITS = {
   retryDelayOnFailover: 0,
   retryDelayOnClusterDown: 0,
   slotsRefreshInterval: PROBE_UP_MS,
-  slotsRefreshTimeout: SOCKET_TIMEOUT_MS,
+  slotsRefreshTimeout: REDIS_SOCKET_MS,
   clusterRetryStrategy: retryDelayMs
 } satisfies ClusterOptions

@@ -1,7 +1,8 @@
 import { once } from 'node:events'
 import type { RedisClient } from './client.js'
 import { isMistake, opensBreaker, plainMessage, replyCode } from './faults.js'
-import { answerInTime, COMMAND_TIMEOUT_MS, MUTE } from './in-time.js'
+import { REDIS_COMMAND_MS } from '../timing/limits.js'
+import { answerInTime, MUTE } from './in-time.js'
 import { CLUSTER_LIMITS, CONNECTION_LIMITS, PROBE_DOWN_MS, PROBE_UP_MS, SERVER_LIMITS } from './limits.js'
 import { subscriptions } from './subscriptions.js'
 
@@ -27,7 +28,7 @@ export interface RedisLink {
   readonly state: RedisState
   /**
    * Runs one command, or several with `Promise.all` (they are sent together; an explicit pipeline would hide its errors).
-   * Returns undefined at once while Redis is known to be down. Never throws, never takes longer than COMMAND_TIMEOUT_MS.
+   * Returns undefined at once while Redis is known to be down. Never throws, never takes longer than REDIS_COMMAND_MS.
    * Undefined does not mean "not done": a command that timed out may still be executed.
    */
   run<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined>
@@ -57,6 +58,33 @@ function listenerOf (client: RedisClient): RedisClient {
     : duplicate(SERVER_LIMITS)
 }
 
+/** Runs commands, and logs their faults, each kind once between two outages. */
+function commandsOf (client: RedisClient, log: RedisLog) {
+  const complaints = new Set<string>()
+
+  /** Tries a command. `fault` is the reason to open the breaker. */
+  async function attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<{ value?: T, fault?: string }> {
+    try {
+      const value = await answerInTime(command(client))
+      return value === MUTE ? { fault: `no answer within ${REDIS_COMMAND_MS} ms` } : { value }
+    } catch (error) {
+      if (!isMistake(error) && opensBreaker(error, client.isCluster)) return { fault: plainMessage(error) }
+      complain(error)
+      return {}
+    }
+  }
+
+  function complain (error: unknown): void {
+    const kind = replyCode(error) ?? plainMessage(error).split('.', 1)[0] ?? ''
+    if (complaints.has(kind)) return
+    complaints.add(kind)
+    if (isMistake(error)) log.error({ err: error }, 'A Redis command is written wrong')
+    else log.warn({ reason: plainMessage(error) }, 'Redis did not do a command')
+  }
+
+  return { attempt, clear: () => { complaints.clear() } }
+}
+
 /**
  * Makes a link with a circuit breaker. It opens when a command gets no answer in time, when the connection is lost, and on
  * replies of `faults.ts`. Then no request waits for Redis, until a probe in the background closes the breaker.
@@ -69,13 +97,13 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
   let isAsking = false
   let lastError = NOT_CONNECTED
   let timer: NodeJS.Timeout | undefined
-  const complaints = new Set<string>()
+  const { attempt, clear } = commandsOf(client, log)
   const listening = subscriptions(() => listenerOf(client), log)
 
   function rise (): void {
     if (isClosed || state === 'up') return
     state = 'up'
-    complaints.clear()
+    clear()
     log.info({}, 'Redis is up')
     if (isOurs) void warnOfEviction(client, log)
   }
@@ -86,27 +114,6 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
     outages += 1
     log.warn({ reason }, 'Redis is down: working without it')
     schedule()
-  }
-
-  /** Tries a command. `fault` is the reason to open the breaker. */
-  async function attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<{ value?: T, fault?: string }> {
-    try {
-      const value = await answerInTime(command(client))
-      return value === MUTE ? { fault: `no answer within ${COMMAND_TIMEOUT_MS} ms` } : { value }
-    } catch (error) {
-      if (!isMistake(error) && opensBreaker(error, client.isCluster)) return { fault: plainMessage(error) }
-      complain(error)
-      return {}
-    }
-  }
-
-  /** Logs the fault of a command, each kind once between two outages. */
-  function complain (error: unknown): void {
-    const kind = replyCode(error) ?? plainMessage(error).split('.', 1)[0] ?? ''
-    if (complaints.has(kind)) return
-    complaints.add(kind)
-    if (isMistake(error)) log.error({ err: error }, 'A Redis command is written wrong')
-    else log.warn({ reason: plainMessage(error) }, 'Redis did not do a command')
   }
 
   /** Runs the probe once, sets the state, and schedules the next probe. */

@@ -1,13 +1,13 @@
 import { createHmac, randomUUID, timingSafeEqual } from 'node:crypto'
-import { setTimeout as delay } from 'node:timers/promises'
+import { REDIS_START_MS } from '../timing/limits.js'
+import { repeat } from '../timing/repeat.js'
 import { redisKey } from './keys.js'
 import type { RedisLink, RedisLog } from './link.js'
 
 /** Lifetime of a claim after its process was killed, and interval at which a running process renews it. */
 const CLAIM_MS = 180_000
 const RENEW_MS = 60_000
-/** Longest wait of a start for Redis, and shortest time before a failed claim is tried again. */
-const PATIENCE_MS = 500
+/** Time between two looks at a start, and shortest time before a failed claim is tried again. */
 const LOOK_MS = 10
 const RETRY_MS = 1_000
 
@@ -73,32 +73,16 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
   let triedAtMs = -Infinity
   let timer: NodeJS.Timeout | undefined
 
-  const mac = (macKey: Buffer, body: string) => createHmac('sha256', macKey).update(body).digest()
-  const isGenuine = (body: string, given: Buffer) => macKeys.some((macKey) => {
-    const expected = mac(macKey, body)
-    return given.length === expected.length && timingSafeEqual(expected, given)
-  })
-
-  /** Returns null for a claim signed by other keys: cache entries of that process have other MACs, so they are ignored here. */
-  function claimOf (text: string): Claim | null {
-    const [given = '', ...rest] = text.split('.')
-    const body = rest.join('.')
-    return isGenuine(body, Buffer.from(given, 'base64url')) ? JSON.parse(body) as Claim : null
-  }
+  const { sign, claimOf } = claimSigner(macKeys)
 
   /** @returns the claim that wins over this one; null if there is none, undefined if that is not known */
   async function ask (): Promise<Claim | null | undefined> {
     owner ??= await ownerOf()
     mine ??= { ...owner, id, since: performance.timeOrigin + performance.now() }
-    const body = JSON.stringify(mine)
-    member ??= `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
+    member ??= sign(mine)
     const members = await redis.run((client) => client.eval(CLAIM, 1, key, member!, CLAIM_MS)) as string[] | undefined
     if (!Array.isArray(members)) return undefined
-    const { database, schema, since } = mine
-    const isOfOthers = (claim: Claim | null) => claim !== null && (claim.database !== database || claim.schema !== schema)
-    const others = members.map(claimOf).filter(isOfOthers) as Claim[]
-    // A new claim loses to any other. Of two older claims, after Redis lost its data, the later one loses.
-    const other = isOurs ? others.find((claim) => claim.since < since || (claim.since === since && claim.id < id)) : others[0]
+    const other = winnerOf(members.map(claimOf).filter((claim) => claim !== null), mine, isOurs)
     if (other !== undefined) await release()
     return other ?? null
   }
@@ -115,15 +99,10 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
     return other
   }
 
-  const faultOf = ({ name, schema }: Claim) =>
-    `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
-    `schema "${schema}": give each its own "namespace", or its own Redis or database number of it ` +
-    '(the claim of a process that was killed counts for three minutes)'
-
   /** Renews the claim after the start: no request waits for it, and a fault is logged once. */
   async function renew (): Promise<void> {
     const other = await claim().catch(() => undefined)
-    const fault = other ? faultOf(other) : undefined
+    const fault = other ? faultOf(namespace, other) : undefined
     if (fault !== undefined && fault !== saidOf) log.error({}, `${fault}. Going on without Redis`)
     if (other !== undefined) saidOf = fault
   }
@@ -152,10 +131,11 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
       close: () => redis.close()
     },
     async start (isDatabaseThere) {
-      const patienceMs = isDatabaseThere ? PATIENCE_MS : 0
-      for (let waitedMs = 0; redis.state === 'down' && waitedMs < patienceMs; waitedMs += LOOK_MS) await delay(LOOK_MS)
+      if (isDatabaseThere) {
+        await repeat(async () => redis.state !== 'down', { tries: REDIS_START_MS / LOOK_MS, firstMs: LOOK_MS, holdsProcess: true })
+      }
       const other = isDatabaseThere ? await claim().catch(() => undefined) : undefined
-      if (other) throw new NamespaceTakenError(faultOf(other))
+      if (other) throw new NamespaceTakenError(faultOf(namespace, other))
       if (other === undefined) {
         log.warn({ namespace }, 'whether the namespace is used by other tables on this Redis is not known until both stores answer')
       }
@@ -169,4 +149,42 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
       isOurs = false
     }
   }
+}
+
+/** Signs claims, and reads those that a process with one of the keys has signed. */
+function claimSigner (macKeys: readonly Buffer[]) {
+  const mac = (macKey: Buffer, body: string) => createHmac('sha256', macKey).update(body).digest()
+  const isGenuine = (body: string, given: Buffer) => macKeys.some((macKey) => {
+    const expected = mac(macKey, body)
+    return given.length === expected.length && timingSafeEqual(expected, given)
+  })
+
+  /** Returns null for a claim signed by other keys: cache entries of that process have other MACs, so they are ignored here. */
+  function claimOf (text: string): Claim | null {
+    const [given = '', ...rest] = text.split('.')
+    const body = rest.join('.')
+    return isGenuine(body, Buffer.from(given, 'base64url')) ? JSON.parse(body) as Claim : null
+  }
+
+  return {
+    sign (claim: Claim): string {
+      const body = JSON.stringify(claim)
+      return `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
+    },
+    claimOf
+  }
+}
+
+const faultOf = (namespace: string, { name, schema }: Claim) =>
+  `countersign: the namespace "${namespace}" is used on this Redis by the tables of the database "${name}", ` +
+  `schema "${schema}": give each its own "namespace", or its own Redis or database number of it ` +
+  '(the claim of a process that was killed counts for three minutes)'
+
+/**
+ * Returns the claim of other tables that wins. A new claim loses to any other. Of two older claims, after Redis lost its data,
+ * the later one loses.
+ */
+function winnerOf (claims: readonly Claim[], { database, schema, since, id }: Claim, isOurs: boolean): Claim | undefined {
+  const others = claims.filter((claim) => claim.database !== database || claim.schema !== schema)
+  return isOurs ? others.find((claim) => claim.since < since || (claim.since === since && claim.id < id)) : others[0]
 }

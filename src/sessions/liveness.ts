@@ -5,7 +5,7 @@ import { readStanding } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './redis-cache.js'
-import { createRevocationPoller } from './revocation-poller.js'
+import { createRevocationPoller, type RevocationPoller } from './revocation-poller.js'
 import { chooseTrustMs, LocalCache, TRUST_MS } from './local-cache.js'
 
 /**
@@ -31,26 +31,16 @@ export interface SessionsOptions {
 
 export interface SessionCounters { localCache: number, copy: number, postgres: number }
 
-/**
- * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
- * from PostgreSQL. A revocation takes effect here at once if it happened at this replica, and within `revocationSeconds`
- * if it happened at another one. docs/consistency.md has the proof.
- */
-export type Sessions = ReturnType<typeof createSessions>
+interface ReadingsDeps {
+  localCache: LocalCache
+  copies: ReturnType<typeof createCopies>
+  poller: RevocationPoller
+  counters: SessionCounters
+  isOver (context: SessionContext): boolean
+}
 
-export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
-  const localCache = new LocalCache()
-  const copies = createCopies(redis, namespace, macKeys)
-  const channel = `${namespace}:ends`
-  const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
-  const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
-  const poller = createRevocationPoller(pollerDb, revocationSeconds, {
-    onEnded: (userId, sessionId) => localCache.end(userId, sessionId),
-    onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
-    onGap: () => localCache.coveredFromNow(),
-    onOtherServer: () => db.renew()
-  }, report)
-
+/** Moves readings of sessions between the Redis cache and the local cache, as far as the revocation poller covers them. */
+function createReadings ({ localCache, copies, poller, counters, isOver }: ReadingsDeps) {
   /** Returns the session from the Redis cache, if the revocation poller covers the time since it was read. */
   async function fromCopy (userId: string, sessionId: string): Promise<SessionContext | undefined> {
     if (!poller.isFresh()) return undefined
@@ -71,15 +61,6 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     return context
   }
 
-  async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
-    const askedAtMs = performance.now()
-    const found = await readFollowed(userId, sessionId)
-    const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
-    counters.postgres++
-    if (adopted !== null) ended(userId, adopted.endedIds)
-    return keep(found ?? adopted, askedAtMs)
-  }
-
   /** Stores the reading in the local cache and in the Redis cache. */
   function keep (reading: Reading | null, askedAtMs: number): SessionContext | null {
     if (reading === null) return null
@@ -89,12 +70,21 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     return reading.context
   }
 
-  async function readFollowed (userId: string, sessionId: string): Promise<Reading | null> {
-    const { server, reading } = await readStanding(db, userId, sessionId)
-    await requireFollowed(server)
-    return reading
+  /** Stores a session that began here: the next request for it, at any replica, does not have to ask PostgreSQL. */
+  function started (reading: Reading): void {
+    const coveredSinceMs = poller.coveredSinceMs()
+    const trustMs = chooseTrustMs()
+    // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
+    const isCovered = coveredSinceMs !== null && reading.server === poller.server() && reading.readAtMs >= coveredSinceMs
+    if (isCovered) localCache.fillUntimed(reading.context, trustMs)
+    copies.put({ ...reading, trustMs })
   }
 
+  return { fromCopy, keep, started }
+}
+
+/** Reads sessions from the server whose revocations are followed. */
+function createFollowedRead (db: Db, pollerDb: Db, poller: RevocationPoller) {
   /**
    * While the revocation reading is fresh, its server is the primary. A connection to another server may show a session that
    * the primary has ended. If the primary moved a moment ago, a new connection of the poller finds it.
@@ -111,12 +101,51 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause })
   }
 
+  return async function readFollowed (userId: string, sessionId: string): Promise<Reading | null> {
+    const { server, reading } = await readStanding(db, userId, sessionId)
+    await requireFollowed(server)
+    return reading
+  }
+}
+
+/**
+ * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
+ * from PostgreSQL. A revocation takes effect here at once if it happened at this replica, and within `revocationSeconds`
+ * if it happened at another one. docs/consistency.md has the proof.
+ */
+export type Sessions = ReturnType<typeof createSessions>
+
+export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
+  const localCache = new LocalCache()
+  const copies = createCopies(redis, namespace, macKeys)
+  const channel = `${namespace}:ends`
+  const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
+  const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
+  const poller = createRevocationPoller(pollerDb, revocationSeconds, {
+    onEnded: (userId, sessionId) => localCache.end(userId, sessionId),
+    onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
+    onGap: () => localCache.coveredFromNow(),
+    onOtherServer: () => db.renew()
+  }, report)
+
+  const isOver = (context: SessionContext): boolean => context.expiresAt * 1000 <= poller.nowMs()
+  const { fromCopy, keep, started } = createReadings({ localCache, copies, poller, counters, isOver })
+  const readFollowed = createFollowedRead(db, pollerDb, poller)
+
+  async function fromPostgres (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
+    const askedAtMs = performance.now()
+    const found = await readFollowed(userId, sessionId)
+    const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
+    counters.postgres++
+    if (adopted !== null) ended(userId, adopted.endedIds)
+    return keep(found ?? adopted, askedAtMs)
+  }
+
   async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
     return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
   }
 
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
-  const isOver = (context: SessionContext): boolean => context.expiresAt * 1000 <= poller.nowMs()
 
   /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
   function ended (userId: string, sessionIds: readonly string[]): void {
@@ -129,16 +158,6 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
   function changed (userId: string, sessionId: string): void {
     localCache.change(userId, sessionId)
     tellOthers()
-  }
-
-  /** Stores a session that began here: the next request for it, at any replica, does not have to ask PostgreSQL. */
-  function started (reading: Reading): void {
-    const coveredSinceMs = poller.coveredSinceMs()
-    const trustMs = chooseTrustMs()
-    // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
-    const isCovered = coveredSinceMs !== null && reading.server === poller.server() && reading.readAtMs >= coveredSinceMs
-    if (isCovered) localCache.fillUntimed(reading.context, trustMs)
-    copies.put({ ...reading, trustMs })
   }
 
   return {
@@ -198,19 +217,24 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     /** PostgreSQL's clock, never ahead of it: for checks that a time is in the future. */
     earliestNowSeconds: (): number => poller.earliestNowMs() / 1000,
     poll: (): Promise<void> => poller.poll(),
-    state: () => ({
-      revocationsAgeSeconds: poller.ageMs() / 1000,
-      areRevocationsFresh: poller.isFresh(),
-      isReadOnly: poller.isReadOnly(),
-      oldestWriteSeconds: poller.oldestWriteMs() / 1000,
-      remembered: localCache.size,
-      ...counters
-    }),
+    state: () => stateOf(poller, localCache, counters),
 
     start (): void {
       redis.subscribe(channel, () => poller.nudge())
       poller.start()
     },
     stop: (): Promise<void> => poller.stop()
+  }
+}
+
+/** Facts for metrics and readiness. */
+function stateOf (poller: RevocationPoller, localCache: LocalCache, counters: SessionCounters) {
+  return {
+    revocationsAgeSeconds: poller.ageMs() / 1000,
+    areRevocationsFresh: poller.isFresh(),
+    isReadOnly: poller.isReadOnly(),
+    oldestWriteSeconds: poller.oldestWriteMs() / 1000,
+    remembered: localCache.size,
+    ...counters
   }
 }

@@ -73,12 +73,6 @@ export function createRevocationPoller (
   /** False from the answer of a server without writes until the primary answers. */
   let isPrimary = true
   let oldestWrite: { id: string, sinceMs: number } | null = null
-  let timer: NodeJS.Timeout | undefined
-  /** Time at which the timer fires next, and time at which it fired last. */
-  let dueAtMs = Infinity
-  let rangAtMs = -Infinity
-  let stopped = false
-  let isFailing = false
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
 
@@ -121,6 +115,36 @@ export function createRevocationPoller (
     return queued
   }
 
+  const timer = createPollTimer(poll, boundMs / POLLS_PER_BOUND, report)
+
+  return {
+    isFresh: () => isPrimary && performance.now() - askedAtMs <= boundMs,
+    isReadOnly: () => !isPrimary,
+    nowMs: () => performance.now() + aheadMs,
+    earliestNowMs: () => performance.now() + leastAheadMs,
+    server: () => last?.server,
+    coveredSinceMs: () => coveredSinceMs,
+    poll,
+    nudge: timer.nudge,
+    ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
+    oldestWriteMs: () => oldestWrite === null ? 0 : performance.now() - oldestWrite.sinceMs,
+    start: timer.start,
+    async stop () {
+      timer.stop()
+      await Promise.allSettled([running, queued])
+    }
+  }
+}
+
+/** Polls at an interval, and earlier after a message. */
+function createPollTimer (poll: () => Promise<void>, intervalMs: number, report: (fault: unknown) => void) {
+  let timer: NodeJS.Timeout | undefined
+  /** Time at which the timer fires next, and time at which it fired last. */
+  let dueAtMs = Infinity
+  let rangAtMs = -Infinity
+  let stopped = false
+  let isFailing = false
+
   /** Reports an outage once, not four times a second. */
   function fail (fault: unknown): void {
     if (!isFailing) report(fault)
@@ -143,25 +167,15 @@ export function createRevocationPoller (
   function ring (): void {
     dueAtMs = Infinity
     rangAtMs = performance.now()
-    poll().then(heal, fail).finally(() => schedule(boundMs / POLLS_PER_BOUND * (0.9 + Math.random() * 0.2)))
+    poll().then(heal, fail).finally(() => schedule(intervalMs * (0.9 + Math.random() * 0.2)))
   }
 
   return {
-    isFresh: () => isPrimary && performance.now() - askedAtMs <= boundMs,
-    isReadOnly: () => !isPrimary,
-    nowMs: () => performance.now() + aheadMs,
-    earliestNowMs: () => performance.now() + leastAheadMs,
-    server: () => last?.server,
-    coveredSinceMs: () => coveredSinceMs,
-    poll,
-    nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
-    ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
-    oldestWriteMs: () => oldestWrite === null ? 0 : performance.now() - oldestWrite.sinceMs,
     start: () => schedule(0),
-    async stop () {
+    nudge: () => schedule(Math.max(NUDGE_MS, rangAtMs + LEAST_GAP_MS - performance.now())),
+    stop () {
       stopped = true
       clearTimeout(timer)
-      await Promise.allSettled([running, queued])
     }
   }
 }

@@ -4,7 +4,8 @@ import {
 } from 'kysely'
 import { asRefusal, breaksConnection } from '../postgres/errors.js'
 import { connectInTime, inTime } from '../postgres/in-time.js'
-import { beginsTransaction, commandOf, endsTransaction, STATEMENT_MS, usePgPool, type Pool, type PgPool } from '../postgres/pool.js'
+import { beginsTransaction, commandOf, endsTransaction, usePgPool, type Pool, type PgPool } from '../postgres/pool.js'
+import { STATEMENT_MS } from '../timing/limits.js'
 import type { openPostgres } from '../postgres/server-pool.js'
 import { retrying } from '../postgres/retry.js'
 import { requirePostgres, type Ask } from '../postgres/server-check.js'
@@ -12,15 +13,8 @@ import { createDb, type Db } from './db.js'
 import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from '../postgres/transaction-defaults.js'
 import { asUnusable } from '../postgres/unusable.js'
 
-/** Database of the service, already opened, with a connection for the revocation poller. */
-export interface OpenedDatabase extends Db {
-  readonly pollerDb: Db
-  /** Returns a sentence while the database cannot be used yet, which its owner has logged; null once it can. */
-  readonly fault: () => string | null
-}
-
 /** Database of a host: a pg Pool, a Kysely instance or an address. Pools and instances of a host are never closed here. */
-export type HostDatabase = PgPool | Kysely<any> | string | OpenedDatabase
+export type HostDatabase = PgPool | Kysely<any> | string
 
 export interface Opened {
   db: Db
@@ -33,7 +27,6 @@ const CONNECTIONS = 10
 
 /** @throws {TypeError} if `database` is not a HostDatabase */
 export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
-  if (isOpened(database)) return { db: database, pollerDb: database.pollerDb, close: async () => {} }
   if (typeof database === 'string') {
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
@@ -79,8 +72,7 @@ export async function requireServer (database: HostDatabase): Promise<void> {
 /** Calls `work` with a connection of the host, without any statement before it. */
 async function lend<T> (database: Exclude<HostDatabase, string>, work: (ask: Ask) => Promise<T>): Promise<T> {
   if (!isPgPool(database)) {
-    const kysely = isOpened(database) ? database.kysely : database
-    return await kysely.getExecutor().provideConnection(
+    return await database.getExecutor().provideConnection(
       (connection) => work((text) => connection.executeQuery(CompiledQuery.raw(text))))
   }
   const client = await connectInTime(database.connect(), STATEMENT_MS)
@@ -100,14 +92,12 @@ async function openAddress (...given: Parameters<typeof openPostgres>): Promise<
 }
 
 function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number): Dialect {
-  if (isOpened(database)) return dialectOf(database.kysely, statementMs)
   if ('getExecutor' in database) return borrow(database, statementMs)
   if (isPgPool(database)) return usePgPool(database, statementMs).dialect
   throw new TypeError('countersign: "database" must be a pg Pool, a Kysely instance or an address')
 }
 
 const isPgPool = (database: Exclude<HostDatabase, string>): database is PgPool => 'totalCount' in database
-const isOpened = (database: HostDatabase): database is OpenedDatabase => typeof database === 'object' && 'pollerDb' in database
 
 /** Makes a dialect of a host's Kysely instance, without its plugins. Its settings stay unchanged; our statements have a time limit. */
 function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {

@@ -3,6 +3,9 @@ import Fastify from 'fastify'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { checkOptions } from '../../src/attach/options.js'
+import { factorRules } from '../../src/attach/options/factor-options.js'
+import { routeRules } from '../../src/attach/options/route-options.js'
+import { documentedOptions } from '../helpers/doc-options.js'
 
 const key = randomBytes(32).toString('base64url')
 const sound = {
@@ -59,6 +62,23 @@ t.test('what is missing, wrong or unknown is refused at registration, by name an
     revocationSeconds: 1
   })
 })
+
+t.test('each option is documented with the default that its check fills in, and with an example where it is not a number', (t) => {
+  const rules: Record<string, { fallback?: unknown, isRequired?: true }> = { ...factorRules, ...routeRules }
+  const documented = documentedOptions()
+  t.same(documented.map(({ name }) => name).sort(), Object.keys(rules).sort())
+  for (const { name, isRequired, initial, example } of documented) {
+    const { fallback, isRequired: must = false } = rules[name]!
+    t.equal(isRequired, must, name)
+    t.equal(initial === undefined, isRequired, `${name} has a @default, or is required`)
+    if (fallback !== undefined) t.same(valueOf(initial!), fallback, name)
+    if (typeof fallback !== 'number' && typeof fallback !== 'boolean') t.type(example, 'string', `${name} has an @example`)
+  }
+  t.end()
+})
+
+/** Reads a literal of TypeScript: JSON but for the quotes. */
+const valueOf = (text: string): unknown => JSON.parse(text.replaceAll("'", '"').replace(/(\w+):/g, '"$1":'))
 
 t.test('a second registration wants names and tables of its own', async (t) => {
   const app = Fastify()

@@ -3,6 +3,7 @@ import type { TSchema } from '@sinclair/typebox'
 import { settings } from '../../src/config/config.js'
 import { eventKinds } from '../../src/events/kinds.js'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
+import { optionRows } from './doc-options.js'
 
 /** Parts of an OpenAPI document that the generated tables show. */
 export interface OpenApi {
@@ -32,7 +33,8 @@ export function docTables (openApi: OpenApi): Record<string, Record<string, stri
     'docs/api.md': { operations: operations(openApi) },
     'docs/settings.md': { settings: settingsTable() },
     'docs/errors.md': { refusals: refusalsTable() },
-    'docs/webhooks.md': { kinds: table(['kind', 'meaning'], Object.entries(eventKinds).map(([kind, meaning]) => [`\`${kind}\``, meaning])) }
+    'docs/webhooks.md': { kinds: table(['kind', 'meaning'], Object.entries(eventKinds).map(([kind, meaning]) => [`\`${kind}\``, meaning])) },
+    'docs/attach.md': { options: table(['option', 'default', 'meaning'], optionRows()) }
   }
 }
 

@@ -18,7 +18,7 @@ t.jobs = 4
 
 /** Longest time until Redis is used again after an outage. */
 const RECOVERY_MS = 2000
-/** COMMAND_TIMEOUT_MS, and a margin for a busy machine. */
+/** REDIS_COMMAND_MS, and a margin for a busy machine. */
 const ONE_WAIT_MS = 400
 /** "At once" on a busy machine: less than one time-out, so no request waited for a time-out. */
 const AT_ONCE_MS = 200

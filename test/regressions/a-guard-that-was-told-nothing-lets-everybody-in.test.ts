@@ -55,7 +55,7 @@ t.test('T9 a host that names no user has identified no user', async (t) => {
 
 t.test('T9 an invalid demand is refused where it is made, and never taken for the plain guard', (t) => {
   const { otpVerified } = createGuards({
-    identify: () => null, settings: {} as never, sessions: {} as never, slot: 'countersign', originOf: () => ({ ip: '', agent: '' })
+    identify: () => null, factor: {} as never, slot: 'countersign', originOf: () => ({ ip: '', agent: '' })
   })
   const wrong: unknown[] = [
     { maxAge: NaN }, { maxAge: undefined }, { maxAge: -1 }, { maxAge: Infinity }, { maxAge: '300' }, { maxAge: null },

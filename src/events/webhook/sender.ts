@@ -1,10 +1,9 @@
 import http from 'node:http'
 import https from 'node:https'
+import { WEBHOOK_MS } from '../../timing/limits.js'
 import { guardedLookup, literalAddress, PrivateAddressError, receiversAt } from './address.js'
 import type { Message } from './message.js'
 
-/** Time from the look-up to the end of the answer. */
-const TIMEOUT_MS = 5_000
 /** Connections to the receiver. */
 const MOST_CONNECTIONS = 10
 
@@ -26,7 +25,7 @@ export interface SenderOptions {
  * Sends POST requests to the receiver. The address is checked when the connection is made; no proxy and no redirect is
  * used. Only the status of the answer is read.
  */
-export function createSender ({ url, named, resolve, timeoutMs = TIMEOUT_MS }: SenderOptions): Sender {
+export function createSender ({ url, named, resolve, timeoutMs = WEBHOOK_MS }: SenderOptions): Sender {
   const target = new URL(url)
   const literal = literalAddress(target)
   const { request, Agent } = target.protocol === 'https:' ? https : http

@@ -1,4 +1,5 @@
 import type pg from 'pg'
+import { COMMAND_CONNECT_MS } from '../../timing/limits.js'
 import { connectFirst, serversOf } from '../../postgres/connect.js'
 
 /** TOTP device of django-otp. */
@@ -65,7 +66,6 @@ export class DjangoSourceError extends Error {
 }
 
 const PAGE_USERS = 500
-const CONNECT_MS = 10_000
 /**
  * Formats that pg reads correctly, and no time limit between two pages. They override the settings of the source's role and
  * database.
@@ -97,7 +97,7 @@ export async function openDjango (url: string, password: () => Promise<string>):
       unasked = error
       throw error
     }),
-    connectionTimeoutMillis: CONNECT_MS,
+    connectionTimeoutMillis: COMMAND_CONNECT_MS,
     application_name: 'countersign import'
   }).catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
   try {

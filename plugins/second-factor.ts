@@ -1,0 +1,119 @@
+import type { FastifyInstance } from 'fastify'
+import fp from 'fastify-plugin'
+import { originOf } from '../routes/requester.js'
+import { AnyAnswer } from '../routes/schemas.js'
+import totpRoutes from '../routes/totp/index.js'
+import { createApi } from '../src/attach/api.js'
+import { complete } from '../src/attach/completion.js'
+import type { Guards } from '../src/attach/guard.js'
+import { checkedLabel, checkedPassword } from '../src/attach/host-answers.js'
+import { tellHost, type HostSessions } from '../src/attach/host-sessions.js'
+import { keepInside } from '../src/attach/inside.js'
+import { checkRouteOptions, type CheckedRouteOptions, type Decorators, type RouteOptions } from '../src/attach/options/route-options.js'
+import type { SecondFactor } from '../src/attach/second-factor.js'
+import { BODY_BYTES } from '../src/core/body-limit.js'
+import { relyingPartyOf } from '../src/core/relying-party.js'
+import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
+import sweeper from './cleanup.js'
+import jsonOnly from './json-only.js'
+import schemas from './schemas.js'
+
+export interface SecondFactorOptions extends RouteOptions {
+  factor: SecondFactor
+  guards: Guards
+  /** Adds GET variants of the operations that change data, for clients of the reference system. Not for new clients. */
+  deprecatedGets?: boolean
+}
+
+/**
+ * Guard, routes and cleanup of a second factor. The service registers it with stores of its own;
+ * [countersign.ts](countersign.ts) registers it with those of a host.
+ */
+async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): Promise<void> {
+  const { factor, guards, deprecatedGets = false } = given
+  // Added first, so that a failed start closes the stores too. These hooks run in reverse order.
+  app.addHook('onClose', async () => { await factor.close() })
+  const options = checkRouteOptions(given)
+  const decorators = freeNames(app, options.decorators)
+  const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
+  app.decorateRequest(decorators.countersign, null)
+  app.decorate(decorators.otpVerified, guards.otpVerified)
+  const api = createApi(factor, guards, host)
+  app.decorate(decorators.countersign, api)
+  keepInside(api, factor)
+
+  await app.register(async (scope) => {
+    scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
+    await scope.register(schemas)
+    await scope.register(jsonOnly)
+    await registerRoutes(scope, { ...options, factor, guards, deprecatedGets }, host)
+  }, { prefix: options.prefix })
+  await app.register(sweeper, {
+    db: factor.db,
+    counters: factor.counters,
+    isReady: factor.isReady,
+    eventsDays: options.eventsDays,
+    endedSessionDays: options.endedSessionDays
+  })
+
+  app.addHook('onReady', async () => {
+    // A failed start must close everything that is ours: a host may end without closing the app.
+    await factor.start().catch(async (error: unknown) => {
+      await factor.close()
+      throw error
+    })
+  })
+  app.addHook('onClose', async () => {
+    host.stop()
+    await factor.stop()
+  })
+}
+
+type Routes = CheckedRouteOptions & Required<Pick<SecondFactorOptions, 'factor' | 'guards' | 'deprecatedGets'>>
+
+async function registerRoutes (scope: FastifyInstance, options: Routes, host: HostSessions): Promise<void> {
+  const { factor, guards: { session, otpVerified, standingOf }, deprecatedGets } = options
+  const { db, sessions, settings } = factor
+  const party = options.passkeys === undefined ? undefined : relyingPartyOf({ rpName: settings.issuer, ...options.passkeys })
+  if (party !== undefined) requireLibrary()
+  const sessionIdOf = (request: Parameters<typeof standingOf>[0]) => standingOf(request).sessionId
+  await scope.register(totpRoutes, {
+    ...given(options, 'security', 'limit'),
+    deprecatedGets,
+    label: checkedLabel(options.label, (error) => scope.log.error({ err: error }, 'label')),
+    ...(options.checkPassword === undefined
+      ? {}
+      : { checkPassword: checkedPassword(options.checkPassword, { db, originOf, sessionIdOf }) }),
+    deps: factor,
+    session,
+    verified: otpVerified,
+    fresh: otpVerified({ maxAge: settings.freshSeconds }),
+    standingOf,
+    requesterOf: (request) => ({ context: standingOf(request), ...originOf(request) }),
+    finish: (request, reply, session, others) =>
+      complete(
+        { complete: options.complete, sameSession: factor.sameSession, db, sessions, host }, request, reply,
+        { askingId: sessionIdOf(request), session, endsOthers: others === 'have ended' }
+      ),
+    othersEnded: ({ userId, sessionId }) => { host.end(userId, sessionId) },
+    answerSchema: options.answerSchema ?? AnyAnswer,
+    ...(party === undefined ? {} : { party })
+  })
+}
+
+/** Returns the named options that are set. */
+function given<Options extends object, Name extends keyof Options> (options: Options, ...names: Name[]): Pick<Options, Name> {
+  return Object.fromEntries(names.filter((name) => options[name] !== undefined).map((name) => [name, options[name]])) as Pick<Options, Name>
+}
+
+/** @throws {TypeError} if the app has one of the names already */
+export function freeNames (app: FastifyInstance, decorators: Decorators): Decorators {
+  for (const name of Object.values(decorators)) {
+    if (app.hasDecorator(name)) {
+      throw new TypeError(`countersign: "decorators" must name another one than "${name}", which the app has already`)
+    }
+  }
+  return decorators
+}
+
+export default fp(secondFactor, { name: 'second-factor', fastify: '5.x' })

@@ -1,0 +1,119 @@
+import type { FastifyRequest } from 'fastify'
+import { authTimeOf, type SessionContext } from '../core/assurance.js'
+import { Refusal, SessionEnded } from '../core/refusals.js'
+import type { Origin } from '../core/session.js'
+import { requireId } from './ids.js'
+import type { FactorOptions } from './options/factor-options.js'
+import type { Identity } from './options/host-types.js'
+import type { SecondFactor } from './second-factor.js'
+
+/** Upper limit of a time in seconds (the year 5138). A larger number is a time in milliseconds. */
+const MOST_SECONDS = 100_000_000_000
+
+export interface AuthenticationDeps extends Pick<FactorOptions, 'identify'> {
+  factor: Pick<SecondFactor, 'sessions' | 'settings' | 'knowsSessions'>
+  /** Name of the request's property that holds the session context after a guard has accepted the request. */
+  slot: string
+  originOf: (request: FastifyRequest) => Origin
+  /** Called once, when a host did not return the age of a proof. */
+  onUnknownAge?: () => void
+}
+
+export type Slotted = FastifyRequest & Record<string, SessionContext | null>
+
+/** Finds the session of a request: asks the host, then the caches and the database. */
+export function createAuthentication (deps: AuthenticationDeps) {
+  const { identify, factor: { sessions, settings, knowsSessions }, slot, originOf, onUnknownAge = () => {} } = deps
+  let isAgeKnown = true
+
+  function admit (request: FastifyRequest, identity: Identity, context: SessionContext | null): SessionContext | Promise<SessionContext> {
+    if (context === null) throw new SessionEnded(identity)
+    checkTimes(identity)
+    const { authTime } = identity
+    if (authTime === null || authTime === undefined) return enter(request, identity, context, context.authTime)
+    // `authTime` is newer (the password was given again within the session) or older (the token was issued before that).
+    const provenAt = authTimeOf(context, authTime, sessions.earliestNowSeconds())
+    return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, context, provenAt)
+  }
+
+  async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<SessionContext> {
+    const context = await sessions.claimed(identity.userId, identity.sessionId, authTime)
+    if (context === null) throw new SessionEnded(identity)
+    return enter(request, identity, context, Math.min(authTime, context.authTime))
+  }
+
+  function enter (request: FastifyRequest, { proven }: Identity, context: SessionContext, authTime: number): SessionContext {
+    let admitted = authTime === context.authTime ? context : { ...context, authTime }
+    // A host's token cannot be newer than its session, and it never adds a proof that the session does not have.
+    if (proven !== undefined && context.otpDeviceId !== null) admitted = { ...admitted, ...provenOf(proven, context) }
+    ;(request as Slotted)[slot] = admitted
+    return admitted
+  }
+
+  /**
+   * Returns device and times of the proofs. Only the service's own tokens may be newer than the session context in the local
+   * cache. A token without `phrTime` has no proof by a passkey.
+   */
+  function provenOf (proven: NonNullable<Identity['proven']>, context: SessionContext) {
+    const { otpDeviceId, otpTime, phrTime = null } = proven
+    if (knowsSessions) return { otpDeviceId, otpTime, phrTime }
+    const hasPasskey = phrTime !== null && (context.phrTime ?? null) !== null
+    return {
+      otpDeviceId,
+      otpTime: otpTime === null || context.otpTime === null ? otpTime : Math.min(otpTime, context.otpTime),
+      phrTime: hasPasskey ? Math.min(phrTime, context.phrTime!) : null
+    }
+  }
+
+  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<SessionContext> {
+    const identity: Identity | null | undefined = await pending
+    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
+    const { userId, sessionId } = identity
+    const known = sessions.known(userId, sessionId)
+    if (known !== undefined) return admit(request, identity, known)
+    if (knowsSessions) return admit(request, identity, await sessions.find(userId, sessionId, null))
+    checkIdentity(identity)
+    const authTime = identity.authTime ?? null
+    if (authTime === null && isAgeKnown) {
+      isAgeKnown = false
+      onUnknownAge()
+    }
+    const adoption = { authTime, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }
+    return admit(request, identity, await sessions.find(userId, sessionId, adoption))
+  }
+
+  /** Returns the session context without a promise if the local cache has it, because every guarded request runs this. */
+  function authenticate (request: FastifyRequest): SessionContext | Promise<SessionContext> {
+    return (request as Slotted)[slot] ?? identified(request)
+  }
+
+  function identified (request: FastifyRequest): SessionContext | Promise<SessionContext> {
+    const identity: ReturnType<typeof identify> | undefined = identify(request)
+    if (identity instanceof Promise) return admitLater(request, identity)
+    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
+    const known = sessions.known(identity.userId, identity.sessionId)
+    return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
+  }
+
+  return { authenticate, identified }
+}
+
+/** @throws {Error} */
+function checkIdentity (identity: Identity): void {
+  requireId(identity.userId, 'identify() must answer "userId"')
+  requireId(identity.sessionId, 'identify() must answer "sessionId"')
+  checkTimes(identity)
+}
+
+/** Checks the times, because a comparison with a value that is not a time would be meaningless. @throws {Error} */
+function checkTimes ({ authTime, proven }: Identity): void {
+  if (!isTime(authTime)) throw new Error('countersign: identify() must answer "authTime" in Unix seconds')
+  if (proven === undefined) return
+  const { otpDeviceId, otpTime, phrTime } = proven
+  if (isTime(otpTime) && isTime(phrTime) && (otpDeviceId === null || typeof otpDeviceId === 'string')) return
+  throw new Error('countersign: identify() must answer "proven" as { otpDeviceId, otpTime, phrTime }, times in Unix seconds')
+}
+
+function isTime (value: unknown): boolean {
+  return value === null || value === undefined || (typeof value === 'number' && value >= 0 && value < MOST_SECONDS)
+}
