@@ -33,7 +33,9 @@ export function docTables (openApi: OpenApi): Record<string, Record<string, stri
     'docs/api.md': { operations: operations(openApi) },
     'docs/settings.md': { settings: settingsTable() },
     'docs/errors.md': { refusals: refusalsTable() },
-    'docs/webhooks.md': { kinds: table(['kind', 'meaning'], Object.entries(eventKinds).map(([kind, meaning]) => [`\`${kind}\``, meaning])) },
+    'docs/webhooks.md': {
+      kinds: table(['kind', 'meaning'], Object.entries(eventKinds).map(([kind, meaning]) => [`\`${kind}\``, meaning]))
+    },
     'docs/attach.md': { options: table(['option', 'default', 'meaning'], optionRows()) }
   }
 }

@@ -85,7 +85,9 @@ t.test('no other table names the user, except the one that stops a second import
   const cay = await signUp(app, 'cay')
   expect(200, await cay.login())
   const id = userId(cay)
-  await db.query("insert into account_import (source, external_id, user_id, fingerprint, imported_at) values ('django', '7', $1, 'f', now())", [id])
+  await db.query(
+    "insert into account_import (source, external_id, user_id, fingerprint, imported_at) values ('django', '7', $1, 'f', now())", [id]
+  )
   t.equal(outcome(await cay.request('DELETE', '/account')), '204')
   const tables = await db.query<{ name: string }>(
     "select table_name as name from information_schema.columns where table_schema = 'public' and column_name = 'user_id' order by 1"
