@@ -17,6 +17,8 @@ export const needs = {
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
   'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
+  promtool: { find: async () => findProgram('promtool'), missing: 'needs promtool of prometheus' },
+  'systemd-analyze': { find: async () => findProgram('systemd-analyze'), missing: 'needs systemd-analyze of systemd' },
   chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' }
 } as const satisfies Record<string, { find: () => Promise<string | undefined>, missing: string }>
 
