@@ -55,7 +55,7 @@ t.test('migrate: status exits with 1 while there is something to do; down asks t
     code: 0, stdout: '{"pending":[],"unknown":[]}\n'
   })
   await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
-  t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: /^down: .*accounts\n$/ })
+  t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: `down: ${all.at(-1)}\n` })
 })
 
 t.test('O10 without DATABASE_URL: the embedded data, under the server\'s lock', async (t) => {
@@ -82,7 +82,7 @@ t.test('a database behind a slow line is waited for', async (t) => {
   const proxy = await tcpProxy(t, targetOf(settings.DATABASE_URL))
   proxy.delayMs = 1_500
   t.match(await command(['migrate', 'status'], { ...settings, DATABASE_URL: proxy.url(settings.DATABASE_URL) }), {
-    stdout: /to do: .*accounts\n$/, stderr: ''
+    stdout: `to do: ${all.at(-1)}\n`, stderr: ''
   })
 })
 
