@@ -4,7 +4,8 @@ import type { DB } from './schema.js'
  * Notes on tables and columns, where the name does not say it. `npm run schema` puts those on columns into schema.ts.
  *
  * Every primary and unique key that decides about a second factor begins with the user's id, so that the tables can be
- * distributed by it. No foreign key connects our tables with those of a host.
+ * distributed by it. One does not: a passkey's credential belongs to one user of all. No foreign key connects our tables with
+ * those of a host.
  */
 export const columns = {
   /** One row per user: the lock. Every change of factors, password or rights updates it first and raises `version`. */
