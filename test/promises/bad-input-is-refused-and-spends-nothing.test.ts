@@ -164,7 +164,7 @@ function attacks ({ body, object, id, document }: Operation): Array<[what: strin
     ['gzip', 415, { payload: gzipSync(text), headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }],
     ['gzip that is none', 415, { payload: text, headers: { ...JSON_TYPE, 'content-encoding': 'gzip' } }],
     // Two of them require no field.
-    ...(['createTotp', 'reactivateUser'].includes(id) ? [] : [['nothing', 400, raw('')] as [string, number, Send]])
+    ...(['createTotp', 'createPasskey', 'reactivateUser'].includes(id) ? [] : [['nothing', 400, raw('')] as [string, number, Send]])
   ]
 }
 
