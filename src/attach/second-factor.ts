@@ -15,6 +15,8 @@ import { createSessions } from '../sessions/liveness.js'
 import type { Db } from '../tables/db.js'
 import { readIdentity, type DatabaseIdentity } from '../tables/identity.js'
 import { createDeploymentKey } from './deployment-key.js'
+import { factorRules } from './options/factor-options.js'
+import { requireRule } from './options/rule.js'
 
 /** Opened stores. Their owner also closes them. */
 export interface Stores {
@@ -62,11 +64,19 @@ export interface SecondFactor extends OtpDeps {
   close (): Promise<void>
 }
 
-/** Creates the second factor over opened stores. No statement runs before `start`. */
+/**
+ * Creates the second factor over opened stores. No statement runs before `start`.
+ *
+ * @throws {TypeError} if an option does not follow its rule
+ */
 export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
   const { stores, sealKeys, namespace, settings, revocationSeconds, sameSession = false, log } = deps
   const { db, schema, isKnownAway } = stores
   const knowsSessions = db.hasAccounts
+  // The service gives these without the check of a host's options.
+  requireRule('namespace', namespace, factorRules.namespace)
+  requireRule('issuer', settings.issuer, factorRules.issuer)
+  requireRule('revocationSeconds', revocationSeconds, factorRules.revocationSeconds)
   if (isMisread(settings.issuer)) {
     log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
   }

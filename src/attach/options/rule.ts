@@ -29,6 +29,11 @@ export function fail (name: string, must: string): never {
   throw new TypeError(`countersign: "${name}" must ${must}`)
 }
 
+/** @throws {TypeError} if the value of an option does not follow its rule */
+export function requireRule<Value> (name: string, value: Value, { must, holds }: Rule<Value>): void {
+  if (!holds(value)) fail(name, must)
+}
+
 /**
  * Checks the options of a group and fills in the fallbacks. Messages name an option, never its value.
  *
