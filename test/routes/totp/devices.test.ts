@@ -30,7 +30,7 @@ t.test('a list of what is confirmed, by name and time, without secrets', async (
     'the oldest first, nothing pending'
   )
   for (const device of listed) {
-    t.same(Object.keys(device).sort(), ['createdAt', 'id', 'lastUsedAt', 'name'])
+    t.same(Object.keys(device).sort(), ['createdAt', 'id', 'kind', 'lastUsedAt', 'name'])
     t.match(device.createdAt, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/)
   }
   await clock.advance(30)
