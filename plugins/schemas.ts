@@ -69,13 +69,14 @@ const serializerCompiler: FastifySerializerCompiler<object> = ({ schema, httpSta
 }
 
 /**
- * Returns the text of an error. Fastify's own error handler passes the error object to the serializer, and JSON has none of
- * its fields. Details from PostgreSQL or Node are only for the log, which has them already.
+ * Returns the text of an error. Fastify's own error handler passes an object with the error as its prototype, of which JSON has
+ * no field. A refusal has its details, as in the service. Details from PostgreSQL or Node are only for the log.
  */
 function errorText (payload: unknown): string {
   if (!(payload instanceof Error)) return JSON.stringify(payload)
+  if (payload instanceof Refusal) return JSON.stringify(errorBody(payload.code, payload.details))
   const { statusCode = 500, code, error, message } = payload as Error & { statusCode?: number, code?: string, error?: string }
-  if (statusCode < 500 || payload instanceof Refusal) return JSON.stringify({ statusCode, code, error, message })
+  if (statusCode < 500) return JSON.stringify({ statusCode, code, error, message })
   return JSON.stringify({ ...errorBody(asRefusal(payload).code), statusCode, error })
 }
 
