@@ -10,6 +10,8 @@ import secondFactor, { freeNames } from './second-factor.js'
 
 const NEEDS_AUTH_TIME =
   'countersign: without "checkPassword" a first device needs "authTime" of identify(): a proof of unknown age is old'
+const NO_SESSION_ID = 'countersign: identify() answered no "sessionId": such requests are refused with 401. Sessions and tokens from ' +
+  'before the plugin have none, so their users must log in again'
 
 /** Opens the stores of a host, then registers the second factor over them. */
 async function countersign (app: FastifyInstance, given: CountersignOptions): Promise<void> {
@@ -27,7 +29,8 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
     identify: options.identify,
     originOf,
     slot: decorators.countersign,
-    onUnknownAge () { if (!asksPassword) app.log.warn(`${NEEDS_AUTH_TIME}, and identify() answered none`) }
+    onUnknownAge () { if (!asksPassword) app.log.warn(`${NEEDS_AUTH_TIME}, and identify() answered none`) },
+    onMissingSession () { app.log.warn(NO_SESSION_ID) }
   })
   await app.register(secondFactor, { ...options, factor, guards })
 }

@@ -17,16 +17,22 @@ export interface AuthenticationDeps extends Pick<FactorOptions, 'identify'> {
   originOf: (request: FastifyRequest) => Origin
   /** Called once, when a host did not return the age of a proof. */
   onUnknownAge?: () => void
+  /** Called once, when a host did not return the id of a session. */
+  onMissingSession?: () => void
 }
+
+/** Identity with the id of its session. */
+type Identified = Identity & { sessionId: string }
 
 export type Slotted = FastifyRequest & Record<string, SessionContext | null>
 
 /** Finds the session of a request: asks the host, then the caches and the database. */
 export function createAuthentication (deps: AuthenticationDeps) {
-  const { identify, factor: { sessions, settings, knowsSessions }, slot, originOf, onUnknownAge = () => {} } = deps
-  let isAgeKnown = true
+  const { identify, factor: { sessions, settings, knowsSessions }, slot, originOf } = deps
+  const onUnknownAge = once(deps.onUnknownAge)
+  const onMissingSession = once(deps.onMissingSession)
 
-  function admit (request: FastifyRequest, identity: Identity, context: SessionContext | null): SessionContext | Promise<SessionContext> {
+  function admit (request: FastifyRequest, identity: Identified, context: SessionContext | null): SessionContext | Promise<SessionContext> {
     if (context === null) throw new SessionEnded(identity)
     checkTimes(identity)
     const { authTime } = identity
@@ -36,7 +42,7 @@ export function createAuthentication (deps: AuthenticationDeps) {
     return provenAt === null ? admitAhead(request, identity, authTime) : enter(request, identity, context, provenAt)
   }
 
-  async function admitAhead (request: FastifyRequest, identity: Identity, authTime: number): Promise<SessionContext> {
+  async function admitAhead (request: FastifyRequest, identity: Identified, authTime: number): Promise<SessionContext> {
     const context = await sessions.claimed(identity.userId, identity.sessionId, authTime)
     if (context === null) throw new SessionEnded(identity)
     return enter(request, identity, context, Math.min(authTime, context.authTime))
@@ -65,19 +71,15 @@ export function createAuthentication (deps: AuthenticationDeps) {
     }
   }
 
-  async function admitLater (request: FastifyRequest, pending: Promise<Identity | null>): Promise<SessionContext> {
-    const identity: Identity | null | undefined = await pending
-    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
+  async function admitLater (request: FastifyRequest, pending: PromiseLike<Identity | null>): Promise<SessionContext> {
+    const identity = requireSession(await pending)
     const { userId, sessionId } = identity
     const known = sessions.known(userId, sessionId)
     if (known !== undefined) return admit(request, identity, known)
     if (knowsSessions) return admit(request, identity, await sessions.find(userId, sessionId, null))
     checkIdentity(identity)
     const authTime = identity.authTime ?? null
-    if (authTime === null && isAgeKnown) {
-      isAgeKnown = false
-      onUnknownAge()
-    }
+    if (authTime === null) onUnknownAge()
     const adoption = { authTime, sessionSeconds: settings.sessionSeconds, origin: originOf(request) }
     return admit(request, identity, await sessions.find(userId, sessionId, adoption))
   }
@@ -88,15 +90,45 @@ export function createAuthentication (deps: AuthenticationDeps) {
   }
 
   function identified (request: FastifyRequest): SessionContext | Promise<SessionContext> {
-    const identity: ReturnType<typeof identify> | undefined = identify(request)
-    if (identity instanceof Promise) return admitLater(request, identity)
-    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
+    const answer: ReturnType<typeof identify> | undefined = identify(request)
+    if (isThenable(answer)) return admitLater(request, answer)
+    const identity = requireSession(answer)
     const known = sessions.known(identity.userId, identity.sessionId)
     return known === undefined ? admitLater(request, Promise.resolve(identity)) : admit(request, identity, known)
   }
 
+  /**
+   * A session or token from before the plugin has no id. Its user must log in again: without an id, it could not be ended.
+   *
+   * @throws {Refusal} TOKEN_INVALID
+   */
+  function requireSession (identity: Identity | null | undefined): Identified {
+    if (identity === null || identity === undefined) throw new Refusal('TOKEN_INVALID')
+    if (hasSession(identity)) return identity
+    onMissingSession()
+    throw new Refusal('TOKEN_INVALID')
+  }
+
   return { authenticate, identified }
 }
+
+function once (call: () => void = () => {}): () => void {
+  let wasCalled = false
+  return () => {
+    if (!wasCalled) call()
+    wasCalled = true
+  }
+}
+
+/** Query builders and promises of another realm are no instances of Promise. */
+function isThenable (answer: unknown): answer is PromiseLike<Identity | null> {
+  return typeof (answer as { then?: unknown } | null | undefined)?.then === 'function'
+}
+
+/** Values of an id that is missing, and their texts: with these, the sessions of all old tokens of a user would be one. */
+const MISSING: ReadonlySet<unknown> = new Set([undefined, null, '', 'undefined', 'null'])
+
+const hasSession = (identity: Identity): identity is Identified => !MISSING.has(identity.sessionId)
 
 /** @throws {Error} */
 function checkIdentity (identity: Identity): void {

@@ -6,9 +6,10 @@ export interface Identity {
   userId: string
   /**
    * The host's own id of the session, or the value that all tokens of one session have in common: 1 to 255 bytes of text.
-   * Never reuse the id of another session of the user.
+   * Never reuse the id of another session of the user. A session or token from before the plugin has none: with undefined or
+   * null, or an empty text, the request is answered 401 `TOKEN_INVALID`, with one warning in the log.
    */
-  sessionId: string
+  sessionId: string | null | undefined
   /**
    * Time of the password or another first factor, in Unix seconds. Without it, or with null, the proof counts as old: no
    * route takes it as fresh, and the first device needs `checkPassword`. A future time counts as the moment when it was
