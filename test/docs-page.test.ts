@@ -1,7 +1,8 @@
 import type { AddressInfo } from 'node:net'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import t from 'tap'
 import { freshApp } from './helpers/app.js'
+import { startChromium } from './helpers/chromium.js'
 import { need } from './helpers/need.js'
 
 const executablePath = await need('chromium')
@@ -9,8 +10,7 @@ const { app } = await freshApp(t)
 await app.listen({ port: 0, host: '127.0.0.1' })
 const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
-const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
-t.teardown(() => browser.close())
+const browser = await startChromium(t, executablePath)
 const page = await browser.newPage()
 page.setDefaultTimeout(15_000)
 const complaints: string[] = []

@@ -14,8 +14,16 @@ import { temporaryFolder } from './temporary-folder.js'
 
 /** Origin of the page of the tests' passkeys. */
 export const PASSKEY_ORIGIN = 'https://app.example.org'
-/** The same for an attached host. */
-const passkeys = { rpId: 'app.example.org', origins: [PASSKEY_ORIGIN] }
+/** The option of an attached host, by the service's settings. */
+function passkeysOf (settings: Settings): NonNullable<CountersignOptions['passkeys']> {
+  const { PASSKEY_ORIGINS = PASSKEY_ORIGIN, PASSKEY_RP_ID: rpId, PASSKEY_USER_VERIFICATION: userVerification } = settings
+  const origins = PASSKEY_ORIGINS.split(',')
+  return {
+    origins,
+    rpId: rpId ?? new URL(origins[0]!).hostname,
+    ...(userVerification === undefined ? {} : { userVerification: userVerification as 'preferred' | 'required' })
+  }
+}
 
 export type App = Awaited<ReturnType<typeof buildApp>>
 
@@ -149,7 +157,12 @@ export async function freshHost (t: Owner, settings: Settings = {}, options: Fre
       databaseUrl: own['DATABASE_URL']!,
       redisUrl: own['REDIS_URL'],
       options: {
-        issuer: own['OTP_ISSUER']!, sealKeys: own['SEAL_KEYS']!, namespace, passkeys, settings: Object.fromEntries(numbers), ...more
+        issuer: own['OTP_ISSUER']!,
+        sealKeys: own['SEAL_KEYS']!,
+        namespace,
+        passkeys: passkeysOf(own),
+        settings: Object.fromEntries(numbers),
+        ...more
       }
     }) as App
     markHost(host)
