@@ -12,7 +12,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
   app, { deps, verified, fresh, standingOf, requesterOf, finish, answerSchema, common }
 ) => {
   app.get('', {
-    onRequest: verified,
+    preHandler: verified,
     schema: {
       operationId: 'listDevices',
       ...common,
@@ -23,7 +23,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
   })
 
   app.patch('/:id', {
-    onRequest: fresh,
+    preHandler: fresh,
     schema: {
       operationId: 'renameDevice',
       ...common,
@@ -39,13 +39,12 @@ const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
   })
 
   const isRemoved = async (request: FastifyRequest, userId: string) => {
-    // The request was refused before its parameters were checked and brought into lower case.
     const { id } = request.params as { id: string }
-    return (await listDevices(deps.db, userId)).every((device) => device.id !== id.toLowerCase())
+    return (await listDevices(deps.db, userId)).every((device) => device.id !== id)
   }
   app.delete('/:id', {
     ...onRepeat(deps.db, { otp_device_removed: 'NOT_FOUND', otp_disabled: 'NOT_FOUND' }, isRemoved),
-    onRequest: fresh,
+    preHandler: fresh,
     schema: {
       operationId: 'removeDevice',
       ...common,

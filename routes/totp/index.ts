@@ -21,7 +21,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
   })
 
   app.get('/status', {
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'getTotpStatus',
       ...common,
@@ -41,7 +41,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
 
   app.delete('/delete', {
     ...onRepeat(deps.db, { otp_disabled: 'OTP_NOT_SET_UP' }),
-    onRequest: fresh,
+    preHandler: fresh,
     schema: {
       operationId: 'deleteTotp',
       ...common,

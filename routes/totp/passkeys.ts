@@ -16,7 +16,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
 
   app.post('/create', {
     config: limit('enrol'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'createPasskey',
       ...common,
@@ -44,7 +44,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
   app.post('/confirm', {
     ...onRepeat(deps.db, { otp_enabled: 'PASSKEY_INVALID' }),
     config: limit('code'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'confirmPasskey',
       ...common,
@@ -59,7 +59,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
 
   app.post('/challenge', {
     config: limit('code'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'challengePasskey',
       ...common,
@@ -76,7 +76,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
   app.post('/login', {
     ...onRepeat(deps.db, { otp_verified: 'PASSKEY_INVALID' }),
     config: limit('code'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'verifyPasskey',
       ...common,

@@ -21,12 +21,12 @@ const recoveryCodeRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (a
     othersEnded(standingOf(request))
     return await reply.code(201).send(codes)
   }
-  app.post('/create', { onRequest: fresh, schema, handler })
+  app.post('/create', { preHandler: fresh, schema, handler })
 
   app.post('/login', {
     ...onRepeat(deps.db, { recovery_used: 'RECOVERY_CODE_INVALID' }),
     config: limit('code'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'useRecoveryCode',
       ...common,
@@ -49,7 +49,7 @@ const recoveryCodeRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (a
   if (!deprecatedGets) return
   app.get('/create', {
     ...byGet,
-    onRequest: fresh,
+    preHandler: fresh,
     schema: {
       ...schema,
       deprecated: true,

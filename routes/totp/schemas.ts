@@ -1,5 +1,5 @@
 import { Type, type TSchema } from '@sinclair/typebox'
-import type { FastifyReply, FastifyRequest, onRequestHookHandler } from 'fastify'
+import type { FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import type { SessionContext } from '../../src/core/assurance.js'
 import type { Requester, SessionFacts } from '../../src/core/session.js'
 import { longest } from '../../src/core/texts.js'
@@ -10,11 +10,11 @@ import { DateTime, Methods, Name, NullableDateTime, Password, strict, TypedCode,
 export interface TotpRoutesOptions {
   deps: OtpDeps
   /** Accepts live sessions. */
-  session: onRequestHookHandler
+  session: preHandlerHookHandler
   /** Accepts sessions that pass `otpVerified`. */
-  verified: onRequestHookHandler
+  verified: preHandlerHookHandler
   /** Accepts sessions that pass `otpVerified` with a recent proof. */
-  fresh: onRequestHookHandler
+  fresh: preHandlerHookHandler
   standingOf: (request: FastifyRequest) => SessionContext
   requesterOf: (request: FastifyRequest) => Requester
   label: (userId: string) => string | Promise<string>

@@ -10,7 +10,7 @@ import { byGet, NewTotp, TotpSetUp, type TotpGroupOptions } from './schemas.js'
 const setUpRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (app, options) => {
   const { deps, session, requesterOf, checkPassword, common, deprecatedGets = false, limit = () => ({}) } = options
   const create = createHandler(app.prefix, options)
-  const route = { config: limit('enrol'), onRequest: session }
+  const route = { config: limit('enrol'), preHandler: session }
   const schema = {
     operationId: 'createTotp',
     ...common,
@@ -31,7 +31,7 @@ const setUpRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (app, opt
   })
 
   app.delete('/rollback', {
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'rollBackTotp',
       ...common,

@@ -11,7 +11,7 @@ const verificationRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (a
   app.post('/login', {
     ...onRepeat(deps.db, { otp_verified: 'OTP_INVALID', otp_enabled: 'OTP_INVALID' }),
     config: limit('code'),
-    onRequest: session,
+    preHandler: session,
     schema: {
       operationId: 'verifyTotp',
       ...common,
