@@ -1,6 +1,12 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import t from 'tap'
 import { findProgram } from './programs.js'
 import { stores } from './stores.js'
+
+/** Debian's own Python, which alone sees Debian's packages. */
+const DEBIAN_PYTHON = '/usr/bin/python3'
+const importsFido2 = async () => await promisify(execFile)(DEBIAN_PYTHON, ['-c', 'import fido2']).then(() => true, () => false)
 
 /** Dependencies of test files that `npm ci` does not install: how to find them, and the message if one is missing. */
 export const needs = {
@@ -15,11 +21,13 @@ export const needs = {
   nginx: { find: async () => findProgram('nginx'), missing: 'needs nginx' },
   caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
+  'python3-fido2': { find: async () => await importsFido2() ? DEBIAN_PYTHON : undefined, missing: 'needs python3-fido2 of Debian' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
   'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
   promtool: { find: async () => findProgram('promtool'), missing: 'needs promtool of prometheus' },
   'systemd-analyze': { find: async () => findProgram('systemd-analyze'), missing: 'needs systemd-analyze of systemd' },
-  chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' }
+  chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' },
+  'firefox-esr': { find: async () => findProgram('firefox-esr'), missing: 'needs firefox-esr' }
 } as const satisfies Record<string, { find: () => Promise<string | undefined>, missing: string }>
 
 export type Need = keyof typeof needs
