@@ -7,6 +7,7 @@ import * as events from './2026-11-30-03-events.js'
 import * as factors from './2026-11-30-04-factors.js'
 import * as importsBySource from './2026-11-30-05-accounts.js'
 import * as passkeys from './2026-11-30-06-passkeys.js'
+import * as moving from './2026-11-30-07-moving.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -14,7 +15,8 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-01-second-factor': secondFactorEdges,
   '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors,
-  '2026-11-30-06-passkeys': passkeys
+  '2026-11-30-06-passkeys': passkeys,
+  '2026-11-30-07-moving': moving
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -26,5 +28,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors,
   '2026-11-30-05-accounts': importsBySource,
-  '2026-11-30-06-passkeys': passkeys
+  '2026-11-30-06-passkeys': passkeys,
+  '2026-11-30-07-moving': moving
 }

@@ -1,5 +1,5 @@
-import { createHmac, randomBytes } from 'node:crypto'
-import { typedCode } from './normal-forms.js'
+import { createHash, createHmac, randomBytes } from 'node:crypto'
+import { typedCode, typedSymbols } from './normal-forms.js'
 
 /** Crockford base32 without I, L, O, U: nothing to misread aloud or on paper. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
@@ -55,4 +55,68 @@ export function normaliseWeakCode (text: string): string | null {
 /** Returns the digest of an imported code. The prefix differs from that of `recoveryDigest`, so the two kinds never collide. */
 export function weakRecoveryDigest (digestKey: Uint8Array, userId: string, code: string): string {
   return createHmac('sha256', digestKey).update(`weak recovery code\0${userId}\0${code}`).digest('base64url')
+}
+
+/**
+ * Form of a recovery code: how a typed text is read before its digest is made. `own`: a code of Countersign. `printed`: a code of
+ * another system, by its symbols without spaces and dashes, case kept. `django`: `normaliseWeakCode`. `sha512`: as `printed`, of which
+ * only the SHA-512 is known.
+ */
+export type CodeForm = 'own' | 'printed' | 'django' | 'sha512'
+
+/** Key of the recovery codes of one user, with the user id that is part of each digest. Both are of the deployment that made it. */
+export interface CodeKey { key: Uint8Array, userId: string }
+
+/** Derives the key of a user's codes, so that an export of this user has no key of another one. */
+export function codeKey (digestKey: Uint8Array, userId: string): CodeKey {
+  return { key: createHmac('sha256', digestKey).update(`recovery codes\0${userId}`).digest(), userId }
+}
+
+const PRINTED = /^[!-~]{6,128}$/
+
+/** Returns the symbols of a code as it was printed, without spaces and dashes; null if it is no such code. */
+export function printedSymbols (text: string): string | null {
+  const symbols = typedSymbols(text)
+  return PRINTED.test(symbols) ? symbols : null
+}
+
+/** Returns the part of a typed text that a digest is made of; null if the text has not this form. */
+export function codeText (form: CodeForm, typed: string): string | null {
+  switch (form) {
+    case 'own': return normaliseRecoveryCode(typed)
+    case 'django': return normaliseWeakCode(typed)
+    case 'printed': return printedSymbols(typed)
+    case 'sha512': {
+      const symbols = printedSymbols(typed)
+      return symbols === null ? null : createHash('sha512').update(symbols).digest('base64')
+    }
+  }
+}
+
+/** @param text result of `codeText` for the same form */
+export function codeDigest ({ key, userId }: CodeKey, form: CodeForm, text: string): string {
+  return createHmac('sha256', key).update(`${form}\0${userId}\0${text}`).digest('base64url')
+}
+
+/** ASVS 6.5.2: from here on a fast digest is enough. */
+const STRONG_BITS = 112
+/** The smallest set of symbols that has all of a code's: digits, hexadecimal, letters of one case, with digits, of both cases. */
+const SYMBOL_SETS: ReadonlyArray<[pattern: RegExp, size: number]> = [
+  [/^[0-9]*$/, 10], [/^(?:[0-9a-f]*|[0-9A-F]*)$/, 16], [/^(?:[a-z]*|[A-Z]*)$/, 26], [/^(?:[0-9a-z]*|[0-9A-Z]*)$/, 36], [/^[a-zA-Z]*$/, 52]
+]
+const ALL_SYMBOLS = 62
+
+function bitsOf (symbols: string): number {
+  const [, size] = SYMBOL_SETS.find(([pattern]) => pattern.test(symbols)) ?? [null, ALL_SYMBOLS]
+  return symbols.length * Math.log2(size)
+}
+
+/** True if a code can be guessed: it is none of Countersign's and has less than 112 bits, by its length and the kinds of its symbols. */
+export function isWeakCode (text: string): boolean {
+  return normaliseRecoveryCode(text) === null && bitsOf(typedSymbols(text)) < STRONG_BITS
+}
+
+/** True if a code looks like one of Countersign's, which are guessed at without a limit, and has fewer bits: it must not come. */
+export function isDisguisedCode (text: string): boolean {
+  return normaliseRecoveryCode(text) !== null && bitsOf(typedSymbols(text)) < STRONG_BITS
 }

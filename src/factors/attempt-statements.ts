@@ -20,6 +20,8 @@ export interface JudgedDevice {
   id: string
   name: string
   secret: string
+  /** Second reading of an imported secret, sealed; null if there is none. */
+  otherSecret: string | null
   algorithm: TotpAlgorithm
   digits: number
   periodSeconds: number
@@ -68,7 +70,8 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
     ),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
-        f.secret, f.algorithm, f.digits, f.period_seconds, f.t0_seconds, f.last_step
+        f.secret, case when f.other_secret_until > now.at then f.other_secret end as other_secret,
+        f.algorithm, f.digits, f.period_seconds, f.t0_seconds, f.last_step
       from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
       where d.user_id = ${userId}
         and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
@@ -118,8 +121,8 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
         else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
       end`, 'lockedSeconds')},
       ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
-        'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds, 't0Seconds', t0_seconds, 'lastStep', last_step,
-        'pending', pending)) from judged),
+        'otherSecret', other_secret, 'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds,
+        't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged),
         '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${userId}`)
   return spent!
@@ -164,11 +167,12 @@ export async function commitVerified (
       for no key update of u, s
     ),
     consumed as (
-      update ${table.otp_totp} f set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, f.secret)
+      update ${table.otp_totp} f set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, f.secret),
+        other_secret = null, other_secret_until = null
       from ${table.otp_device} d, requester, now
       where f.user_id = requester.user_id and f.device_id = ${match.deviceId} and f.last_step < ${match.step}
         and d.user_id = f.user_id and d.id = f.device_id and d.confirmed_at is not null
-      returning d.user_id, d.id, d.name
+      returning d.user_id, d.id, d.name, f.weak
     ),
     released as (
       update ${table.otp_user} u set ${codeAccepted}
@@ -187,7 +191,12 @@ export async function commitVerified (
     ${kept(db, consumed, verifiedProof(sessionSeconds))},
     ${remembered(db, consumed, requester.network, true)}
     ${event(db, {
-      userId: sql`consumed.user_id`, kind: 'otp_verified', sessionId, origin: requester, deviceName: sql`consumed.name`
+      userId: sql`consumed.user_id`,
+      kind: 'otp_verified',
+      sessionId,
+      origin: requester,
+      deviceName: sql`consumed.name`,
+      detail: sql`case when consumed.weak then 'weak' end`
     }, sql`consumed, now`)}
     ${answered()}`))
 }

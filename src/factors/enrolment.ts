@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
-import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../core/recovery-codes.js'
+import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
@@ -137,7 +137,8 @@ export function newCodes (count: number): string[] {
 }
 
 export function digestsOf (digestKey: Buffer, userId: string, codes: readonly string[]): string[] {
-  return codes.map((code) => recoveryDigest(digestKey, userId, normaliseRecoveryCode(code)!))
+  const key = codeKey(digestKey, userId)
+  return codes.map((code) => codeDigest(key, 'own', codeText('own', code)!))
 }
 
 /** Deletes this session's pending device and its codes. */

@@ -10,6 +10,12 @@ const FIRST_UUID = '00000000-0000-0000-0000-000000000000'
 const columns = {
   otp_device: { table: 'otp_totp', user: sql`user_id`, row: sql`device_id`, type: sql`uuid`, sealed: sql`secret`, firstRow: FIRST_UUID },
   otp_device_seed: { table: 'otp_device', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`seed`, firstRow: FIRST_UUID },
+  otp_totp_other: {
+    table: 'otp_totp', user: sql`user_id`, row: sql`device_id`, type: sql`uuid`, sealed: sql`other_secret`, firstRow: FIRST_UUID
+  },
+  otp_recovery_code: {
+    table: 'otp_recovery_code', user: sql`user_id`, row: sql`digest`, type: sql`text`, sealed: sql`origin`, firstRow: ''
+  },
   otp_key: { table: 'otp_key', user: sql`''::text`, row: sql`name`, type: sql`text`, sealed: sql`sealed`, firstRow: '' },
   account_oauth_profile: {
     table: 'account_oauth_profile', user: sql`user_id`, row: sql`id`, type: sql`uuid`, sealed: sql`credentials`, firstRow: FIRST_UUID

@@ -25,7 +25,10 @@ export const columns = {
   /** Authenticator apps: what a factor of the kind `totp` has beside its row in `otp_device`. */
   otp_totp: {
     secret: 'Sealed for the place `otp_device`. Never leaves the process once the device is confirmed.',
-    last_step: 'Last accepted step; it and all steps before it are refused.'
+    last_step: 'Last accepted step; it and all steps before it are refused.',
+    weak: 'Imported with a secret of less than 128 bits.',
+    other_secret: 'Second reading of an imported secret, sealed for the place `otp_totp_other`; null after the first accepted code.',
+    other_secret_until: 'Time from which only `secret` is read.'
   },
   /** Passkeys: what a factor of the kind `passkey` has beside its row in `otp_device`. */
   otp_passkey: {
@@ -44,7 +47,9 @@ export const columns = {
   },
   otp_recovery_code: {
     pending_device_id: 'Pending device whose confirmation activates the code; null if the code is active.',
-    weak: 'Imported code with few bits, which can be guessed: a guess consumes an attempt.'
+    weak: 'Imported code with few bits, which can be guessed: a guess consumes an attempt.',
+    form: 'Form of the code that `digest` was made of: `own`, `printed`, `django` or `sha512`; `deployment` in rows of an older release.',
+    origin: 'Sealed key and user id of the digest, if it was made in another deployment.'
   },
   otp_session: {
     otp_factor_ids: "Every factor that the session's proofs rely on; a recovery code is none.",

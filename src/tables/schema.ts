@@ -253,6 +253,14 @@ export interface OtpRecoveryCode {
   created_at: Timestamp;
   digest: string;
   /**
+   * Form of the code that `digest` was made of: `own`, `printed`, `django` or `sha512`; `deployment` in rows of an older release.
+   */
+  form: Generated<string>;
+  /**
+   * Sealed key and user id of the digest, if it was made in another deployment.
+   */
+  origin: string | null;
+  /**
    * Pending device whose confirmation activates the code; null if the code is active.
    */
   pending_device_id: string | null;
@@ -331,6 +339,14 @@ export interface OtpTotp {
    */
   last_step: number;
   last_used_at: Timestamp | null;
+  /**
+   * Second reading of an imported secret, sealed for the place `otp_totp_other`; null after the first accepted code.
+   */
+  other_secret: string | null;
+  /**
+   * Time from which only `secret` is read.
+   */
+  other_secret_until: Timestamp | null;
   period_seconds: number;
   /**
    * Sealed for the place `otp_device`. Never leaves the process once the device is confirmed.
@@ -338,6 +354,10 @@ export interface OtpTotp {
   secret: string;
   t0_seconds: number;
   user_id: string;
+  /**
+   * Imported with a secret of less than 128 bits.
+   */
+  weak: Generated<boolean>;
 }
 
 export interface OtpUser {

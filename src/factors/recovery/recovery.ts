@@ -1,8 +1,8 @@
-import { normaliseRecoveryCode, normaliseWeakCode, recoveryDigest, weakRecoveryDigest } from '../../core/recovery-codes.js'
 import { Refusal } from '../../core/refusals.js'
 import type { Requester, SessionFacts } from '../../core/session.js'
 import { consumeAttempt, type ConsumedAttempt } from '../attempt-statements.js'
 import { readStatus } from '../enrolment-statements.js'
+import { readCandidates } from './candidates.js'
 import { burnRecoveryCode, refuseRecovery, replaceRecoveryCodes } from './statements.js'
 import { released, isPaid, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -21,11 +21,11 @@ export async function recover (
 ): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
   const { db, settings, counters } = deps
   const { userId } = requester.context
-  const { digest: found, isWeak } = await digestOf(deps, userId, text)
-  // Only after the digest: a key that cannot be read must not consume an attempt.
+  const { isWeak, digests: digestsOfCode } = await readCandidates(deps, userId, text)
+  // Only after the keys were read: a key that cannot be read must not consume an attempt.
   const attempt = isWeak ? await consumeForWeak(deps, requester) : null
-  const digest = attempt === null || isPaid(attempt) ? found : null
-  const committed = digest === null ? null : await burnRecoveryCode(db, requester, digest, nextSessionId(deps, requester), settings)
+  const digests = attempt === null || isPaid(attempt) ? await digestsOfCode() : []
+  const committed = digests.length === 0 ? null : await burnRecoveryCode(db, requester, digests, nextSessionId(deps, requester), settings)
   if (committed !== null) {
     released(deps, userId)
     counters.count('codes_total', ['recovery', 'accepted'])
@@ -40,9 +40,8 @@ export async function recover (
 }
 
 /**
- * Consumes an attempt for a code that has the form of django-otp's: 40 bits, which can be guessed. So each text of that
- * form is an attempt, like the digits of an app, consumed before it is compared. Codes of Countersign have 120 bits and
- * consume no attempt.
+ * Consumes an attempt for a text that may be a weak code of the user, which can be guessed. So each text of that form is an
+ * attempt, like the digits of an app, consumed before it is compared. Codes of Countersign have 120 bits and consume no attempt.
  */
 async function consumeForWeak (deps: OtpDeps, requester: Requester): Promise<ConsumedAttempt> {
   const { db, locks, counters } = deps
@@ -58,14 +57,6 @@ async function consumeForWeak (deps: OtpDeps, requester: Requester): Promise<Con
   if (attempt.lockedSeconds === 0) return attempt
   lock(deps, requester, attempt.lockedSeconds)
   throw locked(attempt.lockedSeconds)
-}
-
-/** Returns the digest to look for, null if the text is no code; `isWeak` if the code is so short that a guess costs an attempt. */
-async function digestOf (deps: OtpDeps, userId: string, text: string): Promise<{ digest: string | null, isWeak: boolean }> {
-  const weak = normaliseWeakCode(text)
-  if (weak !== null) return { digest: weakRecoveryDigest(await deps.digestKey(), userId, weak), isWeak: true }
-  const code = normaliseRecoveryCode(text)
-  return { digest: code === null ? null : recoveryDigest(await deps.digestKey(), userId, code), isWeak: false }
 }
 
 /** Replaces the set of codes by a new one, also against a concurrent use of an old code. Requires a fresh, verified session. */

@@ -21,12 +21,13 @@ export interface UsedCode extends CommittedSession { codesLeft: number }
  * ones (among them an attacker's that caused the lock), and starts a verified one. Codes have no counter: 120 bits cannot
  * be guessed, and a lock would block the owner's last way in.
  *
+ * @param digests of the one code in each of its forms
  * @returns null if the code is not a valid one, or the session had ended
  */
 export async function burnRecoveryCode (
   db: Db,
   requester: Requester,
-  digest: string,
+  digests: readonly string[],
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<UsedCode | null> {
@@ -47,7 +48,9 @@ export async function burnRecoveryCode (
       consumed as (
         update ${table.otp_recovery_code} c set used_at = now.at
         from requester, now
-        where c.user_id = requester.user_id and c.digest = ${digest} and c.used_at is null and c.pending_device_id is null
+        where c.user_id = requester.user_id and c.used_at is null and c.pending_device_id is null
+          and c.digest = (select min(o.digest) from ${table.otp_recovery_code} o where o.user_id = ${userId}
+            and o.digest = any (${[...digests]}::text[]) and o.used_at is null and o.pending_device_id is null)
           and exists (select from ${table.otp_device} d where d.user_id = c.user_id and d.confirmed_at is not null)
         returning c.user_id
       ),

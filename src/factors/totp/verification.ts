@@ -88,12 +88,19 @@ function judge (
     try {
       const { plain, stale } = seal.open(device.secret, place)
       requireSound(device)
-      const check = checkTotp(plain, code, nowSeconds, { ...device, window: settings.window })
+      // Both readings of an imported secret are compared, also after a match.
+      const other = device.otherSecret === null ? null : seal.open(device.otherSecret, otherPlace(userId, device)).plain
+      const checks = [plain, ...(other === null ? [] : [other])].map((key) => ({
+        key, ...checkTotp(key, code, nowSeconds, { ...device, window: settings.window })
+      }))
       compared.push(device)
-      if (check.accepted) {
-        match ??= { deviceId: device.id, step: check.step, resealed: stale ? seal.seal(plain, place) : null, pending: device.pending }
-      } else {
-        used ||= check.used
+      for (const check of checks) {
+        if (check.accepted) {
+          const resealed = stale || check.key === other ? seal.seal(check.key, place) : null
+          match ??= { deviceId: device.id, step: check.step, resealed, pending: device.pending }
+        } else {
+          used ||= check.used
+        }
       }
     } catch (error) {
       unreadable(place.table, device.id, error)
@@ -135,6 +142,11 @@ async function returnUnjudged (
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
   return { table: 'otp_device', row: id, userId }
+}
+
+/** Place that the second reading of an imported secret is sealed to. */
+export function otherPlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
+  return { table: 'otp_totp_other', row: id, userId }
 }
 
 /** Place that the seed of a pending device is sealed to: not that of its secret, so that neither is taken for the other. */
