@@ -4,7 +4,7 @@ import { hash, verify } from '@node-rs/argon2'
 import { normalisePassword } from '../core/passwords.js'
 import { isOutage } from '../postgres/errors.js'
 import { HASH_QUEUE_MS } from '../timing/limits.js'
-import { isDjangoHash, verifyDjangoHash } from './django-hashes.js'
+import { isForeign, mustStay, verifyForeignHash } from './foreign-hashes.js'
 import type { Place } from './fair-queue.js'
 import { createConcurrencyLimiter, type ConcurrencyLimiter } from './concurrency-limiter.js'
 
@@ -47,13 +47,13 @@ export interface Hasher {
    * Checks a password. Without a usable hash it takes as long and returns false.
    *
    * @param hash null for an account that does not exist; a mark for an account without a password
-   * @param password as typed: our own hashes use its normal form, imported Django hashes do not
+   * @param password as typed: our own hashes use its normal form, imported hashes do not
    * @param turn is released before a slow hash waits in its own queue
    * @throws {Refusal} BUSY if the queue of slow hashes is full, or the turn came too late
    */
   verify (hash: string | null, password: string, turn?: Turn): Promise<boolean>
-  /** Returns true if a hash has other parameters than today's. */
-  isOutdated (hash: string): boolean
+  /** Returns true if a hash has other parameters than today's, and the password that matched it can have a new one. */
+  isOutdated (hash: string, password: string): boolean
   /** Numbers of running hashes, and of passwords that wait for a turn. */
   state (): { running: number, waiting: number }
 }
@@ -86,7 +86,7 @@ export async function createHasher (
 
   async function verifySlow (stored: string, password: string, turn: Turn | undefined): Promise<boolean> {
     turn?.leave()
-    const judge = () => verifyDjangoHash(stored, password)
+    const judge = () => verifyForeignHash(stored, password)
     return await slow.enter(() => hasThreadsBeside ? judge() : hashing.enter(judge), await placeAt(slow, turn?.waiter))
   }
 
@@ -101,10 +101,10 @@ export async function createHasher (
       return waiter === undefined || turns.isFree() ? enter(waiter && { ...waiter, isKnown: false }) : placeAt(turns, waiter).then(enter)
     },
     hash: (password) => hashing.enter(() => hash(password, PARAMETERS)),
-    verify: (stored, password, turn) => stored !== null && isDjangoHash(stored)
+    verify: (stored, password, turn) => stored !== null && isForeign(stored)
       ? verifySlow(stored, password, turn)
       : hashing.enter(() => isRight(stored, password)),
-    isOutdated: (stored) => !stored.startsWith(PREFIX),
+    isOutdated: (stored, password) => !stored.startsWith(PREFIX) && !mustStay(stored, password),
     state: () => ({
       running: hashing.state().running + (hasThreadsBeside ? slow.state().running : 0),
       waiting: turns.state().waiting + slow.state().waiting

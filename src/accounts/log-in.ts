@@ -43,7 +43,7 @@ async function logInNow (
   const { person, shared } = judged
   const { setupRequired } = person
   const rehash = await orGivenBack(deps, guess, shared, async () =>
-    hasher.isOutdated(person.passwordHash) ? await hasher.hash(normalisePassword(password)) : null)
+    hasher.isOutdated(person.passwordHash, password) ? await hasher.hash(normalisePassword(password)) : null)
   const started = await commitLogin(db, {
     userId: person.id,
     version: person.version,

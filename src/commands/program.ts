@@ -16,8 +16,8 @@ const MISUSED = 2
 
 /** Names of errors that an operator can fix. Names, because most of the modules need not be loaded. */
 const PLAIN = [
-  'CommandError', 'ConfigError', 'DataDirInUseError', 'DjangoSourceError', 'ExitPromptError', 'NamespaceTakenError',
-  'SealedElsewhereError', 'UnusableDatabaseError'
+  'CommandError', 'ConfigError', 'DataDirInUseError', 'ExitPromptError', 'NamespaceTakenError', 'SealedElsewhereError',
+  'SourceError', 'UnusableDatabaseError'
 ]
 
 const JSON_OPTION = ['--json', 'answer in JSON, a value on each line'] as const
@@ -166,10 +166,12 @@ add(keys, 'new <kind>', 'a new entry for JWT_KEYS (HS256, EdDSA), SEAL_KEYS or W
 add(keys, 'rotate', 'seal all rows again under the first of SEAL_KEYS, while the service runs', async (io, config) =>
   (await import('./keys.js')).rotateKeysCommand(io, config()))
 
+/** Password of a source database. PGPASSWORD is its older name. */
+const sourcePassword = () => process.env['FROM_PASSWORD'] ?? process.env['PGPASSWORD']
 const imports = program.command('import').description('import from another system')
 add(imports, 'django', 'import the users of a Django deployment that are not here yet', async (io, config, _args, options) =>
-  (await import('./import-django.js')).importDjangoCommand(io, config(), Object.assign({ password: process.env['PGPASSWORD'] }, options)))
-  .requiredOption('--from <address>', 'postgres://user@host/database, without the password: that comes from PGPASSWORD or a prompt')
+  (await import('./import-django.js')).importDjangoCommand(io, config(), Object.assign({ password: sourcePassword() }, options)))
+  .requiredOption('--from <address>', 'postgres://user@host/database, without the password: that comes from FROM_PASSWORD or a prompt')
   .option('--dry-run', 'rehearse: do everything in one transaction, and roll it back')
   .option('--since <date>', 'only users who joined, logged in or changed their profile since then')
 

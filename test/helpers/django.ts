@@ -2,12 +2,11 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import pg from 'pg'
 import type { Test } from 'tap'
-import { insideOf } from '../../src/attach/inside.js'
-import { importDjango, type ImportOptions, type ImportReport } from '../../src/imports/django/import.js'
-import type { Note } from '../../src/imports/django/translate.js'
 import { openDjango } from '../../src/imports/django/source.js'
+import { type ImportOptions } from '../../src/imports/importer.js'
 import type { App } from './app.js'
 import { freshDatabase, type TestDatabase } from './database.js'
+import { importInto, type Imported } from './imports.js'
 
 const FIXTURES = join(import.meta.dirname, '..', '..', '..', 'test', 'fixtures')
 
@@ -82,27 +81,6 @@ const generated = (count: number) => `
   create index on otp_totp_totpdevice (user_id); create index on otp_static_staticdevice (user_id);
   create index on otp_static_statictoken (device_id); create index on account_useroauthprofile (user_id); analyze`
 
-/** Imports into the database of an app, with its keys. */
-export async function bringOver (
-  app: App, from: string, options: Partial<ImportOptions> = {}
-): Promise<{ report: ImportReport, notes: Note[] }> {
-  const notes: Note[] = []
-  const source = await openDjango(from, async () => '')
-  try {
-    const report = await importDjango({
-      db: app.database,
-      source,
-      seal: insideOf(app).seal,
-      digestKey: await insideOf(app).digestKey(),
-      window: 1,
-      since: null,
-      isRehearsal: false,
-      onNote: (note) => { notes.push(note) },
-      onProgress: () => {},
-      ...options
-    })
-    return { report, notes }
-  } finally {
-    await source.close()
-  }
-}
+/** Imports a Django deployment into the database of an app, with its keys. */
+export const bringOver = async (app: App, from: string, options: Partial<ImportOptions> = {}): Promise<Imported> =>
+  await importInto(app, await openDjango(from, async () => '', 1), options)

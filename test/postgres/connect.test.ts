@@ -44,7 +44,7 @@ t.test('the same server by every spelling of its place', async (t) => {
   ]) {
     t.equal(await answering(t, url), port, url)
     t.equal((await inspect(url)).isPooled, false, url)
-    await t.rejects(openDjango(url, async () => ''), { name: 'DjangoSourceError', message: /has no auth_user/ }, url)
+    await t.rejects(openDjango(url, async () => '', 1), { name: 'SourceError', message: /has no auth_user/ }, url)
   }
 })
 

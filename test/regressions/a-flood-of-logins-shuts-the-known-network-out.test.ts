@@ -1,6 +1,6 @@
 import { pbkdf2Sync } from 'node:crypto'
 import t from 'tap'
-import { keepDjangoHash } from '../../src/accounts/django-hashes.js'
+import { keepDjangoHash } from '../../src/accounts/foreign-hashes.js'
 import { countOutcomes } from '../helpers/answers.js'
 import { floodedWorld, HOME, OWN_LOGINS, passedFlood } from '../helpers/flood.js'
 import { logInFrom } from '../helpers/logins.js'

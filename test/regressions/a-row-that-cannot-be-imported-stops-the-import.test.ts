@@ -16,7 +16,7 @@ t.test('rows that the database refuses are named, and all others come; a rehears
   for (const isRehearsal of [true, false]) {
     const { report, notes } = await bringOver(app, source.url, { isRehearsal })
     t.match(report.users, { found: 40, brought: 36, leftOut: 4 })
-    t.same(notes.map(({ kind, djangoId }) => [kind, djangoId]), [['user', 1], ['user', 7], ['user', 8], ['user', 30]])
+    t.same(notes.map(({ kind, externalId }) => [kind, externalId]), [['user', '1'], ['user', '7'], ['user', '8'], ['user', '30']])
   }
   t.same(await db.query('select count(*)::int as n from account'), [{ n: 36 }])
   await source.query("update auth_user set date_joined = '2026-01-01' where id = 7")

@@ -1,6 +1,6 @@
-import type pg from 'pg'
-import { COMMAND_CONNECT_MS } from '../../timing/limits.js'
-import { connectFirst, serversOf } from '../../postgres/connect.js'
+import type { Source } from '../person.js'
+import { byUser, openSourceDatabase, PAGE_USERS, type SourceDatabase } from '../postgres-source.js'
+import { translate } from './translate.js'
 
 /** TOTP device of django-otp. */
 export interface DjangoTotpDevice {
@@ -53,28 +53,7 @@ export interface DjangoUser {
   staticTokens: DjangoStaticToken[]
 }
 
-export interface DjangoSource {
-  count (since: Date | null): Promise<number>
-  /** Returns users in pages, by id, from one snapshot. */
-  pages (since: Date | null): AsyncGenerator<DjangoUser[]>
-  close (): Promise<void>
-}
-
-/** Error of a source that cannot be used, with a message of one line for the operator. */
-export class DjangoSourceError extends Error {
-  override readonly name = 'DjangoSourceError'
-}
-
-const PAGE_USERS = 500
-/**
- * Formats that pg reads correctly, and no time limit between two pages. They override the settings of the source's role and
- * database.
- */
-const PLAIN = [
-  "datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0',
-  'idle_in_transaction_session_timeout = 0'
-]
-/** Tables of such a deployment. If one is missing, the database belongs to another application. */
+/** Tables of such a deployment. */
 const TABLES = [
   'auth_user', 'account_userprofile', 'account_useroauthprofile', 'otp_totp_totpdevice', 'otp_static_staticdevice',
   'otp_static_statictoken'
@@ -85,73 +64,54 @@ const SINCE = '($1::timestamptz is null or greatest(u.date_joined, u.last_login,
 const USERS = 'auth_user u left join account_userprofile p on p.user_id = u.id'
 
 /**
- * Opens the database of a Django deployment for reading, from one snapshot.
+ * Opens the database of a Django deployment for reading.
  *
  * @param password called only if the server needs one; its errors are passed on
- * @throws {DjangoSourceError} if it does not answer, or is another database
+ * @param window steps accepted here on each side of now
+ * @throws {SourceError} if it does not answer, or is another database
  */
-export async function openDjango (url: string, password: () => Promise<string>): Promise<DjangoSource> {
-  let unasked: unknown
-  const client = await connectFirst(serversOf(url, 'libpq'), {
-    password: () => password().catch((error: unknown) => {
-      unasked = error
-      throw error
-    }),
-    connectionTimeoutMillis: COMMAND_CONNECT_MS,
-    application_name: 'countersign import'
-  }).catch((error: Error) => { throw unasked ?? new DjangoSourceError(`The source does not answer: ${error.message}`) })
-  try {
-    await client.query(
-      `begin transaction isolation level repeatable read, read only; ${PLAIN.map((setting) => `set local ${setting}`).join('; ')}`
-    )
-    const { rows } = await client.query<{ missing: string }>(
-      'select name as missing from unnest($1::text[]) name where to_regclass(name) is null', [TABLES]
-    )
-    if (rows.length > 0) {
-      throw new DjangoSourceError(`The source has no ${rows.map(({ missing }) => missing).join(', ')}: it is not such a Django deployment.`)
-    }
-  } catch (error) {
-    await client.end()
-    throw error
-  }
+export async function openDjango (url: string, password: () => Promise<string>, window: number): Promise<Source> {
+  const db = await openSourceDatabase(url, password, TABLES, 'such a Django deployment')
   return {
-    async count (since) {
-      const { rows } = await client.query<{ count: number }>(`select count(*)::int as count from ${USERS} where ${SINCE}`, [since])
-      return rows[0]!.count
-    },
+    name: 'django',
     async * pages (since) {
+      const [counted] = await db.rows<{ total: number }>(`select count(*)::int as total from ${USERS} where ${SINCE}`, [since])
+      const { total } = counted!
+      let done = 0
       for (let after = Number.MIN_SAFE_INTEGER; ;) {
-        const users = await readPage(client, since, after)
+        const users = await readPage(db, since, after)
         if (users.length === 0) return
-        yield users
+        done += users.length
+        yield { entries: users.map((user) => ({ person: translate(user, window) })), done, total }
         after = users.at(-1)!.id
       }
     },
-    close: () => client.end()
+    close: db.close
   }
 }
 
 /** Whole numbers above 32 bits are read as float8, exact up to 2^53, because pg returns them as text otherwise. */
-async function readPage (client: pg.Client, since: Date | null, after: number): Promise<DjangoUser[]> {
+async function readPage (db: SourceDatabase, since: Date | null, after: number): Promise<DjangoUser[]> {
   type Row = Omit<DjangoUser, 'profile' | 'oauthProfiles' | 'totpDevices' | 'staticDevices' | 'staticTokens'>
-  const { rows: users } = await client.query<Row>(`
+  const users = await db.rows<Row>(`
     select u.id::float8 as id, u.username, u.password, u.email, u.first_name as "firstName", u.last_name as "lastName",
       u.is_staff as "isStaff", u.is_active as "isActive", u.date_joined as "joinedAt"
     from ${USERS} where u.id > $2::float8::bigint and ${SINCE} order by u.id limit ${PAGE_USERS}`, [since, after])
-  const ids = users.map(({ id }) => id)
-  const profiles = await byUser<DjangoProfile>(client, ids, `
+  const of = async <Other>(select: string, order = 'user_id') => byUser(await db.rows<Other & { userId: number }>(
+    `${select} where user_id = any ($1::bigint[]) order by ${order}`, [users.map(({ id }) => id)]))
+  const profiles = await of<DjangoProfile>(`
     select user_id::float8 as "userId", email, phone, first_name as "firstName", last_name as "lastName",
       power_account_id as "powerAccountId", power_contact_id as "powerContactId", created_at as "createdAt", updated_at as "updatedAt"
     from account_userprofile`)
-  const oauthProfiles = await byUser<DjangoOauthProfile>(client, ids, `
+  const oauthProfiles = await of<DjangoOauthProfile>(`
     select user_id::float8 as "userId", id::float8 as id, oauth_service_name as "serviceName", oauth_url as url,
       oauth_credentials as credentials
     from account_useroauthprofile`, 'id')
-  const totpDevices = await byUser<DjangoTotpDevice>(client, ids, `
+  const totpDevices = await of<DjangoTotpDevice>(`
     select user_id::float8 as "userId", id::float8 as id, name, confirmed, key, step, t0::float8 as t0, digits, tolerance, drift,
       last_t::float8 as "lastT"
     from otp_totp_totpdevice`, 'id')
-  const statics = await byUser<{ deviceId: number, confirmed: boolean, token: string | null }>(client, ids, `
+  const statics = await of<{ deviceId: number, confirmed: boolean, token: string | null }>(`
     select user_id::float8 as "userId", d.id::float8 as "deviceId", confirmed, token
     from otp_static_staticdevice d left join otp_static_statictoken t on t.device_id = d.id`, 'd.id, t.id')
   return users.map((user) => ({
@@ -162,15 +122,4 @@ async function readPage (client: pg.Client, since: Date | null, after: number): 
     staticDevices: new Set(statics.get(user.id)?.map(({ deviceId }) => deviceId)).size,
     staticTokens: statics.get(user.id)?.flatMap(({ confirmed, token }) => token === null ? [] : [{ confirmed, token }]) ?? []
   }))
-}
-
-async function byUser<Row> (client: pg.Client, ids: number[], select: string, order = 'user_id'): Promise<Map<number, Row[]>> {
-  const { rows } = await client.query<{ userId: number }>(`${select} where user_id = any ($1::bigint[]) order by ${order}`, [ids])
-  const found = new Map<number, Row[]>()
-  for (const { userId, ...rest } of rows) {
-    const of = found.get(userId)
-    if (of === undefined) found.set(userId, [rest as Row])
-    else of.push(rest as Row)
-  }
-  return found
 }

@@ -51,8 +51,8 @@ t.test('usernames that collide by case are reported, not merged', async (t) => {
   const { report, notes } = await bringOver(app, dump.url)
   t.match(report.users, { found: 15, brought: 13, leftOut: 2 })
   t.match(notes, [
-    { kind: 'user', djangoId: 4, username: 'user003', reason: /"USER003" has this username/ },
-    { kind: 'user', djangoId: 99, username: 'User001', reason: /"user001" has this username/ }
+    { kind: 'user', externalId: '4', username: 'user003', reason: /"USER003" has this username/ },
+    { kind: 'user', externalId: '99', username: 'User001', reason: /"user001" has this username/ }
   ])
   t.same(
     await db.query("select username, is_staff from account where username_key = 'user001'"),
