@@ -73,7 +73,7 @@ const ENVIRONMENT = [
   "ImportDeclaration[source.value=/^(node:)?process$/] > ImportSpecifier[imported.name='env']"
 ].map((selector) => ({
   selector,
-  message: 'The environment is read once, by the programs (src/server.ts, migrate.ts, bin.ts, commands/program.ts): ' +
+  message: 'The environment is read once, by the programs (src/server.ts, migrate.ts, commands/program.ts, commands/service.ts): ' +
     'take the setting from Config.'
 }))
 
@@ -93,7 +93,7 @@ const restrict = (files, ...selectors) => ({
 })
 
 export default [
-  ...neostandard({ ts: true, ignores: ['build/', 'dist/', '.tap/', '.countersign/', 'src/tables/schema.ts'] }),
+  ...neostandard({ ts: true, ignores: ['build/', 'dist/', 'service/dist/', '.tap/', '.countersign/', 'src/tables/schema.ts'] }),
   // `void f()` says that nothing waits for it. A line fits into a split editor.
   { rules: { 'no-void': ['error', { allowAsStatement: true }], '@stylistic/max-len': ['error', { code: 140, tabWidth: 2 }] } },
   {
@@ -121,5 +121,5 @@ export default [
   },
   restrict(['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts'], ...ENVIRONMENT),
   restrict(['src/core/**/*.ts'], ...ENVIRONMENT, ...CLOCK_AND_CHANCE),
-  restrict(['src/server.ts', 'src/migrate.ts', 'src/bin.ts', 'src/commands/program.ts'])
+  restrict(['src/server.ts', 'src/migrate.ts', 'src/commands/program.ts', 'src/commands/service.ts'])
 ]

@@ -18,10 +18,10 @@ await writeFile(STAMP, state)
 /** Makes the template once for each release of PGlite: it takes 10 s of CPU. */
 async function makeTemplate () {
   const { version } = createRequire(import.meta.url)('../package-lock.json').packages['node_modules/@electric-sql/pglite']
-  const made = `build/embedded-postgres-${version}.made`
+  const made = `build/embedded-postgres-${version}.tar.br.made`
   if (existsSync(made)) return
   await mkdir('build', { recursive: true })
-  run('scripts/embedded-template.js', 'build/embedded-postgres.tar.gz')
+  run('scripts/embedded-template.js', 'build/embedded-postgres.tar.br')
   await writeFile(made, '')
 }
 

@@ -6,7 +6,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { chmod, mkdir, symlink } from 'node:fs/promises'
+import { chmod, mkdir, rm, symlink } from 'node:fs/promises'
 import { COMPILER, isBuilt } from './sources.js'
 
 const isStart = process.argv.includes('--start')
@@ -21,10 +21,12 @@ if (hasCompiler && !await isBuilt()) {
   process.exitCode = 1
 }
 
-/** Makes `npx countersign` work in a checkout: npm links the commands of dependencies only. */
+/** Makes `npx countersign` work in a checkout. npm links the command of the package to dist/, which `npm pack` makes. */
 async function linkCommand () {
+  const link = 'node_modules/.bin/countersign'
   await mkdir('node_modules/.bin', { recursive: true })
-  await symlink('../../build/src/bin.js', 'node_modules/.bin/countersign').catch((error) => {
+  await rm(link, { force: true })
+  await symlink('../../build/src/bin.js', link).catch((error) => {
     if (error.code !== 'EEXIST') throw error
   })
   if (existsSync('build/src/bin.js')) await chmod('build/src/bin.js', 0o755)

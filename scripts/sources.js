@@ -9,7 +9,7 @@ export const COMPILER = 'node_modules/typescript-7/lib/tsc.js'
 export const STAMP = 'build/sources.txt'
 
 const FOLDERS = ['src', 'plugins', 'routes', 'migrations', 'scripts']
-const FILES = ['package.json', 'package-lock.json', 'tsconfig.json']
+const FILES = ['package.json', 'package-lock.json', 'service/package.json', 'tsconfig.json']
 
 /** Returns a digest of the names, sizes and times of all sources. It reads no content: a start waits for it. */
 export async function stateOfSources () {

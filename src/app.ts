@@ -1,4 +1,3 @@
-import { createRequire } from 'node:module'
 import cors from '@fastify/cors'
 import type { FastifyInstance } from 'fastify'
 import type { CountersignOptions } from '../plugins/countersign.js'
@@ -38,8 +37,7 @@ import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
 import { storeOf } from './config/store.js'
-
-const { version } = createRequire(import.meta.url)('../../package.json') as { version: string }
+import { version } from './version.js'
 
 declare module 'fastify' {
   interface FastifyInstance {

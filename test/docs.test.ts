@@ -92,7 +92,7 @@ t.test('commands are there', async (t) => {
   const { scripts } = JSON.parse(await readFile('package.json', 'utf8')) as { scripts: Record<string, string> }
   for (const [path, text] of documents) {
     for (const [, named] of text.matchAll(/\bnpm (?:run )?([a-z:]+)/g)) {
-      if (!['ci', 'install', 'run'].includes(named!)) t.ok(named! in scripts, `${path}: npm run ${named}`)
+      if (!['ci', 'install', 'pack', 'run'].includes(named!)) t.ok(named! in scripts, `${path}: npm run ${named}`)
     }
   }
 })

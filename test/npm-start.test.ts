@@ -3,19 +3,13 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import t from 'tap'
 import { need } from './helpers/need.js'
+import { isRunning } from './helpers/node-process.js'
 import { freshSettings } from './helpers/settings.js'
 import { until } from './helpers/wait.js'
 
 await need('postgres')
 
 const ROOT = join(import.meta.dirname, '../..')
-const isRunning = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0)
-  } catch {
-    return false
-  }
-}
 
 t.test('O5 SIGTERM to npm drains the service, and nothing stays behind', { timeout: 120_000 }, async (t) => {
   const env = { PATH: process.env['PATH'], HOME: process.env['HOME'], PORT: '0', ...await freshSettings(t) }

@@ -1,4 +1,4 @@
-/** The package as the registry delivers it. */
+/** The package that hosts attach, as the registry delivers it. */
 import { execFile } from 'node:child_process'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -6,24 +6,19 @@ import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import t from 'tap'
-import { call } from './helpers/http-client.js'
-import { startNode } from './helpers/node-process.js'
-import { install, packed, projectWith } from './helpers/package.js'
+import { packed, projectWith, versioned } from './helpers/package.js'
 
-/** Optional peers that come with Fastify itself. */
-const OF_FASTIFY = ['ipaddr.js']
 const MOST_BYTES = 450 * 1024
 // Packing compiles, and installing downloads.
 t.setTimeout(600_000)
 
 const run = promisify(execFile)
-const { devDependencies, peerDependenciesMeta } = JSON.parse(await readFile('package.json', 'utf8')) as {
-  devDependencies: Record<string, string>, peerDependenciesMeta: Record<string, object>
+const { dependencies, version } = JSON.parse(await readFile('package.json', 'utf8')) as {
+  dependencies: Record<string, string>, version: string
 }
-const fastify = `fastify@${devDependencies['fastify']}`
-const peers = Object.keys(peerDependenciesMeta).filter((name) => !OF_FASTIFY.includes(name))
+const service = JSON.parse(await readFile('service/package.json', 'utf8')) as Record<string, Record<string, string>>
 const tarball = await packed()
-const project = await projectWith(t, [fastify], {
+const project = await projectWith(t, [await versioned('fastify')], {
   'esm.js': "import countersign from 'countersign'; import { checkTotp } from 'countersign/core'; " +
       'console.log(typeof countersign, typeof checkTotp)',
   'commonjs.cjs': "const { default: countersign } = require('countersign'); const { checkTotp } = require('countersign/core'); " +
@@ -41,6 +36,7 @@ t.test('it is small and holds only what runs', async (t) => {
     []
   )
   t.ok(names.includes('LICENSE'))
+  t.strictSame(names.filter((name) => /src\/(accounts|staff|config\/config|app|server)/.test(name) && name.endsWith('.js')), [])
   for (const name of names.filter((name) => name.endsWith('.js'))) {
     t.notMatch(await readFile(join(folder, name), 'utf8'), 'sourceMappingURL', name)
   }
@@ -59,8 +55,9 @@ t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   t.strictSame(Object.keys(analysis.entrypoints), ['.', './core', './testing', './package.json'])
 })
 
-t.test('nothing that only the service stands on comes with it', async (t) => {
-  for (const name of peers) {
+t.test('nothing that only the service needs comes with it', async (t) => {
+  for (const name of Object.keys({ ...service['dependencies'], ...service['devDependencies'] })) {
+    if (name === 'countersign' || name in dependencies || name === 'fastify' || name === 'ipaddr.js') continue
     await t.rejects(stat(join(project.folder, 'node_modules', name)), { code: 'ENOENT' }, name)
   }
 })
@@ -71,15 +68,14 @@ t.test('ES modules import it, CommonJS requires it', async (t) => {
   }
 })
 
-t.test('without what the service stands on, the command says what to install; with that, it serves', async (t) => {
-  const { code, stdout, stderr } = await project.run('npx', ['--no-install', 'countersign', 'serve'])
+t.test('without the service, its commands say what to install; the others work', async (t) => {
+  const countersign = async (...args: string[]) => await project.run('npx', ['--no-install', 'countersign', ...args])
+  const { code, stdout, stderr } = await countersign('serve')
   t.match({ code, stdout }, { code: 1, stdout: '' })
-  t.match(stderr, /^[^\n]*: npm install [^\n]+\n$/)
-  const [, wanted = ''] = /npm install (.*)/.exec(stderr) ?? []
-  t.strictSame(wanted.split(' ').toSorted(), peers.map((name) => `${name}@${devDependencies[name]}`).toSorted())
-
-  await install(project, wanted.split(' '))
-  const service = startNode(t, [join(folder, 'dist', 'src', 'bin.js'), 'serve'], { PORT: '0' }, project.folder)
-  const base = await service.saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
-  t.equal((await call(base, 'GET', '/livez')).status, 200)
+  t.match(stderr, new RegExp(`^[^\\n]*: npm install countersign-service@${version}\\n$`))
+  t.match(await countersign('user', 'list', '--json'), { code: 1, stdout: '', stderr: /^\{"error":\{"command":"list"/ })
+  t.match(await countersign('--version'), { code: 0, stdout: `${version}\n` })
+  t.match(await countersign('--help'), { code: 0, stdout: /^ +serve .*^ +user create /ms })
+  t.match(await countersign('keys', 'new', 'seal'), { code: 0, stdout: /^[\w-]+:[\w-]+\n$/, stderr: '' })
+  t.match(await countersign('tables', 'sql'), { code: 1, stderr: /^[^\n]*: npm install pg\n$/ })
 })

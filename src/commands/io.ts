@@ -3,11 +3,13 @@ import type { SingleBar } from 'cli-progress'
 
 /** Failure of a command, with a message of one line for the operator. Exits with 1. */
 export class CommandError extends Error {
-  override readonly name = 'CommandError'
+  override readonly name: string = 'CommandError'
 }
 
 /** Wrong arguments; the command did nothing. Exits with 2. */
-export class MisuseError extends CommandError {}
+export class MisuseError extends CommandError {
+  override readonly name: string = 'MisuseError'
+}
 
 /** Input and output of a command. */
 export interface Io {

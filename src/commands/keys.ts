@@ -1,19 +1,7 @@
 import type { Config } from '../config/config.js'
 import { countStale, replaceSealed, sealedPlaces, stalePage } from '../staff/reseal.js'
-import { newKey } from '../config/deployment-keys.js'
-import { formatKey, type KeyKind } from '../core/key-ring.js'
 import { withContext, type Context } from './context.js'
-import { CommandError, type Io } from './io.js'
-
-const kinds: readonly KeyKind[] = ['HS256', 'EdDSA', 'seal']
-
-/** Prints a new entry for JWT_KEYS, SEAL_KEYS or WEBHOOK_KEYS. No other place shows it. */
-export function newKeyCommand (io: Io, kind: string): void {
-  const known = kinds.find((name) => name === kind)
-  if (known === undefined) throw new CommandError(`A key is one of ${kinds.join(', ')}.`)
-  const key = newKey(known)
-  io.print({ kid: key.kid, key: formatKey(key) }, [formatKey(key)])
-}
+import type { Io } from './io.js'
 
 /** Seals all secrets again under the first key of SEAL_KEYS. Exits with 1 if some remain under another key. */
 export async function rotateKeysCommand (io: Io, config: Config): Promise<number> {

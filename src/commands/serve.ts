@@ -12,6 +12,13 @@ import { listen } from './listen.js'
  * Signals within this time count as one; a later one means "now".
  */
 const ONE_SIGNAL_MS = 500
+/** No event tells that the parent process has ended. */
+const PARENT_CHECK_MS = 200
+
+export interface ServeOptions {
+  /** True to end with the parent process: a signal to `npx` ends npx and its shell, and does not reach the command. */
+  endsWithParent?: boolean
+}
 
 /**
  * Listens until a signal arrives, then answers the running requests and closes.
@@ -19,7 +26,7 @@ const ONE_SIGNAL_MS = 500
  * @param notes about the configuration, for the log
  * @throws {ConfigError} if it cannot listen; everything is then closed
  */
-export async function serve (config: Config, notes: readonly Note[] = []): Promise<void> {
+export async function serve (config: Config, notes: readonly Note[] = [], { endsWithParent = false }: ServeOptions = {}): Promise<void> {
   // The local cache of sessions lives for a minute or two. By default, V8 lets the heap grow to several times this size
   // before it collects old entries.
   setFlagsFromString('--heap-growing-percent=30')
@@ -35,12 +42,13 @@ export async function serve (config: Config, notes: readonly Note[] = []): Promi
     if (err !== undefined) app.log.fatal({ err }, 'unexpected')
     await Promise.all([app.close(), ops?.close()])
   })
-  onEnd((signal) => {
+  const leave = onEnd((signal) => {
     app.log.info({ signal }, 'closing')
     // On Ctrl-C a person waits for the end, and no load balancer waits for /readyz to change.
     if (signal === 'SIGINT') for (const one of [app, ops]) one?.leaveAtOnce()
     end.close()
   })
+  if (endsWithParent) onParentEnd(() => { leave('SIGTERM') })
   try {
     await listen(app, { host: config.host, port: config.port, hostVariable: 'HOST', portVariable: 'PORT' })
     if (ops !== null) {
@@ -72,15 +80,29 @@ function nameStore (app: FastifyInstance, config: Config): void {
   else app.log.warn(`${text}. ${notice}`)
 }
 
-/** Calls `leave` at the first signal to end. A later signal, which is not a copy of the first, ends the process. */
-function onEnd (leave: (signal: NodeJS.Signals) => void): void {
+/**
+ * Calls `leave` at the first signal to end. A later signal, which is not a copy of the first, ends the process.
+ *
+ * @returns a function that has the effect of a signal
+ */
+function onEnd (leave: (signal: NodeJS.Signals) => void): (signal: NodeJS.Signals) => void {
   let firstAtMs: number | undefined
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.on(signal, () => {
-      if (firstAtMs === undefined) {
-        firstAtMs = performance.now()
-        leave(signal)
-      } else if (performance.now() - firstAtMs > ONE_SIGNAL_MS) process.exit(1)
-    })
+  const handle = (signal: NodeJS.Signals) => {
+    if (firstAtMs === undefined) {
+      firstAtMs = performance.now()
+      leave(signal)
+    } else if (performance.now() - firstAtMs > ONE_SIGNAL_MS) process.exit(1)
   }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => { handle(signal) })
+  return handle
+}
+
+function onParentEnd (leave: () => void): void {
+  const parent = process.ppid
+  const timer = setInterval(() => {
+    if (process.ppid === parent) return
+    clearInterval(timer)
+    leave()
+  }, PARENT_CHECK_MS)
+  timer.unref()
 }

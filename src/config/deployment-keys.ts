@@ -1,9 +1,10 @@
-import { generateKeyPairSync, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { link, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Config } from './config.js'
+import type { Config } from './config.js'
 import { ConfigError } from '../core/config-error.js'
 import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/key-ring.js'
+import { newKey } from '../core/new-key.js'
 import { codeOf, prepareDataDir, unless } from '../postgres/embedded/data-dir.js'
 
 /** One file for each kind, so that a change of JWT_ALG and back finds the old keys. One line each, in the format of JWT_KEYS. */
@@ -15,13 +16,6 @@ const files = {
 
 /** Only the owner may read and write. */
 const PRIVATE = 0o600
-
-/** Returns a key from the CSPRNG: 256 bits, or an Ed25519 private key as PKCS8 DER, under a random kid of 8 characters. */
-export function newKey (kind: KeyKind): Key {
-  const kid = randomBytes(6).toString('base64url')
-  if (kind !== 'EdDSA') return { kid, bytes: randomBytes(32) }
-  return { kid, bytes: generateKeyPairSync('ed25519').privateKey.export({ format: 'der', type: 'pkcs8' }) }
-}
 
 /**
  * Returns the keys under DATA_DIR, made at first use. Processes that start at the same time get the same keys.

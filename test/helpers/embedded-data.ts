@@ -1,14 +1,14 @@
 import { constants, existsSync } from 'node:fs'
-import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
+import { cp, mkdtemp, rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { openEmbedded } from '../../src/postgres/embedded/pglite.js'
 import { prepareDatabaseDir, prepareDataDir } from '../../src/postgres/embedded/data-dir.js'
+import { versioned } from './package.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
-const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string> }
 /** Complete or absent. No process opens it; it is copied. */
-const MADE = resolve('build', `embedded-${devDependencies['@electric-sql/pglite']}`)
+const MADE = resolve('build', `embedded${(await versioned('@electric-sql/pglite')).replaceAll(/[@/]/g, '-')}`)
 
 /**
  * Returns a `DATA_DIR` with an empty embedded database. Its creation takes ten seconds of CPU and always has the same result.

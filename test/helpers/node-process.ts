@@ -24,9 +24,23 @@ process.once('exit', () => {
   for (const child of running) child.kill('SIGKILL')
 })
 
+/** True if there is a process with this id. */
+export function isRunning (pid: number): boolean {
+  try {
+    return process.kill(pid, 0)
+  } catch {
+    return false
+  }
+}
+
 /** Starts it with only these variables. Killed at the end of the test. */
 export function startNode (t: Owner, args: string[], env: Record<string, string>, cwd = process.cwd()): NodeProcess {
-  const child = spawn(process.execPath, args, { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+  return startProgram(t, process.execPath, args, env, cwd)
+}
+
+/** The same for another program, such as npm. A process that the program starts is not killed with it. */
+export function startProgram (t: Owner, program: string, args: string[], env: Record<string, string>, cwd: string): NodeProcess {
+  const child = spawn(program, args, { cwd, env: { PATH: process.env['PATH'], ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
   running.add(child)
   let said = ''
   for (const output of [child.stdout, child.stderr]) output.on('data', (bytes: Buffer) => { said += bytes.toString() })

@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { temporaryFolder } from './temporary-folder.js'
@@ -28,17 +28,27 @@ export async function sharedFolder (name: string, fill: (folder: string) => Prom
   return done
 }
 
+/** Returns `name@version` of a package, in the version that the repository uses. */
+export async function versioned (name: string): Promise<string> {
+  const { version } = JSON.parse(await readFile(join('node_modules', name, 'package.json'), 'utf8')) as { version: string }
+  return `${name}@${version}`
+}
+
+/** The packages of this repository, with the arguments that make `npm pack` pack each. */
+const ours = { countersign: [], 'countersign-service': ['--workspace', 'countersign-service'] }
+
 /**
- * Packs the package as `npm publish` does. Without tap's NODE_OPTIONS: with its hooks, the compiler's command, an ES module,
+ * Packs a package as `npm publish` does. Without tap's NODE_OPTIONS: with its hooks, the compiler's command, an ES module,
  * does not load.
  *
  * @returns the path of the tarball
  */
-export async function packed (): Promise<string> {
+export async function packed (name: keyof typeof ours = 'countersign'): Promise<string> {
   const env = { ...process.env, NODE_OPTIONS: '' }
-  const folder = await sharedFolder('tarball', (into) => run('npm', ['pack', '--silent', '--pack-destination', into], { env }))
-  const [name = ''] = await readdir(folder)
-  return join(folder, name)
+  const folder = await sharedFolder(`${name}-tarball`, (into) =>
+    run('npm', ['pack', '--silent', ...ours[name], '--pack-destination', into], { env }))
+  const [file = ''] = await readdir(folder)
+  return join(folder, file)
 }
 
 export interface Project {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import type { TestClock } from '../helpers/clock.js'
 import { freshDatabase } from '../helpers/database.js'
 import { startNode, type NodeProcess } from '../helpers/node-process.js'
-import { install, packed, projectAt, sharedFolder, type Project } from '../helpers/package.js'
+import { install, packed, projectAt, sharedFolder, versioned, type Project } from '../helpers/package.js'
 import type { Owner } from '../helpers/teardown.js'
 
 const SOURCES = join('test', 'hosts')
@@ -14,8 +14,7 @@ const PACKAGES = [
   '@fastify/jwt', 'jose@6.2.18', '@fastify/cookie@11.1.5', '@fastify/session@11.1.3',
   'zod@4.6.7', 'fastify-type-provider-zod@7.0.0', 'typescript', '@types/node', '@types/pg'
 ]
-const { devDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as { devDependencies: Record<string, string> }
-const versioned = (name: string) => name.lastIndexOf('@') > 0 ? name : `${name}@${devDependencies[name]}`
+const wanted = async (name: string) => name.lastIndexOf('@') > 0 ? name : await versioned(name)
 
 export interface Installed extends Project {
   databaseUrl: string
@@ -27,7 +26,7 @@ export interface Installed extends Project {
 /** Makes a host in its own folder, inside one that has all packages: they are installed once, since that takes longest. */
 export async function hostWith (files: Record<string, string>): Promise<Project> {
   const shared = await sharedFolder('hosts', async (folder) =>
-    install(await projectAt(folder), [await packed(), ...PACKAGES.map(versioned)]))
+    install(await projectAt(folder), [await packed(), ...await Promise.all(PACKAGES.map(wanted))]))
   return await projectAt(join(shared, randomBytes(6).toString('hex')), files)
 }
 

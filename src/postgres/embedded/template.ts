@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { createGunzip } from 'node:zlib'
+import { createBrotliDecompress } from 'node:zlib'
 
 /** Name of the archive that scripts/embedded-template.js writes beside the compiled code. */
-const TEMPLATE = 'embedded-postgres.tar.gz'
+const TEMPLATE = 'embedded-postgres.tar.br'
 /** Folders from this module up to the compiler's output, at most. */
 const MOST_LEVELS = 4
 
@@ -33,7 +33,7 @@ export async function unpackTemplate (folder: string): Promise<void> {
   const identifier = randomBytes(IDENTIFIER_BYTES)
   // The identifier is a positive number of 64 bits.
   identifier[IDENTIFIER_BYTES - 1]! &= 0x7f
-  for await (const { name, isFolder, content } of entriesOf(createReadStream(file).pipe(createGunzip()))) {
+  for await (const { name, isFolder, content } of entriesOf(createReadStream(file).pipe(createBrotliDecompress()))) {
     if (name === CONTROL_FILE) {
       const checksumAt = findChecksum(content)
       identifier.copy(content)
