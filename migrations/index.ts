@@ -8,6 +8,7 @@ import * as factors from './2026-11-30-04-factors.js'
 import * as importsBySource from './2026-11-30-05-accounts.js'
 import * as passkeys from './2026-11-30-06-passkeys.js'
 import * as moving from './2026-11-30-07-moving.js'
+import * as mail from './2026-11-30-09-mail.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -29,5 +30,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-04-factors': factors,
   '2026-11-30-05-accounts': importsBySource,
   '2026-11-30-06-passkeys': passkeys,
-  '2026-11-30-07-moving': moving
+  '2026-11-30-07-moving': moving,
+  '2026-11-30-09-mail': mail
 }

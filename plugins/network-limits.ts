@@ -27,6 +27,7 @@ export const limits = {
   signUp: { max: 10, windowSeconds: 3600, of: 'network', replicas: 'all' },
   enrol: { max: 20, windowSeconds: 3600, of: 'user', replicas: 'all', sparesVerified: true },
   code: { max: 60, windowSeconds: 60, of: 'network', replicas: 'all', sparesVerified: true },
+  mail: { max: 20, windowSeconds: 3600, of: 'network', replicas: 'all' },
   /** For routes without a name, and for unknown paths. */
   other: { max: 600, windowSeconds: 60, of: 'network', replicas: 'all' },
   /** For the guard, which a gateway asks on each request: its only Redis command is for the session, not for this limit. */

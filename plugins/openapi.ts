@@ -25,6 +25,7 @@ const tags = [
   { name: 'Second factor', description: 'Set up, verify, recover, switch off' },
   { name: 'Session', description: 'The guard as an endpoint' },
   { name: 'Account', description: 'Users of the service' },
+  { name: 'Mail', description: 'Verified addresses and forgotten passwords' },
   { name: 'Staff', description: 'Accounts of other users, for staff with a second factor' },
   { name: 'Operations', description: 'Probes and metrics' }
 ]

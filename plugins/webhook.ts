@@ -3,6 +3,7 @@ import fp from 'fastify-plugin'
 import type { Counters } from '../src/core/counters.js'
 import { Refusal } from '../src/core/refusals.js'
 import type { Key } from '../src/core/key-ring.js'
+import { createDeliveryLoop } from '../src/events/delivery-loop.js'
 import { deliver } from '../src/events/webhook/delivery-worker.js'
 import { createSender } from '../src/events/webhook/sender.js'
 
@@ -14,12 +15,6 @@ export interface WebhookOptions {
   counters: Counters
 }
 
-/** Time between two reads of the outbox. */
-const IDLE_MS = 500
-/** Time between two rounds in which the receiver accepted no event. */
-const FIRST_PAUSE_MS = 1_000
-const LONGEST_PAUSE_MS = 30_000
-
 /**
  * Delivers security events to WEBHOOK_URL from the outbox, which each decision writes in its own transaction. No request
  * waits for it or depends on it. During an outage of the receiver it reads the outbox every half minute; the receiver gets
@@ -28,41 +23,29 @@ const LONGEST_PAUSE_MS = 30_000
 async function webhook (app: FastifyInstance, { url, keys, named, counters }: WebhookOptions): Promise<void> {
   const sender = createSender({ url, named })
   const { database: db } = app
-  let timer: NodeJS.Timeout | undefined
-  let running: Promise<void> = Promise.resolve()
-  let closing = false
-  let pauseMs = 0
+  const loop = createDeliveryLoop({
+    async round () {
+      const done = await deliver({ db, sender, keys, counters, report })
+      if (done.givenUp > 0) {
+        app.log.error({ events: done.givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
+      }
+      return done
+    },
+    isReady: () => db.isMigrated(),
+    onError (error) {
+      // Other components already log a PostgreSQL outage.
+      if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the outbox could not be read')
+    }
+  })
 
   /** Logs one line for an outage of the receiver, not one for each event. */
   function report (error: unknown): void {
-    if (pauseMs === 0) app.log.warn({ err: error }, 'the webhook\'s receiver did not take an event')
+    if (!loop.isPausing()) app.log.warn({ err: error }, 'the webhook\'s receiver did not take an event')
   }
 
-  async function round (): Promise<number> {
-    if (!db.isMigrated()) return IDLE_MS
-    const { sent, failed, givenUp, isMore } = await deliver({ db, sender, keys, counters, report })
-    if (givenUp > 0) app.log.error({ events: givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
-    if (sent > 0 || failed === 0) pauseMs = 0
-    else pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
-    return pauseMs > 0 ? pauseMs * (0.75 + Math.random() / 2) : isMore ? 0 : IDLE_MS
-  }
-
-  function schedule (ms: number): void {
-    if (closing) return
-    timer = setTimeout(() => {
-      running = round().then(schedule, (error: unknown) => {
-        // Other components already log a PostgreSQL outage.
-        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'the outbox could not be read')
-        schedule(FIRST_PAUSE_MS)
-      })
-    }, ms).unref()
-  }
-
-  app.addHook('onReady', async () => schedule(0))
+  app.addHook('onReady', async () => { loop.start() })
   app.addHook('onClose', async () => {
-    closing = true
-    clearTimeout(timer)
-    await running
+    await loop.stop()
     sender.close()
   })
 }

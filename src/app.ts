@@ -3,6 +3,7 @@ import type { FastifyInstance } from 'fastify'
 import type { CountersignOptions } from '../plugins/countersign.js'
 import databasePlugin, { AWAY, READ_ONLY } from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
+import mail from '../plugins/mail.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
 import metrics from '../plugins/metrics.js'
 import networkLimits from '../plugins/network-limits.js'
@@ -14,6 +15,7 @@ import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
+import mailRoutes from '../routes/mail/index.js'
 import { isFromThisMachine, originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
 import opsRoutes, { type Readiness } from '../routes/ops/index.js'
@@ -36,6 +38,7 @@ import { destinationsOf } from './events/outbox.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
+import { mailSettingsOf, senderOptionsOf } from './config/mail.js'
 import { storeOf } from './config/store.js'
 import { version } from './version.js'
 
@@ -95,7 +98,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     dataDir: config.dataDir,
     poolSize: config.databasePoolSize,
     migrate: config.migrate === 'on',
-    destinations: destinationsOf(config.webhookUrl)
+    destinations: destinationsOf(config)
   })
   const { jwtKeys, sealKeys } = await ringsOf(config)
   const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)
@@ -140,6 +143,9 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
   if (config.webhookUrl !== undefined) {
     await app.register(webhook, { url: config.webhookUrl, keys: config.webhookKeys!, named: config.webhookPrivate, counters })
+  }
+  if (config.mailUrl !== undefined) {
+    await app.register(mail, { ...senderOptionsOf(config), seal: factor.seal, settings: mailSettingsOf(config), counters })
   }
   await registerRoutes(app, parts)
   await registerOps(app, parts)
@@ -210,6 +216,7 @@ async function registerLimits (app: FastifyInstance, { config, namespace, redis,
       signUp: config.limitUsersPerHour,
       enrol: config.limitCreatePerHour,
       code: config.limitCodesPerMinute,
+      mail: config.limitMailPerHour,
       other: config.limitOtherPerMinute,
       reads: config.limitOtherPerMinute
     },
@@ -244,7 +251,13 @@ async function registerRoutes (app: FastifyInstance, { config, factor, login }: 
   await app.register(tokenRoutes, { prefix: '/token', ...login, refreshSeconds, accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session' })
   await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
-  await app.register(accountRoutes, { prefix: '/account', ...login, seal: factor.seal, passwordMinLength, freshSeconds, refreshSeconds })
+  await app.register(accountRoutes, {
+    prefix: '/account', ...login, seal: factor.seal, mailSeal: config.mailUrl === undefined ? null : factor.seal, passwordMinLength,
+    freshSeconds, refreshSeconds
+  })
+  if (config.mailUrl !== undefined) {
+    await app.register(mailRoutes, { ...login, seal: factor.seal, passwordMinLength, paths: mailSettingsOf(config).paths })
+  }
   await app.register(adminRoutes, {
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })

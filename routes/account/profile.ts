@@ -28,7 +28,8 @@ const profileRoutes: FastifyPluginAsyncTypebox<AccountDeps & { fresh: onRequestH
       tags,
       summary: 'Change your profile',
       description: 'A member that is absent stays as it is. Another e-mail address or telephone number asks for a proof within ' +
-        '`OTP_FRESH_SECONDS`; another address ends your other sessions.',
+        '`OTP_FRESH_SECONDS`; another address ends your other sessions. Where mails are sent, it replaces a verified one only when ' +
+        'it is verified too, and the verified one gets a link that undoes the change.',
       body: ProfileChange,
       response: { 200: Account, ...refused([...needsFresh, 'NOT_FOUND']) }
     },

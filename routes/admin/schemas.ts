@@ -43,6 +43,16 @@ export const UserPage = Type.Object({
 
 export const ShownUser = Type.Object({
   ...listedProperties,
+  emailVerifiedAt: Type.Unsafe<Date | null>({ ...NullableDateTime, description: 'Null while the address is not verified.' }),
+  pendingEmail: NullableString('Address that replaces `email` once it is verified; null if there is none.'),
+  emailStoppedAt: Type.Unsafe<Date | null>({
+    ...NullableDateTime, description: 'Time at which the mail server refused the address; null if mails go to it.'
+  }),
+  passwordLinksStoppedAt: Type.Unsafe<Date | null>({
+    ...NullableDateTime,
+    description: 'Time at which the user undid a change of the address: until a log-in, no link for a new password is mailed. Else null.'
+  }),
+  mailsWaiting: Type.Integer({ description: 'Mails that wait for the mail server.' }),
   phone: Type.String(),
   powerAccountId: Reference,
   powerContactId: Reference,
@@ -68,6 +78,11 @@ export const ShownUser = Type.Object({
   description: 'An account, as staff see it.',
   examples: [{
     ...listed,
+    emailVerifiedAt: '2026-11-23T09:05:00.000Z',
+    pendingEmail: null,
+    emailStoppedAt: null,
+    passwordLinksStoppedAt: null,
+    mailsWaiting: 0,
     phone: '',
     powerAccountId: null,
     powerContactId: 4711,

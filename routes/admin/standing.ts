@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import { deactivate, demote, promote, reactivate } from '../../src/staff/changes.js'
+import { deactivate, demote, promote, reactivate, resumeMail } from '../../src/staff/changes.js'
 import { refused } from '../refused.js'
 import { Id } from '../schemas.js'
 import { actorOf } from './actor.js'
@@ -8,7 +8,7 @@ import { Done, needsFreshStaff, OptionalReason, Reason } from './schemas.js'
 
 const tags = ['Staff']
 
-/** Accounts that may log in or not, and the role of staff. */
+/** Accounts that may log in or not, the role of staff, and mails to an address. */
 const standingRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (app, { fresh, ...deps }) => {
   app.post('/:id/deactivate', {
     onRequest: fresh,
@@ -74,6 +74,23 @@ const standingRoutes: FastifyPluginAsyncTypebox<ChangeRoutesOptions> = async (ap
     },
     handler: async (request, reply) => {
       await demote(deps, actorOf(request), request.params.id, request.body.reason)
+      return await reply.code(204).send(null)
+    }
+  })
+
+  app.post('/:id/resume-mail', {
+    onRequest: fresh,
+    schema: {
+      operationId: 'resumeUserMail',
+      tags,
+      summary: 'Let mails go to the address of a user again',
+      description: 'Clears `emailStoppedAt` and `passwordLinksStoppedAt`. Nothing stopped: nothing changes.',
+      params: Id,
+      body: Reason,
+      response: { 204: Done, ...refused(needsFreshStaff) }
+    },
+    handler: async (request, reply) => {
+      await resumeMail(deps, actorOf(request), request.params.id, request.body.reason)
       return await reply.code(204).send(null)
     }
   })

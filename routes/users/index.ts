@@ -7,6 +7,7 @@ import { signUp, type SignUpDeps } from '../../src/accounts/sign-up.js'
 import { originOf } from '../requester.js'
 import { refused } from '../refused.js'
 import { DateTime, Email, Name, NewPassword, open, Phone, requirePersonalNames, strict } from '../schemas.js'
+import { acceptedLanguage } from './language.js'
 
 export interface UserRoutesOptions extends SignUpDeps { isOpen: boolean }
 
@@ -48,7 +49,8 @@ const userRoutes: FastifyPluginAsyncTypebox<UserRoutesOptions> = async (app, { i
     handler: async (request, reply) => {
       if (!isOpen) throw new Refusal('SIGN_UP_CLOSED')
       const { firstName = '', lastName = '', phone = '', ...person } = requirePersonalNames(request.body)
-      return await reply.code(201).send(await signUp(deps, { ...person, firstName, lastName, phone }, originOf(request)))
+      const given = { ...person, firstName, lastName, phone, locale: acceptedLanguage(request) }
+      return await reply.code(201).send(await signUp(deps, given, originOf(request)))
     }
   })
 }

@@ -3,6 +3,7 @@ import { missingAssurance } from '../core/assurance.js'
 import { passwordFault } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
+import type { Seal } from '../core/seal.js'
 import type { Requester, SessionFacts } from '../core/session.js'
 import { readAccount, readUsername, type Account } from './accounts.js'
 import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
@@ -14,6 +15,8 @@ export interface AccountDeps extends LoginDeps {
   /** Highest age of a proof that counts as fresh, in seconds. */
   freshSeconds: number
   passwordMinLength: number
+  /** Seals what is mailed; null where no mails are sent. */
+  mailSeal: Seal | null
 }
 
 export interface ShownAccount extends Account { oauthProfiles: OauthProfile[] }
@@ -30,16 +33,16 @@ export async function showAccount ({ db }: Pick<AccountDeps, 'db'>, userId: stri
  * other sessions.
  */
 export async function changeProfile (deps: AccountDeps, requester: Requester, change: ProfileChange): Promise<ShownAccount> {
-  const { db, sessions, counters, freshSeconds } = deps
+  const { db, sessions, counters, freshSeconds, mailSeal } = deps
   const { context } = requester
   const isFresh = missingAssurance(context, { maxAge: freshSeconds }, sessions.nowSeconds()) === null
-  const changed = await updateProfile(db, requester, change, isFresh)
+  const changed = await updateProfile(db, requester, change, isFresh, mailSeal)
   switch (changed.outcome) {
     case 'session_ended': throw sessionEnded(deps, requester)
     case 'stale': throw new Refusal('OTP_STALE', { maxAgeSeconds: freshSeconds })
     case 'changed':
       sessions.ended(context.userId, changed.endedIds)
-      counters.count('sessions_ended_total', ['email_changed'], changed.endedIds.length)
+      counters.count('sessions_ended_total', [changed.reason], changed.endedIds.length)
       return await showAccount(deps, context.userId)
   }
 }

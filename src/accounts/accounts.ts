@@ -28,6 +28,8 @@ export interface NewAccount {
   usernameKey: string
   passwordHash: string
   email: string
+  /** Language of mails; null if the client named none with texts. */
+  locale: string | null
   phone: string
   firstName: string
   lastName: string
@@ -37,6 +39,11 @@ export interface Account {
   id: string
   username: string
   email: string
+  emailVerifiedAt: Date | null
+  /** Address that replaces `email` once it is verified. */
+  pendingEmail: string | null
+  /** Language of mails; null if the user chose none. */
+  locale: string | null
   phone: string
   firstName: string
   lastName: string
@@ -54,10 +61,10 @@ export async function insertAccount (db: Db, account: NewAccount, origin: Origin
     const made = await row<{ createdAt: Date }>(db, sql`
       with ${now},
       made as (
-        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, phone, first_name, last_name,
-          created_at, updated_at)
+        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, locale, phone, first_name,
+          last_name, created_at, updated_at)
         select ${account.id}::uuid, ${account.username}, ${account.usernameKey}, ${account.passwordHash}, true, false,
-          ${account.email}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
+          ${account.email}, ${account.locale}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
         returning created_at
       ),
       context as (insert into ${table.otp_user} (user_id) values (${account.id})),
@@ -86,7 +93,8 @@ export const isOtpEnabled = account.exists(account.selectFrom('otp_device as d')
   .whereRef('d.user_id', '=', account.cast<string>('a.id', 'text')).where('d.confirmed_at', 'is not', null)).$castTo<boolean>()
 
 const selectAccount = statement('read_account', (db, p: Parameters<{ id: string }>) => db.selectFrom('account as a').select((eb) => [
-  'a.id', 'a.username', 'a.email', 'a.phone', 'a.first_name as firstName', 'a.last_name as lastName',
+  'a.id', 'a.username', 'a.email', timeAs(eb.ref('a.email_verified_at'), 'emailVerifiedAt'), 'a.pending_email as pendingEmail', 'a.locale',
+  'a.phone', 'a.first_name as firstName', 'a.last_name as lastName',
   'a.power_account_id as powerAccountId', 'a.power_contact_id as powerContactId',
   timeAs(eb.ref('a.created_at'), 'createdAt'), timeAs(eb.ref('a.updated_at'), 'updatedAt'), isOtpEnabled.as('isOtpEnabled')
 ]).where('a.id', '=', p.id))

@@ -1,4 +1,5 @@
 import { sql } from 'kysely'
+import type { Language } from '../core/notices/texts.js'
 import type { Requester } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { answered, carriedOn, committed, replacing, type CommittedSession } from '../sessions/replacement.js'
@@ -8,31 +9,44 @@ import { endedIds, ending, livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
+import type { Seal } from '../core/seal.js'
+import { noteNewEmail } from './mail/address-change.js'
+import { deleteLinks, forgetMails } from './mail/links.js'
+import { readMailbox } from './mail/mailbox.js'
 
 export interface ProfileChange {
   email?: string
   phone?: string
   firstName?: string
   lastName?: string
+  /** Language of mails. */
+  locale?: Language
 }
 
-export type ChangedProfile = { outcome: 'changed', endedIds: string[] } | { outcome: 'session_ended' | 'stale' }
+export type ChangedProfile = { outcome: 'changed', reason: 'email_changed' | 'email_change_asked', endedIds: string[] } |
+  { outcome: 'session_ended' | 'stale' }
 
 /**
  * Changes the given fields. A new e-mail address or phone number needs a fresh proof, because account recovery uses both,
  * and leaves an event. A new e-mail address also raises the user's version and ends the other sessions. An equal value is
  * not a change. Names need no proof and leave no event.
  *
+ * Where mails are sent, a verified address stays until the new one is verified too; it gets a link that undoes the change.
+ *
  * @param isFresh true if the requesting session may change address and number
+ * @param seal seals what is mailed; null where no mails are sent: then an address is replaced at once
  */
 export async function updateProfile (
-  db: Db, requester: Requester, { email, phone, firstName, lastName }: ProfileChange, isFresh: boolean
+  db: Db, requester: Requester, { email, phone, firstName, lastName, locale }: ProfileChange, isFresh: boolean, seal: Seal | null
 ): Promise<ChangedProfile> {
   return await inTransaction(db, async (tx) => {
     const { table } = tx
     const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
-    const found = await row<{ changed: boolean, endedIds: string[] }>(tx, sql`
+    const before = await readMailbox(tx, userId)
+    const isAwaited = seal !== null && before?.isVerified === true && email !== undefined
+    const kind = isAwaited ? 'email_change_asked' : 'email_changed'
+    const found = await row<{ changed: boolean, isNewEmail: boolean, endedIds: string[] }>(tx, sql`
       with ${now},
       requester as (
         select living.user_id, a.email <> coalesce(${email ?? null}, a.email) as new_email,
@@ -41,8 +55,13 @@ export async function updateProfile (
       ),
       allowed as (select user_id, new_email, new_phone from requester where ${isFresh} or not (new_email or new_phone)),
       changed as (
-        update ${table.account} a set email = coalesce(${email ?? null}, a.email), phone = coalesce(${phone ?? null}, a.phone),
+        update ${table.account} a set email = coalesce(${isAwaited ? null : email ?? null}, a.email),
+          pending_email = case when ${email ?? null}::text is null then a.pending_email end,
+          email_verified_at = case when ${isAwaited} or not allowed.new_email then a.email_verified_at end,
+          email_stopped_at = case when ${isAwaited} or not allowed.new_email then a.email_stopped_at end,
+          phone = coalesce(${phone ?? null}, a.phone),
           first_name = coalesce(${firstName ?? null}, a.first_name), last_name = coalesce(${lastName ?? null}, a.last_name),
+          locale = coalesce(${locale ?? null}, a.locale),
           updated_at = now.at
         from allowed, now where a.id = ${userId}::uuid
         returning a.id
@@ -51,20 +70,23 @@ export async function updateProfile (
         update ${table.otp_user} u set version = u.version + 1 from allowed where u.user_id = allowed.user_id and allowed.new_email
       ),
       ended as (
-        update ${table.otp_session} s set ${ending('email_changed')}
+        update ${table.otp_session} s set ${ending(kind)}
         from allowed, now where s.user_id = allowed.user_id and allowed.new_email and s.id <> ${sessionId} and s.ended_at is null
         returning s.id
       ),
       ${event(
-        tx, { userId: sql`${userId}`, kind: 'email_changed', sessionId, origin: requester }, sql`allowed, now where allowed.new_email`
+        tx, { userId: sql`${userId}`, kind, sessionId, origin: requester }, sql`allowed, now where allowed.new_email`
       )},
       ${event(
         tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: requester },
         sql`allowed, now where allowed.new_phone`, 'phone_event'
       )}
-      select exists (select from changed) as changed, ${endedIds} from requester`)
+      select exists (select from changed) as changed, new_email as "isNewEmail", ${endedIds} from requester`)
     if (found === undefined) return { outcome: 'session_ended' }
-    return found.changed ? { outcome: 'changed', endedIds: found.endedIds } : { outcome: 'stale' }
+    if (!found.changed) return { outcome: 'stale' }
+    if (found.isNewEmail && isAwaited) await noteNewEmail(tx, seal, userId, before, email)
+    else if (found.isNewEmail) await deleteLinks(tx, userId, ['verify_email', 'reset_password', 'reset_password_staff'])
+    return { outcome: 'changed', reason: kind, endedIds: found.endedIds }
   })
 }
 
@@ -130,6 +152,9 @@ export async function deleteAccount (db: Db, requester: Requester): Promise<stri
     const { table } = tx
     const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
+    // Before the events, which stay while a delivery of them waits.
+    if (await row(tx, sql`with ${now} ${livingSession(tx, requester)}`) === undefined) return null
+    await forgetMails(tx, userId)
     const found = await row<{ endedIds: string[] }>(tx, sql`
       with ${now},
       requester as (${livingSession(tx, requester)}),

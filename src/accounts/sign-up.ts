@@ -12,6 +12,7 @@ import type { WaiterOf } from './waiters.js'
 export interface SignUp {
   username: string
   email: string
+  locale: string | null
   password: string
   firstName: string
   lastName: string

@@ -1,4 +1,5 @@
 import { sql, type RawBuilder } from 'kysely'
+import { resumePasswordLinks } from '../accounts/mail/password-links.js'
 import { KNOWN_NETWORK_DAYS } from '../budgets/known-networks.js'
 import { otpDefaults } from '../core/defaults.js'
 import { isUndelivered } from '../events/outbox.js'
@@ -83,6 +84,8 @@ function batches (tx: Tx, now: Date, eventsDays: number, endedSessionDays: numbe
     ...(hasAccounts
       ? {
           budgets: batch(table.password_budget, sql`name_digest, network`, sql`window_started_at < ${ago(BUDGET_HOURS * HOUR_MS)}`),
+          links: batch(table.account_link, sql`user_id, purpose, slot`, sql`expires_at < ${ago(0)}`),
+          mailBudgets: batch(table.account_mail_budget, sql`name_digest`, sql`window_started_at < ${ago(DAY_MS)}`),
           networks: batch(table.account_network, sql`user_id, network`, sql`last_login_at < ${ago(KNOWN_NETWORK_DAYS * DAY_MS)}`)
         }
       : {
@@ -108,6 +111,7 @@ export async function cleanUp (
     const lock = await row<{ isMine: boolean, now: Date }>(tx, sql`
       select pg_try_advisory_xact_lock(hashtext('countersign sweep')) as "isMine", ${timeAs(sql`clock_timestamp()`, 'now')}`)
     if (!lock!.isMine) return null
+    if (tx.hasAccounts) await resumePasswordLinks(tx)
     const rowsByKind: Record<string, number> = {}
     for (const [kind, statement] of Object.entries(batches(tx, lock!.now, eventsDays, endedSessionDays))) {
       const { numAffectedRows, rows } = await statement.execute(tx.kysely)

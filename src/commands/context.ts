@@ -81,7 +81,7 @@ export async function withContext<T> (config: Config, work: (context: Context) =
   return await withPool(config, async ({ dialect }) => {
     const state = await readMigrations(dialect, serviceMigrations)
     if (state.pending.length > 0) throw new CommandError(isEmpty(state, serviceMigrations) ? NO_TABLES : BEHIND)
-    const db = createDb(dialect, { destinations: destinationsOf(config.webhookUrl) })
+    const db = createDb(dialect, { destinations: destinationsOf(config) })
     return await work(Object.assign(keyed(db, await sealKeysOf(config)), { config, db }))
   })
 }

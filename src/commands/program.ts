@@ -130,6 +130,9 @@ addService(imports, 'django', 'import the users of a Django deployment that are 
   .option('--dry-run', 'rehearse: do everything in one transaction, and roll it back')
   .option('--since <date>', 'only users who joined, logged in or changed their profile since then')
 
+const mail = program.command('mail').description('mails to users')
+addService(mail, 'test <address>', 'send one message with the settings of the service, and show the answer', 'mail test')
+
 const settings = program.command('config').description('settings')
 addService(settings, 'check', 'read the environment as the server does, and say what is wrong', 'config check')
 

@@ -23,6 +23,7 @@ const works = {
     await (await import('./serve.js')).serve(config, notes, { endsWithParent: process.env['npm_command'] !== undefined })
   },
   'config check': async (io) => (await import('./config.js')).checkConfigCommand(io, process.env, process.cwd()),
+  'mail test': async (io, config, [address]) => (await import('./mail.js')).testMailCommand(io, config(), address!),
   'migrate up': async (io, config) => (await import('./migrate.js')).migrateUpCommand(io, config()),
   'migrate down': async (io, config, _args, options) => (await import('./migrate.js')).migrateDownCommand(io, config(), options),
   'migrate status': async (io, config) => (await import('./migrate.js')).migrateStatusCommand(io, config()),

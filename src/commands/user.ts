@@ -37,6 +37,7 @@ export async function createUserCommand (io: Io, config: Config, username: strin
     email: emailOption(options.email ?? ''),
     firstName: nameOption('--first-name', options.firstName ?? '', 'firstName'),
     lastName: nameOption('--last-name', options.lastName ?? '', 'lastName'),
+    locale: null,
     phone: lineOption('--phone', options.phone ?? '', 'phone')
   }
   await withContext(config, async (context) => {

@@ -9,8 +9,9 @@ import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../core/relying-party
 import type { RelyingParty } from '../core/webauthn.js'
 import { parseRing, ringFault, ringsOverlap } from '../core/key-ring.js'
 import { parseRedisAddress, RedisAddressError } from '../redis/address.js'
-import { LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, settings, type Config, type Variable } from './settings.js'
+import { LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, PUBLIC_ADDRESS, SENDER, settings, type Config, type Variable } from './settings.js'
 import { UNIX_PEERS } from './trusted-proxies.js'
+import { parseMailbox } from '../core/mailbox.js'
 import { literalAddress, receiversAt } from '../events/webhook/address.js'
 
 export type { Key } from '../core/key-ring.js'
@@ -44,6 +45,11 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['WEBHOOK_URL', 'not be at a private address that WEBHOOK_PRIVATE does not name', ({ webhookUrl, webhookPrivate }) =>
     webhookUrl === undefined || mayBeReceiver(webhookUrl, webhookPrivate)],
   ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
+  ['PUBLIC_URL', PUBLIC_ADDRESS, ({ publicUrl }) => publicUrl === undefined || isPublicAddress(publicUrl)],
+  ['PUBLIC_URL', 'be set where MAIL_URL is', ({ mailUrl, publicUrl }) => mailUrl === undefined || publicUrl !== undefined],
+  ['MAIL_URL', 'be an address', ({ mailUrl }) => mailUrl === undefined || URL.canParse(mailUrl)],
+  ['MAIL_FROM', 'be set where MAIL_URL is', ({ mailUrl, mailFrom }) => mailUrl === undefined || mailFrom !== undefined],
+  ['MAIL_FROM', SENDER, ({ mailFrom }) => mailFrom === undefined || parseMailbox(mailFrom) !== null],
   ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
     !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
 ]
@@ -179,4 +185,11 @@ function redisFault (text: string): string | undefined {
 
 function isOrigin (text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
+}
+
+/** One spelling alone: links are this text and a path. */
+function isPublicAddress (text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { href, search, hash, username, password } = new URL(text)
+  return !text.endsWith('/') && search === '' && hash === '' && username === '' && password === '' && [text, `${text}/`].includes(href)
 }

@@ -21,6 +21,11 @@ export const ORIGINS = 'be a comma-separated list of exact origins: http or http
 export const PASSKEYS = 'be a comma-separated list of exact origins as browsers write them: https with a lower-case host name, no path, ' +
   'no default port; or http://localhost with a port; or android:apk-key-hash:…'
 
+export const PUBLIC_ADDRESS = 'be an address that starts with https:// or http://, without query, fragment or a slash at the end'
+export const SENDER = 'be an address, or Name <address>, without quotes or commas'
+const PATH = /^\/[A-Za-z0-9._~/-]{0,200}$/
+const A_PATH = 'be a path that starts with /, of letters, digits and - . _ ~ /'
+
 /**
  * Every setting, by the name of its environment variable. The `Config` type, the defaults, the checks, `.env.example` and
  * docs/settings.md are made from it. `must` ends the sentence that refuses a bad value.
@@ -91,11 +96,24 @@ export const settings = Type.Object({
     'each of them signs, so that the receiver can change from one to the next. Required with WEBHOOK_URL.'))),
   WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses that the receiver may have, the only ones for which http:// is accepted: ' +
     'addresses or CIDR ranges, comma-separated.'),
+  PUBLIC_URL: Type.Optional(text(/^https?:\/\/\S+$/, PUBLIC_ADDRESS,
+    'Address at which people reach this service, for links in mails: scheme, host, and the path prefix if there is one. ' +
+    'Required with MAIL_URL.')),
+  MAIL_URL: Type.Optional(secret('MAIL_URL', text(/^smtps?:\/\/\S+$/, 'be an address that starts with smtp:// or smtps://',
+    'Mail server, with user and password if it asks for them: smtps://user:password@mail.example.org. Unset, there are no mails.'))),
+  MAIL_FROM: Type.Optional(text(/^\P{Cc}{3,320}$/u, SENDER, 'Sender of mails: an address, or Name <address>. Required with MAIL_URL.')),
+  MAIL_TLS: choice(['on', 'off'], 'on', 'Refuse mail servers without STARTTLS, except on this machine; off sends in plain text too.'),
+  VERIFY_EMAIL_PATH: text(PATH, A_PATH, 'Page, below PUBLIC_URL, to which links that verify an address lead.', {
+    default: '/verify-email'
+  }),
+  RESET_PASSWORD_PATH: text(PATH, A_PATH, 'The same for links for a new password.', { default: '/reset-password' }),
+  UNDO_EMAIL_CHANGE_PATH: text(PATH, A_PATH, 'The same for links that undo a change of the address.', { default: '/undo-email-change' }),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off if a gateway has them.'),
   LIMIT_TOKEN_PER_MINUTE: limit('Log-ins and refreshes of a network in a minute.', 30),
   LIMIT_USERS_PER_HOUR: limit('Sign-ups of a network in an hour.', 10),
   LIMIT_CREATE_PER_HOUR: limit('Set-ups of second factors by a user in an hour.', 20),
   LIMIT_CODES_PER_MINUTE: limit('Codes and recovery codes of a network in a minute.', 60),
+  LIMIT_MAIL_PER_HOUR: limit('Mails that a network asks for in an hour.', 20),
   LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute; ' +
     'requests to /session have the same limit, counted by each process for itself.', 600),
   TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is trusted, comma-separated: ' +

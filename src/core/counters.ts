@@ -12,6 +12,8 @@ export const definedCounters = {
   sessions_ended_total: { help: 'Sessions that ended', labels: ['reason'] },
   refreshes_total: { help: 'Refresh tokens shown', labels: ['outcome'] },
   webhooks_total: { help: 'Attempts to tell the webhook\'s receiver of an event, and events given up', labels: ['outcome'] },
+  mails_total: { help: 'Attempts to mail, and mails that were dropped, refused for good or given up', labels: ['outcome'] },
+  password_resets_total: { help: 'Links for a new password: asked for, used, not accepted', labels: ['outcome'] },
   rows_skipped_total: { help: 'Stored values that could not be read, each time that one was skipped', labels: ['table'] },
   deleted_rows_total: { help: 'Rows that the cleanup deleted', labels: ['kind'] }
 } as const

@@ -10,6 +10,7 @@ export const refusals = {
   OTP_NOT_SET_UP: [400, 'The user has no second factor for this operation.'],
   PASSKEY_INVALID: [400, 'The passkey was not accepted. Ask for a new challenge and try again.'],
   RECOVERY_CODE_INVALID: [400, 'The recovery code is wrong or already used.'],
+  LINK_INVALID: [400, 'The link is wrong, expired or already used. Ask for a new one.'],
   PASSWORD_UNACCEPTABLE: [400, 'Choose another password: not too short, not a common one, not the username.'],
   CREDENTIALS_INVALID: [401, 'Username or password is wrong.'],
   TOKEN_INVALID: [401, 'A valid access token is needed.'],

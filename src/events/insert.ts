@@ -1,7 +1,9 @@
 import { sql, type RawBuilder } from 'kysely'
+import { mailedKinds } from './mail/kinds.js'
 import type { EventKind } from './kinds.js'
 import type { Origin } from '../core/session.js'
-import type { Db } from '../tables/db.js'
+import { rows, type Db } from '../tables/db.js'
+import { now } from '../tables/values.js'
 
 export interface EventValues {
   userId: RawBuilder<unknown>
@@ -18,6 +20,7 @@ export interface EventValues {
 const EVENTS_AN_HOUR = 60
 /** Age after which a delivery is not tried again; each one is tried once at any age. */
 const DELIVERY_SECONDS = 24 * 3600
+const MAIL_DELIVERY_SECONDS = 72 * 3600
 
 /** The columns of an event, in the order in which `eventValues` gives them. */
 const columns = sql`user_id, at, id, kind, session_id, ip, agent, device_name, actor_id, detail`
@@ -29,26 +32,34 @@ function eventValues (db: Db, { userId, kind, sessionId, origin, deviceName = sq
     ${actorId ?? null}::text, ${detail ?? null}::text`
 }
 
+/** Condition on an event `e` and a `destination`: only some kinds are mailed, and only to an address that is verified and takes mail. */
+const isDestined = (table: Db['table']) => sql`(destination <> 'mail' or (e.kind = any(${mailedKinds}::text[]) and exists (
+  select from ${table.account} a
+  where a.id = e.user_id::uuid and a.email_verified_at is not null and a.email_stopped_at is null)))`
+
 /**
  * The one insert of events: CTEs beside `now`. An event and its deliveries, one for each destination, belong to the transaction of
  * the decision. A line that counts events is delivered once.
  *
  * @param lines rows with `columns` and `count`
  */
-function written ({ table, destinations }: Db, lines: RawBuilder<unknown>, name: string): RawBuilder<unknown> {
+function written ({ table, destinations, hasAccounts }: Db, lines: RawBuilder<unknown>, name: string): RawBuilder<unknown> {
   const event = sql.ref(name)
   const stored = sql`
     ${event} as (
       insert into ${table.otp_event} as e (${columns}, count) ${lines}
       on conflict (user_id, at, id) do update set count = e.count + 1
-      returning e.user_id, e.at, e.id, e.count
+      returning e.user_id, e.at, e.id, e.kind, e.count
     )`
   if (destinations.length === 0) return stored
   return sql`${stored},
     ${sql.ref(`${name}_deliveries`)} as (
       insert into ${table.otp_delivery} (user_id, id, event_at, event_id, destination, due_at, expires_at, created_at)
-      select e.user_id, gen_random_uuid(), e.at, e.id, destination, now.at, e.at + make_interval(secs => ${DELIVERY_SECONDS}), now.at
-      from ${event} e, now, unnest(${destinations}::text[]) destination where coalesce(e.count, 1) = 1
+      select e.user_id, gen_random_uuid(), e.at, e.id, destination, now.at,
+        e.at + make_interval(secs => case destination when 'mail' then ${MAIL_DELIVERY_SECONDS}::int else ${DELIVERY_SECONDS}::int end),
+        now.at
+      from ${event} e, now, unnest(${destinations}::text[]) destination
+      where coalesce(e.count, 1) = 1 and ${hasAccounts ? isDestined(table) : sql`true`}
     )`
 }
 
@@ -60,6 +71,11 @@ function written ({ table, destinations }: Db, lines: RawBuilder<unknown>, name:
  */
 export function singleEvent (db: Db, values: EventValues, from: RawBuilder<unknown>, name = 'event'): RawBuilder<unknown> {
   return written(db, sql`select ${eventValues(db, values)}, null::integer from ${from}`, name)
+}
+
+/** Writes one such event by itself, at the end of a transaction that decided in several statements. */
+export async function writeEvent (db: Db, { userId, ...values }: Omit<EventValues, 'userId'> & { userId: string }): Promise<void> {
+  await rows(db, sql`with ${now}, ${singleEvent(db, { ...values, userId: sql`${userId}` }, sql`now`)} select`)
 }
 
 /**

@@ -5,14 +5,17 @@ import { rows, type Db } from '../tables/db.js'
 import { now, numberAs } from '../tables/values.js'
 import { noticed } from './listener.js'
 
-/** Destination of the deliveries to `WEBHOOK_URL`. */
+/** Destination of the deliveries to `WEBHOOK_URL`, and of mails to users. */
 export const WEBHOOK = 'webhook'
+export const MAIL = 'mail'
 
 /** Returns the destinations of events. */
-export const destinationsOf = (webhookUrl: string | undefined): readonly string[] => webhookUrl === undefined ? [] : [WEBHOOK]
+export function destinationsOf ({ webhookUrl, mailUrl }: { webhookUrl: string | undefined, mailUrl: string | undefined }): string[] {
+  return [...(webhookUrl === undefined ? [] : [WEBHOOK]), ...(mailUrl === undefined ? [] : [MAIL])]
+}
 
 /** Seconds for which a claim excludes other replicas: longer than sending takes. After a crash another replica claims it then. */
-const CLAIM_SECONDS = 30
+export const CLAIM_SECONDS = 30
 /** Deliveries that one statement gives up. */
 export const GIVE_UP_ROWS = 500
 
@@ -55,7 +58,7 @@ export async function claimDeliveries (db: Db, destination: string, limit: numbe
 }
 
 /** Result of a claimed delivery: seconds until it is due again; null if it was sent. */
-export interface Settled { event: Claimed, waitSeconds: number | null }
+export interface Settled { event: Pick<Claimed, 'userId' | 'deliveryId'>, waitSeconds: number | null }
 
 /** Removes sent deliveries from the outbox, and sets the time at which the others are due again. */
 export async function settleDeliveries (db: Db, settled: readonly Settled[]): Promise<void> {

@@ -2,6 +2,7 @@ import { newRecoveryCode } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { changeReferences, resetFactors, setActive, setStaff, unlock, type Actor, type Changed, type References } from './statements.js'
+import { resumeMailsOf } from './mail.js'
 import { endSessions } from './sessions.js'
 import type { Db } from '../tables/db.js'
 import type { RejectedCodes } from '../factors/totp/rejected-codes.js'
@@ -101,6 +102,12 @@ async function endSessionsOf (deps: StaffDeps, actor: Actor, userId: string, ses
 export async function setReferences (deps: StaffDeps, actor: Actor, userId: string, references: References): Promise<void> {
   requireOther(actor, userId)
   concluded(deps, actor, userId, await changeReferences(deps.db, actor, userId, references), 'references_changed')
+}
+
+/** Lets mails go to the user's address again, after the mail server refused it or the user undid a change of it. */
+export async function resumeMail (deps: StaffDeps, actor: Actor, userId: string, reason: string): Promise<void> {
+  requireOther(actor, userId)
+  concluded(deps, actor, userId, await resumeMailsOf(deps.db, actor, userId, reason), 'mail_resumed')
 }
 
 function requireOther (actor: Actor, userId: string): void {

@@ -3,6 +3,7 @@ import { isOtpEnabled } from '../accounts/accounts.js'
 import { emailKey } from '../core/texts.js'
 import { trimmedName } from '../core/normal-forms.js'
 import { usernameKey } from '../core/usernames.js'
+import { MAIL } from '../events/outbox.js'
 import { isStopped } from '../factors/lockout-statements.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
@@ -22,6 +23,13 @@ export interface ListedUser {
 }
 
 export interface ShownUser extends ListedUser {
+  emailVerifiedAt: Date | null
+  pendingEmail: string | null
+  /** The mail server refused the address. */
+  emailStoppedAt: Date | null
+  /** A change of the address was undone: no link for a new password until a log-in. */
+  passwordLinksStoppedAt: Date | null
+  mailsWaiting: number
   phone: string
   powerAccountId: number | null
   powerContactId: number | null
@@ -123,7 +131,11 @@ const selectUser = statement('read_user', (db, p: Parameters<{ id: string }>) =>
   .selectFrom('account as a').innerJoin('otp_user as u', (join) => join.onRef('u.user_id', '=', account.cast<string>('a.id', 'text')))
   .innerJoin('now', (join) => join.onTrue())
   .select((eb) => [
-    ...listed, 'a.phone', 'a.power_account_id as powerAccountId', 'a.power_contact_id as powerContactId',
+    ...listed, timeAs(eb.ref('a.email_verified_at'), 'emailVerifiedAt'), 'a.pending_email as pendingEmail',
+    timeAs(eb.ref('a.email_stopped_at'), 'emailStoppedAt'), timeAs(eb.ref('a.password_links_stopped_at'), 'passwordLinksStoppedAt'),
+    eb.cast<number>(eb.selectFrom('otp_delivery as m').select((eb) => eb.fn.countAll().as('mails'))
+      .whereRef('m.user_id', '=', 'u.user_id').where('m.destination', '=', MAIL), 'integer').as('mailsWaiting'),
+    'a.phone', 'a.power_account_id as powerAccountId', 'a.power_contact_id as powerContactId',
     timeAs(eb.ref('a.updated_at'), 'updatedAt'), ...lockColumns,
     eb.cast<number>(eb.selectFrom('otp_recovery_code as c').select((eb) => eb.fn.countAll().as('codes'))
       .whereRef('c.user_id', '=', 'u.user_id').where('c.used_at', 'is', null).where('c.pending_device_id', 'is', null), 'integer')

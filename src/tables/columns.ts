@@ -92,6 +92,9 @@ export const columns = {
   /** Users of the service. Not part of the tables of an attached host. */
   account: {
     email_verified_at: 'Null if the address was not verified.',
+    pending_email: 'Address that replaces `email` once it is verified; null if there is none.',
+    email_stopped_at: 'The mail server refused the address for good: only links to verify an address are sent until it is verified again.',
+    password_links_stopped_at: 'A change of the address was undone: no link for a new password until a log-in, or until staff resume them.',
     locale: 'Language of the user; null if not chosen.',
     username_key: '`usernameKey(username)`: unique, and used for look-ups.'
   },
@@ -108,6 +111,23 @@ export const columns = {
   /** Known networks of an account, whose budget of guesses is separate from that of other networks. */
   account_network: {
     verified: 'True if a session was verified there; otherwise the network is known only while the user has no second factor.'
+  },
+  /** Tokens of links in mails: one row for each link that can still be used. */
+  account_link: {
+    purpose: '`verify_email`, `reset_password` or `undo_email_change`.',
+    digest: 'SHA-256 of the token.',
+    email: 'Address that the link is about.',
+    version: 'Version of the user when the link was made.'
+  },
+  /** Messages to unverified addresses, by account and address, and by mailbox. */
+  account_mail_budget: {
+    name_digest: 'Keyed digest: no address stays here after an account is deleted.'
+  },
+  /** Last message of each kind that is sent once an hour at most. */
+  account_notice: {
+    delivery_id: 'Delivery of that message, which is sent however often it is tried.',
+    told: 'Events without a message that this message counts.',
+    held: 'Events without a message since then, which the next one counts.'
   },
   /** Password guesses by name (existing or not) and network; `*` stands for all unknown networks, `known` for all known ones. */
   password_budget: {}

@@ -25,6 +25,10 @@ export interface Account {
   created_at: Timestamp;
   email: string;
   /**
+   * The mail server refused the address for good: only links to verify an address are sent until it is verified again.
+   */
+  email_stopped_at: Timestamp | null;
+  /**
    * Null if the address was not verified.
    */
   email_verified_at: Timestamp | null;
@@ -38,6 +42,14 @@ export interface Account {
    */
   locale: string | null;
   password_hash: string;
+  /**
+   * A change of the address was undone: no link for a new password until a log-in, or until staff resume them.
+   */
+  password_links_stopped_at: Timestamp | null;
+  /**
+   * Address that replaces `email` once it is verified; null if there is none.
+   */
+  pending_email: string | null;
   phone: string;
   power_account_id: number | null;
   power_contact_id: number | null;
@@ -66,6 +78,38 @@ export interface AccountImport {
   user_id: string;
 }
 
+export interface AccountLink {
+  created_at: Timestamp;
+  /**
+   * SHA-256 of the token.
+   */
+  digest: Buffer;
+  /**
+   * Address that the link is about.
+   */
+  email: string;
+  expires_at: Timestamp;
+  /**
+   * `verify_email`, `reset_password` or `undo_email_change`.
+   */
+  purpose: string;
+  slot: number;
+  user_id: string;
+  /**
+   * Version of the user when the link was made.
+   */
+  version: number;
+}
+
+export interface AccountMailBudget {
+  /**
+   * Keyed digest: no address stays here after an account is deleted.
+   */
+  name_digest: string;
+  spent: number;
+  window_started_at: Timestamp;
+}
+
 export interface AccountNetwork {
   last_login_at: Timestamp;
   network: string;
@@ -74,6 +118,24 @@ export interface AccountNetwork {
    * True if a session was verified there; otherwise the network is known only while the user has no second factor.
    */
   verified: Generated<boolean>;
+}
+
+export interface AccountNotice {
+  /**
+   * Delivery of that message, which is sent however often it is tried.
+   */
+  delivery_id: string;
+  /**
+   * Events without a message since then, which the next one counts.
+   */
+  held: Generated<number>;
+  kind: string;
+  sent_at: Timestamp;
+  /**
+   * Events without a message that this message counts.
+   */
+  told: Generated<number>;
+  user_id: string;
 }
 
 export interface AccountOauthProfile {
@@ -397,7 +459,10 @@ export interface PasswordBudget {
 export interface DB {
   account: Account;
   account_import: AccountImport;
+  account_link: AccountLink;
+  account_mail_budget: AccountMailBudget;
   account_network: AccountNetwork;
+  account_notice: AccountNotice;
   account_oauth_profile: AccountOauthProfile;
   account_policy: AccountPolicy;
   otp_challenge: OtpChallenge;

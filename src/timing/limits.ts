@@ -16,6 +16,11 @@ export const HASH_QUEUE_MS = 5_000
 /** A delivery to the webhook, from the look-up of the name to the end of the answer. */
 export const WEBHOOK_MS = 5_000
 
+/** A mail, from the connection to the server's answer: shorter than the claim on its delivery. */
+export const MAIL_MS = 20_000
+/** Each step of it: the look-up, the connection, the greeting, a silence of the server. */
+export const MAIL_CONNECT_MS = 10_000
+
 /** A statement of PostgreSQL, the wait for a connection included: 503 comes within 1.5 s. */
 export const STATEMENT_MS = 1_400
 /** The same at the server, a little earlier, so that no abandoned statement waits for a lock. */

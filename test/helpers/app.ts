@@ -12,6 +12,11 @@ import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
 import { temporaryFolder } from './temporary-folder.js'
 
+/** Mails are on, so that their operations exist. Nothing listens there: a test of mails has a server of its own. */
+export const mailSettings: Settings = {
+  MAIL_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'Countersign <countersign@example.org>', PUBLIC_URL: 'https://app.example.org'
+}
+
 /** Origin of the page of the tests' passkeys. */
 export const PASSKEY_ORIGIN = 'https://app.example.org'
 /** The option of an attached host, by the service's settings. */
@@ -72,6 +77,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
     LOG_LEVEL: 'silent',
     NETWORK_LIMITS: 'off',
     PASSKEY_ORIGINS: PASSKEY_ORIGIN,
+    ...mailSettings,
     ...freshKeys(settings['JWT_ALG']),
     DATA_DIR: isEmbedded ? await embeddedDataDir(t) : await temporaryFolder(t),
     ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),

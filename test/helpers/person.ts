@@ -142,10 +142,10 @@ export class Person {
 }
 
 /** Signs up a user at an app of `freshApp`, without a log-in. */
-export async function signUp (app: App, name = 'ada'): Promise<Person> {
+export async function signUp (app: App, name = 'ada', email = `${name}@example.org`): Promise<Person> {
   const person = new Person({ app, username: name, password: randomUUID(), phone: { lastStep: 0 } })
   const { username, password } = person
-  expect(201, await person.request('POST', '/users', { username, email: `${name}@example.org`, password }, null))
+  expect(201, await person.request('POST', '/users', { username, email, password }, null))
   return person
 }
 

@@ -2,12 +2,13 @@
 import { writeFile } from 'node:fs/promises'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
+import { mailSettings } from './app.js'
 import { openapiText } from './openapi-text.js'
 import { freshDataDir, freshKeys } from './settings.js'
 import { createOwner } from './teardown.js'
 
 const owner = createOwner()
-const app = await buildApp(readConfig({ DATA_DIR: await freshDataDir(owner), LOG_LEVEL: 'silent', ...freshKeys() }))
+const app = await buildApp(readConfig({ DATA_DIR: await freshDataDir(owner), LOG_LEVEL: 'silent', ...mailSettings, ...freshKeys() }))
 owner.teardown(() => app.close())
 await app.ready()
 await writeFile('openapi.json', openapiText(app))

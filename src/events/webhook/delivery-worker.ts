@@ -2,6 +2,7 @@ import { claimDeliveries, giveUpDeliveries, GIVE_UP_ROWS, settleDeliveries, WEBH
 import type { Db } from '../../tables/db.js'
 import type { Key } from '../../core/key-ring.js'
 import type { Counters } from '../../core/counters.js'
+import { waitSeconds } from '../delivery-loop.js'
 import { messageOf } from './message.js'
 import type { Sender } from './sender.js'
 
@@ -9,8 +10,6 @@ import type { Sender } from './sender.js'
 const BATCH_EVENTS = 10
 /** Bounds the time of a round. */
 const MOST_GIVE_UP_BATCHES = 20
-const FIRST_WAIT_SECONDS = 5
-const LONGEST_WAIT_SECONDS = 3600
 
 export interface DeliveryDeps {
   db: Db
@@ -69,14 +68,4 @@ async function giveUp (db: Db): Promise<{ givenUp: number, isAll: boolean }> {
     if (rows < GIVE_UP_ROWS) return { givenUp, isAll: true }
   }
   return { givenUp, isAll: false }
-}
-
-/**
- * Returns the wait in seconds after so many attempts. It doubles each time, and it is random, so that events that failed
- * together are not sent again together.
- *
- * @param chance number from 0 to 1
- */
-export function waitSeconds (attempts: number, chance: number): number {
-  return Math.min(FIRST_WAIT_SECONDS * 2 ** (attempts - 1), LONGEST_WAIT_SECONDS) * (0.75 + chance / 2)
 }

@@ -12,6 +12,9 @@ import { unpackTemplate } from './template.js'
  */
 const TIERING_BUDGET = 1_000_000_000
 
+/** Begins the name of a database that PGlite keeps in memory: it has no folder. */
+const IN_MEMORY = 'memory://'
+
 /**
  * Opens the embedded PostgreSQL, for a service without DATABASE_URL. It has one connection, which its users take in turn.
  * The caller must lock the folder: two processes on one folder lose data.
@@ -20,7 +23,7 @@ export async function openEmbedded (dir: string): Promise<Pool> {
   // Imported here, so that a service with a PostgreSQL server does not load it.
   setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`)
   const { PGlite } = await import('@electric-sql/pglite')
-  if (!existsSync(join(dir, 'PG_VERSION'))) await unpackTemplate(dir)
+  if (!dir.startsWith(IN_MEMORY) && !existsSync(join(dir, 'PG_VERSION'))) await unpackTemplate(dir)
   const pglite = await PGlite.create({ dataDir: dir })
   let turn: Promise<void> = Promise.resolve()
   let waiting = 0

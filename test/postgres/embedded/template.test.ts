@@ -42,3 +42,13 @@ t.test('PostgreSQL starts on it, and nothing of ours is in it', async (t) => {
   const control = await readFile(join(folder, CONTROL))
   t.strictSame(rows, [{ tables: 0, identifier: String(control.readBigInt64LE(0)) }])
 })
+
+t.test('a database in memory leaves no folder', async (t) => {
+  const before = process.cwd()
+  const folder = await temporaryFolder(t)
+  process.chdir(folder)
+  t.teardown(() => { process.chdir(before) })
+  const pool = await openEmbedded('memory://')
+  await pool.close()
+  t.strictSame(await readdir(folder), [])
+})

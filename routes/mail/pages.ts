@@ -1,0 +1,145 @@
+import type { FastifyPluginAsync } from 'fastify'
+import type { MessageSettings } from '../../src/events/mail/message.js'
+
+/** Paths of the pages to which links lead. An operator's own pages have other paths. */
+export const ownPaths = {
+  verify_email: '/verify-email',
+  reset_password: '/reset-password',
+  undo_email_change: '/undo-email-change'
+} as const satisfies MessageSettings['paths']
+
+export interface PageRoutesOptions {
+  /** Paths in links; a page is served where it is ours. */
+  paths: MessageSettings['paths']
+}
+
+interface Page { title: string, text: string, button: string, action: string, done: string, asksPassword: boolean }
+
+const pages: Readonly<Record<keyof typeof ownPaths, Page>> = {
+  verify_email: {
+    title: 'Confirm your e-mail address',
+    text: 'Confirm that this address belongs to your account.',
+    button: 'Confirm',
+    action: 'account/email/confirm',
+    done: 'Your address is confirmed. You can close this page.',
+    asksPassword: false
+  },
+  reset_password: {
+    title: 'Set a new password',
+    text: 'All your sessions will end. Your second factor stays as it is.',
+    button: 'Set the password',
+    action: 'password/reset',
+    done: 'Your password is set. You can log in with it now.',
+    asksPassword: true
+  },
+  undo_email_change: {
+    title: 'Keep your e-mail address',
+    text: 'All sessions of your account will end, and this address stays. Then log in and change your password.',
+    button: 'Keep this address',
+    action: 'account/email/undo',
+    done: 'This address stays, and all sessions have ended. Log in and change your password now.',
+    asksPassword: false
+  }
+}
+
+const html = ({ title, text, button, action, done, asksPassword }: Page) => `<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>${title}</title>
+<link rel="stylesheet" href="mail-page.css">
+<script src="mail-page.js" defer></script>
+</head>
+<body>
+<main>
+<h1>${title}</h1>
+<p>${text}</p>
+<form data-action="${action}" data-done="${done}">
+${asksPassword
+  ? `<label for="password">New password</label>
+<input id="password" type="password" autocomplete="new-password" required maxlength="1024">
+`
+  : ''}<button type="submit">${button}</button>
+</form>
+<p id="result" role="status" tabindex="-1"></p>
+<noscript><p>This page needs JavaScript to send the code of your link.</p></noscript>
+</main>
+</body>
+</html>
+`
+
+/** Reads the token from the fragment and removes it from the address; sends it only when the button is pressed. */
+const script = `'use strict'
+const token = new URLSearchParams(location.hash.slice(1)).get('token')
+history.replaceState(null, '', location.pathname)
+const form = document.querySelector('form')
+const button = form.querySelector('button')
+const password = document.getElementById('password')
+const result = document.getElementById('result')
+
+function show (text) {
+  result.textContent = text
+  result.focus()
+}
+
+if (token === null) {
+  form.hidden = true
+  show('This link is incomplete. Open the link of the mail again.')
+}
+
+form.addEventListener('submit', async (event) => {
+  event.preventDefault()
+  button.disabled = true
+  try {
+    const answer = await fetch(form.dataset.action, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(password === null ? { token } : { token, next: password.value })
+    })
+    if (answer.ok) {
+      form.hidden = true
+      show(form.dataset.done)
+    } else {
+      const { message } = await answer.json()
+      show(message)
+    }
+  } catch {
+    show('There is no answer. Try again in a moment.')
+  } finally {
+    button.disabled = false
+  }
+})
+`
+
+const style = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
+main { max-width: 28rem; margin: 10vh auto; padding: 0 1rem }
+form { display: grid; gap: 0.5rem }
+input, button { font: inherit; padding: 0.6rem; min-height: 2.75rem }
+form[hidden] { display: none }
+`
+
+const headers = {
+  'content-security-policy': 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; base-uri \'none\'; ' +
+    'form-action \'none\'; frame-ancestors \'none\'',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'cache-control': 'no-cache'
+}
+
+/** Plain pages that send the token of a link when a button is pressed. Opening one changes nothing: mail scanners open links. */
+const pageRoutes: FastifyPluginAsync<PageRoutesOptions> = async (app, { paths }) => {
+  const serve = (path: string, type: string, content: string) => {
+    app.get(path, {
+      schema: { hide: true },
+      handler: (_request, reply) => reply.headers(headers).type(`${type}; charset=utf-8`).send(content)
+    })
+  }
+  const own = (Object.keys(ownPaths) as Array<keyof typeof ownPaths>).filter((kind) => paths[kind] === ownPaths[kind])
+  for (const kind of own) serve(ownPaths[kind], 'text/html', html(pages[kind]))
+  if (own.length === 0) return
+  serve('/mail-page.js', 'text/javascript', script)
+  serve('/mail-page.css', 'text/css', style)
+}
+
+export default pageRoutes
