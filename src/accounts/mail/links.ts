@@ -6,7 +6,7 @@ import { newLinkToken, sealPayload } from '../../events/mail/message.js'
 import { MAIL } from '../../events/outbox.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
-import { clock, later, withNow } from '../../tables/values.js'
+import { clock, later, timeAs, withNow } from '../../tables/values.js'
 
 /** How long a link is valid, and how many of a purpose a user has at once. */
 const lifetimes: Readonly<Record<MessageKind, { seconds: number, most: number }>> = {
@@ -67,7 +67,7 @@ const placeLink = statement('place_link', (db, p: Parameters<Placed>) => withNow
       eb.val(MAIL).as('destination'), eb.ref('now.at').as('due_at'), eb.ref('link.expires_at').as('expires_at'),
       eb.cast<string>(eb.val(p.payload), 'text').as('payload'), eb.ref('now.at').as('created_at')
     ])))
-  .selectFrom('link').select('link.expires_at'))
+  .selectFrom('link').select((eb) => eb.lit(true).as('isPlaced')))
 
 /**
  * Makes a link and puts its mail into the outbox, in one statement. Returns false if the user has as many links of the purpose as
@@ -106,7 +106,7 @@ export async function readLink (db: Db, sought: Sought): Promise<{ userId: strin
 
 const takeOne = statement('take_link', (db, p: Parameters<Sought>) => db.deleteFrom('account_link')
   .where('digest', '=', p.digest).where('purpose', '=', p.purpose).where('expires_at', '>', clock)
-  .returning(['email', 'version', 'created_at as createdAt']))
+  .returning((eb) => ['email', 'version', timeAs(eb.ref('created_at'), 'createdAt')]))
 
 /** Consumes a link: of several requests at once, one gets it. The transaction has the user's lock. */
 export const takeLink = async (db: Db, sought: Sought) => await takeOne.first(db, sought) ?? null

@@ -42,7 +42,8 @@ t.test('only 5.1.x for the recipient is for good', async (t) => {
   const server = await mailServer(t)
   const { send } = await sender(t, { url: server.url })
   const cases: Array<[keyof typeof server.replies, string, 'refused' | 'failed']> = [
-    ['rcpt', '550 5.1.1 no such user', 'refused'], ['rcpt', '550 5.7.1 relaying denied', 'failed'], ['rcpt', '450 4.2.0 greylisted', 'failed'],
+    ['rcpt', '550 5.1.1 no such user', 'refused'], ['rcpt', '550 5.7.1 relaying denied', 'failed'],
+    ['rcpt', '450 4.2.0 greylisted', 'failed'],
     ['rcpt', '550 Invalid recipient', 'failed'], ['from', '550 5.1.8 bad sender', 'failed'], ['data', '552 5.2.2 mailbox full', 'failed'],
     ['data', '550 5.1.1 no such user', 'refused']
   ]
