@@ -15,6 +15,7 @@ import { BODY_BYTES } from '../src/core/body-limit.js'
 import { relyingPartyOf } from '../src/core/relying-party.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
 import sweeper from './cleanup.js'
+import hostEnvelope from './host-envelope.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
 
@@ -46,6 +47,8 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
     await scope.register(schemas)
     await scope.register(jsonOnly)
+    // The service has no hooks of others.
+    if (!factor.knowsSessions) await scope.register(hostEnvelope)
     await registerRoutes(scope, { ...options, factor, guards, deprecatedGets }, host)
   }, { prefix: options.prefix })
   await app.register(sweeper, {

@@ -37,7 +37,8 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
         name: name === undefined ? 'Passkey' : requireName('body.name', name, longest.deviceName),
         checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
       })
-      return await reply.code(201).send({ message: `Create the passkey, then send it to ${app.prefix}/confirm.`, ...enrolment })
+      void reply.code(201)
+      return { message: `Create the passkey, then send it to ${app.prefix}/confirm.`, ...enrolment } as never
     }
   })
 

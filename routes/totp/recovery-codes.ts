@@ -19,7 +19,8 @@ const recoveryCodeRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (a
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const codes = await regenerateRecoveryCodes(deps, requesterOf(request))
     othersEnded(standingOf(request))
-    return await reply.code(201).send(codes)
+    void reply.code(201)
+    return codes
   }
   app.post('/create', { preHandler: fresh, schema, handler })
 

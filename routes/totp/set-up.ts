@@ -64,12 +64,13 @@ function createHandler (prefix: string, { deps, standingOf, requesterOf, label, 
     })
     // Loaded on demand: it takes 50 ms, and each user needs it once.
     const { toDataURL } = await import('qrcode')
-    return await reply.code(201).send({
+    void reply.code(201)
+    return {
       message: `Scan the QR code, then send the first code to ${prefix}/login.`,
       ...enrolment,
       otpQr: await toDataURL(enrolment.otpUrl, { errorCorrectionLevel: 'M' }),
       expiresAt
-    })
+    }
   }
 }
 
