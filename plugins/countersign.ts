@@ -35,14 +35,14 @@ async function countersign (app: FastifyInstance, given: CountersignOptions): Pr
   await app.register(secondFactor, { ...options, factor, guards })
 }
 
-export type { Countersign } from '../src/attach/api.js'
+export type { Countersign, Factor, FactorStatus } from '../src/attach/api.js'
 export type { CountersignOptions } from '../src/attach/options.js'
 export type { Completion, Identity, ProvenSession } from '../src/attach/options/host-types.js'
-export type { Check, OtpVerified } from '../src/attach/guard.js'
+export { otpVerified, type Check, type GuardHook, type LookedUpGuard, type OtpVerified } from '../src/attach/guard.js'
 export type { TablesOptions, TablesVersion } from '../src/attach/tables.js'
 export type { Demand, SessionContext } from '../src/core/assurance.js'
 export type { SecurityEventNotice } from '../src/events/notice.js'
-export type { RefusalCode } from '../src/core/refusals.js'
+export { isRefusal, Refusal, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
 export { namedSchemas } from './named-schemas.js'
 export { migrate, migrationSql, tablesVersion }
 

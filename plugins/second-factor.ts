@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { originOf } from '../routes/requester.js'
 import { AnyAnswer } from '../routes/schemas.js'
+import sessionRoutes from '../routes/session/index.js'
 import totpRoutes from '../routes/totp/index.js'
 import { createApi } from '../src/attach/api.js'
 import { complete } from '../src/attach/completion.js'
@@ -11,7 +12,9 @@ import { tellHost, type HostSessions } from '../src/attach/host-sessions.js'
 import { keepInside } from '../src/attach/inside.js'
 import { checkRouteOptions, type CheckedRouteOptions, type Decorators, type RouteOptions } from '../src/attach/options/route-options.js'
 import type { SecondFactor } from '../src/attach/second-factor.js'
+import { setRefusalHeaders } from '../src/attach/refusal-headers.js'
 import { BODY_BYTES } from '../src/core/body-limit.js'
+import { Refusal } from '../src/core/refusals.js'
 import { relyingPartyOf } from '../src/core/relying-party.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
 import sweeper from './cleanup.js'
@@ -39,18 +42,23 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
   app.decorateRequest(decorators.countersign, null)
   app.decorate(decorators.otpVerified, guards.otpVerified)
-  const api = createApi(factor, guards, host)
+  const api = createApi(factor, guards, { host, report: (error, of) => { app.log.error({ err: error }, of) } })
   app.decorate(decorators.countersign, api)
   keepInside(api, factor)
 
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
+    scope.addHook('onError', async (_request, reply, error) => {
+      if (error instanceof Refusal) setRefusalHeaders(reply, error)
+      else if (error.validation !== undefined) void reply.header('x-refusal', error.code)
+    })
     await scope.register(schemas)
     await scope.register(jsonOnly)
     // The service has no hooks of others.
     if (!factor.knowsSessions) await scope.register(hostEnvelope)
     await registerRoutes(scope, { ...options, factor, guards, deprecatedGets }, host)
   }, { prefix: options.prefix })
+  await registerSession(app, options, guards)
   await app.register(sweeper, {
     db: factor.db,
     counters: factor.counters,
@@ -70,6 +78,18 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     host.stop()
     await factor.stop()
   })
+}
+
+/** The guard as an endpoint of a host. The service registers its own. */
+async function registerSession (app: FastifyInstance, options: CheckedRouteOptions, guards: Guards): Promise<void> {
+  const { session } = options
+  if (session === undefined) return
+  await app.register(async (scope) => {
+    scope.addHook('onRequest', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
+    await scope.register(schemas)
+    await scope.register(hostEnvelope)
+    await scope.register(sessionRoutes, { guards, ...given(options, 'security') })
+  }, { prefix: session })
 }
 
 type Routes = CheckedRouteOptions & Required<Pick<SecondFactorOptions, 'factor' | 'guards' | 'deprecatedGets'>>

@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { setRefusalHeaders } from '../src/attach/refusal-headers.js'
 import { Refusal, SessionEnded, type RefusalCode } from '../src/core/refusals.js'
 import { reasonReplaced } from '../src/sessions/replacement.js'
 import type { Db } from '../src/tables/db.js'
@@ -18,12 +19,16 @@ export function onRepeat (
   db: Db, answers: Answers, applies: (request: FastifyRequest, userId: string) => Promise<boolean> = async () => true
 ) {
   return {
-    async errorHandler (error: Error, request: FastifyRequest, _reply: FastifyReply): Promise<never> {
+    async errorHandler (error: Error, request: FastifyRequest, reply: FastifyReply): Promise<never> {
       if (!(error instanceof SessionEnded)) throw error
       const reason = await reasonReplaced(db, error.session)
       const code = reason === null ? undefined : answers[reason]
       if (code === undefined || !await applies(request, error.session.userId)) throw error
-      throw new Refusal(code)
+      // The guard set the headers of the first refusal.
+      for (const name of Object.keys(error.headers)) reply.removeHeader(name)
+      const refusal = new Refusal(code)
+      setRefusalHeaders(reply, refusal)
+      throw refusal
     }
   }
 }

@@ -245,11 +245,11 @@ async function registerSecondFactor (app: FastifyInstance, { config, factor, gua
   })
 }
 
-async function registerRoutes (app: FastifyInstance, { config, factor, login }: Parts): Promise<void> {
+async function registerRoutes (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {
   const { refreshSeconds, accessSeconds, passwordMinLength, otpFreshSeconds: freshSeconds } = config
   const { db, hasher, waiterOf } = login
   await app.register(tokenRoutes, { prefix: '/token', ...login, refreshSeconds, accessSeconds })
-  await app.register(sessionRoutes, { prefix: '/session' })
+  await app.register(sessionRoutes, { prefix: '/session', guards, addsMethods: true, config: app.limit('reads') })
   await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {
     prefix: '/account', ...login, seal: factor.seal, mailSeal: config.mailUrl === undefined ? null : factor.seal, passwordMinLength,

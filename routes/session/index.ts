@@ -3,9 +3,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import type { Demand } from '../../src/core/assurance.js'
+import type { GuardHook, Guards } from '../../src/attach/guard.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { needsFresh, refused } from '../refused.js'
-import { DateTime, NullableInteger, NullableString } from '../schemas.js'
+import { DateTime, NullableInteger, NullableString, type Security } from '../schemas.js'
 
 export const SessionAnswer = Type.Object({
   userId: Type.String(),
@@ -40,16 +41,25 @@ const Demands = Type.Object({
   phishingResistant: Type.Optional(Type.String({ description: 'Present with any value: only with a passkey.' }))
 })
 
+export interface SessionRoutesOptions {
+  guards: Pick<Guards, 'otpVerified' | 'standingOf'>
+  /** True to serve every method of HTTP, also those that the app does not know. */
+  addsMethods?: boolean
+  /** Route `config`, for a budget. */
+  config?: object
+  security?: Security
+}
+
 /**
  * Guard as an endpoint, for gateways that ask about every request to a back end in any language. Method, path and body of
  * that request have no effect: only the token counts, and the body is not read.
  */
-const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
+const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, options) => {
+  const { guards: { otpVerified, standingOf }, addsMethods = false, config = {}, security } = options
   // Every method that a proxy may pass on. OPTIONS is included, because the endpoint answers for any request.
-  const methods = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
-  for (const method of methods) {
-    if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
-  }
+  const all = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
+  if (addsMethods) for (const method of all) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
+  const methods = all.filter((method) => app.supportedMethods.includes(method))
   app.removeAllContentTypeParsers()
   app.addContentTypeParser('*', (_request, payload, done) => {
     payload.resume()
@@ -62,8 +72,8 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     throw error
   })
 
-  const handler = (request: FastifyRequest, reply: FastifyReply) => {
-    const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = request.countersign!
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
+    const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = standingOf(request)
     // Always sent, so that a gateway that copies them overwrites a client's own header of that name. Gateways treat an
     // empty header differently, so X-Otp-Verified is never empty.
     reply.headers({
@@ -72,20 +82,24 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
       'x-otp-device-id': encodeURIComponent(otpDeviceId ?? ''),
       'x-otp-verified': String(otpDeviceId !== null)
     })
-    return reply.send({ userId, sessionId, otpDeviceId, otpTime, expiresAt: new Date(expiresAt * 1000) })
+    return { userId, sessionId, otpDeviceId, otpTime, expiresAt: new Date(expiresAt * 1000) }
   }
 
-  const guard: typeof app.countersign.session = function (request, reply, done) {
-    // The back end handles an unreadable content type: Fastify would refuse it before the parser above.
+  // The back end handles an unreadable content type: Fastify would refuse it before the parser above.
+  const onRequest: GuardHook = (request, _reply, done) => {
     if (request.headers['content-type'] !== undefined) request.headers['content-type'] = undefined
+    done()
+  }
+  const guard: GuardHook = function (request, reply, done) {
     const demand = demandOf(request.query as Query, isBelow(request))
-    const hook = demand === null ? app.otpVerified : app.otpVerified(demand)
+    const hook = demand === null ? otpVerified : otpVerified(demand)
     return hook.call(this, request, reply, done)
   }
 
   const schema = {
     operationId: 'checkSession',
     tags: ['Session'],
+    ...(security === undefined ? {} : { security }),
     summary: 'Ask the guard about this session, and for its user',
     description: 'Any method and any path below answers the same, so that nginx `auth_request`, Traefik ForwardAuth and Envoy ' +
       '`ext_authz` can ask about every request. ' +
@@ -95,7 +109,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox = async (app) => {
     response: { 200: { ...SessionAnswer, headers: identityHeaders }, ...refused([...needsFresh, 'PHISHING_RESISTANT_REQUIRED']) }
   }
   // The guard checks the query; the schema is only for the document.
-  const common = { config: app.limit('reads'), onRequest: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
+  const common = { config, onRequest, preHandler: guard, handler, exposeHeadRoute: false, validatorCompiler: () => () => true }
   app.route({ ...common, method: 'GET', url: '', schema: { ...schema, querystring: Demands } as object })
   app.route({
     ...common,

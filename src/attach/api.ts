@@ -1,16 +1,59 @@
+import type { FastifyRequest } from 'fastify'
 import type { SessionContext } from '../core/assurance.js'
+import type { OtpMethod } from '../core/refusals.js'
+import { listDevices, type Device } from '../factors/device-statements.js'
+import { readStatus } from '../factors/enrolment-statements.js'
 import { forget } from '../factors/forget.js'
 import { resetFactors } from '../factors/reset.js'
+import { endHostSession, endHostSessions } from '../sessions/host-ends.js'
 import type { Check, GuardHook, Guards, OtpVerified } from './guard.js'
 import type { HostSessions } from './host-sessions.js'
 import { requireId } from './ids.js'
 import type { SecondFactor } from './second-factor.js'
+
+/** State of a user's second factor. */
+export interface FactorStatus {
+  /** True if a factor is confirmed: the user's new sessions owe a proof. */
+  isOtpEnabled: boolean
+  /** Methods with which the user can verify. The list is open. */
+  methods: OtpMethod[]
+  recoveryCodesLeft: number
+}
+
+/** Confirmed factor of a user, as `GET /devices` shows it. */
+export type Factor = Device
 
 /** Functions for the host, on `app.countersign`. */
 export interface Countersign {
   /** Hook that accepts live sessions, verified or not. */
   session: GuardHook
   check: Check
+  /** Returns the state of a user's second factor. */
+  status (userId: string): Promise<FactorStatus>
+  /** Returns a user's confirmed factors, the oldest first. */
+  factors (userId: string): Promise<Factor[]>
+  /**
+   * Ends a session that the host ends, such as at log-out: the id is refused from then on at every replica within `revocationSeconds`,
+   * also if the session was never seen here.
+   */
+  endSession (userId: string, sessionId: string): Promise<void>
+  /**
+   * Ends a user's sessions that were seen here, all but `except`: after a change of the password, or to log out everywhere. A session that
+   * was never seen here is the host's to end.
+   */
+  endSessions (userId: string, options?: { except?: string | null }): Promise<void>
+  /**
+   * Calls back once when the session of a request ends or expires, at any replica, within `revocationSeconds`: for websockets and event
+   * streams, which outlive the request. Also if PostgreSQL has not answered for a minute, since the end could not be learned. Close the
+   * connection then. An error of the callback is logged.
+   *
+   * @returns a function that stops that: call it when the connection closes
+   * @throws {TypeError} if no guard has accepted the request
+   * @example
+   * const stop = request.server.countersign.onEnd(request, () => socket.close(1008))
+   * socket.on('close', stop)
+   */
+  onEnd (request: FastifyRequest, callback: () => void | Promise<void>): () => void
   /** Returns true if PostgreSQL answers and the keys of this process are open. */
   isReady (): boolean
   /**
@@ -46,12 +89,51 @@ declare module 'fastify' {
   }
 }
 
-/** @param host receives the ends of sessions that the host did not request */
-export function createApi (factor: SecondFactor, { session, check }: Guards, host: HostSessions): Countersign {
+export interface ApiOptions {
+  /** Receives the ends of sessions that the host did not request. */
+  host: HostSessions
+  /** Receives errors of the host's callbacks. */
+  report: (error: unknown, of: 'onEnd') => void
+}
+
+export function createApi (factor: SecondFactor, { session, check, standingOf }: Guards, { host, report }: ApiOptions): Countersign {
+  const { db, sessions, counters } = factor
+
+  function ended (userId: string, ids: string[], reason: 'logged_out' | 'session_ended'): void {
+    sessions.ended(userId, ids)
+    counters.count('sessions_ended_total', [reason], ids.length)
+  }
+
   return {
     session,
     check,
     isReady: factor.isReady,
+    async status (userId) {
+      requireId(userId, 'status() must take "userId"')
+      const { confirmedDevices, methods, recoveryCodesLeft } = await readStatus(db, userId, NO_SESSION)
+      return { isOtpEnabled: confirmedDevices > 0, methods, recoveryCodesLeft }
+    },
+    async factors (userId) {
+      requireId(userId, 'factors() must take "userId"')
+      return await listDevices(db, userId)
+    },
+    async endSession (userId, sessionId) {
+      requireId(userId, 'endSession() must take "userId"')
+      requireId(sessionId, 'endSession() must take "sessionId"')
+      ended(userId, await endHostSession(db, userId, sessionId), 'logged_out')
+    },
+    async endSessions (userId, { except = null } = {}) {
+      requireId(userId, 'endSessions() must take "userId"')
+      if (except !== null) requireId(except, 'endSessions() must take "except"')
+      ended(userId, await endHostSessions(db, userId, except), 'session_ended')
+    },
+    onEnd (request, callback) {
+      const context: SessionContext | null | undefined = standingOf(request)
+      if (context === null || context === undefined) throw new TypeError('countersign: onEnd() takes a request that a guard has accepted')
+      if (typeof callback !== 'function') throw new TypeError('countersign: onEnd() takes a function to call')
+      const call = async () => { await callback() }
+      return sessions.onEnd(context, () => { call().catch((error: unknown) => { report(error, 'onEnd') }) })
+    },
     async reset (userId, by) {
       await resetFactors(factor, userId, by)
       host.end(userId, null)
@@ -60,6 +142,9 @@ export function createApi (factor: SecondFactor, { session, check }: Guards, hos
       requireId(userId, 'forget() must take "userId"')
       await forget(factor, userId, () => host.end(userId, null))
     },
-    async catchUp () { await factor.sessions.poll() }
+    async catchUp () { await sessions.poll() }
   }
 }
+
+/** No session has this id. */
+const NO_SESSION = ''

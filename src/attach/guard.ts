@@ -1,6 +1,7 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { missingAssurance, type Demand, type SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
+import { setRefusalHeaders } from './refusal-headers.js'
 import { createAuthentication, type AuthenticationDeps, type Slotted } from './authentication.js'
 
 export type GuardHook = onRequestHookHandler
@@ -40,36 +41,41 @@ export interface Guards {
  */
 const left: PromiseLike<never> = { then: () => left }
 
+/**
+ * Refuses a hook that `async` code calls without `done`: the caller would take the ignored result for success.
+ *
+ * @throws {TypeError} before it reads the request
+ */
+function requireDone (done: unknown, slot: string): void {
+  if (typeof done === 'function') return
+  throw new TypeError('countersign: this hook was called without "done", with which Fastify calls it: ' +
+    `write "await app.${slot}.check(request, demand)" to call the guard yourself`)
+}
+
 export function createGuards (deps: AuthenticationDeps): Guards {
   const { factor: { sessions }, slot } = deps
   const { authenticate, identified } = createAuthentication(deps)
 
   function hook (check: (context: SessionContext) => void): GuardHook {
-    return (request, _reply, done) => {
-      requireDone(done)
+    return (request, reply, done) => {
+      requireDone(done, slot)
+      const refuse = (error: unknown): void => {
+        const reason = asReason(error)
+        if (reason instanceof Refusal) setRefusalHeaders(reply, reason)
+        done(reason)
+      }
       let context: SessionContext | Promise<SessionContext>
       try {
         context = authenticate(request)
         if (!(context instanceof Promise)) check(context)
       } catch (error) {
-        done(asReason(error))
+        refuse(error)
         return left
       }
-      if (context instanceof Promise) context.then((found) => check(found)).then(() => done(), (error: unknown) => done(asReason(error)))
+      if (context instanceof Promise) context.then((found) => check(found)).then(() => done(), refuse)
       else done()
       return left
     }
-  }
-
-  /**
-   * Refuses a hook that `async` code calls without `done`: the caller would take the ignored result for success.
-   *
-   * @throws {TypeError} before it reads the request
-   */
-  function requireDone (done: unknown): void {
-    if (typeof done === 'function') return
-    throw new TypeError('countersign: this hook was called without "done", with which Fastify calls it: ' +
-      `write "await app.${slot}.check(request, demand)" to call the guard yourself`)
   }
 
   /** @throws {Refusal} */
@@ -100,6 +106,49 @@ export function createGuards (deps: AuthenticationDeps): Guards {
     otpVerified: otpVerified as unknown as OtpVerified,
     check,
     standingOf: (request) => (request as Slotted)[slot]!
+  }
+}
+
+/** The exported guard, which needs no app when a route is defined. */
+export interface LookedUpGuard extends GuardHook {
+  (demand?: Demand, decorator?: string): GuardHook
+}
+
+/**
+ * Guard that finds the plugin when a request comes: `{ preHandler: otpVerified() }`, `otpVerified({ maxAge: 300, required: true })`. A
+ * route may be defined before the registration, or without `await` on it. A route where the plugin is missing, such as one of a sibling
+ * scope, is answered 500 `INTERNAL_ERROR`; `{ preHandler: app.otpVerified }` would be `{ preHandler: undefined }` there, an open route.
+ *
+ * @param demand the plain guard without it
+ * @param decorator name of the guard in a second registration: `decorators.otpVerified`
+ * @throws {TypeError} if the demand is misspelt
+ */
+export const otpVerified = lookedUp as unknown as LookedUpGuard
+
+/** Returns a hook, or runs as a hook. It declares three parameters because wrappers of hooks count them. */
+function lookedUp (this: unknown, first: unknown, second: unknown, _done: unknown) {
+  if (arguments.length > 1 && isRequest(first)) return plainLookUp.apply(this as never, arguments as unknown as Parameters<GuardHook>)
+  if (second !== undefined && typeof second !== 'string') throw new TypeError('countersign: otpVerified() takes a demand, then a name')
+  return lookUp(arguments.length === 0 ? {} : checkDemand(first, 'otpVerified'), second)
+}
+
+const plainLookUp = lookUp({})
+
+function lookUp (demand: Demand, decorator = 'otpVerified'): GuardHook {
+  const hooks = new WeakMap<OtpVerified, GuardHook>()
+  return function (request, reply, done) {
+    requireDone(done, 'countersign')
+    const guard = (request.server as unknown as Record<string, OtpVerified | undefined>)[decorator]
+    if (typeof guard !== 'function') {
+      const cause = new Error(`countersign: "${decorator}" is missing at this route: register the plugin in its scope, or in one around it`)
+      const refusal = new Refusal('INTERNAL_ERROR', {}, { cause })
+      setRefusalHeaders(reply, refusal)
+      done(refusal)
+      return left
+    }
+    const hook = hooks.get(guard) ?? guard(demand)
+    hooks.set(guard, hook)
+    return hook.call(this, request, reply, done)
   }
 }
 

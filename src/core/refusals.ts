@@ -62,6 +62,9 @@ export interface RefusalDetails {
   hint?: string
 }
 
+/** Recognises a refusal of another copy of this package, for which `instanceof` is false. */
+const IS_REFUSAL = Symbol.for('countersign.refusal')
+
 /**
  * Thrown by guards and flows. Fastify's own error handler turns it into `{ statusCode, code, error, message }`
  * and sends `headers`, so that a host app needs no handler of ours.
@@ -70,8 +73,14 @@ export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly code: RefusalCode
   readonly statusCode: number
+  /** As `statusCode`: the name that Express, Koa and NestJS read. */
+  readonly status: number
+  /** True if `message` is for the client, in the sense of http-errors. */
+  readonly expose: boolean
   readonly details: RefusalDetails
   readonly headers: Record<string, string>
+  /** Code and details, which GraphQL servers add to an error of their answer. */
+  readonly extensions: { code: RefusalCode } & Omit<RefusalDetails, 'hint'>
 
   constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
     const [status, message] = refusals[code]
@@ -83,9 +92,20 @@ export class Refusal extends Error {
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
     this.code = code
     this.statusCode = status
+    this.status = status
+    this.expose = status < 500
     this.details = status === 429 || status === 503 ? { retryAfterSeconds: 1, ...details } : details
     this.headers = headersOf(code, this.details)
+    const { hint, ...facts } = this.details
+    this.extensions = { code, ...facts }
   }
+
+  get [IS_REFUSAL] (): true { return true }
+}
+
+/** Returns true for a refusal of Countersign, also for one of another copy of this package. */
+export function isRefusal (error: unknown): error is Refusal {
+  return error instanceof Error && IS_REFUSAL in error
 }
 
 /**

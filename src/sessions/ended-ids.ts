@@ -30,3 +30,10 @@ export const keptDigests = ({ table }: Db, removed: RawBuilder<unknown>) => sql`
   insert into ${table.otp_ended_session} (user_id, digest, ended_at)
   select user_id, ${sessionDigest(sql`user_id`, sql`id`)}, ended_at from ${removed} where ended_at is not null
   on conflict (user_id, digest) do nothing`
+
+/** Part of a statement beside `now` that stores the digest of one id, unless its session has a row. */
+export const keptDigest = ({ table }: Db, userId: string, sessionId: string) => sql`
+  insert into ${table.otp_ended_session} (user_id, digest, ended_at)
+  select ${userId}, ${sessionDigest(sql`${userId}::text`, sql`${sessionId}::text`)}, now.at from now
+  where not exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId})
+  on conflict (user_id, digest) do nothing`

@@ -7,6 +7,7 @@ import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './redis-cache.js'
 import { createRevocationPoller, type RevocationPoller } from './revocation-poller.js'
 import { chooseTrustMs, LocalCache, TRUST_MS } from './local-cache.js'
+import { createSessionWatch } from './watch.js'
 
 /**
  * A reading made shortly before this replica began to follow the revocations may miss a revocation that the poller will not
@@ -108,6 +109,53 @@ function createFollowedRead (db: Db, pollerDb: Db, poller: RevocationPoller) {
   }
 }
 
+interface FindDeps {
+  localCache: LocalCache
+  isOver: (context: SessionContext) => boolean
+  fromCopy: (userId: string, sessionId: string) => Promise<SessionContext | undefined>
+  fromPostgres: (userId: string, sessionId: string, adoption: Adoption | null) => Promise<SessionContext | null>
+  revocationSeconds: number
+}
+
+function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds }: FindDeps) {
+  const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
+
+  async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
+    return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
+  }
+
+  function living (context: SessionContext | null, userId: string, sessionId: string): SessionContext | null {
+    return context === null || localCache.hasEnded(userId, sessionId) || isOver(context) ? null : context
+  }
+
+  /** Returns a session that was seen before. It shares no question with `find`, which may register the session. */
+  async function findSeen (userId: string, sessionId: string): Promise<SessionContext | null> {
+    return living(await read(userId, sessionId, null), userId, sessionId)
+  }
+
+  /**
+   * Asks the Redis cache, then PostgreSQL. Requests for the same session share one question while the question is younger
+   * than `revocationSeconds`. Null: the session has ended or never existed.
+   *
+   * @param adoption how to register a host's session that is not known here yet; null where that is not allowed
+   */
+  async function find (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
+    const key = JSON.stringify([userId, sessionId])
+    const askedAtMs = performance.now()
+    let reading = reads.get(key)
+    const isTooOld = reading !== undefined && askedAtMs - reading.askedAtMs > revocationSeconds * 1000
+    if (reading === undefined || isTooOld || localCache.isOutdated(userId, sessionId, reading.askedAtMs)) {
+      const forget = () => { if (reads.get(key) === own) reads.delete(key) }
+      const own = { askedAtMs, context: read(userId, sessionId, adoption).finally(forget) }
+      reads.set(key, own)
+      reading = own
+    }
+    return living(await reading.context, userId, sessionId)
+  }
+
+  return { find, findSeen }
+}
+
 /**
  * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
  * from PostgreSQL. A revocation takes effect here at once if it happened at this replica, and within `revocationSeconds`
@@ -119,14 +167,24 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
   const localCache = new LocalCache()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
-  const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
   const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
   const poller = createRevocationPoller(pollerDb, revocationSeconds, {
-    onEnded: (userId, sessionId) => localCache.end(userId, sessionId),
+    onEnded: noteEnd,
     onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
-    onGap: () => localCache.coveredFromNow(),
+    onGap () {
+      localCache.coveredFromNow()
+      watch.gap()
+    },
     onOtherServer: () => db.renew()
   }, report)
+
+  const { isFresh, nowMs } = poller
+  const watch = createSessionWatch({ isFresh, nowMs, find: (userId, sessionId) => findSeen(userId, sessionId), trustMs: TRUST_MS })
+
+  function noteEnd (userId: string, sessionId: string): void {
+    localCache.end(userId, sessionId)
+    watch.ended(userId, sessionId)
+  }
 
   const isOver = (context: SessionContext): boolean => context.expiresAt * 1000 <= poller.nowMs()
   const { fromCopy, keep, started } = createReadings({ localCache, copies, poller, counters, isOver })
@@ -141,16 +199,14 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     return keep(found ?? adopted, askedAtMs)
   }
 
-  async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
-    return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
-  }
+  const { find, findSeen } = createFind({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds })
 
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
 
   /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
   function ended (userId: string, sessionIds: readonly string[]): void {
     if (sessionIds.length === 0) return
-    for (const sessionId of sessionIds) localCache.end(userId, sessionId)
+    for (const sessionId of sessionIds) noteEnd(userId, sessionId)
     tellOthers()
   }
 
@@ -164,6 +220,8 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     ended,
     changed,
     started,
+    /** Calls back once when the session ends. @returns a function that stops that */
+    onEnd: watch.add,
 
     /**
      * Answers from this process alone: the session context, null for an ended session, undefined if `find` must be called.
@@ -179,27 +237,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
       return context
     },
 
-    /**
-     * Asks the Redis cache, then PostgreSQL. Requests for the same session share one question while the question is younger
-     * than `revocationSeconds`. Null: the session has ended or never existed.
-     *
-     * @param adoption how to register a host's session that is not known here yet; null where that is not allowed
-     */
-    async find (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
-      const key = JSON.stringify([userId, sessionId])
-      const askedAtMs = performance.now()
-      let reading = reads.get(key)
-      const isTooOld = reading !== undefined && askedAtMs - reading.askedAtMs > revocationSeconds * 1000
-      if (reading === undefined || isTooOld || localCache.isOutdated(userId, sessionId, reading.askedAtMs)) {
-        const forget = () => { if (reads.get(key) === own) reads.delete(key) }
-        const own = { askedAtMs, context: read(userId, sessionId, adoption).finally(forget) }
-        reads.set(key, own)
-        reading = own
-      }
-      const context = await reading.context
-      if (context === null || localCache.hasEnded(userId, sessionId) || isOver(context)) return null
-      return context
-    },
+    find,
 
     /**
      * Records a host's proof that is dated ahead of PostgreSQL's clock as given now, if it is new.
@@ -216,14 +254,20 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     nowSeconds: (): number => poller.nowMs() / 1000,
     /** PostgreSQL's clock, never ahead of it: for checks that a time is in the future. */
     earliestNowSeconds: (): number => poller.earliestNowMs() / 1000,
-    poll: (): Promise<void> => poller.poll(),
+    async poll (): Promise<void> {
+      await poller.poll()
+      await watch.check()
+    },
     state: () => stateOf(poller, localCache, counters),
 
     start (): void {
       redis.subscribe(channel, () => poller.nudge())
       poller.start()
     },
-    stop: (): Promise<void> => poller.stop()
+    async stop (): Promise<void> {
+      watch.stop()
+      await poller.stop()
+    }
   }
 }
 

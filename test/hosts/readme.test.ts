@@ -32,8 +32,8 @@ app.post('/login', async (request) => {
 })
 `
 const more = `
-app.get('/required', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
-app.get('/fresh', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/required', { preHandler: otpVerified({ required: true }) }, async () => ({}))
+app.get('/fresh', { preHandler: otpVerified({ maxAge: 300 }) }, async () => ({}))
 console.log('listening on ' + await app.listen({ port: 0 }))
 `
 

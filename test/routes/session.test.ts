@@ -158,10 +158,9 @@ t.test('user ids of a host may be anything: the headers carry them percent-encod
       request.countersign = { userId, sessionId: userId, otpDeviceId: null, otpTime: null, expiresAt: 2_000_000_000 }
       done()
     }, {})
+    const guards = { otpVerified: hook as never, standingOf: (request: { countersign: unknown }) => request.countersign as never }
     host.decorateRequest('countersign', null)
-    host.decorate('otpVerified', hook as never)
-    host.decorate('limit', (() => ({})) as never)
-    await host.register(sessionRoutes, { prefix: '/session' })
+    await host.register(sessionRoutes, { prefix: '/session', guards })
     const answer = await host.inject('/session')
     t.equal(answer.statusCode, 200, JSON.stringify(userId))
     t.equal(answer.headers['x-user-id'], encodeURIComponent(userId))

@@ -68,6 +68,14 @@ export interface RouteOptions {
    */
   prefix?: string
   /**
+   * Path of the guard as an endpoint, for a back end beside this app: it asks with the credentials of its own request, and is answered
+   * 200 with the user and the session, or the refusal. The query asks for more: `/session?maxAge=300&required&phishingResistant`.
+   *
+   * @default none: the route does not exist
+   * @example '/session'
+   */
+  session?: string
+  /**
    * Other names for `app.otpVerified` and `app.countersign`, for a second registration in one app.
    *
    * @default { otpVerified: 'otpVerified', countersign: 'countersign' }
@@ -111,6 +119,8 @@ export interface RouteOptions {
   limit?: (name: 'code' | 'enrol') => object
 }
 
+const isPath = isText(/^\/[^?#\s]*[^/?#\s]$/)
+
 /** Names of the two decorators. */
 export interface Decorators { otpVerified: string, countersign: string }
 
@@ -126,7 +136,8 @@ export const routeRules: Rules<RouteOptions> = {
     must: 'be { rpId, rpName, origins, userVerification }: exact origins (https, or http at localhost), and a domain of them',
     holds: isPasskeys
   },
-  prefix: { must: 'begin with /, and not end with one', holds: isText(/^\/[^?#\s]*[^/?#\s]$/), fallback: '/totp' },
+  prefix: { must: 'begin with /, and not end with one', holds: isPath, fallback: '/totp' },
+  session: { must: 'begin with /, and not end with one', holds: isPath },
   decorators: {
     must: 'be { otpVerified, countersign }',
     holds: (value) => isObject(value) &&

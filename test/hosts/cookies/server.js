@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import cookie from '@fastify/cookie'
 import session from '@fastify/session'
-import countersign from 'countersign'
+import countersign, { otpVerified } from 'countersign'
 import Fastify from 'fastify'
 import { Redis } from 'ioredis'
 import pg from 'pg'
@@ -55,9 +55,9 @@ await app.register(countersign, {
   }
 })
 
-app.get('/account', { preHandler: app.otpVerified }, async (request) => ({ accountOf: request.session.userId }))
-app.post('/account/email', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
-app.get('/admin', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
+app.get('/account', { preHandler: otpVerified() }, async (request) => ({ accountOf: request.session.userId }))
+app.post('/account/email', { preHandler: otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/admin', { preHandler: otpVerified({ required: true }) }, async () => ({}))
 app.addHook('onClose', async () => { redis.disconnect() })
 
 console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000) })}`)

@@ -1,6 +1,6 @@
 import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypto'
 import jwt from '@fastify/jwt'
-import countersign from 'countersign'
+import countersign, { otpVerified } from 'countersign'
 import Fastify from 'fastify'
 import pg from 'pg'
 
@@ -48,8 +48,8 @@ await app.register(countersign, {
     ({ sessionId, answer: { token: tokenOf(userId, sessionId, authTime) } })
 })
 
-app.get('/invoices', { preHandler: app.otpVerified }, async (request) => ({ invoicesOf: request.countersign.userId }))
-app.delete('/invoices', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
-app.get('/payroll', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
+app.get('/invoices', { preHandler: otpVerified() }, async (request) => ({ invoicesOf: request.countersign.userId }))
+app.delete('/invoices', { preHandler: otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/payroll', { preHandler: otpVerified({ required: true }) }, async () => ({}))
 
 console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000) })}`)

@@ -1,4 +1,4 @@
-import countersign from 'countersign'
+import countersign, { otpVerified } from 'countersign'
 import Fastify from 'fastify'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 
@@ -22,8 +22,8 @@ await app.register(countersign, {
   complete: (request, reply, { sessionId }) => ({ sessionId, answer: { verified: true } })
 })
 
-app.get('/orders', { preHandler: app.otpVerified }, async (request) => ({ ordersOf: request.countersign.userId }))
-app.delete('/orders', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
-app.get('/refunds', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
+app.get('/orders', { preHandler: otpVerified() }, async (request) => ({ ordersOf: request.countersign.userId }))
+app.delete('/orders', { preHandler: otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/refunds', { preHandler: otpVerified({ required: true }) }, async () => ({}))
 
 console.log(`listening on ${await app.listen({ port: Number(process.env.PORT ?? 3000) })}`)

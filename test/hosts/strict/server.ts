@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import countersign, { type CountersignOptions } from 'countersign'
+import countersign, { otpVerified, type CountersignOptions } from 'countersign'
 import Fastify from 'fastify'
 import { serializerCompiler, validatorCompiler, type ZodTypeProvider } from 'fastify-type-provider-zod'
 import { Kysely, PostgresDialect } from 'kysely'
@@ -58,8 +58,8 @@ const options: CountersignOptions = {
 await app.register(countersign, options)
 
 const meSchema = { response: { 200: z.object({ id: z.string() }) } }
-app.get('/me', { preHandler: app.otpVerified, schema: meSchema }, async (request) => ({ id: request.countersign?.userId ?? '' }))
-app.delete('/me', { preHandler: app.otpVerified({ maxAge: 300 }) }, async () => ({}))
-app.get('/payouts', { preHandler: app.otpVerified({ required: true }) }, async () => ({}))
+app.get('/me', { preHandler: otpVerified(), schema: meSchema }, async (request) => ({ id: request.countersign?.userId ?? '' }))
+app.delete('/me', { preHandler: otpVerified({ maxAge: 300 }) }, async () => ({}))
+app.get('/payouts', { preHandler: otpVerified({ required: true }) }, async () => ({}))
 
 console.log(`listening on ${await app.listen({ port: Number(process.env['PORT'] ?? 3000) })}`)

@@ -1,5 +1,5 @@
 /* Each of these lines must be a compiler error; a line without an error fails the compilation. */
-import countersign, { type CountersignOptions } from 'countersign'
+import countersign, { otpVerified, type CountersignOptions } from 'countersign'
 import { memoryDatabase } from 'countersign/testing'
 import Fastify from 'fastify'
 
@@ -28,7 +28,7 @@ export const text: CountersignOptions = { ...right, settings: { window: '1' } }
 // @ts-expect-error required options are missing
 export const missing: CountersignOptions = { issuer: 'Acme', sealKeys: '2026:…' }
 // @ts-expect-error the guard has no such option
-app.get('/', { preHandler: app.otpVerified({ maximumAge: 300 }) }, async () => ({}))
+app.get('/', { preHandler: otpVerified({ maximumAge: 300 }) }, async () => ({}))
 // @ts-expect-error a schema's name must be text
 export const migrated = countersign.migrate('postgres://db.example.org/acme', { schema: 7 })
 // @ts-expect-error a clock is moved by a number

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import countersign from 'countersign'
+import countersign, { otpVerified } from 'countersign'
 import { authenticator, memoryDatabase } from 'countersign/testing'
 import Fastify from 'fastify'
 
@@ -18,7 +18,7 @@ await app.register(countersign, {
   label: (userId) => userId,
   complete: (request, reply, { sessionId }) => ({ sessionId, answer: { session: sessionId } })
 })
-app.get('/invoices', { preHandler: app.otpVerified }, async () => ({}))
+app.get('/invoices', { preHandler: otpVerified() }, async () => ({}))
 after(() => Promise.all([app.close(), memory.close()]))
 
 const ask = (session, method, url, payload) => app.inject({ method, url, headers: { user: 'ada', session }, payload })
