@@ -31,7 +31,8 @@ export interface Decided {
  *
  * @returns the answer for the client
  * @throws {Refusal} SESSION_ENDED
- * @throws {Error} if the host kept the old session id, or chose the id of a session that was seen before
+ * @throws {Error} if the host answered no session id or no object for the client, kept the old session id, or chose the id of a
+ * session that was seen before
  */
 export async function complete (deps: CompletionDeps, request: FastifyRequest, reply: FastifyReply, decided: Decided): Promise<object> {
   const { askingId, session: { userId, sessionId }, endsOthers } = decided
@@ -51,9 +52,8 @@ async function goOn (
   { askingId, session }: Decided
 ): Promise<Completion> {
   const { userId, sessionId: proposedId } = session
-  const completion = await complete(request, reply, { ...session, deviceId: session.otpDeviceId })
+  const completion = checked(await complete(request, reply, { ...session, deviceId: session.otpDeviceId }))
   const { sessionId } = completion
-  requireId(sessionId, 'complete() must answer "sessionId"')
   if (sessionId === askingId && proposedId !== askingId) {
     throw new Error('countersign: complete() must move to a new session id: a copy of the old one that somebody made ' +
       'before would be verified with it (or say "sameSession: true", and read what that costs)')
@@ -71,4 +71,17 @@ async function goOn (
     sessions.started(moved.session)
   }
   return completion
+}
+
+/** A host in JavaScript may answer anything, such as nothing after a forgotten `return`. */
+function checked (completion: unknown): Completion {
+  if (typeof completion !== 'object' || completion === null) {
+    throw new Error('countersign: complete() must answer { sessionId, answer }, but it answered nothing')
+  }
+  const { sessionId, answer } = completion as Partial<Completion>
+  requireId(sessionId, 'complete() must answer "sessionId"')
+  if (typeof answer !== 'object' || answer === null) {
+    throw new Error('countersign: complete() must answer "answer", an object for the client')
+  }
+  return { sessionId, answer }
 }

@@ -23,6 +23,8 @@ export const half: CountersignOptions = { ...right, identify: () => ({ userId: '
 export const nowhere: CountersignOptions = { ...right, complete: () => ({ answer: {} }) }
 // @ts-expect-error an object that is no database client
 export const client: CountersignOptions = { ...right, database: new Date() }
+// @ts-expect-error a variable of the environment may be missing
+export const environment: CountersignOptions = { ...right, sealKeys: process.env['SEAL_KEYS'] }
 // @ts-expect-error settings are numbers
 export const text: CountersignOptions = { ...right, settings: { window: '1' } }
 // @ts-expect-error required options are missing
