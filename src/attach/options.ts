@@ -1,5 +1,5 @@
 import { parseRing, ringFault, type Key } from '../core/key-ring.js'
-import { addressFault } from '../postgres/address.js'
+import { hostDatabaseFault } from '../tables/host-database-fault.js'
 import { defaultSettings, factorRules, type FactorOptions } from './options/factor-options.js'
 import { checkRouteOptions, routeRules, type CheckedRouteOptions, type RouteOptions } from './options/route-options.js'
 import { checkGroup, fail, type Filled } from './options/rule.js'
@@ -29,8 +29,8 @@ export function checkOptions (given: CountersignOptions): CheckedOptions {
     if (!isKnown) throw new TypeError(`countersign: there is no option "${name}"`)
   }
   const { tables, settings, ...factor } = checkGroup<FactorOptions>(given, factorRules)
-  const unreadable = typeof factor.database === 'string' ? addressFault(factor.database) : undefined
-  if (unreadable !== undefined) fail('database', unreadable)
+  const unusable = hostDatabaseFault(factor.database)
+  if (unusable !== undefined) fail('database', unusable)
   return {
     ...checkRouteOptions(given),
     ...factor as Filled<typeof factor, 'namespace' | 'revocationSeconds'>,

@@ -1,7 +1,4 @@
-import {
-  CompiledQuery, PostgresDialect,
-  type DatabaseConnection, type Dialect, type Kysely, type PostgresPool, type PostgresPoolClient
-} from 'kysely'
+import { CompiledQuery, PostgresDialect, type Dialect, type PostgresPool, type PostgresPoolClient } from 'kysely'
 import { asRefusal, breaksConnection } from '../postgres/errors.js'
 import { connectInTime, inTime } from '../postgres/in-time.js'
 import { beginsTransaction, commandOf, endsTransaction, usePgPool, type Pool, type PgPool } from '../postgres/pool.js'
@@ -10,11 +7,34 @@ import type { openPostgres } from '../postgres/server-pool.js'
 import { retrying } from '../postgres/retry.js'
 import { requirePostgres, type Ask } from '../postgres/server-check.js'
 import { createDb, type Db } from './db.js'
+import { hostDatabaseFault } from './host-database-fault.js'
 import { inItsOwn, readDefaults, WITHOUT_END, type TransactionDefaults } from '../postgres/transaction-defaults.js'
 import { asUnusable } from '../postgres/unusable.js'
 
+/** Statement as text, as Kysely's `CompiledQuery` has it. */
+interface KyselyQuery { readonly sql: string, readonly parameters: readonly unknown[] }
+
+interface KyselyConnection {
+  executeQuery (query: KyselyQuery): Promise<{ readonly rows: unknown[], readonly numAffectedRows?: bigint | undefined }>
+}
+
+/**
+ * Part of a Kysely instance that is used. A structural type: the classes of two versions are not assignable to each other, although they
+ * work together.
+ */
+export interface KyselyInstance {
+  readonly isTransaction: boolean
+  getExecutor (): { provideConnection<T> (use: (connection: KyselyConnection) => Promise<T>): Promise<T> }
+}
+
 /** Database of a host: a pg Pool, a Kysely instance or an address. Pools and instances of a host are never closed here. */
-export type HostDatabase = PgPool | Kysely<any> | string
+export type HostDatabase = PgPool | KyselyInstance | string
+
+/** @throws {TypeError} if `database` is not a HostDatabase; the message names it and the value to give instead */
+export function requireHostDatabase (database: HostDatabase): void {
+  const fault = hostDatabaseFault(database)
+  if (fault !== undefined) throw new TypeError(`countersign: "database" must ${fault}`)
+}
 
 export interface Opened {
   db: Db
@@ -27,6 +47,7 @@ const CONNECTIONS = 10
 
 /** @throws {TypeError} if `database` is not a HostDatabase */
 export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
+  requireHostDatabase(database)
   if (typeof database === 'string') {
     const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
@@ -49,6 +70,7 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
  * @throws {TypeError} if `database` is not a HostDatabase
  */
 export async function withHostDialect<T> (database: HostDatabase, statementMs: number, work: (dialect: Dialect) => Promise<T>): Promise<T> {
+  requireHostDatabase(database)
   if (typeof database !== 'string') return await work(dialectOf(database, statementMs))
   const pool = await openAddress(database, 2, () => {}, statementMs)
   return await work(pool.dialect).finally(() => pool.close())
@@ -57,9 +79,11 @@ export async function withHostDialect<T> (database: HostDatabase, statementMs: n
 /**
  * Checks the server of a host's database.
  *
+ * @throws {TypeError} if `database` is not a HostDatabase
  * @throws {UnusableDatabaseError} if it is no supported PostgreSQL, or refuses the connection permanently
  */
 export async function requireServer (database: HostDatabase): Promise<void> {
+  requireHostDatabase(database)
   if (typeof database === 'string') {
     await (await import('../postgres/server-pool.js')).inspect(database)
     return
@@ -92,20 +116,18 @@ async function openAddress (...given: Parameters<typeof openPostgres>): Promise<
 }
 
 function dialectOf (database: Exclude<HostDatabase, string>, statementMs: number): Dialect {
-  if ('getExecutor' in database) return borrow(database, statementMs)
-  if (isPgPool(database)) return usePgPool(database, statementMs).dialect
-  throw new TypeError('countersign: "database" must be a pg Pool, a Kysely instance or an address')
+  return isPgPool(database) ? usePgPool(database, statementMs).dialect : borrow(database, statementMs)
 }
 
 const isPgPool = (database: Exclude<HostDatabase, string>): database is PgPool => 'totalCount' in database
 
 /** Makes a dialect of a host's Kysely instance, without its plugins. Its settings stay unchanged; our statements have a time limit. */
-function borrow (kysely: Kysely<unknown>, statementMs: number): Dialect {
+function borrow (kysely: KyselyInstance, statementMs: number): Dialect {
   let defaults: TransactionDefaults | undefined
   const take = (deadlineMs: number): Promise<PostgresPoolClient> => new Promise((resolve, reject) => {
     kysely.getExecutor().provideConnection(async (connection) => {
       const { promise: isBack, resolve: release } = deferred()
-      defaults ??= await readDefaults((text) => connection.executeQuery<unknown>(CompiledQuery.raw(text)))
+      defaults ??= await readDefaults((text) => connection.executeQuery(CompiledQuery.raw(text)))
       resolve(clientOf(connection, deadlineMs, defaults, release))
       await isBack
     }).catch(reject)
@@ -126,7 +148,7 @@ function deferred (): { promise: Promise<void>, resolve: () => void } {
 
 /** @param deadlineMs Infinity for no limit */
 function clientOf (
-  connection: DatabaseConnection, deadlineMs: number, { begin, areOurs }: TransactionDefaults, release: () => void
+  connection: KyselyConnection, deadlineMs: number, { begin, areOurs }: TransactionDefaults, release: () => void
 ): PostgresPoolClient {
   /** An abandoned statement still runs in the database: the connection is not released before its end. */
   let running: Promise<unknown> = Promise.resolve()
@@ -135,7 +157,7 @@ function clientOf (
 
   function execute (text: string, values: readonly unknown[] = []) {
     if (beginsTransaction(text)) inTransaction = true
-    const answer = connection.executeQuery<unknown>(CompiledQuery.raw(text, [...values]))
+    const answer = connection.executeQuery(CompiledQuery.raw(text, [...values]))
     running = answer.then(() => { if (endsTransaction(text)) inTransaction = false }, () => {})
     return deadlineMs < Infinity ? inTime(answer, Math.max(deadlineMs - performance.now(), 200), 'Query read timeout') : answer
   }

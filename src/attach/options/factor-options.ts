@@ -28,7 +28,7 @@ export interface FactorOptions {
    */
   sealKeys: string | readonly Key[]
   /**
-   * PostgreSQL of the host: a pg Pool, a Kysely instance or an address. The host closes its own pools and instances. After a
+   * PostgreSQL of the host: a pg Pool, a Kysely instance of any version or an address. The host closes its own pools and instances. After a
    * failover, the old connections of a pool are replaced; those of an instance are not, so give its pool `maxLifetimeSeconds`.
    *
    * @example new pg.Pool({ connectionString: process.env.DATABASE_URL })
@@ -106,7 +106,8 @@ export const factorRules: Rules<FactorOptions> = {
   },
   database: {
     must: 'be a pg Pool, a Kysely instance or an address',
-    holds: (value) => typeof value === 'string' || isObject(value),
+    // Checked by name afterwards.
+    holds: (value) => ['string', 'object', 'function'].includes(typeof value),
     isRequired: true
   },
   identify: { ...isFunction, isRequired: true },
