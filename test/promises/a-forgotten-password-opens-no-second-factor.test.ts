@@ -34,7 +34,7 @@ async function linkOf (person: Person): Promise<string> {
   }
 }
 
-t.test('the link sets a password once; sessions end, none starts, and the second factor is asked for', async (t) => {
+t.test('N2 the link sets a password once; sessions end, none starts, and the second factor is asked for', async (t) => {
   const ada = await verified('ada')
   expect(201, await ada.create())
   expect(200, await ada.confirm())
@@ -111,7 +111,7 @@ t.test('a member of staff without a second factor gets no link', async (t) => {
   t.equal(mail.token, null)
 })
 
-t.test('existing and absent names get the same answer', async (t) => {
+t.test('N3 existing and absent names get the same answer', async (t) => {
   const ada = await verified('fay')
   const known = await forget(ada)
   const unknown = await ada.request('POST', '/password/forgot', { username: 'nobody-of-that-name' }, null)

@@ -12,7 +12,7 @@ const { app, db, clock, another } = await freshApp(t, { MAIL_URL: server.url })
 
 const waiting = async () => (await db.query<{ attempts: number }>('select attempts from otp_delivery where destination = \'mail\''))
 
-t.test('what a verified session causes is mailed, each, in the language of the user', async (t) => {
+t.test('N4 what a verified session causes is mailed, each, in the language of the user', async (t) => {
   const ada = await signUp(app, 'ada')
   await ada.login()
   await verifyAddress(server, ada, 'ada@example.org')
@@ -60,7 +60,7 @@ t.test('what a stranger causes is mailed once an hour, and the next one counts t
   t.ok((await nextMail(server, 'bob@example.org')).text.includes(`happened ${locks.length - 2} more times`))
 })
 
-t.test('a dead mail server delays nothing; the notice arrives after it is back, from another process', async (t) => {
+t.test('N4 a dead mail server delays nothing; the notice arrives after it is back, from another process', async (t) => {
   const own = await mailServer(t)
   await app.close()
   const first = await another({ MAIL_URL: own.url })

@@ -12,7 +12,7 @@ const { app, db, clock } = await freshApp(t, { MAIL_URL: server.url })
 const waiting = async () => (await db.query('select from otp_delivery where destination = $1', ['mail'])).length
 const settled = async () => { await until('the outbox to be empty', async () => await waiting() === 0) }
 
-t.test('sign-up, log-in and a second factor mail nothing to an address that is not verified', async (t) => {
+t.test('N1 sign-up, log-in and a second factor mail nothing to an address that is not verified', async (t) => {
   const ada = await signUp(app, 'user1', 'ada@example.org')
   await ada.enrol()
   t.equal((await ada.request('POST', '/password/forgot', { username: ada.username }, null)).statusCode, 202)
@@ -44,7 +44,7 @@ t.test('one message asks to verify it; its link works once, and notices follow f
   t.equal((await nextMail(server, 'ada@example.org')).token, null, 'a notice has no link')
 })
 
-t.test('three a day for an account and address, five a day to a mailbox from all accounts', async (t) => {
+t.test('N1 three a day for an account and address, five a day to a mailbox from all accounts', async (t) => {
   const email = 'busy@example.org'
   const people = []
   for (let n = 0; n < 3; n++) {
