@@ -43,7 +43,8 @@ const claimDue = statement('claim_mails', (db, p: Parameters<{ limit: number }>)
     .whereRef('d.user_id', '=', 'due.user_id').whereRef('d.id', '=', 'due.id')
     .returning(['d.user_id', 'd.event_at', 'd.event_id', 'd.id', 'd.attempts', 'd.payload']))
   .selectFrom('claimed as d')
-  .leftJoin('account as a', (join) => join.on((eb) => eb(eb.cast<string>('a.id', 'text'), '=', eb.ref('d.user_id'))))
+  // Cast on this side, so that the account is found by its index.
+  .leftJoin('account as a', (join) => join.on((eb) => eb('a.id', '=', eb.cast<string>('d.user_id', 'uuid'))))
   .leftJoin('otp_event as e', (join) => join
     .onRef('e.user_id', '=', 'd.user_id').onRef('e.at', '=', 'd.event_at').onRef('e.id', '=', 'd.event_id'))
   .select((eb) => [
