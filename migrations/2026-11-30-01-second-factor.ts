@@ -46,7 +46,7 @@ export async function up (db: Kysely<unknown>): Promise<void> {
   await db.schema.createIndex('otp_password_budget_window').on('otp_password_budget').column('window_started_at').execute()
 
   // The long-term count of wrong codes, and the seed of a pending factor's secret and recovery codes.
-  await db.schema.alterTable('otp_user').addColumn('wrong_codes_at', sql`timestamptz[]`, (c) => c.notNull().defaultTo(sql`'{}'`)).execute()
+  await db.schema.alterTable('otp_user').addColumn('wrong_codes_at', sql`timestamptz[]`, (c) => c.notNull().defaultTo('{}')).execute()
   await db.schema.alterTable('otp_device').addColumn('seed', 'text').execute()
   await db.schema.createIndex('otp_device_seed_left').on('otp_device').column('user_id')
     .where(sql.ref('seed'), 'is not', null).where(sql.ref('confirmed_at'), 'is not', null).execute()

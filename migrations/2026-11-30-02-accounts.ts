@@ -1,8 +1,8 @@
 import { sql, type Kysely } from 'kysely'
 
-export async function up (db: Kysely<unknown>): Promise<void> {
+export async function up (db: Kysely<any>): Promise<void> {
   // A correct password alone had made these networks known, also for users with a second factor.
-  await sql`delete from ${sql.table('account_network')}`.execute(db)
+  await db.deleteFrom('account_network').execute()
   await db.schema.alterTable('account_network').addColumn('verified', 'boolean', (c) => c.notNull().defaultTo(false)).execute()
   await db.schema.createIndex('account_network_last_login').on('account_network').column('last_login_at').execute()
 

@@ -40,7 +40,7 @@ export async function up (db: Kysely<any>): Promise<void> {
 
   // Factors whose proofs a session has, and the time of the last phishing-resistant one.
   await db.schema.alterTable('otp_session')
-    .addColumn('otp_factor_ids', sql`text[]`, (c) => c.notNull().defaultTo(sql`'{}'`))
+    .addColumn('otp_factor_ids', sql`text[]`, (c) => c.notNull().defaultTo('{}'))
     .addColumn('phr_at', 'timestamptz')
     .execute()
   await db.updateTable('otp_session').set({ otp_factor_ids: sql`array[otp_device_id]` })

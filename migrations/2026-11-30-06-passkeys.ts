@@ -25,8 +25,8 @@ export async function up (db: Kysely<unknown>): Promise<void> {
 }
 
 /** Passkeys are lost, and with them their rows in `otp_device`. */
-export async function down (db: Kysely<unknown>): Promise<void> {
-  await sql`delete from ${sql.table('otp_device')} where kind = 'passkey'`.execute(db)
+export async function down (db: Kysely<any>): Promise<void> {
+  await db.deleteFrom('otp_device').where('kind', '=', sql.lit('passkey')).execute()
   await db.schema.dropTable('otp_passkey').execute()
   await db.schema.alterTable('otp_user').dropColumn('passkey_handle').execute()
 }

@@ -9,7 +9,7 @@ import { build } from 'esbuild'
 
 /** Imported entry points of each package. */
 const packages = {
-  kysely: ['.'],
+  kysely: ['.', './helpers/postgres'],
   '@sinclair/typebox': ['.', './value']
 }
 

@@ -226,7 +226,9 @@ async function registerLimits (app: FastifyInstance, { config, namespace, redis,
       return await guards.check(request, { required: true }).then(() => true, () => false)
     }
   })
-  if (config.networkLimits === 'off') app.log.warn('NETWORK_LIMITS=off: whoever is in front of this must limit requests per network')
+  if (config.networkLimits === 'off') {
+    app.log.warn('network limits are off (NETWORK_LIMITS=off): the proxy in front of the service must limit requests per network')
+  }
 }
 
 async function registerSecondFactor (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {

@@ -1,26 +1,18 @@
 import { expressionBuilder, sql } from 'kysely'
 import type { Origin, Lifetimes } from '../core/session.js'
-import { amr } from '../core/assurance.js'
 import { soughtKeys } from '../core/usernames.js'
 import { isUniqueViolation } from '../postgres/errors.js'
-import { remembered } from '../budgets/known-networks.js'
-import { event, singleEvent } from '../events/insert.js'
-import { endedIds, ending, readAt, sessionFacts } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { returned, type ConsumedGuess } from './password-budget.js'
+import { addressed, withRemembered } from '../budgets/known-networks.js'
+import { withEvent, withSingleEvent } from '../events/insert.js'
+import { withStarted } from '../sessions/start.js'
+import { endedIds, readColumns, sessionColumns } from '../sessions/statements.js'
+import { withReturned, type ConsumedGuess } from './password-budget.js'
 import { deadlineOf } from '../sessions/policy.js'
-import { committed, startedColumns, type CommittedSession } from '../sessions/replacement.js'
-import { row, type Db, type Tables } from '../tables/db.js'
+import { committed, type CommittedSession } from '../sessions/replacement.js'
+import type { Db, Tables } from '../tables/db.js'
+import { insertFrom } from '../tables/insert-from.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { timeAs } from '../tables/values.js'
-
-/**
- * Limit of a user's sessions without a second factor: above any real number of browsers, and low enough to end all of them
- * in time. Verified sessions are not counted, because each one needed a code of its own.
- */
-const MOST_UNVERIFIED = 100
-/** Number of sessions that one log-in ends at most, where a user has more than the limit. */
-const MOST_CROWDED_OUT = 1_000
+import { textOf, timeAs, typed, withNow } from '../tables/values.js'
 
 export interface NewAccount {
   id: string
@@ -54,23 +46,30 @@ export interface Account {
   updatedAt: Date
 }
 
+const insert = statement('insert_account', (db, p: Parameters<NewAccount & Origin>, facts) => withSingleEvent(withNow(db)
+  .with('made', (db) => insertFrom(db, 'account', (db) => db.selectFrom('now'), (eb) => ({
+    id: typed(p.id, 'uuid'),
+    username: textOf(p.username),
+    username_key: textOf(p.usernameKey),
+    password_hash: textOf(p.passwordHash),
+    is_active: typed(true, 'boolean'),
+    is_staff: typed(false, 'boolean'),
+    email: textOf(p.email),
+    locale: textOf(p.locale),
+    phone: textOf(p.phone),
+    first_name: textOf(p.firstName),
+    last_name: textOf(p.lastName),
+    created_at: eb.ref('now.at'),
+    updated_at: eb.ref('now.at')
+  })).returning('created_at'))
+  .with('context', (db) => db.insertInto('otp_user').values({ user_id: p.id })),
+facts, (db) => db.selectFrom('now'), () => ({ userId: p.id, kind: 'signed_up', sessionId: null, ip: p.ip, agent: p.agent }))
+  .selectFrom('made').select((eb) => timeAs(eb.ref('made.created_at'), 'createdAt')))
+
 /** Inserts an account. Returns null if the username is taken. */
-export async function insertAccount (db: Db, account: NewAccount, origin: Origin): Promise<{ createdAt: Date } | null> {
-  const { table } = db
+export async function insertAccount (db: Db, account: NewAccount, { ip, agent }: Origin): Promise<{ createdAt: Date } | null> {
   try {
-    const made = await row<{ createdAt: Date }>(db, sql`
-      with ${now},
-      made as (
-        insert into ${table.account} (id, username, username_key, password_hash, is_active, is_staff, email, locale, phone, first_name,
-          last_name, created_at, updated_at)
-        select ${account.id}::uuid, ${account.username}, ${account.usernameKey}, ${account.passwordHash}, true, false,
-          ${account.email}, ${account.locale}, ${account.phone}, ${account.firstName}, ${account.lastName}, now.at, now.at from now
-        returning created_at
-      ),
-      context as (insert into ${table.otp_user} (user_id) values (${account.id})),
-      ${singleEvent(db, { userId: sql`${account.id}`, kind: 'signed_up', sessionId: null, origin }, sql`now`)}
-      select ${timeAs(sql`created_at`, 'createdAt')} from made`)
-    return made!
+    return (await insert.first(db, { ...account, ip, agent }))!
   } catch (error) {
     if (isUniqueViolation(error)) return null
     throw error
@@ -122,6 +121,43 @@ export interface Login {
   setupDigest: string | null
 }
 
+/** Values of a log-in. */
+type LoginValues = Login & Lifetimes & Origin & { addressed: string | null }
+
+const commit = statement('commit_login', (db, p: Parameters<LoginValues>, facts) => {
+  const decided = withNow(db)
+    .with('locked', (db) => db.selectFrom(['otp_user as u', 'now'])
+      .innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+      .select(['u.user_id', 'u.setup_required', deadlineOf(facts, sql.ref('a')).as('otp_deadline')])
+      .where('u.user_id', '=', p.userId).where('u.version', '=', p.version).where('a.is_active', '=', true)
+      .where((eb) => eb.or([
+        eb('u.setup_required', '=', false),
+        eb.and([eb('u.setup_digest', '=', p.setupDigest), eb('u.setup_expires_at', '>', eb.ref('now.at'))])
+      ]))
+      .forNoKeyUpdate('u'))
+    .with('person', (db) => db.selectFrom('locked').select((eb) => [
+      'user_id', 'setup_required', 'otp_deadline',
+      eb.exists(eb.selectFrom('otp_device as d').whereRef('d.user_id', '=', 'locked.user_id').where('d.confirmed_at', 'is not', null))
+        .$castTo<boolean>().as('otp_required')
+    ]))
+  const settled = withStarted(decided, p)
+    .with('used_up', (db) => db.updateTable('otp_user as u').from('person').set({ setup_digest: null, setup_expires_at: null })
+      .whereRef('u.user_id', '=', 'person.user_id').where('person.setup_required', '=', true))
+    .with('rehashed', (db) => db.updateTable('account as a').from('started').set({ password_hash: p.rehash as string })
+      .where('a.id', '=', p.userId).where(textOf(p.rehash), 'is not', null))
+    .with('factorless', (db) => db.selectFrom('person').select('user_id')
+      .where('otp_required', '=', false).where('setup_required', '=', false))
+  const returned = withReturned(withRemembered(settled, facts, 'factorless', p.addressed, false), p, 'started')
+  return withEvent(returned, facts,
+    (db) => db.selectFrom(['started', 'person', 'now']), (eb) => ({
+      userId: eb.ref('started.user_id'),
+      kind: eb.case().when('person.setup_required', '=', true).then('setup_code_used').else('logged_in').end(),
+      sessionId: p.sessionId,
+      ip: p.ip,
+      agent: p.agent
+    })).selectFrom(['started', 'now']).select([...sessionColumns, ...readColumns, endedIds])
+})
+
 /**
  * Starts a session after a right password, unless the user was deactivated or the password or the factors changed since the
  * check. Clears this network's count for the account, and gives one guess back to the shared budget. If the user has no
@@ -129,65 +165,11 @@ export interface Login {
  *
  * If staff reset the factors, this consumes the set-up code. The session's deadline is then its start, so the session can
  * only set up a device.
- *
- * Above `MOST_UNVERIFIED`, the new session evicts expired sessions, then the ones that are idle longest. It never evicts a
- * verified session: a requester with only the password must not end a session that needed more.
  */
 export async function commitLogin (
-  db: Db, login: Login, origin: Origin, { sessionSeconds, pendingSeconds }: Lifetimes
+  db: Db, login: Login, { ip, agent }: Origin, { sessionSeconds, pendingSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { table } = db
-  return committed(await row(db, sql`
-    with ${now},
-    locked as (
-      select u.user_id, u.setup_required, ${deadlineOf(db, sql`a`)} as otp_deadline
-      from ${table.otp_user} u join ${table.account} a on a.id = ${login.userId}::uuid, now
-      where u.user_id = ${login.userId} and u.version = ${login.version} and a.is_active
-        and (not u.setup_required or (u.setup_digest = ${login.setupDigest} and u.setup_expires_at > now.at))
-      for no key update of u
-    ),
-    person as (
-      select user_id, setup_required, otp_deadline,
-        exists (select from ${table.otp_device} d where d.user_id = locked.user_id and d.confirmed_at is not null) as otp_required
-      from locked
-    ),
-    started as (
-      insert into ${table.otp_session} ${startedColumns}
-      select user_id, ${login.sessionId}, now.at,
-        now.at + make_interval(
-          secs => case when otp_required then ${Math.min(pendingSeconds, sessionSeconds)}::int else ${sessionSeconds}::int end),
-        now.at, ${[...amr.password]}::text[], otp_required, null, null, now.at, ${origin.ip}, ${origin.agent},
-        case when setup_required then now.at when not otp_required then otp_deadline end
-      from person, now
-      returning *
-    ),
-    surplus as (
-      select s.id from ${table.otp_session} s, started, now
-      where s.user_id = ${login.userId} and s.ended_at is null and s.otp_device_id is null
-      order by s.expires_at > now.at desc, s.rotated_at desc offset ${MOST_UNVERIFIED - 1} limit ${MOST_CROWDED_OUT}
-    ),
-    ended as (
-      update ${table.otp_session} s set ${ending('session_evicted')} from surplus, now
-      where s.user_id = ${login.userId} and s.id = surplus.id and s.ended_at is null
-      returning s.id
-    ),
-    used_up as (
-      update ${table.otp_user} u set setup_digest = null, setup_expires_at = null from person
-      where u.user_id = person.user_id and person.setup_required
-    ),
-    rehashed as (
-      update ${table.account} a set password_hash = ${login.rehash} from started
-      where a.id = ${login.userId}::uuid and ${login.rehash}::text is not null
-    ),
-    factorless as (select user_id from person where not otp_required and not setup_required),
-    ${remembered(db, sql`factorless`, login.network, false)}
-    ${returned(db, login, sql`select from started`)},
-    ${event(db, {
-      userId: sql`started.user_id`,
-      kind: sql`case when person.setup_required then 'setup_code_used' else 'logged_in' end`,
-      sessionId: login.sessionId,
-      origin
-    }, sql`started, person, now`)}
-    select ${sessionFacts}, ${readAt}, ${endedIds}
-    from started, now`))
+  return committed(await commit.first(db, {
+    ...login, ip, agent, sessionSeconds, pendingSeconds: Math.min(pendingSeconds, sessionSeconds), addressed: addressed(login.network)
+  }))
 }

@@ -1,12 +1,12 @@
-import { expressionBuilder, sql } from 'kysely'
+import { expressionBuilder } from 'kysely'
 import type { Requester } from '../core/session.js'
-import { event } from '../events/insert.js'
-import { livingSession } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { row, type Db, type Tables } from '../tables/db.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
+import { selectLiving } from '../sessions/statements.js'
+import type { Db, Tables } from '../tables/db.js'
+import { insertFrom } from '../tables/insert-from.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
-import { timeAs } from '../tables/values.js'
+import { textOf, timeAs, typed, withNow } from '../tables/values.js'
 
 /** Number of external accounts that one user may link. Imported users may have more. */
 export const MOST_PROFILES = 20
@@ -24,7 +24,6 @@ const shownColumns = [
   profile.ref('id').as('id'), profile.ref('service_name').as('oauthServiceName'), profile.ref('url').as('oauthUrl'),
   timeAs(profile.ref('created_at'), 'createdAt')
 ] as const
-const shown = sql.join(shownColumns)
 
 const selectProfiles = statement('list_oauth_profiles', (db, p: Parameters<{ userId: string }>) => db
   .selectFrom('account_oauth_profile').select(shownColumns).where('user_id', '=', p.userId).orderBy('created_at').orderBy('id'))
@@ -36,47 +35,50 @@ export interface NewOauthProfile { id: string, serviceName: string, url: string,
 
 export type AddedProfile = { outcome: 'added', profile: OauthProfile } | { outcome: 'session_ended' | 'too_many' }
 
+const insert = statement('add_oauth_profile', (db, p: Parameters<RequesterValues & NewOauthProfile>, facts) => {
+  const added = withNow(db)
+    .with('requester', (db) => selectLiving(db, p))
+    .with('added', (db) => insertFrom(db, 'account_oauth_profile', (db) => db.selectFrom(['requester', 'now'])
+      .where((eb) => eb(eb.selectFrom('account_oauth_profile as o').select((eb) => eb.fn.countAll().as('profiles'))
+        .where('o.user_id', '=', p.userId), '<', eb.lit(MOST_PROFILES))), (eb) => ({
+      user_id: eb.ref('requester.user_id'),
+      id: typed(p.id, 'uuid'),
+      service_name: textOf(p.serviceName),
+      url: textOf(p.url),
+      credentials: textOf(p.sealedCredentials),
+      created_at: eb.ref('now.at')
+    })).returningAll())
+  return withEvent(added, facts, (db) => db.selectFrom(['added', 'now']), () =>
+    ({ ...byRequester(p), kind: 'oauth_profile_added', detail: p.serviceName }))
+    .selectFrom('now').leftJoin('added', (join) => join.onTrue())
+    .select((eb) => [eb.exists(eb.selectFrom('requester')).$castTo<boolean>().as('alive'), ...shownColumns])
+})
+
 /** Inserts an external account. The user's lock precedes the count, so that concurrent requests cannot pass the limit. */
-export async function insertOauthProfile (
-  db: Db, requester: Requester, { id, serviceName, url, sealedCredentials }: NewOauthProfile
-): Promise<AddedProfile> {
+export async function insertOauthProfile (db: Db, requester: Requester, profile: NewOauthProfile): Promise<AddedProfile> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId, sessionId } = requester.context
-    await lockUser(tx, userId)
-    const found = await row<{ alive: boolean } & (OauthProfile | { id: null })>(tx, sql`
-      with ${now},
-      requester as (${livingSession(tx, requester)}),
-      added as (
-        insert into ${table.account_oauth_profile} (user_id, id, service_name, url, credentials, created_at)
-        select requester.user_id, ${id}::uuid, ${serviceName}, ${url}, ${sealedCredentials}, now.at from requester, now
-        where (select count(*) from ${table.account_oauth_profile} p where p.user_id = ${userId}) < ${MOST_PROFILES}
-        returning *
-      ),
-      ${event(
-        tx, { userId: sql`${userId}`, kind: 'oauth_profile_added', sessionId, origin: requester, detail: serviceName }, sql`added, now`
-      )}
-      select exists (select from requester) as alive, ${shown} from now left join added on true`)
-    const { alive, ...profile } = found!
+    await lockUser(tx, requester.context.userId)
+    const { alive, ...added } = (await insert.first(tx, { ...requesterValues(requester), ...profile }))!
     if (!alive) return { outcome: 'session_ended' }
-    return profile.id === null ? { outcome: 'too_many' } : { outcome: 'added', profile }
+    // No row was inserted.
+    return (added.id as string | null) === null ? { outcome: 'too_many' } : { outcome: 'added', profile: added }
   })
 }
 
+const remove = statement('delete_oauth_profile', (db, p: Parameters<RequesterValues & { id: string }>, facts) => withEvent(
+  withNow(db)
+    .with('requester', (db) => selectLiving(db, p))
+    .with('deleted', (db) => db.deleteFrom('account_oauth_profile as o').using('requester')
+      .whereRef('o.user_id', '=', 'requester.user_id').where('o.id', '=', p.id).returning('o.service_name')),
+  facts, (db) => db.selectFrom(['deleted', 'now']), (eb) =>
+    ({ ...byRequester(p), kind: 'oauth_profile_removed', detail: eb.ref('deleted.service_name') })
+).selectNoFrom((eb) => [
+  eb.exists(eb.selectFrom('requester')).$castTo<boolean>().as('alive'),
+  eb.exists(eb.selectFrom('deleted')).$castTo<boolean>().as('deleted')
+]))
+
 export async function deleteOauthProfile (db: Db, requester: Requester, id: string): Promise<'deleted' | 'session_ended' | 'not_found'> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const found = await row<{ alive: boolean, deleted: boolean }>(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    deleted as (
-      delete from ${table.account_oauth_profile} p using requester where p.user_id = requester.user_id and p.id = ${id}::uuid
-      returning p.service_name
-    ),
-    ${event(db, {
-      userId: sql`${userId}`, kind: 'oauth_profile_removed', sessionId, origin: requester, detail: sql`deleted.service_name`
-    }, sql`deleted, now`)}
-    select exists (select from requester) as alive, exists (select from deleted) as deleted`)
-  if (!found!.alive) return 'session_ended'
-  return found!.deleted ? 'deleted' : 'not_found'
+  const { alive, deleted } = (await remove.first(db, { ...requesterValues(requester), id }))!
+  if (!alive) return 'session_ended'
+  return deleted ? 'deleted' : 'not_found'
 }

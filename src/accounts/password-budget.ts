@@ -1,16 +1,17 @@
-import { sql, type RawBuilder } from 'kysely'
-import { counting, type Budget } from '../budgets/counting.js'
-import type { Origin } from '../core/session.js'
+import type { QueryCreator } from 'kysely'
+import { jsonObjectFrom } from 'kysely/helpers/postgres'
+import { sharedBudget, waitSeconds, withCounting, type Budget } from '../budgets/counting.js'
 import { hasFactor, isKnownTo } from '../budgets/known-networks.js'
-import { singleEvent } from '../events/insert.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
-import { jsonAs, numberAs } from '../tables/values.js'
+import type { Origin } from '../core/session.js'
+import { withSingleEvent } from '../events/insert.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { jsonAs, numberAs, textOf, withNow } from '../tables/values.js'
 
 /** Values of `network` in rows that count several networks together. No address looks like them. */
 type Shared = '*' | 'known'
 
-const budgetOf = ({ table }: Db): Budget => ({ table: table.password_budget, key: sql`name_digest` })
+const BUDGET: Budget = { table: 'password_budget', key: 'name_digest' }
 
 /** Account whose password is checked, and network of the requester. */
 export interface Guess {
@@ -29,27 +30,35 @@ export interface ConsumedGuess {
   person: { id: string, passwordHash: string, isActive: boolean, version: number, setupRequired: boolean } | null
 }
 
+const consume = statement('consume_guess', (db, p: Parameters<Guess>) => withCounting(withNow(db)
+  .with('person', (db) => db.selectFrom('account as a')
+    .innerJoin('otp_user as u', (join) => join.onRef('u.user_id', '=', (eb) => eb.cast<string>('a.id', 'text')))
+    .select(['a.id', 'a.password_hash', 'a.is_active', 'u.version', 'u.setup_required', hasFactor.as('has_factor')])
+    .where('a.username_key', '=', p.usernameKey)), BUDGET, p.nameDigest, p.network, isKnownTo(textOf(p.network)))
+  .selectFrom('now').select((eb) => [
+    numberAs(waitSeconds(BUDGET, p.nameDigest, p.network), 'waitSeconds'),
+    sharedBudget.$castTo<Shared | null>().as('shared'),
+    jsonAs(jsonObjectFrom(eb.selectFrom('person').select([
+      'id', 'password_hash as passwordHash', 'is_active as isActive', 'version', 'setup_required as setupRequired'
+    ])), 'person')
+  ]))
+
 /**
  * Consumes one guess before the password is checked, and returns the data for the check. Every operation that asks for the
  * password uses this budget. A name that does not exist has a budget too.
  */
-export async function consumeGuess (db: Db, { nameDigest, usernameKey, network }: Guess): Promise<ConsumedGuess> {
-  const { table } = db
-  const { parts, waitSeconds, shared } = counting(budgetOf(db), nameDigest, network, isKnownTo(db, sql`${network}`))
-  const spent = await row<ConsumedGuess>(db, sql`
-    with ${now},
-    person as (
-      select a.id, a.password_hash, a.is_active, u.version, u.setup_required, ${hasFactor(db)} as has_factor
-      from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text
-      where a.username_key = ${usernameKey}
-    ),
-    ${parts}
-    select ${numberAs(waitSeconds, 'waitSeconds')}, ${shared} as shared,
-      ${jsonAs(sql`(select json_build_object('id', id, 'passwordHash', password_hash, 'isActive', is_active, 'version', version,
-        'setupRequired', setup_required) from person)`, 'person')}
-    from now`)
-  return spent!
-}
+export const consumeGuess = async (db: Db, { nameDigest, usernameKey, network }: Guess): Promise<ConsumedGuess> =>
+  (await consume.first(db, { nameDigest, usernameKey, network }))!
+
+type Fault = 'login_failed' | 'login_deactivated' | 'setup_code_refused'
+
+const noteWrong = statement('note_wrong_password', (
+  db, p: Parameters<Omit<Guess, 'usernameKey'> & Origin & { userId: string | null, kind: Fault }>, facts
+) => withSingleEvent(withNow(db)
+  .with('noted', (db) => db.updateTable('password_budget as b').set((eb) => ({ spent: eb.ref('b.spent') }))
+    .where('b.name_digest', '=', p.nameDigest).where('b.network', '=', p.network)),
+facts, (db) => db.selectFrom('now').where(textOf(p.userId), 'is not', null),
+() => ({ userId: p.userId, kind: p.kind, sessionId: null, ip: p.ip, agent: p.agent })).selectFrom('now'))
 
 /**
  * Records a wrong password. A name without an account takes the same write, so that both take the same time.
@@ -58,54 +67,53 @@ export async function consumeGuess (db: Db, { nameDigest, usernameKey, network }
  * @param kind other fault, if the password was right
  */
 export async function noteWrongPassword (
-  db: Db, userId: string | null, { nameDigest, network }: Guess, origin: Origin,
-  kind: 'login_failed' | 'login_deactivated' | 'setup_code_refused' = 'login_failed'
+  db: Db, userId: string | null, { nameDigest, network }: Guess, { ip, agent }: Origin, kind: Fault = 'login_failed'
 ): Promise<void> {
-  const { table } = db
-  await row(db, sql`
-    with ${now},
-    noted as (
-      update ${table.password_budget} b set spent = b.spent where b.name_digest = ${nameDigest} and b.network = ${network}
-    ),
-    ${singleEvent(db, { userId: sql`${userId}`, kind, sessionId: null, origin }, sql`now where ${userId}::text is not null`)}
-    select from now`)
+  await noteWrong.all(db, { userId, nameDigest, network, ip, agent, kind })
 }
 
-/** Handles a right password outside the log-in: clears this network's count, and gives one guess back to the shared budget. */
-export async function returnGuess (db: Db, guess: Guess, shared: Shared | null): Promise<void> {
-  await row(db, sql`with ${returned(db, { ...guess, shared }, sql`select true`)} select from given_back`)
+type CountedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<ConsumedGuess, 'shared'>
+
+/** Gives one guess back to a budget, after the CTE `before`: all statements of an account lock in the order of `consumeGuess`. */
+function givenBack<With> (db: QueryCreator<With>, nameDigest: string, network: string | null, before: keyof With & string) {
+  return (db as unknown as QueryCreator<Tables & { before: object }>).updateTable('password_budget as b')
+    .set((eb) => ({ spent: eb.fn<number>('greatest', [eb('b.spent', '-', eb.lit(1)), eb.lit(0)]) }))
+    .where('b.name_digest', '=', nameDigest).where('b.network', '=', network)
+    .where((eb) => eb(eb.selectFrom(before as 'before').select((eb) => eb.fn.countAll().as('rows')), '>=', eb.lit(0)))
+    .returning('b.network')
 }
+
+const unspend = statement('unspend_guess', (db, p: Parameters<CountedGuess>) => db
+  .with('none', (db) => db.selectNoFrom((eb) => eb.lit(1).as('one')))
+  .with('own', (db) => givenBack(db, p.nameDigest, p.network, 'none'))
+  .with('given_back', (db) => givenBack(db, p.nameDigest, p.shared, 'own'))
+  .selectFrom('given_back'))
 
 /** Gives back a guess that was not judged because of our own fault. */
 export async function unspendGuess (db: Db, { nameDigest, network }: Guess, shared: Shared | null): Promise<void> {
-  const { table } = db
-  const less = (of: string | null, after: RawBuilder<unknown>) => sql`
-    update ${table.password_budget} b set spent = greatest(b.spent - 1, 0)
-    where ${after} and b.name_digest = ${nameDigest} and b.network = ${of} returning b.network`
-  await row(db, sql`
-    with own as (${less(network, sql`true`)}),
-    given_back as (${less(shared, sql`(select count(*) from own) >= 0`)})
-    select from given_back`)
+  await unspend.all(db, { nameDigest, network, shared })
 }
 
-type ReturnedGuess = Pick<Guess, 'nameDigest' | 'network'> & Pick<ConsumedGuess, 'shared'>
-
 /**
- * Returns the parts of a statement that close a guess after a right password, if `condition` has a row: they clear this
- * network's budget and give one guess back to the shared one. They take the locks in the order of `consumeGuess`.
+ * Closes a guess after a right password, in CTEs, if `condition` has a row: clears this network's budget and gives one guess back to
+ * the shared one. They take the locks in the order of `consumeGuess`.
+ *
+ * @param condition a CTE
  */
-export function returned (db: Db, guess: ReturnedGuess, condition: RawBuilder<unknown>) {
-  const { table } = db
-  const { nameDigest, network, shared } = guess
-  return sql`
-    cleared as (
-      delete from ${table.password_budget} b where exists (${condition}) and b.name_digest = ${nameDigest} and b.network = ${network}
-      returning b.network
-    ),
-    given_back as (
-      update ${table.password_budget} b set spent = greatest(b.spent - 1, 0)
-      where (select count(*) from cleared) >= 0 and exists (${condition})
-        and b.name_digest = ${nameDigest} and b.network = ${shared}
-      returning b.network
-    )`
+export function withReturned<With> (
+  db: QueryCreator<With>, { nameDigest, network, shared }: CountedGuess, condition: keyof With & string
+): QueryCreator<With> {
+  return (db as unknown as QueryCreator<Tables & { condition: object }>)
+    .with('cleared', (db) => db.deleteFrom('password_budget as b').where('b.name_digest', '=', nameDigest).where('b.network', '=', network)
+      .where((eb) => eb.exists(eb.selectFrom(condition as 'condition'))).returning('b.network'))
+    .with('given_back', (db) => givenBack(db, nameDigest, shared, 'cleared')
+      .where((eb) => eb.exists(eb.selectFrom(condition as 'condition' as never)))) as unknown as QueryCreator<With>
+}
+
+const close = statement('return_guess', (db, p: Parameters<CountedGuess>) => withReturned(
+  db.with('right', (db) => db.selectNoFrom((eb) => eb.lit(true).as('right'))), p, 'right').selectNoFrom((eb) => eb.lit(1).as('one')))
+
+/** Handles a right password outside the log-in: clears this network's count, and gives one guess back to the shared budget. */
+export async function returnGuess (db: Db, { nameDigest, network }: Guess, shared: Shared | null): Promise<void> {
+  await close.all(db, { nameDigest, network, shared })
 }

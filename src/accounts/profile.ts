@@ -3,10 +3,12 @@ import type { Language } from '../core/notices/texts.js'
 import type { Requester } from '../core/session.js'
 import { forgotten } from '../budgets/known-networks.js'
 import { answered, carriedOn, committed, replacing, type CommittedSession } from '../sessions/replacement.js'
-import { event, singleEvent } from '../events/insert.js'
-import { isUndelivered } from '../events/outbox.js'
-import { endedIds, ending, livingSession } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
+import { byRequester, event, requesterValues, withSingleEvent, type RequesterValues } from '../events/insert.js'
+import { awaitsDelivery } from '../events/outbox.js'
+import { emptyEnded, endEmptied } from '../sessions/ending.js'
+import { endedIds, ending, livingSession, selectLiving, type SessionKey } from '../sessions/statements.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { now, withNow } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import type { Seal } from '../core/seal.js'
@@ -139,6 +141,32 @@ export async function commitPassword (
   })
 }
 
+const selectRequester = statement('living_requester', (db, p: Parameters<SessionKey>) => selectLiving(withNow(db), p))
+
+const remove = statement('delete_account', (db, p: Parameters<RequesterValues>, facts) => {
+  const ended = withNow(db)
+    .with('requester', (db) => selectLiving(db, p))
+    .with('ended', (db) => endEmptied(db, p.userId))
+    .with('emptied', (db) => emptyEnded(db, p.userId))
+  const deleted = ended
+    .with('devices', (db) => db.deleteFrom('otp_device as d').using('requester').whereRef('d.user_id', '=', 'requester.user_id'))
+    .with('challenges', (db) => db.deleteFrom('otp_challenge as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))
+    .with('codes', (db) => db.deleteFrom('otp_recovery_code as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))
+    .with('events', (db) => db.deleteFrom('otp_event as e').using('requester').whereRef('e.user_id', '=', 'requester.user_id')
+      .where((eb) => eb.not(awaitsDelivery)))
+    .with('mails', (db) => db.deleteFrom('otp_delivery as d').using('requester').whereRef('d.user_id', '=', 'requester.user_id')
+      .where('d.event_id', 'is', null))
+    .with('counters', (db) => db.deleteFrom('otp_event_counter as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))
+    .with('profiles', (db) => db.deleteFrom('account_oauth_profile as o').using('requester')
+      .whereRef('o.user_id', '=', 'requester.user_id'))
+    .with('networks', (db) => db.deleteFrom('account_network as n').using('requester').whereRef('n.user_id', '=', 'requester.user_id'))
+    .with('person', (db) => db.deleteFrom('account as a').using('requester').where('a.id', '=', p.userId))
+    .with('context', (db) => db.deleteFrom('otp_user as u').using('requester').whereRef('u.user_id', '=', 'requester.user_id'))
+  return withSingleEvent(
+    deleted, facts, (db) => db.selectFrom(['requester', 'now']), () => ({ ...byRequester(p), kind: 'account_deleted' })
+  ).selectFrom('requester').select(endedIds)
+})
+
 /**
  * Deletes the account and all data of the user. The username becomes free. These rows stay: sessions without their details,
  * because replicas read revocations from them (the cleanup deletes them after a week); the event of the deletion with its
@@ -149,38 +177,11 @@ export async function commitPassword (
  */
 export async function deleteAccount (db: Db, requester: Requester): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId, sessionId } = requester.context
-    await lockUser(tx, userId)
+    const values = requesterValues(requester)
+    await lockUser(tx, values.userId)
     // Before the events, which stay while a delivery of them waits.
-    if (await row(tx, sql`with ${now} ${livingSession(tx, requester)}`) === undefined) return null
-    await forgetMails(tx, userId)
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      requester as (${livingSession(tx, requester)}),
-      ended as (
-        update ${table.otp_session} s set ${ending('account_deleted')}, ip = '', agent = '', rotated_network = null
-        from requester, now where s.user_id = requester.user_id and s.ended_at is null
-        returning s.id
-      ),
-      emptied as (
-        update ${table.otp_session} s set ip = '', agent = '', rotated_network = null from requester where s.user_id = requester.user_id
-          and s.ended_at is not null
-      ),
-      devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
-      challenges as (delete from ${table.otp_challenge} c using requester where c.user_id = requester.user_id),
-      codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
-      events as (
-        delete from ${table.otp_event} e using requester where e.user_id = requester.user_id and not ${isUndelivered(tx, sql`e`)}
-      ),
-      mails as (delete from ${table.otp_delivery} d using requester where d.user_id = requester.user_id and d.event_id is null),
-      counters as (delete from ${table.otp_event_counter} c using requester where c.user_id = requester.user_id),
-      profiles as (delete from ${table.account_oauth_profile} p using requester where p.user_id = requester.user_id),
-      networks as (delete from ${table.account_network} n using requester where n.user_id = requester.user_id),
-      person as (delete from ${table.account} a using requester where a.id = ${userId}::uuid),
-      context as (delete from ${table.otp_user} u using requester where u.user_id = requester.user_id),
-      ${singleEvent(tx, { userId: sql`${userId}`, kind: 'account_deleted', sessionId, origin: requester }, sql`requester, now`)}
-      select ${endedIds} from requester`)
-    return found?.endedIds ?? null
+    if (await selectRequester.first(tx, values) === undefined) return null
+    await forgetMails(tx, values.userId)
+    return (await remove.first(tx, values))?.endedIds ?? null
   })
 }

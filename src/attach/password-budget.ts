@@ -1,39 +1,46 @@
-import { sql } from 'kysely'
+import { expressionBuilder } from 'kysely'
 import type { ClientOrigin } from '../core/session.js'
-import { counting, type Budget } from '../budgets/counting.js'
-import { event } from '../events/insert.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
-import { numberAs } from '../tables/values.js'
+import { waitSeconds, withCounting, type Budget } from '../budgets/counting.js'
+import { byRequester, withEvent, type RequesterValues } from '../events/insert.js'
+import type { Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { numberAs, typed, withNow } from '../tables/values.js'
 
-const budgetOf = ({ table }: Db): Budget => ({ table: table.otp_password_budget, key: sql`user_id` })
+const BUDGET: Budget = { table: 'otp_password_budget', key: 'user_id' }
+
+interface Guess { userId: string, network: string }
+
+const consume = statement('consume_host_guess', (db, p: Parameters<Guess>) =>
+  withCounting(withNow(db), BUDGET, p.userId, p.network, expressionBuilder().lit(false)).selectFrom('now')
+    .select(numberAs(waitSeconds(BUDGET, p.userId, p.network), 'waitSeconds')))
 
 /**
  * Consumes one guess at the password of a host's user, before the host checks it.
  *
  * @returns seconds to wait if the budget is used up, else 0
  */
-export async function consumeHostGuess (db: Db, userId: string, network: string): Promise<number> {
-  const { parts, waitSeconds } = counting(budgetOf(db), userId, network, sql`false`)
-  return (await row<{ waitSeconds: number }>(
-    db, sql`with ${now}, ${parts} select ${numberAs(waitSeconds, 'waitSeconds')} from now`
-  ))!.waitSeconds
-}
+export const consumeHostGuess = async (db: Db, userId: string, network: string): Promise<number> =>
+  (await consume.first(db, { userId, network }))!.waitSeconds
+
+const giveBack = statement('give_host_guess_back', (db, p: Parameters<Guess & { guesses: number | null }>) => db
+  .with('own', (db) => db.updateTable('otp_password_budget as b')
+    .set((eb) => ({ spent: eb.fn('greatest', [eb('b.spent', '-', eb.fn.coalesce(typed(p.guesses, 'integer'), 'b.spent')), eb.lit(0)]) }))
+    .where('b.user_id', '=', p.userId).where('b.network', '=', p.network).returning('b.network'))
+  .updateTable('otp_password_budget as b')
+  .set((eb) => ({ spent: eb.fn('greatest', [eb('b.spent', '-', 1), eb.lit(0)]) }))
+  .where('b.user_id', '=', p.userId).where('b.network', '=', '*')
+  .where((eb) => eb(eb.selectFrom('own').select((eb) => eb.fn.countAll().as('own')), '>=', eb.lit(0))))
 
 /** Gives one guess back after a right password or a fault of the host. A right password also clears the network's budget. */
 export async function giveHostGuessBack (db: Db, userId: string, network: string, wasRight: boolean): Promise<void> {
-  const { table } = db
-  const less = (of: string) => sql`
-    update ${table.otp_password_budget} b set spent = greatest(b.spent - ${of === network && wasRight ? sql`b.spent` : sql`1`}, 0)
-    where b.user_id = ${userId} and b.network = ${of}`
-  await row(db, sql`
-    with own as (${less(network)} returning b.network)
-    ${less('*')} and (select count(*) from own) >= 0`)
+  await giveBack.all(db, { userId, network, guesses: wasRight ? null : 1 })
 }
 
+const noteRefusal = statement('note_host_refusal', (
+  db, p: Parameters<RequesterValues>, facts
+) => withEvent(withNow(db), facts, (db) => db.selectFrom('now'), () => ({ ...byRequester(p), kind: 'login_failed' })).selectFrom('now'))
+
 /** Records that the host refused a password. */
-export async function noteHostRefusal (db: Db, userId: string, sessionId: string, origin: ClientOrigin): Promise<void> {
-  await row(
-    db, sql`with ${now}, ${event(db, { userId: sql`${userId}`, kind: 'login_failed', sessionId, origin }, sql`now`)} select from now`
-  )
+export async function noteHostRefusal (db: Db, userId: string, sessionId: string, { ip, agent }: ClientOrigin): Promise<void> {
+  await noteRefusal.all(db, { userId, sessionId, ip, agent })
 }

@@ -97,7 +97,8 @@ export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
     adopts: !knowsSessions,
     report (error) {
       if (isKnownAway()) return
-      log.warn(error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }, 'the feed of ended sessions could not be read')
+      const facts = error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }
+      log.warn(facts, 'revocation poller: reading failed; sessions are checked in PostgreSQL until it succeeds')
     }
   })
   const counters = createCounters()

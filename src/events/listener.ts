@@ -1,17 +1,26 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
+import { expressionBuilder } from 'kysely'
+import type { EventKind } from './kinds.js'
 import type { SecurityEventNotice } from './notice.js'
-import { withoutNull, type Counted } from './log.js'
-import { rows, type Db, type Watch } from '../tables/db.js'
-import { timeAs } from '../tables/values.js'
+import { withoutNull } from './log.js'
+import type { Db, Tables, Watch } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { clock, earlier, timeAs, typed } from '../tables/values.js'
 
 /** A transaction that wrote an event is over within this time. The event is read right after. */
 const RECENT_SECONDS = 60
 
-/** Columns of an event under the names that a notice has. */
-export const noticed = sql`
-  id, kind, ${timeAs(sql`at`, 'at')}, user_id as "userId", session_id as "sessionId", ip, agent, device_name as "deviceName",
-  actor_id as "actorId", detail, count`
+const event = expressionBuilder<Tables & { e: Tables['otp_event'] }, 'e'>()
+
+/** Columns of an event `e` under the names that a notice has. */
+export const noticed = [
+  'e.id', event.ref('e.kind').$castTo<EventKind>().as('kind'), timeAs(event.ref('e.at'), 'at'), 'e.user_id as userId',
+  'e.session_id as sessionId', 'e.ip', 'e.agent', 'e.device_name as deviceName', 'e.actor_id as actorId', 'e.detail', 'e.count'
+] as const
+
+const selectWritten = statement('written_events', (db, p: Parameters<{ ids: string[] }>) => db.selectFrom('otp_event as e').select(noticed)
+  .where('e.at', '>', earlier(clock, RECENT_SECONDS)).where('e.id', '=', (eb) => eb.fn.any(typed(p.ids, 'uuid[]')))
+  .orderBy('e.at').orderBy('e.id'))
 
 /**
  * Returns the same `Db`, and calls `tell` with the events of its statements after the commit: only events that this process
@@ -31,9 +40,7 @@ export function watched (db: Db, tell: (event: SecurityEventNotice) => void, rep
       const ids = over
       over = []
       try {
-        const events = await rows<Counted<SecurityEventNotice>>(db, sql`
-          select ${noticed} from ${db.table.otp_event}
-          where at > now() - make_interval(secs => ${RECENT_SECONDS}) and id = any(${ids}::uuid[]) order by at, id`)
+        const events = await selectWritten.all(db, { ids })
         for (const event of events) tell(withoutNull(event))
       } catch (error) {
         report(error)

@@ -1,8 +1,9 @@
-import { sql, type RawBuilder } from 'kysely'
+import { expressionBuilder, sql, type RawBuilder } from 'kysely'
 import type { SecurityEventNotice } from './notice.js'
-import { withoutNull, type Counted } from './log.js'
-import { rows, type Db } from '../tables/db.js'
-import { now, numberAs } from '../tables/values.js'
+import { withoutNull } from './log.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { clock, later, numberAs, unixSeconds, unnested, withNow } from '../tables/values.js'
 import { noticed } from './listener.js'
 
 /** Destination of the deliveries to `WEBHOOK_URL`, and of mails to users. */
@@ -28,65 +29,66 @@ export interface Claimed extends SecurityEventNotice {
   nowSeconds: number
 }
 
-/** Condition: the event in the row `event` still waits for a delivery. */
+const event = expressionBuilder<Tables & { e: Tables['otp_event'] }, 'e'>()
+/** Condition on an event `e`: it still waits for a delivery. */
+export const awaitsDelivery = event.exists(event.selectFrom('otp_delivery as waiting')
+  .whereRef('waiting.user_id', '=', 'e.user_id').whereRef('waiting.event_at', '=', 'e.at').whereRef('waiting.event_id', '=', 'e.id'))
+  .$castTo<boolean>()
+
+/** The same for the `sql` tag: the event in the row `event` still waits for a delivery. */
 export const isUndelivered = ({ table }: Db, event: RawBuilder<unknown>) => sql`exists (
   select from ${table.otp_delivery} waiting
   where waiting.user_id = ${event}.user_id and waiting.event_at = ${event}.at and waiting.event_id = ${event}.id)`
 
+const claim = statement('claim_deliveries', (db, p: Parameters<{ destination: string, limit: number }>) => withNow(db)
+  .with('due', (db) => db.selectFrom(['otp_delivery as d', 'now']).select(['d.user_id', 'd.id'])
+    .whereRef('d.due_at', '<=', 'now.at').where('d.destination', '=', p.destination)
+    .where((eb) => eb.or([
+      eb('d.attempts', '=', eb.lit(0)), eb('d.expires_at', 'is', null), eb('d.expires_at', '>', eb.ref('now.at'))
+    ]))
+    .orderBy('d.due_at').limit(p.limit).forUpdate('d').skipLocked())
+  .with('claimed', (db) => db.updateTable('otp_delivery as d').from(['due', 'now'])
+    .set((eb) => ({ attempts: eb('d.attempts', '+', eb.lit(1)), due_at: later(eb.ref('now.at'), CLAIM_SECONDS) }))
+    .whereRef('d.user_id', '=', 'due.user_id').whereRef('d.id', '=', 'due.id')
+    .returning(['d.user_id', 'd.event_at', 'd.event_id', 'd.id', 'd.attempts']))
+  .selectFrom(['now', 'claimed as d'])
+  .innerJoin('otp_event as e', (join) => join
+    .onRef('e.user_id', '=', 'd.user_id').onRef('e.at', '=', 'd.event_at').onRef('e.id', '=', 'd.event_id'))
+  .select((eb) => [...noticed, 'd.id as deliveryId', 'd.attempts', numberAs(unixSeconds(eb.ref('now.at')), 'nowSeconds')])
+  .orderBy('e.at').orderBy('e.id'))
+
 /** Claims due deliveries for this replica, the longest due first. Two replicas never claim the same one. */
-export async function claimDeliveries (db: Db, destination: string, limit: number): Promise<Claimed[]> {
-  const { table } = db
-  const claimed = await rows<Counted<Claimed>>(db, sql`
-    with ${now},
-    due as (
-      select d.user_id, d.id from ${table.otp_delivery} d, now
-      where d.due_at <= now.at and d.destination = ${destination}
-        and (d.attempts = 0 or d.expires_at is null or d.expires_at > now.at)
-      order by d.due_at limit ${limit} for update of d skip locked
-    ),
-    claimed as (
-      update ${table.otp_delivery} d set attempts = d.attempts + 1, due_at = now.at + make_interval(secs => ${CLAIM_SECONDS})
-      from due, now where d.user_id = due.user_id and d.id = due.id
-      returning d.user_id, d.event_at, d.event_id, d.id, d.attempts
-    )
-    select ${noticed}, "deliveryId", attempts, ${numberAs(sql`(select extract(epoch from at) from now)`, 'nowSeconds')}
-    from (
-      select e.*, d.id as "deliveryId", d.attempts
-      from claimed d join ${table.otp_event} e on e.user_id = d.user_id and e.at = d.event_at and e.id = d.event_id
-    ) event order by at, id`)
-  return claimed.map(withoutNull)
-}
+export const claimDeliveries = async (db: Db, destination: string, limit: number): Promise<Claimed[]> =>
+  (await claim.all(db, { destination, limit })).map(withoutNull)
 
 /** Result of a claimed delivery: seconds until it is due again; null if it was sent. */
 export interface Settled { event: Pick<Claimed, 'userId' | 'deliveryId'>, waitSeconds: number | null }
 
+const settle = statement('settle_deliveries', (
+  db, p: Parameters<{ userIds: string[], ids: string[], seconds: Array<number | null> }>
+) => db
+  .with('settled', (db) => db.selectFrom(unnested('settled', {
+    user_id: ['text', p.userIds], id: ['uuid', p.ids], seconds: ['float8', p.seconds]
+  })).selectAll())
+  .with('sent', (db) => db.deleteFrom('otp_delivery as d').using('settled')
+    .whereRef('d.user_id', '=', 'settled.user_id').whereRef('d.id', '=', 'settled.id').where('settled.seconds', 'is', null))
+  .updateTable('otp_delivery as d').from('settled')
+  .set((eb) => ({ due_at: later(clock, eb.ref('settled.seconds').$notNull()) }))
+  .whereRef('d.user_id', '=', 'settled.user_id').whereRef('d.id', '=', 'settled.id').where('settled.seconds', 'is not', null))
+
 /** Removes sent deliveries from the outbox, and sets the time at which the others are due again. */
 export async function settleDeliveries (db: Db, settled: readonly Settled[]): Promise<void> {
-  const { table } = db
-  const column = <Value>(of: (one: Settled) => Value) => settled.map(of)
-  await rows(db, sql`
-    with settled as (
-      select * from unnest(
-        ${column(({ event }) => event.userId)}::text[], ${column(({ event }) => event.deliveryId)}::uuid[],
-        ${column(({ waitSeconds }) => waitSeconds)}::float8[]
-      ) settled (user_id, id, seconds)
-    ),
-    sent as (
-      delete from ${table.otp_delivery} d using settled where d.user_id = settled.user_id and d.id = settled.id and settled.seconds is null
-    )
-    update ${table.otp_delivery} d set due_at = clock_timestamp() + make_interval(secs => settled.seconds)
-    from settled where d.user_id = settled.user_id and d.id = settled.id and settled.seconds is not null`)
+  await settle.all(db, {
+    userIds: settled.map(({ event }) => event.userId),
+    ids: settled.map(({ event }) => event.deliveryId),
+    seconds: settled.map(({ waitSeconds }) => waitSeconds)
+  })
 }
 
+const giveUp = statement('give_up_deliveries', (db, p: Parameters<{ destination: string }>) => db.deleteFrom('otp_delivery')
+  .where((eb) => eb(eb.refTuple('user_id', 'id'), 'in', eb.selectFrom('otp_delivery').select(['user_id', 'id'])
+    .where('due_at', '<=', clock).where('expires_at', '<=', clock).where('destination', '=', p.destination)
+    .where('attempts', '>', eb.lit(0)).limit(eb.lit(GIVE_UP_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'id'))))
+
 /** Removes deliveries from the outbox that were tried and have expired, `GIVE_UP_ROWS` at most. @returns their number */
-export async function giveUpDeliveries (db: Db, destination: string): Promise<number> {
-  const { table } = db
-  const given = await rows(db, sql`
-    delete from ${table.otp_delivery} where (user_id, id) in (
-      select user_id, id from ${table.otp_delivery}
-      where due_at <= clock_timestamp() and destination = ${destination} and attempts > 0 and expires_at <= clock_timestamp()
-      limit ${GIVE_UP_ROWS} for update skip locked
-    )
-    returning id`)
-  return given.length
-}
+export const giveUpDeliveries = async (db: Db, destination: string): Promise<number> => await giveUp.changed(db, { destination })

@@ -6,6 +6,9 @@ import { row, type Db } from '../tables/db.js'
 /** Assignments to `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
 export const countsCleared = sql`failures = 0, locked_until = null, wrong_codes_at = '{}'`
 
+/** The same as values of the builder. */
+export const clearedCounts = { failures: 0, locked_until: null, wrong_codes_at: [] }
+
 /**
  * Assignments to `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count.
  * Attempts differ only by their time, so the newest one is removed for the accepted one.

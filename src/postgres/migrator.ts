@@ -7,7 +7,9 @@ import { asUnusable, UnusableDatabaseError } from './unusable.js'
 export interface MigrationReport { name: string, direction: 'Up' | 'Down' }
 
 /** Names of our own, so that a host with Kysely migrations keeps its list separate from ours. */
-const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' }
+const NAMES = { migrationTableName: 'countersign_migration', migrationLockTableName: 'countersign_migration_lock' } as const
+
+interface MigrationList { countersign_migration: { name: string } }
 
 /** Migrations of a database, compared with the migrations of this version. */
 export interface MigrationState {
@@ -53,13 +55,14 @@ async function schemaByPath (dialect: Dialect): Promise<string> {
 
 /** Reads the state in two small statements. The migrator would take the lock and read the catalogue at every start. */
 export async function readMigrations (dialect: Dialect, migrations: Record<string, Migration>, schema?: string): Promise<MigrationState> {
-  const db = new Kysely<unknown>({ dialect })
-  const list = sql.table(schema === undefined ? NAMES.migrationTableName : `${schema}.${NAMES.migrationTableName}`)
+  const plain = new Kysely<MigrationList>({ dialect })
+  const db = schema === undefined ? plain : plain.withSchema(schema)
   const name = schema === undefined ? NAMES.migrationTableName : `"${schema}".${NAMES.migrationTableName}`
-  const { rows: [found] } = await sql<{ isThere: boolean }>`select to_regclass(${name}) is not null as "isThere"`.execute(db)
-  const done = found?.isThere === true
-    ? (await sql<{ name: string }>`select name from ${list} order by name`.execute(db)).rows.map(({ name }) => name)
+  const found = await plain.selectNoFrom((eb) => eb(eb.fn('to_regclass', [eb.val(name)]), 'is not', null).as('isThere')).executeTakeFirst()
+  const rows = found?.isThere === true
+    ? await db.selectFrom(NAMES.migrationTableName).select('name').orderBy('name').execute()
     : []
+  const done = rows.map(({ name }) => name)
   return {
     pending: Object.keys(migrations).filter((name) => !done.includes(name)),
     unknown: done.filter((name) => !Object.hasOwn(migrations, name))

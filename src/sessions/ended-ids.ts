@@ -1,5 +1,6 @@
-import { sql, type RawBuilder } from 'kysely'
-import type { Db } from '../tables/db.js'
+import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
+import type { Db, Tables } from '../tables/db.js'
+import type { Facts } from '../tables/statement.js'
 
 /** Digest of a session id, as stored in `otp_ended_session`. Session ids are not secret; the digest gives rows of one size. */
 const sessionDigest = (userId: RawBuilder<unknown>, sessionId: RawBuilder<unknown>) => sql`
@@ -25,15 +26,28 @@ export const markForgotten = ({ table }: Db, userId: string) => sql`
   on conflict (user_id, digest) do update set ended_at = greatest(e.ended_at, excluded.ended_at)
   returning ended_at`
 
-/** Part of a statement that stores the digests of sessions when they are deleted. @param removed CTE of the deleted rows */
-export const keptDigests = ({ table }: Db, removed: RawBuilder<unknown>) => sql`
-  insert into ${table.otp_ended_session} (user_id, digest, ended_at)
-  select user_id, ${sessionDigest(sql`user_id`, sql`id`)}, ended_at from ${removed} where ended_at is not null
-  on conflict (user_id, digest) do nothing`
-
 /** Part of a statement beside `now` that stores the digest of one id, unless its session has a row. */
 export const keptDigest = ({ table }: Db, userId: string, sessionId: string) => sql`
   insert into ${table.otp_ended_session} (user_id, digest, ended_at)
   select ${userId}, ${sessionDigest(sql`${userId}::text`, sql`${sessionId}::text`)}, now.at from now
   where not exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId})
   on conflict (user_id, digest) do nothing`
+
+const values = expressionBuilder<Tables>()
+
+/** The same of the builder. */
+const digestOf = (userId: Expression<string>, sessionId: Expression<string>) =>
+  values.fn<Buffer>('sha256', [values.fn('convert_to', [values(values(userId, '||', ':'), '||', sessionId), values.val('UTF8')])])
+
+/** Stores the digests of deleted sessions at a host, in a CTE. @param removed CTE of the deleted rows */
+export function withDigests<With> (
+  db: QueryCreator<With>, { hasAccounts }: Pick<Facts, 'hasAccounts'>, removed: keyof With & string
+): QueryCreator<With> {
+  if (hasAccounts) return db
+  return (db as unknown as QueryCreator<Tables & { removed: { user_id: string, id: string, ended_at: Date | null } }>)
+    .with('digests', (db) => db.insertInto('otp_ended_session').columns(['user_id', 'digest', 'ended_at'])
+      .expression((eb) => eb.selectFrom(`${removed} as s` as 'removed as s')
+        .select((eb) => ['s.user_id', digestOf(eb.ref('s.user_id'), eb.ref('s.id')).as('digest'), eb.ref('s.ended_at').$notNull().as('at')])
+        .where('s.ended_at', 'is not', null))
+      .onConflict((oc) => oc.columns(['user_id', 'digest']).doNothing())) as unknown as QueryCreator<With>
+}

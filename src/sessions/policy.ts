@@ -24,7 +24,7 @@ const spelled = ({ policy, graceDays }: Policy) => `${policy} ${graceDays}`
  * if the policy does not apply to the account. The grace starts at the sign-up or when the policy was switched on, the later
  * one. The policy in PostgreSQL counts, so that all replicas agree, also during a rolling update.
  */
-export const deadlineOf = ({ table }: Db, account: RawBuilder<unknown>) => sql`(
+export const deadlineOf = ({ table }: Pick<Db, 'table'>, account: RawBuilder<unknown>) => sql<Date | null>`(
   select greatest(${account}.created_at, p.since) + make_interval(secs => g.value::int * 86400)
   from ${table.account_policy} p, ${table.account_policy} g
   where p.name = ${POLICY} and g.name = ${GRACE} and (p.value = 'required' or (p.value = 'staff' and ${account}.is_staff))

@@ -1,11 +1,11 @@
-import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely'
+import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
 import { event } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import type { Requester, Origin, SessionFacts } from '../core/session.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import { row, type Db, type Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { arrayAs, jsonAs, milliseconds, numberAs, now, unixSeconds, withNow, type Now } from '../tables/values.js'
+import { arrayAs, currentXid, jsonAs, milliseconds, numberAs, now, unixSeconds, withNow, type Now } from '../tables/values.js'
 
 const session = expressionBuilder<Tables, 'otp_session'>()
 const seconds = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
@@ -35,7 +35,7 @@ export const readColumns = [numberAs(milliseconds(sql.ref<Date>('now.at')), 'rea
 export const readAt = sql.join(readColumns)
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
-export const endedIds = jsonAs(sql`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
+export const endedIds = jsonAs(sql<string[]>`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
 
 /** Assignments that end a session: three columns that always change together. Replicas follow the transaction's id. */
 export const ending = (reason: string | RawBuilder<unknown>) => sql`
@@ -73,6 +73,15 @@ export async function readStanding (db: Db, userId: string, sessionId: string): 
 export function reading ({ readAtMs, server, ...context }: SessionFacts & ReadAt): SessionReading {
   return { context, readAtMs, server }
 }
+
+/** Values that end a session: three columns that always change together, beside `now`. Replicas follow the transaction's id. */
+export const endedFor = (reason: string | Expression<string>) =>
+  ({ ended_at: living.ref('now.at'), ended_xid: currentXid, end_reason: reason })
+
+/** Row (user_id, id) of a session if it lives; beside `now`. A guard's reading may be a second old. */
+export const selectLiving = (db: QueryCreator<Tables & { now: Now }>, { userId, sessionId }: SessionKey) =>
+  db.selectFrom(['otp_session as s', 'now']).select(['s.user_id', 's.id'])
+    .where('s.user_id', '=', userId).where('s.id', '=', sessionId).where(isAlive)
 
 /** Ends one session. Returns false if it had ended before. */
 export async function endSession (db: Db, userId: string, sessionId: string, reason: EventKind, origin: Origin): Promise<boolean> {

@@ -1,20 +1,21 @@
-import { sql } from 'kysely'
 import type { Origin } from '../core/session.js'
 import { standardTotp } from '../core/totp.js'
 import { insertAccount, type NewAccount } from '../accounts/accounts.js'
-import { forgotten } from '../budgets/known-networks.js'
-import { singleEvent } from '../events/insert.js'
+import { withForgotten } from '../budgets/known-networks.js'
+import { withSingleEvent } from '../events/insert.js'
 import { lockColumns } from './users.js'
-import { ending } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
+import { withEnded } from '../sessions/ending.js'
+import type { Db } from '../tables/db.js'
+import { insertFrom } from '../tables/insert-from.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, later, numberAs, timeAs, unixSeconds, withNow } from '../tables/values.js'
+import { clock, later, numberAs, textOf, timeAs, typed, unixSeconds, unnested, withNow } from '../tables/values.js'
 
 /** Command line actions have no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
 const ACTOR = 'command line'
+/** Columns of its events. */
+const byCommandLine = { sessionId: null, ...ORIGIN, actorId: ACTOR } as const
 
 const selectByKey = statement('find_user', (db, p: Parameters<{ key: string }>) => db
   .selectFrom('account').select(['id', 'username', 'is_active as isActive']).where('username_key', '=', p.key))
@@ -56,6 +57,32 @@ const requireSetup = statement('require_setup', (db, p: Parameters<{ userId: str
   .updateTable('otp_user').set({ setup_required: true, setup_digest: p.digest, setup_expires_at: later(clock, p.seconds) })
   .where('user_id', '=', p.userId).returning((eb) => timeAs(eb.ref('setup_expires_at').$notNull(), 'expiresAt')))
 
+const promote = statement('promote_new', (db, p: Parameters<{ userId: string }>, facts) => withSingleEvent(withNow(db)
+  .with('promoted', (db) => db.updateTable('account').set({ is_staff: true }).where('id', '=', p.userId)),
+facts, (db) => db.selectFrom('now'), () => ({ ...byCommandLine, userId: p.userId, kind: 'promoted' })).selectFrom('now'))
+
+const insertDevice = statement('insert_first_device', (db, p: Parameters<FirstDevice & { userId: string }>, facts) => withSingleEvent(
+  withNow(db)
+    .with('device', (db) => insertFrom(db, 'otp_device', (db) => db.selectFrom('now'), (eb) => ({
+      user_id: textOf(p.userId), id: typed(p.id, 'uuid'), name: textOf(p.name), created_at: eb.ref('now.at'), confirmed_at: eb.ref('now.at')
+    })))
+    .with('totp', (db) => insertFrom(db, 'otp_totp', (db) => db.selectFrom('now'), (eb) => ({
+      user_id: textOf(p.userId),
+      device_id: typed(p.id, 'uuid'),
+      secret: textOf(p.sealedSecret),
+      digits: eb.lit(standardTotp.digits),
+      period_seconds: eb.lit(standardTotp.periodSeconds),
+      t0_seconds: eb.lit(standardTotp.t0Seconds),
+      last_step: typed(p.step, 'integer'),
+      last_used_at: eb.ref('now.at')
+    })))
+    .with('codes', (db) => insertFrom(db, 'otp_recovery_code',
+      (db) => db.selectFrom(['now', unnested('code', { digest: ['text', p.digests] })]), (eb) => ({
+        user_id: textOf(p.userId), digest: eb.ref('code.digest'), created_at: eb.ref('now.at')
+      }))),
+  facts, (db) => db.selectFrom('now'), () => ({ ...byCommandLine, userId: p.userId, kind: 'otp_enabled', deviceName: p.name })
+).selectFrom('now'))
+
 /** Creates an account in one transaction, with a second factor, a set-up code, or neither. Returns null if the username is taken. */
 export async function createUser (
   db: Db, { account, isStaff, device, setup }: NewUser
@@ -63,73 +90,35 @@ export async function createUser (
   return await inTransaction(db, async (tx) => {
     const inserted = await insertAccount(tx, account, ORIGIN)
     if (inserted === null) return null
-    const { table } = tx
-    if (isStaff) {
-      await row(tx, sql`
-        with ${now},
-        promoted as (update ${table.account} set is_staff = true where id = ${account.id}::uuid),
-        ${singleEvent(tx, {
-          userId: sql`${account.id}`, kind: 'promoted', sessionId: null, origin: ORIGIN, actorId: ACTOR
-        }, sql`now`)}
-        select from now`)
-    }
+    if (isStaff) await promote.all(tx, { userId: account.id })
     const required = setup === null
       ? undefined
       : await requireSetup.first(tx, { userId: account.id, ...setup })
     const made = { ...inserted, setupExpiresAt: required?.expiresAt ?? null }
     if (device === null) return made
-    await row(tx, sql`
-      with ${now},
-      device as (
-        insert into ${table.otp_device} (user_id, id, name, created_at, confirmed_at)
-        select ${account.id}, ${device.id}::uuid, ${device.name}, now.at, now.at from now
-      ),
-      totp as (
-        insert into ${table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step, last_used_at)
-        select ${account.id}, ${device.id}::uuid, ${device.sealedSecret}, ${standardTotp.digits}::int, ${standardTotp.periodSeconds}::int,
-          ${standardTotp.t0Seconds}::int, ${device.step}::int, now.at from now
-      ),
-      codes as (
-        insert into ${table.otp_recovery_code} (user_id, digest, created_at)
-        select ${account.id}, digest, now.at from unnest(${device.digests}::text[]) digest, now
-      ),
-      ${singleEvent(tx, {
-        userId: sql`${account.id}`,
-        kind: 'otp_enabled',
-        sessionId: null,
-        origin: ORIGIN,
-        deviceName: sql`${device.name}`,
-        actorId: ACTOR
-      }, sql`now`)}
-      select from now`)
+    await insertDevice.all(tx, { userId: account.id, ...device })
     return made
   })
 }
+
+const changePassword = statement('set_password', (db, p: Parameters<{ userId: string, passwordHash: string }>, facts) => {
+  const raised = withNow(db)
+    .with('raised', (db) => db.updateTable('otp_user').set((eb) => ({ version: eb('version', '+', 1) }))
+      .where('user_id', '=', p.userId).returning('user_id'))
+    .with('hashed', (db) => db.updateTable('account as a').from(['raised', 'now'])
+      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', p.userId))
+  return withSingleEvent(
+    withForgotten(withEnded(raised, 'raised', p.userId, 'password_changed'), 'raised', p.userId), facts,
+    (db) => db.selectFrom(['raised', 'now']), () => ({ ...byCommandLine, userId: p.userId, kind: 'password_changed' })
+  ).selectFrom('raised').select((eb) => eb.cast<number>(
+    eb.selectFrom('ended').select((eb) => eb.fn.countAll().as('sessions')), 'integer').as('endedSessions'))
+})
 
 /** Sets a new password. Pending checks of the old password are refused, and every session ends. */
 export async function setPassword (db: Db, userId: string, passwordHash: string): Promise<{ endedSessions: number }> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const { table } = tx
-    const changed = await row<{ endedSessions: number }>(tx, sql`
-      with ${now},
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1 where u.user_id = ${userId} returning u.user_id
-      ),
-      hashed as (
-        update ${table.account} a set password_hash = ${passwordHash}, updated_at = now.at from raised, now where a.id = ${userId}::uuid
-      ),
-      ended as (
-        update ${table.otp_session} s set ${ending('password_changed')}
-        from raised, now where s.user_id = raised.user_id and s.ended_at is null
-        returning s.id
-      ),
-      ${forgotten(tx, sql`raised`, userId)},
-      ${singleEvent(tx, {
-        userId: sql`raised.user_id`, kind: 'password_changed', sessionId: null, origin: ORIGIN, actorId: ACTOR
-      }, sql`raised, now`)}
-      select (select count(*) from ended)::int as "endedSessions" from raised`)
-    return changed!
+    return (await changePassword.first(tx, { userId, passwordHash }))!
   })
 }
 

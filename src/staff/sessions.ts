@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
-import { asStaff, events, type Actor, type Changed } from './statements.js'
+import { actorValues, asStaff, withEvents, type Actor, type ActorValues, type Changed } from './statements.js'
 import { singleEvent } from '../events/insert.js'
-import { endedIds, ending } from '../sessions/statements.js'
-import { clock, now } from '../tables/values.js'
+import { endingSession, withEnded } from '../sessions/ending.js'
+import { endedIds, ending, isAlive } from '../sessions/statements.js'
+import { clock, now, textOf, withNow } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUsers } from '../tables/transaction.js'
@@ -10,6 +11,19 @@ import { inTransaction, lockUsers } from '../tables/transaction.js'
 const KIND = 'session_ended_by_staff'
 /** The command line has no address. */
 const NOWHERE = { ip: '', agent: '' }
+
+const end = statement('end_sessions_by_staff', (db, p: Parameters<ActorValues & { one: string | null }>, facts) => {
+  const which = endingSession.and([isAlive, endingSession.or([
+    endingSession(textOf(p.one), 'is', null), endingSession('s.id', '=', p.one as string)
+  ])])
+  const acted = withEnded(withNow(db), 'now', p.userId, KIND, which)
+    .with('acted', (db) => db.selectFrom('ended').select((eb) => eb.fn.countAll().as('sessions')).having((eb) => eb.fn.countAll(), '>', 0))
+  return withEvents(acted, facts, p, {
+    kind: KIND,
+    notified: 'staff_acted',
+    detail: (eb) => eb.fn.coalesce(textOf(p.one), eb.fn<string>('concat', [textOf('all: '), 'acted.sessions']))
+  }, 'acted').selectFrom('now').select(endedIds)
+})
 
 /**
  * Ends one session of a user, or all of them, in one decision. Writes one event for the user and one for the member of
@@ -19,19 +33,8 @@ const NOWHERE = { ip: '', agent: '' }
  */
 export async function endSessions (db: Db, actor: Actor, userId: string, sessionId: string | null): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
-    const one = sessionId === null ? sql`` : sql`and s.id = ${sessionId}`
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      ended as (
-        update ${table.otp_session} s set ${ending(KIND)} from now
-        where s.user_id = ${userId} and s.ended_at is null and s.expires_at > now.at ${one}
-        returning s.id
-      ),
-      acted as (select count(*) as sessions from ended having count(*) > 0),
-      ${events(tx, actor, userId, KIND, 'staff_acted', sessionId ?? sql`('all: ' || acted.sessions)`, sql`acted`)}
-      select ${endedIds} from now`)
-    return { endedIds: found!.endedIds, value: null }
+    const { endedIds } = (await end.first(tx, { ...actorValues(actor, userId), one: sessionId }))!
+    return { endedIds, value: null }
   })
 }
 

@@ -1,14 +1,15 @@
-import { sql, type RawBuilder } from 'kysely'
+import type { Expression, ExpressionBuilder, QueryCreator } from 'kysely'
 import type { EventKind } from '../events/kinds.js'
 import type { Origin } from '../core/session.js'
-import { forgotten } from '../budgets/known-networks.js'
-import { countsCleared } from '../factors/lockout-statements.js'
-import { singleEvent } from '../events/insert.js'
-import { endedIds, ending, isAlive } from '../sessions/statements.js'
-import { row, type Db } from '../tables/db.js'
-import { statement, type Parameters } from '../tables/statement.js'
+import { hasFactor, withForgotten } from '../budgets/known-networks.js'
+import { clearedCounts } from '../factors/lockout-statements.js'
+import { withSingleEvent } from '../events/insert.js'
+import { withEnded } from '../sessions/ending.js'
+import { endedIds, isAlive } from '../sessions/statements.js'
+import type { Db } from '../tables/db.js'
+import { statement, type Facts, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUsers, type Tx } from '../tables/transaction.js'
-import { now, timeAs, withNow } from '../tables/values.js'
+import { later, textOf, timeAs, typed, withNow } from '../tables/values.js'
 
 /** Actor of a change to another account: a member of staff in a session, or (without a session) the command line. */
 export interface Actor extends Origin {
@@ -22,7 +23,6 @@ export type Changed<Value = null> =
   | { outcome: 'not_found' | 'protected' | 'session_ended' | 'not_staff' }
 
 const selectStaff = statement('is_staff', (db, p: Parameters<{ userId: string }>) => db.selectFrom('account')
-
   .select((eb) => eb.and([eb('is_staff', '=', true), eb('is_active', '=', true)]).$castTo<boolean>().as('isStaff'))
   .where('id', '=', p.userId))
 
@@ -63,28 +63,44 @@ export async function asStaff<Value> (
   })
 }
 
+/** Values of a statement that changes an account for an actor. */
+export interface ActorValues { userId: string, actorId: string, actorSessionId: string | null, ip: string, agent: string }
+
+export const actorValues = (actor: Actor, userId: string): ActorValues =>
+  ({ userId, actorId: actor.id, actorSessionId: actor.sessionId, ip: actor.ip, agent: actor.agent })
+
+/** Kinds of the user's event and of the event of the member of staff, and a detail of both: over `from` if it is a function. */
+interface Kinds<From> {
+  kind: EventKind
+  notified: EventKind
+  detail: string | null | ((eb: ExpressionBuilder<From, keyof From>) => Expression<string>)
+}
+
 /**
  * Writes two events for one decision, both from the row of `from`. The user's event has the actor and the reason, but not
  * the address; the event of the member of staff names the user.
+ *
+ * @param from a CTE
  */
-export function events (
-  tx: Tx, actor: Actor, userId: string, kind: EventKind, notified: EventKind,
-  detail: string | RawBuilder<unknown> | null, from: RawBuilder<unknown>
-): RawBuilder<unknown> {
-  const what = notified === 'staff_acted' ? `${kind} ${userId}` : userId
-  const notifiedDetail = detail === null ? what : sql`${`${what}: `}::text || ${detail}::text`
-  return sql`
-    ${singleEvent(tx, {
-      userId: sql`${userId}`,
-      kind,
-      sessionId: null,
-      origin: { ip: '', agent: '' },
-      actorId: actor.id,
-      ...(detail === null ? {} : { detail })
-    }, sql`${from}, now`)},
-    ${singleEvent(tx, {
-      userId: sql`${actor.id}`, kind: notified, sessionId: actor.sessionId, origin: actor, detail: notifiedDetail
-    }, sql`${from}, now where ${actor.sessionId}::text is not null`, 'notified')}`
+export function withEvents<With, From extends keyof With & string> (
+  db: QueryCreator<With>, facts: Facts, p: ActorValues, { kind, notified, detail }: Kinds<Pick<With, From>>, from: From
+): QueryCreator<With> {
+  type Rows = QueryCreator<{ from: object, now: object }>
+  const rows = (db: QueryCreator<With>) => (db as unknown as Rows).selectFrom([from as 'from', 'now'])
+  const detailOf = (eb: unknown) => typeof detail === 'function' ? detail(eb as ExpressionBuilder<Pick<With, From>, From>) : detail
+  const ofUser = withSingleEvent(db, facts, rows, (eb) =>
+    ({ userId: p.userId, kind, sessionId: null, ip: '', agent: '', actorId: p.actorId, detail: detailOf(eb) }))
+  return withSingleEvent(ofUser, facts, (db) => rows(db).where(textOf(p.actorSessionId), 'is not', null), (eb) => {
+    const subject = notified === 'staff_acted' ? eb(textOf<string>(`${kind} `), '||', textOf(p.userId)) : textOf(p.userId)
+    return {
+      userId: p.actorId,
+      kind: notified,
+      sessionId: p.actorSessionId,
+      ip: p.ip,
+      agent: p.agent,
+      detail: eb.fn<string>('concat_ws', [textOf(': '), subject, textOf(detailOf(eb))])
+    }
+  }, 'notified')
 }
 
 export interface Reset {
@@ -94,59 +110,74 @@ export interface Reset {
   reason: string
 }
 
+const reset = statement('reset_by_staff', (db, p: Parameters<ActorValues & Reset>, facts) => {
+  const raised = withNow(db)
+    .with('raised', (db) => db.updateTable('otp_user as u').from('now')
+      .set((eb) => ({
+        ...clearedCounts,
+        version: eb('u.version', '+', 1),
+        setup_required: true,
+        setup_digest: p.digest,
+        setup_expires_at: later(eb.ref('now.at'), p.seconds)
+      }))
+      .where('u.user_id', '=', p.userId).returning('u.setup_expires_at'))
+    .with('devices', (db) => db.deleteFrom('otp_device').where('user_id', '=', p.userId))
+    .with('codes', (db) => db.deleteFrom('otp_recovery_code').where('user_id', '=', p.userId))
+  const ended = withForgotten(withEnded(raised, 'raised', p.userId, 'otp_reset'), 'raised', p.userId)
+  return withEvents(ended, facts, p, { kind: 'otp_reset', notified: 'otp_reset_issued', detail: p.reason }, 'raised')
+    .selectFrom('raised').select((eb) => [timeAs(eb.ref('raised.setup_expires_at').$notNull(), 'expiresAt'), endedIds])
+})
+
 /** Deletes devices and codes, ends every session, and requires a set-up code. Returns the time until which the code is valid. */
 export async function resetFactors (db: Db, actor: Actor, userId: string, { digest, seconds, reason }: Reset): Promise<Changed<Date>> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
-    const found = await row<{ expiresAt: Date, endedIds: string[] }>(tx, sql`
-      with ${now},
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1, ${countsCleared},
-          setup_required = true, setup_digest = ${digest}, setup_expires_at = now.at + make_interval(secs => ${seconds})
-        from now where u.user_id = ${userId}
-        returning u.setup_expires_at
-      ),
-      devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
-      codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
-      ended as (
-        update ${table.otp_session} s set ${ending('otp_reset')} from now where s.user_id = ${userId} and s.ended_at is null
-        returning s.id
-      ),
-      ${forgotten(tx, sql`raised`, userId)},
-      ${events(tx, actor, userId, 'otp_reset', 'otp_reset_issued', reason, sql`raised`)}
-      select ${timeAs(sql`setup_expires_at`, 'expiresAt')}, ${endedIds} from raised`)
-    return { endedIds: found!.endedIds, value: found!.expiresAt }
+    const { endedIds, expiresAt } = (await reset.first(tx, { ...actorValues(actor, userId), digest, seconds, reason }))!
+    return { endedIds, value: expiresAt }
   }, { sparesStaff: true })
 }
+
+type WithReason = ActorValues & { reason: string | null }
+
+const activation = (isActive: boolean) => {
+  const kind = isActive ? 'reactivated' : 'deactivated'
+  return statement(kind, (db, p: Parameters<WithReason>, facts) => {
+    const changed = withNow(db)
+      .with('changed', (db) => db.updateTable('account as a').from('now')
+        .set((eb) => ({ is_active: isActive, updated_at: eb.ref('now.at') }))
+        .where('a.id', '=', p.userId).where('a.is_active', '<>', isActive).returning('a.id'))
+      .with('raised', (db) => db.updateTable('otp_user as u').from('changed')
+        .set((eb) => ({ version: eb('u.version', '+', 1) })).where('u.user_id', '=', p.userId))
+    const ended = withEnded(changed, 'changed', p.userId, kind, typed(!isActive, 'boolean'))
+    return withEvents(ended, facts, p, { kind, notified: 'staff_acted', detail: p.reason }, 'changed').selectFrom('now').select(endedIds)
+  })
+}
+const [reactivate, deactivate] = [activation(true), activation(false)]
 
 /** Deactivates or reactivates an account. A repeated change leaves no event. */
 export async function setActive (db: Db, actor: Actor, userId: string, isActive: boolean, reason: string | null): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
-    const kind = isActive ? 'reactivated' : 'deactivated'
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      changed as (
-        update ${table.account} a set is_active = ${isActive}, updated_at = now.at from now
-        where a.id = ${userId}::uuid and a.is_active <> ${isActive}
-        returning a.id
-      ),
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1 from changed where u.user_id = ${userId}
-      ),
-      ended as (
-        update ${table.otp_session} s set ${ending(kind)} from changed, now
-        where s.user_id = ${userId} and s.ended_at is null and not ${isActive}
-        returning s.id
-      ),
-      ${events(tx, actor, userId, kind, 'staff_acted', reason, sql`changed`)}
-      select ${endedIds} from now`)
-    return { endedIds: found!.endedIds, value: null }
+    const { endedIds } = (await (isActive ? reactivate : deactivate).first(tx, { ...actorValues(actor, userId), reason }))!
+    return { endedIds, value: null }
   })
 }
 
 /** Result of a change of `is_staff`: changed, equal, or refused because a new member of staff has no factor. */
 export type StaffChange = 'changed' | 'unchanged' | 'no_factor'
+
+const appointment = (isStaff: boolean) => statement(isStaff ? 'promote' : 'demote', (db, p: Parameters<WithReason>, facts) => {
+  const changed = withNow(db)
+    .with('context', (db) => db.selectFrom('account as a').innerJoin('otp_user as u', (join) => join.on('u.user_id', '=', p.userId))
+      .select((eb) => ['a.id', eb('a.is_staff', '<>', isStaff).$castTo<boolean>().as('differs'), hasFactor.as('has_factor')])
+      .where('a.id', '=', p.userId))
+    .with('changed', (db) => db.updateTable('account as a').from(['context', 'now'])
+      .set((eb) => ({ is_staff: isStaff, updated_at: eb.ref('now.at') }))
+      .whereRef('a.id', '=', 'context.id').where('context.differs', '=', true)
+      .$if(isStaff, (query) => query.where('context.has_factor', '=', true)).returning('a.id'))
+  return withEvents(changed, facts, p, { kind: isStaff ? 'promoted' : 'demoted', notified: 'staff_acted', detail: p.reason }, 'changed')
+    .selectFrom('context').select((eb) => eb.case().when(eb.exists(eb.selectFrom('changed'))).then('changed')
+      .when('context.differs', '=', true).then('no_factor').else('unchanged').end().$castTo<StaffChange>().as('outcome'))
+})
+const [promote, demote] = [appointment(true), appointment(false)]
 
 /**
  * Adds or removes the staff role, from the next request on. Staff need a second factor or a pending set-up code: a password
@@ -154,39 +185,19 @@ export type StaffChange = 'changed' | 'unchanged' | 'no_factor'
  */
 export async function setStaff (db: Db, actor: Actor, userId: string, isStaff: boolean, reason: string): Promise<Changed<StaffChange>> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
-    const found = await row<{ outcome: StaffChange }>(tx, sql`
-      with ${now},
-      context as (
-        select a.id, a.is_staff <> ${isStaff} as differs,
-          u.setup_required or exists (
-            select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null
-          ) as "hasFactor"
-        from ${table.account} a join ${table.otp_user} u on u.user_id = a.id::text where a.id = ${userId}::uuid
-      ),
-      changed as (
-        update ${table.account} a set is_staff = ${isStaff}, updated_at = now.at from context s, now
-        where a.id = s.id and s.differs and (s."hasFactor" or not ${isStaff})
-        returning a.id
-      ),
-      ${events(tx, actor, userId, isStaff ? 'promoted' : 'demoted', 'staff_acted', reason, sql`changed`)}
-      select case when exists (select from changed) then 'changed' when differs then 'no_factor' else 'unchanged' end as outcome
-      from context`)
-    return { endedIds: [], value: found!.outcome }
+    const { outcome } = (await (isStaff ? promote : demote).first(tx, { ...actorValues(actor, userId), reason }))!
+    return { endedIds: [], value: outcome }
   })
 }
+
+const clearCounts = statement('unlock', (db, p: Parameters<ActorValues>, facts) => withEvents(withNow(db)
+  .with('released', (db) => db.updateTable('otp_user').set(clearedCounts).where('user_id', '=', p.userId).returning('user_id')),
+facts, p, { kind: 'unlocked', notified: 'staff_acted', detail: null }, 'released').selectFrom('released').select('user_id'))
 
 /** Resets the count of wrong codes. Ends no session and changes no factor. */
 export async function unlock (db: Db, actor: Actor, userId: string): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
-    await row(tx, sql`
-      with ${now},
-      released as (
-        update ${table.otp_user} u set ${countsCleared} where u.user_id = ${userId} returning u.user_id
-      ),
-      ${events(tx, actor, userId, 'unlocked', 'staff_acted', null, sql`released`)}
-      select user_id from released`)
+    await clearCounts.first(tx, actorValues(actor, userId))
     return { endedIds: [], value: null }
   })
 }
@@ -197,26 +208,42 @@ export interface References {
   powerContactId?: number | null
 }
 
+interface ReferenceValues {
+  detail: string
+  changesAccount: boolean
+  account: number | null
+  changesContact: boolean
+  contact: number | null
+}
+
+const setReferences = statement('change_references', (db, p: Parameters<ActorValues & ReferenceValues>, facts) => withEvents(withNow(db)
+  .with('changed', (db) => db.updateTable('account as a').from('now')
+    .set((eb) => ({
+      updated_at: eb.ref('now.at'),
+      power_account_id: eb.case().when(typed(p.changesAccount, 'boolean')).then(typed(p.account, 'integer'))
+        .else(eb.ref('a.power_account_id')).end(),
+      power_contact_id: eb.case().when(typed(p.changesContact, 'boolean')).then(typed(p.contact, 'integer'))
+        .else(eb.ref('a.power_contact_id')).end()
+    }))
+    .where('a.id', '=', p.userId).returning('a.id')),
+facts, p, { kind: 'references_changed', notified: 'staff_acted', detail: p.detail }, 'changed').selectFrom('changed').select('id'))
+
 export async function changeReferences (
   db: Db, actor: Actor, userId: string, { powerAccountId, powerContactId }: References
 ): Promise<Changed> {
   return await asStaff(db, actor, userId, async (tx) => {
-    const { table } = tx
     const detail = [
       ...(powerAccountId === undefined ? [] : [`powerAccountId ${powerAccountId ?? 'none'}`]),
       ...(powerContactId === undefined ? [] : [`powerContactId ${powerContactId ?? 'none'}`])
     ].join(', ')
-    await row(tx, sql`
-      with ${now},
-      changed as (
-        update ${table.account} a set updated_at = now.at,
-          power_account_id = case when ${powerAccountId !== undefined} then ${powerAccountId ?? null}::int else a.power_account_id end,
-          power_contact_id = case when ${powerContactId !== undefined} then ${powerContactId ?? null}::int else a.power_contact_id end
-        from now where a.id = ${userId}::uuid
-        returning a.id
-      ),
-      ${events(tx, actor, userId, 'references_changed', 'staff_acted', detail, sql`changed`)}
-      select id from changed`)
+    await setReferences.first(tx, {
+      ...actorValues(actor, userId),
+      detail,
+      changesAccount: powerAccountId !== undefined,
+      account: powerAccountId ?? null,
+      changesContact: powerContactId !== undefined,
+      contact: powerContactId ?? null
+    })
     return { endedIds: [], value: null }
   })
 }

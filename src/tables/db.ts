@@ -18,7 +18,7 @@ export interface Db {
   readonly schema: string | undefined
   /** Statements that are compiled for this database, each for combinations of the facts below. */
   readonly compiled: WeakMap<Statement<never, unknown>, CompiledQuery[]>
-  /** Names of the tables for `sql` templates, with their schema. */
+  /** Names of the tables for templates of SQL, with their schema. */
   readonly table: { readonly [Name in keyof Tables]: RawBuilder<unknown> }
   /** Destinations of events, the same list for all copies of a `Db`, or none: each event is put into the outbox once for each. */
   readonly destinations: readonly string[]

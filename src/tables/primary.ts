@@ -1,7 +1,10 @@
-import { sql } from 'kysely'
+import { expressionBuilder, sql } from 'kysely'
 import { Refusal } from '../core/refusals.js'
 import { readOnlyError } from '../postgres/errors.js'
 import type { Db } from './db.js'
+import { unixSeconds } from './values.js'
+
+const values = expressionBuilder<object>()
 
 /** Facts about the server on which a statement ran. */
 export interface ServerFacts {
@@ -12,10 +15,11 @@ export interface ServerFacts {
 }
 
 /** `ServerFacts.server`: start time of the server, to the microsecond. The text does not depend on any setting of the connection. */
-export const serverStart = sql<string>`extract(epoch from pg_postmaster_start_time())::numeric::text`
+export const serverStart = values.cast<string>(values.cast(unixSeconds(values.fn<Date>('pg_postmaster_start_time')), 'numeric'), 'text')
 
 /** Column `isWritable`. `pg_is_in_recovery()` would be false on a server that was demoted by a setting. */
-export const isWritable = sql<boolean>`current_setting('transaction_read_only') = 'off'`.as('isWritable')
+export const isWritable = values(values.fn<string>('current_setting', [sql.lit('transaction_read_only')]), '=', sql.lit('off'))
+  .$castTo<boolean>().as('isWritable')
 
 /**
  * Column `readOnlySettings`: `default_transaction_read_only` of this role and this database. It holds for connections made after

@@ -25,7 +25,7 @@ const placeholders = new Proxy({}, {
 /** Places a value of the database's own, such as the id of a new event, that is read at each execution. */
 export const placed = <Value>(read: (db: Db) => Value): Value => new Placeholder(read) as Value
 
-/** Query of the builder, or of the `sql` tag. */
+/** Query of the builder, or of a template of SQL. */
 export interface Query<Row = unknown> { compile (executor: Kysely<Tables>): CompiledQuery<Row> }
 
 /** Row of a query's result. */

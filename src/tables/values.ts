@@ -1,4 +1,7 @@
-import { sql, type AliasedRawBuilder, type Expression, type KyselyPlugin, type QueryCreator } from 'kysely'
+import {
+  expressionBuilder, isExpression, sql, type AliasedExpression, type AliasedRawBuilder, type Expression, type KyselyPlugin,
+  type QueryCreator
+} from 'kysely'
 import type { DB } from './schema.js'
 
 /*
@@ -14,44 +17,51 @@ const readers = {
 
 type Reader = keyof typeof readers
 
+const values = expressionBuilder<DB>()
+
 /** @returns a column that has the name and type of the value that is read from it */
-function column<Name extends string, Value> (value: Expression<unknown>, name: Name, reader: Reader): AliasedRawBuilder<Value, Name> {
-  return sql<Value>`(${value})::text`.as(sql.id(`${name}$${reader}`)) as AliasedRawBuilder<Value, Name>
-}
+const column = <Name extends string, Value>(value: Expression<unknown>, name: Name, reader: Reader) =>
+  values.cast(values.parens(value), 'text').as(`${name}$${reader}`) as unknown as AliasedExpression<Value, Name>
 
 /** Type of a value that is read, null where the expression may be null. */
 type Read<Found, Value> = unknown extends Found ? Value : Value | Extract<Found, null>
 
 /** Unix seconds, and milliseconds, of a timestamptz: numbers with a fraction. */
 export const unixSeconds = <Found>(at: Expression<Found>) => sql<Read<Found, number>>`extract(epoch from ${at})`
-export const milliseconds = <Found>(at: Expression<Found>) => sql<Read<Found, number>>`extract(epoch from ${at}) * 1000`
+export const milliseconds = <Found>(at: Expression<Found>) =>
+  values(unixSeconds(at) as Expression<number>, '*', values.lit(1000)) as Expression<unknown> as Expression<Read<Found, number>>
 
 /** Selects a timestamptz as the `Date` `name`, to the millisecond. */
 export const timeAs = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
-  column<Name, Read<Found, Date>>(sql`floor(${milliseconds(at)})`, name, 'time')
+  column<Name, Read<Found, Date>>(values.fn('floor', [milliseconds(at)]), name, 'time')
 
 /** Selects a number that is wider than an integer or has a fraction, as the number `name`. */
 export const numberAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
-  column<Name, Read<Found, number>>(sql`(${value})::numeric`, name, 'number')
+  column<Name, Read<Found, number>>(values.cast(values.parens(value), 'numeric'), name, 'number')
 
 /** Selects json, or an array by way of `to_json`, as the value `name`. */
 export const jsonAs = <Name extends string, Found>(value: Expression<Found>, name: Name) => column<Name, Found>(value, name, 'json')
 
 /** Selects an array as the value `name`: the driver would read it by the parsers of its process. */
 export const arrayAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
-  column<Name, Found>(sql`to_json(${value})`, name, 'json')
+  column<Name, Found>(values.fn('to_json', [values.parens(value)]), name, 'json')
 
-/** Passes a time of this process as a parameter. */
-export const timeOf = (milliseconds: number) => sql`to_timestamp(${milliseconds / 1000}::float8)`
-
-/** The same of a number of seconds, or of a placeholder of such a number. */
-export const timeOfSeconds = (seconds: number | null) => sql<Date>`to_timestamp(${seconds}::float8)`
+/** Passes a time of this process, or a placeholder of one, in Unix seconds. */
+export const timeOfSeconds = (seconds: number | null) => values.fn<Date>('to_timestamp', [typed(seconds, 'float8')])
 
 /** Time of the database at this statement. A test can move its clock. */
-export const clock = sql<Date>`clock_timestamp()`
+export const clock = values.fn<Date>('clock_timestamp')
 
 /** Id of this transaction. */
-export const currentXid = sql<string>`pg_current_xact_id()`
+export const currentXid = values.fn<string>('pg_current_xact_id')
+
+/** Value of this process, a placeholder of it, or an expression over the rows of a statement, as a text. */
+export const textOf = <Value extends string | null>(value: Value | Expression<Value>) =>
+  values.cast<Value>(isExpression(value) ? value : values.val(value), 'text')
+
+/** The same for a value that is null where it is absent: the type of a parameter without a column beside it. */
+export const typed = <Value>(value: Value | Expression<Value>, type: DataType) =>
+  values.cast<Value>(isExpression(value) ? value : values.val(value), sql.raw(type))
 
 /** Text in byte order, the same in every locale of the database. */
 export const inByteOrder = (text: Expression<string>) => sql<string>`(${text} collate "C")`
@@ -59,9 +69,31 @@ export const inByteOrder = (text: Expression<string>) => sql<string>`(${text} co
 /** After an upsert: true for a row that was inserted, false for one that was updated. */
 export const wasInserted = sql<boolean>`xmax = 0`
 
+type Seconds = number | Expression<number>
+const interval = (seconds: Seconds) => sql<never>`make_interval(secs => ${seconds})`
+
 /** Time that lies a number of seconds before or after another one. */
-export const earlier = (at: Expression<Date>, seconds: number) => sql<Date>`${at} - make_interval(secs => ${seconds})`
-export const later = (at: Expression<Date>, seconds: number) => sql<Date>`${at} + make_interval(secs => ${seconds})`
+export const earlier = (at: Expression<Date | string>, seconds: Seconds) => values(at, '-', interval(seconds)).$castTo<Date>()
+export const later = (at: Expression<Date | string>, seconds: Seconds) => values(at, '+', interval(seconds)).$castTo<Date>()
+
+/** Types of parameters. */
+type DataType = 'boolean' | 'bytea' | 'float8' | 'integer' | 'text' | 'text[]' | 'timestamptz' | 'timestamptz[]' | 'uuid' | 'uuid[]'
+
+type Unnested<Lists> = { [Name in keyof Lists]: Lists[Name] extends readonly [string, infer List] ? Elements<List> : never }
+type Elements<List> = List extends ReadonlyArray<infer Element> ? Element : never
+
+/**
+ * Relation of the rows that several lists have by their place.
+ *
+ * @param lists type of the elements, and the list, by the name of the column
+ */
+export function unnested<Alias extends string, Lists extends Record<string, readonly [type: string, list: readonly unknown[]]>> (
+  alias: Alias, lists: Lists
+): AliasedRawBuilder<Unnested<Lists>, Alias> {
+  const arrays = Object.values(lists).map(([type, list]) => typed(list, `${type}[]` as DataType))
+  const names = Object.keys(lists).map((name) => sql.ref(name))
+  return sql<Unnested<Lists>>`unnest(${sql.join(arrays)})`.as<Alias>(sql`${sql.ref(alias)} (${sql.join(names)})`)
+}
 
 interface Column { from: string, to: string, read: ((text: string) => unknown) | null }
 

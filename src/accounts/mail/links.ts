@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { sql } from 'kysely'
 import type { MessageKind } from '../../core/notices/texts.js'
 import type { Seal } from '../../core/seal.js'
 import { newLinkToken, sealPayload } from '../../events/mail/message.js'
 import { MAIL } from '../../events/outbox.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
-import { clock, later, timeAs, withNow } from '../../tables/values.js'
+import { clock, later, timeAs, unnested, withNow } from '../../tables/values.js'
 
 /** How long a link is valid, and how many of a purpose a user has at once. */
 const lifetimes: Readonly<Record<MessageKind, { seconds: number, most: number }>> = {
@@ -34,7 +33,7 @@ interface Placed extends NewLink {
 }
 
 const placeLink = statement('place_link', (db, p: Parameters<Placed>) => withNow(db)
-  .with('free', (db) => db.selectFrom(['now', sql<{ slot: number }>`unnest(${p.slots}::integer[])`.as<'each'>(sql`each (slot)`)])
+  .with('free', (db) => db.selectFrom(['now', unnested('each', { slot: ['integer', p.slots] })])
     .select((eb) => eb.fn.min<number | null>('each.slot').as('slot'))
     .where((eb) => eb.not(eb.exists(eb.selectFrom('account_link as used').select('used.slot')
       .where('used.user_id', '=', p.userId).where('used.purpose', '=', p.purpose)

@@ -1,0 +1,43 @@
+import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
+import type { Tables } from '../tables/db.js'
+import type { Now } from '../tables/values.js'
+import { endedFor } from './statements.js'
+
+/** CTE of the sessions that a statement ended. */
+export interface Ended { ended: { id: string, user_id: string } }
+
+type Ending = Tables & { now: Now, when: object, s: Tables['otp_session'] }
+
+/** Builds a condition on a session `s` that may end, beside `now`. */
+export const endingSession = expressionBuilder<Ending, 's' | 'now'>()
+
+/**
+ * Ends sessions of a user in the CTE `ended`, beside `now`: all that have not ended, if `when` has a row.
+ *
+ * @param when a CTE
+ * @param only further condition on a session `s`
+ */
+export function withEnded<With> (
+  db: QueryCreator<With>, when: keyof With & string, userId: string, reason: string, only?: Expression<unknown>
+): QueryCreator<With & Ended> {
+  return (db as unknown as QueryCreator<Ending>)
+    .with('ended', (db) => db.updateTable('otp_session as s').from('now').set(endedFor(reason))
+      .where('s.user_id', '=', userId).where('s.ended_at', 'is', null)
+      .where((eb) => eb.exists(eb.selectFrom(when as 'when')))
+      .$if(only !== undefined, (query) => query.where(only as Expression<boolean>))
+      .returning(['s.id', 's.user_id'])) as unknown as QueryCreator<With & Ended>
+}
+
+/** Session rows that stay for the revocation poller have no details of a deleted account. */
+const emptied = { ip: '', agent: '', rotated_network: null }
+
+type Deleting = QueryCreator<Tables & { now: Now, requester: { user_id: string } }>
+
+/** Ends the sessions of an account that its `requester` deletes, and empties them. */
+export const endEmptied = (db: unknown, userId: string) => (db as Deleting).updateTable('otp_session as s').from(['requester', 'now'])
+  .set({ ...endedFor('account_deleted'), ...emptied })
+  .where('s.user_id', '=', userId).where('s.ended_at', 'is', null).returning(['s.id', 's.user_id'])
+
+/** Empties the sessions that had ended before. */
+export const emptyEnded = (db: unknown, userId: string) => (db as Deleting).updateTable('otp_session as s').from('requester')
+  .set(emptied).where('s.user_id', '=', userId).where('s.ended_at', 'is not', null)
