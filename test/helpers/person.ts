@@ -39,6 +39,11 @@ export class Person {
     return new Person({ app, username: this.username, password: this.password, phone: this.phone })
   }
 
+  /** Returns the same session at another replica: same phone, same tokens. */
+  at (app: App): Person {
+    return Object.assign(this.elsewhere(app), { access: this.access, refresh: this.refresh })
+  }
+
   /** @param token null sends none */
   async request (method: Method, url: string, body?: object, token: string | null = this.access): Promise<LightMyRequestResponse> {
     const door = doorOf(this.app)
@@ -113,10 +118,16 @@ export class Person {
     return totp(this.#secret(), step)
   }
 
-  /** Returns a well-formed code that matches no step of the window. */
-  async wrongCode (): Promise<string> {
-    const near = await Promise.all([-2, -1, 0, 1, 2].map((offset) => this.code(offset)))
-    return ['000000', '111111', '222222', '333333', '444444', '555555'].find((code) => !near.includes(code)) ?? ''
+  /** Returns different well-formed codes that match no step near the window. @param from other codes for another number */
+  async wrongCodes (count: number, from = 0): Promise<string[]> {
+    const near = await Promise.all([-2, -1, 0, 1, 2, 3].map((offset) => this.code(offset)))
+    return Array.from({ length: count + near.length }, (_, i) => String(100_000 + ((from + i) * 7919) % 900_000))
+      .filter((code) => !near.includes(code)).slice(0, count)
+  }
+
+  /** Returns one of these codes, another one for each number. */
+  async wrongCode (nth = 0): Promise<string> {
+    return (await this.wrongCodes(1, nth * 10))[0]!
   }
 
   /** Decodes a token without a check. */

@@ -12,8 +12,7 @@ const apps = [app, await another()]
 const NEXT = 'a stapler, a horse, a battery'
 const change = async (person: Person, next = NEXT, current = person.password) =>
   await person.request('POST', '/account/password', { current, next })
-const at = (person: Person, replica: number) =>
-  Object.assign(person.elsewhere(apps[replica % 2]), { access: person.access, refresh: person.refresh })
+const at = (person: Person, replica: number) => person.at(apps[replica % 2]!)
 const alive = async (person: Person) => outcome(await person.request('GET', '/session'))
 const living = async (person: Person) =>
   (await db.query('select id from otp_session where user_id = $1 and ended_at is null', [userId(person)])).map(({ id }) => id)

@@ -135,7 +135,7 @@ t.test('T8 fifty deletions and other requests at once: one deletes, no request i
   const sessions = [...await sessionsOf(cyd, 3, [app, replica]), cyd]
   const code = await cyd.nextCode()
   const codes = [...cyd.recoveryCodes]
-  const there = Object.assign(cyd.elsewhere(replica), { access: cyd.access })
+  const there = cyd.at(replica)
   const [deletions, ...rest] = await Promise.all([
     Promise.all(Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? cyd : there).request('DELETE', '/account'))),
     Promise.all(Array.from({ length: 8 }, (_, i) => cyd.elsewhere(i % 2 === 0 ? app : replica).login())),

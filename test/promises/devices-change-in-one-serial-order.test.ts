@@ -10,8 +10,7 @@ const { app, db, clock, another } = await freshApp(t)
 const apps = [app, await another()]
 
 /** Returns the same session at a replica. */
-const at = (person: Person, replica: number) =>
-  Object.assign(person.elsewhere(apps[replica % apps.length]), { access: person.access, refresh: person.refresh })
+const at = (person: Person, replica: number) => person.at(apps[replica % apps.length]!)
 const count = async (from: string, person: Person) =>
   (await db.query<{ n: number }>(`select count(*)::int as n from ${from}`, [userId(person)]))[0]!.n
 const confirmed = async (person: Person) => await count('otp_device where user_id = $1 and confirmed_at is not null', person)

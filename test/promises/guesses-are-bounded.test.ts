@@ -11,18 +11,10 @@ await need('postgres')
 const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 
-/** Returns wrong codes, all different. */
-async function wrongCodes (near: string[], count: number): Promise<string[]> {
-  return Array.from({ length: count + near.length }, (_, i) => String(100_000 + i * 7919).slice(-6))
-    .filter((code) => !near.includes(code))
-    .slice(0, count)
-}
-
 t.test('T10 sixty guesses at once, twenty sessions, two replicas: five judged', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()
   const sessions = await sessionsOf(ada, 20, [app, replica])
-  const near = await Promise.all([-1, 0, 1, 2].map((offset) => ada.code(offset)))
-  const guesses = await wrongCodes(near, 60)
+  const guesses = await ada.wrongCodes(60)
   const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 20]!.verify(guess)))
   t.same(countOutcomes(answers), { '400 OTP_INVALID': 5, '429 OTP_LOCKED': 55 })
   t.equal(await countEvents(db, ada, 'otp_refused', 'otp_locked'), 5, 'five leave an event')
@@ -37,7 +29,7 @@ t.test('T10 with the right code among fifty: the budget holds, and the code is a
   const bob = await (await signUp(app, 'bob')).enrol()
   const sessions = await sessionsOf(bob, 10, [app, replica])
   const right = await bob.nextCode()
-  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => bob.code(offset))), 49)
+  const guesses = await bob.wrongCodes(49)
   guesses.splice(25, 0, right)
   const answers = await Promise.all(guesses.map((guess, i) => sessions[i % 10]!.verify(guess)))
   const { 200: accepted = 0 } = countOutcomes(answers)
@@ -48,10 +40,9 @@ t.test('T10 with the right code among fifty: the budget holds, and the code is a
 
 t.test('T10 nor does a verified session judge more than five, then it ends', async (t) => {
   const eve = await (await signUp(app, 'eve')).enrol()
-  const [twin] = [eve.elsewhere(replica)]
-  twin!.access = eve.access
-  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => eve.code(offset))), 50)
-  const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? eve : twin!).verify(guess)))
+  const twin = eve.at(replica)
+  const guesses = await eve.wrongCodes(50)
+  const answers = await Promise.all(guesses.map((guess, i) => (i % 2 === 0 ? eve : twin).verify(guess)))
   t.notOk(countOutcomes(answers)['200'])
   const [session] = await db.query<{ failures: number, reason: string }>(
     'select failures, end_reason as reason from otp_session where user_id = $1 and id = $2', [userId(eve), eve.claims()['sid']]
@@ -77,7 +68,7 @@ t.test('T10 nor a pending device more than ten, then it is deleted with its code
   await fay.login()
   await fay.create()
   const right = await fay.nextCode()
-  const guesses = await wrongCodes(await Promise.all([-1, 0, 1, 2].map((offset) => fay.code(offset))), 50)
+  const guesses = await fay.wrongCodes(50)
   const answers = await Promise.all(guesses.map((guess) => fay.verify(guess)))
   t.notOk(countOutcomes(answers)['200'])
   t.equal(outcome(await fay.verify(right)), '400 OTP_NOT_SET_UP', 'the right code comes too late')
@@ -94,7 +85,7 @@ t.test('T10 the count outlives the process that made it, and goes on from lock t
     if (failures === 12) await db.query('update otp_user set failures = 11 where user_id = $1', [userId(guy)])
     const late = await another({ DATABASE_POOL_SIZE: '2' })
     const [session] = await sessionsOf(guy, 1, [late])
-    const answers = await Promise.all((await wrongCodes([], 50)).map((guess) => session!.verify(guess)))
+    const answers = await Promise.all((await session!.wrongCodes(50)).map((guess) => session!.verify(guess)))
     t.same(countOutcomes(answers), { '400 OTP_INVALID': 1, '429 OTP_LOCKED': 49 }, `attempt ${failures}: one is judged`)
     t.equal(await failuresOf(db, guy), failures)
     const [lock] = await db.query<{ until: Date }>('select locked_until as until from otp_user where user_id = $1', [userId(guy)])
@@ -107,8 +98,7 @@ t.test('T10 the count outlives the process that made it, and goes on from lock t
 t.test('T14 three hundred wrong codes in thirty days are the last, however often the owner logs in between', async (t) => {
   const hal = await (await signUp(app, 'hal')).enrol()
   const [thief, other] = await sessionsOf(hal, 2, [app, replica])
-  const near = await Promise.all([-1, 0, 1, 2].map((offset) => hal.code(offset)))
-  const [one, ...guesses] = await wrongCodes(near, 51)
+  const [one, ...guesses] = await hal.wrongCodes(51)
   t.equal(outcome(await thief!.verify(one)), '400 OTP_INVALID')
   await db.query(`update otp_user set wrong_codes_at = array(
     select clock_timestamp() - make_interval(hours => n) from generate_series(400, 104, -1) n

@@ -101,7 +101,7 @@ const cases: Case[] = [
   }
 ]
 
-const at = (person: Person, on = replica) => Object.assign(person.elsewhere(on), { access: person.access, refresh: person.refresh })
+const at = (person: Person, on = replica) => person.at(on)
 
 for (const { name, prepare, second } of cases) {
   t.test(`${name} twice: the second is refused as a repetition, never as an ended session`, async (t) => {

@@ -22,7 +22,7 @@ t.test('a user with a second factor becomes staff, and ceases to be, from the ne
   const fresh = await emptied(shared)
   const grace = await staffAt(fresh)
   const ada = await (await signUp(fresh.app)).enrol()
-  const there = Object.assign(ada.elsewhere(replica), { access: ada.access })
+  const there = ada.at(replica)
   t.equal(code(await ada.request('GET', '/admin/users')), 'STAFF_REQUIRED')
   t.equal((await act(grace, ada, 'promote')).statusCode, 204)
   for (const one of [ada, there]) t.equal((await one.request('GET', '/admin/users')).statusCode, 200)

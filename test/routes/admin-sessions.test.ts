@@ -73,7 +73,7 @@ t.test('fifty at once, over two replicas: one ends it, one event', async (t) => 
   const grace = await staffAt(fresh)
   const ada = await signUp(fresh.app)
   const [one, ...rest] = await sessionsOf(ada, 3)
-  const here = [grace, Object.assign(grace.elsewhere(replica), { access: grace.access })]
+  const here = [grace, grace.at(replica)]
   const url = `/admin/users/${idOf(one!)}/sessions`
   const many = async (target: string) =>
     await Promise.all(Array.from({ length: 50 }, async (_, i) => (await here[i % 2]!.request('DELETE', target)).statusCode))
