@@ -9,6 +9,7 @@ import * as importsBySource from './2026-11-30-05-accounts.js'
 import * as passkeys from './2026-11-30-06-passkeys.js'
 import * as moving from './2026-11-30-07-moving.js'
 import * as mail from './2026-11-30-09-mail.js'
+import * as recovery from './2026-11-30-10-recovery.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -17,7 +18,8 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-03-events': events,
   '2026-11-30-04-factors': factors,
   '2026-11-30-06-passkeys': passkeys,
-  '2026-11-30-07-moving': moving
+  '2026-11-30-07-moving': moving,
+  '2026-11-30-10-recovery': recovery
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -31,5 +33,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-05-accounts': importsBySource,
   '2026-11-30-06-passkeys': passkeys,
   '2026-11-30-07-moving': moving,
-  '2026-11-30-09-mail': mail
+  '2026-11-30-09-mail': mail,
+  '2026-11-30-10-recovery': recovery
 }

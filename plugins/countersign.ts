@@ -5,6 +5,7 @@ import { createGuards } from '../src/attach/guard.js'
 import { openHostStores } from '../src/attach/host-stores.js'
 import { checkOptions, type CountersignOptions } from '../src/attach/options.js'
 import { createSecondFactor } from '../src/attach/second-factor.js'
+import { importFactors } from '../src/attach/moving.js'
 import { migrate, migrationSql, tablesVersion } from '../src/attach/tables.js'
 import secondFactor, { freeNames } from './second-factor.js'
 
@@ -39,12 +40,17 @@ export type { Countersign, Factor, FactorStatus } from '../src/attach/api.js'
 export type { CountersignOptions } from '../src/attach/options.js'
 export type { Completion, Identity, ProvenSession } from '../src/attach/options/host-types.js'
 export { otpVerified, type Check, type GuardHook, type LookedUpGuard, type OtpVerified } from '../src/attach/guard.js'
+export type {
+  ExportedUser, ExportFactorsOptions, ImportedFactors, ImportFactorsOptions, ScriptImportOptions, UserFactors
+} from '../src/attach/moving.js'
 export type { TablesOptions, TablesVersion } from '../src/attach/tables.js'
 export type { Demand, SessionContext } from '../src/core/assurance.js'
 export type { SecurityEventNotice } from '../src/events/notice.js'
 export { isRefusal, Refusal, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
 export { namedSchemas } from './named-schemas.js'
-export { migrate, migrationSql, tablesVersion }
+export { importFactors, migrate, migrationSql, tablesVersion }
 
-/** The plugin, with the functions that migrate its tables. */
-export default Object.assign(fp(countersign, { name: 'countersign', fastify: '5.x' }), { migrate, migrationSql, tablesVersion })
+/** The plugin, with the functions that migrate its tables and import factors into them. */
+export default Object.assign(
+  fp(countersign, { name: 'countersign', fastify: '5.x' }), { importFactors, migrate, migrationSql, tablesVersion }
+)

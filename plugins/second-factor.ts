@@ -17,6 +17,7 @@ import { BODY_BYTES } from '../src/core/body-limit.js'
 import { Refusal } from '../src/core/refusals.js'
 import { relyingPartyOf } from '../src/core/relying-party.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
+import { hardenWeakCodes } from '../src/factors/recovery/hardening.js'
 import sweeper from './cleanup.js'
 import hostEnvelope from './host-envelope.js'
 import jsonOnly from './json-only.js'
@@ -63,6 +64,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     db: factor.db,
     counters: factor.counters,
     isReady: factor.isReady,
+    harden: () => hardenWeakCodes(factor.db, factor.seal),
     eventsDays: options.eventsDays,
     endedSessionDays: options.endedSessionDays
   })

@@ -40,7 +40,7 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
   t.equal(status.status, 200)
   t.same(
     JSON.parse(status.body),
-    { isOtpEnabled: false, isPending: false, methods: [], recoveryCodesLeft: 0, recoveryCodesWeak: false, otpDeadline: null }
+    { isOtpEnabled: false, isPending: false, methods: [], recoveryCodesLeft: 0, recoveryCodesWeak: false, weakDevices: 0, otpDeadline: null }
   )
 })
 

@@ -32,7 +32,7 @@ t.test('it is small and holds only what runs', async (t) => {
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
   t.strictSame(
-    names.filter((name) => !/^(package\.json|README\.md|LICENSE|dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts))$/.test(name)),
+    names.filter((name) => !/^(package\.json|moving\.schema\.json|README\.md|LICENSE|dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts))$/.test(name)),
     []
   )
   t.ok(names.includes('LICENSE'))
@@ -52,7 +52,7 @@ t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   const { stdout } = await run(join('node_modules', '.bin', 'attw'), [tarball, '--profile', 'esm-only', '--format', 'json'])
   const { analysis } = JSON.parse(stdout) as { analysis: { problems: Array<{ resolutionKind?: string }>, entrypoints: object } }
   t.strictSame(analysis.problems.filter(({ resolutionKind }) => resolutionKind === 'bundler' || resolutionKind === 'node16-esm'), [])
-  t.strictSame(Object.keys(analysis.entrypoints), ['.', './core', './testing', './package.json'])
+  t.strictSame(Object.keys(analysis.entrypoints), ['.', './core', './testing', './moving.schema.json', './package.json'])
 })
 
 t.test('nothing that only the service needs comes with it', async (t) => {

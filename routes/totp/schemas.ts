@@ -75,6 +75,7 @@ export const TotpStatus = Type.Object({
   methods: Methods,
   recoveryCodesLeft: Type.Integer(),
   recoveryCodesWeak: Type.Boolean({ description: 'True if they were imported from another system and are short: make new ones.' }),
+  weakDevices: Type.Integer({ description: 'Authenticator apps that were imported with a short secret: replace them.' }),
   otpDeadline: Type.Unsafe<Date | null>({
     ...NullableDateTime,
     description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the user has one.'
@@ -88,6 +89,7 @@ export const TotpStatus = Type.Object({
     methods: ['totp', 'recovery_code'],
     recoveryCodesLeft: 5,
     recoveryCodesWeak: false,
+    weakDevices: 0,
     otpDeadline: null
   }]
 })
@@ -132,6 +134,7 @@ export const Device = Type.Object({
   name: Type.String(),
   createdAt: DateTime,
   lastUsedAt: NullableDateTime,
+  weak: Type.Optional(Type.Boolean({ description: 'True for an app that was imported with a secret of less than 128 bits: replace it.' })),
   backedUp: Type.Optional(Type.Boolean({ description: 'Passkeys only: a copy is kept, so that it survives the loss of the device.' })),
   transports: Type.Optional(Type.Array(Type.String(), { description: 'Passkeys only: how the authenticator is reached.' })),
   aaguid: Type.Optional(Type.String({ description: 'Passkeys only: model that the authenticator states, not proven.' }))

@@ -9,6 +9,10 @@ import { endHostSession, endHostSessions } from '../sessions/host-ends.js'
 import type { Check, GuardHook, Guards, OtpVerified } from './guard.js'
 import type { HostSessions } from './host-sessions.js'
 import { requireId } from './ids.js'
+import {
+  exportByPlugin, importByPlugin, type ExportedUser, type ExportFactorsOptions, type ImportedFactors, type ImportFactorsOptions,
+  type UserFactors
+} from './moving.js'
 import type { SecondFactor } from './second-factor.js'
 
 /** State of a user's second factor. */
@@ -71,6 +75,19 @@ export interface Countersign {
    * @throws {Error} if the id is invalid
    */
   forget (userId: string): Promise<void>
+  /**
+   * Imports second factors of users from the host's own tables (docs/moving.md). A user with a confirmed factor is skipped; living
+   * sessions of the others owe a code from then on.
+   *
+   * @throws {TypeError} if `actorId` is missing
+   */
+  importFactors (records: Iterable<UserFactors> | AsyncIterable<UserFactors>, options: ImportFactorsOptions): Promise<ImportedFactors>
+  /**
+   * Reads the second factors of users as records of `importFactors`, with their secrets: never log them. Each user's log has an event.
+   *
+   * @throws {TypeError} if `actorId` or `reason` is missing
+   */
+  exportFactors (options: ExportFactorsOptions): AsyncIterable<ExportedUser>
   /** Reads immediately the data that a poll reads within a quarter of a second: revocations, and PostgreSQL's time. */
   catchUp (): Promise<void>
 }
@@ -142,6 +159,8 @@ export function createApi (factor: SecondFactor, { session, check, standingOf }:
       requireId(userId, 'forget() must take "userId"')
       await forget(factor, userId, () => host.end(userId, null))
     },
+    importFactors: (records, options) => importByPlugin(factor, records, options),
+    exportFactors: (options) => exportByPlugin(factor, options),
     async catchUp () { await sessions.poll() }
   }
 }

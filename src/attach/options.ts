@@ -40,7 +40,7 @@ export function checkOptions (given: CountersignOptions): CheckedOptions {
   }
 }
 
-function ringOf (given: FactorOptions['sealKeys']): readonly Key[] {
+export function ringOf (given: FactorOptions['sealKeys']): readonly Key[] {
   const ring = typeof given === 'string' ? parseRing(given) : given
   if (ring === undefined || ring.length === 0) return fail('sealKeys', factorRules.sealKeys.must)
   const fault = ringFault(ring, 'seal')

@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import type { SingleBar } from 'cli-progress'
 
@@ -19,8 +20,14 @@ export interface Io {
   print (value: object, lines: readonly string[]): void
   /** Prints a line for people: on standard error if standard output is for machines. */
   say (line: string): void
+  /** Writes text to standard output as it is, and waits where its reader is slow. */
+  write (text: string): Promise<void>
+  /** Writes a line to standard error. */
+  warn (line: string): void
   /** Reads a secret from a prompt, or from the next line of standard input; never from the arguments. */
   askSecret (message: string): Promise<string>
+  /** Standard input as bytes, for a command that reads a file from it. */
+  input (): AsyncIterable<Buffer>
   /** True if a person at a terminal can be asked. */
   isInteractive: boolean
   /** True if `say` writes to a terminal, which supports colours. */
@@ -63,6 +70,7 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
 
   return {
     json,
+    input: () => stdin,
     isInteractive,
     isRead: () => isRead,
     isTerminal: (json ? stderr : stdout).isTTY,
@@ -70,6 +78,10 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
       if (json) write(stdout, asciiJson(value))
       else for (const line of text) write(stdout, line)
     },
+    async write (text) {
+      if (!stdout.write(text) && isRead) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')])
+    },
+    warn: (line) => { write(stderr, line) },
     say: (line) => { write(json ? stderr : stdout, line) },
     async askSecret (message) {
       if (!isInteractive) return await nextLine()

@@ -46,6 +46,19 @@ async function loadTables () {
   })
 }
 
+const REHEARSE = 'rehearse: do everything in one transaction, and roll it back'
+
+/** Adds the options of an import that can leave out older users. */
+function withSince (command: Command): Command {
+  return command.option('--dry-run', REHEARSE).option('--since <date>', 'only users who are new, or changed there, since then')
+}
+
+/** Adds the options of an import from a database. */
+function withDatabase (command: Command): Command {
+  return withSince(command)
+    .requiredOption('--from <address>', 'postgres://user@host/database, without the password: that comes from FROM_PASSWORD or a prompt')
+}
+
 /** Adds the reason that the user reads in the account's log. */
 function withReason (command: Command): Command {
   return command.option('--reason <text>', 'reason, for the log of the user', 'by the operator')
@@ -125,10 +138,22 @@ addHere(keys, 'new <kind>', 'a new entry for JWT_KEYS (HS256, EdDSA), SEAL_KEYS 
 addService(keys, 'rotate', 'seal all rows again under the first of SEAL_KEYS, while the service runs', 'keys rotate')
 
 const imports = program.command('import').description('import from another system')
-addService(imports, 'django', 'import the users of a Django deployment that are not here yet', 'import django')
-  .requiredOption('--from <address>', 'postgres://user@host/database, without the password: that comes from FROM_PASSWORD or a prompt')
-  .option('--dry-run', 'rehearse: do everything in one transaction, and roll it back')
-  .option('--since <date>', 'only users who joined, logged in or changed their profile since then')
+withDatabase(addService(imports, 'django', 'import the users of a Django deployment that are not here yet', 'import django'))
+addService(imports, 'jsonl <file>', 'import users from JSON lines (docs/moving.md); - for standard input', 'import jsonl')
+  .option('--dry-run', REHEARSE).option('--key-file <path>', 'key of a file that was sealed by export')
+withSince(addService(imports, 'keycloak [file]', 'import the users of a realm export', 'import keycloak'))
+  .option('--dir <folder>', 'folder of an export in several files, in place of the file')
+withDatabase(addService(imports, 'better-auth', 'import the users of a better-auth deployment', 'import better-auth'))
+  .option('--digits <number>', 'digits of a code there', '6').option('--period <seconds>', 'period of a code there', '30')
+withDatabase(addService(imports, 'supabase', 'import the users of a Supabase project', 'import supabase'))
+addService(imports, 'undo <source>', 'delete the users of an import, such as django, while none of them has logged in', 'import undo')
+
+const exports = program.command('export').description('export to another system')
+addService(exports, 'jsonl', 'write users as JSON lines to standard output (docs/moving.md)', 'export jsonl')
+  .option('--user <username>', 'this user alone')
+  .option('--with-secrets', 'password hashes, secrets of apps and digests of recovery codes too; sealed under --key-file')
+  .option('--key-file <path>', 'file of 32 bytes in base64url that the secrets are sealed under; nobody else may read it')
+  .option('--reason <text>', 'reason, for the log of each user')
 
 const mail = program.command('mail').description('mails to users')
 addService(mail, 'test <address>', 'send one message with the settings of the service, and show the answer', 'mail test')

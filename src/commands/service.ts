@@ -53,7 +53,21 @@ const works = {
   'otp status': async (io, config, [username]) => (await import('./otp.js')).otpStatusCommand(io, config(), username!),
   'keys rotate': async (io, config) => (await import('./keys.js')).rotateKeysCommand(io, config()),
   'import django': async (io, config, _args, options) => (await import('./import-django.js'))
-    .importDjangoCommand(io, config(), Object.assign({ password: sourcePassword() }, options))
+    .importDjangoCommand(io, config(), Object.assign({ password: sourcePassword() }, options)),
+  'import jsonl': async (io, config, [file], options) => (await import('./import-jsonl.js'))
+    .importJsonlCommand(io, config(), file!, options),
+  'import keycloak': async (io, config, [file], options) => (await import('./import-keycloak.js'))
+    .importKeycloakCommand(io, config(), file, options),
+  'import better-auth': async (io, config, _args, options) => (await import('./import-better-auth.js'))
+    .importBetterAuthCommand(io, config(), Object.assign({
+      password: sourcePassword(), secret: process.env['BETTER_AUTH_SECRET'], secrets: process.env['BETTER_AUTH_SECRETS']
+    }, options)),
+  'import supabase': async (io, config, _args, options) => (await import('./import-supabase.js'))
+    .importSupabaseCommand(io, config(), Object.assign({
+      password: sourcePassword(), key: process.env['SUPABASE_DB_ENCRYPTION_KEY']
+    }, options)),
+  'import undo': async (io, config, [source]) => (await import('./import-undo.js')).undoImportCommand(io, config(), source!),
+  'export jsonl': async (io, config, _args, options) => (await import('./export.js')).exportJsonlCommand(io, config(), options)
 } satisfies Record<string, ServiceWork>
 
 export type ServiceCommand = keyof typeof works

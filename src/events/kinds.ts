@@ -51,7 +51,8 @@ export const eventKinds = {
   session_ended_by_staff: 'Staff ended a session of this account, or all of them',
   references_changed: 'Staff changed the references of this account to external accounts',
   staff_acted: 'You changed the account of a user',
-  imported: 'The account was imported from another system'
+  imported: 'The account, or its second factor, was imported from another system',
+  exported: 'The data of the account were exported, with or without secrets'
 } as const
 
 export type EventKind = keyof typeof eventKinds

@@ -21,6 +21,8 @@ export interface Device {
   /** Time when a code or an answer of the device was last accepted. */
   lastUsedAt: Date | null
   kind: FactorKind
+  /** True for an app that was imported with a short secret. */
+  weak?: boolean
   /** Passkeys only: whether a copy of it is kept elsewhere, how it is reached, and the model that it states. */
   backedUp?: boolean
   transports?: string[]
@@ -28,17 +30,18 @@ export interface Device {
 }
 
 type FoundDevice = Pick<Device, 'id' | 'name' | 'createdAt' | 'lastUsedAt' | 'kind'> &
-  { backedUp: boolean | null, transports: string[] | null, aaguid: string | null }
+  { weak: boolean | null, backedUp: boolean | null, transports: string[] | null, aaguid: string | null }
 
 /** Columns of a device `d` with those of its kind. */
 const deviceColumns = sql`
   d.id, d.name, d.kind, ${timeAs(sql`d.created_at`, 'createdAt')}, ${timeAs(sql`coalesce(f.last_used_at, p.last_used_at)`, 'lastUsedAt')},
-  p.backed_up as "backedUp", ${jsonAs(sql`to_json(p.transports)`, 'transports')}, p.aaguid::text as aaguid`
+  f.weak, p.backed_up as "backedUp", ${jsonAs(sql`to_json(p.transports)`, 'transports')}, p.aaguid::text as aaguid`
 const ofKinds = ({ table }: Db) => sql`
   left join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
   left join ${table.otp_passkey} p on p.user_id = d.user_id and p.device_id = d.id`
 
-function asDevice ({ backedUp, transports, aaguid, ...device }: FoundDevice): Device {
+function asDevice ({ weak, backedUp, transports, aaguid, ...found }: FoundDevice): Device {
+  const device = weak === true ? { ...found, weak } : found
   if (backedUp === null || transports === null || aaguid === null) return device
   return { ...device, backedUp, transports, aaguid }
 }

@@ -22,8 +22,10 @@ export interface Status {
   /** True if this session has a pending device. */
   isPending: boolean
   recoveryCodesLeft: number
-  /** True if some of them were imported from django-otp and can be guessed: new codes are better. */
+  /** True if some of them were imported and can be guessed: new codes are better. */
   recoveryCodesWeak: boolean
+  /** Number of confirmed authenticator apps that were imported with a short secret: a new one is better. */
+  weakDevices: number
   /** Time from which this session opens only the set-up of a device; null if it has one, or none is required. */
   otpDeadline: Date | null
 }
@@ -56,6 +58,8 @@ export async function readStatus (db: Db, userId: string, sessionId: string): Pr
         and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft",
       exists (select from ${table.otp_recovery_code} where user_id = ${userId}
         and used_at is null and pending_device_id is null and weak) as "recoveryCodesWeak",
+      (select count(*) from ${table.otp_totp} f join ${table.otp_device} d on d.user_id = f.user_id and d.id = f.device_id
+        where f.user_id = ${userId} and f.weak and d.confirmed_at is not null)::int as "weakDevices",
       ${timeAs(sql`(select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
         and otp_device_id is null and not otp_required)`, 'otpDeadline')}`)
   return found!

@@ -67,3 +67,35 @@ export function byUser<Row extends { userId: string | number }> (rows: readonly 
   }
   return found
 }
+
+/**
+ * Reads rows as objects with names in camelCase, in pages, by a cursor of the snapshot: applications name and type their columns in
+ * several ways.
+ *
+ * @param query selects one column `row` of type jsonb; has no parameters
+ */
+export async function * pagesOfRows (db: SourceDatabase, query: string): AsyncGenerator<Array<Record<string, unknown>>> {
+  await db.rows(`declare people no scroll cursor for ${query}`)
+  for (;;) {
+    const rows = await db.rows<{ row: Record<string, unknown> }>(`fetch ${PAGE_USERS} from people`)
+    if (rows.length === 0) break
+    yield rows.map(({ row }) => camelCased(row))
+  }
+  await db.rows('close people')
+}
+
+export function camelCased (row: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(row).map(([name, value]) =>
+    [name.replace(/_([a-z0-9])/g, (_, letter: string) => letter.toUpperCase()), value]))
+}
+
+/** Time for a query without parameters. */
+export const literalTime = (at: Date): string => `'${at.toISOString()}'::timestamptz`
+
+export const textOf = (value: unknown): string => typeof value === 'string' ? value : ''
+/** Reads a time of jsonb; null for none. Without a zone it is UTC. */
+export function timeOf (value: unknown): Date | null {
+  if (typeof value !== 'string') return null
+  const date = new Date(/(Z|[+-]\d{2}(:?\d{2})?)$/.test(value) ? value : `${value}Z`)
+  return Number.isNaN(date.getTime()) ? null : date
+}

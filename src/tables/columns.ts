@@ -49,6 +49,7 @@ export const columns = {
     pending_device_id: 'Pending device whose confirmation activates the code; null if the code is active.',
     weak: 'Imported code with few bits, which can be guessed: a guess consumes an attempt.',
     form: 'Form of the code that `digest` was made of: `own`, `printed`, `django` or `sha512`; `deployment` in rows of an older release.',
+    fast: 'Weak code whose digest is a fast one still.',
     origin: 'Sealed key and user id of the digest, if it was made in another deployment.'
   },
   otp_session: {

@@ -315,6 +315,10 @@ export interface OtpRecoveryCode {
   created_at: Timestamp;
   digest: string;
   /**
+   * Weak code whose digest is a fast one still.
+   */
+  fast: Generated<boolean>;
+  /**
    * Form of the code that `digest` was made of: `own`, `printed`, `django` or `sha512`; `deployment` in rows of an older release.
    */
   form: Generated<string>;

@@ -1,8 +1,9 @@
 /**
  * Writes the generated parts of the documents: the tables of docs/api.md, docs/settings.md and docs/errors.md, `.env.example`,
- * the files of docs/attach.md, and the tests in docs/requirements.md. Runs in the top folder.
+ * the files of docs/attach.md, moving.schema.json, and the tests in docs/requirements.md. Runs in the top folder.
  */
 import { readFile, writeFile } from 'node:fs/promises'
+import { movingSchema } from '../../src/imports/jsonl/record.js'
 import { fillFiles } from './doc-files.js'
 import { docTables, envExample, fillIn, type OpenApi } from './doc-tables.js'
 import { fillRequirements } from './requirements.js'
@@ -12,3 +13,4 @@ for (const [page, tables] of Object.entries(docTables(openApi))) await fillIn(pa
 await writeFile('.env.example', envExample(await readFile('.env.example', 'utf8')))
 await writeFile('docs/attach.md', await fillFiles(await readFile('docs/attach.md', 'utf8')))
 await writeFile('docs/requirements.md', await fillRequirements(await readFile('docs/requirements.md', 'utf8')))
+await writeFile('moving.schema.json', `${JSON.stringify(movingSchema, null, 2)}\n`)

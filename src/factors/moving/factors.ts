@@ -189,15 +189,16 @@ function codeRow (userId: string, code: MovedCode, { seal, digestKey }: MovingSe
   if ('digest' in code) {
     const { digest, form, weak, origin } = code
     if (saltOf(digest) === null && !/^[A-Za-z0-9_-]{43}$/.test(digest)) return { fault: 'not a digest that an export has' }
-    return { userId, digest, form, weak, origin: sealOrigin(seal, origin, { userId, digest }) }
+    return { userId, digest, form, weak, fast: weak && saltOf(digest) === null, origin: sealOrigin(seal, origin, { userId, digest }) }
   }
   if ('sha512' in code) {
     if (!SHA512.test(code.sha512)) return { fault: 'not a SHA-512 in base64' }
-    return { userId, digest: codeDigest(key, 'sha512', code.sha512), form: 'sha512', weak: true, origin: null }
+    return { userId, digest: codeDigest(key, 'sha512', code.sha512), form: 'sha512', weak: true, fast: true, origin: null }
   }
   const { form } = code
   const text = codeText(form, code.code)
   if (text === null) return { fault: form === 'django' ? 'not 8 symbols of base32' : 'not 6 to 128 printable symbols' }
   if (form === 'printed' && isDisguisedCode(code.code)) return { fault: 'the form of one made here, with fewer bits' }
-  return { userId, digest: codeDigest(key, form, text), form, weak: isWeakCode(code.code), origin: null }
+  const weak = isWeakCode(code.code)
+  return { userId, digest: codeDigest(key, form, text), form, weak, fast: weak, origin: null }
 }

@@ -48,6 +48,8 @@ export interface CodeRow {
   digest: string
   form: string
   weak: boolean
+  /** True for a weak code with a fast digest. */
+  fast: boolean
   /** Sealed; null if the digest was made under the key of this deployment. */
   origin: string | null
 }
@@ -94,7 +96,7 @@ const passkeyTypes = {
 } as const satisfies RecordTypes<PasskeyRow>
 
 const codeTypes = {
-  userId: 'text', digest: 'text', form: 'text', weak: 'boolean', origin: 'text'
+  userId: 'text', digest: 'text', form: 'text', weak: 'boolean', fast: 'boolean', origin: 'text'
 } as const satisfies RecordTypes<CodeRow>
 
 type Batch = Parameters<{ rows: string }>
@@ -134,9 +136,9 @@ const updateHandles = statement('update_moved_handles', (db, p: Batch) => db.upd
   .whereRef('u.user_id', '=', 'r.userId'))
 
 const insertCodes = statement('insert_moved_codes', (db, p: Batch) => db.insertInto('otp_recovery_code')
-  .columns(['user_id', 'digest', 'form', 'weak', 'origin', 'created_at'])
+  .columns(['user_id', 'digest', 'form', 'weak', 'fast', 'origin', 'created_at'])
   .expression((eb) => eb.selectFrom(recordset<CodeRow>(p.rows, codeTypes))
-    .select(['r.userId', 'r.digest', 'r.form', 'r.weak', 'r.origin', clock.as('at')])))
+    .select(['r.userId', 'r.digest', 'r.form', 'r.weak', 'r.fast', 'r.origin', clock.as('at')])))
 
 /** Returns the digests of those credentials that are registered here, by any user. */
 const selectCredentials = statement('read_known_credentials', (db, p: Batch) => db

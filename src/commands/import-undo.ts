@@ -1,0 +1,15 @@
+import type { Config } from '../config/config.js'
+import { undoImport } from '../imports/undo.js'
+import { withContext } from './context.js'
+import { CommandError, printable, type Io } from './io.js'
+
+/** Deletes every account that came from a source, while nobody of them has logged in. */
+export async function undoImportCommand (io: Io, config: Config, source: string): Promise<void> {
+  await withContext(config, async ({ db }) => {
+    const result = await undoImport({ ...db, destinations: [] }, source)
+    if ('used' in result) {
+      throw new CommandError(`${result.used} of its users have logged in, or were changed here: nothing was taken back.`)
+    }
+    io.print({ source, deleted: result.deleted }, [`Took back ${result.deleted} users from ${printable(source)}.`])
+  })
+}

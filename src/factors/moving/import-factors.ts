@@ -1,0 +1,160 @@
+import { Type } from '@sinclair/typebox'
+import { Ajv, type ErrorObject } from 'ajv'
+import { sql } from 'kysely'
+import type { Seal } from '../../core/seal.js'
+import { singleEvent } from '../../events/insert.js'
+import { isOfItsValues } from '../../postgres/errors.js'
+import { xidOfChange } from '../../sessions/replacement.js'
+import { row, type Db } from '../../tables/db.js'
+import { statement, type Parameters } from '../../tables/statement.js'
+import { inTransaction, lockUser, type Tx } from '../../tables/transaction.js'
+import { clock, now, numberAs, unixSeconds } from '../../tables/values.js'
+import { factorRows } from './factors.js'
+import { factorFields, readFactors, type FactorsRecord } from './record.js'
+import type { SecretRecord } from './secrets.js'
+import { insertFactors, knownPasskeys, type MovedRows } from './statements.js'
+
+/** Factors of a host's user. A secret may also be its bytes. */
+export interface UserFactors extends FactorsRecord { userId: string }
+
+export interface ImportFactorsOptions {
+  /** Actor, recorded in the users' events. */
+  actorId: string
+  /** Does everything and takes it back. @default false */
+  rehearse?: boolean
+}
+
+export interface ImportedFactors {
+  /** Users that have a second factor now. */
+  brought: number
+  /** Users that had a confirmed factor here already: nothing of them changed. */
+  skipped: number
+  /** Rows that could not come, without any value of them. */
+  faults: Array<{ userId: string, reason: string }>
+}
+
+export interface ImportFactorsDeps { db: Db, seal: Seal, digestKey: () => Promise<Buffer>, window: number }
+
+const isRecord = new Ajv({ strict: false, unicodeRegExp: true }).compile(Type.Object({
+  userId: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\0\\ud800-\\udfff]+$' }), ...factorFields
+}, { additionalProperties: false }))
+
+const countConfirmed = statement('count_confirmed_factors', (db, p: Parameters<{ userId: string }>) => db.selectFrom('otp_device')
+  .select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('count'))
+  .where('user_id', '=', p.userId).where('confirmed_at', 'is not', null))
+
+const selectNow = statement('read_now_for_factors', (db) => db.selectNoFrom(numberAs(unixSeconds(clock), 'now')))
+
+class TakenBack extends Error {}
+
+/**
+ * Imports second factors of users, one transaction for each. A user with a confirmed factor is skipped. The living sessions of the
+ * others owe a code from then on.
+ *
+ * @param onChanged called after each commit with the sessions that changed
+ */
+export async function importFactors (
+  { db, seal, digestKey, window }: ImportFactorsDeps,
+  records: Iterable<UserFactors> | AsyncIterable<UserFactors>,
+  { actorId, rehearse = false }: ImportFactorsOptions,
+  onChanged: (userId: string, sessionIds: string[]) => void = () => {}
+): Promise<ImportedFactors> {
+  if (typeof actorId !== 'string' || actorId === '') throw new TypeError('countersign: importFactors() must take "actorId"')
+  const result: ImportedFactors = { brought: 0, skipped: 0, faults: [] }
+  const key = await digestKey()
+  const seen = new Set<string>()
+  for await (const record of records) {
+    const userId = typeof record?.userId === 'string' ? record.userId : ''
+    const fault = (reason: string) => { result.faults.push({ userId, reason }) }
+    if (!isRecord(withTexts(record))) {
+      fault(faultOf(isRecord.errors!))
+      continue
+    }
+    if (seen.has(userId)) {
+      fault('the user was in an earlier record')
+      continue
+    }
+    seen.add(userId)
+    const read = await readFactors(record)
+    const { now: nowSeconds } = (await selectNow.first(db))!
+    const { notes, ...rows } = factorRows(userId, read.factors, { seal, digestKey: key, window, nowSeconds })
+    for (const { reason } of [...read.notes, ...notes]) fault(reason)
+    if (rows.devices.length + rows.passkeys.length === 0) {
+      if (read.notes.length + notes.length === 0) fault('the record has no confirmed factor')
+      continue
+    }
+    const outcome = await put(db, userId, rows, { actorId, rehearse })
+    if (typeof outcome === 'string') {
+      if (outcome === 'skipped') result.skipped++
+      else fault(outcome)
+      continue
+    }
+    result.brought++
+    if (!rehearse) onChanged(userId, outcome.changedIds)
+  }
+  return result
+}
+
+/** Makes a record of the schema: bytes become text, as they are in a file. */
+function withTexts (record: UserFactors): unknown {
+  const text = (secret: SecretRecord | undefined) => secret instanceof Uint8Array ? { hex: Buffer.from(secret).toString('hex') } : secret
+  if (typeof record !== 'object' || record === null || !Array.isArray(record.totp)) return record
+  return {
+    ...record,
+    totp: record.totp.map((device) => typeof device !== 'object' || device === null
+      ? device
+      : { ...device, secret: text(device.secret), ...(device.otherSecret === undefined ? {} : { otherSecret: text(device.otherSecret) }) })
+  }
+}
+
+function faultOf ([error]: readonly ErrorObject[]): string {
+  const place = error!.instancePath === '' ? 'the record' : error!.instancePath.slice(1)
+  return `${place} ${error!.keyword === 'additionalProperties' ? 'has a field that is not known' : error!.message ?? 'is wrong'}`
+}
+
+async function put (
+  db: Db, userId: string, rows: MovedRows, { actorId, rehearse }: Required<ImportFactorsOptions>
+): Promise<'skipped' | 'a passkey is registered here already' | 'the database refuses a value' | { changedIds: string[] }> {
+  let result: { changedIds: string[] } | undefined
+  try {
+    return await inTransaction(db, async (tx) => {
+      await lockUser(tx, userId)
+      if ((await countConfirmed.first(tx, { userId }))!.count > 0) return 'skipped'
+      if ((await knownPasskeys(tx, rows.passkeys)).size > 0) return 'a passkey is registered here already'
+      await insertFactors(tx, rows)
+      result = { changedIds: await raise(tx, userId, actorId, rows.devices.some(({ weak }) => weak)) }
+      if (rehearse) throw new TakenBack()
+      return result
+    })
+  } catch (error) {
+    if (error instanceof TakenBack) return result!
+    if (isOfItsValues(error)) return 'the database refuses a value'
+    throw error
+  }
+}
+
+/** Raises the user's version, and makes the unverified living sessions owe a code. @returns their ids */
+async function raise (tx: Tx, userId: string, actorId: string, isWeak: boolean): Promise<string[]> {
+  const { table } = tx
+  const found = await row<{ changedIds: string[] }>(tx, sql`
+    with ${now},
+    raised as (
+      update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
+      where u.user_id = ${userId}
+    ),
+    changed as (
+      update ${table.otp_session} s set otp_required = true, otp_deadline = null, ended_xid = ${xidOfChange(tx)}
+      from now where s.user_id = ${userId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is null
+      returning s.id
+    ),
+    ${singleEvent(tx, {
+      userId: sql`${userId}`,
+      kind: 'imported',
+      sessionId: null,
+      origin: { ip: '', agent: '' },
+      actorId,
+      ...(isWeak ? { detail: 'weak' } : {})
+    }, sql`now`)}
+    select coalesce((select array_agg(id) from changed), '{}') as "changedIds"`)
+  return found!.changedIds
+}
