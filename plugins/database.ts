@@ -13,6 +13,7 @@ import { repeat } from '../src/timing/repeat.js'
 import { reasonOf, UnusableDatabaseError } from '../src/postgres/unusable.js'
 import { prepareDatabaseDir, prepareDataDir } from '../src/postgres/embedded/data-dir.js'
 import { takeLock } from '../src/postgres/embedded/lock.js'
+import { shareDatabase } from '../src/postgres/embedded/shared.js'
 
 export interface DatabaseOptions {
   /** Undefined selects the embedded database under `dataDir`. */
@@ -185,11 +186,13 @@ async function openLocked (dataDir: string): Promise<Opened> {
     await lock.release()
     throw error
   })
+  const endSharing = shareDatabase(lock, pool)
   return {
     pool,
     feedPool: pool,
     withMigrator: (work) => work(pool),
     async close () {
+      endSharing()
       await pool.close()
       await lock.release()
     }

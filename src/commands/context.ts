@@ -10,7 +10,8 @@ import { inspect, openPostgres } from '../postgres/server-pool.js'
 import { createDb, type Db } from '../tables/db.js'
 import { hasDatabase, prepareDatabaseDir, prepareDataDir } from '../postgres/embedded/data-dir.js'
 import { sealKeysOf } from '../config/deployment-keys.js'
-import { takeLock } from '../postgres/embedded/lock.js'
+import { DataDirInUseError, takeLock } from '../postgres/embedded/lock.js'
+import { openShared } from '../postgres/embedded/shared.js'
 import { COMMAND_CONNECT_MS } from '../timing/limits.js'
 import { CommandError } from './io.js'
 
@@ -48,8 +49,8 @@ const NO_KEYS = 'There are no keys in DATA_DIR: start the service once, or run "
 const CONNECTIONS = 3
 
 /**
- * Runs work with the database alone. The embedded one is opened under the server's lock, so one process uses it at a time.
- * Statements have no time-out, because no client waits on a socket.
+ * Runs work with the database alone. The embedded one is opened under the server's lock; while a service has it, statements go
+ * through that service. Other statements have no time-out, because no client waits on a socket.
  *
  * @param makes true if a missing embedded database is created
  * @throws {CommandError} if it is missing and not created: the address of the right database may be missing by mistake
@@ -62,12 +63,23 @@ export async function withPool<T> ({ databaseUrl, dataDir }: Config, work: (pool
   }
   if (!makes && !hasDatabase(dataDir)) throw new CommandError(NO_DATABASE)
   await prepareDataDir(dataDir)
+  const pool = await openOwn(dataDir).catch(async (error: unknown) => {
+    const shared = error instanceof DataDirInUseError ? await openShared(dataDir) : undefined
+    if (shared === undefined) throw error
+    return shared
+  })
+  return await work(pool).finally(() => pool.close())
+}
+
+/** @throws {DataDirInUseError} if another process has the embedded database */
+async function openOwn (dataDir: string): Promise<Pool> {
   const lock = await takeLock(dataDir)
   try {
     const pool = await openEmbedded(await prepareDatabaseDir(dataDir))
-    return await work(pool).finally(() => pool.close())
-  } finally {
+    return { ...pool, close: async () => { await pool.close().finally(() => lock.release()) } }
+  } catch (error) {
     await lock.release()
+    throw error
   }
 }
 

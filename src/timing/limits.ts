@@ -31,6 +31,10 @@ export const IDLE_IN_TRANSACTION_MS = 2_000
 export const CONNECT_MS = 1_000
 /** A new connection for a command: a person waits, and a slow line or a busy machine must not make the command fail. */
 export const COMMAND_CONNECT_MS = 10_000
+/** The answer of a service that has the embedded database and may be busy, to a command that connects to it. */
+export const GREETING_MS = 5_000
+/** A statement or transaction of a command in the embedded database of a running service, whose requests wait meanwhile. */
+export const COMMAND_TURN_MS = 5_000
 /** A pooled connection without a statement is closed after this time. */
 export const IDLE_CONNECTION_MS = 30_000
 

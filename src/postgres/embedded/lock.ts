@@ -1,11 +1,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdir, mkdtemp, readdir, readlink, realpath, rm, rmdir, symlink, unlink } from 'node:fs/promises'
-import { connect, createServer, type Server } from 'node:net'
+import { chmod, mkdir, mkdtemp, readdir, readlink, realpath, rm, rmdir, symlink, unlink } from 'node:fs/promises'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { basename, join } from 'node:path'
 import { ConfigError } from '../../core/config-error.js'
-import { codeOf } from './data-dir.js'
+import { codeOf, unless } from './data-dir.js'
 
 /**
  * Lock of the embedded database: one process at a time.
@@ -21,7 +21,12 @@ import { codeOf } from './data-dir.js'
  * The lock works between processes of one kernel, also in different containers. It does not work between machines that mount
  * the same folder.
  */
-export interface Lock { release (): Promise<void> }
+export interface Lock {
+  /** Hands over the connections of other processes, which `connectToHolder` opens. Until then they are closed. */
+  onConnection (handle: (socket: Socket) => void): void
+  /** The caller must have closed all connections. */
+  release (): Promise<void>
+}
 
 export class DataDirInUseError extends Error {
   override readonly name = 'DataDirInUseError'
@@ -48,6 +53,8 @@ export async function takeLock (dataDir: string): Promise<Lock> {
     if (process.platform === 'win32') return await takePipe(dataDir)
     const folder = join(await realpath(dataDir), 'lock')
     await mkdir(folder, { recursive: true, mode: 0o700 })
+    // The owner alone may connect.
+    await chmod(folder, 0o700).catch(unless('EPERM'))
     return await throughShortPath(folder, (short) => takeClaim(folder, short))
   } catch (error) {
     if (error instanceof DataDirInUseError) throw error
@@ -55,10 +62,24 @@ export async function takeLock (dataDir: string): Promise<Lock> {
   }
 }
 
+/**
+ * Connects to the process that has the lock.
+ *
+ * @returns undefined if there is none, or on Windows
+ */
+export async function connectToHolder (dataDir: string): Promise<Socket | undefined> {
+  if (process.platform === 'win32') return undefined
+  const folder = join(await realpath(dataDir), 'lock')
+  return await throughShortPath(folder, async (short) => {
+    const socket = connect(join(short, `${Math.max(0, ...await claimsIn(short))}`))
+    return await once(socket, 'connect').then(() => socket, () => undefined)
+  })
+}
+
 /** @param short path of the same folder, short enough for its sockets */
 async function takeClaim (folder: string, short: string): Promise<Lock> {
   const socket = `s${randomBytes(6).toString('hex')}`
-  const server = await listen(join(short, socket))
+  const { server, onConnection } = await listen(join(short, socket))
   const release = async () => {
     if (server.listening) await new Promise((resolve) => server.close(resolve))
     await rm(join(folder, socket), { force: true })
@@ -66,7 +87,7 @@ async function takeClaim (folder: string, short: string): Promise<Lock> {
   try {
     const claim = await makeClaim(short, socket)
     await removeDead(short, claim)
-    return { release }
+    return { onConnection, release }
   } catch (error) {
     await release()
     throw error
@@ -129,13 +150,14 @@ async function answers (path: string): Promise<boolean> {
   }
 }
 
-async function listen (path: string): Promise<Server> {
-  const server = createServer((socket) => socket.destroy())
+async function listen (path: string): Promise<{ server: Server } & Pick<Lock, 'onConnection'>> {
+  let handle = (socket: Socket) => { socket.destroy() }
+  const server = createServer((socket) => { handle(socket) })
   server.unref()
   server.listen({ path, exclusive: true })   // exclusive: never shared among the workers of a cluster
   await once(server, 'listening')
   server.on('error', () => {})   // a failed accept (EMFILE) still shows the caller that this process is alive
-  return server
+  return { server, onConnection (next) { handle = next } }
 }
 
 /**
@@ -164,8 +186,9 @@ function fits (folder: string): boolean {
 async function takePipe (dataDir: string): Promise<Lock> {
   const id = createHash('sha256').update((await realpath(dataDir)).toLowerCase()).digest('hex').slice(0, 32)
   try {
-    const server = await listen(`\\\\.\\pipe\\countersign-${id}`)
-    return { release: async () => { await new Promise((resolve) => server.close(resolve)) } }
+    const { server } = await listen(`\\\\.\\pipe\\countersign-${id}`)
+    // Other users may open a pipe: nothing is handed over.
+    return { onConnection () {}, release: async () => { await new Promise((resolve) => server.close(resolve)) } }
   } catch (error) {
     if (codeOf(error) === 'EADDRINUSE') throw new DataDirInUseError()
     throw error
