@@ -11,7 +11,7 @@ const PLAIN = [ConfigError, DataDirInUseError, UnusableDatabaseError, NamespaceT
 guardOutput(process)
 try {
   const { config, notes } = readProcess(process.env, process.cwd())
-  await serve(config, notes)
+  await serve(config, notes, { isTerminal: process.stdout.isTTY })
 } catch (error) {
   // A mistake that the operator can correct is one line; any other error is printed with its stack.
   console.error(PLAIN.some((kind) => error instanceof kind) ? (error as Error).message : error)

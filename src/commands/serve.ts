@@ -5,6 +5,7 @@ import { buildApp, buildOps } from '../app.js'
 import { servesOps, type Config, type Note } from '../config/config.js'
 import { storeOf, trialNotice } from '../config/store.js'
 import { DRAIN_MS } from '../timing/limits.js'
+import { bannerOf } from './banner.js'
 import { listen } from './listen.js'
 
 /**
@@ -18,7 +19,12 @@ const PARENT_CHECK_MS = 200
 export interface ServeOptions {
   /** True to end with the parent process: a signal to `npx` ends npx and its shell, and does not reach the command. */
   endsWithParent?: boolean
+  /** True if a person reads the output: six lines in place of the log below `warn`, unless LOG_LEVEL asks for less or more. */
+  isTerminal?: boolean
 }
+
+/** Level of the log for machines. */
+const LOG_LEVEL = 'info'
 
 /**
  * Listens until a signal arrives, then answers the running requests and closes.
@@ -26,7 +32,11 @@ export interface ServeOptions {
  * @param notes about the configuration, for the log
  * @throws {ConfigError} if it cannot listen; everything is then closed
  */
-export async function serve (config: Config, notes: readonly Note[] = [], { endsWithParent = false }: ServeOptions = {}): Promise<void> {
+export async function serve (
+  given: Config, notes: readonly Note[] = [], { endsWithParent = false, isTerminal = false }: ServeOptions = {}
+): Promise<void> {
+  const showsLines = isTerminal && given.logLevel === LOG_LEVEL
+  const config: Config = showsLines ? { ...given, logLevel: 'warn' } : given
   // The local cache of sessions lives for a minute or two. By default, V8 lets the heap grow to several times this size
   // before it collects old entries.
   setFlagsFromString('--heap-growing-percent=30')
@@ -57,7 +67,14 @@ export async function serve (config: Config, notes: readonly Note[] = [], { ends
   } catch (error) {
     await closing(error, app, ops)
   }
-  nameStore(app, config)
+  if (showsLines) for (const line of bannerOf(config, portOf(app))) console.log(line)
+  else nameStore(app, config)
+}
+
+/** Returns the port, which PORT=0 leaves to the system; 0 for a Unix socket. */
+function portOf (app: FastifyInstance): number {
+  const address = app.server.address()
+  return typeof address === 'object' ? address?.port ?? 0 : 0
 }
 
 /**

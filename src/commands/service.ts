@@ -20,7 +20,8 @@ const works = {
   serve: async () => {
     const { config, notes } = readProcess(process.env, process.cwd())
     // npm sets this for the commands that it runs.
-    await (await import('./serve.js')).serve(config, notes, { endsWithParent: process.env['npm_command'] !== undefined })
+    const endsWithParent = process.env['npm_command'] !== undefined
+    await (await import('./serve.js')).serve(config, notes, { endsWithParent, isTerminal: process.stdout.isTTY })
   },
   'config check': async (io) => (await import('./config.js')).checkConfigCommand(io, process.env, process.cwd()),
   'mail test': async (io, config, [address]) => (await import('./mail.js')).testMailCommand(io, config(), address!),

@@ -12,7 +12,8 @@ t.test('what a test file may need, .ci/run installs: nothing is skipped there', 
     initdb: 'postgresql',
     'fido2-assert': 'fido2-tools',
     promtool: 'prometheus',
-    'systemd-analyze': 'systemd'
+    'systemd-analyze': 'systemd',
+    script: 'bsdutils'
   }
   for (const name of Object.keys(needs)) t.match(body, new RegExp(`missing\\+=\\(${named[name] ?? name}\\b`), name)
 })

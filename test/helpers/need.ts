@@ -26,6 +26,7 @@ export const needs = {
   'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
   promtool: { find: async () => findProgram('promtool'), missing: 'needs promtool of prometheus' },
   'systemd-analyze': { find: async () => findProgram('systemd-analyze'), missing: 'needs systemd-analyze of systemd' },
+  script: { find: async () => findProgram('script'), missing: 'needs script of bsdutils' },
   chromium: { find: async () => findProgram('chromium'), missing: 'needs chromium' },
   'firefox-esr': { find: async () => findProgram('firefox-esr'), missing: 'needs firefox-esr' }
 } as const satisfies Record<string, { find: () => Promise<string | undefined>, missing: string }>
