@@ -139,7 +139,9 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   }
   const parts = { config, namespace, redis, factor, guards, login }
   await registerLimits(app, parts)
-  await app.register(openapi, { version, isServed: config.docs === 'on' })
+  await app.register(openapi, {
+    version, isServed: config.docs === 'on', ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl })
+  })
   await registerSecondFactor(app, parts)
   await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
   if (config.webhookUrl !== undefined) {
@@ -255,8 +257,13 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
   await app.register(sessionRoutes, { prefix: '/session', guards, addsMethods: true, config: app.limit('reads') })
   await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {
-    prefix: '/account', ...login, seal: factor.seal, mailSeal: config.mailUrl === undefined ? null : factor.seal, passwordMinLength,
-    freshSeconds, refreshSeconds
+    prefix: '/account',
+    ...login,
+    seal: factor.seal,
+    mailSeal: config.mailUrl === undefined ? null : factor.seal,
+    passwordMinLength,
+    freshSeconds,
+    refreshSeconds
   })
   if (config.mailUrl !== undefined) {
     await app.register(mailRoutes, { ...login, seal: factor.seal, passwordMinLength, paths: mailSettingsOf(config).paths })

@@ -27,3 +27,8 @@ t.test('the page of the API loads its parts by relative addresses, for a proxy w
   t.strictSame(parts.filter((address) => address.startsWith('/')), [])
   for (const part of parts) t.equal((await app.inject(new URL(part, 'http://x/docs/').pathname)).statusCode, 200, part)
 })
+
+t.test('the document names PUBLIC_URL as its server', async (t) => {
+  const { app } = await freshApp(t, { PUBLIC_URL: 'https://example.org/auth' })
+  t.same((await app.inject('/openapi.json')).json().servers, [{ url: 'https://example.org/auth' }])
+})
