@@ -1,7 +1,7 @@
 /** The package that hosts attach, as the registry delivers it. */
 import { execFile } from 'node:child_process'
-import { readdir, readFile, stat } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -66,6 +66,26 @@ t.test('ES modules import it, CommonJS requires it', async (t) => {
   for (const file of ['esm.js', 'commonjs.cjs']) {
     t.same(await project.run(process.execPath, [file]), { code: 0, stdout: 'function function\n', stderr: '' }, file)
   }
+})
+
+t.test('TypeScript finds its types in ES modules, and in CommonJS as docs/attach.md says', async (t) => {
+  const importing = "import countersign from 'countersign'; import { checkTotp } from 'countersign/core'; void [countersign, checkTotp]"
+  const loading = "export const load = async () => (await import('countersign')).default"
+  const files = { 'types/esm.mts': importing, 'types/required.cts': importing, 'types/loaded.cts': loading }
+  for (const [name, text] of Object.entries(files)) {
+    await mkdir(join(project.folder, 'types'), { recursive: true })
+    await writeFile(join(project.folder, name), text)
+  }
+  const compile = async (module: string, file: string) => (await project.run(process.execPath, [
+    resolve('node_modules/typescript/lib/tsc.js'), '--noEmit', '--strict', '--skipLibCheck', '--target', 'es2022', '--module', module,
+    '--typeRoots', resolve('node_modules/@types'), '--types', 'node', file
+  ])).code
+  for (const module of ['node16', 'nodenext']) {
+    t.equal(await compile(module, 'types/esm.mts'), 0, module)
+    t.equal(await compile(module, 'types/loaded.cts'), 0, module)
+  }
+  t.equal(await compile('nodenext', 'types/required.cts'), 0)
+  t.not(await compile('node16', 'types/required.cts'), 0, 'the documented limit is there')
 })
 
 t.test('without the service, its commands say what to install; the others work', async (t) => {
