@@ -15,7 +15,6 @@ import tokens, { bearerToken } from '../plugins/tokens.js'
 import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
-import homeRoute from '../routes/home.js'
 import mailRoutes from '../routes/mail/index.js'
 import { isFromThisMachine, originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
@@ -272,7 +271,6 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
-  await app.register(homeRoute, { hasDocs: config.docs === 'on' })
 }
 
 async function registerOps (app: FastifyInstance, { config, redis, factor, login }: Parts): Promise<void> {
