@@ -42,8 +42,7 @@ export const columns = {
   },
   /** Outstanding challenges, at most one for each session and purpose. */
   otp_challenge: {
-    device_id: 'Pending factor that a registration is for; null for a verification.',
-    issued: 'Challenges issued since `window_started_at`, for the limit of a session.'
+    device_id: 'Pending factor that a registration is for; null for a verification.'
   },
   otp_recovery_code: {
     pending_device_id: 'Pending device whose confirmation activates the code; null if the code is active.',
@@ -55,6 +54,7 @@ export const columns = {
   otp_session: {
     otp_factor_ids: "Every factor that the session's proofs rely on; a recovery code is none.",
     phr_at: 'Time of the last phishing-resistant proof.',
+    challenges: 'Challenges issued since `challenges_since`, of both purposes, for the limit of a session.',
     otp_deadline: 'From then on, a session without a device may only set one up. Null where 2FA is optional.',
     auth_claimed_at: 'Latest time of a proof that was in the future when a host gave it; `auth_at` is when it was first seen.',
     generation: 'Refresh generation: raised by each rotation, compared by the next.',

@@ -161,14 +161,9 @@ export interface OtpChallenge {
    */
   device_id: string | null;
   expires_at: Timestamp;
-  /**
-   * Challenges issued since `window_started_at`, for the limit of a session.
-   */
-  issued: number;
   purpose: string;
   session_id: string;
   user_id: string;
-  window_started_at: Timestamp;
 }
 
 export interface OtpDelivery {
@@ -346,6 +341,11 @@ export interface OtpSession {
    * Latest time of a proof that was in the future when a host gave it; `auth_at` is when it was first seen.
    */
   auth_claimed_at: Timestamp | null;
+  /**
+   * Challenges issued since `challenges_since`, of both purposes, for the limit of a session.
+   */
+  challenges: Generated<number>;
+  challenges_since: Timestamp | null;
   end_reason: string | null;
   ended_at: Timestamp | null;
   /**

@@ -3,6 +3,7 @@ import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
+import { addPasskey } from '../helpers/passkeys.js'
 import { expect, Person, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
 
@@ -11,11 +12,11 @@ const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
 
 const TABLES = [
-  'otp_user', 'otp_device', 'otp_totp', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_event', 'account_oauth_profile',
-  'account_network'
+  'otp_user', 'otp_device', 'otp_totp', 'otp_passkey', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_event',
+  'account_oauth_profile', 'account_network'
 ]
-const CHALLENGE = `insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at, window_started_at, issued)
-  values ($1, 'any', 'verify', '', now(), now(), now(), 1)`
+const CHALLENGE = `insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at)
+  values ($1, 'any', 'verify', '', now(), now())`
 /** Returns the number of a user's rows by table, without the tables that have none. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
@@ -32,6 +33,7 @@ t.test('all rows of the user are deleted in one transaction; sessions end at eve
   const others = await rowsOf(userId(bystander))
   const ada = await (await signUp(app, 'ada')).enrol()
   const id = userId(ada)
+  await addPasskey(ada)
   expect(201, await ada.request('POST', '/account/oauth-profiles', PROFILE))
   expect(201, await ada.create({ name: 'Pending' }))
   await db.query(CHALLENGE, [id])

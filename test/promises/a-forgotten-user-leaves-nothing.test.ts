@@ -22,9 +22,13 @@ const DAY = 86_400
 const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 
 const TABLES = [
-  'otp_user', 'otp_device', 'otp_totp', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_ended_session', 'otp_event',
-  'otp_event_counter', 'otp_password_budget'
+  'otp_user', 'otp_device', 'otp_totp', 'otp_passkey', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_ended_session',
+  'otp_event', 'otp_event_counter', 'otp_password_budget'
 ]
+const PASSKEY = `insert into otp_passkey (user_id, device_id, rp_id, credential_id, public_key, algorithm, sign_count, transports,
+    aaguid, backup_eligible, backed_up)
+  select user_id, id, 'example.org', 'x', '', -7, 0, '{}', gen_random_uuid(), false, false from otp_device
+  where user_id = $1 and confirmed_at is not null`
 /** Returns the number of a user's rows by table, without the tables that have none. */
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
@@ -65,8 +69,9 @@ t.test('all rows of the user are deleted in one transaction, and sessions end at
   await settled('bystander')
   const others = await rowsOf('bystander')
   const { verified, unverified, code } = await settled('ada@example.org')
-  await db.query(`insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at, window_started_at, issued)
-    values ('ada@example.org', $1, 'verify', '', now(), now(), now(), 1)`, [verified.session])
+  await db.query(`insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at)
+    values ('ada@example.org', $1, 'verify', '', now(), now())`, [verified.session])
+  await db.query(PASSKEY, ['ada@example.org'])
   t.equal(outcome(await askHost(replica, verified, 'GET', '/session?required')), '200', 'the replica knows it as alive')
   t.same(
     Object.keys(await rowsOf('ada@example.org')),

@@ -17,7 +17,7 @@ import type { Assertion, JudgedPasskey, RegisteredPasskey } from './webauthn.js'
 /** Purpose of a challenge: an answer for one purpose is wrong for the other. */
 export type Purpose = 'register' | 'verify'
 
-/** Challenges of one session and purpose in a minute. */
+/** Challenges of one session in a minute. */
 const MOST_CHALLENGES = 20
 
 const fromHex = (text: string): Buffer<ArrayBuffer> => Buffer.from(text, 'hex')
@@ -54,25 +54,34 @@ export interface NewChallenge {
   seconds: number
 }
 
-/** Stores the one outstanding challenge of this session and purpose. @returns null if there were too many, or the session ended */
+/**
+ * Stores the one outstanding challenge of this session and purpose. The session counts its challenges of both purposes.
+ *
+ * @returns `expiresAt` null if there were too many, or the session ended
+ */
 export async function issueChallenge (
   db: Db, requester: Requester, { purpose, challenge, deviceId, seconds }: NewChallenge
 ): Promise<{ alive: boolean, expiresAt: Date | null }> {
   const { table } = db
-  const isOver = sql`c.window_started_at <= excluded.created_at - interval '1 minute'`
+  const isOver = sql`(s.challenges_since is null or s.challenges_since <= now.at - interval '1 minute')`
   const found = await row<{ alive: boolean, expiresAt: Date | null }>(db, sql`
     with ${now},
     requester as (${livingSession(db, requester)}),
-    put as (
-      insert into ${table.otp_challenge} as c
-        (user_id, session_id, purpose, challenge, device_id, expires_at, created_at, window_started_at, issued)
-      select user_id, id, ${purpose}, ${challenge}::bytea, ${deviceId}::uuid, now.at + make_interval(secs => ${seconds}), now.at, now.at, 1
+    counted as (
+      update ${table.otp_session} s set
+        challenges = case when ${isOver} then 1 else s.challenges + 1 end,
+        challenges_since = case when ${isOver} then now.at else s.challenges_since end
       from requester, now
+      where s.user_id = requester.user_id and s.id = requester.id and s.ended_at is null
+        and (${isOver} or s.challenges < ${MOST_CHALLENGES})
+      returning s.user_id, s.id
+    ),
+    put as (
+      insert into ${table.otp_challenge} as c (user_id, session_id, purpose, challenge, device_id, expires_at, created_at)
+      select user_id, id, ${purpose}, ${challenge}::bytea, ${deviceId}::uuid, now.at + make_interval(secs => ${seconds}), now.at
+      from counted, now
       on conflict (user_id, session_id, purpose) do update set
-        challenge = excluded.challenge, device_id = excluded.device_id, expires_at = excluded.expires_at, created_at = excluded.created_at,
-        window_started_at = case when ${isOver} then excluded.created_at else c.window_started_at end,
-        issued = case when ${isOver} then 1 else c.issued + 1 end
-      where ${isOver} or c.issued < ${MOST_CHALLENGES}
+        challenge = excluded.challenge, device_id = excluded.device_id, expires_at = excluded.expires_at, created_at = excluded.created_at
       returning c.expires_at
     )
     select exists (select from requester) as alive, ${timeAs(sql`(select expires_at from put)`, 'expiresAt')} from now`)
