@@ -16,6 +16,8 @@ import { setRefusalHeaders } from '../src/attach/refusal-headers.js'
 import { BODY_BYTES } from '../src/core/body-limit.js'
 import { Refusal } from '../src/core/refusals.js'
 import { relyingPartyOf } from '../src/core/relying-party.js'
+import type { RelyingParty } from '../src/core/webauthn.js'
+import { countUnreachable } from '../src/factors/passkeys/unreachable.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
 import { hardenWeakCodes } from '../src/factors/recovery/hardening.js'
 import sweeper from './cleanup.js'
@@ -39,6 +41,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
   // Added first, so that a failed start closes the stores too. These hooks run in reverse order.
   app.addHook('onClose', async () => { await factor.close() })
   const options = checkRouteOptions(given)
+  const party = partyOf(options, factor)
   const decorators = freeNames(app, options.decorators)
   const host = tellHost(options.endSessions, (error, isLast) => app.log[isLast ? 'error' : 'warn']({ err: error }, 'endSessions'))
   app.decorateRequest(decorators.countersign, null)
@@ -57,7 +60,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     await scope.register(jsonOnly)
     // The service has no hooks of others.
     if (!factor.knowsSessions) await scope.register(hostEnvelope)
-    await registerRoutes(scope, { ...options, factor, guards, deprecatedGets }, host)
+    await registerRoutes(scope, { ...options, factor, guards, deprecatedGets, party }, host)
   }, { prefix: options.prefix })
   await registerSession(app, options, guards)
   await app.register(sweeper, {
@@ -74,6 +77,10 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     await factor.start().catch(async (error: unknown) => {
       await factor.close()
       throw error
+    })
+    await nameUnreachable(app, factor, party).catch((error: unknown) => {
+      // Without PostgreSQL the start goes on.
+      if (!(error instanceof Refusal)) app.log.error({ err: error }, 'passkeys of another RP id could not be looked for')
     })
   })
   app.addHook('onClose', async () => {
@@ -94,13 +101,28 @@ async function registerSession (app: FastifyInstance, options: CheckedRouteOptio
   }, { prefix: session })
 }
 
-type Routes = CheckedRouteOptions & Required<Pick<SecondFactorOptions, 'factor' | 'guards' | 'deprecatedGets'>>
+/** @throws {Error} if the library of passkeys is not installed */
+function partyOf ({ passkeys }: CheckedRouteOptions, { settings }: SecondFactor): RelyingParty | undefined {
+  if (passkeys === undefined) return undefined
+  requireLibrary()
+  return relyingPartyOf({ rpName: settings.issuer, ...passkeys })
+}
+
+/** Warns of passkeys that a change of settings took from their users. */
+async function nameUnreachable ({ log }: FastifyInstance, { db }: SecondFactor, party: RelyingParty | undefined): Promise<void> {
+  const others = await countUnreachable(db, party?.rpId ?? null)
+  if (others.length === 0) return
+  log.warn({ rpId: party?.rpId ?? null, others },
+    'there are passkeys of another RP id, which no browser finds now: their users still owe a second factor, and need a recovery code ' +
+    'or another one. Were PASSKEY_ORIGINS or PASSKEY_RP_ID (a host: "passkeys") changed?')
+}
+
+type Routes = CheckedRouteOptions & Required<Pick<SecondFactorOptions, 'factor' | 'guards' | 'deprecatedGets'>> &
+  { party: RelyingParty | undefined }
 
 async function registerRoutes (scope: FastifyInstance, options: Routes, host: HostSessions): Promise<void> {
-  const { factor, guards: { session, otpVerified, standingOf }, deprecatedGets } = options
+  const { factor, guards: { session, otpVerified, standingOf }, deprecatedGets, party } = options
   const { db, sessions, settings } = factor
-  const party = options.passkeys === undefined ? undefined : relyingPartyOf({ rpName: settings.issuer, ...options.passkeys })
-  if (party !== undefined) requireLibrary()
   const sessionIdOf = (request: Parameters<typeof standingOf>[0]) => standingOf(request).sessionId
   await scope.register(totpRoutes, {
     ...given(options, 'security', 'limit'),

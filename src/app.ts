@@ -234,7 +234,9 @@ async function registerLimits (app: FastifyInstance, { config, namespace, redis,
 }
 
 async function registerSecondFactor (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {
-  const passkeys = passkeyPartyOf(config)
+  const party = passkeyPartyOf(config)
+  const isTrial = config.port === 0 && config.passkeyOrigins.length === 0
+  const passkeys = party === undefined ? undefined : { ...party, origins: isTrial ? followPort(app, party.origins) : party.origins }
   await app.register(secondFactor, {
     factor,
     guards,
@@ -247,6 +249,17 @@ async function registerSecondFactor (app: FastifyInstance, { config, factor, gua
     deprecatedGets: true,
     limit: app.limit
   })
+}
+
+/** Returns the origin of a trial's pages, with the free port that it listens on from then on. */
+function followPort (app: FastifyInstance, [unknown = '']: readonly string[]): string[] {
+  const origins = [unknown]
+  app.addHook('onListen', async () => {
+    const address = app.server.address()
+    // A Unix socket has no port, and pages reach it by an origin that only a setting can name.
+    if (typeof address === 'object' && address !== null) origins[0] = `http://localhost:${address.port}`
+  })
+  return origins
 }
 
 async function registerRoutes (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {

@@ -34,8 +34,9 @@ export async function otpStatusCommand (io: Io, config: Config, username: string
       ...(devices.length === 0
         ? []
         : table(
-          ['device', 'created', 'last used'],
-          devices.map(({ name, createdAt, lastUsedAt }) => [name, shownTime(createdAt), lastUsedAt === null ? '–' : shownTime(lastUsedAt)])
+          ['device', 'kind', 'created', 'last used'],
+          devices.map(({ name, kind, createdAt, lastUsedAt }) =>
+            [name, kind, shownTime(createdAt), lastUsedAt === null ? '–' : shownTime(lastUsedAt)])
         )),
       `recovery codes left: ${state.recoveryCodesLeft}${state.recoveryCodesWeak ? ' (short ones, brought over: make new ones)' : ''}`,
       `wrong codes in a row: ${state.failures}${state.lockedUntil === null ? '' : `, locked until ${state.lockedUntil.toISOString()}`}`,

@@ -142,8 +142,8 @@ function freezeList (value: unknown): unknown {
 /** Returns the relying party of passkeys; undefined if there are none. */
 export function passkeyPartyOf (config: Config): RelyingParty | undefined {
   const { passkeyOrigins, passkeyRpId: rpId, passkeyUserVerification: userVerification, otpIssuer, databaseUrl, port } = config
-  // A free port is not known yet: pages of such a trial have no passkeys, but the operations are those of any other.
-  const local = databaseUrl === undefined ? [`http://localhost:${port === 0 ? 3000 : port}`] : []
+  // With PORT=0 the port is not known yet: `followPort` in app.ts sets it.
+  const local = databaseUrl === undefined ? [`http://localhost:${port}`] : []
   return relyingPartyOf({ origins: passkeyOrigins.length > 0 ? passkeyOrigins : local, rpId, rpName: otpIssuer, userVerification })
 }
 

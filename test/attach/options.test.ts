@@ -38,6 +38,14 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
   [{ settings: { setupSecond: 60 } }, 'settings'],
   [{ revocationSeconds: 0.5 }, 'revocationSeconds'],
   [{ decorators: { guard: 'verified' } }, 'decorators'],
+  ...[
+    {}, { origins: ['https://a.example'] }, { rpId: 'a.example' }, { rpId: 'a.example', origins: [] },
+    { rpId: 'b.example', origins: ['https://a.example'] }, { rpId: 'ample', origins: ['https://a.example'] },
+    { rpId: 'a.example', origins: ['https://a.example/'] }, { rpId: 'a.example', origins: ['http://a.example'] },
+    { rpId: '127.0.0.1', origins: ['http://127.0.0.1:3000'] }, { rpId: 'a.example', origins: 'https://a.example' },
+    { rpId: 'a.example', origins: ['https://a.example'], rpName: '' }, { rpId: 'a.example', origins: ['https://a.example'], name: 'Acme' },
+    { rpId: 'a.example', origins: ['https://a.example'], userVerification: 'discouraged' }
+  ].map((passkeys) => [{ passkeys }, 'passkeys'] as const),
   [{ security: { cookie: [] } }, 'security'],
   [{ answerSchema: { $ref: 'nobody#' } }, 'answerSchema'],
   [{ answerSchema: { type: 'object', properties: { of: { type: 'nothing that there is' } } } }, 'answerSchema'],

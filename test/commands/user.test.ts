@@ -129,10 +129,15 @@ t.test('user list and otp status: without what would move the cursor', async (t)
   t.match(JSON.parse(lines.split('\n')[0]!), { username: 'ada', email: 'x\u001b[2J\u202e@y\u009bz', isStaff: false, isOtpEnabled: true })
   t.match(await command(['otp', 'status', 'ADA'], settings), {
     code: 0,
-    stdout: /^ada: second factor on\ndevice +created +last used\nphone( +\d{4}-\d\d-\d\dT[\d:]{8}Z){2}\nrecovery codes left: 4\n/
+    stdout: new RegExp('^ada: second factor on\\ndevice +kind +created +last used\\nphone +totp( +\\d{4}-\\d\\d-\\d\\dT[\\d:]{8}Z){2}\\n' +
+      'recovery codes left: 4\\n')
   })
   t.match(JSON.parse((await worked((io) => otpStatusCommand(io, config, 'ada'), '', true)).stdout), {
-    isOtpEnabled: true, recoveryCodesLeft: 4, recoveryCodesWeak: false, setupRequired: false
+    isOtpEnabled: true,
+    devices: [{ kind: 'totp' }],
+    recoveryCodesLeft: 4,
+    recoveryCodesWeak: false,
+    setupRequired: false
   })
   await t.rejects(worked((io) => otpStatusCommand(io, config, 'nobody')), { name: 'CommandError', message: 'Nobody has this username.' })
 })

@@ -139,8 +139,28 @@ const cases: ReadonlyArray<readonly [string, readonly string[], readonly string[
   ['CORS_ORIGINS', ['https://app.example.org', 'http://localhost:5173,https://a.example', 'http://[::1]:8080'],
     ['*', 'null', 'https://*.example.org', 'https://app.example.org/', 'https://app.example.org/x', 'https://App.example.org',
       'https://a.example:443', 'https://u:p@a.example', 'https://a.example?q', 'ftp://a.example', 'app.example.org',
-      'https://a.example https://b.example']]
+      'https://a.example https://b.example']],
+  ['PASSKEY_ORIGINS', ['https://app.example.org', 'http://localhost:5173', 'http://app.localhost:3000,https://app.example.org:8443',
+    'https://app.example.org,android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck'],
+  ['*', 'null', 'https://app.example.org/', 'https://app.example.org/x', 'https://App.example.org', 'https://a.example:443',
+    'http://app.example.org', 'http://127.0.0.1:3000', 'https://10.0.0.1', 'http://[::1]:3000', 'https://u:p@a.example',
+    'app.example.org', 'ftp://a.example', 'android:apk-key-hash:short', 'ios:bundle-id:org.example']]
 ]
+
+t.test('K2 the RP id is the host of an origin or a parent domain of it, and a passkey of staff needs passkeys', async (t) => {
+  const origins = { PASSKEY_ORIGINS: 'https://login.example.org,https://example.com' }
+  for (const PASSKEY_RP_ID of ['login.example.org', 'example.org', 'example.com']) {
+    t.equal(refusal({ ...origins, PASSKEY_RP_ID }), undefined, PASSKEY_RP_ID)
+  }
+  for (const PASSKEY_RP_ID of ['ample.org', 'www.example.org', 'example.net', 'a.login.example.org', 'https://example.org']) {
+    t.match(refusal({ ...origins, PASSKEY_RP_ID })?.message, /^PASSKEY_RP_ID must be the host/, PASSKEY_RP_ID)
+  }
+  t.match(refusal({ PASSKEY_RP_ID: 'example.org' })?.message, /^PASSKEY_RP_ID must/, 'without origins')
+  const served = { DATABASE_URL: 'postgres://127.0.0.1/x', REDIS_URL: '' }
+  t.match(refusal({ ...served, STAFF_PASSKEY: 'required' })?.message, /^STAFF_PASSKEY must be optional/)
+  t.equal(refusal({ ...origins, STAFF_PASSKEY: 'required' }), undefined)
+  t.equal(refusal({ STAFF_PASSKEY: 'required' }), undefined, 'the embedded database has passkeys at localhost')
+})
 
 for (const [variable, taken, refused] of cases) {
   t.test(`${variable}: what is taken and what is refused, by name and without the value`, async (t) => {
