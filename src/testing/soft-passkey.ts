@@ -46,6 +46,8 @@ export interface Falsified {
   counter?: number
   /** COSE algorithm that the public key claims. */
   algorithm?: number
+  /** Extension outputs of the authenticator, by name. */
+  extensions?: Readonly<Record<string, number>>
   /** base64url; null leaves it out. */
   userHandle?: string | null
 }
@@ -78,6 +80,7 @@ const UV = 0x04
 const BE = 0x08
 const BS = 0x10
 const AT = 0x40
+const ED = 0x80
 
 const EXTENSIONS = {}
 
@@ -100,10 +103,12 @@ export function softPasskey (options: SoftPasskeyOptions): SoftPasskey {
     passkey.counter += synced ? 0 : 1
     const flag = (bit: number, isSet: boolean) => isSet ? bit : 0
     const flags = flag(UP, falsified.userPresent ?? true) | flag(UV, falsified.userVerified ?? verifiesUser) |
-      flag(BE, falsified.backupEligible ?? synced) | flag(BS, falsified.backedUp ?? synced) | flag(AT, attested.length > 0)
+      flag(BE, falsified.backupEligible ?? synced) | flag(BS, falsified.backedUp ?? synced) | flag(AT, attested.length > 0) |
+      flag(ED, falsified.extensions !== undefined)
+    const outputs = falsified.extensions === undefined ? Buffer.alloc(0) : encodeCbor(new Map(Object.entries(falsified.extensions)))
     const counter = Buffer.alloc(4)
     counter.writeUInt32BE(falsified.counter ?? passkey.counter)
-    return Buffer.concat([sha256(falsified.rpId ?? rpId), Buffer.of(flags), counter, attested])
+    return Buffer.concat([sha256(falsified.rpId ?? rpId), Buffer.of(flags), counter, attested, outputs])
   }
 
   function clientData (type: string, challenge: string, falsified: Falsified): Buffer {

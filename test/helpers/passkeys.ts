@@ -4,6 +4,9 @@ import { softPasskey, type Falsified, type SoftPasskey, type SoftPasskeyOptions 
 import { PASSKEY_ORIGIN } from './app.js'
 import { expect, type Person } from './person.js'
 
+// Loaded before the first request, which waits for it: on a busy machine that can take longer than a request may.
+await import('@simplewebauthn/server')
+
 interface Creation { options: PublicKeyCredentialCreationOptionsJSON, recoveryCodes: string[] }
 
 /** Keeps the tokens of an answer. */

@@ -4,6 +4,7 @@ import { commandLine, resetOtp } from '../../src/staff/changes.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
+import { addPasskey } from '../helpers/passkeys.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
@@ -33,6 +34,7 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   const grace = await staffAt(fresh)
   const ada = await (await signUp(app)).enrol()
   const [recoveryCode = ''] = ada.recoveryCodes
+  await addPasskey(ada)
   const { setupCode, expiresAt } = await reset(grace, ada)
   t.match(setupCode, /^([0-9A-HJKMNP-TV-Z]{4}-){5}[0-9A-HJKMNP-TV-Z]{4}$/)
   t.ok(Math.abs(new Date(expiresAt).getTime() - Date.now() - 24 * 3600_000) < 60_000)
@@ -41,8 +43,9 @@ t.test('R6 a reset ends everything, and the password alone opens nothing until a
   t.same(
     await db.query(`
       select (select count(*) from otp_device d where d.user_id = $1)::int as devices,
+        (select count(*) from otp_passkey p where p.user_id = $1)::int as passkeys,
         (select count(*) from otp_recovery_code c where c.user_id = $1)::int as codes`, [idOf(ada)]),
-    [{ devices: 0, codes: 0 }]
+    [{ devices: 0, passkeys: 0, codes: 0 }]
   )
 
   t.equal(code(await ada.login()), 'SETUP_CODE_REQUIRED', 'a thief of the password')

@@ -72,6 +72,19 @@ t.test('each falsified member is refused, in both ceremonies', async (t) => {
   }
 })
 
+t.test('extensions are ignored, of the authenticator and of the client', async (t) => {
+  const falsified = { extensions: { unknown: 1, credProtect: 2 } }
+  t.ok((await registered({ falsified })).stored)
+  const { stored, challenge, response, judged } = await asserted({ falsified })
+  t.same(judged, { signCount: 2, backedUp: false })
+  const answer = { ...response, clientExtensionResults: { appid: true, prf: { enabled: false }, unknown: ['x'] } }
+  t.same(await verifyAssertion(relyingParty(), challenge, { passkey: stored, userHandle }, answer), judged)
+})
+
+t.test('self attestation is verified, and stored as none', async (t) => {
+  t.ok((await registered({ passkey: { origin, selfAttested: true } })).stored)
+})
+
 t.test('user verification is asked for where it is required, and nowhere else', async (t) => {
   const passkey = { origin, verifiesUser: false }
   t.ok((await registered({ passkey })).stored)
