@@ -7,6 +7,7 @@ const UNAVAILABLE_STATES = [
   /^53/, // out of connections, memory, disk
   /^57/, // shutting down, starting up, cancelled by a timeout
   /^25006$/, // read-only: during a failover, this server is no longer the primary
+  /^25P0[34]$/, // a transaction that idled or ran too long, on a busy machine
   /^55P03$/, // lock not available in time
   /^40/, // serialization failure or deadlock after all retries
   /^42P01$/, // no tables yet: the first migration has not run
@@ -58,7 +59,7 @@ export function isUnavailable (error: unknown): boolean {
 /** True if the connection must not be used again: a statement may still run on it, or its server takes no writes. */
 export function breaksConnection (error: unknown): boolean {
   const state = sqlState(error)
-  return state === null || state === READ_ONLY_STATE || /^(08|57P)/.test(state)
+  return state === null || state === READ_ONLY_STATE || /^(08|57P|25P0[34])/.test(state)
 }
 
 /** True if a write reached a server that takes no writes: a standby, or a demoted primary. */

@@ -27,6 +27,8 @@ const table = [
   [state('42703'), false, false, false],
   [state('42601'), false, false, false],
   [state('25P02'), false, false, false],
+  [state('25P03'), true, false, true],
+  [state('25P04'), true, false, true],
   [system('ECONNREFUSED'), true, false, true],
   [system('ECONNRESET'), true, false, true],
   [system('EPIPE'), true, false, true],
