@@ -1,6 +1,6 @@
 import {
   Kysely, MssqlDialect, MysqlDialect, PostgresDialect, SqliteDialect,
-  type MssqlDialectConfig, type MysqlDialectConfig, type SqliteDialectConfig
+  type MysqlDialectConfig, type SqliteDialectConfig
 } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
@@ -20,7 +20,7 @@ const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
 const foreign = {
   sqlite: new Kysely<unknown>({ dialect: new SqliteDialect({ database: {} } as SqliteDialectConfig) }),
   mysql: new Kysely<unknown>({ dialect: new MysqlDialect({ pool: {} } as unknown as MysqlDialectConfig) }),
-  mssql: new Kysely<unknown>({ dialect: new MssqlDialect({ tarn: { options: {} }, tedious: {} } as MssqlDialectConfig) })
+  mssql: new Kysely<unknown>({ dialect: new MssqlDialect({ tarn: { Pool: class {}, options: {} }, tedious: {} } as never) })
 }
 
 /** [value, name of its database or library in the message] */
@@ -44,7 +44,7 @@ t.test('any other database is refused by name, without its value', (t) => {
 })
 
 t.test('migrate and tablesVersion refuse the same, a transaction among them', async (t) => {
-  const wrong = { name: 'TypeError', message: /^countersign: "database" must .*Kysely/ }
+  const wrong = { name: 'TypeError', message: /^countersign: "database" must / }
   for (const [value] of refused) {
     await t.rejects(countersign.migrate(value as never), wrong)
     await t.rejects(countersign.tablesVersion(value as never), wrong)
