@@ -6,8 +6,8 @@ import { AgingMap } from '../src/core/aging-map.js'
 import {
   claimsOf, isClaims, isIssued, isTimely, tokenTypes, type AccessClaims, type Claims, type RefreshClaims, type TokenKind, type TokenSettings
 } from '../src/core/claims.js'
-import { Refusal } from '../src/core/refusals.js'
-import type { SessionFacts } from '../src/core/session.js'
+import { Refusal, type OtpMethod } from '../src/core/refusals.js'
+import type { AnsweredSession, SessionFacts } from '../src/core/session.js'
 import type { Key } from '../src/core/key-ring.js'
 
 export interface TokensOptions {
@@ -21,9 +21,22 @@ export interface TokensOptions {
 
 export interface TokenPair { access: string, refresh: string }
 
+/** Answer that brings the tokens of a session. */
+export interface TokenAnswer extends TokenPair {
+  /** Seconds until the access token expires, as its whole seconds count. */
+  expiresIn: number
+  /** True if the session opens only its verification. */
+  otpRequired: boolean
+  otpMethods: readonly OtpMethod[]
+  /** When a session that is not verified yet ends; else null. */
+  otpExpiresAt: Date | null
+}
+
 export interface Tokens {
   /** Returns the tokens of a session's current generation. A second call returns the same ones. */
   issue (session: SessionFacts): TokenPair
+  /** Returns the same in the form in which every operation answers them. */
+  answer (session: AnsweredSession): TokenAnswer
   /**
    * Verifies a token.
    *
@@ -103,8 +116,22 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
 
   const sign = (kind: TokenKind, session: SessionFacts) => signers[kind]!.sign(claimsOf(kind, session, settings))
 
+  function answer (session: AnsweredSession): TokenAnswer {
+    const access = claimsOf('access', session, settings)
+    const otpRequired = session.otpRequired && session.otpDeviceId === null
+    return {
+      access: signers.access!.sign(access),
+      refresh: sign('refresh', session),
+      expiresIn: Math.max(0, Math.ceil(access.exp - nowSeconds())),
+      otpRequired,
+      otpMethods: session.otpMethods,
+      otpExpiresAt: otpRequired ? new Date(session.expiresAt * 1000) : null
+    }
+  }
+
   app.decorate('tokens', {
     issue: (session) => ({ access: sign('access', session), refresh: sign('refresh', session) }),
+    answer,
     verify (kind, token) {
       const claims = signed(kind, token)
       if (!isTimely(claims, nowSeconds())) throw new Refusal('TOKEN_INVALID')

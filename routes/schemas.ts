@@ -10,15 +10,6 @@ export const strict = { additionalProperties: false } as const
 /** The host defines the answer for its clients. */
 export const AnyAnswer = Type.Object({}, { additionalProperties: true, title: 'HostAnswer', description: 'Answer of the host.' })
 
-export const TokenPair = Type.Object({
-  access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
-  refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' })
-}, {
-  title: 'TokenPair',
-  description: 'Tokens of the session. They replace earlier ones, both at once.',
-  examples: [{ access: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9…', refresh: 'eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9…' }]
-})
-
 export const Message = Type.Object({ message: Type.String() }, {
   title: 'Message', description: 'It is done.', examples: [{ message: 'Done.' }]
 })
@@ -81,9 +72,10 @@ export const Uuid = Type.String({ title: 'Id', format: 'uuid', pattern: '^[0-9a-
 export const Id = Type.Object({ id: Uuid })
 
 /** Ways to verify a session. */
-export const Methods = Type.Array(Type.Unsafe<OtpMethod>({ type: 'string', enum: [...otpMethods] }), {
-  description: 'Methods with which the user can verify.'
+const Method = Type.Unsafe<OtpMethod>({
+  title: 'OtpMethod', type: 'string', enum: [...otpMethods], description: 'Way to verify a session. The list is open.'
 })
+export const Methods = Type.Array(Method, { description: 'Methods with which the user can verify; empty without a second factor.' })
 
 /** A date and time as `2026-11-23T09:00:00.000Z`. */
 export const DateTime = Type.Unsafe<Date>({ type: 'string', format: 'date-time' })
@@ -91,6 +83,29 @@ export const NullableDateTime = Type.Unsafe<Date | null>({ type: ['string', 'nul
 
 export const NullableString = (description: string) => Type.Unsafe<string | null>({ type: ['string', 'null'], description })
 export const NullableInteger = (description: string) => Type.Unsafe<number | null>({ type: ['integer', 'null'], description })
+
+/** Answer of every operation that brings tokens. */
+export const TokenPair = Type.Object({
+  access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
+  refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' }),
+  expiresIn: Type.Integer({ description: 'Seconds until the access token expires.' }),
+  otpRequired: Type.Boolean({ description: 'True if the session must be verified before it opens anything else.' }),
+  otpMethods: Methods,
+  otpExpiresAt: Type.Unsafe<Date | null>({
+    ...NullableDateTime, description: 'When the session ends unless it is verified; null if `otpRequired` is false.'
+  })
+}, {
+  title: 'TokenPair',
+  description: 'Tokens of the session. They replace earlier ones, both at once.',
+  examples: [{
+    access: 'eyJhbGciOiJIUzI1NiIsInR5cCI6ImF0K2p3dCJ9…',
+    refresh: 'eyJhbGciOiJIUzI1NiIsInR5cCI6InJ0K2p3dCJ9…',
+    expiresIn: 300,
+    otpRequired: false,
+    otpMethods: ['totp', 'recovery_code'],
+    otpExpiresAt: null
+  }]
+})
 
 /** Security requirements of an operation, by the document's schemes. */
 export type Security = ReadonlyArray<Record<string, readonly string[]>>

@@ -242,7 +242,7 @@ async function registerSecondFactor (app: FastifyInstance, { config, factor, gua
     guards,
     label: async (userId) => await readUsername(login.db, userId) ?? userId,
     checkPassword: (request, userId, password) => checkPassword(login, userId, password, originOf(request)),
-    complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.issue(session) }),
+    complete: (_request, _reply, session) => ({ sessionId: session.sessionId, answer: app.tokens.answer(session) }),
     answerSchema: TokenPair,
     ...(passkeys === undefined ? {} : { passkeys }),
     eventsDays: config.eventsDays,

@@ -69,7 +69,7 @@ const profileRoutes: FastifyPluginAsyncTypebox<AccountDeps & { fresh: onRequestH
     },
     handler: async (request) => {
       const { current, next } = request.body
-      return app.tokens.issue(await changePassword(deps, requesterOf(request), current, next))
+      return app.tokens.answer(await changePassword(deps, requesterOf(request), current, next))
     }
   })
 }

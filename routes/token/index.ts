@@ -4,11 +4,10 @@ import { soughtName } from '../../src/core/normal-forms.js'
 import { Refusal } from '../../src/core/refusals.js'
 import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { logIn, type LoginDeps } from '../../src/accounts/log-in.js'
-import { readMethods } from '../../src/factors/enrolment-statements.js'
 import { refresh, revoke, type RefreshDeps } from '../../src/sessions/refresh.js'
 import { originOf } from '../requester.js'
 import { needsSession, refused } from '../refused.js'
-import { Methods, Name, NullableDateTime, open, Password, strict, TokenPair, TypedCode } from '../schemas.js'
+import { Name, NullableDateTime, open, Password, strict, TokenPair, TypedCode } from '../schemas.js'
 
 export type TokenRoutesOptions = LoginDeps & RefreshDeps
 
@@ -26,9 +25,6 @@ const Credentials = Type.Object({
 }, { ...strict, title: 'Credentials', examples: [{ username: 'ada', password: 'correct horse battery staple' }] })
 
 const LoginAnswer = Type.Composite([TokenPair, Type.Object({
-  otpRequired: Type.Boolean({ description: 'True if the user has a second factor.' }),
-  otpMethods: Methods,
-  otpExpiresAt: NullableDateTime,
   otpDeadline: Type.Unsafe<Date | null>({
     ...NullableDateTime,
     description: 'Time after which this session can only set up a second factor; null if the policy requires none, or the ' +
@@ -40,6 +36,7 @@ const LoginAnswer = Type.Composite([TokenPair, Type.Object({
   examples: [{
     access: 'eyJ…',
     refresh: 'eyJ…',
+    expiresIn: 300,
     otpRequired: true,
     otpMethods: ['totp', 'recovery_code'],
     otpExpiresAt: '2026-11-23T09:05:00.000Z',
@@ -76,10 +73,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       }
       const session = await logIn(deps, username, password, setupCode, originOf(request))
       return {
-        ...app.tokens.issue(session),
-        otpRequired: session.otpRequired,
-        otpMethods: session.otpRequired ? await readMethods(deps.db, session.userId) : [],
-        otpExpiresAt: session.otpRequired ? new Date(session.expiresAt * 1000) : null,
+        ...app.tokens.answer(session),
         otpDeadline: session.otpDeadline === null ? null : new Date(session.otpDeadline * 1000)
       }
     }
@@ -97,7 +91,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       response: { 200: TokenPair, ...refused(needsSession) }
     },
     handler: async (request) => {
-      return app.tokens.issue(await refresh(deps, app.tokens.readRefresh(request.body.refresh), originOf(request)))
+      return app.tokens.answer(await refresh(deps, app.tokens.readRefresh(request.body.refresh), originOf(request)))
     }
   })
 

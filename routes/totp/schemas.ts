@@ -1,7 +1,7 @@
 import { Type, type TSchema } from '@sinclair/typebox'
 import type { FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastify'
 import type { SessionContext } from '../../src/core/assurance.js'
-import type { Requester, SessionFacts } from '../../src/core/session.js'
+import type { Requester, AnsweredSession } from '../../src/core/session.js'
 import { longest } from '../../src/core/texts.js'
 import type { RelyingParty } from '../../src/core/webauthn.js'
 import type { OtpDeps } from '../../src/factors/deps.js'
@@ -20,7 +20,7 @@ export interface TotpRoutesOptions {
   label: (userId: string) => string | Promise<string>
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>
   /** Completes a session that began or went on. Returns the answer for the client. */
-  finish: (request: FastifyRequest, reply: FastifyReply, session: SessionFacts, others: 'live on' | 'have ended') => Promise<object>
+  finish: (request: FastifyRequest, reply: FastifyReply, session: AnsweredSession, others: 'live on' | 'have ended') => Promise<object>
   /** Schema of that answer. */
   answerSchema: TSchema
   /** Security requirements for the document, which has none without it. */

@@ -4,7 +4,7 @@ import { passwordFault } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
-import type { Requester, SessionFacts } from '../core/session.js'
+import type { Requester, AnsweredSession } from '../core/session.js'
 import { readAccount, readUsername, type Account } from './accounts.js'
 import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
 import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from './profile.js'
@@ -53,7 +53,7 @@ export async function changeProfile (deps: AccountDeps, requester: Requester, ch
  *
  * @returns the session that replaces the requesting one: it has the proofs of the requesting token
  */
-export async function changePassword (deps: AccountDeps, requester: Requester, current: string, next: string): Promise<SessionFacts> {
+export async function changePassword (deps: AccountDeps, requester: Requester, current: string, next: string): Promise<AnsweredSession> {
   const { db, hasher, sessions, counters, passwordMinLength } = deps
   const { userId } = requester.context
   const username = await readUsername(db, userId)
@@ -74,7 +74,7 @@ export async function changePassword (deps: AccountDeps, requester: Requester, c
       sessions.started(session)
       counters.count('sessions_ended_total', ['password_changed'], session.endedIds.length)
       counters.count('sessions_started_total', ['password_changed'])
-      return session.context
+      return { ...session.context, otpMethods: session.otpMethods }
     }
   }
 }

@@ -2,12 +2,13 @@ import { createHmac, randomUUID } from 'node:crypto'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest } from '../core/setup-codes.js'
-import type { ClientOrigin, Lifetimes, SessionFacts } from '../core/session.js'
+import type { ClientOrigin, Lifetimes, AnsweredSession } from '../core/session.js'
 import { accountKey, commitLogin, readUsername } from './accounts.js'
 import { noteWrongPassword, returnGuess, consumeGuess, unspendGuess, type Guess, type ConsumedGuess } from './password-budget.js'
 import type { Db } from '../tables/db.js'
 import type { Hasher, Turn } from './hasher.js'
 import type { Sessions } from '../sessions/liveness.js'
+import { readMethods } from '../sessions/methods.js'
 import type { Counters } from '../core/counters.js'
 import type { WaiterOf } from './waiters.js'
 
@@ -29,13 +30,13 @@ export interface LoginDeps {
  */
 export function logIn (
   deps: LoginDeps, username: string, password: string, setupCode: string | null, origin: ClientOrigin
-): Promise<SessionFacts> {
+): Promise<AnsweredSession> {
   return deps.hasher.inTurn((turn) => logInNow(deps, turn, username, password, setupCode, origin), deps.waiterOf(username, origin))
 }
 
 async function logInNow (
   deps: LoginDeps, turn: Turn, username: string, password: string, setupCode: string | null, origin: ClientOrigin
-): Promise<SessionFacts> {
+): Promise<AnsweredSession> {
   const { db, hasher, sessions, lifetimes, counters } = deps
   const guess = await guessAt(deps, username, origin)
   const judged = await judge(deps, turn, guess, password, origin)
@@ -65,7 +66,8 @@ async function logInNow (
   sessions.started(started)
   counters.count('sessions_started_total', ['password'])
   counters.count('sessions_ended_total', ['session_evicted'], started.endedIds.length)
-  return started.context
+  const { context } = started
+  return { ...context, otpMethods: context.otpRequired ? await readMethods(db, context.userId) : [] }
 }
 
 /**

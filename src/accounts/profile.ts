@@ -134,7 +134,7 @@ export async function commitPassword (
       ${carriedOn(tx, sql`changed`, requester, newSessionId)},
       ${forgotten(tx, sql`changed`, userId, requester.network)},
       ${event(tx, { userId: sql`changed.user_id`, kind: 'password_changed', sessionId, origin: requester }, sql`changed, now`)}
-      ${answered({ kept: false })}`))
+      ${answered(tx, userId, { kept: false })}`))
     if (session !== null) return { outcome: 'changed', session }
     const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, requester)}`) !== undefined
     return { outcome: isAlive ? 'moved' : 'session_ended' }

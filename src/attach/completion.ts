@@ -1,6 +1,6 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Refusal } from '../core/refusals.js'
-import type { SessionFacts } from '../core/session.js'
+import type { AnsweredSession } from '../core/session.js'
 import { moveSession } from '../sessions/registration.js'
 import type { Db } from '../tables/db.js'
 import type { Sessions } from '../sessions/liveness.js'
@@ -19,7 +19,7 @@ export interface CompletionDeps extends Pick<RouteOptions, 'complete' | 'sameSes
 export interface Decided {
   /** Session of the request. */
   askingId: string
-  session: SessionFacts
+  session: AnsweredSession
   /** True if the decision ended the user's other sessions. */
   endsOthers: boolean
 }

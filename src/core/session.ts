@@ -1,4 +1,5 @@
 import type { SessionContext } from './assurance.js'
+import type { OtpMethod } from './refusals.js'
 
 /** Origin of a request, for the owner's list of sessions and events. Never used to decide. */
 export interface Origin { ip: string, agent: string }
@@ -21,6 +22,12 @@ export interface SessionFacts extends SessionContext {
   issuedAt: number
   /** When its access token was issued, if later than `issuedAt`. */
   accessIssuedAt?: number
+}
+
+/** Session for an answer that brings tokens. */
+export interface AnsweredSession extends SessionFacts {
+  /** Methods with which its user can verify; empty without a second factor. */
+  otpMethods: readonly OtpMethod[]
 }
 
 /** Lifetimes in seconds, from the settings of the same names. */

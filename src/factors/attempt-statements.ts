@@ -198,7 +198,7 @@ export async function commitVerified (
       deviceName: sql`consumed.name`,
       detail: sql`case when consumed.weak then 'weak' end`
     }, sql`consumed, now`)}
-    ${answered()}`))
+    ${answered(db, userId)}`))
 }
 
 /** Proof by a code of the device in the CTE `consumed`. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { amrOf } from '../core/assurance.js'
 import type { Seal } from '../core/seal.js'
-import type { Requester, Lifetimes, SessionFacts } from '../core/session.js'
+import type { AnsweredSession, Requester, Lifetimes } from '../core/session.js'
 import type { CommittedSession } from '../sessions/replacement.js'
 import type { Db } from '../tables/db.js'
 import type { RejectedCodes } from './totp/rejected-codes.js'
@@ -49,22 +49,22 @@ export function announce (
   { context: { sessionId } }: Requester,
   committed: CommittedSession,
   reason: 'verified' | 'recovered' | 'enabled' | 'disabled' | 'removed'
-): SessionFacts {
-  const { context, endedIds } = committed
+): AnsweredSession {
+  const { context, endedIds, otpMethods } = committed
   sessions.ended(context.userId, endedIds)
   // The service's tokens hold the proofs. For a host's session the replicas' caches hold them.
   if (context.sessionId === sessionId && !db.hasAccounts) sessions.changed(context.userId, sessionId)
   sessions.started(committed)
   if (context.sessionId !== sessionId) counters.count('sessions_started_total', [reason])
   counters.count('sessions_ended_total', [reason], endedIds.length)
-  return context
+  return { ...context, otpMethods }
 }
 
 /**
  * Returns a session that stayed, for a new pair of tokens, with the proof times of the requester's token. The session's own
  * proofs may be newer, if another tab has stepped up. A new session is returned as it is.
  */
-export function carried (session: SessionFacts, { context: { sessionId, otpTime, phrTime = null } }: Requester): SessionFacts {
+export function carried (session: AnsweredSession, { context: { sessionId, otpTime, phrTime = null } }: Requester): AnsweredSession {
   if (session.sessionId !== sessionId || session.otpDeviceId === null) return session
   const proven = { ...session, otpTime, phrTime }
   return phrTime === session.phrTime ? proven : { ...proven, amr: amrOf(proven) }

@@ -172,7 +172,7 @@ async function removeOne (
     ${event(tx, {
       userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: requester, deviceName: sql`removed.name`
     }, sql`removed, now`)}
-    ${answered()}`))
+    ${answered(tx, userId, { change: { removed: deviceId } })}`))
 }
 
 /**
@@ -235,5 +235,5 @@ export async function removeAll (
     ${started(tx, raised, requester, newSessionId, proof)},
     ${kept(tx, raised, proof)},
     ${event(tx, { userId: sql`requester.user_id`, kind: 'otp_disabled', sessionId, origin: requester }, sql`requester, now`)}
-    ${answered()}`))
+    ${answered(tx, userId, { change: 'none' })}`))
 }

@@ -1,5 +1,5 @@
 import { Refusal } from '../core/refusals.js'
-import type { Requester, SessionFacts } from '../core/session.js'
+import type { Requester, AnsweredSession } from '../core/session.js'
 import { removeDevice as remove, renameDevice as rename, type Device } from './device-statements.js'
 import { announce, carried, nextSessionId, type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
@@ -17,7 +17,7 @@ export async function renameDevice (deps: OtpDeps, requester: Requester, id: str
  * Removes one device; the last device is removed together with the recovery codes. Every session ends. Returns the session
  * that replaces the requester's, or the requester's own if its host cannot move it.
  */
-export async function removeDevice (deps: OtpDeps, requester: Requester, id: string): Promise<SessionFacts> {
+export async function removeDevice (deps: OtpDeps, requester: Requester, id: string): Promise<AnsweredSession> {
   const removed = await remove(deps.db, requester, id, nextSessionId(deps, requester), deps.settings)
   switch (removed.outcome) {
     case 'session_ended': throw sessionEnded(deps, requester)

@@ -7,6 +7,7 @@ import { verifiedProof, type Match } from './attempt-statements.js'
 import { remembered } from '../budgets/known-networks.js'
 import { event } from '../events/insert.js'
 import { now } from '../tables/values.js'
+import { methodsOf } from '../sessions/methods.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from '../sessions/replacement.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
@@ -30,28 +31,13 @@ export interface Status {
   otpDeadline: Date | null
 }
 
-/** The user's methods: the kinds of confirmed factors, and recovery codes while there are any. */
-const methodsOf = ({ table }: Db, userId: string) => jsonAs<'methods', OtpMethod[]>(sql<OtpMethod[]>`(
-  select coalesce(json_agg(m.method order by m.place), '[]'::json) from (
-    select d.kind as method, case d.kind when 'totp' then 1 else 2 end as place
-    from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null group by d.kind
-    union all
-    select 'recovery_code', 3 where exists (select from ${table.otp_recovery_code} c
-      where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)
-  ) m)`, 'methods')
-
-/** Returns the methods with which a user can verify; none without a factor. */
-export async function readMethods (db: Db, userId: string): Promise<OtpMethod[]> {
-  return (await row<{ methods: OtpMethod[] }>(db, sql`select ${methodsOf(db, userId)}`))!.methods
-}
-
 export async function readStatus (db: Db, userId: string, sessionId: string): Promise<Status> {
   const { table } = db
   const found = await row<Status>(db, sql`
     with ${now}
     select
       (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as "confirmedDevices",
-      ${methodsOf(db, userId)},
+      ${methodsOf(db, userId, 'methods')},
       exists (select from ${table.otp_device}, now where user_id = ${userId} and session_id = ${sessionId}
         and confirmed_at is null and expires_at > now.at and failures < ${PENDING_FAILURES}) as "isPending",
       (select count(*) from ${table.otp_recovery_code} where user_id = ${userId}
@@ -290,6 +276,6 @@ export async function commitConfirmed (
         origin: requester,
         deviceName: sql`consumed.name`
       }, sql`consumed, requester, now`)}
-      ${answered()}`))
+      ${answered(tx, userId, { change: { confirmed: deviceId } })}`))
   })
 }

@@ -1,12 +1,12 @@
 import { Refusal } from '../core/refusals.js'
-import type { Requester, SessionFacts } from '../core/session.js'
+import type { Requester, AnsweredSession } from '../core/session.js'
 import { removeEverything } from './device-statements.js'
 import { readStatus } from './enrolment-statements.js'
 import { announce, nextSessionId, type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
 
 /** Switches the second factor off: removes every device and code and ends every session; a new one replaces the requester's. */
-export async function removeTotp (deps: OtpDeps, requester: Requester): Promise<SessionFacts> {
+export async function removeTotp (deps: OtpDeps, requester: Requester): Promise<AnsweredSession> {
   const { db, settings } = deps
   const { userId, sessionId } = requester.context
   const committed = await removeEverything(db, requester, nextSessionId(deps, requester), settings)

@@ -1,5 +1,5 @@
 import { Refusal } from '../core/refusals.js'
-import type { ClientOrigin, Origin, SessionFacts } from '../core/session.js'
+import type { ClientOrigin, Origin, AnsweredSession } from '../core/session.js'
 import type { RefreshClaims } from '../core/claims.js'
 import { rotateSession } from './rotation.js'
 import { endSession } from './statements.js'
@@ -19,7 +19,7 @@ export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
  *
  * @throws {Refusal} TOKEN_INVALID, SESSION_ENDED
  */
-export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<SessionFacts> {
+export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<AnsweredSession> {
   const { db, sessions, refreshSeconds, accessSeconds, counters } = deps
   const { sub: userId, sid: sessionId, gen: generation } = claims
   if (sessions.known(userId, sessionId) === null) throw new Refusal('SESSION_ENDED')

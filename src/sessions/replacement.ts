@@ -1,14 +1,16 @@
 import { sql, type RawBuilder } from 'kysely'
 import { amr, amrOf, factorIdsOf, PHISHING_RESISTANT } from '../core/assurance.js'
+import type { OtpMethod } from '../core/refusals.js'
 import type { Requester, SessionFacts } from '../core/session.js'
 import { event } from '../events/insert.js'
+import { methodsOf, type MethodChange } from './methods.js'
 import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading } from './statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { currentXid, earlier, withNow } from '../tables/values.js'
+import { currentXid, earlier, jsonAs, withNow } from '../tables/values.js'
 
-/** Result of a committed decision: the session to return and the ids of the sessions that it ended. */
-export interface CommittedSession extends SessionReading { endedIds: string[] }
+/** Result of a committed decision: the session to return, the methods of its user, and the ids of the sessions that it ended. */
+export interface CommittedSession extends SessionReading { otpMethods: OtpMethod[], endedIds: string[] }
 
 /** Proofs of the session that continues, under its own id or as a new one. */
 export interface Proof {
@@ -167,14 +169,23 @@ const selectReplaced = statement('reason_replaced', (db, p: Parameters<SessionKe
 export const reasonReplaced = async (db: Db, { userId, sessionId }: SessionKey): Promise<string | null> =>
   (await selectReplaced.first(db, { userId, sessionId }))?.reason ?? null
 
-/** Selects the resulting session and the ids of the ended sessions. */
-export const answered = ({ more = sql``, kept = true }: { more?: RawBuilder<unknown>, kept?: boolean } = {}) => sql`
+/**
+ * Selects the resulting session, the methods of its user after the statement, and the ids of the ended sessions.
+ *
+ * @param change what the statement changes about the methods; `none` if it removes all
+ */
+export const answered = (
+  db: Db, userId: string, { more = sql``, kept = true, change = {} }: {
+    more?: RawBuilder<unknown>, kept?: boolean, change?: MethodChange | 'none'
+  } = {}
+) => sql`
     select ${sessionFacts}, ${readAt},
+      ${change === 'none' ? jsonAs(sql`'[]'::json`, 'otpMethods') : methodsOf(db, userId, 'otpMethods', change)},
       ${endedIds}${more}
     from (select * from started${kept ? sql` union all select * from kept` : sql``}) session, now`
 
 export function committed (found: unknown): CommittedSession | null {
   if (found === undefined) return null
-  const { endedIds, ...facts } = found as SessionFacts & ReadAt & { endedIds: string[] }
-  return { ...reading(facts), endedIds }
+  const { endedIds, otpMethods, ...facts } = found as SessionFacts & ReadAt & Pick<CommittedSession, 'endedIds' | 'otpMethods'>
+  return { ...reading(facts), endedIds, otpMethods }
 }

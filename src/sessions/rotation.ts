@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
-import type { ClientOrigin, SessionFacts } from '../core/session.js'
+import type { AnsweredSession, ClientOrigin } from '../core/session.js'
 import { event } from '../events/insert.js'
+import { methodsOf } from './methods.js'
 import { sessionFacts } from './statements.js'
 import { now } from '../tables/values.js'
 import { row, type Db } from '../tables/db.js'
@@ -17,7 +18,7 @@ export interface PresentedToken {
 }
 
 export interface Rotation {
-  facts: SessionFacts
+  facts: AnsweredSession
   /** False if the session ended: the token's child had been used, or parents came from another network twice in a row. */
   rotated: boolean
   /** PostgreSQL's clock, Unix seconds. */
@@ -49,7 +50,7 @@ export async function rotateSession (
     (${isParent} and s.rotated_network <> ${origin.network}::text and s.reused_generation is distinct from s.generation)`
   const isKept = sql`
     (${isNewest} or (${isParent} and not coalesce(${isNewlyElsewhere} and s.reused_generation = s.generation - 1, false)))`
-  const found = await row<SessionFacts & { reused: boolean, nowSeconds: number }>(db, sql`
+  const found = await row<AnsweredSession & { reused: boolean, nowSeconds: number }>(db, sql`
     with ${now},
     rotated as (
       update ${table.otp_session} s set
@@ -73,7 +74,8 @@ export async function rotateSession (
       sessionId,
       origin
     }, sql`rotated, now where rotated.ended_at is not null or rotated.reused_xid = pg_current_xact_id()`)}
-    select ${sessionFacts}, ended_at is not null as reused, ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')} from rotated, now`)
+    select ${sessionFacts}, ended_at is not null as reused, ${methodsOf(db, userId, 'otpMethods')},
+      ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')} from rotated, now`)
   if (found === undefined) return null
   const { reused, nowSeconds, ...facts } = found
   return { facts, rotated: !reused, nowSeconds }

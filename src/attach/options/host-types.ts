@@ -1,4 +1,4 @@
-import type { SessionFacts } from '../../core/session.js'
+import type { AnsweredSession } from '../../core/session.js'
 
 /** Requester of a request, as the host identifies it. */
 export interface Identity {
@@ -24,7 +24,7 @@ export interface Identity {
 }
 
 /** Session that results from an accepted code or from the removal of a factor. */
-export interface ProvenSession extends SessionFacts {
+export interface ProvenSession extends AnsweredSession {
   /**
    * Id of the requesting session if that session goes on. Otherwise a random UUID for the host's new session; the host may
    * return another id.

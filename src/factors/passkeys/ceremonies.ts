@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { Refusal } from '../../core/refusals.js'
-import type { Requester, SessionFacts } from '../../core/session.js'
+import type { Requester, AnsweredSession } from '../../core/session.js'
 import type {
   AuthenticationResponseJSON, PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON, RegistrationResponseJSON,
   RelyingParty
@@ -49,7 +49,9 @@ export async function enrolPasskey (
 }
 
 /** Confirms this session's pending passkey. @throws {Refusal} */
-export async function confirmPasskey (deps: PasskeyDeps, requester: Requester, response: RegistrationResponseJSON): Promise<SessionFacts> {
+export async function confirmPasskey (
+  deps: PasskeyDeps, requester: Requester, response: RegistrationResponseJSON
+): Promise<AnsweredSession> {
   const { db, party, settings, counters } = deps
   const consumed = await consumeChallenge(db, requester, 'register', { credentialId: null, rpId: party.rpId })
   if (!consumed.alive) throw sessionEnded(deps, requester)
@@ -91,7 +93,9 @@ export async function challengePasskey (
  *
  * @throws {Refusal}
  */
-export async function verifyPasskey (deps: PasskeyDeps, requester: Requester, response: AuthenticationResponseJSON): Promise<SessionFacts> {
+export async function verifyPasskey (
+  deps: PasskeyDeps, requester: Requester, response: AuthenticationResponseJSON
+): Promise<AnsweredSession> {
   const { db, party, settings, counters } = deps
   const credentialId = Buffer.from(response.id, 'base64url')
   const consumed = await consumeChallenge(db, requester, 'verify', { credentialId, rpId: party.rpId })

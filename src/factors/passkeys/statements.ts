@@ -229,7 +229,7 @@ export async function commitAsserted (
     ${event(db, {
       userId: sql`consumed.user_id`, kind: 'otp_verified', sessionId, origin: requester, deviceName: sql`consumed.name`
     }, sql`consumed, now`)}
-    ${answered()}`))
+    ${answered(db, userId)}`))
 }
 
 /**

@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusals.js'
-import type { Requester, SessionFacts } from '../../core/session.js'
+import type { Requester, AnsweredSession } from '../../core/session.js'
 import { consumeAttempt, type ConsumedAttempt } from '../attempt-statements.js'
 import { readStatus } from '../enrolment-statements.js'
 import { readCandidates } from './candidates.js'
@@ -18,7 +18,7 @@ export async function recover (
   deps: OtpDeps,
   requester: Requester,
   text: string
-): Promise<{ session: SessionFacts, recoveryCodesLeft: number }> {
+): Promise<{ session: AnsweredSession, recoveryCodesLeft: number }> {
   const { db, settings, counters } = deps
   const { userId } = requester.context
   const { isWeak, digests: digestsOfCode } = await readCandidates(deps, userId, text)

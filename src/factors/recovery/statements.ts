@@ -71,7 +71,8 @@ export async function burnRecoveryCode (
       ${kept(tx, consumed, proof)},
       ${remembered(tx, consumed, requester.network, true)}
       ${event(tx, { userId: sql`consumed.user_id`, kind: 'recovery_used', sessionId, origin: requester }, sql`consumed, now`)}
-      ${answered({
+      ${answered(tx, userId, {
+        change: { consumesCode: true },
         more: sql`,
         (select count(*) - 1 from ${table.otp_recovery_code} c
           where c.user_id = ${userId} and c.used_at is null and c.pending_device_id is null)::int as "codesLeft"`

@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusals.js'
-import type { Requester, SessionFacts } from '../../core/session.js'
+import type { Requester, AnsweredSession } from '../../core/session.js'
 import { checkTotp, normaliseTotp } from '../../core/totp.js'
 import { commitVerified, consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitConfirmed, firstCode } from '../enrolment-statements.js'
@@ -18,7 +18,7 @@ export async function verifyTotp (
   deps: OtpDeps,
   requester: Requester,
   text: string
-): Promise<{ session: SessionFacts, reason: 'enabled' | 'verified' }> {
+): Promise<{ session: AnsweredSession, reason: 'enabled' | 'verified' }> {
   const { db, settings, sessions, rejectedCodes, locks, counters } = deps
   const { userId, sessionId, otpDeviceId } = requester.context
   const code = normaliseTotp(text)
