@@ -1,24 +1,23 @@
 import { STATUS_CODES } from 'node:http'
 import type { FastifyError, FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
-import { Refusal, refusals, type OtpMethod, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
+import { messageOf, Refusal, refusals, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
 import { reasonOf } from '../src/postgres/unusable.js'
 
-export interface ErrorBody {
+export interface ErrorBody extends Omit<RefusalDetails, 'hint'> {
   statusCode: number
   code: RefusalCode
   error: string
   message: string
-  retryAfterSeconds?: number
-  needsRecovery?: true
-  maxAgeSeconds?: number
-  methods?: readonly OtpMethod[]
+  /** Id of the request, as in the log. */
+  requestId?: string
 }
 
 /** Returns the body of an error, in Fastify's own shape, so that refusals in a host's app look like its other errors. */
-export function errorBody (code: RefusalCode, { hint, ...details }: RefusalDetails = {}): ErrorBody {
-  const [statusCode, message] = refusals[code]
-  return { statusCode, code, error: STATUS_CODES[statusCode]!, message: hint ?? message, ...details }
+export function errorBody (code: RefusalCode, given: RefusalDetails = {}): ErrorBody {
+  const [statusCode] = refusals[code]
+  const { hint, ...details } = given
+  return { statusCode, code, error: STATUS_CODES[statusCode]!, message: messageOf(code, given), ...details }
 }
 
 /** Fastify's own errors as our codes. Any other status below 500 is a request that cannot be read. */
@@ -46,7 +45,8 @@ async function errors (app: FastifyInstance): Promise<void> {
     // During an outage of PostgreSQL each request fails for the same reason, so a stack adds no information.
     const facts = refusal.code === 'UNAVAILABLE' ? { reason: reasonOf(refusal) } : { err: refusal.cause ?? refusal }
     if (refusal.statusCode >= 500) request.log.error({ ...facts, code: refusal.code }, 'request failed')
-    void reply.code(refusal.statusCode).headers(refusal.headers).send(errorBody(refusal.code, refusal.details))
+    const body = { ...errorBody(refusal.code, refusal.details), requestId: request.id }
+    void reply.code(refusal.statusCode).headers(refusal.headers).send(body)
   })
   app.setNotFoundHandler(() => { throw new Refusal('NOT_FOUND') })
 }

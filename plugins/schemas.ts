@@ -5,6 +5,7 @@ import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 import { asRefusal, errorBody } from './errors.js'
+import { fieldFault } from './field-fault.js'
 
 /**
  * Strict on purpose: Fastify's own settings convert `123456` and `["123456"]` to a code in spite of the pattern, and drop
@@ -30,15 +31,8 @@ const validatorCompiler: FastifySchemaCompiler<object> = ({ schema, httpPart }) 
     const validate = validator()
     const value = read === undefined ? given : read(schema, given as Texts)
     if (validate(value)) return { value }
-    const [first] = validate.errors!
-    const { additionalProperty } = first!.params as { additionalProperty?: string }
-    const what = additionalProperty === undefined ? first!.message : `has an unknown field "${additionalProperty.slice(0, 64)}"`
-    const where = first!.instancePath.slice(1).replaceAll('/', '.')
-    return {
-      error: Object.assign(new Error(`${where === '' ? httpPart : `${httpPart}.${where}`} ${what}`), {
-        statusCode: 400, code: 'REQUEST_INVALID', validation: validate.errors
-      })
-    }
+    const refusal = new Refusal('REQUEST_INVALID', fieldFault(validate.errors![0]!, httpPart ?? 'body'))
+    return { error: Object.assign(refusal, { validation: validate.errors }) }
   }
 }
 

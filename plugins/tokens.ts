@@ -23,7 +23,7 @@ export interface TokenPair { access: string, refresh: string }
 
 /** Answer that brings the tokens of a session. */
 export interface TokenAnswer extends TokenPair {
-  /** Seconds until the access token expires, as its whole seconds count. */
+  /** Seconds from the issue of the access token to its expiry: the same in each copy of an answer. */
   expiresIn: number
   /** True if the session opens only its verification. */
   otpRequired: boolean
@@ -122,7 +122,7 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
     return {
       access: signers.access!.sign(access),
       refresh: sign('refresh', session),
-      expiresIn: Math.max(0, Math.ceil(access.exp - nowSeconds())),
+      expiresIn: access.exp - access.iat,
       otpRequired,
       otpMethods: session.otpMethods,
       otpExpiresAt: otpRequired ? new Date(session.expiresAt * 1000) : null

@@ -1,6 +1,7 @@
 import { STATUS_CODES } from 'node:http'
 import { Type, type TProperties, type TSchema } from '@sinclair/typebox'
-import { refusals, type RefusalCode } from '../src/core/refusals.js'
+import { passwordReasons, refusals, type OtpMethod, type PasswordReason, type RefusalCode } from '../src/core/refusals.js'
+import { Method } from './schemas.js'
 
 /** Refusals that any operation may answer besides its own: the `default` response of each. */
 const common: RefusalCode[] = [
@@ -22,12 +23,34 @@ const groups: ReadonlyArray<readonly [name: string, codes: readonly RefusalCode[
 
 const retryAfterSeconds = Type.Integer({ description: 'Seconds to wait before another try.', examples: [1] })
 
+const methods = (description: string, example: OtpMethod[]) => Type.Array(Method, { description, examples: [example] })
+
+const requestId = Type.String({ title: 'RequestId', description: 'Id of the request in the log of the service; also in `X-Request-Id`.' })
+
 /** Fields of a refusal beside those of every refusal. The example of each required one stands in the example of the code. */
 const details: Partial<Record<RefusalCode, TProperties>> = {
+  REQUEST_INVALID: {
+    field: Type.Optional(Type.String({ description: 'Field that is wrong; absent if the request as a whole is.' }))
+  },
+  PASSWORD_UNACCEPTABLE: {
+    reason: Type.Unsafe<PasswordReason>({
+      type: 'string', enum: [...passwordReasons], description: 'The list is open.', examples: ['common']
+    })
+  },
+  OTP_INVALID: {
+    nextCodeAt: Type.String({
+      format: 'date-time',
+      description: 'When an app with steps of 30 s shows its next code. The same whatever is wrong with the code.',
+      examples: ['2026-11-23T09:00:30.000Z']
+    })
+  },
   OTP_STALE: { maxAgeSeconds: Type.Integer({ description: 'Greatest age of the proof.', examples: [300] }) },
+  OTP_REQUIRED: {
+    methods: methods('Methods with which the user can verify; empty if one must be set up first.', ['totp', 'recovery_code'])
+  },
   PHISHING_RESISTANT_REQUIRED: {
     maxAgeSeconds: Type.Optional(Type.Integer({ description: 'Greatest age of the use of a passkey.' })),
-    methods: Type.Optional(Type.Array(Type.String(), { description: 'Methods with which the user can verify; the list is open.' }))
+    methods: methods('`passkey`; empty if one must be set up first.', ['passkey'])
   },
   OTP_LOCKED: {
     needsRecovery: Type.Optional(Type.Unsafe<true>({
@@ -51,6 +74,7 @@ export function refusalProperties (code: RefusalCode) {
     code: Type.Unsafe<RefusalCode>({ type: 'string', enum: [code] }),
     error: Type.String(),
     message: Type.String(),
+    requestId: Type.Optional(requestId),
     ...detailsOf(code)
   }
 }

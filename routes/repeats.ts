@@ -5,7 +5,7 @@ import { reasonReplaced } from '../src/sessions/replacement.js'
 import type { Db } from '../src/tables/db.js'
 
 /** Refusal of a repeated request, by the reason why the operation ended the session. */
-type Answers = Readonly<Record<string, RefusalCode>>
+type Answers = Readonly<Record<string, RefusalCode | (() => Refusal)>>
 
 /**
  * Returns options of a route that replaces the requesting session. Password managers send requests twice. The second
@@ -26,7 +26,7 @@ export function onRepeat (
       if (code === undefined || !await applies(request, error.session.userId)) throw error
       // The guard set the headers of the first refusal.
       for (const name of Object.keys(error.headers)) reply.removeHeader(name)
-      const refusal = new Refusal(code)
+      const refusal = typeof code === 'function' ? code() : new Refusal(code)
       setRefusalHeaders(reply, refusal)
       throw refusal
     }

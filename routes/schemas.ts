@@ -43,8 +43,12 @@ export const TypedCode = (description: string, options: { minLength?: number } =
 export function requireName (field: string, text: string, longestName: number): string {
   const name = newName(text, longestName)
   if (name !== null) return name
-  throw new Refusal('REQUEST_INVALID', { hint: `${field} must be one line of 1 to ${longestName} characters that can be seen` })
+  throw new Refusal('REQUEST_INVALID', { field, hint: `${field} must be one line of 1 to ${longestName} characters that can be seen.` })
 }
+
+/** Returns the refusal of a `cursor` that no page has given. */
+export const cursorUnknown = (): Refusal =>
+  new Refusal('REQUEST_INVALID', { field: 'cursor', hint: 'cursor must be the nextCursor of an earlier page.' })
 
 /** Returns the names of a person in their stored form. They may be empty. */
 export function requirePersonalNames<Given extends { firstName?: string, lastName?: string }> (given: Given): Given {
@@ -72,7 +76,7 @@ export const Uuid = Type.String({ title: 'Id', format: 'uuid', pattern: '^[0-9a-
 export const Id = Type.Object({ id: Uuid })
 
 /** Ways to verify a session. */
-const Method = Type.Unsafe<OtpMethod>({
+export const Method = Type.Unsafe<OtpMethod>({
   title: 'OtpMethod', type: 'string', enum: [...otpMethods], description: 'Way to verify a session. The list is open.'
 })
 export const Methods = Type.Array(Method, { description: 'Methods with which the user can verify; empty without a second factor.' })
@@ -88,7 +92,7 @@ export const NullableInteger = (description: string) => Type.Unsafe<number | nul
 export const TokenPair = Type.Object({
   access: Type.String({ description: 'Access token (JWT, `at+jwt`). Goes into `Authorization: Bearer`.' }),
   refresh: Type.String({ description: 'Refresh token (JWT, `rt+jwt`), for `POST /token/refresh` alone. Used once.' }),
-  expiresIn: Type.Integer({ description: 'Seconds until the access token expires.' }),
+  expiresIn: Type.Integer({ description: 'Lifetime of the access token in seconds, from its `iat`.' }),
   otpRequired: Type.Boolean({ description: 'True if the session must be verified before it opens anything else.' }),
   otpMethods: Methods,
   otpExpiresAt: Type.Unsafe<Date | null>({

@@ -225,7 +225,7 @@ async function registerLimits (app: FastifyInstance, { config, namespace, redis,
     userIdOf: ({ countersign }) => countersign?.userId,
     async isVerified (request) {
       if (request.countersign !== null) return request.countersign.otpDeviceId !== null
-      return await guards.check(request, { required: true }).then(() => true, () => false)
+      return await guards.find(request).then(({ otpDeviceId }) => otpDeviceId !== null, () => false)
     }
   })
   if (config.networkLimits === 'off') {

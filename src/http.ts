@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
@@ -21,6 +22,8 @@ declare module 'fastify' {
 const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
 
+/** Id of a request, by which an answer is found in the log. */
+const REQUEST_ID = 'x-request-id'
 /** Headers of every answer. A route whose answer may be cached replaces `cache-control`. */
 const ALWAYS = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
@@ -41,15 +44,19 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
     http: { headersTimeout: REQUEST_MS, connectionsCheckingInterval: REQUEST_CHECK_MS, requireHostHeader: false },
     routerOptions: { ignoreTrailingSlash: true, maxParamLength: 255 },
     return503OnClosing: false,
-    frameworkErrors: (_error, _request, reply: FastifyReply) => {
-      void reply.code(400).headers(ALWAYS).send(errorBody('REQUEST_INVALID', { hint: 'The address cannot be read.' }))
+    // Ids of two processes, or of one before and after a start, must differ.
+    genReqId: () => randomUUID(),
+    frameworkErrors: (_error, request, reply: FastifyReply) => {
+      const { headers, code, details } = new Refusal('REQUEST_INVALID', { hint: 'The address cannot be read.' })
+      const body = { ...errorBody(code, details), requestId: request.id }
+      void reply.code(400).headers({ ...ALWAYS, ...headers, [REQUEST_ID]: request.id }).send(body)
     },
     clientErrorHandler: answerUnreadable
   })
   await app.register(errors)
   giveUpInTime(app, requestMs)
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    reply.headers(ALWAYS)
+  app.addHook('onRequest', ({ id, raw }, reply, done) => {
+    reply.headers(ALWAYS).header(REQUEST_ID, id)
     // Node would refuse this itself, without a body.
     const lacksHost = raw.headers.host === undefined && raw.httpVersion !== '1.0'
     done(lacksHost ? new Refusal('REQUEST_INVALID', { hint: 'There is no Host header.' }) : undefined)
@@ -108,10 +115,14 @@ function leaveInSteps (app: FastifyInstance): void {
 function answerUnreadable (error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
   const codes: Record<string, RefusalCode> = { HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT' }
-  const body = errorBody(codes[error.code ?? ''] ?? 'REQUEST_INVALID')
+  const requestId = randomUUID()
+  const { headers: own, code } = new Refusal(codes[error.code ?? ''] ?? 'REQUEST_INVALID')
+  const body = { ...errorBody(code), requestId }
   const text = JSON.stringify(body)
   const headers = {
     ...ALWAYS,
+    ...own,
+    [REQUEST_ID]: requestId,
     'content-type': 'application/json; charset=utf-8',
     'content-length': Buffer.byteLength(text),
     connection: 'close'

@@ -2,11 +2,10 @@ import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import { Type } from '@sinclair/typebox'
 import { shownAgent } from '../../src/core/agents.js'
 import { eventKinds, type EventKind } from '../../src/events/kinds.js'
-import { Refusal } from '../../src/core/refusals.js'
 import { readEvents } from '../../src/events/log.js'
 import type { Db } from '../../src/tables/db.js'
 import { needsVerified, refused } from '../refused.js'
-import { DateTime, NullableString, strict } from '../schemas.js'
+import { cursorUnknown, DateTime, NullableString, strict } from '../schemas.js'
 
 /** Entries of a page, if the request names no number. */
 export const DEFAULT_LIMIT = 50
@@ -75,7 +74,7 @@ export async function eventPage (
   db: Db, userId: string, { limit = DEFAULT_LIMIT, cursor = null }: { limit?: number, cursor?: string | null }
 ) {
   const page = await readEvents(db, userId, limit, cursor)
-  if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
+  if (page === null) throw cursorUnknown()
   return { ...page, events: page.events.map((event) => ({ ...event, agent: shownAgent(event.agent) })) }
 }
 

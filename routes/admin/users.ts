@@ -9,7 +9,7 @@ import { findUsers, hasUser, readUser } from '../../src/staff/users.js'
 import type { Db } from '../../src/tables/db.js'
 import { Cursor, DEFAULT_LIMIT, eventPage, Limit, PageQuery } from '../account/security-events.js'
 import { refused } from '../refused.js'
-import { Id, Name, strict } from '../schemas.js'
+import { cursorUnknown, Id, Name, strict } from '../schemas.js'
 import { DeviceList } from '../totp/schemas.js'
 import { EventPageWithActor, needsStaff, ShownUser, UserPage } from './schemas.js'
 
@@ -43,10 +43,12 @@ const userRoutes: FastifyPluginAsyncTypebox<UserReadOptions> = async (app, { db,
     },
     handler: async ({ query: { query = '', limit = DEFAULT_LIMIT, cursor = null } }) => {
       if (query.trim() !== '' && soughtName(query, longest.email) === null) {
-        throw new Refusal('REQUEST_INVALID', { hint: `query is one line of at most ${longest.email} characters.` })
+        throw new Refusal('REQUEST_INVALID', {
+          field: 'query', hint: `query must be one line of at most ${longest.email} characters.`
+        })
       }
       const page = await findUsers(db, query, limit, cursor)
-      if (page === null) throw new Refusal('REQUEST_INVALID', { hint: 'cursor is the nextCursor of a page before.' })
+      if (page === null) throw cursorUnknown()
       return page
     }
   })

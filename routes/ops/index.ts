@@ -64,8 +64,15 @@ const opsRoutes: FastifyPluginAsyncTypebox<OpsRoutesOptions> = async (app, { rea
       const found = { ...dependencies, ...(showsStore(request) ? { store } : {}) }
       if (fault === null && !app.isLeaving()) return { status: 'ready', ...found }
       const [status, message] = app.isLeaving() ? ['leaving', 'It was told to end.'] : ['unavailable', fault]
-      return await reply.code(503).header('retry-after', '1').send({
-        statusCode: 503, code: 'UNAVAILABLE', error: 'Service Unavailable', message, retryAfterSeconds: 1, status, ...found
+      return await reply.code(503).headers({ 'retry-after': '1', 'x-refusal': 'UNAVAILABLE' }).send({
+        statusCode: 503,
+        code: 'UNAVAILABLE',
+        error: 'Service Unavailable',
+        message,
+        retryAfterSeconds: 1,
+        requestId: request.id,
+        status,
+        ...found
       } as never)
     }
   })

@@ -66,12 +66,6 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
     done(null)
   })
 
-  // nginx passes on the configured headers of a refusal, and never its body.
-  app.setErrorHandler((error, _request, reply) => {
-    if (error instanceof Refusal) reply.header('x-refusal', error.code)
-    throw error
-  })
-
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = standingOf(request)
     // Always sent, so that a gateway that copies them overwrites a client's own header of that name. Gateways treat an

@@ -69,7 +69,9 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
     handler: async (request) => {
       const { username, password, setupCode = null } = request.body
       if (soughtName(username, USERNAME_MAX_LENGTH) === null) {
-        throw new Refusal('REQUEST_INVALID', { hint: `body.username must be one line of 1 to ${USERNAME_MAX_LENGTH} characters` })
+        throw new Refusal('REQUEST_INVALID', {
+          field: 'username', hint: `username must be one line of 1 to ${USERNAME_MAX_LENGTH} characters.`
+        })
       }
       const session = await logIn(deps, username, password, setupCode, originOf(request))
       return {

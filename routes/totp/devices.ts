@@ -33,7 +33,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
       response: { 200: Device, ...refused([...needsFresh, 'NOT_FOUND']) }
     },
     async handler (request) {
-      const name = requireName('body.name', request.body.name, longest.deviceName)
+      const name = requireName('name', request.body.name, longest.deviceName)
       return await renameDevice(deps, requesterOf(request), request.params.id, name)
     }
   })

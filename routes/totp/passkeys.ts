@@ -34,7 +34,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
       const { userId } = standingOf(request)
       const { name, password } = request.body as { name?: string, password?: string }
       const enrolment = await enrolPasskey(deps, requesterOf(request), await label(userId), {
-        name: name === undefined ? 'Passkey' : requireName('body.name', name, longest.deviceName),
+        name: name === undefined ? 'Passkey' : requireName('name', name, longest.deviceName),
         checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
       })
       void reply.code(201)

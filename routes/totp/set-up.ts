@@ -59,7 +59,7 @@ function createHandler (prefix: string, { deps, standingOf, requesterOf, label, 
   return async (request: FastifyRequest, reply: FastifyReply, { name, password }: NewDevice) => {
     const { userId } = standingOf(request)
     const { expiresAt, ...enrolment } = await enrolTotp(deps, requesterOf(request), await label(userId), {
-      name: name === undefined ? 'Authenticator' : requireName('body.name', name, longest.deviceName),
+      name: name === undefined ? 'Authenticator' : requireName('name', name, longest.deviceName),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })
     // Loaded on demand: it takes 50 ms, and each user needs it once.

@@ -1,4 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
+import { otpInvalid } from '../../src/factors/attempts.js'
 import { verifyTotp } from '../../src/factors/totp/verification.js'
 import { needsSession, refused } from '../refused.js'
 import { onRepeat } from '../repeats.js'
@@ -8,8 +9,9 @@ import { TotpCode, type TotpGroupOptions } from './schemas.js'
 const verificationRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (app, options) => {
   const { deps, session, requesterOf, finish, answerSchema, common, limit = () => ({}) } = options
 
+  const used = () => otpInvalid(deps)
   app.post('/login', {
-    ...onRepeat(deps.db, { otp_verified: 'OTP_INVALID', otp_enabled: 'OTP_INVALID' }),
+    ...onRepeat(deps.db, { otp_verified: used, otp_enabled: used }),
     config: limit('code'),
     preHandler: session,
     schema: {

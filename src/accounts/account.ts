@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { missingAssurance } from '../core/assurance.js'
-import { passwordFault } from '../core/password-rule.js'
+import { passwordFault, unacceptable } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
@@ -60,7 +60,7 @@ export async function changePassword (deps: AccountDeps, requester: Requester, c
   if (username === undefined) throw sessionEnded(deps, requester)
   const password = normalisePassword(next)
   const fault = await passwordFault(password, username, passwordMinLength)
-  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  if (fault !== null) throw unacceptable(fault)
   const changed = await hasher.inTurn(async (turn) => {
     const { version } = await askPassword(deps, turn, username, current, requester)
     return await commitPassword(db, requester, await hasher.hash(password), version, randomUUID())

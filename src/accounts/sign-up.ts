@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { passwordFault } from '../core/password-rule.js'
+import { passwordFault, unacceptable } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
@@ -23,10 +23,14 @@ export interface SignUpDeps { db: Db, hasher: Hasher, waiterOf: WaiterOf, passwo
 
 export async function signUp ({ db, hasher, waiterOf, passwordMinLength }: SignUpDeps, person: SignUp, origin: ClientOrigin) {
   const username = normaliseUsername(person.username)
-  if (username === null) throw new Refusal('REQUEST_INVALID', { hint: 'The username is 1 to 150 letters, digits and @ . + - _' })
+  if (username === null) {
+    throw new Refusal('REQUEST_INVALID', {
+      field: 'username', hint: 'username must be 1 to 150 letters, digits and @ . + - _'
+    })
+  }
   const password = normalisePassword(person.password)
   const fault = await passwordFault(password, username, passwordMinLength)
-  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  if (fault !== null) throw unacceptable(fault)
   const id = randomUUID()
   const made = await insertAccount(db, {
     ...person,

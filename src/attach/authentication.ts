@@ -11,7 +11,7 @@ import type { SecondFactor } from './second-factor.js'
 const MOST_SECONDS = 100_000_000_000
 
 export interface AuthenticationDeps extends Pick<FactorOptions, 'identify'> {
-  factor: Pick<SecondFactor, 'sessions' | 'settings' | 'knowsSessions'>
+  factor: Pick<SecondFactor, 'sessions' | 'settings' | 'knowsSessions' | 'methods'>
   /** Name of the request's property that holds the session context after a guard has accepted the request. */
   slot: string
   originOf: (request: FastifyRequest) => Origin

@@ -1,6 +1,7 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
 import { missingAssurance, type Demand, type SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
+import { missingProof } from '../factors/missing-proof.js'
 import { setRefusalHeaders } from './refusal-headers.js'
 import { createAuthentication, type AuthenticationDeps, type Slotted } from './authentication.js'
 
@@ -32,8 +33,13 @@ export interface Guards {
   session: GuardHook
   otpVerified: OtpVerified
   check: Check
+  /** Returns the session context of a request that no guard has accepted yet. @throws {Refusal} */
+  find (request: FastifyRequest): Promise<SessionContext>
   standingOf (request: FastifyRequest): SessionContext
 }
+
+/** Returns null for a session that may pass, at once because most may; else the refusal. */
+type Judge = (context: SessionContext) => Promise<Refusal> | null
 
 /**
  * Result of a hook that calls `done`. It never settles. A host may wrap the hook in an `async` function that passes `done` on and
@@ -53,10 +59,10 @@ function requireDone (done: unknown, slot: string): void {
 }
 
 export function createGuards (deps: AuthenticationDeps): Guards {
-  const { factor: { sessions }, slot } = deps
+  const { factor, slot } = deps
   const { authenticate, identified } = createAuthentication(deps)
 
-  function hook (check: (context: SessionContext) => void): GuardHook {
+  function hook (judge: Judge): GuardHook {
     return (request, reply, done) => {
       requireDone(done, slot)
       const refuse = (error: unknown): void => {
@@ -64,27 +70,26 @@ export function createGuards (deps: AuthenticationDeps): Guards {
         if (reason instanceof Refusal) setRefusalHeaders(reply, reason)
         done(reason)
       }
-      let context: SessionContext | Promise<SessionContext>
+      let refused: ReturnType<Judge> | Promise<Refusal | null>
       try {
-        context = authenticate(request)
-        if (!(context instanceof Promise)) check(context)
+        const context = authenticate(request)
+        refused = context instanceof Promise ? context.then(judge) : judge(context)
       } catch (error) {
         refuse(error)
         return left
       }
-      if (context instanceof Promise) context.then((found) => check(found)).then(() => done(), refuse)
-      else done()
+      if (refused === null) done()
+      else refused.then((refusal) => refusal === null ? done() : refuse(refusal), refuse)
       return left
     }
   }
 
-  /** @throws {Refusal} */
-  function requireProof (context: SessionContext, demand: Demand): void {
-    const lack = missingAssurance(context, demand, sessions.nowSeconds())
-    if (lack !== null) throw new Refusal(lack, demand.maxAge === undefined ? {} : { maxAgeSeconds: demand.maxAge })
+  function judged (context: SessionContext, demand: Demand): Promise<Refusal> | null {
+    const lack = missingAssurance(context, demand, factor.sessions.nowSeconds())
+    return lack === null ? null : missingProof(factor, context, lack, demand.maxAge)
   }
 
-  const guard = (demand: Demand): GuardHook => hook((context) => requireProof(context, demand))
+  const guard = (demand: Demand): GuardHook => hook((context) => judged(context, demand))
   const plain = guard({})
 
   /** Returns a hook if it has one argument, else runs as a hook. It declares three parameters because wrappers of hooks count them. */
@@ -97,14 +102,16 @@ export function createGuards (deps: AuthenticationDeps): Guards {
     if (!isRequest(request)) throw new TypeError('countersign: check() takes a request of Fastify, then a demand')
     const demand = demands.length === 0 ? {} : checkDemand(demands[0], 'check')
     const context = await Promise.resolve(request).then(identified).catch((error: unknown) => { throw asReason(error) })
-    requireProof(context, demand)
+    const refusal = await judged(context, demand)
+    if (refusal !== null) throw refusal
     return context
   }
 
   return {
-    session: hook(() => {}),
+    session: hook(() => null),
     otpVerified: otpVerified as unknown as OtpVerified,
     check,
+    find: async (request) => await identified(request),
     standingOf: (request) => (request as Slotted)[slot]!
   }
 }

@@ -12,6 +12,7 @@ import { reasonOf } from '../postgres/unusable.js'
 import type { RedisLink } from '../redis/link.js'
 import { claimNamespace } from '../redis/namespace-claim.js'
 import { createSessions } from '../sessions/liveness.js'
+import { createMethods } from '../sessions/methods.js'
 import type { Db } from '../tables/db.js'
 import { readIdentity, type DatabaseIdentity } from '../tables/identity.js'
 import { createDeploymentKey } from './deployment-key.js'
@@ -109,6 +110,7 @@ export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
     sessions,
     rejectedCodes: createRejectedCodes(claim.link, namespace, seal.derive('judged codes')[0]!),
     locks: createLocks(),
+    methods: createMethods(db),
     counters,
     unreadable: createUnreadable(counters, (at) => log.error(at, at.row === null
       ? 'more stored values cannot be read: no line for each of them any more'

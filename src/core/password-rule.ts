@@ -1,4 +1,5 @@
 import { PASSWORD_MAX_LENGTH } from './passwords.js'
+import { Refusal, type PasswordReason } from './refusals.js'
 import { soughtKeys, usernameKey } from './usernames.js'
 
 let common: Promise<ReadonlySet<string>> | undefined
@@ -10,6 +11,15 @@ function commonPasswords (): Promise<ReadonlySet<string>> {
 }
 
 export type PasswordFault = 'too short' | 'too long' | 'common' | 'the username'
+
+const reasons: Readonly<Record<PasswordFault, PasswordReason>> = {
+  'too short': 'too_short', 'too long': 'too_long', common: 'common', 'the username': 'is_username'
+}
+
+/** Returns the refusal of a new password with this fault. */
+export function unacceptable (fault: PasswordFault): Refusal {
+  return new Refusal('PASSWORD_UNACCEPTABLE', { reason: reasons[fault], hint: `Choose another password: this one is ${fault}.` })
+}
 
 /**
  * Returns the fault of a new password; null if it may be used. No composition rules (NIST): all characters are allowed and count.

@@ -13,7 +13,7 @@ export const refusals = {
   LINK_INVALID: [400, 'The link is wrong, expired or already used. Ask for a new one.'],
   PASSWORD_UNACCEPTABLE: [400, 'Choose another password: not too short, not a common one, not the username.'],
   CREDENTIALS_INVALID: [401, 'Username or password is wrong.'],
-  TOKEN_INVALID: [401, 'A valid access token is needed.'],
+  TOKEN_INVALID: [401, 'The token is missing, has expired, or is not one for this operation.'],
   SESSION_ENDED: [401, 'This session has ended. Log in again.'],
   OTP_REQUIRED: [403, 'Verify your second factor first.'],
   OTP_STALE: [403, 'Verify again: the last verification is too old for this operation.'],
@@ -45,9 +45,24 @@ export const refusals = {
 
 export type RefusalCode = keyof typeof refusals
 
+/** Messages where the user has no method that would help. */
+const withoutMethod: Partial<Record<RefusalCode, string>> = {
+  OTP_REQUIRED: 'Set up a second factor first.',
+  PHISHING_RESISTANT_REQUIRED: 'Set up a passkey first: other second factors do not count here.'
+}
+
+/** Returns the message of a refusal: its hint, or the sentence of its code. */
+export function messageOf (code: RefusalCode, { hint, methods }: RefusalDetails): string {
+  return hint ?? (methods?.length === 0 ? withoutMethod[code] : undefined) ?? refusals[code][1]
+}
+
 /** Ways to verify a session. */
 export const otpMethods = ['totp', 'passkey', 'recovery_code'] as const
 export type OtpMethod = typeof otpMethods[number]
+
+/** Why a password is unacceptable. */
+export const passwordReasons = ['too_short', 'too_long', 'common', 'is_username'] as const
+export type PasswordReason = typeof passwordReasons[number]
 
 export interface RefusalDetails {
   /** On 429 and 503: seconds to wait before another try. */
@@ -56,8 +71,14 @@ export interface RefusalDetails {
   needsRecovery?: true
   /** On OTP_STALE and PHISHING_RESISTANT_REQUIRED: greatest age of the proof in seconds (RFC 9470 `max_age`). */
   maxAgeSeconds?: number
-  /** On OTP_REQUIRED and PHISHING_RESISTANT_REQUIRED: methods with which the user can verify. */
+  /** On OTP_REQUIRED and PHISHING_RESISTANT_REQUIRED: methods of the user that would help; empty if one must be set up first. */
   methods?: readonly OtpMethod[]
+  /** On REQUEST_INVALID: field that is wrong, such as `name` or `response.id`; absent if the request as a whole is. */
+  field?: string
+  /** On PASSWORD_UNACCEPTABLE. */
+  reason?: PasswordReason
+  /** On OTP_INVALID: ISO time at which an app with steps of 30 s shows its next code. The same whatever was wrong. */
+  nextCodeAt?: string
   /** Sentence that says how to correct the request; never an internal detail. */
   hint?: string
 }
@@ -83,12 +104,12 @@ export class Refusal extends Error {
   readonly extensions: { code: RefusalCode } & Omit<RefusalDetails, 'hint'>
 
   constructor (code: RefusalCode, details: RefusalDetails = {}, options?: { cause: unknown }) {
-    const [status, message] = refusals[code]
+    const [status] = refusals[code]
     // A refusal below 500 is an answer, not a fault, and needs no stack: the stack costs some 15 of the 100 µs of a refused request.
     // `Reflect`, because an assignment throws where the intrinsics are frozen.
     const { stackTraceLimit } = Error
     if (status < 500) Reflect.set(Error, 'stackTraceLimit', 0)
-    super(details.hint ?? message, options)
+    super(messageOf(code, details), options)
     Reflect.set(Error, 'stackTraceLimit', stackTraceLimit)
     this.code = code
     this.statusCode = status
@@ -109,21 +130,23 @@ export function isRefusal (error: unknown): error is Refusal {
 }
 
 /**
- * Returns the headers of a refusal. 401 has `Bearer` (RFC 6750 §3). OTP_REQUIRED, OTP_STALE and PHISHING_RESISTANT_REQUIRED have
- * RFC 9470's challenge, but as 403: clients read 401 as "refresh the token", which would not help. 429 and 503 have `retry-after`.
+ * Returns the headers of a refusal. All have `x-refusal`, the code: gateways see no bodies. 401 has `Bearer` (RFC 6750 §3).
+ * OTP_REQUIRED, OTP_STALE and PHISHING_RESISTANT_REQUIRED have RFC 9470's challenge, but as 403: clients read 401 as "refresh
+ * the token", which would not help. 429 and 503 have `retry-after`.
  */
 function headersOf (code: RefusalCode, { retryAfterSeconds, maxAgeSeconds }: RefusalDetails): Record<string, string> {
   const status = refusals[code][0]
+  const headers: Record<string, string> = { 'x-refusal': code }
   if (code === 'OTP_REQUIRED' || code === 'OTP_STALE' || code === 'PHISHING_RESISTANT_REQUIRED') {
     const acr = code === 'PHISHING_RESISTANT_REQUIRED' ? `, acr_values="${PHISHING_RESISTANT}"` : ''
     const maxAge = maxAgeSeconds === undefined ? '' : `, max_age="${maxAgeSeconds}"`
-    return { 'www-authenticate': `Bearer error="insufficient_user_authentication"${acr}${maxAge}` }
+    headers['www-authenticate'] = `Bearer error="insufficient_user_authentication"${acr}${maxAge}`
+  } else if (status === 401) {
+    headers['www-authenticate'] = code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"'
+  } else if (status === 429 || status === 503) {
+    headers['retry-after'] = String(retryAfterSeconds)
   }
-  if (status === 401) {
-    return { 'www-authenticate': code === 'CREDENTIALS_INVALID' ? 'Bearer' : 'Bearer error="invalid_token"' }
-  }
-  if (status === 429 || status === 503) return { 'retry-after': String(retryAfterSeconds) }
-  return {}
+  return headers
 }
 
 /**

@@ -32,6 +32,18 @@ export async function noteRefused (
   }
 }
 
+/** Period of the codes that are set up here (RFC 6238 §5.2). */
+const PERIOD_SECONDS = 30
+
+/**
+ * Returns the refusal of a code. It names the time of the next code, whatever was wrong: the answers to a wrong, an expired and
+ * a used code are the same.
+ */
+export function otpInvalid ({ sessions }: Pick<OtpDeps, 'sessions'>): Refusal {
+  const nextStep = Math.floor(sessions.nowSeconds() / PERIOD_SECONDS) + 1
+  return new Refusal('OTP_INVALID', { nextCodeAt: new Date(nextStep * PERIOD_SECONDS * 1000).toISOString() })
+}
+
 /** @param seconds duration of the lock; `NEVER_SECONDS` if no wait ends it */
 export function otpLocked (seconds: number): Refusal {
   if (seconds < NEVER_SECONDS) return new Refusal('OTP_LOCKED', { retryAfterSeconds: seconds })

@@ -6,6 +6,7 @@ import type { CommittedSession } from '../sessions/replacement.js'
 import type { Db } from '../tables/db.js'
 import type { RejectedCodes } from './totp/rejected-codes.js'
 import type { Sessions } from '../sessions/liveness.js'
+import type { MethodsOf } from '../sessions/methods.js'
 import type { Counters } from '../core/counters.js'
 import type { Locks } from './local-locks.js'
 import type { ReportUnreadable } from './unreadable.js'
@@ -31,6 +32,8 @@ export interface OtpDeps {
   locks: Locks
   counters: Counters
   unreadable: ReportUnreadable
+  /** Reads a user's methods, for refusals. */
+  methods: MethodsOf
   /** Key of the digests of recovery codes. */
   digestKey: () => Promise<Buffer>
   settings: OtpSettings

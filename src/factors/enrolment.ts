@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
 import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
+import { missingProof } from './missing-proof.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp.js'
@@ -67,7 +68,7 @@ export async function enrol (
   })
   switch (put.outcome) {
     case 'session_ended': throw sessionEnded(deps, requester)
-    case 'otp_required': throw new Refusal('OTP_REQUIRED')
+    case 'otp_required': throw await missingProof(deps, requester.context, 'OTP_REQUIRED')
     case 'too_many': throw new Refusal('OTP_DEVICE_LIMIT')
     case 'pending': return { deviceId: put.id, ...shown, expiresAt: put.expiresAt }
   }
@@ -75,11 +76,12 @@ export async function enrol (
 
 /** @throws {Refusal} */
 async function requireFreshProof (
-  { sessions, settings }: OtpDeps, { context }: Requester, checkPassword: EnrolmentRequest['checkPassword']
+  deps: OtpDeps, { context }: Requester, checkPassword: EnrolmentRequest['checkPassword']
 ): Promise<void> {
+  const { sessions, settings } = deps
   if (context.otpDeviceId !== null || context.otpRequired) {
     const lack = missingAssurance(context, { maxAge: settings.freshSeconds }, sessions.nowSeconds())
-    if (lack !== null) throw new Refusal(lack, { maxAgeSeconds: settings.freshSeconds })
+    if (lack !== null) throw await missingProof(deps, context, lack, settings.freshSeconds)
   } else if (checkPassword !== null) {
     await checkPassword()
   } else if (sessions.nowSeconds() - context.authTime > settings.reauthSeconds) {

@@ -1,4 +1,6 @@
 import { sql } from 'kysely'
+import { AgingMap } from '../core/aging-map.js'
+import type { SessionContext } from '../core/assurance.js'
 import type { OtpMethod } from '../core/refusals.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs } from '../tables/values.js'
@@ -40,4 +42,28 @@ export const methodsOf = <Name extends string>({ table }: Db, userId: string, na
 /** Returns the methods with which a user can verify; none without a device. */
 export async function readMethods (db: Db, userId: string): Promise<OtpMethod[]> {
   return (await row<{ methods: OtpMethod[] }>(db, sql`select ${methodsOf(db, userId, 'methods')}`))!.methods
+}
+
+/** Time for which the methods of a session are kept: a refused client that repeats its request costs a statement in 5 to 10 s. */
+const KEEP_MS = 5_000
+const MOST_KEPT = 10_000
+
+/** Returns the methods of a session's user, at most ten seconds old. */
+export type MethodsOf = (context: SessionContext) => Promise<readonly OtpMethod[]>
+
+/** Creates the reader of methods for refusals. Every change of devices ends the sessions that are refused for lack of one. */
+export function createMethods (db: Db): MethodsOf {
+  const kept = new AgingMap<string, Promise<readonly OtpMethod[]>>({
+    keepMs: KEEP_MS, capacity: MOST_KEPT, clockMs: () => performance.now()
+  })
+  return ({ userId, sessionId, otpDeviceId }) => {
+    // A session that is verified in place, at a host that cannot move it, has another device from then on.
+    const key = JSON.stringify([userId, sessionId, otpDeviceId])
+    const known = kept.get(key)
+    if (known !== undefined) return known
+    const reading = readMethods(db, userId)
+    kept.set(key, reading)
+    reading.catch(() => { kept.delete(key) })
+    return reading
+  }
 }

@@ -1,12 +1,17 @@
 import { STATUS_CODES } from 'node:http'
 import { refusals, type RefusalCode } from '../../src/core/refusals.js'
 
-const FIELDS = ['statusCode', 'code', 'error', 'message', 'retryAfterSeconds', 'maxAgeSeconds']
+const FIELDS = [
+  'statusCode', 'code', 'error', 'message', 'retryAfterSeconds', 'maxAgeSeconds', 'needsRecovery', 'methods', 'field', 'reason',
+  'nextCodeAt', 'requestId'
+]
 /** Internal details that no answer may contain: statements, files, libraries, messages of the stores. */
 const INSIDE = new RegExp([
   /node_modules|\.js\b|FST_|ERR_|ECONN|SQLSTATE|\bselect\b|\binsert\b|postgres:|pglite|kysely|fastify|ajv/,
   /127\.0\.0\.1:|byte sequence|HPE_/
 ].map(({ source }) => source).join('|'), 'i')
+
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 
 interface Answer { statusCode: number, headers: Record<string, unknown>, body: string }
 
@@ -27,6 +32,9 @@ export function faultsOfRefusal ({ statusCode, headers, body }: Answer): string[
   say(parsed['error'] !== STATUS_CODES[statusCode], `error ${String(parsed['error'])}`)
   say(typeof parsed['message'] !== 'string' || parsed['message'] === '', 'no message')
   for (const field of Object.keys(parsed)) say(!FIELDS.includes(field), `unknown field ${field}`)
+  say(headers['x-refusal'] !== code, `X-Refusal ${String(headers['x-refusal'])}`)
+  say(!UUID.test(String(parsed['requestId'])), 'no requestId')
+  say(headers['x-request-id'] !== parsed['requestId'], 'another X-Request-Id')
   say(INSIDE.test(body), `tells of the inside: ${body}`)
   say(!/^application\/json/.test(String(headers['content-type'])), `content-type ${String(headers['content-type'])}`)
   say(headers['x-content-type-options'] !== 'nosniff', 'no nosniff')

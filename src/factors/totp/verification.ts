@@ -4,7 +4,7 @@ import { checkTotp, normaliseTotp } from '../../core/totp.js'
 import { commitVerified, consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitConfirmed, firstCode } from '../enrolment-statements.js'
 import { returnAttempt } from '../lockout-statements.js'
-import { released, lock, noteRefused, otpLocked } from '../attempts.js'
+import { released, lock, noteRefused, otpInvalid, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 
@@ -25,7 +25,7 @@ export async function verifyTotp (
   const count = (outcome: Outcome) => counters.count('codes_total', ['totp', outcome])
   if (code === null) {
     count('malformed')
-    throw new Refusal('OTP_INVALID')
+    throw otpInvalid(deps)
   }
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) {
@@ -36,7 +36,7 @@ export async function verifyTotp (
   if (judged !== undefined) {
     count('repeated')
     const waitSeconds = otpDeviceId === null ? Math.ceil(judged.lockedUntil - sessions.nowSeconds()) : 0
-    throw waitSeconds > 0 ? otpLocked(waitSeconds) : new Refusal('OTP_INVALID')
+    throw waitSeconds > 0 ? otpLocked(waitSeconds) : otpInvalid(deps)
   }
 
   const attempt = await consumeAttempt(db, requester)
@@ -67,7 +67,7 @@ export async function verifyTotp (
   count(used || match !== null ? 'replayed' : 'refused')
   await noteRefused(deps, requester, attempt)
   rejectedCodes.add(userId, sessionId, code)
-  throw new Refusal('OTP_INVALID')
+  throw otpInvalid(deps)
 }
 
 /**
