@@ -1,5 +1,5 @@
 import cors from '@fastify/cors'
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { CountersignOptions } from '../plugins/countersign.js'
 import databasePlugin, { AWAY, READ_ONLY } from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
@@ -158,17 +158,22 @@ async function registerCors (app: FastifyInstance, { corsOrigins }: Config): Pro
   if (corsOrigins.length === 0) return
   const allowed = {
     origin: [...corsOrigins],
-    exposedHeaders: ['WWW-Authenticate', 'Retry-After'],
+    exposedHeaders: ['WWW-Authenticate', 'Retry-After', 'X-Refusal', 'X-Request-Id'],
     methods: ['GET', 'POST', 'PATCH', 'DELETE'],
     maxAge: 600,
     strictPreflight: false
   }
-  // A gateway asks /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
+  // A gateway asks below /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
   const none = { ...allowed, origin: false }
-  await app.register(cors, {
-    delegator: (request, done) =>
-      done(null, request.method === 'OPTIONS' && request.routeOptions.config.limit === 'reads' ? none : allowed)
-  })
+  const isAllowed = (request: FastifyRequest) =>
+    request.method !== 'OPTIONS' || request.routeOptions.config.limit !== 'reads' || asksForSession(request, corsOrigins)
+  await app.register(cors, { delegator: (request, done) => { done(null, isAllowed(request) ? allowed : none) } })
+}
+
+/** True for a browser's preflight of `GET /session`, on that path alone. A gateway asks it by GET, or takes no 204 for a yes. */
+function asksForSession ({ url, headers }: FastifyRequest, origins: readonly string[]): boolean {
+  return url.split('?', 1)[0] === '/session' && headers['access-control-request-method'] === 'GET' &&
+    headers.origin !== undefined && origins.includes(headers.origin)
 }
 
 const lifetimesOf = (config: Config) => ({ sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds })

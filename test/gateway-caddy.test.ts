@@ -33,7 +33,9 @@ function asInLaterReleases (site: string): string {
   return site.replace(/^[ \t]*forward_auth [^}]*\}/m, `${indent}reverse_proxy ${backEnd} {\n${steps.join('\n')}\n}`)
 }
 
-const { app } = await freshApp(t, { NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1' })
+const { app } = await freshApp(t, {
+  NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1', CORS_ORIGINS: 'https://app.example'
+})
 await app.listen({ port: 0, host: '127.0.0.1' })
 const countersign = (app.server.address() as AddressInfo).port
 const backEnd = await listener(t, (_incoming, reply) => { reply.end('invoices') })
@@ -94,6 +96,18 @@ for (const [release, site] of [['as it stands', block], ['with the steps of late
     }
     const nothing = `http://127.0.0.1:${await gateway(t, site, await freePort())}`
     t.equal((await call(nothing, 'GET', '/', { access: owner.access })).status, 502, 'Countersign out of reach')
+    t.equal(backEnd.seen.length, reached)
+  })
+
+  t.test(`a forged preflight opens nothing: ${release}`, async (t) => {
+    const base = `http://127.0.0.1:${await gateway(t, site, countersign)}`
+    const reached = backEnd.seen.length
+    const asks = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' }
+    const headers = { origin: 'https://app.example', ...asks }
+    for (const path of ['/', '/session', '/invoices/1']) {
+      t.equal((await call(base, 'OPTIONS', path, { headers })).status, 401, path)
+      t.equal((await call(base, 'OPTIONS', path, { access: unverified.access, headers })).status, 403, path)
+    }
     t.equal(backEnd.seen.length, reached)
   })
 }

@@ -35,7 +35,9 @@ async function gateway (t: Owner, countersign: number, backEnd: number): Promise
   return port
 }
 
-const { app } = await freshApp(t, { NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1' })
+const { app } = await freshApp(t, {
+  NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1', CORS_ORIGINS: 'https://app.example'
+})
 await app.listen({ port: 0, host: '127.0.0.1' })
 const countersign = (app.server.address() as AddressInfo).port
 const backEnd = await listener(t, (_incoming, reply) => { reply.setHeader('X-Back-End', 'yes').end('invoices') })
@@ -103,6 +105,17 @@ t.test('401 and 403 come out as themselves, with challenge and code, and nothing
     t.match(await call(base, 'HEAD', '/', { access }), { status, text: '' })
   }
   t.equal((await call(base, 'GET', '/_session', { access: owner.access })).status, 404, 'the question is for nginx alone')
+  t.equal(backEnd.seen.length, reached)
+})
+
+t.test('a forged preflight opens nothing: the guard is asked as about any other request', async (t) => {
+  const reached = backEnd.seen.length
+  const asks = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' }
+  const headers = { origin: 'https://app.example', ...asks }
+  for (const path of ['/', '/session', '/invoices/1']) {
+    t.equal((await call(base, 'OPTIONS', path, { headers })).status, 401, path)
+    t.equal((await call(base, 'OPTIONS', path, { access: unverified.access, headers })).status, 403, path)
+  }
   t.equal(backEnd.seen.length, reached)
 })
 
