@@ -4,12 +4,13 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Kind } from '../routes/account/security-events.js'
+import { docsPage } from './docs-page.js'
 import { namedSchemas } from './named-schemas.js'
 
 const DESCRIPTION = `An optional second factor for REST APIs.
 
-**Try it here.** \`POST /users\`, then \`POST /token\`; put \`access\` into *Authorize*. \`POST /totp/create\` answers a QR
-code; send a code to \`POST /totp/login\` and authorize with the new \`access\`.
+**Try it at \`/docs\`.** \`POST /users\`, then \`POST /token\`, and *Use this access token*. \`POST /totp/create\` answers a QR
+code; send a code to \`POST /totp/login\` and use the new token.
 
 **The plain guard accepts users without a device:** 2FA is optional, so \`otpVerified\` asks for a code only from users with a
 device. \`required\` asks every user for a second factor, \`maxAge\` for a recent one.
@@ -108,14 +109,7 @@ async function openapi (app: FastifyInstance, { version, publicUrl = '/', isServ
     transformObject: (document) => namedSchemas(document as { openapiObject: object })
   })
   if (!isServed) return
-  await app.register(swaggerUi, {
-    routePrefix: '/docs',
-    staticCSP: true,
-    // The page loads from our own origin only, and works without TLS.
-    transformStaticCSP: (header) => header.replace(' validator.swagger.io', '').replace(/ *upgrade-insecure-requests;?/, ''),
-    uiConfig: { persistAuthorization: true, tryItOutEnabled: true, displayRequestDuration: true },
-    theme: { title: 'Countersign' }
-  })
+  await app.register(swaggerUi, docsPage)
   /** The document is complete once the app is ready, and does not change. */
   let served: { text: string, etag: string } | undefined
   app.get('/openapi.json', { schema: { hide: true } }, async (request, reply) => {

@@ -19,11 +19,18 @@ page.on('console', (message) => { if (message.type() === 'error') complaints.pus
 page.on('pageerror', (error) => { complaints.push(error.message) })
 page.on('request', (request) => { requests.push(request.url()) })
 
-t.test('the page at /docs works as its first lines say: sign up, log in, authorize, ask', async (t) => {
+t.test('the page at /docs works as its first lines say: sign up, log in, use the token, set up, ask', async (t) => {
   const opened = await page.goto(`${base}/docs`)
   t.equal(opened?.status(), 200)
   t.match(opened?.headers()['content-security-policy'], /default-src 'self'/)
   await page.waitForSelector('#operations-Account-signUp')
+  t.equal(await page.locator('.opblock-tag').first().getAttribute('data-tag'), 'Start here')
+  const first = page.locator('.opblock-tag-section').first().locator('.opblock')
+  t.same(
+    await first.evaluateAll((found) => found.map(({ id }) => id.split('-').at(-1))), ['signUp', 'logIn', 'createTotp', 'verifyTotp']
+  )
+  t.equal(await page.title(), 'Countersign')
+  await page.locator('.topbar img[src^="data:image/svg+xml"]').waitFor()
 
   const ada = { username: 'ada', email: 'ada@example.org', password: 'correct horse battery staple' }
   t.equal((await tryOut(page, 'Account', 'signUp', ada)).status, 201)
@@ -32,16 +39,17 @@ t.test('the page at /docs works as its first lines say: sign up, log in, authori
 
   t.equal((await tryOut(page, 'Second factor', 'getTotpStatus')).status, 401, 'not before it is authorized')
   complaints.length = 0   // The browser reports that 401, as it should.
-  await page.click('.scheme-container .btn.authorize')
-  await page.fill('.auth-container input', JSON.parse(login.body).access)
-  await page.click('.auth-btn-wrapper .btn.authorize')
-  await page.click('.auth-btn-wrapper .btn-done')
+  await page.locator('#operations-Tokens-logIn .countersign-token').click()
   const status = await tryOut(page, 'Second factor', 'getTotpStatus')
   t.equal(status.status, 200)
   t.same(
     JSON.parse(status.body),
     { isOtpEnabled: false, isPending: false, methods: [], recoveryCodesLeft: 0, recoveryCodesWeak: false, weakDevices: 0, otpDeadline: null }
   )
+  t.equal((await tryOut(page, 'Second factor', 'createTotp', { name: 'Phone' })).status, 201)
+  const picture = page.locator('#operations-Second_factor-createTotp img.countersign-qr')
+  await picture.waitFor()
+  t.ok(await picture.evaluate((image) => (image as unknown as { naturalWidth: number }).naturalWidth) > 100, 'the QR code is a picture')
 })
 
 t.test('E2 it complains of nothing and asks nobody but us', async (t) => {

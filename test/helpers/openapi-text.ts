@@ -1,10 +1,29 @@
 import type { FastifyInstance } from 'fastify'
 
-/** Returns the document in the form that is committed: references, and lists of words or numbers, have a line each. */
+/** Longest line of the committed document. */
+const WIDTH = 140
+
+/** Returns the document in the form that is committed: what fits into a line has one, as in code. */
 export function openapiText (app: FastifyInstance): string {
-  const ofWords = /\[((?:\n *(?:"(?:[^"\\]|\\.)*"|[0-9]+|null),?)+)\n *\]/g
-  const short = JSON.stringify(app.swagger(), null, 2)
-    .replace(/\{\n *("\$ref": "[^"]*")\n *\}/g, '{ $1 }')
-    .replace(ofWords, (_list, words: string) => `[${words.trim().replace(/,\n */g, ', ')}]`)
-  return short + '\n'
+  return shown(app.swagger(), '', 0) + '\n'
+}
+
+/** @param before length of the text before the value in its line */
+function shown (value: unknown, indent: string, before: number): string {
+  const short = inOneLine(value)
+  if (typeof value !== 'object' || value === null || indent.length + before + short.length < WIDTH) return short
+  const inner = `${indent}  `
+  const isList = Array.isArray(value)
+  const lines = Object.entries(value).map(([key, one]) => {
+    const name = isList ? '' : `${JSON.stringify(key)}: `
+    return `${inner}${name}${shown(one, inner, name.length)}`
+  })
+  return `${isList ? '[' : '{'}\n${lines.join(',\n')}\n${indent}${isList ? ']' : '}'}`
+}
+
+function inOneLine (value: unknown): string {
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value)
+  if (Array.isArray(value)) return `[${value.map(inOneLine).join(', ')}]`
+  const fields = Object.entries(value).map(([key, one]) => `${JSON.stringify(key)}: ${inOneLine(one)}`)
+  return fields.length === 0 ? '{}' : `{ ${fields.join(', ')} }`
 }
