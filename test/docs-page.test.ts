@@ -12,7 +12,7 @@ const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
 const browser = await startChromium(t, executablePath)
 const page = await browser.newPage()
-page.setDefaultTimeout(15_000)
+page.setDefaultTimeout(45_000)
 const complaints: string[] = []
 const requests: string[] = []
 page.on('console', (message) => { if (message.type() === 'error') complaints.push(message.text()) })
