@@ -4,13 +4,13 @@ import { AnyRefusal, refusalExamples } from '../routes/refused.js'
 /** Parts of an OpenAPI document that are read or changed here. */
 interface Document {
   openapi?: string
-  components?: Partial<Record<'schemas' | 'responses' | 'examples' | 'parameters', Json>>
+  components?: Partial<Record<'schemas' | 'responses' | 'examples' | 'parameters' | 'headers', Json>>
   paths?: Record<string, Record<string, Operation>>
 }
 interface Operation { parameters?: Parameter[], requestBody?: Body, responses?: Record<string, Response> }
 interface Parameter { name?: string, schema?: Json, $ref?: string }
 interface Body { required?: boolean, content?: Record<string, Media> }
-interface Response { $ref?: string, description?: string, content?: Record<string, Media> }
+interface Response { $ref?: string, description?: string, headers?: Json, content?: Record<string, Media> }
 interface Media { schema?: Json, example?: unknown, examples?: Json }
 type Json = Record<string, unknown>
 
@@ -20,7 +20,8 @@ const JSON_TYPE = 'application/json'
 
 /**
  * Is a `transformObject` for @fastify/swagger: moves each schema with a `title` such as `TokenPair` to `components.schemas` and
- * refers to it, so that generated clients have named types. Responses of refusals move to `components.responses`. A second
+ * refers to it, so that generated clients have named types. Responses of refusals move to `components.responses`, headers to
+ * `components.headers`. A second
  * schema with the same title and other content gets a number behind its name.
  *
  * @example
@@ -30,6 +31,7 @@ export function namedSchemas<Transformed extends object> ({ openapiObject }: { o
   const document = openapiObject as Document
   const components = document.components ??= {}
   const [responses, examples, parameters] = [components.responses ??= {}, components.examples ??= {}, components.parameters ??= {}]
+  const headers = components.headers ??= {}
   const schemas = createNames(components.schemas ??= {}, document.openapi?.startsWith('3.0') === true)
   schemas.move(AnyRefusal as Json)
   Object.assign(examples, refusalExamples())
@@ -42,6 +44,8 @@ export function namedSchemas<Transformed extends object> ({ openapiObject }: { o
   const moveResponse = (response: Response, status: string): Response => {
     const { content = {} } = response
     for (const media of Object.values(content)) moveMedia(media)
+    response.headers &&= Object.fromEntries(Object.entries(response.headers).map(([name, header]) =>
+      [name, { $ref: `#/components/headers/${place(headers, name.replaceAll('-', ''), header as Json)}` }]))
     const [media] = Object.values(content)
     const name = media?.schema?.['x-response']
     if (typeof name === 'string') return { $ref: `#/components/responses/${place(responses, name, refusalResponse(response, media!))}` }

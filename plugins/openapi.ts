@@ -96,7 +96,7 @@ async function openapi (app: FastifyInstance, { version, publicUrl = '/', isServ
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Countersign', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
-      externalDocs: { description: 'Countersign on npm, with its documents', url: 'https://www.npmjs.com/package/countersign' },
+      externalDocs: { description: 'This document as a page, to try the operations', url: `${publicUrl.replace(/\/$/, '')}/docs` },
       servers: [{ url: publicUrl }],
       security: [{ bearer: [] }],
       tags,

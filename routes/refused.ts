@@ -133,7 +133,7 @@ function responseOf (codes: readonly RefusalCode[], name: string, headers: Recor
     description: 'Refused.',
     'x-response': name,
     'x-examples': Object.fromEntries(codes.map((code) => [code, { value: refusalExample(code) }])),
-    ...(Object.keys(headers).length === 0 ? {} : { headers })
+    headers
   })
 }
 
@@ -151,18 +151,20 @@ function responseName (codes: readonly RefusalCode[]): string {
 
 const text = (description: string) => ({ type: 'string', description })
 const challenge = text('RFC 6750 or 9470.')
-const retryAfter = { type: 'integer', description: 'As `retryAfterSeconds`.' }
+const retryAfter = { type: 'integer', description: 'As `retryAfterSeconds`, on 429 and 503.' }
+const refusal = { 'X-Refusal': text('The `code`, for gateways that see no bodies.') }
 
 function headersOf (codes: readonly RefusalCode[]): Record<string, object> {
   const statuses = codes.map((code) => refusals[code][0])
   return {
+    ...refusal,
     ...(statuses.includes(401) || codes.includes('OTP_REQUIRED') ? { 'WWW-Authenticate': challenge } : {}),
     ...(statuses.includes(429) || statuses.includes(503) ? { 'Retry-After': retryAfter } : {})
   }
 }
 
 const anyOperation = responseOf(common, 'AnyOperation', {
-  'Retry-After': { ...retryAfter, description: 'On 429 and 503, as `retryAfterSeconds`.' }, Allow: text('On 405: the methods of this path.')
+  ...refusal, 'Retry-After': retryAfter, Allow: text('On 405: the methods of this path.')
 })
 
 /** Returns an example of each refusal, by its code, as `components.examples` has it. */

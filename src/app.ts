@@ -138,9 +138,8 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   }
   const parts = { config, namespace, redis, factor, guards, login }
   await registerLimits(app, parts)
-  await app.register(openapi, {
-    version, isServed: config.docs === 'on', ...(config.publicUrl === undefined ? {} : { publicUrl: config.publicUrl })
-  })
+  const { publicUrl } = config
+  await app.register(openapi, { version, isServed: config.docs === 'on', ...(publicUrl === undefined ? {} : { publicUrl }) })
   await registerSecondFactor(app, parts)
   await app.register(policy, { policy: config.otpPolicy, graceDays: config.otpGraceDays })
   if (config.webhookUrl !== undefined) {

@@ -58,6 +58,24 @@ t.test('refusals are shared: an operation names its own, and has the common ones
   t.same(codes.filter((code) => !used.has(code) && code !== 'PASSKEY_INVALID'), [], 'each code is in a response')
 })
 
+t.test('the document names the public address, and a page that exists', async (t) => {
+  const { app: published } = await freshApp(t, { PUBLIC_URL: 'https://auth.example.org' })
+  const { servers, externalDocs } = published.swagger() as unknown as { servers: object[], externalDocs: { url: string } }
+  t.same(servers, [{ url: 'https://auth.example.org' }])
+  t.equal(externalDocs.url, 'https://auth.example.org/docs')
+  t.equal((await published.inject('/docs')).statusCode, 200)
+})
+
+t.test('a document that the client has is answered 304, without it', async (t) => {
+  const first = await app.inject('/openapi.json')
+  const etag = String(first.headers.etag)
+  for (const known of [etag, `W/${etag}`, `"other", ${etag}`]) {
+    const again = await app.inject({ url: '/openapi.json', headers: { 'if-none-match': known } })
+    t.match(again, { statusCode: 304, body: '', headers: { etag } }, known)
+  }
+  t.equal((await app.inject({ url: '/openapi.json', headers: { 'if-none-match': '"other"' } })).statusCode, 200)
+})
+
 t.test('a pattern means the same with and without the flag `u`', async (t) => {
   const found = Object.entries(schemas).flatMap(([name, schema]) => patternsIn(schema, name))
   t.ok(found.length >= 10)

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 
 /** Longest line of the committed document. */
-const WIDTH = 140
+const WIDTH = 180
 
 /** Returns the document in the form that is committed: what fits into a line has one, as in code. */
 export function openapiText (app: FastifyInstance): string {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expressionBuilder } from 'kysely'
 import type { Counters } from '../../core/counters.js'
-import { passwordFault } from '../../core/password-rule.js'
+import { passwordFault, unacceptable } from '../../core/password-rule.js'
 import { normalisePassword } from '../../core/passwords.js'
 import { Refusal } from '../../core/refusals.js'
 import type { Seal } from '../../core/seal.js'
@@ -89,7 +89,7 @@ export async function resetPassword (deps: PasswordResetDeps, token: string, nex
   const { userId, username } = found
   const password = normalisePassword(next)
   const fault = await passwordFault(password, username, passwordMinLength)
-  if (fault !== null) throw new Refusal('PASSWORD_UNACCEPTABLE', { hint: `Choose another password: this one is ${fault}.` })
+  if (fault !== null) throw unacceptable(fault)
   const passwordHash = await hasher.inTurn(() => hasher.hash(password), waiterOf(username, origin))
   const endedIds = await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)

@@ -47,7 +47,9 @@ export async function askVerification (deps: VerificationDeps, requester: Reques
     const { email, pendingEmail, isVerified, isStopped, version } = mailbox
     const target = pendingEmail ?? (isVerified && !isStopped ? null : email)
     if (target === null) return
-    if (!isMailable(target)) throw new Refusal('REQUEST_INVALID', { hint: 'No mail can be sent to this e-mail address. Give another one.' })
+    if (!isMailable(target)) {
+      throw new Refusal('REQUEST_INVALID', { field: 'email', hint: 'No mail can be sent to this e-mail address. Give another one.' })
+    }
     const address = emailKey(target)
     for (const [most, seconds] of [[MOST_AN_HOUR, HOUR_SECONDS], [MOST_A_DAY, DAY_SECONDS]] as const) {
       const waitSeconds = await spendMail(tx, nameOf(String(seconds), userId, address), most, seconds)
