@@ -80,6 +80,9 @@ function startingFirst (document: Document): Document {
     const operation = document.paths[path]?.[method]
     if (operation !== undefined) operation.tags = [START, ...operation.tags]
   }
+  // In the order of the walk, which is that of the paths.
+  const first = STARTING.map(([path]) => path).filter((path) => path in document.paths)
+  document.paths = { ...Object.fromEntries(first.map((path) => [path, document.paths[path]!])), ...document.paths }
   document.tags.unshift({ name: START, description: 'Sign up, log in, set up an authenticator app, verify' })
   return document
 }

@@ -6,7 +6,7 @@ import { startChromium } from './helpers/chromium.js'
 import { need } from './helpers/need.js'
 
 const executablePath = await need('chromium')
-const { app } = await freshApp(t)
+const { app } = await freshApp(t, { MAIL_URL: '', PUBLIC_URL: '' })
 await app.listen({ port: 0, host: '127.0.0.1' })
 const base = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`
 
@@ -44,7 +44,9 @@ t.test('the page at /docs works as its first lines say: sign up, log in, use the
   t.equal(status.status, 200)
   t.same(
     JSON.parse(status.body),
-    { isOtpEnabled: false, isPending: false, methods: [], recoveryCodesLeft: 0, recoveryCodesWeak: false, weakDevices: 0, otpDeadline: null }
+    {
+      isOtpEnabled: false, isPending: false, methods: [], recoveryCodesLeft: 0, recoveryCodesWeak: false, weakDevices: 0, otpDeadline: null
+    }
   )
   t.equal((await tryOut(page, 'Second factor', 'createTotp', { name: 'Phone' })).status, 201)
   const picture = page.locator('#operations-Second_factor-createTotp img.countersign-qr')

@@ -32,7 +32,8 @@ t.test('it is small and holds only what runs', async (t) => {
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
   t.strictSame(
-    names.filter((name) => !/^(package\.json|moving\.schema\.json|README\.md|LICENSE|dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts))$/.test(name)),
+    names.filter((name) => !['package.json', 'moving.schema.json', 'README.md', 'LICENSE'].includes(name) &&
+      !/^dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts)$/.test(name)),
     []
   )
   t.ok(names.includes('LICENSE'))

@@ -3,6 +3,9 @@ import { Type } from '@sinclair/typebox'
 import { undoEmailChange } from '../../src/accounts/mail/address-change.js'
 import { askPasswordReset, resetPassword, type PasswordResetDeps } from '../../src/accounts/mail/password-reset.js'
 import { askVerification, confirmEmail, type VerificationDeps } from '../../src/accounts/mail/verification.js'
+import { soughtName } from '../../src/core/normal-forms.js'
+import { Refusal } from '../../src/core/refusals.js'
+import { USERNAME_MAX_LENGTH } from '../../src/core/usernames.js'
 import { needsVerified, refused } from '../refused.js'
 import { originOf, requesterOf } from '../requester.js'
 import { Message, open } from '../schemas.js'
@@ -91,7 +94,12 @@ const passwordRoutes: FastifyPluginAsyncTypebox<MailRoutesOptions> = async (app,
       response: { 202: Sent, ...refused([]) }
     },
     handler: async (request, reply) => {
-      await askPasswordReset(deps, request.body.username)
+      const { username } = request.body
+      // No account has such a name, so this tells of none.
+      if (soughtName(username, USERNAME_MAX_LENGTH) === null) {
+        throw new Refusal('REQUEST_INVALID', { hint: 'No username has these characters.' })
+      }
+      await askPasswordReset(deps, username)
       return await reply.code(202).send(sent)
     }
   })

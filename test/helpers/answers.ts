@@ -6,6 +6,9 @@ export function outcome (answer: LightMyRequestResponse): string {
   return code === undefined ? String(answer.statusCode) : `${answer.statusCode} ${code}`
 }
 
+/** Returns the body without the id of the request, in which two answers that say the same differ. */
+export const bodyOf = ({ body }: Pick<LightMyRequestResponse, 'body'>): string => body.replace(/"requestId":"[^"]*"/, '"requestId":""')
+
 /** Counts the answers by outcome. */
 export function countOutcomes (answers: readonly LightMyRequestResponse[]): Record<string, number> {
   const counts: Record<string, number> = {}

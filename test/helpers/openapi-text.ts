@@ -5,7 +5,12 @@ const WIDTH = 180
 
 /** Returns the document in the form that is committed: what fits into a line has one, as in code. */
 export function openapiText (app: FastifyInstance): string {
-  return shown(app.swagger(), '', 0) + '\n'
+  return shown(withoutAddress(app.swagger()), '', 0) + '\n'
+}
+
+/** Returns a document without the address of the service in it, which is each operator's own. */
+export function withoutAddress<Document extends object> (document: Document): Document {
+  return { ...document, servers: [{ url: '/' }], externalDocs: { ...(document as { externalDocs?: object }).externalDocs, url: '/docs' } }
 }
 
 /** @param before length of the text before the value in its line */
