@@ -61,6 +61,7 @@ t.test('what leaves comes in elsewhere', async (t) => {
   for await (const one of app.countersign.exportFactors({ actorId: 'migration', reason: 'move' })) out.push(one)
   t.equal(out.length, 3)
   const dan = await signUp(elsewhere.app, 'dan')
+  expect(200, await dan.login())
   const record = out.find(({ record }) => record.totp?.some(({ secret }) => 'hex' in secret && secret.hex === key.toString('hex')))!.record
   t.match(await elsewhere.app.countersign.importFactors([{ userId: userId(dan), ...record }], options), { brought: 1, faults: [] })
   expect(200, await dan.login())

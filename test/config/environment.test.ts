@@ -36,18 +36,22 @@ async function fileOf (t: Owner, text: string, name = 'secret'): Promise<string>
 
 t.test('each secret may be in a file', async (t) => {
   const webhook = { WEBHOOK_URL: 'https://hooks.example.org/hunter2', WEBHOOK_KEYS: ring('w') }
-  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, ...webhook }
+  const mail = { MAIL_URL: 'smtps://user:hunter2@mail.example.org' }
+  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, ...webhook, ...mail }
+  // Required with MAIL_URL, and no secrets.
+  const open = { MAIL_FROM: 'a@example.org', PUBLIC_URL: 'https://example.org' }
   const marked = Object.entries(settings.properties).filter(([, schema]) => 'mayBeInFile' in schema).map(([name]) => name)
   t.strictSame(Object.keys(secrets).sort(), marked.sort())
   const written = Object.entries(secrets).map(async ([name, value]) => [`${name}_FILE`, await fileOf(t, `${value}\n`)] as const)
-  const inFiles = Object.fromEntries(await Promise.all(written))
-  t.strictSame({ ...readConfig(inFiles) }, { ...readConfig(secrets) })
+  const inFiles: Record<string, string> = { ...open, ...Object.fromEntries(await Promise.all(written)) }
+  const given = { ...open, ...secrets }
+  t.strictSame({ ...readConfig(inFiles) }, { ...readConfig(given) })
   for (const [name, value] of Object.entries(secrets)) {
-    const others = { ...secrets, [name]: '' }
+    const others = { ...given, [name]: '' }
     const file = `${name}_FILE`
-    t.strictSame({ ...readConfig({ ...others, [file]: ` ${inFiles[file]}\n` }) }, { ...readConfig(secrets) }, name)
-    t.equal(refusal({ ...secrets, [file]: inFiles[file] }).variable, file, 'both')
-    t.equal(refusal({ ...secrets, [file]: '/not/there' }).variable, file, 'both, also where there is no such file')
+    t.strictSame({ ...readConfig({ ...others, [file]: ` ${inFiles[file]}\n` }) }, { ...readConfig(given) }, name)
+    t.equal(refusal({ ...given, [file]: inFiles[file] }).variable, file, 'both')
+    t.equal(refusal({ ...given, [file]: '/not/there' }).variable, file, 'both, also where there is no such file')
     for (const [what, path] of [['missing', '/not/there/hunter2'], ['a folder', '/tmp'], ['empty', await fileOf(t, '\r\n\n')]] as const) {
       const { variable, message } = refusal({ ...others, [file]: path })
       t.equal(variable, file, `${name}: ${what}`)
@@ -55,7 +59,7 @@ t.test('each secret may be in a file', async (t) => {
     }
     t.notMatch(refusal({ ...others, [file]: await fileOf(t, `x\n${value}`) }).message, /hunter2|\n/)
   }
-  t.strictSame({ ...readConfig({ ...secrets, DATABASE_URL_FILE: '  ' }) }, { ...readConfig(secrets) }, 'empty is unset')
+  t.strictSame({ ...readConfig({ ...given, DATABASE_URL_FILE: '  ' }) }, { ...readConfig(given) }, 'empty is unset')
 })
 
 t.test('.env says what the environment does not', async (t) => {
