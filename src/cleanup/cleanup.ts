@@ -1,9 +1,8 @@
-import { resumePasswordLinks } from '../accounts/mail/password-links.js'
 import { KNOWN_NETWORK_DAYS } from '../budgets/known-networks.js'
 import { otpDefaults } from '../core/defaults.js'
 import type { Db } from '../tables/db.js'
 import { inTransaction } from '../tables/transaction.js'
-import { BATCH_ROWS, batches, lockCleanup, type Limits } from './statements.js'
+import { BATCH_ROWS, batches, lockCleanup, resumePasswordLinks, type Limits } from './statements.js'
 
 /** An ended session is kept for so long: for the list of its owner, and well past any cache entry. */
 const ENDED_SESSION_DAYS = 7
@@ -30,7 +29,7 @@ export async function cleanUp (
   return await inTransaction(db, async (tx) => {
     const { isMine, now } = (await lockCleanup.first(tx))!
     if (!isMine) return null
-    if (tx.hasAccounts) await resumePasswordLinks(tx)
+    if (tx.hasAccounts) await resumePasswordLinks.changed(tx)
     const limits = limitsAt(now, eventsDays, endedSessionDays)
     const rowsByKind: Record<string, number> = {}
     for (const [kind, statement] of Object.entries(tx.hasAccounts ? batches.service : batches.host)) {

@@ -1,6 +1,7 @@
 import { expressionBuilder } from 'kysely'
 import { awaitsDelivery } from '../events/outbox.js'
 import { withDigests } from '../sessions/ended-ids.js'
+import { hasLoggedInSince } from '../sessions/logged-in-since.js'
 import type { Tables } from '../tables/db.js'
 import { statement, type Parameters, type Statement } from '../tables/statement.js'
 import { clock, timeAs, timeOfSeconds } from '../tables/values.js'
@@ -133,3 +134,7 @@ export const lockCleanup = statement('lock_cleanup', (db) => db.selectNoFrom((eb
   eb.fn<boolean>('pg_try_advisory_xact_lock', [eb.fn('hashtext', [eb.val('countersign sweep')])]).as('isMine'),
   timeAs(clock, 'now')
 ]))
+
+/** Notes the log-ins since links for a new password were stopped, before their sessions are deleted. */
+export const resumePasswordLinks = statement('resume_password_links', (db) => db.updateTable('account as a')
+  .set({ password_links_stopped_at: null }).where('a.password_links_stopped_at', 'is not', null).where(hasLoggedInSince))

@@ -10,6 +10,7 @@ import { writeEvent } from '../../events/insert.js'
 import { linkDigest } from '../../events/mail/message.js'
 import { endEverySession } from '../../sessions/end-every.js'
 import type { Sessions } from '../../sessions/liveness.js'
+import { hasLoggedInSince } from '../../sessions/logged-in-since.js'
 import type { Db, Tables } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
@@ -19,7 +20,6 @@ import type { Hasher } from '../hasher.js'
 import type { WaiterOf } from '../waiters.js'
 import { deleteLinks, mailLink, readLink, takeLink } from './links.js'
 import { raiseVersion } from './mailbox.js'
-import { hasLoggedInSince } from './password-links.js'
 
 export interface PasswordResetDeps {
   db: Db

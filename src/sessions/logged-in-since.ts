@@ -1,6 +1,5 @@
 import { expressionBuilder } from 'kysely'
-import type { Db, Tables } from '../../tables/db.js'
-import { statement } from '../../tables/statement.js'
+import type { Tables } from '../tables/db.js'
 
 const account = expressionBuilder<Tables & { a: Tables['account'], s: Tables['otp_session'] }, 'a'>()
 const userId = account.cast<string>('a.id', 'text')
@@ -9,11 +8,3 @@ const userId = account.cast<string>('a.id', 'text')
 export const hasLoggedInSince = account.exists(account.selectFrom('otp_session as s').select('s.id')
   .where('s.user_id', '=', userId).whereRef('s.started_at', '>', 'a.password_links_stopped_at')
   .where((eb) => eb.or([eb('s.otp_at', 'is not', null), eb('s.otp_required', '=', false)])))
-
-const resumeLinks = statement('resume_password_links', (db) => db.updateTable('account as a').set({ password_links_stopped_at: null })
-  .where('a.password_links_stopped_at', 'is not', null).where(hasLoggedInSince))
-
-/** Notes the log-ins since links for a new password were stopped, before their sessions are deleted. */
-export async function resumePasswordLinks (db: Db): Promise<void> {
-  await resumeLinks.changed(db)
-}
