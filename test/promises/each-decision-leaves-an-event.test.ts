@@ -116,7 +116,7 @@ t.test('E5 no event, no decision: both or neither', async (t) => {
   for (const [what, decide] of isHost ? decisions : [...ofTheService, ...decisions]) {
     const answer = await decide()
     t.equal(answer.statusCode, 500, `${what}: ${answer.body}`)
-    if (!isHost) t.same(Object.keys(answer.json()), ['statusCode', 'code', 'error', 'message'], what)
+    if (!isHost) t.same(Object.keys(answer.json()), ['statusCode', 'code', 'error', 'message', 'requestId'], what)
   }
   t.equal(await state(), before, 'nothing was granted, nothing ended, nothing used up')
 

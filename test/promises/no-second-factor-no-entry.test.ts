@@ -6,7 +6,10 @@ import { expect, signUp } from '../helpers/person.js'
 import { serviceTest } from '../helpers/service-test.js'
 
 /** Operations that need no token. A new operation without `security` fails here until it is listed. */
-const PUBLIC = ['checkLiveness', 'checkReadiness', 'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'signUp']
+const PUBLIC = [
+  'checkLiveness', 'checkReadiness', 'confirmEmail', 'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'requestPasswordReset',
+  'resetPassword', 'signUp', 'undoEmailChange'
+]
 /** Operations for a session before its code: set up, verify, log out. All others are behind `otpVerified`. */
 const BEFORE_THE_CODE = [
   'getTotpStatus', 'logOut', 'rollBackTotp', 'useRecoveryCode', 'verifyTotp', 'challengePasskey', 'confirmPasskey', 'verifyPasskey'
