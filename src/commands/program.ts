@@ -113,6 +113,7 @@ addService(user, 'show <username>', 'show an account: profile, staff, second fac
 addService(user, 'events <username>', 'show the newest security events of an account', 'user events')
   .option('--limit <number>', 'number of events', '50')
 addService(user, 'password <username>', 'set a new password and end every session', 'user password')
+withReason(addService(user, 'resume-mail <username>', 'let mails go to the address of a user again', 'user resume-mail'))
 withReason(addService(user, 'deactivate <username>', 'end every session and refuse the password', 'user deactivate'))
 withReason(addService(user, 'reactivate <username>', 'accept the password again', 'user reactivate'))
 addService(user, 'unlock <username>', 'clear the wrong codes and the lock of the second factor', 'user unlock')

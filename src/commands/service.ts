@@ -36,6 +36,8 @@ const works = {
   'user events': async (io, config, [username], options) =>
     (await import('./user.js')).userEventsCommand(io, config(), username!, options),
   'user password': async (io, config, [username]) => (await import('./user.js')).setPasswordCommand(io, config(), username!),
+  'user resume-mail': async (io, config, [username], options) =>
+    (await import('./user-changes.js')).resumeMailCommand(io, config(), username!, options),
   'user deactivate': async (io, config, [username], options) =>
     (await import('./user-changes.js')).deactivateUserCommand(io, config(), username!, options),
   'user reactivate': async (io, config, [username], options) =>

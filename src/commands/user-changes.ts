@@ -1,6 +1,8 @@
 import type { Config } from '../config/config.js'
 import type { References } from '../staff/statements.js'
-import { commandLine, deactivate, demote, promote, reactivate, setReferences, unlockUser, type StaffDeps } from '../staff/changes.js'
+import {
+  commandLine, deactivate, demote, promote, reactivate, resumeMail, setReferences, unlockUser, type StaffDeps
+} from '../staff/changes.js'
 import { withContext } from './context.js'
 import { MisuseError, printable, type Io } from './io.js'
 import { countOption, reasonOption } from './options.js'
@@ -33,6 +35,12 @@ export async function reactivateUserCommand (io: Io, config: Config, username: s
   const reason = reasonOption(typed)
   await change(io, config, username, (deps, id) => reactivate(deps, commandLine, id, reason), { isActive: true },
     (name) => `Reactivated ${name}.`)
+}
+
+export async function resumeMailCommand (io: Io, config: Config, username: string, { reason: typed }: ReasonOption): Promise<void> {
+  const reason = reasonOption(typed)
+  await change(io, config, username, (deps, id) => resumeMail(deps, commandLine, id, reason), { isMailStopped: false },
+    (name) => `Mails to ${name} go out again.`)
 }
 
 export async function unlockUserCommand (io: Io, config: Config, username: string): Promise<void> {

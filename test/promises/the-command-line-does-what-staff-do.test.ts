@@ -28,6 +28,7 @@ const commands: Record<string, (person: Person) => string[]> = {
   unlockUser: ({ username }) => ['user', 'unlock', username],
   deactivateUser: ({ username }) => ['user', 'deactivate', username, '--reason', REASON],
   reactivateUser: ({ username }) => ['user', 'reactivate', username, '--reason', REASON],
+  resumeUserMail: ({ username }) => ['user', 'resume-mail', username, '--reason', REASON],
   promoteUser: ({ username }) => ['user', 'promote', username, '--reason', REASON],
   demoteUser: ({ username }) => ['user', 'demote', username, '--reason', REASON],
   endUserSessions: ({ username }) => ['sessions', 'end', username],
@@ -37,6 +38,7 @@ const commands: Record<string, (person: Person) => string[]> = {
 /** SQL that prepares the user, so that the operation changes something. */
 const before: Record<string, string> = {
   unlockUser: 'update otp_user set failures = 7 where user_id = $1',
+  resumeUserMail: 'update account set email_stopped_at = now(), password_links_stopped_at = now() where id = $1::uuid',
   reactivateUser: 'update account set is_active = false where id = $1::uuid',
   demoteUser: 'update account set is_staff = true where id = $1::uuid'
 }
@@ -48,7 +50,9 @@ const urlOf = ({ path }: Operation, person: Person) => path.replace('{id}', idOf
 async function state (person: Person): Promise<string> {
   const id = idOf(person)
   const found = [
-    await db.query('select is_active, is_staff, power_account_id, power_contact_id from account where id = $1::uuid', [id]),
+    await db.query(`
+      select is_active, is_staff, email_stopped_at is null as mails, password_links_stopped_at is null as links, power_account_id,
+        power_contact_id from account where id = $1::uuid`, [id]),
     await db.query('select failures, setup_required, setup_digest is null as none, version from otp_user where user_id = $1', [id]),
     await db.query('select count(*)::int as devices from otp_device where user_id = $1', [id]),
     await db.query('select end_reason, count(*)::int as sessions from otp_session where user_id = $1 group by 1 order by 1', [id]),
