@@ -67,7 +67,8 @@ type Batch = Parameters<{ rows: string }>
 
 /** Makes concurrent imports wait for each other, until the end of the transaction. */
 export const lockImports = statement('lock_imports', (db) => db.selectNoFrom((eb) =>
-  eb.fn<null>('pg_advisory_xact_lock', [eb.fn('hashtext', [eb.cast(eb.val('countersign import'), 'text')])]).as('locked')))
+  eb.cast<string>(eb.fn('pg_advisory_xact_lock', [eb.fn('hashtext', [eb.cast(eb.val('countersign import'), 'text')])]), 'text')
+    .as('locked')))
 
 /** Users of an earlier run, with the digest of their data then. */
 export const selectKnown = statement('read_imported', (db, p: Parameters<{ source: string, externalIds: string[] }>) => db

@@ -17,6 +17,8 @@ t.jobs = 2
 const PARALLEL = 50
 /** Polls begin each quarter of this: not during a test, unless a message causes one. */
 const REVOCATION_SECONDS = '60'
+/** Mails read the outbox twice in a second. */
+const MAIL_URL = ''
 
 /** Number of statements and transaction commands: one Execute each (a prepared one is not parsed again), or one simple Query. */
 const statements = ({ postgresMessages: { E = 0, Q = 0 } }: TcpProxy) => E + Q
@@ -30,7 +32,7 @@ async function commands (redis: Redis): Promise<Record<string, number>> {
 
 for (const limits of ['off', 'on']) {
   t.test(`J5 GET /session, network limits ${limits}: nothing when hot, one Redis command when cold`, async (t) => {
-    const started = await startReplicas(t, 2, { NETWORK_LIMITS: limits, REVOCATION_SECONDS })
+    const started = await startReplicas(t, 2, { NETWORK_LIMITS: limits, REVOCATION_SECONDS, MAIL_URL })
     const { replicas: [a, b], redisServer } = started
     const redis = new Redis(redisServer.url)
     t.teardown(() => redis.disconnect())
@@ -57,7 +59,7 @@ for (const limits of ['off', 'on']) {
 async function counted (t: Parameters<typeof freshDatabase>[0]) {
   const db = await freshDatabase(t)
   const proxy = await tcpProxy(t, targetOf(db.url))
-  const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url), REDIS_URL: '', REVOCATION_SECONDS }, { db })
+  const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url), REDIS_URL: '', REVOCATION_SECONDS, MAIL_URL }, { db })
   await insideOf(app).sessions.poll()
   async function cost (work: () => Promise<unknown>): Promise<number> {
     proxy.resetCounts()
