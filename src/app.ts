@@ -1,7 +1,7 @@
-import cors from '@fastify/cors'
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+import type { FastifyInstance } from 'fastify'
 import type { CountersignOptions } from '../plugins/countersign.js'
-import databasePlugin, { AWAY, READ_ONLY } from '../plugins/database.js'
+import cors from '../plugins/cors.js'
+import databasePlugin from '../plugins/database.js'
 import jsonOnly from '../plugins/json-only.js'
 import mail from '../plugins/mail.js'
 import methodNotAllowed from '../plugins/method-not-allowed.js'
@@ -16,9 +16,8 @@ import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import mailRoutes from '../routes/mail/index.js'
-import { isFromThisMachine, originOf } from '../routes/requester.js'
+import { originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
-import opsRoutes, { type Readiness } from '../routes/ops/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
@@ -26,7 +25,7 @@ import wellKnownRoutes from '../routes/well-known/index.js'
 import { createGuards, type Guards } from './attach/guard.js'
 import { createSecondFactor, type SecondFactor } from './attach/second-factor.js'
 import { listening } from './attach/start.js'
-import { passkeyPartyOf, servesOps, type Config } from './config/config.js'
+import { passkeyPartyOf, type Config } from './config/config.js'
 import type { Key } from './core/key-ring.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './accounts/accounts.js'
@@ -39,15 +38,8 @@ import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
 import { mailSettingsOf, senderOptionsOf } from './config/mail.js'
-import { storeOf } from './config/store.js'
+import { registerOps } from './ops.js'
 import { version } from './version.js'
-
-declare module 'fastify' {
-  interface FastifyInstance {
-    /** Returns the state of the stores at this moment; also served on OPS_PORT. */
-    readiness: () => Readiness
-  }
-}
 
 export interface Overrides {
   /** First part of every Redis key, and of the data that seals authenticate. Two deployments on one Redis need two. */
@@ -92,7 +84,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   await app.register(metrics)
   await app.register(schemas)
   await app.register(jsonOnly)
-  await registerCors(app, config)
+  if (config.corsOrigins.length > 0) await app.register(cors, { origins: config.corsOrigins })
   await app.register(databasePlugin, {
     url: config.databaseUrl,
     dataDir: config.dataDir,
@@ -149,30 +141,8 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     await app.register(mail, { ...senderOptionsOf(config), seal: factor.seal, settings: mailSettingsOf(config), counters })
   }
   await registerRoutes(app, parts)
-  await registerOps(app, parts)
+  await registerOps(app, { config, redis, factor, hasher: login.hasher })
   app.refuseOtherMethods()
-}
-
-async function registerCors (app: FastifyInstance, { corsOrigins }: Config): Promise<void> {
-  if (corsOrigins.length === 0) return
-  const allowed = {
-    origin: [...corsOrigins],
-    exposedHeaders: ['WWW-Authenticate', 'Retry-After', 'X-Refusal', 'X-Request-Id'],
-    methods: ['GET', 'POST', 'PATCH', 'DELETE'],
-    maxAge: 600,
-    strictPreflight: false
-  }
-  // A gateway asks below /session about OPTIONS requests too: they get the guard's answer, never that of a preflight.
-  const none = { ...allowed, origin: false }
-  const isAllowed = (request: FastifyRequest) =>
-    request.method !== 'OPTIONS' || request.routeOptions.config.limit !== 'reads' || asksForSession(request, corsOrigins)
-  await app.register(cors, { delegator: (request, done) => { done(null, isAllowed(request) ? allowed : none) } })
-}
-
-/** True for a browser's preflight of `GET /session`, on that path alone. A gateway asks it by GET, or takes no 204 for a yes. */
-function asksForSession ({ url, headers }: FastifyRequest, origins: readonly string[]): boolean {
-  return url.split('?', 1)[0] === '/session' && headers['access-control-request-method'] === 'GET' &&
-    headers.origin !== undefined && origins.includes(headers.origin)
 }
 
 const lifetimesOf = (config: Config) => ({ sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds })
@@ -288,63 +258,4 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
-}
-
-async function registerOps (app: FastifyInstance, { config, redis, factor, login }: Parts): Promise<void> {
-  const { database } = app
-  app.decorate('readiness', () => {
-    const unready = factor.isReady() ? null : factor.sessions.state().isReadOnly ? READ_ONLY : AWAY
-    const fault = database.fault() ?? factor.keyFault() ?? unready
-    return { postgres: fault === AWAY ? 'down' as const : 'up' as const, redis: redis.state, fault }
-  })
-  describeState(app, { factor, hasher: login.hasher, redis: () => redis.state })
-  app.metrics.fact('store_info', 'The database in use', { store: storeOf(config).kind })
-  await app.register(opsRoutes, {
-    readiness: app.readiness,
-    metrics: config.metrics === 'on' && !servesOps(config) ? () => app.metrics.text() : null,
-    store: storeOf(config).name,
-    showsStore: isFromThisMachine
-  })
-}
-
-/** Builds `/metrics` and the probes for an address of their own, which the public cannot reach. Closes with the app. */
-export async function buildOps (app: FastifyInstance, config: Config): Promise<FastifyInstance> {
-  const ops = await createHttp(config)
-  await ops.register(networkLimits, {
-    redis: noRedis,
-    namespace: 'ops',
-    enabled: config.networkLimits === 'on',
-    userIdOf: () => undefined
-  })
-  await ops.register(opsRoutes, {
-    readiness: app.readiness,
-    metrics: config.metrics === 'on' ? () => app.metrics.text() : null,
-    store: storeOf(config).name,
-    showsStore: () => true
-  })
-  app.addHook('onClose', async () => {
-    ops.leaveAtOnce()
-    await ops.close()
-  })
-  return ops
-}
-
-/** Registers the metrics of this process's state, read at scrape. */
-function describeState (
-  { metrics, database }: FastifyInstance,
-  { factor: { sessions, counters }, hasher, redis }: { factor: SecondFactor, hasher: Hasher, redis: () => string }
-): void {
-  metrics.counters(counters)
-  metrics.gauge('revocations_age_seconds', 'Age of the last answered revocation reading', () => sessions.state().revocationsAgeSeconds)
-  metrics.gauge('oldest_write_transaction_seconds',
-    'For how long the oldest write transaction of the PostgreSQL server has been seen open',
-    () => sessions.state().oldestWriteSeconds)
-  metrics.gauge('sessions_remembered', 'Sessions this process knows to be alive', () => sessions.state().remembered)
-  metrics.counter('session_reads_local_cache_total', 'Sessions found in the process', () => sessions.state().localCache)
-  metrics.counter('session_reads_redis_total', 'Sessions found in Redis', () => sessions.state().copy)
-  metrics.counter('session_reads_postgres_total', 'Sessions asked of PostgreSQL', () => sessions.state().postgres)
-  metrics.gauge('hashes_waiting', 'Passwords that wait to be hashed', () => hasher.state().waiting)
-  metrics.gauge('pool_waiting', 'Statements that wait for a connection', () => database.stats().waiting)
-  metrics.gauge('redis_up', '1 if Redis answers', () => redis() === 'up' ? 1 : 0)
-  metrics.gauge('redis_breaker_open', '1 while Redis is configured and nobody asks it', () => redis() === 'down' ? 1 : 0)
 }

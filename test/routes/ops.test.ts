@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { buildApp, buildOps } from '../../src/app.js'
+import { buildApp } from '../../src/app.js'
+import { buildOps } from '../../src/ops.js'
 import { readConfig } from '../../src/config/config.js'
 import { freshApp } from '../helpers/app.js'
 import { call } from '../helpers/http-client.js'
