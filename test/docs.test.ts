@@ -120,7 +120,7 @@ t.test('commands of the command line are there, with the options that are shown'
   )
   t.ok(shown.size >= 12)
   for (const line of shown) {
-    const [, words = ''] = /^([a-z]+(?: [a-z]+)?)/.exec(line) ?? []
+    const [, words = ''] = /^([a-z]+(?: [a-z][a-z-]*)?)/.exec(line) ?? []
     const named = words.split(' ').reduce<Command | undefined>(
       (parent, word) => parent?.commands.find((one) => one.name() === word), program
     )
