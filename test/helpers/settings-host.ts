@@ -66,7 +66,8 @@ export async function livesAtHost (t: Test, app: FastifyInstance, clock: TestClo
   const token = await code()
   const racers = await Promise.all(Array.from({ length: 8 }, () => call('two', 'POST', '/totp/login', { token })))
   t.equal(racers.filter(({ statusCode }) => statusCode === 200).length, 1, 'one code, eight requests, one winner')
-  t.notOk(racers.some(({ statusCode }) => statusCode >= 500), 'no fault')
+  // On an overloaded machine a loser may be told to come again.
+  t.same(racers.filter(({ statusCode, headers }) => statusCode >= 500 && !headers['retry-after']).map(({ body }) => body), [], 'no fault')
   t.equal((await call('three', 'POST', '/totp/recovery_code/login', { token: recoveryCodes[0]! })).statusCode, 200)
   t.equal((await call(sessionId, 'DELETE', '/totp/delete')).statusCode, 200, 'switched off')
   t.equal((await call('four', 'GET', '/totp/status')).json().isOtpEnabled, false)
