@@ -35,8 +35,8 @@ async function mail (app: FastifyInstance, { seal, settings, counters, ...option
   }
 
   const loop = createDeliveryLoop({
-    async round () {
-      const done = await deliverMails({ db, seal, sender, settings, counters, report })
+    async round (isUpkeep) {
+      const done = await deliverMails({ db, seal, sender, settings, counters, report, isUpkeep })
       if (done.givenUp > 0) app.log.error({ mails: done.givenUp }, 'notices could not be mailed for three days: given up')
       await readAge()
       return done
@@ -56,8 +56,9 @@ async function mail (app: FastifyInstance, { seal, settings, counters, ...option
   app.metrics.gauge('mail_oldest_waiting_seconds', 'Age of the oldest mail that waits for the mail server', () => oldestSeconds)
   app.addHook('onReady', async () => { loop.start() })
   app.addHook('onClose', async () => {
-    await loop.stop()
+    // First, since a round waits for a mail server that does not answer. The mail waits in the outbox.
     sender.close()
+    await loop.stop()
   })
 }
 

@@ -24,8 +24,8 @@ async function webhook (app: FastifyInstance, { url, keys, named, counters }: We
   const sender = createSender({ url, named })
   const { database: db } = app
   const loop = createDeliveryLoop({
-    async round () {
-      const done = await deliver({ db, sender, keys, counters, report })
+    async round (isUpkeep) {
+      const done = await deliver({ db, sender, keys, counters, report, isUpkeep })
       if (done.givenUp > 0) {
         app.log.error({ events: done.givenUp }, 'the webhook\'s receiver was never told of these events: given up after a day')
       }

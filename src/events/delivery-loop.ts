@@ -1,5 +1,7 @@
 /** Time between two reads of the outbox. */
 const IDLE_MS = 500
+/** Time between two rounds that also give up expired deliveries, which expire after a day or later. */
+const UPKEEP_MS = 5_000
 /** Time between two rounds in which the receiver took nothing. */
 const FIRST_PAUSE_MS = 1_000
 const LONGEST_PAUSE_MS = 30_000
@@ -8,8 +10,8 @@ const FIRST_WAIT_SECONDS = 5
 const LONGEST_WAIT_SECONDS = 3600
 
 export interface LoopOptions {
-  /** Makes one round. */
-  round (): Promise<{ sent: number, failed: number, isMore: boolean }>
+  /** Makes one round. `isUpkeep` is true in the first one and every five seconds: it then also gives up expired deliveries. */
+  round (isUpkeep: boolean): Promise<{ sent: number, failed: number, isMore: boolean }>
   /** Returns false while the database cannot be read. */
   isReady (): boolean
   /** Called with the error of a round that failed as a whole. */
@@ -30,10 +32,14 @@ export function createDeliveryLoop ({ round, isReady, onError }: LoopOptions): D
   let running: Promise<void> = Promise.resolve()
   let closing = false
   let pauseMs = 0
+  let upkeptAtMs = -Infinity
 
   async function next (): Promise<number> {
     if (!isReady()) return IDLE_MS
-    const { sent, failed, isMore } = await round()
+    const nowMs = performance.now()
+    const isUpkeep = nowMs - upkeptAtMs >= UPKEEP_MS
+    const { sent, failed, isMore } = await round(isUpkeep)
+    if (isUpkeep) upkeptAtMs = nowMs
     if (sent > 0 || failed === 0) pauseMs = 0
     else pauseMs = Math.min(Math.max(pauseMs * 2, FIRST_PAUSE_MS), LONGEST_PAUSE_MS)
     return pauseMs > 0 ? pauseMs * (0.75 + Math.random() / 2) : isMore ? 0 : IDLE_MS

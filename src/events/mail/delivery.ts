@@ -21,6 +21,8 @@ export interface MailDeps {
   counters: Counters
   /** Called with each failure: a reason without an address. */
   report: (failure: unknown) => void
+  /** True to give up mails whose time is over, which are not sent either. */
+  isUpkeep: boolean
 }
 
 export interface MailRound {
@@ -43,8 +45,8 @@ const nowhere = { ip: '', agent: '' }
  * sending and storing, it is sent again, with the same Message-ID.
  */
 export async function deliverMails (deps: MailDeps): Promise<MailRound> {
-  const { db } = deps
-  const { lost, isAll } = await giveUp(deps)
+  const { db, isUpkeep } = deps
+  const givenUp = isUpkeep ? await giveUp(deps) : 0
 
   const claimed = await claimMails(db, BATCH_MAILS)
   const settled = await Promise.all(claimed.map(async (mail): Promise<Settled & { failed: boolean }> => {
@@ -53,13 +55,16 @@ export async function deliverMails (deps: MailDeps): Promise<MailRound> {
   }))
   if (settled.length > 0) await settleDeliveries(db, settled)
   const failed = settled.filter((one) => one.failed).length
-  return {
-    sent: settled.length - failed, failed, givenUp: lost, isMore: !isAll || settled.length === BATCH_MAILS
-  }
+  return { sent: settled.length - failed, failed, givenUp, isMore: settled.length === BATCH_MAILS }
 }
 
-/** Gives up mails whose time is over. A notice that was never sent leaves an event; a link that was not sent in its time does not. */
-async function giveUp ({ db, counters }: MailDeps): Promise<{ lost: number, isAll: boolean }> {
+/**
+ * Gives up mails whose time is over, one batch. A notice that was never sent leaves an event; a link that was not sent in its time
+ * does not.
+ *
+ * @returns the number of notices
+ */
+async function giveUp ({ db, counters }: MailDeps): Promise<number> {
   const given = await inTransaction(db, async (tx) => {
     const given = await giveUpMails(tx, GIVE_UP_ROWS)
     for (const { userId, eventId } of given) {
@@ -68,7 +73,7 @@ async function giveUp ({ db, counters }: MailDeps): Promise<{ lost: number, isAl
     return given
   })
   if (given.length > 0) counters.count('mails_total', ['given_up'], given.length)
-  return { lost: given.filter(({ eventId }) => eventId !== null).length, isAll: given.length < GIVE_UP_ROWS }
+  return given.filter(({ eventId }) => eventId !== null).length
 }
 
 /** Sends one mail. @returns seconds until the next attempt; null if there is none */

@@ -39,7 +39,10 @@ export interface MailSenderOptions {
 /** A mail server of this machine: nothing crosses a network. */
 const isLoopback = (host: string): boolean => /^(localhost|127(\.\d{1,3}){3}|\[?::1\]?)$/i.test(host)
 
-/** Sends mails over SMTP. A pool keeps connections; `close` waits for none of them. The library is loaded here, where it is used. */
+/**
+ * Sends mails over SMTP. A pool keeps connections; `close` breaks off mails that are on their way. The library is loaded here,
+ * where it is used.
+ */
 export async function createMailSender (options: MailSenderOptions): Promise<MailSender> {
   const { url, from, requiresTls = true, ca, timeoutMs = MAIL_MS } = options
   const { createTransport } = await import('nodemailer')
@@ -63,6 +66,7 @@ export async function createMailSender (options: MailSenderOptions): Promise<Mai
     disableFileAccess: true,
     disableUrlAccess: true
   })
+  const closing = new AbortController()
   const domain = from.address.slice(from.address.lastIndexOf('@') + 1)
 
   return {
@@ -77,14 +81,17 @@ export async function createMailSender (options: MailSenderOptions): Promise<Mai
           messageId: `<${id}@${domain}>`,
           textEncoding: 'quoted-printable',
           headers: { 'Auto-Submitted': 'auto-generated' },
-          signal: AbortSignal.timeout(timeoutMs)
+          signal: AbortSignal.any([closing.signal, AbortSignal.timeout(timeoutMs)])
         })
         return (sent.rejected ?? []).length === 0 ? { outcome: 'sent' } : { outcome: 'failed', reason: 'the recipient was rejected' }
       } catch (error) {
         return outcomeOf(error)
       }
     },
-    close: () => { transport.close() }
+    close () {
+      closing.abort()
+      transport.close()
+    }
   }
 }
 

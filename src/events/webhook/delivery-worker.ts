@@ -19,6 +19,8 @@ export interface DeliveryDeps {
   counters: Counters
   /** Called with each failure. */
   report: (error: unknown) => void
+  /** False skips expired deliveries, which are not sent either. @default true */
+  isUpkeep?: boolean
 }
 
 export interface Round {
@@ -34,11 +36,11 @@ export interface Round {
  * Makes one round of deliveries: claims a batch, sends it, stores the results. An event is sent at least once: if the
  * process dies between sending and storing, the event is sent again, under the same id.
  */
-export async function deliver ({ db, sender, keys, counters, report }: DeliveryDeps): Promise<Round> {
-  const { givenUp, isAll } = await giveUp(db)
+export async function deliver ({ db, sender, keys, counters, report, isUpkeep = true }: DeliveryDeps): Promise<Round> {
+  const givenUp = isUpkeep ? await giveUp(db) : 0
   if (givenUp > 0) counters.count('webhooks_total', ['given_up'], givenUp)
   const claimed = await claimDeliveries(db, WEBHOOK, BATCH_EVENTS)
-  if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: !isAll }
+  if (claimed.length === 0) return { sent: 0, failed: 0, givenUp, isMore: false }
 
   const settled = await Promise.all(claimed.map(async ({ deliveryId, attempts, nowSeconds, ...event }): Promise<Settled> => {
     const claim: Claimed = { ...event, deliveryId, attempts, nowSeconds }
@@ -56,16 +58,16 @@ export async function deliver ({ db, sender, keys, counters, report }: DeliveryD
   const failed = settled.length - sent
   if (sent > 0) counters.count('webhooks_total', ['sent'], sent)
   if (failed > 0) counters.count('webhooks_total', ['failed'], failed)
-  return { sent, failed, givenUp, isMore: !isAll || settled.length === BATCH_EVENTS }
+  return { sent, failed, givenUp, isMore: settled.length === BATCH_EVENTS }
 }
 
 /** Gives up expired deliveries in the same round, so that they do not wait for a receiver that answers nothing. */
-async function giveUp (db: Db): Promise<{ givenUp: number, isAll: boolean }> {
+async function giveUp (db: Db): Promise<number> {
   let givenUp = 0
   for (let batch = 0; batch < MOST_GIVE_UP_BATCHES; batch++) {
     const rows = await giveUpDeliveries(db, WEBHOOK)
     givenUp += rows
-    if (rows < GIVE_UP_ROWS) return { givenUp, isAll: true }
+    if (rows < GIVE_UP_ROWS) break
   }
-  return { givenUp, isAll: false }
+  return givenUp
 }

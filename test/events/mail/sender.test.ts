@@ -66,11 +66,28 @@ t.test('over a network, a server without STARTTLS gets no mail; one that asks fo
   t.equal(server.received.length, 0)
 })
 
-t.test('a server that never answers holds a mail no longer than its time', async (t) => {
+/** Starts a server that takes connections and never says a word. */
+async function silentServer (t: Owner): Promise<{ url: string, connection: Promise<unknown> }> {
   const sockets: Socket[] = []
   const silent = createServer((socket) => { sockets.push(socket) }).listen(0, '127.0.0.1')
   await once(silent, 'listening')
   t.teardown(() => { sockets.forEach((socket) => socket.destroy()); silent.close() })
-  const { send } = await sender(t, { url: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}`, timeoutMs: 300 })
+  return { url: `smtp://127.0.0.1:${(silent.address() as AddressInfo).port}`, connection: once(silent, 'connection') }
+}
+
+t.test('a server that never answers holds a mail no longer than its time', async (t) => {
+  const { send } = await sender(t, { url: (await silentServer(t)).url, timeoutMs: 300 })
   t.match(await send(mail), { outcome: 'failed' })
+})
+
+t.test('close breaks a mail off that waits for the server', async (t) => {
+  const { url, connection } = await silentServer(t)
+  const { send, close } = await sender(t, { url, timeoutMs: 60_000 })
+  const sending = send(mail)
+  await connection
+  const startedAtMs = performance.now()
+  close()
+  t.match(await sending, { outcome: 'failed' })
+  t.ok(performance.now() - startedAtMs < 2_000, 'at once')
+  t.match(await send(mail), { outcome: 'failed' }, 'and none is sent afterwards')
 })

@@ -103,6 +103,17 @@ t.test('more than one batch is given up in one round, while the receiver takes n
   t.same((await rows()).map(({ kind }) => kind), ['unlocked'])
 })
 
+t.test('expired deliveries wait for a round that gives up, and are not sent meanwhile', async (t) => {
+  const { deps, clock, sent, rows } = await outbox(3)
+  await clock.advance(2 * DAY)
+  await deps.db.kysely.updateTable('otp_delivery').set({ attempts: 1 }).execute()
+  t.same(await deliver({ ...deps, isUpkeep: false }), { sent: 0, failed: 0, givenUp: 0, isMore: false })
+  t.equal((await rows()).length, 3)
+  t.equal(sent.length, 0)
+  t.match(await deliver(deps), { givenUp: 3 })
+  t.same(await rows(), [])
+})
+
 t.test('a message for another destination is not claimed', async (t) => {
   const { database, put, deps } = await outbox(0)
   await put('logged_in', 2)
