@@ -38,6 +38,8 @@ interface Deps { db: Db, seal: Seal, digestKey: () => Promise<Buffer>, unreadabl
 export interface Candidates {
   /** True if the text may be a weak code of the user, so that the guess costs an attempt. */
   isWeak: boolean
+  /** True if a digest that the text is compared with may be replaced by a slow one meanwhile. */
+  mayHarden: boolean
   /** Computes the digests under which the code may be stored: none if the text is no code. Takes 40 ms for each salt of weak codes. */
   digests (): Promise<string[]>
 }
@@ -50,6 +52,7 @@ export async function readCandidates (deps: Deps, userId: string, text: string):
   const compared = foreign.filter(({ weak }) => weak === isWeak)
   return {
     isWeak,
+    mayHarden: isWeak && compared.some(({ digest }) => saltOf(digest) === null),
     async digests () {
       const fast = new Map<string, Set<string | null>>()
       const add = (digest: string, salt: string | null) => {

@@ -2,7 +2,7 @@ import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
 import { consumeAttempt, type ConsumedAttempt } from '../attempt-statements.js'
 import { readStatus } from '../enrolment-statements.js'
-import { readCandidates } from './candidates.js'
+import { readCandidates, type Candidates } from './candidates.js'
 import { burnRecoveryCode, refuseRecovery, replaceRecoveryCodes } from './statements.js'
 import { released, isPaid, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -21,11 +21,19 @@ export async function recover (
 ): Promise<{ session: AnsweredSession, recoveryCodesLeft: number }> {
   const { db, settings, counters } = deps
   const { userId } = requester.context
-  const { isWeak, digests: digestsOfCode } = await readCandidates(deps, userId, text)
+  const candidates = await readCandidates(deps, userId, text)
   // Only after the keys were read: a key that cannot be read must not consume an attempt.
-  const attempt = isWeak ? await consumeForWeak(deps, requester) : null
-  const digests = attempt === null || isPaid(attempt) ? await digestsOfCode() : []
-  const committed = digests.length === 0 ? null : await burnRecoveryCode(db, requester, digests, nextSessionId(deps, requester), settings)
+  const attempt = candidates.isWeak ? await consumeForWeak(deps, requester) : null
+  const burn = async ({ digests: digestsOfCode }: Candidates) => {
+    const digests = await digestsOfCode()
+    return digests.length === 0 ? null : await burnRecoveryCode(db, requester, digests, nextSessionId(deps, requester), settings)
+  }
+  let committed = null
+  if (attempt === null || isPaid(attempt)) {
+    committed = await burn(candidates)
+    // Another process may have replaced the digest of the right code since it was read. The attempt is the same one.
+    if (committed === null && candidates.mayHarden) committed = await burn(await readCandidates(deps, userId, text))
+  }
   if (committed !== null) {
     released(deps, userId)
     counters.count('codes_total', ['recovery', 'accepted'])

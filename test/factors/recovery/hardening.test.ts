@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../../src/attach/inside.js'
 import { hardenWeakCodes } from '../../../src/factors/recovery/hardening.js'
@@ -5,6 +6,7 @@ import { freshApp } from '../../helpers/app.js'
 import { bringOver, djangoDump, people } from '../../helpers/django.js'
 import { need } from '../../helpers/need.js'
 import { expect, Person } from '../../helpers/person.js'
+import { until } from '../../helpers/wait.js'
 
 await need('postgres')
 
@@ -32,4 +34,26 @@ t.test('imported codes that can be guessed get slow, salted digests, and open as
     t.match((await (await enter()).recover(code.toUpperCase())).json(), { recoveryCodesLeft: 4 - i })
     t.equal((await (await enter()).recover(code)).json().code, 'RECOVERY_CODE_INVALID', 'once')
   }
+})
+
+t.test('a code whose digest is replaced while it is judged opens all the same', async (t) => {
+  const { app, db } = await freshApp(t)
+  await bringOver(app, (await djangoDump(t)).url)
+  const grace = people.find(({ username }) => username === 'user001')!
+  await db.query(`delete from otp_recovery_code where user_id <>
+    (select id::text from account where username = $1)`, [grace.username])
+  const session = new Person({ app, username: grace.username, password: grace.password!, phone: { lastStep: 0 } })
+  expect(200, await session.login())
+  const holder = new pg.Client({ connectionString: db.url })
+  await holder.connect()
+  t.teardown(() => holder.end())
+  await holder.query('begin')
+  await holder.query('select from otp_user for update')
+  // Its digests are read by then, and it waits for the user's row.
+  const asked = session.recover(grace.recoveryCodes[0])
+  await until('the attempt to wait', async () =>
+    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  t.equal(await hardenWeakCodes(app.database, insideOf(app).seal), 5)
+  await holder.query('commit')
+  t.match((await asked).json(), { recoveryCodesLeft: 4 })
 })
