@@ -1,4 +1,5 @@
 import { createCipheriv } from 'node:crypto'
+import { normalisePassword } from '../core/passwords.js'
 import { readDjango } from './django-hashes.js'
 import {
   argon2Reading, bcryptReading, MALFORMED, pbkdf2Reading, scryptReading, UNKNOWN, whole, type Reading
@@ -17,6 +18,12 @@ const FOREIGN = 'foreign:'
 export const NO_PASSWORD = '!'
 /** bcrypt reads no more bytes of a password. */
 const BCRYPT_BYTES = 72
+/**
+ * Prefix of our hash of a password in NFKC. better-auth accepts every spelling with the same NFKC, such as full-width letters, and its
+ * users go on to type any of them; NFC, the form of all other hashes, keeps them apart.
+ */
+const NFKC = 'nfkc:'
+const BETTER_AUTH = /^foreign:[0-9a-f]+:[0-9a-f]+$/
 
 /** Readers of the forms that are no form of Django, by their beginning. */
 const forms: ReadonlyArray<[begin: RegExp, read: (hash: string) => Reading]> = [
@@ -25,7 +32,8 @@ const forms: ReadonlyArray<[begin: RegExp, read: (hash: string) => Reading]> = [
   [/^\$scrypt\$/, readScrypt],
   [/^\$pbkdf2-/, readPbkdf2],
   [/^\$fbscrypt\$/, readFirebaseScrypt],
-  [/^[0-9a-f]+:[0-9a-f]+$/, readBetterAuth]
+  [/^[0-9a-f]+:[0-9a-f]+$/, readBetterAuth],
+  [/^nfkc:\$argon2id\$/, (hash) => ofNfkc(argon2Reading(hash.slice(NFKC.length)))]
 ]
 
 /** Returns the stored form of a Django hash. */
@@ -71,12 +79,28 @@ export async function verifyForeignHash (stored: string, password: string): Prom
   return stored.startsWith(`${FOREIGN}$argon2id$`) && normal !== password && await reading.verify(normal)
 }
 
+/** Splits a hash of ours from its mark, and returns the form of a password that it is of; null for no such hash. */
+export function readOwn (stored: string): { hash: string, normalise: (password: string) => string } | null {
+  if (stored.startsWith(NFKC)) return { hash: stored.slice(NFKC.length), normalise: (password) => password.normalize('NFKC') }
+  return stored.startsWith('$argon2') ? { hash: stored, normalise: normalisePassword } : null
+}
+
 /**
- * True if the hash must stay: bcrypt read only a part of this password, and any text with the same beginning is accepted. A new hash
- * of the whole text would lock out the owner, who may have typed another end.
+ * Makes the hash that replaces a stored one, of a password that matched it. All spellings that matched go on to match.
+ *
+ * @param hash hashes a text with the parameters of today
+ */
+export async function replacement (stored: string, password: string, hash: (text: string) => Promise<string>): Promise<string> {
+  const isNfkc = stored.startsWith(NFKC) || BETTER_AUTH.test(stored) || stored.startsWith(FOREIGN + NFKC)
+  return isNfkc ? NFKC + await hash(password.normalize('NFKC')) : await hash(normalisePassword(password))
+}
+
+/**
+ * True if the hash must stay: bcrypt read no more than the beginning of a password of this length, and accepts any text that begins
+ * like it. A new hash of the whole text would lock out the owner, whose password may have another end, or end later.
  */
 export function mustStay (stored: string, password: string): boolean {
-  return /^foreign:\$2[abxy]\$/.test(stored) && Buffer.byteLength(password) > BCRYPT_BYTES
+  return /^foreign:\$2[abxy]\$/.test(stored) && Buffer.byteLength(password) >= BCRYPT_BYTES
 }
 
 function read (stored: string): Reading {
@@ -146,6 +170,9 @@ function readBetterAuth (hash: string): Reading {
   const [salt = '', key = ''] = hash.split(':')
   const expected = Buffer.from(key, 'hex')
   if (expected.length !== 64) return MALFORMED
-  const reading = scryptReading({ N: 16_384, r: 16, p: 1, salt, expected })
+  return ofNfkc(scryptReading({ N: 16_384, r: 16, p: 1, salt, expected }))
+}
+
+function ofNfkc (reading: Reading): Reading {
   return 'fault' in reading ? reading : { verify: (password) => reading.verify(password.normalize('NFKC')) }
 }

@@ -4,7 +4,7 @@ import { hash, verify } from '@node-rs/argon2'
 import { normalisePassword } from '../core/passwords.js'
 import { isOutage } from '../postgres/errors.js'
 import { HASH_QUEUE_MS } from '../timing/limits.js'
-import { isForeign, mustStay, verifyForeignHash } from './foreign-hashes.js'
+import { isForeign, mustStay, readOwn, replacement, verifyForeignHash } from './foreign-hashes.js'
 import type { Place } from './fair-queue.js'
 import { createConcurrencyLimiter, type ConcurrencyLimiter } from './concurrency-limiter.js'
 
@@ -52,8 +52,11 @@ export interface Hasher {
    * @throws {Refusal} BUSY if the queue of slow hashes is full, or the turn came too late
    */
   verify (hash: string | null, password: string, turn?: Turn): Promise<boolean>
-  /** Returns true if a hash has other parameters than today's, and the password that matched it can have a new one. */
-  isOutdated (hash: string, password: string): boolean
+  /**
+   * Returns a hash with the parameters of today for a password that matched a stored one, in the normal form of that one; null if the
+   * stored one is of today, or must stay.
+   */
+  renew (hash: string, password: string): Promise<string | null>
   /** Numbers of running hashes, and of passwords that wait for a turn. */
   state (): { running: number, waiting: number }
 }
@@ -91,20 +94,25 @@ export async function createHasher (
   }
 
   async function isRight (stored: string | null, password: string): Promise<boolean> {
-    const own = stored?.startsWith('$argon2') ? stored : null
-    return await verify(own ?? nobodys, normalisePassword(password)) && own !== null
+    const own = stored === null ? null : readOwn(stored)
+    return await verify(own?.hash ?? nobodys, (own?.normalise ?? normalisePassword)(password)) && own !== null
   }
+
+  const hashNow = (password: string): Promise<string> => hashing.enter(() => hash(password, PARAMETERS))
 
   return {
     inTurn (work, waiter) {
       const enter = (place: Place | undefined) => turns.enter((leave) => work({ waiter, leave }), place)
       return waiter === undefined || turns.isFree() ? enter(waiter && { ...waiter, isKnown: false }) : placeAt(turns, waiter).then(enter)
     },
-    hash: (password) => hashing.enter(() => hash(password, PARAMETERS)),
+    hash: hashNow,
     verify: (stored, password, turn) => stored !== null && isForeign(stored)
       ? verifySlow(stored, password, turn)
       : hashing.enter(() => isRight(stored, password)),
-    isOutdated: (stored, password) => !stored.startsWith(PREFIX) && !mustStay(stored, password),
+    async renew (stored, password) {
+      if (readOwn(stored)?.hash.startsWith(PREFIX) === true || mustStay(stored, password)) return null
+      return await replacement(stored, password, hashNow)
+    },
     state: () => ({
       running: hashing.state().running + (hasThreadsBeside ? slow.state().running : 0),
       waiting: turns.state().waiting + slow.state().waiting

@@ -1,5 +1,4 @@
 import { createHmac, randomUUID } from 'node:crypto'
-import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import { setupDigest } from '../core/setup-codes.js'
 import type { ClientOrigin, Lifetimes, AnsweredSession } from '../core/session.js'
@@ -43,8 +42,7 @@ async function logInNow (
   if (judged === null) throw new Refusal('CREDENTIALS_INVALID')
   const { person, shared } = judged
   const { setupRequired } = person
-  const rehash = await orGivenBack(deps, guess, shared, async () =>
-    hasher.isOutdated(person.passwordHash, password) ? await hasher.hash(normalisePassword(password)) : null)
+  const rehash = await orGivenBack(deps, guess, shared, () => hasher.renew(person.passwordHash, password))
   const started = await commitLogin(db, {
     userId: person.id,
     version: person.version,

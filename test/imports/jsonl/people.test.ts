@@ -2,6 +2,7 @@ import { createCipheriv, createHash, pbkdf2Sync, randomBytes, scryptSync } from 
 import { hash as argon2 } from '@node-rs/argon2'
 import { hash as bcrypt } from '@node-rs/bcrypt'
 import t from 'tap'
+import { asExported } from '../../../src/accounts/foreign-hashes.js'
 import { freshApp } from '../../helpers/app.js'
 import { importLines, mover, shown, type App2fa } from '../../helpers/moving.js'
 import { need } from '../../helpers/need.js'
@@ -47,7 +48,7 @@ t.test('P2 each form of a password hash logs in, and is argon2id of today afterw
     t.equal((await mover(app, username, `${PASSWORD}x`).login()).statusCode, 401, `${username}: a wrong password`)
     expect(200, await mover(app, username, PASSWORD).login())
     const [row] = await db.query<{ hash: string }>('select password_hash as hash from account where username = $1', [username])
-    t.match(row!.hash, /^\$argon2id\$v=19\$m=19456,/, username)
+    t.match(row!.hash, /^(nfkc:)?\$argon2id\$v=19\$m=19456,/, username)
     expect(200, await mover(app, username, PASSWORD).login())
   }
 })
@@ -55,9 +56,24 @@ t.test('P2 each form of a password hash logs in, and is argon2id of today afterw
 t.test('a password of which bcrypt read a part does not become another one', async (t) => {
   const long = 'x'.repeat(72)
   await importLines(app, [{ username: 'long', passwordHash: await bcrypt(`${long}right end`, 5) }])
-  expect(200, await mover(app, 'long', `${long}some other end`).login())
+  for (const read of [`${long}some other end`, long]) expect(200, await mover(app, 'long', read).login())
   expect(200, await mover(app, 'long', `${long}right end`).login())
   t.equal((await mover(app, 'long', long.slice(1)).login()).statusCode, 401)
+})
+
+t.test('a password that better-auth reads in NFKC is accepted in each spelling, afterwards too, and after an export', async (t) => {
+  const spellings = ['ﬁsh ＡＢＣ １２', 'fish ABC 12', 'fish ＡBC １2']
+  const hash = `${hexSalt}:${key64(64, 16_384, 16, hexSalt, spellings[1]).toString('hex')}`
+  await importLines(app, [{ username: 'spelt', passwordHash: hash }])
+  const readHash = async (username: string) =>
+    (await db.query<{ hash: string }>('select password_hash as hash from account where username = $1', [username]))[0]!.hash
+  for (const text of [...spellings, ...spellings]) expect(200, await mover(app, 'spelt', text).login())
+  const ours = await readHash('spelt')
+  t.match(ours, /^nfkc:\$argon2id\$v=19\$m=19456,/)
+  t.equal((await mover(app, 'spelt', 'fish abc 12').login()).statusCode, 401)
+  await importLines(app, [{ username: 'exported', passwordHash: asExported(ours) }])
+  for (const text of [...spellings, ...spellings]) expect(200, await mover(app, 'exported', text).login())
+  t.match(await readHash('exported'), /^nfkc:\$argon2id\$/)
 })
 
 t.test('hashes of absurd cost, and what is none, stay behind and are named without a value', async (t) => {
