@@ -21,6 +21,8 @@ declare module 'fastify' {
 
 const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
+/** How late a request may be found overdue. */
+const OVERDUE_CHECK_MS = 100
 
 /** Id of a request, by which an answer is found in the log. */
 const REQUEST_ID = 'x-request-id'
@@ -69,21 +71,41 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
 
 /**
  * Limits the time of each handler. Not by Fastify's `handlerTimeout`: that one stops its clock when the body was read, which it
- * takes for the end of the request, and makes a DOMException each time.
+ * takes for the end of the request, and makes a DOMException each time. One interval watches all requests, because a timer and a
+ * listener for each of them would cost as much as the look-up of its session.
  */
 function giveUpInTime (app: FastifyInstance, requestMs: number): void {
-  app.addHook('onRequest', ({ raw }, reply, done) => {
-    const timer = setTimeout(() => {
-      if (reply.sent) return
-      // The rest of a body that is still arriving must not be read as the next request.
-      if (!raw.complete) void reply.header('connection', 'close')
-      void reply.send(raw.complete
-        ? new Refusal('UNAVAILABLE', {}, { cause: new Error(`not answered within ${requestMs} ms`) })
-        : new Refusal('REQUEST_TIMEOUT'))
-    }, requestMs)
-    reply.raw.once('close', () => { clearTimeout(timer) })
+  /** Requests without an answer, the oldest first, by the time at which it is overdue. */
+  const overdueAtMs = new Map<FastifyReply, number>()
+
+  function giveUp (reply: FastifyReply): void {
+    if (reply.sent || reply.raw.destroyed) return
+    const { raw } = reply.request
+    // The rest of a body that is still arriving must not be read as the next request.
+    if (!raw.complete) void reply.header('connection', 'close')
+    void reply.send(raw.complete
+      ? new Refusal('UNAVAILABLE', {}, { cause: new Error(`not answered within ${requestMs} ms`) })
+      : new Refusal('REQUEST_TIMEOUT'))
+  }
+
+  const watching = setInterval(() => {
+    const nowMs = performance.now()
+    for (const [reply, atMs] of overdueAtMs) {
+      if (atMs > nowMs) return
+      overdueAtMs.delete(reply)
+      giveUp(reply)
+    }
+  }, Math.min(OVERDUE_CHECK_MS, requestMs)).unref()
+  app.addHook('onRequest', (_request, reply, done) => {
+    overdueAtMs.set(reply, performance.now() + requestMs)
     done()
   })
+  // A request that its client broke off has no response. It is forgotten when it is overdue.
+  app.addHook('onResponse', (_request, reply, done) => {
+    overdueAtMs.delete(reply)
+    done()
+  })
+  app.addHook('onClose', async () => { clearInterval(watching) })
 }
 
 /**
