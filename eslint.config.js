@@ -11,7 +11,7 @@ const ACCOUNTS = [...ATTACH, 'src/accounts']
 const IMPORTS = [...ACCOUNTS, 'src/staff', 'src/imports', 'src/cleanup']
 const ROUTES = [...IMPORTS, 'routes']
 const PLUGINS = [...ROUTES, 'migrations', 'plugins']
-const APP = [...PLUGINS, 'src/config', 'src']
+const APP = [...PLUGINS, 'src/config', 'src/tracing', 'src']
 
 /**
  * Which folders a folder may import beside itself: an allow list. A folder that is not listed may import nothing of ours, and nothing
@@ -21,6 +21,7 @@ export const layers = {
   migrations: { folders: [], packages: ['kysely'] },
   'src/core': { folders: [], packages: ['@otplib/totp'] },
   'src/timing': { folders: [], packages: [] },
+  'src/tracing': { folders: [], packages: ['@opentelemetry/api', 'fastify'] },
   'src/postgres': { folders: BASE, packages: ['kysely', 'pg', '@electric-sql/pglite'] },
   'src/redis': { folders: [...BASE, 'src/postgres'], packages: ['ioredis'] },
   'src/tables': { folders: [...BASE, 'src/postgres'], packages: ['kysely'] },
@@ -49,6 +50,7 @@ export const GUARDED = {
   pg: ['pg', 'pg/**', 'pg-*'],
   '@electric-sql/pglite': ['@electric-sql/**'],
   ioredis: ['ioredis', 'ioredis/**'],
+  '@opentelemetry/api': ['@opentelemetry/**'],
   '@otplib/totp': ['otplib', 'otplib/**', '@otplib/**']
 }
 

@@ -8,7 +8,7 @@ import { migrateUp, readMigrations } from '../src/postgres/migrator.js'
 import { openEmbedded } from '../src/postgres/embedded/pglite.js'
 import type { Pool, PoolStats } from '../src/postgres/pool.js'
 import { inspect, openPostgres } from '../src/postgres/server-pool.js'
-import { createDb, type Db } from '../src/tables/db.js'
+import { createDb, type Db, type TraceStatement } from '../src/tables/db.js'
 import { repeat } from '../src/timing/repeat.js'
 import { reasonOf, UnusableDatabaseError } from '../src/postgres/unusable.js'
 import { prepareDatabaseDir, prepareDataDir } from '../src/postgres/embedded/data-dir.js'
@@ -23,6 +23,8 @@ export interface DatabaseOptions {
   migrate: boolean
   /** Destinations of events. */
   destinations: readonly string[]
+  /** Runs each statement of a request in a span. */
+  trace: TraceStatement | null
 }
 
 export interface Database extends Db {
@@ -77,7 +79,8 @@ function createLostLog ({ log }: FastifyInstance): (error: Error) => void {
   }
 }
 
-async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate, destinations }: DatabaseOptions): Promise<void> {
+async function database (app: FastifyInstance, options: DatabaseOptions): Promise<void> {
+  const { url, dataDir, poolSize, migrate, destinations, trace } = options
   const opened = url === undefined ? await openLocked(dataDir) : openRemote(url, poolSize, createLostLog(app))
   const closing = new AbortController()
   app.addHook('onClose', async () => {
@@ -149,7 +152,7 @@ async function database (app: FastifyInstance, { url, dataDir, poolSize, migrate
   })
 
   app.decorate('database', {
-    ...createDb(opened.pool.dialect, { destinations, hasAccounts: true, renew: opened.pool.renew }),
+    ...createDb(opened.pool.dialect, { destinations, hasAccounts: true, renew: opened.pool.renew, trace }),
     pollerDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
     isMigrated: () => fault === null,
     fault: () => fault,

@@ -39,6 +39,8 @@ import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
 import { mailSettingsOf, senderOptionsOf } from './config/mail.js'
 import { registerOps } from './ops.js'
+import { traceRequests } from './tracing/request-spans.js'
+import { loadTracing } from './tracing/tracing.js'
 import { version } from './version.js'
 
 export interface Overrides {
@@ -80,6 +82,8 @@ interface Parts {
 /** Registers everything, in the order of its dependencies. */
 async function compose (app: FastifyInstance, config: Config, overrides: Overrides): Promise<void> {
   const { namespace = DEFAULT_NAMESPACE, onSecurityEvent } = overrides
+  const traces = await loadTracing()
+  if (traces !== null) traceRequests(app, traces)
   await app.register(methodNotAllowed)
   await app.register(metrics)
   await app.register(schemas)
@@ -90,10 +94,11 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
     dataDir: config.dataDir,
     poolSize: config.databasePoolSize,
     migrate: config.migrate === 'on',
-    destinations: destinationsOf(config)
+    destinations: destinationsOf(config),
+    trace: traces?.statement ?? null
   })
   const { jwtKeys, sealKeys } = await ringsOf(config)
-  const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log)
+  const redis = config.redisUrl === undefined ? noRedis : connectRedis(config.redisUrl, app.log, traces?.command)
   app.addHook('onClose', async () => { await redis.close() })
 
   const factor = createFactor(app, { config, namespace, redis, sealKeys, onSecurityEvent })

@@ -1,4 +1,4 @@
-import { Kysely, sql, type CompiledQuery, type Dialect, type RawBuilder } from 'kysely'
+import { Kysely, sql, type CompiledQuery, type Dialect, type QueryResult, type RawBuilder } from 'kysely'
 import type { DB } from './schema.js'
 import type { Statement } from './statement.js'
 import { valueReader } from './values.js'
@@ -26,12 +26,16 @@ export interface Db {
   readonly hasAccounts: boolean
   /** Listener for committed events; null if there is none. */
   readonly watch: Watch | null
+  /** Runs each statement in a span of a trace; null without tracing. */
+  readonly trace: TraceStatement | null
   /**
    * Closes each connection that was made before this call, at its next use: one of them led to a server that is not the primary.
    * Does nothing for a host's Kysely instance and for the embedded database.
    */
   renew (): void
 }
+
+export type TraceStatement = <T>(name: string, text: string, run: () => Promise<T>) => Promise<T>
 
 /** Learns which events statements wrote, and when they are committed. */
 export interface Watch {
@@ -47,9 +51,11 @@ export interface DbOptions {
   destinations?: readonly string[]
   hasAccounts?: boolean
   renew?: () => void
+  trace?: TraceStatement | null
 }
 
-export function createDb (dialect: Dialect, { schema, destinations = [], hasAccounts = false, renew = () => {} }: DbOptions = {}): Db {
+export function createDb (dialect: Dialect, options: DbOptions = {}): Db {
+  const { schema, destinations = [], hasAccounts = false, renew = () => {}, trace = null } = options
   const named = (name: string) => schema === undefined ? sql.id(name) : sql.id(schema, name)
   return {
     kysely: new Kysely<Tables>({ dialect, plugins: [valueReader] }),
@@ -59,17 +65,28 @@ export function createDb (dialect: Dialect, { schema, destinations = [], hasAcco
     destinations,
     hasAccounts,
     watch: null,
+    trace,
     renew
   }
 }
 
+/** Executes a compiled statement, in a span if there is tracing. */
+export function execute<Row> (db: Db, name: string, query: CompiledQuery<Row>): Promise<QueryResult<Row>> {
+  if (db.trace === null) return db.kysely.executeQuery(query)
+  return db.trace(name, query.sql, () => db.kysely.executeQuery(query))
+}
+
+/** Returns the first word of a statement that has no name. */
+const verbOf = (text: string): string => /\w+/.exec(text)?.[0] ?? 'statement'
+
 /** Returns the rows of a statement. */
 export async function rows<Row> (db: Db, statement: RawBuilder<Row>): Promise<Row[]> {
-  if (db.watch === null) return (await statement.execute(db.kysely)).rows
   const compiled = statement.compile(db.kysely)
+  const name = verbOf(compiled.sql)
+  if (db.watch === null) return (await execute(db, name, compiled)).rows
   let succeeded = false
   try {
-    const result = await db.kysely.executeQuery(compiled)
+    const result = await execute(db, name, compiled)
     succeeded = true
     return result.rows
   } finally {

@@ -1,5 +1,5 @@
 import type { CompiledQuery, Kysely, QueryResult } from 'kysely'
-import type { Db, Tables } from './db.js'
+import { execute, type Db, type Tables } from './db.js'
 
 /**
  * Values that a statement gets at each execution, as its builder sees them. The builder must only place them: it runs once,
@@ -78,10 +78,10 @@ export function statement<Values extends object, Built extends Query> (
     const given = values as Record<string, unknown>
     const parameters = compiled.parameters.map((value) => value instanceof Placeholder ? value.read(db, given) : value)
     const query = { ...compiled, parameters }
-    if (db.watch === null) return await db.kysely.executeQuery<Row>(query)
+    if (db.watch === null) return await execute<Row>(db, name, query)
     let succeeded = false
     try {
-      const result = await db.kysely.executeQuery<Row>(query)
+      const result = await execute<Row>(db, name, query)
       succeeded = true
       return result
     } finally {
