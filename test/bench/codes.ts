@@ -1,9 +1,9 @@
 import { sql } from 'kysely'
 import { row } from '../../src/tables/db.js'
 import { stepAt, totp } from '../helpers/authenticator.js'
-import { around, requester, interleave, portionsFor, supply, type Contestant, type Process } from './contest.js'
+import { around, requester, interleave, portionsFor, supply, type Contestant, type Measured, type Process } from './contest.js'
 import { closedLoop, get, post } from './generator.js'
-import { atLeast, rowOf, type Row } from './rows.js'
+import { atLeast, atMostOf, rowOf, type Row } from './rows.js'
 import type { Work } from './run.js'
 import type { Stage } from './stage.js'
 
@@ -12,9 +12,10 @@ const AT_ONCE = 32
 /** `POST /totp/login`: an accepted code, one per user; and the two ways in which the service refuses an attack. */
 export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds, verifications: times, floods }) => {
   const ours = await stage.service()
-  const accepted = await interleave({
+  const accepted: Record<string, Measured> = await interleave({
     limit: await updating(stage, times, writingRounds),
-    ours: await verifying(stage, ours, times, writingRounds)
+    ours: await verifying(stage, 'accepted, each user once', ours, times, writingRounds),
+    ...await former(stage, times, writingRounds)
   }, { rounds: writingRounds, times, atOnce: AT_ONCE })
   const flooded = await interleave({
     limit: requester('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
@@ -24,8 +25,7 @@ export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds
 
   const work = '`POST /totp/login`'
   return [
-    rowOf(work, accepted.limit),
-    rowOf(work, accepted.ours, { verdicts: atLeast(accepted.limit, accepted.ours, 0.4) }),
+    ...rowsOf(work, accepted),
     rowOf(`${work}, flood`, flooded.limit),
     rowOf(`${work}, flood`, flooded.locked, { verdicts: atLeast(flooded.limit, flooded.locked, 0.3) }),
     rowOf(`${work}, flood`, flooded.repeated, { verdicts: atLeast(flooded.limit, flooded.repeated, 0.3) })
@@ -40,9 +40,25 @@ async function updating (stage: Stage, times: number, rounds: number): Promise<C
   return requester('two conditional UPDATEs', process, next, { prepare: async () => { nextPortion() } })
 }
 
-async function verifying (stage: Stage, process: Process, times: number, rounds: number): Promise<Contestant> {
+/** The same at another revision. */
+async function former ({ former: stage }: Stage, times: number, rounds: number): Promise<Record<string, Contestant>> {
+  return stage === undefined ? {} : { former: await verifying(stage, stage.name, await stage.service(), times, rounds) }
+}
+
+function rowsOf (work: string, { limit, ours, former }: Record<string, Measured>): Row[] {
+  const against = former === undefined ? [] : [atMostOf(former, ours!, 0.75)]
+  return [
+    rowOf(work, limit!),
+    rowOf(work, ours!, { verdicts: [...atLeast(limit!, ours!, 0.4), ...against] }),
+    ...former === undefined ? [] : [rowOf(work, former)]
+  ]
+}
+
+type Source = Pick<Stage, 'put' | 'issue'>
+
+async function verifying (stage: Source, name: string, process: Process, times: number, rounds: number): Promise<Contestant> {
   const { next, nextPortion } = await codesFor(stage, times, portionsFor(rounds))
-  return requester('accepted, each user once', process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
+  return requester(name, process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
 }
 
 /** A client that sends a code has usually just logged in at the same replica, so the session is in that replica's local cache. */
@@ -51,7 +67,7 @@ async function makeKnown ({ port }: Process, portion: ReadonlyArray<{ status: Bu
 }
 
 /** Computes each code when it is sent. */
-async function codesFor (stage: Stage, times: number, portionCount: number) {
+async function codesFor (stage: Source, times: number, portionCount: number) {
   const { verifications, aheadMs } = await stage.put({ verifications: times * portionCount })
   const ready = verifications.map(({ session, secret }) => {
     const { access } = stage.issue(session)

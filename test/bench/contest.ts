@@ -7,8 +7,8 @@ export interface Process { port: number, pid: number }
 export interface Contestant {
   name: string
   pid: number
-  /** Runs the work `times` times, `atOnce` in parallel. Returns the duration, and the number of wrong answers. */
-  run: (times: number, atOnce: number) => Promise<{ seconds: number, wrong: number }>
+  /** Runs the work `times` times, `atOnce` in parallel. Returns the duration, and the number of wrong answers; and of all, if others. */
+  run: (times: number, atOnce: number) => Promise<{ seconds: number, wrong: number, times?: number }>
   /** Runs before each round and is not measured. It brings the data into the state that the round needs. */
   prepare?: () => Promise<void>
   /** Repetitions per round. @default the `times` of the contest */
@@ -74,8 +74,8 @@ async function oneRound ({ name, pid, run, prepare, times: own }: Contestant, al
   for (let attempt = 0; attempt < MOST_TRIES; attempt++) {
     await prepare?.()
     const before = await cpuUs(pid)
-    const { seconds, wrong } = await run(times, atOnce)
-    if (wrong === 0) return { cpuUs: (await cpuUs(pid) - before) / times, perSecond: times / seconds }
+    const { seconds, wrong, times: done = times } = await run(times, atOnce)
+    if (wrong === 0) return { cpuUs: (await cpuUs(pid) - before) / done, perSecond: done / seconds }
   }
   throw new Error(`${name}: none of ${MOST_TRIES} tries of a round was answered as it should be`)
 }

@@ -27,7 +27,14 @@ const facts = {
 }
 const EXPIRES_AT_MS = 1_798_016_400_000
 /** As long as a token pair of the service. */
-const pair = { access: 'a'.repeat(480), refresh: 'r'.repeat(490) }
+const pair = {
+  access: 'a'.repeat(480),
+  refresh: 'r'.repeat(490),
+  expiresIn: 300,
+  otpRequired: false,
+  otpMethods: ['totp', 'recovery_code'],
+  otpExpiresAt: null
+}
 const noStore = { 'x-content-type-options': 'nosniff', 'cache-control': 'no-store' }
 
 /** Sends the answer of `/session` with its headers, without any work. */

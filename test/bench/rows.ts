@@ -28,6 +28,12 @@ export function atMostOver (limit: Measured, ours: Measured, us: number): Verdic
   }
 }
 
+/** Compares the CPU per request, as a share. */
+export function atMostOf (limit: Measured, ours: Measured, share: number): Verdict {
+  const found = ratio(ours.cpuUsByRound, limit.cpuUsByRound)
+  return { goal: `≤ ${share} × the CPU of ${limit.name}`, measured: text(found), holds: found.median <= share }
+}
+
 export function signed (value: number): string {
   return `${value < 0 ? '−' : '+'} ${Math.abs(value).toFixed(1)}`
 }

@@ -4,7 +4,8 @@
  * machine) and Linux, whose kernel counts the CPU time of a process.
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
- *   npm run bench -- --only session            one part: latency, session, host, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --against fe11fdd         beside another revision, which is built from git
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -14,12 +15,14 @@ import { parseArgs } from 'node:util'
 import { findStores } from '../helpers/stores.js'
 import { createOwner, type Owner } from '../helpers/teardown.js'
 import { codes } from './codes.js'
+import { buildRevision, makeFormerStage } from './former.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
 import { latency } from './latency.js'
 import { passwords } from './passwords.js'
 import { refreshes } from './refreshes.js'
 import { table, type Row } from './rows.js'
+import { saturation } from './saturation.js'
 import { session } from './session.js'
 import { makeStage, type Stage } from './stage.js'
 
@@ -46,6 +49,8 @@ export interface Scale {
   floods: number
   /** Log-ins before the first round. They are slow, so the code around the hash is fully compiled only after minutes. */
   passwordsWarmUp: number
+  /** Duration of a round at saturation. */
+  saturatedSeconds: number
   /** Duration of the log-in load, for each measurement during it. */
   rushSeconds: number
   /** Log-ins for a figure over all of them. */
@@ -72,6 +77,7 @@ const full: Scale = {
   passwords: 100,
   floods: 5_000,
   passwordsWarmUp: 3_000,
+  saturatedSeconds: 2,
   rushSeconds: 6,
   logIns: 200,
   latencyRounds: 20,
@@ -92,6 +98,7 @@ const quick: Scale = {
   passwords: 16,
   floods: 1_000,
   passwordsWarmUp: 16,
+  saturatedSeconds: 1,
   rushSeconds: 0.4,
   logIns: 16,
   latencyRounds: 0,
@@ -101,11 +108,16 @@ const quick: Scale = {
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
 
-const works: Record<string, Work> = { latency, session, host, codes, refreshes, passwords, memory, start }
+const works: Record<string, Work> = { latency, saturation, session, host, codes, refreshes, passwords, memory, start }
 
 async function main (): Promise<void> {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean', default: false }, only: { type: 'string' }, profile: { type: 'string' } }
+    options: {
+      quick: { type: 'boolean', default: false },
+      only: { type: 'string' },
+      profile: { type: 'string' },
+      against: { type: 'string' }
+    }
   })
   const chosen = values.only === undefined ? works : { [values.only]: works[values.only] }
   const stores = await findStores(process.env)
@@ -123,6 +135,8 @@ async function main (): Promise<void> {
   }
   console.log(`${machine.at} Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load average ${machine.load?.toFixed(1)}`)
   if (values.profile !== undefined) await mkdir(values.profile, { recursive: true })
+  const { against } = values
+  const formerFolder = against === undefined ? undefined : await buildRevision(against)
   const rows: Row[] = []
   for (const [name, work] of Object.entries(chosen)) {
     if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
@@ -131,7 +145,9 @@ async function main (): Promise<void> {
     current = owner
     const beganAtMs = performance.now()
     try {
-      rows.push(...await work(await makeStage(owner, stores, name, values.profile), owner, values.quick ? quick : full))
+      const stage = await makeStage(owner, stores, name, values.profile)
+      if (formerFolder !== undefined) stage.former = await makeFormerStage(owner, stores, name, against!, formerFolder)
+      rows.push(...await work(stage, owner, values.quick ? quick : full))
     } finally {
       await owner.end()
     }

@@ -20,6 +20,7 @@ import { makePlace } from '../load/place.js'
 import { newIds, putSessions, putStock, type Amounts, type Stock } from '../load/stock.js'
 import type { Process } from './contest.js'
 import { NAMED_FOR_PERF, watch } from './flame.js'
+import type { FormerStage } from './former.js'
 
 /** The namespace in `buildApp`, for which secrets are sealed. */
 const NAMESPACE = 'countersign'
@@ -38,6 +39,8 @@ export interface Stage {
   /** @param others override the settings of the stage */
   service (others?: Settings): Promise<Process & ServerProcess>
   limit (name: string): Promise<Process>
+  /** Another revision, to compare with. */
+  former?: FormerStage
 }
 
 /**
