@@ -22,6 +22,7 @@ export const needs = {
   caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
   'python3-fido2': { find: async () => await importsFido2() ? DEBIAN_PYTHON : undefined, missing: 'needs python3-fido2 of Debian' },
+  openssl: { find: async () => findProgram('openssl'), missing: 'needs openssl' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
   'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
   promtool: { find: async () => findProgram('promtool'), missing: 'needs promtool of prometheus' },
