@@ -11,6 +11,7 @@ import * as moving from './2026-11-30-07-moving.js'
 import * as mail from './2026-11-30-09-mail.js'
 import * as recovery from './2026-11-30-10-recovery.js'
 import * as challenges from './2026-11-30-11-challenges.js'
+import * as revocations from './2026-11-30-12-revocations.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -21,7 +22,8 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-06-passkeys': passkeys,
   '2026-11-30-07-moving': moving,
   '2026-11-30-10-recovery': recovery,
-  '2026-11-30-11-challenges': challenges
+  '2026-11-30-11-challenges': challenges,
+  '2026-11-30-12-revocations': revocations
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -37,5 +39,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-07-moving': moving,
   '2026-11-30-09-mail': mail,
   '2026-11-30-10-recovery': recovery,
-  '2026-11-30-11-challenges': challenges
+  '2026-11-30-11-challenges': challenges,
+  '2026-11-30-12-revocations': revocations
 }

@@ -6,6 +6,7 @@ import { answered, carriedOn, committed, replacing, type CommittedSession } from
 import { byRequester, event, requesterValues, withSingleEvent, type RequesterValues } from '../events/insert.js'
 import { awaitsDelivery } from '../events/outbox.js'
 import { emptyEnded, endEmptied } from '../sessions/ending.js'
+import { alive } from '../sessions/marks.js'
 import { endedIds, ending, livingSession, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { now, withNow } from '../tables/values.js'
@@ -115,7 +116,7 @@ export async function commitPassword (
         from ${table.otp_session} s
         join ${table.otp_user} u on u.user_id = s.user_id and u.version = ${version}
         join ${table.account} a on a.id = ${userId}::uuid and a.is_active, now
-        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
         for no key update of s
       ),
       changed as (

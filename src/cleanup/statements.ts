@@ -121,8 +121,15 @@ const deleteEnded = statement('clean_ended', (db, p: Parameters<Limits>) => db.d
     .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'digest')))
   .returning('user_id'))
 
+/** No session lives for so long, and no host presents an older proof. */
+const deleteMarks = statement('clean_marks', (db, p: Parameters<Limits>) => db.deleteFrom('otp_revocation')
+  .where('user_id', 'in', (eb) => eb
+    .selectFrom('otp_revocation').select('user_id').where('ended_before', '<', timeOfSeconds(p.endedSessions))
+    .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked())
+  .returning('user_id'))
+
 type Batch = Statement<Limits, unknown>
-const everywhere = { sessions: deleteSessions, devices: deleteDevices, events: deleteEvents }
+const everywhere = { sessions: deleteSessions, devices: deleteDevices, events: deleteEvents, marks: deleteMarks }
 
 /** The statements by the kind of rows that they delete. Each returns a row for each deleted one; an index serves each condition. */
 export const batches: { service: Readonly<Record<string, Batch>>, host: Readonly<Record<string, Batch>> } = {

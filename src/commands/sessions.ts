@@ -1,8 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Config } from '../config/config.js'
 import { shownAgent } from '../core/agents.js'
 import { Refusal } from '../core/refusals.js'
 import { listSessions } from '../sessions/list.js'
-import { countSessions, endPageOfAll } from '../staff/sessions.js'
+import { countMarked, markAll, writeEventsOfMark } from '../sessions/marks.js'
 import type { Db } from '../tables/db.js'
 import { commandLine, endUserSession, endUserSessions } from '../staff/changes.js'
 import { withContext } from './context.js'
@@ -53,18 +54,21 @@ export async function endSessionsCommand (
   })
 }
 
+/** Ends every session by one mark, then writes the events of their users. Returns when proofs from now on are not covered. */
 async function endAll (io: Io, db: Db): Promise<void> {
-  const progress = io.progress('ending sessions')
+  const progress = io.progress('writing events')
   const ended = { endedSessions: 0, users: 0 }
   try {
-    const total = await countSessions(db)
+    const mark = await markAll(db)
+    const total = await countMarked(db, mark)
     for (let next: string | null = ''; next !== null;) {
-      const page = await endPageOfAll(db, commandLine.id, next)
+      const page = await writeEventsOfMark(db, mark, commandLine.id, next)
       ended.endedSessions += page.sessions
       ended.users += page.users
       next = page.next
       progress.update(Math.min(ended.endedSessions, total), total)
     }
+    await delay(Math.ceil(mark.waitMs) + 1)
   } finally {
     progress.stop()
   }

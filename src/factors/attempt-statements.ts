@@ -7,6 +7,7 @@ import { amr } from '../core/assurance.js'
 import type { TotpAlgorithm } from '../core/otplib.js'
 import { remembered } from '../budgets/known-networks.js'
 import { event } from '../events/insert.js'
+import { alive } from '../sessions/marks.js'
 import { ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import { codeAccepted, isStopped, withOneMore } from './lockout-statements.js'
@@ -66,7 +67,7 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
     requester as (
       select s.id, s.otp_device_id is not null as verified
       from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}
     ),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
@@ -163,7 +164,7 @@ export async function commitVerified (
         null::timestamptz as until
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
-        and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and s.id = ${sessionId} and ${alive(db)}
       for no key update of u, s
     ),
     consumed as (
@@ -257,7 +258,7 @@ export async function refuseAttempt (
       }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
     select exists (select from spent) as "sessionExhausted",
       exists (select from ${table.otp_session} s
-        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at) as alive
+        where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}) as alive
     from now`)
   return found!
 }

@@ -4,6 +4,7 @@ import type { Requester, Lifetimes } from '../core/session.js'
 import { countsCleared } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
 import { event } from '../events/insert.js'
+import { alive } from '../sessions/marks.js'
 import { livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import {
@@ -140,7 +141,7 @@ async function removeOne (
       select s.*, s.expires_at as until, ${deviceId}::text <> all (s.otp_factor_ids) as proven,
         ${isInPlace(requester, newSessionId)} as stays
       from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
         and s.otp_device_id is not null
       for no key update of s
     ),
@@ -216,7 +217,7 @@ export async function removeAll (
     requester as (
       select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(requester, newSessionId)} as stays
       from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
         and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
       for no key update of s
     ),

@@ -7,6 +7,7 @@ import { verifiedProof, type Match } from './attempt-statements.js'
 import { remembered } from '../budgets/known-networks.js'
 import { event } from '../events/insert.js'
 import { now } from '../tables/values.js'
+import { alive as living } from '../sessions/marks.js'
 import { methodsOf } from '../sessions/methods.js'
 import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from '../sessions/replacement.js'
 import { row, type Db } from '../tables/db.js'
@@ -104,8 +105,7 @@ export async function putPendingDevice (
     // Leaves out a device that expired or used up its ten codes: it is replaced, with its secret.
     const state = await row<{ alive: boolean, confirmed: number, ofKind: number, stored: StoredPending | null }>(tx, sql`
       with ${now}
-      select exists (select from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
-          and ended_at is null and expires_at > now.at) as alive,
+      select exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and ${living(tx)}) as alive,
         (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed,
         (select count(*) from ${table.otp_device}
           where user_id = ${userId} and confirmed_at is not null and kind = ${device.kind})::int as "ofKind",
@@ -232,7 +232,7 @@ export async function commitConfirmed (
           (select count(*) from ${table.otp_device} d join ${table.otp_device} o on o.user_id = d.user_id and o.kind = d.kind
             where d.user_id = ${userId} and d.confirmed_at is not null and o.id = ${deviceId}) as of_kind
         from ${table.otp_session} s, now
-        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        where s.user_id = ${userId} and s.id = ${sessionId} and ${living(tx)}
         for no key update of s
       ),
       consumed as (

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { markForgotten } from '../sessions/ended-ids.js'
+import { markUser } from '../sessions/marks.js'
 import { singleEvent } from '../events/insert.js'
 import { isUndelivered } from '../events/outbox.js'
 import { endedIds, ending } from '../sessions/statements.js'
@@ -32,7 +32,7 @@ export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
         returning s.id
       ),
       emptied as (update ${table.otp_session} s set ip = '', agent = '' where s.user_id = ${userId} and s.ended_at is not null),
-      mark as (${markForgotten(tx, userId)}),
+      mark as (${markUser(tx, userId)}),
       devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
       challenges as (delete from ${table.otp_challenge} c where c.user_id = ${userId}),
       codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
@@ -44,7 +44,7 @@ export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
       ${singleEvent(tx, {
         userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' }
       }, sql`now`)}
-      select ${endedIds}, ${numberAs(sql`extract(epoch from mark.ended_at - now.at) * 1000`, 'waitMs')} from mark, now`)
+      select ${endedIds}, ${numberAs(sql`extract(epoch from mark.ended_before - now.at) * 1000`, 'waitMs')} from mark, now`)
     return found!
   })
 }

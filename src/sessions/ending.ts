@@ -1,6 +1,8 @@
 import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
-import type { Tables } from '../tables/db.js'
-import type { Now } from '../tables/values.js'
+import type { EventKind } from '../events/kinds.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { clock, currentXid, type Now } from '../tables/values.js'
 import { endedFor } from './statements.js'
 
 /** CTE of the sessions that a statement ended. */
@@ -41,3 +43,12 @@ export const endEmptied = (db: unknown, userId: string) => (db as Deleting).upda
 /** Empties the sessions that had ended before. */
 export const emptyEnded = (db: unknown, userId: string) => (db as Deleting).updateTable('otp_session as s').from('requester')
   .set(emptied).where('s.user_id', '=', userId).where('s.ended_at', 'is not', null)
+
+const endEvery = statement('end_every_session', (db, p: Parameters<{ userId: string, reason: string }>) => db
+  .updateTable('otp_session').set({ ended_at: clock, ended_xid: currentXid, end_reason: p.reason })
+  .where('user_id', '=', p.userId).where('ended_at', 'is', null).returning('id'))
+
+/** Ends every session of a user, whose lock the transaction has. @returns the ids of the ended sessions */
+export async function endEverySession (db: Db, userId: string, reason: EventKind): Promise<string[]> {
+  return (await endEvery.all(db, { userId, reason })).map(({ id }) => id)
+}

@@ -171,6 +171,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
   const poller = createRevocationPoller(pollerDb, revocationSeconds, {
     onEnded: noteEnd,
     onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
+    onMark: (endedBefore) => watch.endedBefore(endedBefore),
     onGap () {
       localCache.coveredFromNow()
       watch.gap()
@@ -186,7 +187,8 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     watch.ended(userId, sessionId)
   }
 
-  const isOver = (context: SessionContext): boolean => context.expiresAt * 1000 <= poller.nowMs()
+  const isMarked = ({ authTime }: SessionContext): boolean => authTime < poller.endedBefore()
+  const isOver = (context: SessionContext): boolean => isMarked(context) || context.expiresAt * 1000 <= poller.nowMs()
   const { fromCopy, keep, started } = createReadings({ localCache, copies, poller, counters, isOver })
   const readFollowed = createFollowedRead(db, pollerDb, poller)
 
@@ -233,7 +235,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
       if (context === undefined) return localCache.hasEnded(userId, sessionId) ? null : undefined
       counters.localCache++
       // An expired session of a host may begin again: its proofs no longer count.
-      if (isOver(context)) return adopts ? undefined : null
+      if (isOver(context)) return adopts && !isMarked(context) ? undefined : null
       return context
     },
 

@@ -1,11 +1,12 @@
 import { sql } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin, SessionFacts } from '../core/session.js'
-import { isEndedId, isForgotten } from './ended-ids.js'
+import { isEndedId } from './ended-ids.js'
 import { event } from '../events/insert.js'
 import {
   endedIds, ending, isAlive, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading
 } from './statements.js'
+import { alive, isMarked } from './marks.js'
 import { changedInPlace, xidOfChange } from './replacement.js'
 import { row, type Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
@@ -66,7 +67,7 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
           exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null),
           now.at, ${origin.ip}, ${origin.agent}
         from now
-        where not ${isEndedId(tx, userId, sessionId)} and not ${isForgotten(tx, userId, authTime)}
+        where not ${isEndedId(tx, userId, sessionId)} and not ${isMarked(tx, userId, authTime)}
         on conflict (user_id, id) do update set
           started_at = excluded.started_at, expires_at = excluded.expires_at, amr = excluded.amr,
           auth_at = least(excluded.auth_at, case when s.auth_claimed_at >= ${claimed(authTime)} then s.auth_at end),
@@ -98,8 +99,8 @@ export async function adoptSession (db: Db, userId: string, sessionId: string, a
         select * from begun
         union all
         select * from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and not exists (select from begun)
-      ) session, now
-      where ended_at is null and expires_at > now.at`)
+      ) s, now
+      where ${alive(tx)}`)
     if (found === undefined) return null
     const { endedIds: ids, ...facts } = found
     return { ...reading(facts), endedIds: ids }
@@ -148,7 +149,7 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
       with ${now},
       leaving as (
         select s.* from ${table.otp_session} s, now
-        where s.user_id = ${userId} and s.id = ${fromId} and s.ended_at is null and s.expires_at > now.at
+        where s.user_id = ${userId} and s.id = ${fromId} and ${alive(tx)}
         for no key update of s
       ),
       other as (

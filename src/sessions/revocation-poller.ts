@@ -13,6 +13,8 @@ export interface FeedEvents {
   onEnded (userId: string, sessionId: string): void
   /** The session lives, and readings of it from before are out of date. */
   onChanged (userId: string, sessionId: string): void
+  /** Every session with a proof from before this has ended, of all users (Unix seconds). */
+  onMark (endedBefore: number): void
   /**
    * Revocations before now may not have been named: this is the first reading, or there were too many to name, or
    * PostgreSQL is another server, was started again or went back in time. Readings from before now must not be trusted.
@@ -45,6 +47,8 @@ export interface RevocationPoller {
   server (): string | undefined
   /** Time by that server's clock since which every revocation is named here; null before the first reading. */
   coveredSinceMs (): number | null
+  /** Every session with a proof from before this has ended, of all users: Unix seconds; -Infinity if none has. */
+  endedBefore (): number
   /** Reads now. Resolves after a reading that began after this call; rejects if the reading failed. */
   poll (): Promise<void>
   /** Reads soon: a message said that there is news. */
@@ -59,7 +63,7 @@ export interface RevocationPoller {
 export function createRevocationPoller (
   db: Db,
   revocationSeconds: number,
-  { onEnded, onChanged, onGap, onOtherServer }: FeedEvents,
+  { onEnded, onChanged, onMark, onGap, onOtherServer }: FeedEvents,
   report: (fault: unknown) => void
 ): RevocationPoller {
   const boundMs = revocationSeconds * 1000
@@ -83,6 +87,7 @@ export function createRevocationPoller (
       throw error
     })
     for (const { userId, sessionId, isOver } of reading.named) (isOver ? onEnded : onChanged)(userId, sessionId)
+    if (reading.endedBefore !== null && reading.endedBefore !== last?.endedBefore) onMark(reading.endedBefore)
     const isOther = last !== null && isOtherServer(last, reading)
     if (last === null || isOther || reading.tooMany) {
       coveredSinceMs = reading.nowMs
@@ -124,6 +129,7 @@ export function createRevocationPoller (
     earliestNowMs: () => performance.now() + leastAheadMs,
     server: () => last?.server,
     coveredSinceMs: () => coveredSinceMs,
+    endedBefore: () => last?.endedBefore ?? -Infinity,
     poll,
     nudge: timer.nudge,
     ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),

@@ -2,13 +2,15 @@ import { sql, type RawBuilder } from 'kysely'
 import { isWritable, readOnlySettings, serverStart } from '../tables/primary.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { clock, jsonAs, milliseconds, numberAs } from '../tables/values.js'
+import { endedBefore } from './marks.js'
 import type { Ends } from './revocations.js'
 
 /** More than a busy deployment ends between two readings. A reading of so many takes half a second at most. */
 export const MOST_ENDS = 10_000
 
 /** The revocation reading. `since` is the snapshot of the reading before; null for the first one, which names no session. */
-export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: string | null }>, { table }) => {
+export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: string | null }>, facts) => {
+  const { table } = facts
   // A range and an order, where "=" would do: with any statistics (all ended at once, none yet), the plan uses the index.
   const endedBetween = (condition: RawBuilder<unknown>) => sql`
     select user_id, id, ended_at from ${table.otp_session} where ${condition} order by ended_xid limit ${MOST_ENDS + 1}`
@@ -22,7 +24,8 @@ export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: st
       limit ${MOST_ENDS + 1}
     )
     select pg_current_snapshot()::text as snapshot, ${serverStart} as server, ${isWritable},
-           (select timeline_id from pg_control_checkpoint()) as timeline, ${readOnlySettings}, ${numberAs(milliseconds(clock), 'nowMs')},
+           (select timeline_id from pg_control_checkpoint()) as timeline, ${readOnlySettings}, ${endedBefore(facts)},
+           ${numberAs(milliseconds(clock), 'nowMs')},
            ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id,
              'isOver', ended_at is not null)) from named), '[]'::json)`, 'named')}`
 })

@@ -14,6 +14,8 @@ export interface Ends extends ServerFacts {
   named: readonly NamedSession[]
   /** True if there were more revocations than one reading names: then it names none, and all earlier readings must be dropped. */
   tooMany: boolean
+  /** Every session with a proof from before this has ended, of all users: Unix seconds; null if none has. */
+  endedBefore: number | null
   /** History of the server. A promotion or a point-in-time recovery begins a new one. */
   timeline: number
   /** `pg_snapshot` as text: the transactions that this reading saw. The next one names transactions that finished later. */

@@ -1,6 +1,7 @@
 import { sql } from 'kysely'
 import type { AnsweredSession, ClientOrigin } from '../core/session.js'
 import { event } from '../events/insert.js'
+import { alive } from './marks.js'
 import { methodsOf } from './methods.js'
 import { sessionFacts } from './statements.js'
 import { now } from '../tables/values.js'
@@ -63,7 +64,7 @@ export async function rotateSession (
         ended_xid = case when ${isKept} then null else pg_current_xact_id() end,
         end_reason = case when ${isKept} then null else 'refresh_reused' end
       from now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}
         and greatest(s.rotated_at, s.otp_at) > now.at - make_interval(secs => ${idleSeconds})
         and (not ${isExpired}::boolean or ${isParent})
       returning s.*

@@ -2,6 +2,7 @@ import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBui
 import { event } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import type { Requester, Origin, SessionFacts } from '../core/session.js'
+import { alive, isUnmarked } from './marks.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import { row, type Db, type Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
@@ -44,7 +45,7 @@ export const ending = (reason: string | RawBuilder<unknown>) => sql`
 /** Row of the requester's session if it lives, as `user_id` and `id`; beside `now`. A guard's reading may be a second old. */
 export const livingSession = ({ table }: Db, { context: { userId, sessionId } }: Requester) => sql`
   select s.user_id, s.id from ${table.otp_session} s, now
-  where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at`
+  where s.user_id = ${userId} and s.id = ${sessionId} and ${alive({ table })}`
 
 /** Key of a session. */
 export interface SessionKey { userId: string, sessionId: string }
@@ -56,8 +57,8 @@ export interface SessionReading extends ReadAt { context: SessionFacts }
 export interface Found extends Pick<ServerFacts, 'server'> { reading: SessionReading | null }
 
 const living = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
-/** Condition on a session `s`, beside `now`: not ended, not expired. */
-export const isAlive = living.and([living('s.ended_at', 'is', null), living('s.expires_at', '>', living.ref('now.at'))])
+/** Condition on a session `s`, beside `now`: not ended, not expired, and no mark has ended it. */
+export const isAlive = living.and([living('s.ended_at', 'is', null), living('s.expires_at', '>', living.ref('now.at')), isUnmarked])
 
 const readSession = statement('read_session', (db, p: Parameters<SessionKey>) => withNow(db).selectFrom('now')
   .leftJoin('otp_session as s', (join) => join.on('s.user_id', '=', p.userId).on('s.id', '=', p.sessionId).on(isAlive))

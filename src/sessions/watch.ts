@@ -16,6 +16,7 @@ interface Watched {
   userId: string
   sessionId: string
   expiresAt: number
+  authTime: number
   /** True if an end may have been missed. */
   isUnsure: boolean
   onEnd: () => void
@@ -26,6 +27,8 @@ export interface SessionWatch {
   /** @returns a function that stops watching */
   add (context: SessionContext, onEnd: () => void): () => void
   ended (userId: string, sessionId: string): void
+  /** Every session with a proof from before this time has ended (Unix seconds). */
+  endedBefore (time: number): void
   /** Revocations may have been missed: every session is read again. */
   gap (): void
   /** Checks expiry and the sessions that must be read again. Runs each second while there is one to watch. */
@@ -87,9 +90,9 @@ export function createSessionWatch ({ isFresh, nowMs, find, trustMs }: WatchDeps
   }
 
   return {
-    add ({ userId, sessionId, expiresAt }, onEnd) {
+    add ({ userId, sessionId, expiresAt, authTime }, onEnd) {
       // The session may have ended since the request was accepted.
-      const one: Watched = { userId, sessionId, expiresAt, isUnsure: true, onEnd }
+      const one: Watched = { userId, sessionId, expiresAt, authTime, isUnsure: true, onEnd }
       const key = keyOf(userId, sessionId)
       watched.set(key, (watched.get(key) ?? new Set()).add(one))
       if (timer === undefined) {
@@ -101,6 +104,9 @@ export function createSessionWatch ({ isFresh, nowMs, find, trustMs }: WatchDeps
     },
     ended (userId, sessionId) {
       for (const one of [...watched.get(keyOf(userId, sessionId)) ?? []]) end(one)
+    },
+    endedBefore (time) {
+      for (const one of all()) if (one.authTime < time) end(one)
     },
     gap () {
       for (const one of all()) one.isUnsure = true

@@ -67,7 +67,12 @@ export const columns = {
   },
   /** Digests of the ids of hosts' ended sessions, kept after their rows: a host may present an id at any later time. */
   otp_ended_session: {
-    digest: 'SHA-256 of user and session id. Empty for a forgotten user: then sessions with a proof from before `ended_at` have ended.'
+    digest: 'SHA-256 of user and session id.'
+  },
+  /** Marks: every session with a proof from before a time has ended, of one user, or of all where `user_id` is empty. */
+  otp_revocation: {
+    user_id: 'Empty: of all users.',
+    ended_before: 'End of a second. Compared with `auth_at`, which a session keeps under each of its ids.'
   },
   /** Guesses at passwords that a host checks, by user and network; `*` stands for all networks together. */
   otp_password_budget: {},

@@ -215,7 +215,7 @@ export interface OtpDevice {
 
 export interface OtpEndedSession {
   /**
-   * SHA-256 of user and session id. Empty for a forgotten user: then sessions with a proof from before `ended_at` have ended.
+   * SHA-256 of user and session id.
    */
   digest: Buffer;
   ended_at: Timestamp;
@@ -331,6 +331,17 @@ export interface OtpRecoveryCode {
    * Imported code with few bits, which can be guessed: a guess consumes an attempt.
    */
   weak: Generated<boolean>;
+}
+
+export interface OtpRevocation {
+  /**
+   * End of a second. Compared with `auth_at`, which a session keeps under each of its ids.
+   */
+  ended_before: Timestamp;
+  /**
+   * Empty: of all users.
+   */
+  user_id: string;
 }
 
 export interface OtpSession {
@@ -479,6 +490,7 @@ export interface DB {
   otp_passkey: OtpPasskey;
   otp_password_budget: OtpPasswordBudget;
   otp_recovery_code: OtpRecoveryCode;
+  otp_revocation: OtpRevocation;
   otp_session: OtpSession;
   otp_totp: OtpTotp;
   otp_user: OtpUser;

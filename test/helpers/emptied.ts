@@ -2,7 +2,7 @@ import type { Fresh } from './app.js'
 
 const TABLES = [
   'account', 'account_import', 'account_network', 'account_oauth_profile', 'password_budget', 'otp_user', 'otp_device',
-  'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_delivery', 'otp_event', 'otp_event_counter'
+  'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_revocation', 'otp_delivery', 'otp_event', 'otp_event_counter'
 ]
 
 /**

@@ -98,7 +98,7 @@ async function oneCase (replicas: number, endsPerSecond: number): Promise<string
     })
     return createRevocationPoller({
       ...db, kysely: timed
-    }, 1, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, console.error)
+    }, 1, { onEnded () {}, onChanged () {}, onMark () {}, onGap () {}, onOtherServer () {} }, console.error)
   })
   for (const feed of feeds) feed.start()
   await until('all feeds to be fresh', () => feeds.every((feed) => feed.isFresh()))

@@ -23,7 +23,7 @@ const nowSeconds = async () => Math.floor((await clock.now()).getTime() / 1000)
 
 const TABLES = [
   'otp_user', 'otp_device', 'otp_totp', 'otp_passkey', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_ended_session',
-  'otp_event', 'otp_event_counter', 'otp_password_budget'
+  'otp_revocation', 'otp_event', 'otp_event_counter', 'otp_password_budget'
 ]
 const PASSKEY = `insert into otp_passkey (user_id, device_id, rp_id, credential_id, public_key, algorithm, sign_count, transports,
     aaguid, backup_eligible, backed_up)
@@ -75,7 +75,7 @@ t.test('all rows of the user are deleted in one transaction, and sessions end at
   t.equal(outcome(await askHost(replica, verified, 'GET', '/session?required')), '200', 'the replica knows it as alive')
   t.same(
     Object.keys(await rowsOf('ada@example.org')),
-    TABLES.filter((table) => table !== 'otp_ended_session'),
+    TABLES.filter((table) => !['otp_ended_session', 'otp_revocation'].includes(table)),
     'so that the check below shows something'
   )
   ended.length = 0
@@ -87,7 +87,7 @@ t.test('all rows of the user are deleted in one transaction, and sessions end at
   }
   await insideOf(replica).sessions.poll()
   for (const asker of [verified, unverified]) t.equal(outcome(await askHost(replica, asker, 'GET', '/totp/status')), '401 SESSION_ENDED')
-  t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_session', 'otp_ended_session', 'otp_event'])
+  t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_session', 'otp_revocation', 'otp_event'])
   t.same(
     await db.query(
       "select 1 from otp_session where user_id = 'ada@example.org' and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')"
@@ -103,7 +103,7 @@ t.test('all rows of the user are deleted in one transaction, and sessions end at
   t.equal(outcome(await askHost(app, verified, 'POST', '/totp/login', { token: await code() })), '401 SESSION_ENDED')
   await clock.advance(8 * DAY)
   await cleanUpAll()
-  t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_ended_session', 'otp_event'])
+  t.same(Object.keys(await rowsOf('ada@example.org')), ['otp_ended_session', 'otp_revocation', 'otp_event'])
 })
 
 t.test('J5 the id\'s next user meets no factor of the former one, whose sessions open nothing', async (t) => {
@@ -180,14 +180,14 @@ t.test('T8 fifty at once, with other requests: no request is let in, no row is l
     )
   }
   const {
-    otp_session: sessions, otp_event: events, otp_user: lock = 0, otp_ended_session: mark, otp_event_counter: counters = 0, ...left
+    otp_session: sessions, otp_event: events, otp_user: lock = 0, otp_revocation: mark, otp_event_counter: counters = 0, ...left
   } = await rowsOf(user)
   t.same(left, {})
   t.ok(sessions! >= 2 && events! >= 1 && lock <= 1 && mark === 1 && counters <= 3)
   t.same(await db.query('select 1 from otp_session where user_id = $1 and ended_at is null', [user]), [])
   await clock.advance(8 * DAY)
   await cleanUpAll()
-  t.same(Object.keys(await rowsOf(user)), ['otp_ended_session', 'otp_event'])
+  t.same(Object.keys(await rowsOf(user)), ['otp_ended_session', 'otp_revocation', 'otp_event'])
   t.same(await db.query("select 1 from otp_event where user_id = $1 and kind <> 'account_deleted'", [user]), [])
 })
 

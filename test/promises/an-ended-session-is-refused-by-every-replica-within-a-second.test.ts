@@ -2,6 +2,7 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
+import { markAll } from '../../src/sessions/marks.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
 import {
@@ -156,4 +157,42 @@ t.test('J5 a replica without revocation readings asks PostgreSQL, or answers 503
   t.ok(await servedUntil(503, b!, third) <= BOUND_MS, 'cut off from Postgres')
   await b!.postgres.restore()
   await until('B to refuse', async () => await guarded(b!, third) === 401)
+})
+
+t.test('J5 one mark ends every session of every user, also those that continue at that moment', async (t) => {
+  const { replicas: [a, b, c], db } = await startReplicas(t, 3)
+  const people = await Promise.all(Array.from({ length: 8 }, (_, i) => signUp(a!.app, `user${i}`)))
+  for (const person of people) await person.enrol()
+  const pending = people.map((person) => person.elsewhere(a!.app))
+  for (const person of pending) expect(200, await person.login())
+  await pastFirstSeconds({ db })
+  for (const person of people) for (const replica of [a!, b!, c!]) t.equal(await guarded(replica, person), 200)
+  const notified: string[] = []
+  const { sessions } = insideOf(b!.app)
+  for (const person of people) {
+    const { sub: userId, sid: sessionId } = person.claims() as { sub: string, sid: string }
+    sessions.onEnd((await sessions.find(userId, sessionId, null))!, () => { notified.push(userId) })
+  }
+  const codes = await Promise.all(pending.map((person) => person.nextCode()))
+  await b!.redis.cut()
+  const release = holdFeed(c!)
+  await until('the revocation readings of C to be stale', () => !insideOf(c!.app).sessions.state().areRevocationsFresh)
+
+  const [mark, ...verified] = await Promise.all([
+    markAll(insideOf(a!.app).db), ...pending.map((person, i) => person.verify(codes[i]))
+  ])
+  const markedAtMs = performance.now()
+  t.same(verified.filter(({ statusCode }) => ![200, 400, 401].includes(statusCode)), [])
+  const served = await Promise.all([...people, ...pending].flatMap((person) => [a!, b!].map((at) => servedFromNow(at, person))))
+  t.ok(Math.max(...served) <= BOUND_MS, `served for ${Math.max(...served)} ms`)
+  t.equal(await guarded(c!, people[0]!), 401, 'without revocation readings, PostgreSQL is asked')
+  release()
+  await until('the revocation readings of C to be fresh', () => insideOf(c!.app).sessions.state().areRevocationsFresh)
+  for (const person of [...people, ...pending]) t.equal((await person.refreshTokens()).statusCode, 401)
+  await until('the watched connections to be ended', () => notified.length === people.length)
+  t.equal((await db.query('select from otp_session where ended_at is null')).length >= people.length, true, 'no row was updated')
+
+  await db.clock.advance(Math.max(0, mark.waitMs - (performance.now() - markedAtMs)) / 1000 + 1)
+  for (const person of people) expect(200, await person.login())
+  for (const replica of [a!, c!]) t.equal(await guarded(replica, people[0]!), 403, 'a log-in after the mark owes its code')
 })

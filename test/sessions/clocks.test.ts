@@ -158,7 +158,8 @@ t.test('J5 a request that comes after a change was heard of does not join a ques
 t.test('J5 the clock of PostgreSQL, as a process keeps it, is never behind and never ahead of it, ' +
   'wherever it stands and however late it is told', async (t) => {
   const { db: { clock }, proxy, pool } = await place(t)
-  const feed = createRevocationPoller(pool(), HOUR_SECONDS, { onEnded () {}, onChanged () {}, onGap () {}, onOtherServer () {} }, () => {})
+  const silent = { onEnded () {}, onChanged () {}, onMark () {}, onGap () {}, onOtherServer () {} }
+  const feed = createRevocationPoller(pool(), HOUR_SECONDS, silent, () => {})
   await fc.assert(fc.asyncProperty(delay, fc.integer({ min: -86_400, max: 86_400 }), async (delayMs, seconds) => {
     await clock.advance(seconds)
     proxy.delayMs = delayMs

@@ -37,6 +37,7 @@ async function followed (t: Test, revocationSeconds = HOUR_SECONDS) {
   const feed = createRevocationPoller({ ...db, kysely }, revocationSeconds, {
     onEnded: (_userId, sessionId) => { heard.push(sessionId) },
     onChanged: (_userId, sessionId) => { heard.push(`changed ${sessionId}`) },
+    onMark: (endedBefore) => { heard.push(`mark ${endedBefore}`) },
     onGap: () => { gaps++ },
     onOtherServer: () => { others++ }
   }, () => {})
@@ -284,6 +285,18 @@ t.test('J5 another server, one that went back in time, more ends than one readin
   await feed.poll()
   t.equal(gaps(), 5, 'back in time')
   t.equal(others(), 3)
+})
+
+t.test('J5 a mark of all is part of each reading, the first one included, and is named once for each value', async (t) => {
+  const { feed, news, query } = await followed(t)
+  t.equal(feed.endedBefore(), -Infinity)
+  await query("insert into otp_revocation values ('', to_timestamp(1000)), ('ada', to_timestamp(5000))")
+  t.same(await news(), ['mark 1000'])
+  t.equal(feed.endedBefore(), 1000)
+  t.same(await news(), [])
+  await query("update otp_revocation set ended_before = to_timestamp(2000) where user_id = ''")
+  t.same(await news(), ['mark 2000'])
+  t.equal(feed.endedBefore(), 2000)
 })
 
 t.test('J5 news is read soon, and a stream of it does not put the reading off', async (t) => {

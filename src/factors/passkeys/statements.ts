@@ -3,6 +3,7 @@ import { amr, PHISHING_RESISTANT } from '../../core/assurance.js'
 import type { Lifetimes, Requester } from '../../core/session.js'
 import { remembered } from '../../budgets/known-networks.js'
 import { event } from '../../events/insert.js'
+import { alive } from '../../sessions/marks.js'
 import {
   answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
 } from '../../sessions/replacement.js'
@@ -199,7 +200,7 @@ export async function commitAsserted (
         null::timestamptz as until
       from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
       where u.user_id = ${userId} and u.version = ${version}
-        and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        and s.id = ${sessionId} and ${alive(db)}
       for no key update of u, s
     ),
     consumed as (

@@ -4,6 +4,7 @@ import type { Requester, Lifetimes } from '../../core/session.js'
 import { remembered } from '../../budgets/known-networks.js'
 import { countsCleared } from '../lockout-statements.js'
 import { event } from '../../events/insert.js'
+import { alive as living } from '../../sessions/marks.js'
 import { endedIds, ending } from '../../sessions/statements.js'
 import { now } from '../../tables/values.js'
 import {
@@ -42,7 +43,7 @@ export async function burnRecoveryCode (
       requester as (
         select u.user_id, s.id, ${isInPlace(requester, newSessionId)} as stays, s.auth_at, null::timestamptz as until
         from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
-        where u.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+        where u.user_id = ${userId} and s.id = ${sessionId} and ${living(tx)}
         for no key update of u, s
       ),
       consumed as (
@@ -91,7 +92,7 @@ export async function refuseRecovery (db: Db, requester: Requester): Promise<boo
     with ${now},
     requester as (
       select s.user_id from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+      where s.user_id = ${userId} and s.id = ${sessionId} and ${living(db)}
     ),
     ${event(db, { userId: sql`requester.user_id`, kind: 'recovery_refused', sessionId, origin: requester }, sql`requester, now`)}
     select user_id from requester`)
@@ -113,7 +114,7 @@ export async function replaceRecoveryCodes (db: Db, requester: Requester, digest
           and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
           and exists (
             select from ${table.otp_session} s
-            where s.user_id = u.user_id and s.id = ${sessionId} and s.ended_at is null and s.expires_at > now.at
+            where s.user_id = u.user_id and s.id = ${sessionId} and ${living(tx)}
           )
         returning u.user_id
       ),

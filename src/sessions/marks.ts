@@ -1,0 +1,131 @@
+import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely'
+import { withSingleEvent } from '../events/insert.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Facts, type Parameters } from '../tables/statement.js'
+import { inTransaction } from '../tables/transaction.js'
+import { clock, later, milliseconds, numberAs, textOf, timeOfSeconds, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
+
+/*
+ * Marks: every session with a proof from before a time has ended, of one user or of all. The time of the first proof is compared,
+ * which a session keeps under each of its ids, so that a session that continues at the moment of the mark has ended too.
+ * Times of proofs are whole seconds in tokens, so a mark is at the end of a second.
+ */
+
+/** `user_id` of the mark of all users. */
+const ALL = ''
+
+const session = expressionBuilder<Tables & { s: Tables['otp_session'], now: Now }, 's' | 'now'>()
+
+/** Condition on a session `s`: no mark has ended it. */
+export const isUnmarked = session.not(session.exists(session.selectFrom('otp_revocation as mark')
+  .where((eb) => eb('mark.user_id', 'in', [eb.ref('s.user_id'), sql.lit(ALL)]))
+  .whereRef('mark.ended_before', '>', 's.auth_at')))
+
+/** Condition on a session `s` for the `sql` tag, beside `now`: not ended, not expired, and no mark has ended it. */
+export const alive = ({ table }: Pick<Facts, 'table'>) => sql<boolean>`
+  s.ended_at is null and s.expires_at > now.at and not exists (
+    select from ${table.otp_revocation} mark where mark.user_id in (s.user_id, ${sql.lit(ALL)}) and mark.ended_before > s.auth_at)`
+
+/** Condition: a mark has ended each session of the user with this proof. A proof of unknown age counts as older. */
+export const isMarked = ({ table }: Db, userId: string, authTime: number | null) => sql`exists (
+  select from ${table.otp_revocation} mark
+  where mark.user_id in (${userId}, ${sql.lit(ALL)}) and mark.ended_before > to_timestamp(${authTime ?? 0}::float8))`
+
+const endOfSecond = (at: Expression<Date | string>) => later(session.fn<Date>('date_trunc', [typed<string>('second', 'text'), at]), 1)
+
+/** Part of a statement beside `now` for the `sql` tag: marks a user. Returns `ended_before`. */
+export const markUser = ({ table }: Db, userId: string): RawBuilder<unknown> => sql`
+  insert into ${table.otp_revocation} as mark (user_id, ended_before)
+  select ${userId}, ${endOfSecond(sql`now.at`)} from now
+  on conflict (user_id) do update set ended_before = greatest(mark.ended_before, excluded.ended_before)
+  returning ended_before`
+
+/** Mark of all users in Unix seconds, for a reading; null if there is none. */
+export const endedBefore = ({ table }: Facts) => numberAs(
+  sql<number | null>`(select extract(epoch from ended_before) from ${table.otp_revocation} where user_id = ${sql.lit(ALL)})`, 'endedBefore')
+
+const putAll = statement('put_mark_of_all', (db) => db.insertInto('otp_revocation')
+  .values({ user_id: ALL, ended_before: typed<string>('epoch', 'timestamptz') })
+  .onConflict((oc) => oc.column('user_id').doNothing()))
+
+const lockAll = statement('lock_mark_of_all', (db) => db.selectFrom('otp_revocation')
+  .select((eb) => numberAs(unixSeconds(eb.ref('ended_before')), 'endedBefore')).where('user_id', '=', ALL).forUpdate())
+
+const raiseAll = statement('raise_mark_of_all', (db) => withNow(db).updateTable('otp_revocation').from('now')
+  .set((eb) => ({ ended_before: eb.fn<Date>('greatest', ['ended_before', endOfSecond(eb.ref('now.at'))]) }))
+  .where('user_id', '=', ALL)
+  .returning((eb) => [
+    numberAs(unixSeconds(eb.ref('ended_before')), 'endedBefore'),
+    numberAs(milliseconds(eb('ended_before', '-', eb.ref('now.at')) as unknown as Expression<Date>), 'waitMs')
+  ]))
+
+/** Mark that was put, beside the one before it, in Unix seconds. */
+export interface MarkOfAll {
+  after: number
+  endedBefore: number
+  /** Milliseconds until the mark lies in the past: proofs from then on are not covered. */
+  waitMs: number
+}
+
+/** Ends every session of every user, by one row. Each replica refuses them within a second. */
+export async function markAll (db: Db): Promise<MarkOfAll> {
+  return await inTransaction(db, async (tx) => {
+    await putAll.changed(tx)
+    const { endedBefore: after } = (await lockAll.first(tx))!
+    return { after, ...(await raiseAll.first(tx))! }
+  })
+}
+
+interface Window { after: number, endedBefore: number }
+
+/** Condition on a session `s`: it lived until the mark, and the mark before had not ended it. */
+const isEndedBy = (p: Window) => session.and([
+  session('s.ended_at', 'is', null), session('s.expires_at', '>', clock),
+  session('s.auth_at', '>=', timeOfSeconds(p.after)), session('s.auth_at', '<', timeOfSeconds(p.endedBefore))
+])
+
+const selectCount = statement('count_marked_sessions', (db, p: Parameters<Window>) => db.selectFrom('otp_session as s')
+  .select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('sessions')).where(isEndedBy(p)))
+
+/** Counts the sessions that a mark ended, for a progress bar. */
+export const countMarked = async (db: Db, mark: Window): Promise<number> => (await selectCount.first(db, mark))!.sessions
+
+/** Users whose events are written in one transaction. */
+const PAGE_USERS = 1_000
+
+const writeEvents = statement('write_events_of_mark', (
+  db, p: Parameters<Window & { actorId: string, place: string }>, facts
+) => withSingleEvent(
+  withNow(db).with((cte) => cte('page').materialized(), (db) => db.selectFrom('otp_session as s')
+    .select((eb) => ['s.user_id', eb.cast<number>(eb.fn.countAll(), 'integer').as('sessions')])
+    .where('s.user_id', '>', p.place).where(isEndedBy(p)).groupBy('s.user_id').orderBy('s.user_id').limit(PAGE_USERS)),
+  facts, (db) => db.selectFrom(['page', 'now']), (eb) => ({
+    userId: eb.ref('page.user_id'),
+    kind: 'session_ended_by_staff',
+    sessionId: null,
+    ip: '',
+    agent: '',
+    actorId: p.actorId,
+    detail: eb(textOf<string>('all: '), '||', eb.cast<string>('page.sessions', 'text'))
+  })
+).selectFrom('page').select((eb) => [
+  eb.cast<number>(eb.fn.coalesce(eb.fn.sum('page.sessions'), eb.lit(0)), 'integer').as('sessions'),
+  eb.cast<number>(eb.fn.countAll(), 'integer').as('users'), eb.fn.max('page.user_id').as('last')
+]))
+
+export interface MarkedPage {
+  sessions: number
+  users: number
+  /** Start of the next page; null after the last page. */
+  next: string | null
+}
+
+/**
+ * Writes an event for each user whose sessions a mark ended, one page of users.
+ *
+ * @param place `next` of the page before; empty for the first
+ */
+export async function writeEventsOfMark (db: Db, { after, endedBefore }: Window, actorId: string, place: string): Promise<MarkedPage> {
+  const { sessions, users, last } = (await writeEvents.first(db, { after, endedBefore, actorId, place }))!
+  return { sessions, users, next: users < PAGE_USERS ? null : last }
+}
