@@ -23,6 +23,9 @@ const selectAccounts = statement('export_accounts', (db, p: Parameters<{ userIds
   .select((eb) => [
     'a.id', 'a.username', 'a.email', 'a.locale', 'a.first_name as firstName', 'a.last_name as lastName', 'a.phone',
     'a.password_hash as passwordHash', 'a.is_active as isActive', 'a.is_staff as isStaff', 'u.setup_required as setupRequired',
+    eb.or([eb('a.power_account_id', 'is not', null), eb('a.power_contact_id', 'is not', null)]).$castTo<boolean>().as('hasReferences'),
+    eb.selectFrom('account_oauth_profile as p').whereRef('p.user_id', '=', 'u.user_id')
+      .select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('count')).$asScalar().$notNull().as('oauthProfiles'),
     eb('a.email_verified_at', 'is not', null).$castTo<boolean>().as('emailVerified'), timeAs(eb.ref('a.created_at'), 'createdAt')
   ])
   .where('a.id', '=', (eb) => eb.fn.any(eb.val(p.userIds)))
@@ -37,12 +40,15 @@ export async function * exportPeople (options: ExportOptions): AsyncGenerator<Ex
     if (ids.length === 0) continue
     await recordExported(db, ids, { actorId: 'command line', agent: 'command line', reason })
     const factors = await readExport(options, ids, withSecrets)
-    yield accounts.map(({ id, username, firstName, lastName, phone, passwordHash, setupRequired, createdAt, ...facts }) => {
+    yield accounts.map((account) => {
+      const {
+        id, username, firstName, lastName, phone, passwordHash, setupRequired, createdAt, hasReferences, oauthProfiles, ...facts
+      } = account
       const { record, faults } = factors.get(id)!
       const hash = asExported(passwordHash)
       return {
         username,
-        faults,
+        faults: [...faults, ...withoutPlace(hasReferences, oauthProfiles)],
         record: {
           username,
           externalId: id,
@@ -56,4 +62,12 @@ export async function * exportPeople (options: ExportOptions): AsyncGenerator<Ex
       }
     })
   }
+}
+
+/** Names the data of an account for which the format has no field. */
+function withoutPlace (hasReferences: boolean, oauthProfiles: number): string[] {
+  return [
+    ...(hasReferences ? ['the references to accounts elsewhere stay behind: the format has none'] : []),
+    ...(oauthProfiles > 0 ? [`${oauthProfiles} profiles of other services stay behind: the format has none`] : [])
+  ]
 }

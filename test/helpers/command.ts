@@ -38,10 +38,13 @@ export async function worked (work: (io: Io) => Promise<number | void> | void, i
   const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()]
   stdin.end(input)
   const io = createIo(json, { stdin, stdout, stderr } as unknown as NodeJS.Process)
+  // Read from the beginning: a long output waits for its reader.
+  const texts = Promise.all([text(stdout), text(stderr)])
   try {
     const code = await work(io) ?? 0
     for (const output of [stdout, stderr]) output.end()
-    return { code, stdout: await text(stdout), stderr: await text(stderr) }
+    const [out, error] = await texts
+    return { code, stdout: out, stderr: error }
   } finally {
     io.close()
   }

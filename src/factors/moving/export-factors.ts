@@ -19,7 +19,8 @@ const selectTotp = statement('export_totp', (db, p: OfUsers) => db.selectFrom('o
     'f.period_seconds as periodSeconds', 'f.t0_seconds as t0Seconds', 'f.last_step as lastStep',
     timeAs(eb.ref('d.confirmed_at'), 'confirmedAt'), timeAs(eb.ref('f.last_used_at'), 'lastUsedAt')
   ])
-  .where('d.user_id', '=', (eb) => eb.fn.any(eb.val(p.userIds))).where('d.confirmed_at', 'is not', null).orderBy(['d.created_at', 'd.id']))
+  .where('d.user_id', '=', (eb) => eb.fn.any(eb.val(p.userIds))).where('d.confirmed_at', 'is not', null)
+  .orderBy('d.created_at').orderBy('d.id'))
 
 const selectPasskeys = statement('export_passkeys', (db, p: OfUsers) => db.selectFrom('otp_device as d')
   .innerJoin('otp_passkey as k', (join) => join.onRef('k.user_id', '=', 'd.user_id').onRef('k.device_id', '=', 'd.id'))
@@ -32,7 +33,8 @@ const selectPasskeys = statement('export_passkeys', (db, p: OfUsers) => db.selec
     numberAs(eb.ref('k.sign_count'), 'signCount'), arrayAs(eb.ref('k.transports'), 'transports'),
     timeAs(eb.ref('d.confirmed_at'), 'confirmedAt'), timeAs(eb.ref('k.last_used_at'), 'lastUsedAt')
   ])
-  .where('d.user_id', '=', (eb) => eb.fn.any(eb.val(p.userIds))).where('d.confirmed_at', 'is not', null).orderBy(['d.created_at', 'd.id']))
+  .where('d.user_id', '=', (eb) => eb.fn.any(eb.val(p.userIds))).where('d.confirmed_at', 'is not', null)
+  .orderBy('d.created_at').orderBy('d.id'))
 
 const selectCodes = statement('export_codes', (db, p: OfUsers) => db.selectFrom('otp_recovery_code as c')
   .select((eb) => ['c.user_id as userId', 'c.digest', 'c.form', 'c.weak', 'c.origin', timeAs(eb.ref('c.used_at'), 'usedAt')])
