@@ -22,9 +22,15 @@ export interface NewLink {
   email: string
   /** Version of the user, from which the link depends. */
   version: number
+  /**
+   * True to write the same rows where the user has as many links as there may be, for a user that does not exist: the time of an
+   * answer then tells nothing.
+   */
+  isHidden?: boolean
 }
 
-interface Placed extends NewLink {
+interface Placed extends Required<NewLink> {
+  decoyId: string
   slots: number[]
   digest: Buffer
   seconds: number
@@ -42,12 +48,14 @@ const placeLink = statement('place_link', (db, p: Parameters<Placed>) => withNow
     .columns(['user_id', 'purpose', 'slot', 'digest', 'email', 'version', 'created_at', 'expires_at'])
     .expression((eb) => eb.selectFrom(['free', 'now'])
       .select((eb) => [
-        eb.cast<string>(eb.val(p.userId), 'uuid').as('user_id'), eb.cast<string>(eb.val(p.purpose), 'text').as('purpose'),
-        eb.ref('free.slot').$notNull().as('slot'), eb.cast<Buffer>(eb.val(p.digest), 'bytea').as('digest'),
+        eb.case().when('free.slot', 'is', null).then(eb.cast<string>(eb.val(p.decoyId), 'uuid'))
+          .else(eb.cast<string>(eb.val(p.userId), 'uuid')).end().as('user_id'),
+        eb.cast<string>(eb.val(p.purpose), 'text').as('purpose'),
+        eb.fn.coalesce('free.slot', eb.lit(0)).as('slot'), eb.cast<Buffer>(eb.val(p.digest), 'bytea').as('digest'),
         eb.cast<string>(eb.val(p.email), 'text').as('email'), eb.cast<number>(eb.val(p.version), 'integer').as('version'),
         eb.ref('now.at').as('created_at'), later(eb.ref('now.at'), p.seconds).as('expires_at')
       ])
-      .where('free.slot', 'is not', null))
+      .where((eb) => eb.or([eb('free.slot', 'is not', null), eb(eb.cast<boolean>(eb.val(p.isHidden), 'boolean'), '=', true)])))
     // Expired, or another request was faster: then this one makes no link.
     .onConflict((oc) => oc.columns(['user_id', 'purpose', 'slot'])
       .doUpdateSet((eb) => ({
@@ -58,21 +66,23 @@ const placeLink = statement('place_link', (db, p: Parameters<Placed>) => withNow
         expires_at: eb.ref('excluded.expires_at')
       }))
       .whereRef('account_link.expires_at', '<=', 'excluded.created_at'))
-    .returning('account_link.expires_at'))
+    .returning(['account_link.user_id', 'account_link.expires_at']))
   .with('delivery', (db) => db.insertInto('otp_delivery')
     .columns(['user_id', 'id', 'destination', 'due_at', 'expires_at', 'payload', 'created_at'])
     .expression((eb) => eb.selectFrom(['link', 'now']).select((eb) => [
-      eb.cast<string>(eb.val(p.userId), 'text').as('user_id'), eb.cast<string>(eb.val(p.deliveryId), 'uuid').as('id'),
+      eb.cast<string>('link.user_id', 'text').as('user_id'), eb.cast<string>(eb.val(p.deliveryId), 'uuid').as('id'),
       eb.val(MAIL).as('destination'), eb.ref('now.at').as('due_at'), eb.ref('link.expires_at').as('expires_at'),
       eb.cast<string>(eb.val(p.payload), 'text').as('payload'), eb.ref('now.at').as('created_at')
     ])))
-  .selectFrom('link').select((eb) => eb.lit(true).as('isPlaced')))
+  .selectFrom('link').select((eb) => eb.lit(true).as('isPlaced'))
+  .where('link.user_id', '=', (eb) => eb.cast<string>(eb.val(p.userId), 'uuid')))
 
 /**
  * Makes a link and puts its mail into the outbox, in one statement. Returns false if the user has as many links of the purpose as
  * there may be. For a user that does not exist it writes the same rows; the delivery finds no account and is dropped.
  */
-export async function mailLink (db: Db, seal: Seal, { userId, purpose, email, version }: NewLink): Promise<boolean> {
+export async function mailLink (db: Db, seal: Seal, link: NewLink): Promise<boolean> {
+  const { userId, purpose, email, version, isHidden = false } = link
   const { token, digest } = newLinkToken()
   const { seconds, most } = lifetimes[purpose]
   const deliveryId = randomUUID()
@@ -81,6 +91,8 @@ export async function mailLink (db: Db, seal: Seal, { userId, purpose, email, ve
     purpose,
     email,
     version,
+    isHidden,
+    decoyId: randomUUID(),
     digest,
     seconds,
     slots: Array.from({ length: most }, (_, slot) => slot),

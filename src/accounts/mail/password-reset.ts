@@ -50,14 +50,14 @@ const selectRecipient = statement('password_link_recipient', (db, p: Parameters<
   ]))
 
 /**
- * Mails a link for a new password, if the name has an account with a verified address. A name without one costs the same
- * statements and the same rows.
+ * Mails a link for a new password, if the name has an account with a verified address. A name without one, and one that has as many
+ * links as there may be, cost the same statements and the same rows.
  */
 export async function askPasswordReset ({ db, seal, counters }: PasswordResetDeps, username: string): Promise<void> {
   const found = await selectRecipient.first(db, { usernameKey: await accountKey(db, username) })
   const recipient = found?.mayReceive === true ? found : { id: randomUUID(), email: '', version: 0, isStaffWithoutFactor: false }
   const purpose = recipient.isStaffWithoutFactor ? 'reset_password_staff' : 'reset_password'
-  await mailLink(db, seal, { userId: recipient.id, purpose, email: recipient.email, version: recipient.version })
+  await mailLink(db, seal, { userId: recipient.id, purpose, email: recipient.email, version: recipient.version, isHidden: true })
   counters.count('password_resets_total', ['asked'])
 }
 
