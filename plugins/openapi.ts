@@ -21,6 +21,8 @@ that a path does not have, and 431.
 
 **Lists of codes, kinds and methods are open:** values are added. A client must accept a value that it does not know.`
 
+const PAGE = 'This document as a page, to try the operations'
+
 const tags = [
   { name: 'Tokens', description: 'Log in, refresh, log out' },
   { name: 'Second factor', description: 'Set up, verify, recover, switch off' },
@@ -91,13 +93,14 @@ export interface OpenapiOptions {
 }
 
 /** `GET /openapi.json` and the page at `/docs`. Register it before the routes, because it collects them. */
-async function openapi (app: FastifyInstance, { version, publicUrl = '/', isServed = true }: OpenapiOptions): Promise<void> {
+async function openapi (app: FastifyInstance, { version, publicUrl, isServed = true }: OpenapiOptions): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Countersign', version, description: DESCRIPTION, license: { name: 'MIT', identifier: 'MIT' } },
-      externalDocs: { description: 'This document as a page, to try the operations', url: `${publicUrl.replace(/\/$/, '')}/docs` },
-      servers: [{ url: publicUrl }],
+      // OpenAPI has no relative address here.
+      ...(publicUrl === undefined ? {} : { externalDocs: { description: PAGE, url: `${publicUrl.replace(/\/$/, '')}/docs` } }),
+      servers: [{ url: publicUrl ?? '/' }],
       security: [{ bearer: [] }],
       tags,
       webhooks: webhooks as never,

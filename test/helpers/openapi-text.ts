@@ -10,7 +10,8 @@ export function openapiText (app: FastifyInstance): string {
 
 /** Returns a document without the address of the service in it, which is each operator's own. */
 export function withoutAddress<Document extends object> (document: Document): Document {
-  return { ...document, servers: [{ url: '/' }], externalDocs: { ...(document as { externalDocs?: object }).externalDocs, url: '/docs' } }
+  const { externalDocs, ...rest } = document as Document & { externalDocs?: object }
+  return { ...rest as Document, servers: [{ url: '/' }] }
 }
 
 /** @param before length of the text before the value in its line */
