@@ -32,7 +32,7 @@ const questions: ReadonlyArray<readonly [question: string, path: string, stateme
   ['and one that hosts have too', 'src/attach/options/', /checkLifetimes|wholeNumber\(/],
   ['where is the password rule', 'src/core/password-rule.ts', /return 'too long'/],
   ['where are tokens signed', 'plugins/tokens.ts', /\bsign: \{ algorithm, kid/],
-  ['where is a lost phone\'s reset', 'src/factors/reset-statements.ts', /ending\('otp_reset'\)/],
+  ['where is a lost phone\'s reset', 'src/factors/reset.ts', /, userId, 'otp_reset'\)/],
   ['where is a session cached in Redis', 'src/sessions/redis-cache.ts', /client\.set\(keyOf\(/],
   ['where is the request\'s time limit', 'src/timing/limits.ts', /const REQUEST_MS = /],
   ['where are columns described', 'src/tables/columns.ts', /^export const columns = /m],

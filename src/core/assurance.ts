@@ -89,19 +89,28 @@ export const amr = {
 /** Phishing-resistant authentication (OpenID Connect Extended Authentication Profile, ACR Values): the claim `acr` after a passkey. */
 export const PHISHING_RESISTANT = 'phr'
 
-/** Value of `otp_device_id` in a session that a recovery code verified. */
-export const RECOVERY = 'recovery'
+/**
+ * Kinds of proof without a device. Their name stands in its place in `otp_device_id`, in a session and in its tokens: a device's id
+ * is a UUID.
+ */
+const kindsWithoutDevice: ReadonlySet<string> = new Set<keyof typeof amr>(['recovery'])
+
+/** Returns the device with this id in `otp_device_id`; null if none verified the session. */
+const deviceOf = (otpDeviceId: string | null): string | null =>
+  otpDeviceId === null || kindsWithoutDevice.has(otpDeviceId) ? null : otpDeviceId
 
 /** Returns the factors that the proof of this device relies on: a recovery code is none. */
 export function factorIdsOf (otpDeviceId: string | null): string[] {
-  return otpDeviceId === null || otpDeviceId === RECOVERY ? [] : [otpDeviceId]
+  const device = deviceOf(otpDeviceId)
+  return device === null ? [] : [device]
 }
 
 /** Returns the authentication methods of a session with these proofs. */
 export function amrOf ({ otpDeviceId, otpTime, phrTime = null }: Pick<SessionContext, 'otpDeviceId' | 'otpTime' | 'phrTime'>): string[] {
   if (otpDeviceId === null) return [...amr.password]
   // The proof that came last is the passkey's own.
-  if (phrTime !== null && phrTime === otpTime && otpDeviceId !== RECOVERY) return [...amr.passkey]
-  const last = otpDeviceId === RECOVERY ? amr.recovery : amr.totp
+  const isOfDevice = deviceOf(otpDeviceId) !== null
+  if (phrTime !== null && phrTime === otpTime && isOfDevice) return [...amr.passkey]
+  const last = isOfDevice ? amr.totp : amr.recovery
   return [...new Set([...last, ...(phrTime === null ? [] : amr.passkey)])]
 }

@@ -1,4 +1,4 @@
-import { Refusal } from '../core/refusals.js'
+import { Refusal, SessionEnded } from '../core/refusals.js'
 import type { ClientOrigin, Origin, AnsweredSession } from '../core/session.js'
 import type { RefreshClaims } from '../core/claims.js'
 import { rotateSession } from './rotation.js'
@@ -22,7 +22,7 @@ export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
 export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<AnsweredSession> {
   const { db, sessions, refreshSeconds, accessSeconds, counters } = deps
   const { sub: userId, sid: sessionId, gen: generation } = claims
-  if (sessions.known(userId, sessionId) === null) throw new Refusal('SESSION_ENDED')
+  if (sessions.known(userId, sessionId) === null) throw new SessionEnded({ userId, sessionId })
   const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, refreshSeconds, origin)
   counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')

@@ -3,13 +3,14 @@ import type { EventKind } from '../events/kinds.js'
 import type { Origin } from '../core/session.js'
 import { hasFactor, withForgotten } from '../budgets/known-networks.js'
 import { clearedCounts } from '../factors/lockout-statements.js'
+import { withReset, type Setup } from '../factors/reset.js'
 import { withSingleEvent } from '../events/insert.js'
 import { withEnded } from '../sessions/ending.js'
 import { endedIds, isAlive } from '../sessions/statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUsers, type Tx } from '../tables/transaction.js'
-import { later, textOf, timeAs, typed, withNow } from '../tables/values.js'
+import { textOf, timeAs, typed, withNow } from '../tables/values.js'
 
 /** Actor of a change to another account: a member of staff in a session, or (without a session) the command line. */
 export interface Actor extends Origin {
@@ -103,27 +104,10 @@ export function withEvents<With, From extends keyof With & string> (
   }, 'notified')
 }
 
-export interface Reset {
-  /** Digest and lifetime in seconds of the set-up code. */
-  digest: string
-  seconds: number
-  reason: string
-}
+type Reset = Setup & { reason: string }
 
 const reset = statement('reset_by_staff', (db, p: Parameters<ActorValues & Reset>, facts) => {
-  const raised = withNow(db)
-    .with('raised', (db) => db.updateTable('otp_user as u').from('now')
-      .set((eb) => ({
-        ...clearedCounts,
-        version: eb('u.version', '+', 1),
-        setup_required: true,
-        setup_digest: p.digest,
-        setup_expires_at: later(eb.ref('now.at'), p.seconds)
-      }))
-      .where('u.user_id', '=', p.userId).returning('u.setup_expires_at'))
-    .with('devices', (db) => db.deleteFrom('otp_device').where('user_id', '=', p.userId))
-    .with('codes', (db) => db.deleteFrom('otp_recovery_code').where('user_id', '=', p.userId))
-  const ended = withForgotten(withEnded(raised, 'raised', p.userId, 'otp_reset'), 'raised', p.userId)
+  const ended = withForgotten(withReset(withNow(db), p.userId, p), 'raised', p.userId)
   return withEvents(ended, facts, p, { kind: 'otp_reset', notified: 'otp_reset_issued', detail: p.reason }, 'raised')
     .selectFrom('raised').select((eb) => [timeAs(eb.ref('raised.setup_expires_at').$notNull(), 'expiresAt'), endedIds])
 })

@@ -1,8 +1,10 @@
 import t from 'tap'
 import {
-  amr, amrOf, RECOVERY, missingAssurance, type Demand, type MissingAssurance, type SessionContext
+  amr, amrOf, missingAssurance, type Demand, type MissingAssurance, type SessionContext
 } from '../../src/core/assurance.js'
 
+/** In the place of a device in a session that a recovery code verified. */
+const RECOVERY = 'recovery'
 const NOW = 1_800_000_000
 const session: SessionContext = {
   userId: 'ada',

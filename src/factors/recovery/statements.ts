@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import { amr, RECOVERY } from '../../core/assurance.js'
+import { amr } from '../../core/assurance.js'
 import type { Requester, Lifetimes } from '../../core/session.js'
 import { remembered } from '../../budgets/known-networks.js'
 import { countsCleared } from '../lockout-statements.js'
@@ -12,6 +12,9 @@ import {
 } from '../../sessions/replacement.js'
 import { row, type Db } from '../../tables/db.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
+
+/** Stands in `otp_device_id` in the place of a device. */
+const KIND = 'recovery' satisfies keyof typeof amr
 
 /** Resulting session, and the number of codes left. */
 export interface UsedCode extends CommittedSession { codesLeft: number }
@@ -37,7 +40,7 @@ export async function burnRecoveryCode (
     await lockUser(tx, userId)
     const { table } = tx
     const consumed = sql`consumed`
-    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${RECOVERY}`, factorIds: null, seconds: sessionSeconds }
+    const proof: Proof = { amr: amr.recovery, otpRequired: true, deviceId: sql`${KIND}`, factorIds: null, seconds: sessionSeconds }
     const found = await row<{ codesLeft: number }>(tx, sql`
       with ${now},
       requester as (
