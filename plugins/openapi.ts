@@ -105,7 +105,10 @@ async function openapi (app: FastifyInstance, { version, publicUrl, isServed = t
       tags,
       webhooks: webhooks as never,
       components: {
-        securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+        securitySchemes: {
+          bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+          clientKey: { type: 'http', scheme: 'bearer', description: 'One of `CLIENT_KEYS`, without its name.' }
+        },
         schemas: { SecurityEventMessage }
       }
     },

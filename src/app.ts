@@ -18,6 +18,7 @@ import adminRoutes from '../routes/admin/index.js'
 import mailRoutes from '../routes/mail/index.js'
 import { originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
+import revocationsRoutes from '../routes/revocations/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
@@ -39,6 +40,7 @@ import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
 import { mailSettingsOf, senderOptionsOf } from './config/mail.js'
 import { registerOps } from './ops.js'
+import { createRevocationLog } from './sessions/published/log.js'
 import { traceRequests } from './tracing/request-spans.js'
 import { loadTracing } from './tracing/tracing.js'
 import { version } from './version.js'
@@ -246,6 +248,7 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
   const { db, hasher, waiterOf } = login
   await app.register(tokenRoutes, { prefix: '/token', ...login, refreshSeconds, accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session', guards, addsMethods: true, config: app.limit('reads') })
+  if (config.clientKeys !== undefined) await registerRevocations(app, factor, { accessSeconds, keys: config.clientKeys })
   await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {
     prefix: '/account',
@@ -263,4 +266,30 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
+}
+
+/** Seconds for which an end is kept after the last access token of its session: clocks may differ. */
+const KEEP_LONGER_SECONDS = 60
+
+/** Registers the operation by which other services learn of ended sessions, and the log that it reads. */
+async function registerRevocations (
+  app: FastifyInstance, { db, sessions }: SecondFactor, { accessSeconds, keys }: { accessSeconds: number, keys: readonly Key[] }
+): Promise<void> {
+  const keepSeconds = accessSeconds + KEEP_LONGER_SECONDS
+  const log = createRevocationLog({
+    db,
+    onReading: sessions.onReading,
+    keepSeconds,
+    report (error) { app.log.warn({ err: error }, 'revocations: recent ends were not read; /revocations answers 503 until they are') }
+  })
+  await app.register(revocationsRoutes, {
+    prefix: '/revocations',
+    log,
+    isFresh: () => sessions.state().areRevocationsFresh,
+    nowSeconds: sessions.nowSeconds,
+    keys,
+    keepSeconds,
+    onStart: (count) => { app.metrics.gauge('revocation_clients', 'Services that follow the revocations at this process', count) }
+  })
+  app.metrics.gauge('revocations_published', 'Ended sessions that /revocations lists', log.size)
 }

@@ -14,6 +14,8 @@ declare module 'fastify' {
   interface FastifyInstance {
     /** True after the process was told to end: it still serves, but not for long. */
     isLeaving: () => boolean
+    /** Calls back at once when the process is told to end, before the time in which it serves on. */
+    onLeaving: (call: () => void) => void
     /** Makes the next `close` skip the time in which the app serves on. */
     leaveAtOnce: () => void
   }
@@ -120,9 +122,12 @@ function leaveInSteps (app: FastifyInstance): void {
   let isLeaving = false
   let servesOnMs = LEAVING_MS
   app.decorate('isLeaving', () => isLeaving)
+  const calls: Array<() => void> = []
+  app.decorate('onLeaving', (call) => { calls.push(call) })
   app.decorate('leaveAtOnce', () => { servesOnMs = 0 })
   app.addHook('preClose', async () => {
     isLeaving = true
+    for (const call of calls) call()
     overdue = setTimeout(() => app.server.closeAllConnections(), REQUEST_MS)
     if (app.server.listening) await delay(servesOnMs)
     idle = setInterval(() => app.server.closeIdleConnections(), IDLE_CHECK_MS)

@@ -13,7 +13,7 @@ import { fillFiles } from './helpers/doc-files.js'
 import { docTables, fillTables, type OpenApi } from './helpers/doc-tables.js'
 import { embeddedDataDir } from './helpers/embedded-data.js'
 import { findProgram } from './helpers/programs.js'
-import { mailSettings } from './helpers/app.js'
+import { clientSettings, mailSettings } from './helpers/app.js'
 import { startServer } from './helpers/server-process.js'
 
 /** Folders of the documents, from the top folder, in which the tests run. */
@@ -150,7 +150,7 @@ t.test('the settings shown for real stores are a configuration', async (t) => {
 })
 
 t.test('the service does what the documents say', async (t) => {
-  const address = await startServer(t, { ...mailSettings, DATA_DIR: await embeddedDataDir(t) }).ready()
+  const address = await startServer(t, { ...mailSettings, ...clientSettings, DATA_DIR: await embeddedDataDir(t) }).ready()
 
   t.test('the tables are those of the schema, the refusals and the OpenAPI document: else npm run docs', async (t) => {
     const openApi = await (await fetch(`${address}/openapi.json`)).json() as OpenApi

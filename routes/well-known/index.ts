@@ -24,7 +24,7 @@ const wellKnownRoutes: FastifyPluginAsyncTypebox = async (app) => {
       security: open,
       summary: 'Public keys of the tokens (RFC 7517); empty under HS256',
       description: 'For services that verify by themselves: with `otp_required` true and `otp_device_id` null, refuse. They learn of ' +
-        'an ended session only when its access token expires.',
+        'an ended session only when its access token expires, unless they follow `/revocations`.',
       response: {
         200: Jwks,
         ...refused([])

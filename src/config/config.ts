@@ -51,7 +51,12 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['MAIL_FROM', 'be set where MAIL_URL is', ({ mailUrl, mailFrom }) => mailUrl === undefined || mailFrom !== undefined],
   ['MAIL_FROM', SENDER, ({ mailFrom }) => mailFrom === undefined || parseMailbox(mailFrom) !== null],
   ['WEBHOOK_KEYS', 'share no key with JWT_KEYS or SEAL_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys = [] }) =>
-    !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)]
+    !ringsOverlap(jwtKeys ?? [], jwtAlg, webhookKeys) && !ringsOverlap(sealKeys ?? [], 'HS256', webhookKeys)],
+  ['CLIENT_KEYS', 'share no key with JWT_KEYS, SEAL_KEYS or WEBHOOK_KEYS', ({ jwtKeys, jwtAlg, sealKeys, webhookKeys, clientKeys = [] }) =>
+    !ringsOverlap(jwtKeys ?? [], jwtAlg, clientKeys) &&
+    !ringsOverlap([...sealKeys ?? [], ...webhookKeys ?? []], 'HS256', clientKeys)],
+  ['REVOCATION_SECONDS', 'be 1 where CLIENT_KEYS is set: services that follow ended sessions know no other bound', (config) =>
+    config.clientKeys === undefined || config.revocationSeconds === 1]
 ]
 
 /** Line for the operator, in the log or a terminal. Never contains a value. */
@@ -81,7 +86,8 @@ export function readConfig (env: NodeJS.ProcessEnv, onNote: (note: Note) => void
   noteMisspellings(env, values, onNote)
   const config = Object.fromEntries(variables.map((variable) => [camelCase(variable), freezeList(values[variable])])) as Config
   requireSound('JWT_KEYS', config.jwtKeys, (keys) => ringFault(keys, config.jwtAlg))
-  for (const [variable, ring] of [['SEAL_KEYS', config.sealKeys], ['WEBHOOK_KEYS', config.webhookKeys]] as const) {
+  const { sealKeys, webhookKeys, clientKeys } = config
+  for (const [variable, ring] of [['SEAL_KEYS', sealKeys], ['WEBHOOK_KEYS', webhookKeys], ['CLIENT_KEYS', clientKeys]] as const) {
     requireSound(variable, ring, (keys) => ringFault(keys, 'seal'))
   }
   requireSound('DATABASE_URL', config.databaseUrl, serversFault)

@@ -96,6 +96,8 @@ export const settings = Type.Object({
     'each of them signs, so that the receiver can change from one to the next. Required with WEBHOOK_URL.'))),
   WEBHOOK_PRIVATE: list(NETWORK, NETWORKS, 'Private addresses that the receiver may have, the only ones for which http:// is accepted: ' +
     'addresses or CIDR ranges, comma-separated.'),
+  CLIENT_KEYS: Type.Optional(secret('CLIENT_KEYS', ring('Keys of the services that may follow ended sessions at GET /revocations, in the ' +
+    'form of SEAL_KEYS; each of them counts. Unset, there is no such operation.'))),
   PUBLIC_URL: Type.Optional(text(/^https?:\/\/\S+$/, PUBLIC_ADDRESS,
     'Address at which people reach this service, for links in mails: scheme, host, and the path prefix if there is one. ' +
     'Required with MAIL_URL.')),

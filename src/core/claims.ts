@@ -95,3 +95,8 @@ export function isTimely ({ iat, exp }: Pick<CommonClaims, 'iat' | 'exp'>, nowSe
 export function isIssued ({ iat }: Pick<CommonClaims, 'iat'>, nowSeconds: number): boolean {
   return iat <= nowSeconds + AHEAD_SECONDS
 }
+
+/** First 16 bytes of the SHA-256 of an id, in base64url (22 characters): the form in which ids go out to other services. */
+export function idDigest (id: string): string {
+  return createHash('sha256').update(id).digest().toString('base64url', 0, 16)
+}

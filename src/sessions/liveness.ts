@@ -224,6 +224,8 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     started,
     /** Calls back once when the session ends. @returns a function that stops that */
     onEnd: watch.add,
+    /** Calls back after each answered revocation reading. */
+    onReading: poller.onReading,
 
     /**
      * Answers from this process alone: the session context, null for an ended session, undefined if `find` must be called.
@@ -263,7 +265,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
     state: () => stateOf(poller, localCache, counters),
 
     start (): void {
-      redis.subscribe(channel, () => poller.nudge())
+      redis.subscribe(channel, poller.nudge)
       poller.start()
     },
     async stop (): Promise<void> {

@@ -9,6 +9,14 @@ const NUDGE_MS = 20
 /** Shortest time between polls, for any number of messages: a busy deployment sends hundreds a second; so can an intruder in Redis. */
 const LEAST_GAP_MS = 100
 
+/** Answered revocation reading, for those that pass revocations on. */
+export interface AnsweredReading extends Ends {
+  /** When PostgreSQL was asked, by this process's monotonic clock. Every revocation from before that is named by now. */
+  askedAtMs: number
+  /** True if revocations from before this reading may not have been named, as for `onGap`. */
+  isGap: boolean
+}
+
 export interface FeedEvents {
   onEnded (userId: string, sessionId: string): void
   /** The session lives, and readings of it from before are out of date. */
@@ -53,6 +61,8 @@ export interface RevocationPoller {
   poll (): Promise<void>
   /** Reads soon: a message said that there is news. */
   nudge (): void
+  /** Calls back after each answered reading, once the events of it were reported. */
+  onReading (follow: (reading: AnsweredReading) => void): void
   ageMs (): number
   /** Age in milliseconds of the server's oldest open write transaction, as far as this process has seen it; 0 if none is open. */
   oldestWriteMs (): number
@@ -77,6 +87,7 @@ export function createRevocationPoller (
   /** False from the answer of a server without writes until the primary answers. */
   let isPrimary = true
   let oldestWrite: { id: string, sinceMs: number } | null = null
+  const followers: Array<(reading: AnsweredReading) => void> = []
   let running: Promise<void> | undefined
   let queued: Promise<void> | undefined
 
@@ -89,7 +100,8 @@ export function createRevocationPoller (
     for (const { userId, sessionId, isOver } of reading.named) (isOver ? onEnded : onChanged)(userId, sessionId)
     if (reading.endedBefore !== null && reading.endedBefore !== last?.endedBefore) onMark(reading.endedBefore)
     const isOther = last !== null && isOtherServer(last, reading)
-    if (last === null || isOther || reading.tooMany) {
+    const isGap = last === null || isOther || reading.tooMany
+    if (isGap) {
       coveredSinceMs = reading.nowMs
       onGap()
     }
@@ -103,6 +115,7 @@ export function createRevocationPoller (
     aheadMs = reading.nowMs - startedAtMs
     leastAheadMs = reading.nowMs - performance.now()
     askedAtMs = startedAtMs
+    for (const follow of followers) follow({ ...reading, askedAtMs, isGap })
   }
 
   function leavePrimary (): void {
@@ -132,6 +145,7 @@ export function createRevocationPoller (
     endedBefore: () => last?.endedBefore ?? -Infinity,
     poll,
     nudge: timer.nudge,
+    onReading: (follow) => { followers.push(follow) },
     ageMs: () => performance.now() - Math.max(askedAtMs, createdAtMs),
     oldestWriteMs: () => oldestWrite === null ? 0 : performance.now() - oldestWrite.sinceMs,
     start: timer.start,
@@ -203,7 +217,7 @@ function nextOldest (
 }
 
 /** Parses `xmin:xmax:open ids`. */
-function boundsOf (snapshot: string): { xmin: string, xmax: string } {
+export function boundsOf (snapshot: string): { xmin: string, xmax: string } {
   const [xmin, xmax] = snapshot.split(':') as [string, string]
   return { xmin, xmax }
 }

@@ -63,6 +63,7 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     webhookUrl: undefined,
     webhookKeys: undefined,
     webhookPrivate: [],
+    clientKeys: undefined,
     publicUrl: undefined,
     mailUrl: undefined,
     mailFrom: undefined,
@@ -241,7 +242,7 @@ const badRings: ReadonlyArray<readonly [why: string, ring: string]> = [
   ['a weak second key', `a:${random()},${weak(Buffer.alloc(40)).replace('a', 'b')}`]
 ]
 
-for (const variable of ['JWT_KEYS', 'SEAL_KEYS', 'WEBHOOK_KEYS']) {
+for (const variable of ['JWT_KEYS', 'SEAL_KEYS', 'WEBHOOK_KEYS', 'CLIENT_KEYS']) {
   t.test(`${variable}: bad rings are refused, and never printed`, async (t) => {   // J9
     for (const [why, ring] of badRings) {
       const error = refusal({ [variable]: ring })
@@ -277,6 +278,15 @@ t.test('no key serves both uses', async (t) => {   // J9
   for (const same of [der, seed]) {
     t.equal(refusal({ JWT_ALG: 'EdDSA', JWT_KEYS: `a:${der}`, SEAL_KEYS: `b:${same}` })?.variable, 'SEAL_KEYS')
   }
+})
+
+t.test('services that follow the revocations have keys of their own, and need the bound of a second', async (t) => {
+  const [key, other] = [random(), random()]
+  t.equal(readConfig({ CLIENT_KEYS: `b:${key},a:${other}` }).clientKeys?.length, 2)
+  for (const taken of [{ SEAL_KEYS: `s:${key}` }, { JWT_KEYS: `j:${key}` }, { WEBHOOK_KEYS: `w:${key}` }]) {
+    t.equal(refusal({ ...taken, CLIENT_KEYS: `a:${other},b:${key}` })?.variable, 'CLIENT_KEYS', 'J9 no key serves two uses')
+  }
+  t.equal(refusal({ CLIENT_KEYS: `a:${key}`, REVOCATION_SECONDS: '2' })?.variable, 'REVOCATION_SECONDS')
 })
 
 t.test('a webhook needs keys of its own, and leads out over https but for addresses that are named', async (t) => {

@@ -17,6 +17,10 @@ export const mailSettings: Settings = {
   MAIL_URL: 'smtp://127.0.0.1:1', MAIL_FROM: 'Countersign <countersign@example.org>', PUBLIC_URL: 'https://app.example.org'
 }
 
+/** Key of services that follow the revocations, and the setting: with it, their operation exists. */
+export const CLIENT_KEY = Buffer.from('of services that follow the ends').toString('base64url')
+export const clientSettings: Settings = { CLIENT_KEYS: `test:${CLIENT_KEY}` }
+
 /** Origin of the page of the tests' passkeys. */
 export const PASSKEY_ORIGIN = 'https://app.example.org'
 /** The option of an attached host, by the service's settings. */
@@ -78,6 +82,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
     NETWORK_LIMITS: 'off',
     PASSKEY_ORIGINS: PASSKEY_ORIGIN,
     ...mailSettings,
+    ...(settings['REVOCATION_SECONDS'] === undefined ? clientSettings : {}),
     ...freshKeys(settings['JWT_ALG']),
     DATA_DIR: isEmbedded ? await embeddedDataDir(t) : await temporaryFolder(t),
     ...(served?.url === undefined ? {} : { DATABASE_URL: served.url }),

@@ -69,7 +69,7 @@ export function operationsOf (app: App): Operation[] {
     method: method.toUpperCase() as Method,
     path,
     url: path.replace(/\{[^}]+\}/g, () => randomUUID()),
-    isGuarded: (object.security ?? document.security ?? []).length > 0,
+    isGuarded: (object.security ?? document.security ?? []).some((scheme) => 'bearer' in scheme),
     body: exampleOf(document, object.requestBody?.content?.['application/json']?.schema) as Record<string, unknown> | undefined,
     object: {
       ...object,

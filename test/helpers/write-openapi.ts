@@ -2,13 +2,14 @@
 import { writeFile } from 'node:fs/promises'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
-import { mailSettings } from './app.js'
+import { clientSettings, mailSettings } from './app.js'
 import { openapiText } from './openapi-text.js'
 import { freshDataDir, freshKeys } from './settings.js'
 import { createOwner } from './teardown.js'
 
 const owner = createOwner()
-const app = await buildApp(readConfig({ DATA_DIR: await freshDataDir(owner), LOG_LEVEL: 'silent', ...mailSettings, ...freshKeys() }))
+const settings = { DATA_DIR: await freshDataDir(owner), LOG_LEVEL: 'silent', ...mailSettings, ...clientSettings, ...freshKeys() }
+const app = await buildApp(readConfig(settings))
 owner.teardown(() => app.close())
 await app.ready()
 await writeFile('openapi.json', openapiText(app))

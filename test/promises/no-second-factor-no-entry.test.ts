@@ -7,7 +7,9 @@ import { serviceTest } from '../helpers/service-test.js'
 
 /** Operations that need no token. A new operation without `security` fails here until it is listed. */
 const PUBLIC = [
-  'checkLiveness', 'checkReadiness', 'confirmEmail', 'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'requestPasswordReset',
+  'checkLiveness', 'checkReadiness', 'confirmEmail',
+  'followRevocations',   // for services, by a key
+  'getJwks', 'getMetrics', 'logIn', 'refreshTokens', 'requestPasswordReset',
   'resetPassword', 'signUp', 'undoEmailChange'
 ]
 /** Operations for a session before its code: set up, verify, log out. All others are behind `otpVerified`. */
