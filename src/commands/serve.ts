@@ -38,7 +38,7 @@ export async function serve (
 ): Promise<void> {
   const showsLines = isTerminal && given.logLevel === LOG_LEVEL
   const config: Config = showsLines ? { ...given, logLevel: 'warn' } : given
-  // The local cache of sessions lives for a minute or two. By default, V8 lets the heap grow to several times this size
+  // The local cache of sessions lives for a quarter of an hour or two. By default, V8 lets the heap grow to several times this size
   // before it collects old entries.
   setFlagsFromString('--heap-growing-percent=30')
   const app = await buildApp(config)

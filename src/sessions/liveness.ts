@@ -6,7 +6,7 @@ import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './redis-cache.js'
 import { createRevocationPoller, type RevocationPoller } from './revocation-poller.js'
-import { chooseTrustMs, LocalCache, TRUST_MS } from './local-cache.js'
+import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from './local-cache.js'
 import { createSessionWatch } from './watch.js'
 
 /**
@@ -54,31 +54,29 @@ function createReadings ({ localCache, copies, poller, counters, isOver }: Readi
     if (copy.server !== poller.server() || readAtMs < coveredSinceMs + SLOWEST_READ_MS) return undefined
     const ageMs = poller.nowMs() - readAtMs
     // Another release may trust a reading for longer than this release remembers revocations, or may not store the time.
-    const trustMs = Math.min(copy.trustMs ?? 0, TRUST_MS)
+    const trustMs = Math.min(copy.trustMs ?? 0, COPY_TRUST_MS)
     // The time of a change is by this process's clock. So a Redis copy of a changed session is never known to be newer.
     if (ageMs > trustMs || ageMs < -AHEAD_MS || localCache.hasChanged(userId, sessionId)) return undefined
     counters.copy++
-    localCache.fillUntimed(context, trustMs - Math.max(ageMs, 0))
+    localCache.fillUntimed(context, chooseTrustMs(LOCAL_TRUST_MS))
     return context
   }
 
   /** Stores the reading in the local cache and in the Redis cache. */
   function keep (reading: Reading | null, askedAtMs: number): SessionContext | null {
     if (reading === null) return null
-    const trustMs = chooseTrustMs()
-    if (reading.server === poller.server()) localCache.fill(reading.context, askedAtMs, trustMs)
-    copies.put({ ...reading, trustMs })
+    if (reading.server === poller.server()) localCache.fill(reading.context, askedAtMs, chooseTrustMs(LOCAL_TRUST_MS))
+    copies.put({ ...reading, trustMs: chooseTrustMs(COPY_TRUST_MS) })
     return reading.context
   }
 
   /** Stores a session that began here: the next request for it, at any replica, does not have to ask PostgreSQL. */
   function started (reading: Reading): void {
     const coveredSinceMs = poller.coveredSinceMs()
-    const trustMs = chooseTrustMs()
     // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
     const isCovered = coveredSinceMs !== null && reading.server === poller.server() && reading.readAtMs >= coveredSinceMs
-    if (isCovered) localCache.fillUntimed(reading.context, trustMs)
-    copies.put({ ...reading, trustMs })
+    if (isCovered) localCache.fillUntimed(reading.context, chooseTrustMs(LOCAL_TRUST_MS))
+    copies.put({ ...reading, trustMs: chooseTrustMs(COPY_TRUST_MS) })
   }
 
   return { fromCopy, keep, started }
@@ -180,7 +178,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
   }, report)
 
   const { isFresh, nowMs } = poller
-  const watch = createSessionWatch({ isFresh, nowMs, find: (userId, sessionId) => findSeen(userId, sessionId), trustMs: TRUST_MS })
+  const watch = createSessionWatch({ isFresh, nowMs, find: (userId, sessionId) => findSeen(userId, sessionId) })
 
   function noteEnd (userId: string, sessionId: string): void {
     localCache.end(userId, sessionId)

@@ -1,12 +1,17 @@
 import { AgingMap } from '../core/aging-map.js'
 import type { SessionContext } from '../core/assurance.js'
 
-/** Longest use of a reading of "alive", with or without revocation readings, here and in Redis. */
-export const TRUST_MS = 60_000
-/** Largest part of it that is taken off at random. */
+/**
+ * Longest use of an entry here. The revocation poller removes an entry as soon as it names its session, so this bounds only memory,
+ * and how long a fault of ours could last.
+ */
+export const LOCAL_TRUST_MS = 15 * 60_000
+/** Longest use of a Redis copy, from when it was read. */
+export const COPY_TRUST_MS = 60_000
+/** Largest part of them that is taken off at random. */
 const SPREAD = 1 / 4
-/** Longer than any reading that could contradict a revocation: the trust, plus the slowest read, plus a step of the clock. */
-const REMEMBER_ENDS_MS = 3 * TRUST_MS
+/** Longer than any reading that could contradict a revocation: that of a Redis copy, plus the slowest read, plus a step of the clock. */
+const REMEMBER_ENDS_MS = 3 * COPY_TRUST_MS
 /** About 350 bytes each. */
 const MOST_SESSIONS = 100_000
 
@@ -27,7 +32,7 @@ export class LocalCache {
 
   constructor (clockMs = () => performance.now()) {
     this.#clockMs = clockMs
-    this.#alive = new AgingMap({ keepMs: TRUST_MS, capacity: MOST_SESSIONS, clockMs })
+    this.#alive = new AgingMap({ keepMs: LOCAL_TRUST_MS, capacity: MOST_SESSIONS, clockMs })
     this.#ended = new AgingMap({ keepMs: REMEMBER_ENDS_MS, clockMs })
     this.#changed = new AgingMap({ keepMs: REMEMBER_ENDS_MS, clockMs })
   }
@@ -107,11 +112,10 @@ export class LocalCache {
 }
 
 /**
- * Returns the trust of one reading in milliseconds, the same in each cache. It is random: sessions that were all read at
- * once, after a start or a gap, would otherwise all be read again at once, every minute. With a thousand of them each
- * request waited half a second.
+ * Returns the trust of one entry in milliseconds. It is random: sessions that were all read at once, after a start or a gap, would
+ * otherwise all be read again at once. With a thousand of them each request waited half a second.
  */
-export const chooseTrustMs = (): number => Math.round(TRUST_MS * (1 - SPREAD * Math.random()))
+export const chooseTrustMs = (longestMs: number): number => Math.round(longestMs * (1 - SPREAD * Math.random()))
 
 /** Returns only the fields that are needed. A reading has more, which would be stored a hundred thousand times. */
 function justStanding (context: SessionContext): SessionContext {

@@ -69,7 +69,8 @@ export interface Place { userId: string, sessionId: string }
 
 /**
  * Sets the deadline of living sessions without a device, one page of them, in the order of their key. A session that may
- * only set up a device after a reset by staff stays so.
+ * only set up a device after a reset by staff stays so. Revocation readings name the changed ones, so that no cache keeps the old
+ * deadline.
  *
  * @returns the place to continue from; null after the last page
  */
@@ -82,7 +83,7 @@ export async function coverSessions (db: Db, from: Place | null): Promise<Place 
       order by s.user_id, s.id limit ${PAGE_SESSIONS}
     ),
     covered as (
-      update ${table.otp_session} s set otp_deadline = ${deadlineOf(db, sql`a`)}
+      update ${table.otp_session} s set otp_deadline = ${deadlineOf(db, sql`a`)}, ended_xid = pg_current_xact_id()
       from page, ${table.account} a, ${table.otp_user} u
       where s.user_id = page.user_id and s.id = page.id and u.user_id = page.user_id and a.id = page.user_id::uuid
         and s.ended_at is null and s.expires_at > clock_timestamp()

@@ -116,9 +116,10 @@ export function kept (db: Db, decided: RawBuilder<unknown>, proof: Proof): RawBu
 
 /**
  * Value of `ended_xid` that makes the revocation poller name a session that changed and did not end: it is set, `ended_at` is not. The
- * service does not need that: its tokens hold the proofs, independent of the caches.
+ * service does not need that: its tokens hold the proofs, independent of the caches. There the value stays as it is: a switch of the
+ * policy may have set it.
  */
-export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql.lit(null) : currentXid
+export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql<string | null>`s.ended_xid` : currentXid
 
 /** The same as an assignment. */
 export const changedInPlace = (db: Db) => sql`ended_xid = ${xidOfChange(db)}`

@@ -61,7 +61,7 @@ export async function rotateSession (
         reused_generation = case when ${isNewlyElsewhere} then s.generation else s.reused_generation end,
         reused_xid = case when ${isNewlyElsewhere} then pg_current_xact_id() else s.reused_xid end,
         ended_at = case when ${isKept} then null else now.at end,
-        ended_xid = case when ${isKept} then null else pg_current_xact_id() end,
+        ended_xid = case when ${isKept} then s.ended_xid else pg_current_xact_id() end,
         end_reason = case when ${isKept} then null else 'refresh_reused' end
       from now
       where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}

@@ -1,6 +1,8 @@
 import type { SessionContext } from '../core/assurance.js'
 
 const CHECK_MS = 1_000
+/** Time without any answer of PostgreSQL after which a session counts as ended. */
+const UNANSWERED_MS = 60_000
 
 export interface WatchDeps {
   isFresh (): boolean
@@ -8,8 +10,6 @@ export interface WatchDeps {
   nowMs (): number
   /** Returns the session if it lives, else null. Rejects while that cannot be known. */
   find (userId: string, sessionId: string): Promise<SessionContext | null>
-  /** Time without any answer of PostgreSQL after which a session counts as ended, in milliseconds. */
-  trustMs: number
 }
 
 interface Watched {
@@ -37,7 +37,7 @@ export interface SessionWatch {
   readonly size: number
 }
 
-export function createSessionWatch ({ isFresh, nowMs, find, trustMs }: WatchDeps): SessionWatch {
+export function createSessionWatch ({ isFresh, nowMs, find }: WatchDeps): SessionWatch {
   const watched = new Map<string, Set<Watched>>()
   let timer: NodeJS.Timeout | undefined
   let freshAtMs = performance.now()
@@ -74,7 +74,7 @@ export function createSessionWatch ({ isFresh, nowMs, find, trustMs }: WatchDeps
   async function checkAll (): Promise<void> {
     const isKnown = isFresh()
     if (isKnown) freshAtMs = performance.now()
-    if (performance.now() - freshAtMs > trustMs) for (const one of all()) end(one)
+    if (performance.now() - freshAtMs > UNANSWERED_MS) for (const one of all()) end(one)
     // One after the other, since all of them may be unsure at once. Without PostgreSQL no question is asked.
     else if (isKnown) for (const one of all()) await checkOne(one)
   }

@@ -39,10 +39,15 @@ t.test('switched on: whoever is there already has the grace from then on, living
 
   await clock.advance(14 * DAY + 60)
   await ada.refreshTokens()
-  // A replica may keep the session in its local cache for a minute; this one has not read it yet.
+  const [named] = await fresh.db.query(
+    'select ended_xid is not null as named from otp_session where ended_at is null and user_id = $1', [idOf(ada)]
+  )
+  t.same(named, { named: true }, 'a refresh between two readings does not hide the change')
   const there = ada.elsewhere(replica)
   there.access = ada.access
   await opensOnlyTheSetUp(t, there)
+  await until('the replica that has the session in its local cache to know', async () =>
+    (await ada.request('GET', '/account')).statusCode === 403, 5_000)
 
   const again = await fresh.another({ OTP_POLICY: 'required', OTP_GRACE_DAYS: '14' })
   t.equal(new Date((await ada.elsewhere(again).login()).json().otpDeadline).getTime(), told, 'another start does not begin it anew')
