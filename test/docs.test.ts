@@ -106,6 +106,23 @@ t.test('the hosts shown are those that the tests run: else npm run docs', async 
   t.equal(page, await fillFiles(page))
 })
 
+t.test('the recipes shown are those that `npm run hosts` runs: else npm run docs', async (t) => {
+  const page = documents.get('docs/hosts.md') ?? ''
+  const entries = (await readdir('test/recipes', { withFileTypes: true, recursive: true }))
+    .filter((entry) => entry.isFile() && entry.parentPath !== 'test/recipes')
+  const sources = entries.map((entry) => join(entry.parentPath, entry.name)).filter((path) => !/tsconfig\.json$|\.spec\.ts$/.test(path))
+  t.ok(sources.length >= 14)
+  for (const path of sources) t.ok(page.includes(`<!-- ${path} -->`), path)
+  t.equal(page, await fillFiles(page))
+
+  const programs = (await readdir('test/recipes')).filter((name) => name.endsWith('.recipe.ts'))
+  const texts = (await Promise.all(programs.map((name) => readFile(join('test/recipes', name), 'utf8')))).join('\n')
+  const folders = new Set(sources.map((path) => path.split('/')[2]!))
+  for (const folder of folders) t.match(texts, new RegExp(`'${folder}'|^ {2}${folder}: \\{`, 'm'), `${folder} is run`)
+  // Versions in the text are those that run.
+  for (const [version] of page.replace(/^```[^]*?^```$/gm, '').matchAll(/\b\d+\.\d+\.\d+\b/g)) t.match(texts, version, version)
+})
+
 t.test('each package that is or is not installed with this one is explained', async (t) => {
   const { dependencies, peerDependencies } = JSON.parse(await readFile('package.json', 'utf8')) as Record<string, Record<string, string>>
   const section = /^## What is installed$([^]*)/m.exec(documents.get('docs/attach.md') ?? '')?.[1] ?? ''

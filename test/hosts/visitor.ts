@@ -7,7 +7,12 @@ export interface Visitor {
 
 export interface Answer { status: number, headers: Headers, text: string, json: any }
 
-interface Credentials { token?: string, cookie?: string }
+interface Credentials {
+  token?: string
+  cookie?: string
+  /** Origin of the page that sends the requests. */
+  origin?: string
+}
 
 /**
  * Makes a visitor that sends the token or the cookie that it got last, as a client would.
@@ -23,6 +28,7 @@ export function visitorAt (bases: readonly string[], shown: Credentials = {}): V
         method,
         headers: {
           ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(credentials.origin === undefined ? {} : { origin: credentials.origin }),
           ...(credentials.token === undefined ? {} : { authorization: `Bearer ${credentials.token}` }),
           ...(credentials.cookie === undefined ? {} : { cookie: credentials.cookie })
         },
