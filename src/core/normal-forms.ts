@@ -5,6 +5,8 @@
 
 /** Characters between the symbols of a code, without meaning. The last three are used as dashes but lack the Dash property. */
 const SEPARATORS = /[\p{Dash}\p{Pd}\p{White_Space}\p{Cf}\p{Default_Ignorable_Code_Point}\u02D7\u2043\u30FC]/gu
+/** Symbols that are in this form already. */
+const PLAIN = /^[A-Za-z0-9]*$/
 /** Full stops after a code that was copied from the end of a sentence. */
 const FULL_STOPS = /[.\u0589\u06D4\u0964\u3002]+$/u
 const ENDS = /^\p{White_Space}+|\p{White_Space}+$/gu
@@ -27,6 +29,7 @@ function digitValue (digit: string): string {
 
 /** Returns the symbols of a typed code in compatibility form: no dashes, white space or format characters, digits in ASCII. */
 export function typedSymbols (text: string): string {
+  if (PLAIN.test(text)) return text
   return text.normalize('NFKC').replace(SEPARATORS, '').replace(/[^\P{Nd}0-9]/gu, digitValue)
 }
 

@@ -111,12 +111,14 @@ function bitsOf (symbols: string): number {
   return symbols.length * Math.log2(size)
 }
 
-/** True if a code can be guessed: it is none of Countersign's and has less than 112 bits, by its length and the kinds of its symbols. */
-export function isWeakCode (text: string): boolean {
-  return normaliseRecoveryCode(text) === null && bitsOf(typedSymbols(text)) < STRONG_BITS
+/**
+ * Strength of a code, by its length and the kinds of its symbols. `weak`: it can be guessed, and is none of Countersign's.
+ * `disguised`: it looks like one of those, which are guessed at without a limit, and has fewer bits: it must not come.
+ */
+export function strengthOf (text: string): 'strong' | 'weak' | 'disguised' {
+  if (bitsOf(typedSymbols(text)) >= STRONG_BITS) return 'strong'
+  return normaliseRecoveryCode(text) === null ? 'weak' : 'disguised'
 }
 
-/** True if a code looks like one of Countersign's, which are guessed at without a limit, and has fewer bits: it must not come. */
-export function isDisguisedCode (text: string): boolean {
-  return normaliseRecoveryCode(text) !== null && bitsOf(typedSymbols(text)) < STRONG_BITS
-}
+/** True if a code can be guessed. */
+export const isWeakCode = (text: string): boolean => strengthOf(text) === 'weak'

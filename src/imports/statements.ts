@@ -31,13 +31,13 @@ export interface AccountRow {
   setupRequired: boolean
 }
 
+type BesideRow = Pick<AccountRow, 'id' | 'externalId' | 'fingerprint' | 'setupRequired'>
+
 export interface OauthRow { userId: string, id: string, serviceName: string, url: string, credentials: string }
 
 const accountTypes = {
   place: 'integer',
   id: 'uuid',
-  externalId: 'text',
-  fingerprint: 'text',
   username: 'text',
   usernameKey: 'text',
   passwordHash: 'text',
@@ -52,9 +52,12 @@ const accountTypes = {
   powerAccountId: 'integer',
   powerContactId: 'integer',
   createdAt: 'timestamptz',
-  updatedAt: 'timestamptz',
-  setupRequired: 'boolean'
-} as const satisfies RecordTypes<AccountRow>
+  updatedAt: 'timestamptz'
+} as const satisfies RecordTypes<Omit<AccountRow, keyof BesideRow> & Pick<AccountRow, 'id'>>
+
+const besideTypes = {
+  id: 'text', externalId: 'text', fingerprint: 'text', setupRequired: 'boolean'
+} as const satisfies RecordTypes<BesideRow>
 
 const oauthTypes = {
   userId: 'text', id: 'uuid', serviceName: 'text', url: 'text', credentials: 'text'
@@ -83,7 +86,7 @@ export const insertAccounts = statement('insert_imported_accounts', (db, p: Batc
     'id', 'username', 'username_key', 'password_hash', 'is_active', 'is_staff', 'email', 'email_verified_at', 'locale', 'phone',
     'first_name', 'last_name', 'power_account_id', 'power_contact_id', 'created_at', 'updated_at'
   ])
-  .expression((eb) => eb.selectFrom(recordset<AccountRow>(p.rows, accountTypes)).select([
+  .expression((eb) => eb.selectFrom(recordset<Omit<AccountRow, keyof BesideRow> & Pick<AccountRow, 'id'>>(p.rows, accountTypes)).select([
     'r.id', 'r.username', 'r.usernameKey', 'r.passwordHash', 'r.isActive', 'r.isStaff', 'r.email', 'r.emailVerifiedAt', 'r.locale',
     'r.phone', 'r.firstName', 'r.lastName', 'r.powerAccountId', 'r.powerContactId', 'r.createdAt', 'r.updatedAt'
   ]).orderBy('r.place'))
@@ -92,14 +95,12 @@ export const insertAccounts = statement('insert_imported_accounts', (db, p: Batc
 
 const insertUsers = statement('insert_imported_users', (db, p: Batch) => db.insertInto('otp_user')
   .columns(['user_id', 'setup_required'])
-  .expression((eb) => eb.selectFrom(recordset<AccountRow>(p.rows, accountTypes))
-    .select((eb) => [eb.cast<string>('r.id', 'text').as('id'), 'r.setupRequired'])))
+  .expression((eb) => eb.selectFrom(recordset<BesideRow>(p.rows, besideTypes)).select(['r.id', 'r.setupRequired'])))
 
 const insertImports = statement('insert_imports', (db, p: Parameters<{ rows: string, source: string }>) => db.insertInto('account_import')
   .columns(['source', 'external_id', 'user_id', 'fingerprint', 'imported_at'])
-  .expression((eb) => eb.selectFrom(recordset<AccountRow>(p.rows, accountTypes)).select((eb) => [
-    eb.cast<string>(eb.val(p.source), 'text').as('source'), 'r.externalId', eb.cast<string>('r.id', 'text').as('userId'), 'r.fingerprint',
-    clock.as('at')
+  .expression((eb) => eb.selectFrom(recordset<BesideRow>(p.rows, besideTypes)).select((eb) => [
+    eb.cast<string>(eb.val(p.source), 'text').as('source'), 'r.externalId', 'r.id', 'r.fingerprint', clock.as('at')
   ])))
 
 const insertOauth = statement('insert_imported_oauth_profiles', (db, p: Batch) => db.insertInto('account_oauth_profile')
@@ -113,11 +114,12 @@ export const selectNamesakes = statement('read_namesakes', (db, p: Parameters<{ 
 
 /** Inserts the rows beside the accounts, and an event for each user. */
 export async function insertBeside (tx: Tx, source: string, accounts: readonly AccountRow[], oauth: readonly OauthRow[]): Promise<void> {
-  const rows = JSON.stringify(accounts)
+  const rows = JSON.stringify(accounts.map(({ id, externalId, fingerprint, setupRequired }): BesideRow =>
+    ({ id, externalId, fingerprint, setupRequired })))
   await insertUsers.changed(tx, { rows })
   await insertImports.changed(tx, { rows, source })
   if (oauth.length > 0) await insertOauth.changed(tx, { rows: JSON.stringify(oauth) })
-  const person = recordset<{ id: string }>(JSON.stringify(accounts.map(({ id }) => ({ id }))), { id: 'text' })
+  const person = recordset<BesideRow>(rows, besideTypes)
   await row(tx, sql`
     with ${now},
     ${singleEvent(tx, {

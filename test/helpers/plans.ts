@@ -80,7 +80,8 @@ export function explainAll (): { plans: Map<string, Plan>, generic: Map<string, 
 /** Formats a value like pg; Postgres infers the type from the parameter. */
 function literal (value: unknown): string {
   const sent = (pg as unknown as { utils: { prepareValue (value: unknown): string | Buffer | null } }).utils.prepareValue(value)
-  return sent === null ? 'null' : pg.escapeLiteral(String(sent))
+  if (Buffer.isBuffer(sent)) return `'\\x${sent.toString('hex')}'`
+  return sent === null ? 'null' : pg.escapeLiteral(sent)
 }
 
 function nodesOf (node: Node): Plan['nodes'] {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { TotpAlgorithm } from '../../core/otplib.js'
 import {
-  codeDigest, codeKey, codeText, isDisguisedCode, isWeakCode, type CodeForm, type CodeKey
+  codeDigest, codeKey, codeText, strengthOf, type CodeForm, type CodeKey
 } from '../../core/recovery-codes.js'
 import type { Seal } from '../../core/seal.js'
 import { totpStep } from '../../core/totp.js'
@@ -173,8 +173,9 @@ const onOneLine = (name: string): string => name.replace(/[\p{Cc}\p{Cs}]/gu, '')
 function codeRows (userId: string, codes: readonly MovedCode[], settings: MovingSettings, notes: FactorNote[]): CodeRow[] {
   const rows = new Map<string, CodeRow>()
   const behind = new Map<string, number>()
+  const key = codeKey(settings.digestKey, userId)
   for (const code of codes) {
-    const row = rows.size === MOST_CODES ? { fault: `one user has at most ${MOST_CODES}` } : codeRow(userId, code, settings)
+    const row = rows.size === MOST_CODES ? { fault: `one user has at most ${MOST_CODES}` } : codeRow(userId, code, key, settings.seal)
     if ('fault' in row) behind.set(row.fault, (behind.get(row.fault) ?? 0) + 1)
     else rows.set(row.digest, row)
   }
@@ -184,8 +185,7 @@ function codeRows (userId: string, codes: readonly MovedCode[], settings: Moving
   return [...rows.values()]
 }
 
-function codeRow (userId: string, code: MovedCode, { seal, digestKey }: MovingSettings): CodeRow | { fault: string } {
-  const key = codeKey(digestKey, userId)
+function codeRow (userId: string, code: MovedCode, key: CodeKey, seal: Seal): CodeRow | { fault: string } {
   if ('digest' in code) {
     const { digest, form, weak, origin } = code
     if (saltOf(digest) === null && !/^[A-Za-z0-9_-]{43}$/.test(digest)) return { fault: 'not a digest that an export has' }
@@ -198,7 +198,9 @@ function codeRow (userId: string, code: MovedCode, { seal, digestKey }: MovingSe
   const { form } = code
   const text = codeText(form, code.code)
   if (text === null) return { fault: form === 'django' ? 'not 8 symbols of base32' : 'not 6 to 128 printable symbols' }
-  if (form === 'printed' && isDisguisedCode(code.code)) return { fault: 'the form of one made here, with fewer bits' }
-  const weak = isWeakCode(code.code)
+  // 8 symbols have 40 bits.
+  const strength = form === 'django' ? 'weak' : strengthOf(code.code)
+  if (strength === 'disguised') return { fault: 'the form of one made here, with fewer bits' }
+  const weak = strength === 'weak'
   return { userId, digest: codeDigest(key, form, text), form, weak, fast: weak, origin: null }
 }

@@ -161,16 +161,19 @@ export async function knownPasskeys (tx: Tx, passkeys: readonly PasskeyRow[]): P
 
 export interface MovedRows { devices: TotpRow[], passkeys: PasskeyRow[], codes: CodeRow[] }
 
+/** Only the columns of the table: PostgreSQL reads the whole JSON. */
+const deviceRows = (devices: readonly DeviceRow[]): string =>
+  JSON.stringify(devices.map(({ userId, id, name, confirmedAt }): DeviceRow => ({ userId, id, name, confirmedAt })))
+
 /** Inserts the factors of users whose rows in `otp_user` exist, and are locked or not visible yet. */
 export async function insertFactors (tx: Tx, { devices, passkeys, codes }: MovedRows): Promise<void> {
   if (devices.length > 0) {
-    const rows = JSON.stringify(devices)
-    await insertDevices.changed(tx, { rows, kind: 'totp' })
-    await insertTotp.changed(tx, { rows })
+    await insertDevices.changed(tx, { rows: deviceRows(devices), kind: 'totp' })
+    await insertTotp.changed(tx, { rows: JSON.stringify(devices) })
   }
   if (passkeys.length > 0) {
     const rows = JSON.stringify(passkeys)
-    await insertDevices.changed(tx, { rows, kind: 'passkey' })
+    await insertDevices.changed(tx, { rows: deviceRows(passkeys), kind: 'passkey' })
     await insertPasskeys.changed(tx, { rows })
     await updateHandles.changed(tx, { rows })
   }
