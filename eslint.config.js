@@ -35,6 +35,7 @@ export const layers = {
   'src/imports': { folders: IMPORTS, packages: ['kysely', 'pg'] },
   'src/cleanup': { folders: ACCOUNTS, packages: ['kysely'] },
   'src/testing': { folders: [...TABLES, 'migrations'], packages: ['kysely'] },
+  'src/client': { folders: ['src/core'], packages: [] },
   'src/config': { folders: [...EVENTS], packages: [] },
   routes: { folders: IMPORTS, packages: ['fastify'] },
   plugins: { folders: PLUGINS, packages: ['fastify', 'kysely'] },

@@ -8,7 +8,9 @@ import { dirname, join, relative } from 'node:path'
 import { build } from 'esbuild'
 import { COMPILER, isBuilt } from './sources.js'
 
-const ENTRIES = ['plugins/countersign.js', 'src/core/index.js', 'src/core/notices/index.js', 'src/testing/index.js', 'src/bin.js']
+const ENTRIES = [
+  'plugins/countersign.js', 'src/client/index.js', 'src/core/index.js', 'src/core/notices/index.js', 'src/testing/index.js', 'src/bin.js'
+]
 
 if (!await isBuilt()) run('scripts/build.js')
 await rm('dist', { recursive: true, force: true })

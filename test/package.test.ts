@@ -53,7 +53,7 @@ t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   const { stdout } = await run(join('node_modules', '.bin', 'attw'), [tarball, '--profile', 'esm-only', '--format', 'json'])
   const { analysis } = JSON.parse(stdout) as { analysis: { problems: Array<{ resolutionKind?: string }>, entrypoints: object } }
   t.strictSame(analysis.problems.filter(({ resolutionKind }) => resolutionKind === 'bundler' || resolutionKind === 'node16-esm'), [])
-  t.strictSame(Object.keys(analysis.entrypoints), ['.', './core', './notices', './testing', './moving.schema.json', './package.json'])
+  t.strictSame(Object.keys(analysis.entrypoints), ['.', './client', './core', './notices', './testing', './moving.schema.json', './package.json'])
 })
 
 t.test('nothing that only the service needs comes with it', async (t) => {

@@ -1,5 +1,5 @@
 import type { FastifyRequest, onRequestHookHandler } from 'fastify'
-import { missingAssurance, type Demand, type SessionContext } from '../core/assurance.js'
+import { checkDemand, missingAssurance, type Demand, type SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import { missingProof } from '../factors/missing-proof.js'
 import { setRefusalHeaders } from './refusal-headers.js'
@@ -166,35 +166,4 @@ function asReason (error: unknown): Error {
 
 function isRequest (value: unknown): value is FastifyRequest {
   return typeof value === 'object' && value !== null && 'raw' in value && 'headers' in value
-}
-
-/**
- * Tests for a plain object of any realm. An object of a class, such as a request, can lack own properties and would be an
- * empty demand.
- */
-function isPlain (value: unknown): value is object {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
-  const prototype: unknown = Object.getPrototypeOf(value)
-  return prototype === null || Object.getPrototypeOf(prototype) === null
-}
-
-/**
- * Checks a demand when the route is defined. A misspelt name or an undefined number would otherwise be an empty demand, and
- * the guard would be the plain one.
- *
- * @throws {TypeError}
- */
-function checkDemand (demand: unknown, of: 'otpVerified' | 'check'): Demand {
-  const fail = (must: string) => { throw new TypeError(`countersign: ${of}() ${must}`) }
-  if (!isPlain(demand)) return fail('takes { required, maxAge, phishingResistant }') as never
-  for (const [name, value] of Object.entries(demand)) {
-    if (name === 'required' || name === 'phishingResistant') {
-      if (typeof value !== 'boolean') fail(`wants "${name}" to be true or false`)
-    } else if (name === 'maxAge') {
-      if (!(Number.isFinite(value) && value >= 0)) fail('wants "maxAge" in seconds, 0 or more')
-    } else {
-      fail(`has no "${name}"`)
-    }
-  }
-  return { ...demand }
 }

@@ -114,3 +114,34 @@ export function amrOf ({ otpDeviceId, otpTime, phrTime = null }: Pick<SessionCon
   const last = isOfDevice ? amr.totp : amr.recovery
   return [...new Set([...last, ...(phrTime === null ? [] : amr.passkey)])]
 }
+
+/**
+ * Tests for a plain object of any realm. An object of a class, such as a request, can lack own properties and would be an
+ * empty demand.
+ */
+function isPlain (value: unknown): value is object {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
+}
+
+/**
+ * Checks a demand when the route is defined. A misspelt name or an undefined number would otherwise be an empty demand, and
+ * the guard would be the plain one.
+ *
+ * @throws {TypeError}
+ */
+export function checkDemand (demand: unknown, of: string): Demand {
+  const fail = (must: string) => { throw new TypeError(`countersign: ${of}() ${must}`) }
+  if (!isPlain(demand)) return fail('takes { required, maxAge, phishingResistant }') as never
+  for (const [name, value] of Object.entries(demand)) {
+    if (name === 'required' || name === 'phishingResistant') {
+      if (typeof value !== 'boolean') fail(`wants "${name}" to be true or false`)
+    } else if (name === 'maxAge') {
+      if (!(Number.isFinite(value) && value >= 0)) fail('wants "maxAge" in seconds, 0 or more')
+    } else {
+      fail(`has no "${name}"`)
+    }
+  }
+  return { ...demand }
+}

@@ -1,0 +1,62 @@
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
+
+export interface Asked {
+  headers: Record<string, string>
+  /** Time from the call to the head of the answer. */
+  timeoutMs: number
+  signal?: AbortSignal
+}
+
+export interface Answered { status: number, headers: IncomingHttpHeaders, text: string }
+
+/** Connections to one service, kept alive. */
+export interface Http {
+  /** Resolves with the head of an answer; its body is read by the caller. @throws if there is none in time */
+  open (path: string, asked: Asked): Promise<IncomingMessage>
+  /** The same, with the whole body, within the same time. */
+  get (path: string, asked: Omit<Asked, 'signal'>): Promise<Answered>
+  close (): void
+}
+
+/** Longest body of an answer that is read as a whole. */
+const MOST_BYTES = 262_144
+
+/** By Node's own client: frameworks replace `fetch` with one that caches. */
+export function createHttp (url: string): Http {
+  const base = url.replace(/\/+$/, '')
+  const { request, Agent } = base.startsWith('https:') ? https : http
+  const agent = new Agent({ keepAlive: true })
+
+  function open (path: string, { headers, timeoutMs, signal }: Asked): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
+      const sent = request(base + path, { agent, headers, ...(signal === undefined ? {} : { signal }) })
+      const timer = setTimeout(() => { sent.destroy(new Error(`${base} did not answer within ${timeoutMs} ms`)) }, timeoutMs)
+      sent.once('response', (answer) => {
+        clearTimeout(timer)
+        resolve(answer)
+      })
+      sent.on('error', (error) => {
+        clearTimeout(timer)
+        reject(error)
+      })
+      sent.end()
+    })
+  }
+
+  return {
+    open,
+    async get (path, asked) {
+      const answer = await open(path, { ...asked, signal: AbortSignal.timeout(asked.timeoutMs) })
+      const chunks: Buffer[] = []
+      let bytes = 0
+      for await (const chunk of answer) {
+        bytes += (chunk as Buffer).length
+        if (bytes > MOST_BYTES) throw new Error(`The answer of ${base} is too long`)
+        chunks.push(chunk as Buffer)
+      }
+      return { status: answer.statusCode ?? 0, headers: answer.headers, text: Buffer.concat(chunks).toString() }
+    },
+    close: () => { agent.destroy() }
+  }
+}
