@@ -21,6 +21,7 @@ export interface FactorStatus {
   isOtpEnabled: boolean
   /** Methods with which the user can verify. The list is open. */
   methods: OtpMethod[]
+  /** Number of unused recovery codes. */
   recoveryCodesLeft: number
 }
 
@@ -31,6 +32,7 @@ export type Factor = Device
 export interface Countersign {
   /** Hook that accepts live sessions, verified or not. */
   session: GuardHook
+  /** Guard as a promise, for connections that stay open and for frameworks on top of Fastify. */
   check: Check
   /** Returns the state of a user's second factor. */
   status (userId: string): Promise<FactorStatus>

@@ -5,6 +5,7 @@ import { missingProof } from '../factors/missing-proof.js'
 import { setRefusalHeaders } from './refusal-headers.js'
 import { createAuthentication, type AuthenticationDeps, type Slotted } from './authentication.js'
 
+/** Hook of Fastify, for `onRequest`, `preHandler` and the other hooks of a request. */
 export type GuardHook = onRequestHookHandler
 
 /**

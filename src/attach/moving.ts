@@ -14,16 +14,21 @@ import { schemaOf } from './tables.js'
 
 export type { ImportedFactors, ImportFactorsOptions, UserFactors }
 
+/** Options of an export of second factors. */
 export interface ExportFactorsOptions {
-  /** Actor and reason, recorded in each user's events. */
+  /** Actor, recorded in each user's events. */
   actorId: string
+  /** Reason, recorded in each user's events. */
   reason: string
   /** This user alone. @default all users */
   userId?: string
 }
 
 /** Factors of one user, and rows that cannot leave, without any value of them. */
-export interface ExportedUser extends ExportedFactors { userId: string }
+export interface ExportedUser extends ExportedFactors {
+  /** The host's id of the user. */
+  userId: string
+}
 
 /** Options of an import by a script, without the plugin. */
 export interface ScriptImportOptions extends ImportFactorsOptions {

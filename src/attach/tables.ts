@@ -7,6 +7,7 @@ import { STATEMENT_MS } from '../timing/limits.js'
 /** Schema of our tables in a host's database, separate from the host's own tables. */
 export const DEFAULT_SCHEMA = 'countersign'
 
+/** Place of our tables in a host's database. */
 export interface TablesOptions {
   /**
    * Schema of PostgreSQL, created if it is missing. Each `namespace` needs a schema of its own.
@@ -48,6 +49,7 @@ export async function migrationSql (tables: TablesOptions = {}): Promise<string>
   return await migrationScript(secondFactorMigrations, schemaOf(tables))
 }
 
+/** Migrations of our tables, by name: those that were run and those that were not. */
 export interface TablesVersion {
   /** Newest migration of this version that was run; null before the first. */
   version: string | null

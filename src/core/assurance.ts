@@ -2,7 +2,9 @@ import type { RefusalCode } from './refusals.js'
 
 /** Session context: the facts that the guard judges. Fixed when the session starts; a step-up renews the proof, its device and its time. */
 export interface SessionContext {
+  /** Id of the user, as the host gives it. */
   userId: string
+  /** Id of the session, as the host gives it. */
   sessionId: string
   /** True if the user had a confirmed device when the session started. Confirming one ends the others. */
   otpRequired: boolean

@@ -12,9 +12,11 @@ export type TotpAlgorithm = 'SHA1' | 'SHA256' | 'SHA512'
 
 /** Parameters of one code: the step in place of the time, so that only the caller knows the start of time. */
 export interface StepParameters {
+  /** Digits of a code: 6 to 8. */
   digits: number
+  /** Length of a step. */
   periodSeconds: number
-  /** @default 'SHA1' */
+  /** Digest of the HMAC. @default 'SHA1' */
   algorithm?: TotpAlgorithm
 }
 

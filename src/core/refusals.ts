@@ -43,6 +43,7 @@ export const refusals = {
   BUSY: [503, 'Too many log-ins at this moment. Try again shortly.']
 } as const satisfies Record<string, readonly [status: number, message: string]>
 
+/** Code of a refusal: never renamed, only added. */
 export type RefusalCode = keyof typeof refusals
 
 /** Messages where the user has no method that would help. */
@@ -64,6 +65,7 @@ export type OtpMethod = typeof otpMethods[number]
 export const passwordReasons = ['too_short', 'too_long', 'common', 'is_username'] as const
 export type PasswordReason = typeof passwordReasons[number]
 
+/** Facts of a refusal beside its code. Which one has which: docs/errors.md. */
 export interface RefusalDetails {
   /** On 429 and 503: seconds to wait before another try. */
   retryAfterSeconds?: number

@@ -1,20 +1,40 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
 /** One key of a ring. `kid` identifies it in the values that it sealed or signed. */
-export interface Key { kid: string, bytes: Buffer }
+export interface Key {
+  /** Name of the key. */
+  kid: string
+  /** 32 random bytes or more. */
+  bytes: Buffer
+}
 
 /** Row that a sealed value belongs to. It is authenticated: a value moved to another row or user does not open. */
-export interface SealedPlace { table: string, row: string, userId: string }
+export interface SealedPlace {
+  /** Name of the table. */
+  table: string
+  /** Id of the row. */
+  row: string
+  /** Owner of the row. */
+  userId: string
+}
 
+/** Result of opening a sealed value. */
 export interface Opened {
+  /** The value. */
   plain: Buffer
   /** True if an older key of the ring sealed it: seal it again at the next write, so that the old key can be removed. */
   stale: boolean
 }
 
+/** Seals and opens values of the database. */
 export interface Seal {
+  /** Returns the value sealed under the first key of the ring, for one place. */
   seal (plain: Uint8Array, place: SealedPlace): string
-  /** @throws if the value was sealed for another place, altered, or sealed under a key that the ring does not hold */
+  /**
+   * Returns a sealed value in plain.
+   *
+   * @throws if the value was sealed for another place, altered, or sealed under a key that the ring does not hold
+   */
   open (sealed: string, place: SealedPlace): Opened
   /** Derives keys for other purposes (a MAC over the Redis cache), one per ring key, the first one current. */
   derive (purpose: string): Buffer[]

@@ -14,10 +14,12 @@ export const standardTotp: TotpParameters = { digits: 6, periodSeconds: 30, t0Se
 /** 160 bits: the length RFC 4226 R6 recommends, and the block of SHA-1 that apps expect. */
 export const SECRET_BYTES = 20
 
+/** Returns a new random secret for an authenticator app. */
 export function newTotpSecret (): Buffer {
   return randomBytes(SECRET_BYTES)
 }
 
+/** Returns the number of the step that a time is in. */
 export function totpStep ({ periodSeconds, t0Seconds }: TotpParameters, nowSeconds: number): number {
   return Math.floor((nowSeconds - t0Seconds) / periodSeconds)
 }
@@ -34,6 +36,7 @@ export function normaliseTotp (text: string): string | null {
   return CODE.test(digits) ? digits : null
 }
 
+/** Parameters of a device, with what decides whether a matching code is accepted. */
 export interface TotpJudgement extends TotpParameters {
   /** Last accepted step; it and all steps before it are refused. -1 if no step was accepted. */
   lastStep: number

@@ -16,17 +16,23 @@ import { jsonAs, timeAs } from '../tables/values.js'
 import type { FactorKind } from './enrolment-statements.js'
 
 export interface Device {
+  /** Id of the factor. */
   id: string
+  /** Name that the user gave it. */
   name: string
+  /** Time of its confirmation. */
   createdAt: Date
   /** Time when a code or an answer of the device was last accepted. */
   lastUsedAt: Date | null
+  /** Kind of the factor. The list is open. */
   kind: FactorKind
   /** True for an app that was imported with a short secret. */
   weak?: boolean
-  /** Passkeys only: whether a copy of it is kept elsewhere, how it is reached, and the model that it states. */
+  /** Passkeys only: true if a copy of it is kept elsewhere. */
   backedUp?: boolean
+  /** Passkeys only: ways to reach it. */
   transports?: string[]
+  /** Passkeys only: model that it states. */
   aaguid?: string
 }
 

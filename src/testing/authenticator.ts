@@ -7,6 +7,7 @@ const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 export interface Authenticator {
   /** Shown by the app beside the code. */
   readonly issuer: string
+  /** Account, as the app shows it. */
   readonly label: string
   /** Returns the code that the app shows at a time, used or not. @default now, by the clock of this process */
   code (at?: Date): string

@@ -15,6 +15,7 @@ export interface MemoryDatabase {
    * @param told readers of that clock, such as `app.countersign`, to notify at once; otherwise they notice within 250 ms
    */
   advance (seconds: number, ...told: Clocked[]): Promise<void>
+  /** Closes the database, which is then gone. */
   close (): Promise<void>
 }
 

@@ -4,10 +4,11 @@ import type {
 } from '../core/webauthn.js'
 import { encodeCbor, type Cbor } from './cbor.js'
 
+/** Kind of passkey. */
 export interface SoftPasskeyOptions {
   /** Origin of the page that uses it, such as `https://app.example.org`. */
   origin: string
-  /** @default 'ES256' */
+  /** Algorithm of its key. @default 'ES256' */
   algorithm?: 'ES256' | 'EdDSA' | 'RS256'
   /**
    * True for a passkey that is copied between devices: its backup flags are set, and its counter stays 0.
@@ -21,7 +22,7 @@ export interface SoftPasskeyOptions {
    * @default true
    */
   verifiesUser?: boolean
-  /** @default ['internal'] */
+  /** Ways to reach it, as it states them. @default ['internal'] */
   transports?: string[]
   /**
    * True for the authenticator's self attestation (`packed`, signed by the passkey itself).
@@ -33,16 +34,27 @@ export interface SoftPasskeyOptions {
 
 /** Members of one answer that a test can falsify. The signature covers them. */
 export interface Falsified {
+  /** `type` of the client data. */
   type?: string
+  /** `challenge` of the client data, base64url. */
   challenge?: string
+  /** `origin` of the client data. */
   origin?: string
+  /** `crossOrigin` of the client data. */
   crossOrigin?: boolean
+  /** `topOrigin` of the client data. */
   topOrigin?: string
+  /** RP ID whose digest the authenticator signs. */
   rpId?: string
+  /** Flag UP. */
   userPresent?: boolean
+  /** Flag UV. */
   userVerified?: boolean
+  /** Flag BE. */
   backupEligible?: boolean
+  /** Flag BS. */
   backedUp?: boolean
+  /** Number of signatures. */
   counter?: number
   /** COSE algorithm that the public key claims. */
   algorithm?: number

@@ -23,16 +23,21 @@ export function languageOf (tag: string): Language | null {
 
 /** A security event as `onSecurityEvent` and the webhook give it, as far as its message shows it. */
 export interface NoticeEvent {
+  /** Kind of the event; one of which users are not told gives no message. */
   kind: string
+  /** Time of the event. */
   at: Date | string
+  /** Address of the client. @default not said */
   ip?: string
   /** User agent as it came, or a readable name for it. */
   agent?: string
+  /** Name of the device that the event is about. @default not said */
   deviceName?: string | null
 }
 
+/** Language and names of a message about an event. */
 export interface NoticeOptions {
-  /** @default 'en' */
+  /** Language of the message. @default 'en' */
   language?: Language
   /** Name of the service, in front of the subject and below the text. */
   issuer: string
@@ -45,7 +50,12 @@ export interface NoticeOptions {
 }
 
 /** Message in plain text. */
-export interface Notice { subject: string, text: string }
+export interface Notice {
+  /** One line. */
+  subject: string
+  /** Plain text. */
+  text: string
+}
 
 /** Longest name of a device or program in a message: one line. */
 const MOST_CHARACTERS = 100
@@ -81,7 +91,9 @@ export function renderNotice (event: NoticeEvent, options: NoticeOptions): Notic
   return framed(texts, subject, paragraphs.filter((paragraph) => paragraph !== null), { issuer, name })
 }
 
+/** Language, names and link of a message that no event causes. */
 export interface MessageOptions extends Pick<NoticeOptions, 'language' | 'issuer' | 'name'> {
+  /** Username of the account. */
   username: string
   /** Address of the page that acts; absent in a message without one. */
   link?: string

@@ -47,6 +47,7 @@ const selectUsers = statement('export_users', (db, p: Parameters<{ after: string
 export interface ExportDeps { db: Db, seal: Seal, digestKey: () => Promise<Buffer> }
 
 export interface ExportedFactors {
+  /** Factors with their secrets, as `importFactors` takes them. */
   record: FactorsRecord
   /** Rows that cannot leave, without any value of them. */
   faults: string[]

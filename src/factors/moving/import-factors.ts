@@ -15,8 +15,12 @@ import type { SecretRecord } from './secrets.js'
 import { insertFactors, knownPasskeys, type MovedRows } from './statements.js'
 
 /** Factors of a host's user. A secret may also be its bytes. */
-export interface UserFactors extends FactorsRecord { userId: string }
+export interface UserFactors extends FactorsRecord {
+  /** The host's id of the user. */
+  userId: string
+}
 
+/** Options of an import of second factors. */
 export interface ImportFactorsOptions {
   /** Actor, recorded in the users' events. */
   actorId: string
@@ -24,6 +28,7 @@ export interface ImportFactorsOptions {
   rehearse?: boolean
 }
 
+/** Result of an import of second factors. */
 export interface ImportedFactors {
   /** Users that have a second factor now. */
   brought: number
