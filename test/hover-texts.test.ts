@@ -2,7 +2,7 @@ import t from 'tap'
 import ts from 'typescript'
 
 /** Entry points of the package. */
-const entries = ['plugins/countersign.ts', 'src/core/index.ts', 'src/core/notices/index.ts', 'src/testing/index.ts']
+const entries = ['plugins/countersign.ts', 'src/core/index.ts', 'src/core/notices/index.ts', 'src/testing/index.ts', 'src/client/index.ts']
 
 // The compiler reads all files that the entry points import.
 t.setTimeout(180_000)

@@ -4,8 +4,11 @@ import type { Answered } from './http.js'
 
 /** Answer to a request that is refused, for any framework. */
 export interface RefusalAnswer {
+  /** Status of HTTP. */
   status: number
+  /** Challenge, code and wait, and that it must not be stored. */
   headers: Record<string, string>
+  /** JSON. */
   body: object
 }
 

@@ -13,11 +13,15 @@ export type AskedRequest =
 
 /** Session that passes the guard, as `/session` answers. */
 export interface AnsweredSession {
+  /** Id of the user. */
   userId: string
+  /** Id of the session. */
   sessionId: string
+  /** Device that verified the session, `recovery` for a recovery code, null if none did. */
   otpDeviceId: string | null
-  /** Unix seconds. */
+  /** Time of the last accepted code or passkey in Unix seconds; null if there was none. */
   otpTime: number | null
+  /** ISO time at which the session ends at the latest. */
   expiresAt: string
 }
 

@@ -24,6 +24,7 @@ const REMEMBER_VERIFIED_MS = 60_000
 /** Longest wait of `ready`. */
 const READY_MS = 10_000
 
+/** Address and key of the service, and what to do while it does not answer. */
 export interface ClientOptions {
   /** Address of the service, with a path prefix if it has one. */
   url: string
@@ -37,6 +38,7 @@ export interface ClientOptions {
   onStale: 'refuse' | 'ask'
 }
 
+/** Guard in a back end beside the service. */
 export interface Client {
   /** Resolves when tokens can be verified. @throws {Error} if the service has no public keys or refuses the key, and after ten seconds */
   ready (): Promise<void>
@@ -52,11 +54,13 @@ export interface Client {
   ask (request: AskedRequest, demand?: Demand): Promise<AnsweredSession>
   /** For metrics: age of the knowledge about ended sessions in milliseconds, and the fault of the last request for it. */
   state (): { ageMs: number, isFresh: boolean, fault: unknown }
+  /** Ends the connection to the service; nothing is verified afterwards. */
   close (): void
 }
 
 const NONE: Demand = Object.freeze({})
 
+/** Makes a guard that verifies tokens by itself and follows which sessions end. */
 export function createClient ({ url, key, issuer = 'countersign', audience = 'countersign', onStale }: ClientOptions): Client {
   if (!/^https?:\/\//.test(url)) throw new TypeError('countersign/client: "url" is an address that starts with https:// or http://')
   if (!/^[A-Za-z0-9_-]+$/.test(key)) throw new TypeError('countersign/client: "key" is one of CLIENT_KEYS, without its name')

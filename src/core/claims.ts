@@ -7,25 +7,40 @@ export const tokenTypes = { access: 'at+jwt', refresh: 'rt+jwt' } as const
 export type TokenKind = keyof typeof tokenTypes
 
 interface CommonClaims {
+  /** JWT_ISSUER. */
   iss: string
+  /** JWT_AUDIENCE. */
   aud: string
+  /** Id of the user. */
   sub: string
+  /** Id of the session. */
   sid: string
+  /** Id of the token. */
   jti: string
   /** Unix seconds, by PostgreSQL's clock. */
   iat: number
+  /** Unix seconds: end of the token. */
   exp: number
+  /** Unix seconds of the password. */
   auth_time: number
+  /** Methods of the proof (RFC 8176). */
   amr: string[]
   /** True if the user has a second factor, or must set one up first. Refuse a token with true here and null in `otp_device_id`. */
   otp_required: boolean
+  /** Device that verified the session, `recovery` for a recovery code, null if none did. */
   otp_device_id: string | null
+  /** Unix seconds of the last accepted code or passkey; null if there was none. */
   otp_time: number | null
-  /** Authentication context, if the session is phishing-resistant, with the time when a passkey was last used. Else both are absent. */
+  /** Authentication context, if the session is phishing-resistant; else absent. */
   acr?: typeof PHISHING_RESISTANT
+  /** Unix seconds when a passkey was last used; absent where `acr` is. */
   phr_time?: number
 }
-export interface AccessClaims extends CommonClaims { token_type: 'access' }
+/** Claims of an access token. */
+export interface AccessClaims extends CommonClaims {
+  /** Tells it from a refresh token. */
+  token_type: 'access'
+}
 export interface RefreshClaims extends CommonClaims {
   token_type: 'refresh'
   /** Refresh generation: compared and set in PostgreSQL. */
