@@ -13,6 +13,7 @@ import { createOwner } from '../helpers/teardown.js'
 import { appScenarios } from './scenarios/app.js'
 import { clockScenarios } from './scenarios/clocks.js'
 import { guessingScenarios } from './scenarios/guessing.js'
+import { mailScenarios } from './scenarios/mail.js'
 import { pgbouncerScenarios } from './scenarios/pgbouncer.js'
 import { postgresFailoverScenarios } from './scenarios/postgres-failover.js'
 import { postgresPoolScenarios } from './scenarios/postgres-pool.js'
@@ -27,7 +28,7 @@ import { prepareSetting, setStage, type Setting } from './stage.js'
 const scenarios: Scenario[] = [
   ...redisScenarios, ...redisClusterScenarios, ...clockScenarios,
   ...postgresScenarios, ...postgresPoolScenarios, ...postgresFailoverScenarios, ...pgbouncerScenarios,
-  ...guessingScenarios, ...appScenarios, ...rollingScenarios, ...socketScenarios
+  ...mailScenarios, ...guessingScenarios, ...appScenarios, ...rollingScenarios, ...socketScenarios
 ]
 const HEAD = ['fault', 'requests', 'wrong answers', 'p99 during it', 'back after', 'seen']
 const DOCUMENT = 'docs/operations.md'
