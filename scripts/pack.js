@@ -1,9 +1,9 @@
 /**
  * Before `npm pack` at the top: writes dist/, the part of the compiled code that the package `countersign` holds. It is the code
- * that hosts attach, with its types, and the command. The rest is in the package `countersign-service`.
+ * that hosts attach, with its types, the elements for their pages, and the command. The rest is in the package `countersign-service`.
  */
 import { spawnSync } from 'node:child_process'
-import { copyFile, mkdir, rm } from 'node:fs/promises'
+import { copyFile, cp, mkdir, rm } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { build } from 'esbuild'
 import { COMPILER, isBuilt } from './sources.js'
@@ -19,6 +19,7 @@ for (const file of await filesOf(ENTRIES.map((entry) => join('build', entry)))) 
   await mkdir(dirname(copy), { recursive: true })
   await copyFile(file, copy)
 }
+await cp('build/elements', 'dist/elements', { recursive: true })
 run(COMPILER, '-p', 'tsconfig.types.json')
 
 /** Returns the files of ours that the entries import, at once or later. */

@@ -8,7 +8,7 @@ export const COMPILER = 'node_modules/typescript-7/lib/tsc.js'
 /** State of the sources at the last build. */
 export const STAMP = 'build/sources.txt'
 
-const FOLDERS = ['src', 'plugins', 'routes', 'migrations', 'scripts']
+const FOLDERS = ['src', 'plugins', 'routes', 'migrations', 'pages', 'scripts']
 const FILES = ['package.json', 'package-lock.json', 'service/package.json', 'tsconfig.json']
 
 /** Returns a digest of the names, sizes and times of all sources. It reads no content: a start waits for it. */

@@ -16,6 +16,7 @@ import webhook from '../plugins/webhook.js'
 import accountRoutes from '../routes/account/index.js'
 import adminRoutes from '../routes/admin/index.js'
 import mailRoutes from '../routes/mail/index.js'
+import siteRoutes from '../routes/site/index.js'
 import { originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
 import revocationsRoutes from '../routes/revocations/index.js'
@@ -266,6 +267,15 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
   })
   await app.register(wellKnownRoutes, { prefix: '/.well-known' })
+  if (config.pages === 'on') {
+    await app.register(siteRoutes, {
+      name: config.otpIssuer,
+      signUp: config.signUp === 'open',
+      mail: config.mailUrl !== undefined,
+      passkeys: passkeyPartyOf(config) !== undefined,
+      passwordMinLength
+    })
+  }
 }
 
 /** Seconds for which an end is kept after the last access token of its session: clocks may differ. */

@@ -37,7 +37,7 @@ t.test('it installs with no warning and in at most 70 MB', async (t) => {
 
 t.test('it says which packages are in its bundle, with their licences', async (t) => {
   const text = await readFile(join(modules, 'countersign-service', 'THIRD-PARTY.md'), 'utf8')
-  for (const name of ['fastify', 'ioredis', 'pg', '@fastify/jwt']) t.match(text, new RegExp(`^## ${name} \\d`, 'm'))
+  for (const name of ['fastify', 'ioredis', 'pg', '@fastify/jwt', 'lit']) t.match(text, new RegExp(`^## ${name} \\d`, 'm'))
   t.equal(text.match(/^## \S+ \d/gm)?.length, text.match(/^Licence: (?!undefined)\S/gm)?.length)
 })
 
@@ -47,9 +47,11 @@ t.test('npx countersign serve runs it, embedded; SIGTERM to npx drains it', asyn
   const pid = Number(/"pid":(\d+)/.exec(npx.said())?.[1])
   t.teardown(() => { if (isRunning(pid)) process.kill(pid, 'SIGKILL') })
   t.equal((await call(base, 'GET', '/readyz')).status, 200)
-  for (const path of ['/docs/', '/docs/static/swagger-ui-bundle.js', '/docs/static/logo.svg', '/openapi.json']) {
+  for (const path of ['/docs/', '/docs/static/swagger-ui-bundle.js', '/docs/static/logo.svg', '/openapi.json', '/', '/me']) {
     t.equal((await fetch(base + path)).status, 200, path)
   }
+  const script = /src="\.\/(assets\/[^"]+)"/.exec(await (await fetch(`${base}/`)).text())?.[1] ?? ''
+  t.match((await fetch(`${base}/${script}`)).headers.get('content-type'), 'text/javascript')
   const ada = { username: 'ada', password: 'correct horse battery staple' }
   t.equal((await call(base, 'POST', '/users', { body: { ...ada, email: 'ada@example.org' } })).status, 201)
   t.equal((await call(base, 'POST', '/token', { body: ada })).status, 200)

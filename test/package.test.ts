@@ -3,6 +3,7 @@ import { execFile } from 'node:child_process'
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
+import { gzipSync } from 'node:zlib'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import t from 'tap'
@@ -31,9 +32,10 @@ t.test('it is small and holds only what runs', async (t) => {
   t.ok(size < MOST_BYTES, `${size} bytes`)
   const names = (await readdir(folder, { recursive: true, withFileTypes: true }))
     .filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name).slice(folder.length + 1))
+  const besides = ['package.json', 'moving.schema.json', 'README.md']
   t.strictSame(
-    names.filter((name) => !['package.json', 'moving.schema.json', 'README.md', 'LICENSE'].includes(name) &&
-      !/^dist\/(src|plugins|routes|migrations)\/.*\.(js|d\.ts)$/.test(name)),
+    names.filter((name) => ![...besides, 'LICENSE', 'dist/elements/index.js.LEGAL.txt'].includes(name) &&
+      !/^dist\/(src|plugins|routes|migrations|pages|elements)\/.*\.(js|d\.ts)$/.test(name)),
     []
   )
   t.ok(names.includes('LICENSE'))
@@ -41,6 +43,14 @@ t.test('it is small and holds only what runs', async (t) => {
   for (const name of names.filter((name) => name.endsWith('.js'))) {
     t.notMatch(await readFile(join(folder, name), 'utf8'), 'sourceMappingURL', name)
   }
+})
+
+t.test('the elements are one file for browsers, of at most 60 KB compressed, and their types need no library', async (t) => {
+  const elements = await readFile(join(folder, 'dist', 'elements', 'index.js'))
+  const bytes = gzipSync(elements, { level: 9 }).length
+  t.ok(bytes <= 60_000, `${bytes} bytes`)
+  t.notMatch(elements.toString(), /(?:^|[;\n])import[ "'{*]|\bimport\(|\brequire\(["']/, 'it imports nothing')
+  t.notMatch(await readFile(join(folder, 'dist', 'pages', 'elements', 'types.d.ts'), 'utf8'), /from 'lit/)
 })
 
 t.test('publint has nothing to say', async (t) => {
@@ -53,7 +63,9 @@ t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   const { stdout } = await run(join('node_modules', '.bin', 'attw'), [tarball, '--profile', 'esm-only', '--format', 'json'])
   const { analysis } = JSON.parse(stdout) as { analysis: { problems: Array<{ resolutionKind?: string }>, entrypoints: object } }
   t.strictSame(analysis.problems.filter(({ resolutionKind }) => resolutionKind === 'bundler' || resolutionKind === 'node16-esm'), [])
-  t.strictSame(Object.keys(analysis.entrypoints), ['.', './client', './core', './notices', './testing', './moving.schema.json', './package.json'])
+  t.strictSame(Object.keys(analysis.entrypoints), [
+    '.', './client', './core', './notices', './testing', './elements', './moving.schema.json', './package.json'
+  ])
 })
 
 t.test('nothing that only the service needs comes with it', async (t) => {

@@ -28,6 +28,7 @@ t.test('defaults are the documented ones, and nothing else is there', async (t) 
     opsHost: '127.0.0.1',
     metrics: 'on',
     docs: 'on',
+    pages: 'on',
     keepAliveSeconds: 72,
     logLevel: 'info',
     dataDir: '.countersign',

@@ -1,0 +1,73 @@
+import type { OtpMethod, RefusalCode } from '../../src/core/refusals.js'
+import type { Authorize } from './types.js'
+
+/** Longer than the service takes for any answer. */
+const ANSWER_MS = 15_000
+
+/** Details of a refusal, as in its body. */
+export interface Details {
+  message?: string
+  retryAfterSeconds?: number
+  needsRecovery?: boolean
+  maxAgeSeconds?: number
+  methods?: readonly OtpMethod[]
+  nextCodeAt?: string
+  reason?: string
+  field?: string
+}
+
+/** A request that was refused, or that got no answer (`UNREACHABLE`). */
+export class ApiError extends Error {
+  readonly code: RefusalCode | 'UNREACHABLE'
+  readonly details: Details
+
+  constructor (code: RefusalCode | 'UNREACHABLE', details: Details = {}) {
+    super(details.message ?? code)
+    this.code = code
+    this.details = details
+  }
+}
+
+export interface Call { method: 'GET' | 'POST' | 'PATCH' | 'DELETE', url: string, body?: object }
+
+interface Caller { lang: string, authorize?: Authorize | undefined }
+
+/**
+ * Calls an operation and returns its JSON, null if it has none.
+ *
+ * @throws {ApiError}
+ */
+export async function callApi<Answer> (call: Call, caller: Caller): Promise<Answer> {
+  const first = await send<Answer>(call, caller, false)
+  // The clock of this computer, or its sleep, may have hidden that the token ended. Nothing was done with it.
+  const isOver = first instanceof ApiError && first.code === 'TOKEN_INVALID' && caller.authorize !== undefined
+  const answer = isOver ? await send<Answer>(call, caller, true) : first
+  if (answer instanceof ApiError) throw answer
+  return answer
+}
+
+async function send<Answer> ({ method, url, body }: Call, { lang, authorize }: Caller, isRetry: boolean): Promise<Answer | ApiError> {
+  const plain = new Request(new URL(url, document.baseURI), {
+    method,
+    cache: 'no-store',
+    headers: {
+      accept: 'application/json',
+      'accept-language': lang,
+      // A host with cookies refuses a POST without it: a form of another page could send one.
+      ...(method === 'GET' ? {} : { 'content-type': 'application/json' })
+    },
+    ...(body === undefined ? {} : { body: JSON.stringify(body) })
+  })
+  const request = await authorize?.(plain, isRetry) ?? plain
+  const response = await fetch(request, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => { throw new ApiError('UNREACHABLE') })
+  const answer: unknown = await response.json().catch(() => null)
+  return response.ok ? answer as Answer : new ApiError(codeOf(response, answer), typeof answer === 'object' ? { ...answer } : {})
+}
+
+/** The header comes first: error handlers of hosts may write other bodies. */
+function codeOf ({ headers, status }: Response, answer: unknown): RefusalCode | 'UNREACHABLE' {
+  const code = headers.get('x-refusal') ?? (answer as { code?: unknown } | null)?.code
+  if (typeof code === 'string') return code as RefusalCode
+  if (status === 401) return 'TOKEN_INVALID'
+  return status === 404 ? 'NOT_FOUND' : status >= 500 ? 'UNREACHABLE' : 'REQUEST_INVALID'
+}

@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import Negotiator from 'negotiator'
+import { Refusal } from '../../src/core/refusals.js'
+import type { Language } from '../../src/core/notices/texts.js'
+import { acceptedLanguage } from '../users/language.js'
+import { encodings, readAssets, type Assets, type Encoding } from './assets.js'
+import { documentOf, pageHeaders, type PageFacts } from './document.js'
+
+export type SiteRoutesOptions = PageFacts
+
+const YEAR_SECONDS = 31_536_000
+
+/** Pages for people: `/`, `/me`, `/staff`. They answer 200 without a session, and call the public API alone. */
+const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, facts) => {
+  /** Read at the first request: most processes serve an API, and start without them. */
+  let assets: Promise<Assets> | undefined
+  const load = async () => await (assets ??= readAssets())
+
+  for (const path of ['/', '/me', '/staff']) {
+    app.get(path, { schema: { hide: true } }, async (request, reply) => {
+      const language: Language = acceptedLanguage(request) ?? 'en'
+      // Below `/me/`, addresses are relative to a folder.
+      const root = path !== '/' && new URL(request.url, 'http://localhost').pathname.endsWith('/') ? '../' : './'
+      const text = documentOf(facts, await load(), language, root)
+      const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
+      reply.headers(pageHeaders).header('etag', etag)
+      if (request.headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
+      return await reply.type('text/html; charset=utf-8').send(text)
+    })
+  }
+
+  app.get<{ Params: { name: string } }>('/assets/:name', { schema: { hide: true } }, async (request, reply) => {
+    const { name } = request.params
+    const asset = (await load()).find(name)
+    if (asset === undefined) throw new Refusal('NOT_FOUND')
+    const etag = `"${name}"`
+    reply.headers({ 'cache-control': `public, max-age=${YEAR_SECONDS}, immutable`, vary: 'accept-encoding', etag })
+    if (request.headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
+    return await send(request, reply.type(asset.type), asset)
+  })
+}
+
+async function send (
+  request: FastifyRequest, reply: FastifyReply, { content, encoded }: { content: Buffer, encoded: Readonly<Record<Encoding, Buffer>> }
+): Promise<FastifyReply> {
+  const wanted = new Negotiator(request.raw).encodings([...encodings, 'identity'])
+  const encoding = encodings.find((one) => wanted.includes(one))
+  return encoding === undefined ? await reply.send(content) : await reply.header('content-encoding', encoding).send(encoded[encoding])
+}
+
+export default siteRoutes

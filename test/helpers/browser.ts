@@ -1,0 +1,116 @@
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { AxeBuilder } from '@axe-core/playwright'
+import jsqr from 'jsqr'
+import { PNG } from 'pngjs'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
+import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
+import type { TestClock } from './clock.js'
+import type { Owner } from './teardown.js'
+
+const decode = jsqr as unknown as typeof jsqr.default
+
+/** Rules of WCAG 2.0 to 2.2, levels A and AA, and axe's own good practice. */
+const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+/** Looks in which each state is judged. 320 px is a window of 1280 at 400 % (WCAG 1.4.10). */
+const LOOKS = [{ colorScheme: 'dark', width: 320 }, { colorScheme: 'light', width: 768 }] as const
+/** Folder for screenshots of each state: `COUNTERSIGN_SCREENSHOTS=/tmp/pictures npm test -- test/pages/…`. */
+const pictures = process.env['COUNTERSIGN_SCREENSHOTS']
+
+/** A browser window, watched for everything that it should not do. */
+export interface Visitor {
+  page: Page
+  /** Errors of the console and of scripts, violations of the policy, and requests to other origins. */
+  complaints: string[]
+  /** Presses a button. */
+  press (name: string | RegExp): Promise<void>
+  fill (label: string | RegExp, text: string): Promise<void>
+  /** Waits for a text to be there. */
+  sees (text: string | RegExp): Promise<void>
+  /** Returns what axe finds wrong in the present state, in both themes, and takes pictures of it. */
+  faults (state: string): Promise<string[]>
+  /** Reads the QR code from the pixels. */
+  scan (): Promise<string>
+}
+
+export async function visit (t: Owner, browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Visitor> {
+  const context = await browser.newContext({ viewport: { width: 768, height: 900 }, ...options })
+  t.teardown(() => context.close())
+  return await watch(await context.newPage(), origin)
+}
+
+export async function watch (page: Page, origin: string): Promise<Visitor> {
+  page.setDefaultTimeout(30_000)
+  const complaints: string[] = []
+  // Chromium reports each refused request, whatever the script does with it.
+  page.on('console', (message) => {
+    const isRefusal = message.text().startsWith('Failed to load resource')
+    if (['error', 'warning'].includes(message.type()) && !isRefusal) complaints.push(message.text())
+  })
+  page.on('pageerror', (error) => { complaints.push(error.message) })
+  page.on('request', (request) => {
+    if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(origin)) complaints.push(request.url())
+  })
+  await page.addInitScript(`document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
+    console.error('blocked: ' + violatedDirective + ' ' + blockedURI)
+  })`)
+
+  const button = (name: string | RegExp) => page.getByRole('button', { name, ...(typeof name === 'string' ? { exact: true } : {}) })
+  return {
+    page,
+    complaints,
+    press: async (name) => { await button(name).first().click() },
+    fill: async (label, text) => { await page.getByLabel(label, { exact: typeof label === 'string' }).first().fill(text) },
+    sees: async (text) => { await page.getByText(text).first().waitFor() },
+    async faults (state) {
+      const size = page.viewportSize()!
+      const found: string[] = []
+      for (const { colorScheme, width } of LOOKS) {
+        await page.emulateMedia({ colorScheme })
+        await page.setViewportSize({ width, height: size.height })
+        if (pictures !== undefined) {
+          await mkdir(pictures, { recursive: true })
+          await page.screenshot({ path: join(pictures, `${state}-${width}-${colorScheme}.png`), fullPage: true })
+        }
+        const { violations } = await new AxeBuilder({ page }).withTags(RULES).setLegacyMode().analyze()
+        found.push(...violations.map(({ id, nodes }) => `${state} ${colorScheme}: ${id} ${nodes.map(({ html }) => html).join(' ')}`))
+        const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
+        if (isWide === true) found.push(`${state}: scrolls sideways at ${width} px`)
+      }
+      await page.setViewportSize(size)
+      return found
+    },
+    async scan () {
+      const { data, width, height } = PNG.sync.read(await page.locator('svg.qr').screenshot())
+      const read = decode(new Uint8ClampedArray(data), width, height)
+      if (read === null) throw new Error('there is no QR code in the picture')
+      return read.data
+    }
+  }
+}
+
+/** An authenticator app that has scanned a code. */
+export function phoneOf (otpUrl: string, clock: TestClock): { nextCode (): Promise<string> } {
+  const secret = secretOf(otpUrl)
+  let last = 0
+  return {
+    async nextCode () {
+      let step = stepAt(await clock.now())
+      while (step <= last) {
+        await clock.advance(PERIOD_SECONDS)
+        step = stepAt(await clock.now())
+      }
+      last = step
+      return totp(secret, step)
+    }
+  }
+}
+
+/** Gives a page a virtual authenticator. */
+export async function insertAuthenticator (page: Page): Promise<void> {
+  const devtools = await page.context().newCDPSession(page)
+  await devtools.send('WebAuthn.enable')
+  await devtools.send('WebAuthn.addVirtualAuthenticator', {
+    options: { protocol: 'ctap2', transport: 'internal', hasResidentKey: true, hasUserVerification: true, isUserVerified: true }
+  })
+}
