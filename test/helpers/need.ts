@@ -6,7 +6,9 @@ import { stores } from './stores.js'
 
 /** Debian's own Python, which alone sees Debian's packages. */
 const DEBIAN_PYTHON = '/usr/bin/python3'
-const importsFido2 = async () => await promisify(execFile)(DEBIAN_PYTHON, ['-c', 'import fido2']).then(() => true, () => false)
+/** Returns Debian's Python if it has a package. */
+const pythonWith = async (name: string) =>
+  await promisify(execFile)(DEBIAN_PYTHON, ['-c', `import ${name}`]).then(() => DEBIAN_PYTHON, () => undefined)
 
 /** Dependencies of test files that `npm ci` does not install: how to find them, and the message if one is missing. */
 export const needs = {
@@ -21,7 +23,8 @@ export const needs = {
   nginx: { find: async () => findProgram('nginx'), missing: 'needs nginx' },
   caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
-  'python3-fido2': { find: async () => await importsFido2() ? DEBIAN_PYTHON : undefined, missing: 'needs python3-fido2 of Debian' },
+  'python3-fido2': { find: async () => await pythonWith('fido2'), missing: 'needs python3-fido2 of Debian' },
+  'python3-cryptography': { find: async () => await pythonWith('cryptography'), missing: 'needs python3-cryptography of Debian' },
   openssl: { find: async () => findProgram('openssl'), missing: 'needs openssl' },
   oathtool: { find: async () => findProgram('oathtool'), missing: 'needs oathtool' },
   'fido2-assert': { find: async () => findProgram('fido2-assert'), missing: 'needs fido2-assert of fido2-tools' },
