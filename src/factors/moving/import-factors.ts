@@ -3,6 +3,7 @@ import { Ajv, type ErrorObject } from 'ajv'
 import { sql } from 'kysely'
 import type { Seal } from '../../core/seal.js'
 import { singleEvent } from '../../events/insert.js'
+import type { EventKind } from '../../events/kinds.js'
 import { isOfItsValues } from '../../postgres/errors.js'
 import { xidOfChange } from '../../sessions/replacement.js'
 import { row, type Db } from '../../tables/db.js'
@@ -32,7 +33,7 @@ export interface ImportFactorsOptions {
 export interface ImportedFactors {
   /** Users that have a second factor now. */
   brought: number
-  /** Users that had a confirmed factor here already: nothing of them changed. */
+  /** Users that have a confirmed factor here, had factors imported before, or were reset by staff: nothing of them changed. */
   skipped: number
   /** Rows that could not come, without any value of them. */
   faults: Array<{ userId: string, reason: string }>
@@ -44,16 +45,24 @@ const isRecord = new Ajv({ strict: false, unicodeRegExp: true }).compile(Type.Ob
   userId: Type.String({ minLength: 1, maxLength: 255, pattern: '^[^\\0\\ud800-\\udfff]+$' }), ...factorFields
 }, { additionalProperties: false }))
 
-const countConfirmed = statement('count_confirmed_factors', (db, p: Parameters<{ userId: string }>) => db.selectFrom('otp_device')
-  .select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('count'))
-  .where('user_id', '=', p.userId).where('confirmed_at', 'is not', null))
+/**
+ * True for a user who has a factor here, and for one whose imported factor was removed, or whom staff reset: the device may be in
+ * other hands.
+ */
+const selectDecided = statement('read_decided_factors', (db, p: Parameters<{ userId: string, kinds: EventKind[] }>) => db
+  .selectNoFrom((eb) => eb.or([
+    eb.exists(eb.selectFrom('otp_device as d').select('d.id').where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null)),
+    eb.exists(eb.selectFrom('otp_event as e').select('e.id')
+      .where('e.user_id', '=', p.userId).where('e.kind', '=', (eb) => eb.fn.any(eb.val(p.kinds))))
+  ]).$castTo<boolean>().as('isDecided')))
 
 const selectNow = statement('read_now_for_factors', (db) => db.selectNoFrom(numberAs(unixSeconds(clock), 'now')))
 
 class TakenBack extends Error {}
 
 /**
- * Imports second factors of users, one transaction for each. A user with a confirmed factor is skipped. The living sessions of the
+ * Imports second factors of users, one transaction for each. A user with a confirmed factor is skipped, and one to whom factors came
+ * before, so that no second run brings back what was removed or reset. The living sessions of the
  * others owe a code from then on.
  *
  * @param onChanged called after each commit with the sessions that changed
@@ -124,7 +133,7 @@ async function put (
   try {
     return await inTransaction(db, async (tx) => {
       await lockUser(tx, userId)
-      if ((await countConfirmed.first(tx, { userId }))!.count > 0) return 'skipped'
+      if ((await selectDecided.first(tx, { userId, kinds: ['imported', 'otp_reset'] }))!.isDecided) return 'skipped'
       if ((await knownPasskeys(tx, rows.passkeys)).size > 0) return 'a passkey is registered here already'
       await insertFactors(tx, rows)
       result = { changedIds: await raise(tx, userId, actorId, rows.devices.some(({ weak }) => weak)) }
