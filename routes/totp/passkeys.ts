@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { RelyingParty } from '../../src/core/webauthn.js'
 import { longest } from '../../src/core/texts.js'
-import { challengePasskey, confirmPasskey, enrolPasskey, verifyPasskey } from '../../src/factors/passkeys/ceremonies.js'
+import { factors } from '../../src/factors/factor.js'
+import { challengePasskey, confirmPasskey, verifyPasskey } from '../../src/factors/passkeys/ceremonies.js'
 import { onRepeat } from '../repeats.js'
 import { needsSession, refused } from '../refused.js'
 import { requireName } from '../schemas.js'
@@ -33,7 +34,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
     handler: async (request, reply) => {
       const { userId } = standingOf(request)
       const { name, password } = request.body as { name?: string, password?: string }
-      const enrolment = await enrolPasskey(deps, requesterOf(request), await label(userId), {
+      const enrolment = await factors.passkey.begin(deps, requesterOf(request), await label(userId), {
         name: name === undefined ? 'Passkey' : requireName('name', name, longest.deviceName),
         checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
       })

@@ -1,7 +1,8 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { longest } from '../../src/core/texts.js'
-import { enrolTotp, rollBack } from '../../src/factors/enrolment.js'
+import { rollBack } from '../../src/factors/enrolment.js'
+import { factors } from '../../src/factors/factor.js'
 import { needsSession, refused } from '../refused.js'
 import { Message, requireName } from '../schemas.js'
 import { byGet, NewTotp, TotpSetUp, type TotpGroupOptions } from './schemas.js'
@@ -58,7 +59,7 @@ interface NewDevice { name?: string, password?: string }
 function createHandler (prefix: string, { deps, standingOf, requesterOf, label, checkPassword }: TotpGroupOptions) {
   return async (request: FastifyRequest, reply: FastifyReply, { name, password }: NewDevice) => {
     const { userId } = standingOf(request)
-    const { expiresAt, ...enrolment } = await enrolTotp(deps, requesterOf(request), await label(userId), {
+    const { expiresAt, ...enrolment } = await factors.totp.begin(deps, requesterOf(request), await label(userId), {
       name: name === undefined ? 'Authenticator' : requireName('name', name, longest.deviceName),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)
     })

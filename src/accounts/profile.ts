@@ -1,12 +1,14 @@
 import { sql } from 'kysely'
 import type { Language } from '../core/notices/texts.js'
 import type { Requester } from '../core/session.js'
-import { forgotten } from '../budgets/known-networks.js'
-import { answered, carriedOn, committed, replacing, type CommittedSession } from '../sessions/replacement.js'
-import { byRequester, event, requesterValues, withSingleEvent, type RequesterValues } from '../events/insert.js'
+import { withForgotten } from '../budgets/known-networks.js'
+import {
+  carriedValues, committed, replacementValues, selectAnswer, selectRequester, withCarriedOn, withEndedFor, type CarriedValues,
+  type CommittedSession, type ReplacementValues
+} from '../sessions/replacement.js'
+import { byRequester, event, requesterValues, withEvent, withSingleEvent, type RequesterValues } from '../events/insert.js'
 import { awaitsDelivery } from '../events/outbox.js'
 import { emptyEnded, endEmptied } from '../sessions/ending.js'
-import { alive } from '../sessions/marks.js'
 import { endedIds, ending, livingSession, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { now, withNow } from '../tables/values.js'
@@ -95,6 +97,25 @@ export async function updateProfile (
 
 export type ChangedPassword = { outcome: 'changed', session: CommittedSession } | { outcome: 'session_ended' | 'moved' }
 
+type PasswordValues = ReplacementValues & CarriedValues & { passwordHash: string, version: number }
+
+const setPassword = statement('change_password', (db, p: Parameters<PasswordValues>, facts) => {
+  const changed = withNow(db).with('requester', (db) => selectRequester(db, p)
+    .innerJoin('otp_user as u', 'u.user_id', 's.user_id')
+    .innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+    .select((eb) => [eb.lit(false).as('stays'), 's.expires_at as until'])
+    .where('u.version', '=', p.version).where('a.is_active', '=', true).forNoKeyUpdate('s'))
+    .with('changed', (db) => db.updateTable('account as a').from(['requester', 'now'])
+      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', p.userId)
+      .returning(['requester.user_id', 'requester.id']))
+    .with('raised', (db) => db.updateTable('otp_user as u').from('changed')
+      .set((eb) => ({ version: eb('u.version', '+', 1) })).whereRef('u.user_id', '=', 'changed.user_id'))
+  const ended = withCarriedOn(withEndedFor(changed, 'changed', p, 'password_changed', 'all'), 'changed', p)
+  const written = withEvent(withForgotten(ended, 'changed', p.userId, p.network), facts,
+    (db) => db.selectFrom(['changed', 'now']), () => ({ ...byRequester(p), kind: 'password_changed' }))
+  return selectAnswer(written, p.userId, { kept: false })
+})
+
 /**
  * Sets a new password, if the user has not changed since the check. Every session ends. A new session with the proofs of
  * the requesting token replaces the requesting one.
@@ -106,43 +127,15 @@ export async function commitPassword (
   db: Db, requester: Requester, passwordHash: string, version: number, newSessionId: string
 ): Promise<ChangedPassword> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId, sessionId } = requester.context
-    await lockUser(tx, userId)
-    const session = committed(await row(tx, sql`
-      with ${now},
-      requester as (
-        select s.*, false as stays
-        from ${table.otp_session} s
-        join ${table.otp_user} u on u.user_id = s.user_id and u.version = ${version}
-        join ${table.account} a on a.id = ${userId}::uuid and a.is_active, now
-        where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
-        for no key update of s
-      ),
-      changed as (
-        update ${table.account} a set password_hash = ${passwordHash}, updated_at = now.at
-        from requester, now where a.id = ${userId}::uuid
-        returning ${userId}::text as user_id
-      ),
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1 from changed where u.user_id = changed.user_id
-      ),
-      ended as (
-        update ${table.otp_session} s set ${replacing('password_changed', newSessionId)}
-        from changed, requester, now where s.user_id = changed.user_id and s.ended_at is null
-        returning s.id
-      ),
-      ${carriedOn(tx, sql`changed`, requester, newSessionId)},
-      ${forgotten(tx, sql`changed`, userId, requester.network)},
-      ${event(tx, { userId: sql`changed.user_id`, kind: 'password_changed', sessionId, origin: requester }, sql`changed, now`)}
-      ${answered(tx, userId, { kept: false })}`))
+    await lockUser(tx, requester.context.userId)
+    const values = { ...replacementValues(requester, newSessionId), network: requester.network, ...carriedValues(requester) }
+    const session = committed(await setPassword.first(tx, { ...values, passwordHash, version }))
     if (session !== null) return { outcome: 'changed', session }
-    const isAlive = await row(tx, sql`with ${now} ${livingSession(tx, requester)}`) !== undefined
-    return { outcome: isAlive ? 'moved' : 'session_ended' }
+    return { outcome: await selectLivingRequester.first(tx, values) === undefined ? 'session_ended' : 'moved' }
   })
 }
 
-const selectRequester = statement('living_requester', (db, p: Parameters<SessionKey>) => selectLiving(withNow(db), p))
+const selectLivingRequester = statement('living_requester', (db, p: Parameters<SessionKey>) => selectLiving(withNow(db), p))
 
 const remove = statement('delete_account', (db, p: Parameters<RequesterValues>, facts) => {
   const ended = withNow(db)
@@ -181,7 +174,7 @@ export async function deleteAccount (db: Db, requester: Requester): Promise<stri
     const values = requesterValues(requester)
     await lockUser(tx, values.userId)
     // Before the events, which stay while a delivery of them waits.
-    if (await selectRequester.first(tx, values) === undefined) return null
+    if (await selectLivingRequester.first(tx, values) === undefined) return null
     await forgetMails(tx, values.userId)
     return (await remove.first(tx, values))?.endedIds ?? null
   })

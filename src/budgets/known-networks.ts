@@ -1,4 +1,4 @@
-import { expressionBuilder, sql, type AliasedExpression, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
+import { expressionBuilder, type AliasedExpression, type Expression, type QueryCreator } from 'kysely'
 import { isAddressed } from '../core/network.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
@@ -110,36 +110,3 @@ export function withForgotten<With> (
       .where('n.network', 'is distinct from', except)
       .where((eb) => eb.exists(eb.selectFrom(changed as 'changed')))) as unknown as QueryCreator<With>
 }
-
-/**
- * Builds the CTEs that make the network of a session known, beside `now`, each followed by a comma; none if a host has the users.
- * At most `MOST_KNOWN` networks are kept, and none for longer than `KNOWN_NETWORK_DAYS`.
- *
- * @param sessions a CTE with a row (user_id) if the session makes its network known
- * @param verified true if the session is verified; otherwise the user has no second factor
- */
-export function remembered (db: Db, sessions: RawBuilder<unknown>, network: string, verified: boolean): RawBuilder<unknown> {
-  const { table, hasAccounts } = db
-  if (!hasAccounts || !isAddressed(network)) return sql``
-  return sql`
-    remembered as (
-      insert into ${table.account_network} as n (user_id, network, last_login_at, verified)
-      select s.user_id, ${network}, now.at, ${verified} from ${sessions} s, now
-      on conflict (user_id, network) do update set last_login_at = excluded.last_login_at, verified = n.verified or excluded.verified
-    ),
-    forgotten as (
-      delete from ${table.account_network} n using ${sessions} s, now
-      where n.user_id = s.user_id and n.network <> ${network} and (
-        n.last_login_at < now.at - make_interval(days => ${KNOWN_NETWORK_DAYS})
-        or n.network in (
-          select o.network from ${table.account_network} o where o.user_id = s.user_id and o.network <> ${network}
-          order by o.last_login_at desc offset ${MOST_KNOWN - 1}))
-    ),`
-}
-
-/** Builds a CTE that deletes the known networks of a user after a change of credentials: if `changed` has a row. */
-export const forgotten = ({ table }: Db, changed: RawBuilder<unknown>, userId: string, except: string | null = null) => sql`
-    forgotten as (
-      delete from ${table.account_network} n
-      where n.user_id = ${userId} and n.network is distinct from ${except} and exists (select from ${changed})
-    )`

@@ -2,18 +2,13 @@ import { sql } from 'kysely'
 import {
   FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
 } from './lockout.js'
-import type { Requester, Lifetimes } from '../core/session.js'
-import { amr } from '../core/assurance.js'
+import type { Requester } from '../core/session.js'
 import type { TotpAlgorithm } from '../core/otplib.js'
-import { remembered } from '../budgets/known-networks.js'
 import { event } from '../events/insert.js'
 import { alive } from '../sessions/marks.js'
 import { ending } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
-import { codeAccepted, isStopped, withOneMore } from './lockout-statements.js'
-import {
-  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
-} from '../sessions/replacement.js'
+import { isStopped, withOneMore } from './lockout-statements.js'
 import { row, type Db } from '../tables/db.js'
 import { jsonAs, numberAs } from '../tables/values.js'
 
@@ -127,85 +122,6 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
         '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${userId}`)
   return spent!
-}
-
-export interface Match {
-  deviceId: string
-  step: number
-  /** The secret sealed with the newest key, if an older one had sealed it. */
-  resealed: string | null
-}
-
-/**
- * Statement 2: consumes the step, and everything else only if the step was consumed. The user's counter is reset, the
- * requester's session ends and a verified one starts (or it stays, with a new proof), the event is written.
- *
- * The user's row is locked first, and its version must be that of statement 1. Two requests with one code meet at
- * `last_step < step`, which PostgreSQL evaluates again for the second one.
- *
- * @returns null if another request consumed the step, or the session or the user's factors changed meanwhile
- */
-export async function commitVerified (
-  db: Db,
-  requester: Requester,
-  match: Match,
-  version: number,
-  newSessionId: string,
-  { sessionSeconds }: Lifetimes
-): Promise<CommittedSession | null> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const consumed = sql`consumed`
-  return committed(await row(db, sql`
-    with ${now},
-    requester as (
-      select u.user_id, s.id, s.otp_device_id is not null as verified,
-        s.otp_device_id is not null or ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
-        null::timestamptz as until
-      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
-      where u.user_id = ${userId} and u.version = ${version}
-        and s.id = ${sessionId} and ${alive(db)}
-      for no key update of u, s
-    ),
-    consumed as (
-      update ${table.otp_totp} f set last_step = ${match.step}, last_used_at = now.at, secret = coalesce(${match.resealed}, f.secret),
-        other_secret = null, other_secret_until = null
-      from ${table.otp_device} d, requester, now
-      where f.user_id = requester.user_id and f.device_id = ${match.deviceId} and f.last_step < ${match.step}
-        and d.user_id = f.user_id and d.id = f.device_id and d.confirmed_at is not null
-      returning d.user_id, d.id, d.name, f.weak
-    ),
-    released as (
-      update ${table.otp_user} u set ${codeAccepted}
-      from consumed, requester where u.user_id = consumed.user_id and not requester.verified
-    ),
-    ${surplus(db, consumed)},
-    ended as (
-      update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
-      from consumed, requester, now
-      where s.user_id = consumed.user_id and s.ended_at is null
-        and ((s.id = requester.id and not requester.stays) or s.id in (select id from surplus))
-      returning s.id
-    ),
-    ${evictedEvent(db, requester)},
-    ${started(db, consumed, requester, newSessionId, verifiedProof(sessionSeconds))},
-    ${kept(db, consumed, verifiedProof(sessionSeconds))},
-    ${remembered(db, consumed, requester.network, true)}
-    ${event(db, {
-      userId: sql`consumed.user_id`,
-      kind: 'otp_verified',
-      sessionId,
-      origin: requester,
-      deviceName: sql`consumed.name`,
-      detail: sql`case when consumed.weak then 'weak' end`
-    }, sql`consumed, now`)}
-    ${answered(db, userId)}`))
-}
-
-/** Proof by a code of the device in the CTE `consumed`. */
-export function verifiedProof (sessionSeconds: number): Proof {
-  const deviceId = sql`consumed.id::text`
-  return { amr: amr.totp, otpRequired: true, deviceId, factorIds: sql`array[${deviceId}]`, seconds: sessionSeconds }
 }
 
 /** Consequences of a refused code. */

@@ -1,19 +1,21 @@
-import { sql } from 'kysely'
+import { sql, type Expression } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Requester, Lifetimes } from '../core/session.js'
-import { countsCleared } from './lockout-statements.js'
+import { clearedCounts } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
-import { event } from '../events/insert.js'
-import { alive } from '../sessions/marks.js'
+import { byRequester, event, withEvent } from '../events/insert.js'
 import { livingSession } from '../sessions/statements.js'
 import { now } from '../tables/values.js'
 import {
-  answered, carriedOn, changedInPlace, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof
+  carriedValues, committed, replacementValues, selectAnswer, selectRequester, withCarriedOn, withEndedFor, withReplaced,
+  withReplacement, xidOfChange,
+  type CarriedValues, type CommittedSession, type Proof, type ReplacementValues
 } from '../sessions/replacement.js'
 import { row, rows, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
-import { jsonAs, timeAs } from '../tables/values.js'
-import type { FactorKind } from './enrolment-statements.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { jsonAs, nothing, textOf, timeAs, typed, withNow } from '../tables/values.js'
+import type { DeviceKind } from './commit.js'
 
 export interface Device {
   /** Id of the factor. */
@@ -25,7 +27,7 @@ export interface Device {
   /** Time when a code or an answer of the device was last accepted. */
   lastUsedAt: Date | null
   /** Kind of the factor. The list is open. */
-  kind: FactorKind
+  kind: DeviceKind
   /** True for an app that was imported with a short secret. */
   weak?: boolean
   /** Passkeys only: true if a copy of it is kept elsewhere. */
@@ -122,6 +124,51 @@ export async function removeDevice (
   })
 }
 
+type RemovalValues = ReplacementValues & { seconds: number }
+
+/** Returns a removal of one of several devices. `isRelied`: the requester's session has a proof by it, which its token shows. */
+const removing = (isRelied: boolean) => statement(isRelied ? 'remove_relied_device' : 'remove_device', (
+  db, p: Parameters<RemovalValues & CarriedValues & { deviceId: string }>, facts
+) => {
+  const removed = withNow(db).with('requester', (db) => selectRequester(db, p)
+    .select((eb) => [
+      's.expires_at as until', typed(p.isInPlace, 'boolean').as('stays'),
+      eb(textOf<string>(p.deviceId), '<>', eb.fn<string>('all', ['s.otp_factor_ids'])).$castTo<boolean>().as('proven')
+    ])
+    .where('s.otp_device_id', 'is not', null).forNoKeyUpdate('s'))
+    .with('removed', (db) => db.deleteFrom('otp_device as d').using('requester')
+      .whereRef('d.user_id', '=', 'requester.user_id').where('d.id', '=', p.deviceId).where('d.confirmed_at', 'is not', null)
+      .returning(['d.user_id', 'd.id', 'd.name']))
+    .with('raised', (db) => db.updateTable('otp_user as u').from('removed').set((eb) => ({ version: eb('u.version', '+', 1) }))
+      .whereRef('u.user_id', '=', 'removed.user_id'))
+  const ended = withEndedFor(removed, 'removed', p, 'otp_device_removed', 'all')
+  // A token that shows a proof by the device gets a session that owes a code of a remaining one.
+  const owing: Proof = { amr: amr.password, acr: null, otpRequired: true, by: 'password', seconds: p.seconds }
+  const started = isRelied
+    ? withReplaced(ended, 'removed', p, owing) as unknown as typeof ended
+    : withCarriedOn(ended, 'removed', p) as unknown as typeof ended
+  const kept = started.with('kept', (db) => db.updateTable('otp_session as s').from(['removed', 'requester', 'now'])
+    .set((eb) => {
+      const ifProven = <Value>(kept: Expression<Value>, otherwise: Expression<Value>) =>
+        eb.case().when('requester.proven', '=', true).then(kept).else(otherwise).end() as unknown as Expression<Value>
+      return {
+        amr: ifProven(eb.ref('s.amr'), typed<string[]>([...owing.amr], 'text[]')),
+        otp_device_id: ifProven(eb.ref('s.otp_device_id'), nothing<string>('text')),
+        otp_at: ifProven(eb.ref('s.otp_at'), nothing<Date>('timestamptz')),
+        otp_factor_ids: ifProven(eb.ref('s.otp_factor_ids'), typed<string[]>([], 'text[]')),
+        phr_at: ifProven(eb.ref('s.phr_at'), nothing<Date>('timestamptz')),
+        ended_xid: xidOfChange(facts)
+      } as never
+    })
+    .whereRef('s.user_id', '=', 'removed.user_id').whereRef('s.id', '=', 'requester.id').where('requester.stays', '=', true)
+    .returningAll('s'))
+  const written = withEvent(kept, facts, (db) => db.selectFrom(['removed', 'now']), (eb) => ({
+    ...byRequester(p), kind: 'otp_device_removed', deviceName: eb.ref('removed.name')
+  }))
+  return selectAnswer(written, p.userId, { change: { removed: p.deviceId } })
+})
+const [removeRelied, removeUnrelied] = [removing(true), removing(false)]
+
 /**
  * Removes one of several devices.
  *
@@ -134,52 +181,11 @@ async function removeOne (
   newSessionId: string,
   { sessionSeconds, pendingSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId, otpDeviceId, phrTime = null } = requester.context
-  const { table } = tx
-  const seconds = Math.min(pendingSeconds, sessionSeconds)
-  const owing: Proof = { amr: amr.password, otpRequired: true, deviceId: null, factorIds: null, seconds }
-  const next = otpDeviceId === deviceId || (isRelied && phrTime !== null)
-    ? started(tx, sql`removed`, requester, newSessionId, owing)
-    : carriedOn(tx, sql`removed`, requester, newSessionId)
-  return committed(await row(tx, sql`
-    with ${now},
-    requester as (
-      select s.*, s.expires_at as until, ${deviceId}::text <> all (s.otp_factor_ids) as proven,
-        ${isInPlace(requester, newSessionId)} as stays
-      from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
-        and s.otp_device_id is not null
-      for no key update of s
-    ),
-    removed as (
-      delete from ${table.otp_device} d using requester
-      where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
-      returning d.user_id, d.name
-    ),
-    raised as (
-      update ${table.otp_user} u set version = u.version + 1 from removed where u.user_id = removed.user_id
-    ),
-    ended as (
-      update ${table.otp_session} s set ${replacing('otp_device_removed', newSessionId)}
-      from removed, requester, now
-      where s.user_id = removed.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
-      returning s.id
-    ),
-    ${next},
-    kept as (
-      update ${table.otp_session} s set
-        amr = case when requester.proven then s.amr else ${[...owing.amr]}::text[] end,
-        otp_device_id = case when requester.proven then s.otp_device_id end, otp_at = case when requester.proven then s.otp_at end,
-        otp_factor_ids = case when requester.proven then s.otp_factor_ids else '{}' end,
-        phr_at = case when requester.proven then s.phr_at end,
-        ${changedInPlace(tx)}
-      from removed, requester, now where s.user_id = removed.user_id and s.id = requester.id and requester.stays
-      returning s.*
-    ),
-    ${event(tx, {
-      userId: sql`removed.user_id`, kind: 'otp_device_removed', sessionId, origin: requester, deviceName: sql`removed.name`
-    }, sql`removed, now`)}
-    ${answered(tx, userId, { change: { removed: deviceId } })}`))
+  const { otpDeviceId, phrTime = null } = requester.context
+  const remove = otpDeviceId === deviceId || (isRelied && phrTime !== null) ? removeRelied : removeUnrelied
+  return committed(await remove.first(tx, {
+    ...replacementValues(requester, newSessionId), ...carriedValues(requester), deviceId, seconds: Math.min(pendingSeconds, sessionSeconds)
+  }))
 }
 
 /**
@@ -200,6 +206,29 @@ export async function removeEverything (
   })
 }
 
+const removeEach = statement('remove_every_device', (db, p: Parameters<RemovalValues>, facts) => {
+  const removed = withNow(db).with('requester', (db) => selectRequester(db, p)
+    .select(['s.expires_at as until', typed(p.isInPlace, 'boolean').as('stays')])
+    .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
+      .whereRef('d.user_id', '=', 's.user_id').where('d.confirmed_at', 'is not', null)))
+    .forNoKeyUpdate('s'))
+    .with('raised', (db) => db.updateTable('otp_user as u').from('requester')
+      .set((eb) => ({ ...clearedCounts, version: eb('u.version', '+', 1) }))
+      .whereRef('u.user_id', '=', 'requester.user_id').returning(['u.user_id', textOf<string>('').as('id')]))
+    .with('devices', (db) => db.deleteFrom('otp_device as d').using('requester').whereRef('d.user_id', '=', 'requester.user_id'))
+    .with('codes', (db) => db.deleteFrom('otp_recovery_code as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))
+  const replaced = withReplacement(withEndedFor(removed, 'raised', p, 'otp_disabled', 'all'), facts, 'raised', p, {
+    amr: amr.password,
+    acr: null,
+    otpRequired: false,
+    by: 'password',
+    seconds: p.seconds,
+    ...(facts.hasAccounts ? { deadline: deadlineFor(p.userId) } : {})
+  })
+  const written = withEvent(replaced, facts, (db) => db.selectFrom(['raised', 'now']), () => ({ ...byRequester(p), kind: 'otp_disabled' }))
+  return selectAnswer(written, p.userId, { change: 'none' })
+})
+
 /** The same inside a transaction that has locked the user. */
 export async function removeAll (
   tx: Tx,
@@ -207,40 +236,5 @@ export async function removeAll (
   newSessionId: string,
   { sessionSeconds }: Lifetimes
 ): Promise<CommittedSession | null> {
-  const { userId, sessionId } = requester.context
-  const { table } = tx
-  const raised = sql`raised`
-  const proof: Proof = {
-    amr: amr.password,
-    otpRequired: false,
-    deviceId: null,
-    factorIds: null,
-    seconds: sessionSeconds,
-    deadline: deadlineFor(tx, sql`requester.user_id`)
-  }
-  return committed(await row(tx, sql`
-    with ${now},
-    requester as (
-      select s.user_id, s.id, s.auth_at, s.expires_at as until, ${isInPlace(requester, newSessionId)} as stays
-      from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(tx)}
-        and exists (select from ${table.otp_device} d where d.user_id = s.user_id and d.confirmed_at is not null)
-      for no key update of s
-    ),
-    raised as (
-      update ${table.otp_user} u set version = u.version + 1, ${countsCleared}
-      from requester where u.user_id = requester.user_id
-      returning u.user_id
-    ),
-    devices as (delete from ${table.otp_device} d using requester where d.user_id = requester.user_id),
-    codes as (delete from ${table.otp_recovery_code} c using requester where c.user_id = requester.user_id),
-    ended as (
-      update ${table.otp_session} s set ${replacing('otp_disabled', newSessionId)}
-      from requester, now where s.user_id = requester.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
-      returning s.id
-    ),
-    ${started(tx, raised, requester, newSessionId, proof)},
-    ${kept(tx, raised, proof)},
-    ${event(tx, { userId: sql`requester.user_id`, kind: 'otp_disabled', sessionId, origin: requester }, sql`requester, now`)}
-    ${answered(tx, userId, { change: 'none' })}`))
+  return committed(await removeEach.first(tx, { ...replacementValues(requester, newSessionId), seconds: sessionSeconds }))
 }

@@ -1,21 +1,18 @@
-import { sql, type RawBuilder } from 'kysely'
+import { sql } from 'kysely'
 import { PENDING_FAILURES } from './lockout.js'
-import type { Requester, Lifetimes } from '../core/session.js'
+import type { Requester } from '../core/session.js'
 import type { OtpMethod } from '../core/refusals.js'
 import type { TotpParameters } from '../core/totp.js'
-import { verifiedProof, type Match } from './attempt-statements.js'
-import { remembered } from '../budgets/known-networks.js'
-import { event } from '../events/insert.js'
+import { MOST_DEVICES } from './confirm.js'
+import type { DeviceKind } from './commit.js'
 import { now } from '../tables/values.js'
 import { alive as living } from '../sessions/marks.js'
 import { methodsOf } from '../sessions/methods.js'
-import { answered, committed, isInPlace, kept, replacing, started, type CommittedSession, type Proof } from '../sessions/replacement.js'
+import type { SessionKey } from '../sessions/statements.js'
 import { row, type Db } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
-import { jsonAs, timeAs } from '../tables/values.js'
-
-/** Most confirmed devices of one user. */
-export const MOST_DEVICES = 10
+import { statement, type Parameters } from '../tables/statement.js'
+import { jsonAs, textOf, timeAs, withNow } from '../tables/values.js'
 
 export interface Status {
   confirmedDevices: number
@@ -32,30 +29,37 @@ export interface Status {
   otpDeadline: Date | null
 }
 
+const selectStatus = statement('read_status', (db, p: Parameters<SessionKey>) => withNow(db)
+  .with('codes', (db) => db.selectFrom('otp_recovery_code').select('weak')
+    .where('user_id', '=', p.userId).where('used_at', 'is', null).where('pending_device_id', 'is', null))
+  .selectFrom('now').select((eb) => {
+    const devices = eb.selectFrom('otp_device as d').where('d.user_id', '=', p.userId)
+    const confirmed = devices.where('d.confirmed_at', 'is not', null)
+    const codes = eb.selectFrom('codes').select((eb) => eb.fn.countAll().as('codes'))
+    return [
+      eb.cast<number>(confirmed.select((eb) => eb.fn.countAll().as('devices')), 'integer').as('confirmedDevices'),
+      methodsOf(p.userId, 'methods'),
+      eb.exists(devices.where('d.session_id', '=', p.sessionId).where('d.confirmed_at', 'is', null)
+        .whereRef('d.expires_at', '>', 'now.at').where('d.failures', '<', PENDING_FAILURES)).$castTo<boolean>().as('isPending'),
+      eb.cast<number>(codes, 'integer').as('recoveryCodesLeft'),
+      eb.exists(eb.selectFrom('codes').where('weak', '=', true)).$castTo<boolean>().as('recoveryCodesWeak'),
+      eb.cast<number>(confirmed.innerJoin('otp_totp as f', (join) => join
+        .onRef('f.user_id', '=', 'd.user_id').onRef('f.device_id', '=', 'd.id'))
+        .select((eb) => eb.fn.countAll().as('devices')).where('f.weak', '=', true), 'integer').as('weakDevices'),
+      timeAs(eb.fn<Date | null>('date_trunc', [textOf<string>('second'), eb.selectFrom('otp_session as s').select('s.otp_deadline')
+        .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId)
+        .where('s.otp_device_id', 'is', null).where('s.otp_required', '=', false)]), 'otpDeadline')
+    ]
+  }))
+
 export async function readStatus (db: Db, userId: string, sessionId: string): Promise<Status> {
-  const { table } = db
-  const found = await row<Status>(db, sql`
-    with ${now}
-    select
-      (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as "confirmedDevices",
-      ${methodsOf(db, userId, 'methods')},
-      exists (select from ${table.otp_device}, now where user_id = ${userId} and session_id = ${sessionId}
-        and confirmed_at is null and expires_at > now.at and failures < ${PENDING_FAILURES}) as "isPending",
-      (select count(*) from ${table.otp_recovery_code} where user_id = ${userId}
-        and used_at is null and pending_device_id is null)::int as "recoveryCodesLeft",
-      exists (select from ${table.otp_recovery_code} where user_id = ${userId}
-        and used_at is null and pending_device_id is null and weak) as "recoveryCodesWeak",
-      (select count(*) from ${table.otp_totp} f join ${table.otp_device} d on d.user_id = f.user_id and d.id = f.device_id
-        where f.user_id = ${userId} and f.weak and d.confirmed_at is not null)::int as "weakDevices",
-      ${timeAs(sql`(select date_trunc('second', otp_deadline) from ${table.otp_session} where user_id = ${userId} and id = ${sessionId}
-        and otp_device_id is null and not otp_required)`, 'otpDeadline')}`)
-  return found!
+  return (await selectStatus.first(db, { userId, sessionId }))!
 }
 
 /** Stored pending device of a session, for the flow that continues it. */
 export interface StoredPending {
   id: string
-  kind: FactorKind
+  kind: DeviceKind
   /** Null for a passkey. */
   sealedSecret: string | null
   /** Null if an older version of the service made it, or it has no recovery codes. */
@@ -70,11 +74,9 @@ export interface PreparedPending extends Omit<StoredPending, 'codes' | 'kind'> {
   digests: string[]
 }
 
-export type FactorKind = 'totp' | 'passkey'
-
 export interface NewDevice {
   name: string
-  kind: FactorKind
+  kind: DeviceKind
   setupSeconds: number
   /**
    * Called while the user is locked; called again if the transaction is repeated.
@@ -186,96 +188,4 @@ async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<
       when exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) then 'confirmed'
       else 'nothing_pending' end as outcome`)
   return found!.outcome
-}
-
-export interface FirstProof {
-  deviceId: string
-  /** Stores the proof, so that it cannot be used again: a statement beside `now` and `consumed`. */
-  used: (tx: Tx) => RawBuilder<unknown>
-  proof: Proof
-}
-
-/** First code of an authenticator app. It consumes the step: the code cannot log in again. */
-export function firstCode ({ deviceId, step, resealed }: Match, { sessionSeconds }: Lifetimes): FirstProof {
-  return {
-    deviceId,
-    used: ({ table }) => sql`
-      update ${table.otp_totp} f set last_used_at = now.at, last_step = ${step}, secret = coalesce(${resealed}, f.secret)
-      from consumed, now where f.user_id = consumed.user_id and f.device_id = consumed.id`,
-    proof: verifiedProof(sessionSeconds)
-  }
-}
-
-/**
- * Commits the first proof of a pending device: confirms the device, makes its recovery codes valid, deletes the
- * user's other pending devices and ends every session; a new one replaces the requester's.
- *
- * @returns null if another request was first, or the device or its session no longer lives, or the user has `MOST_DEVICES`
- */
-export async function commitConfirmed (
-  db: Db,
-  requester: Requester,
-  { deviceId, used, proof }: FirstProof,
-  newSessionId: string
-): Promise<CommittedSession | null> {
-  const { userId, sessionId } = requester.context
-  return await inTransaction(db, async (tx) => {
-    await lockUser(tx, userId)
-    const { table } = tx
-    const consumed = sql`consumed`
-    return committed(await row(tx, sql`
-      with ${now},
-      requester as (
-        select s.user_id, s.id, s.otp_device_id is not null as verified, ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
-          case when s.otp_device_id is not null then s.expires_at end as until,
-          (select count(*) from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) as confirmed,
-          (select count(*) from ${table.otp_device} d join ${table.otp_device} o on o.user_id = d.user_id and o.kind = d.kind
-            where d.user_id = ${userId} and d.confirmed_at is not null and o.id = ${deviceId}) as of_kind
-        from ${table.otp_session} s, now
-        where s.user_id = ${userId} and s.id = ${sessionId} and ${living(tx)}
-        for no key update of s
-      ),
-      consumed as (
-        update ${table.otp_device} d set confirmed_at = now.at, seed = null, session_id = null, expires_at = null, failures = 0
-        from requester, now
-        where d.user_id = requester.user_id and d.id = ${deviceId} and d.confirmed_at is null
-          and d.session_id = requester.id and d.expires_at > now.at and requester.of_kind < ${MOST_DEVICES}
-          and (requester.verified or requester.confirmed = 0)
-        returning d.user_id, d.id, d.name
-      ),
-      used as (${used(tx)}),
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
-        from consumed where u.user_id = consumed.user_id
-      ),
-      alive_codes as (
-        update ${table.otp_recovery_code} c set pending_device_id = null
-        from consumed where c.user_id = consumed.user_id and c.pending_device_id = consumed.id
-      ),
-      dropped as (
-        delete from ${table.otp_device} d using consumed
-        where d.user_id = consumed.user_id and d.confirmed_at is null and d.id <> consumed.id
-      ),
-      dropped_codes as (
-        delete from ${table.otp_recovery_code} c using consumed
-        where c.user_id = consumed.user_id and c.pending_device_id is not null and c.pending_device_id <> consumed.id
-      ),
-      ended as (
-        update ${table.otp_session} s set ${replacing('otp_enabled', newSessionId)}
-        from consumed, requester, now
-        where s.user_id = consumed.user_id and s.ended_at is null and not (requester.stays and s.id = requester.id)
-        returning s.id
-      ),
-      ${started(tx, consumed, requester, newSessionId, proof)},
-      ${kept(tx, consumed, proof)},
-      ${remembered(tx, consumed, requester.network, true)}
-      ${event(tx, {
-        userId: sql`consumed.user_id`,
-        kind: sql`case when requester.confirmed = 0 then 'otp_enabled' else 'otp_device_added' end`,
-        sessionId,
-        origin: requester,
-        deviceName: sql`consumed.name`
-      }, sql`consumed, requester, now`)}
-      ${answered(tx, userId, { change: { confirmed: deviceId } })}`))
-  })
 }

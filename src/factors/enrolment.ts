@@ -3,11 +3,12 @@ import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core
 import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { missingProof } from './missing-proof.js'
+import type { DeviceKind } from './commit.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp.js'
 import {
-  dropPendingDevice, putPendingDevice, putTotp, type FactorKind, type NewDevice, type StoredPending
+  dropPendingDevice, putPendingDevice, putTotp, type NewDevice, type StoredPending
 } from './enrolment-statements.js'
 import { type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
@@ -39,7 +40,7 @@ export interface EnrolmentRequest {
 export async function enrol (
   deps: OtpDeps,
   requester: Requester,
-  kind: FactorKind,
+  kind: DeviceKind,
   { name, checkPassword }: EnrolmentRequest,
   also: NewDevice['also']
 ): Promise<Enrolment & { secret: Uint8Array }> {
@@ -120,7 +121,7 @@ function newPending (seed = newEnrolmentSeed()): OpenPending {
  *
  * @returns null if there is none, or it cannot be read: nothing depends on it yet, so another one replaces it
  */
-function open ({ seal, unreadable }: OtpDeps, userId: string, kind: FactorKind, stored: StoredPending | null): OpenPending | null {
+function open ({ seal, unreadable }: OtpDeps, userId: string, kind: DeviceKind, stored: StoredPending | null): OpenPending | null {
   if (stored === null) return null
   const { id, sealedSecret, sealedSeed, codes } = stored
   try {

@@ -1,19 +1,22 @@
-import { sql } from 'kysely'
+import { sql, type ExpressionBuilder } from 'kysely'
 import { HARD_STOP_FAILURES, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockout.js'
 import type { Requester } from '../core/session.js'
-import { row, type Db } from '../tables/db.js'
+import { row, type Db, type Tables } from '../tables/db.js'
 
-/** Assignments to `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
-export const countsCleared = sql`failures = 0, locked_until = null, wrong_codes_at = '{}'`
-
-/** The same as values of the builder. */
+/** Values of `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
 export const clearedCounts = { failures: 0, locked_until: null, wrong_codes_at: [] }
 
 /**
- * Assignments to `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count.
- * Attempts differ only by their time, so the newest one is removed for the accepted one.
+ * Values of `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count. Attempts
+ * differ only by their time, so the newest one is removed for the accepted one.
  */
-export const codeAccepted = sql`failures = 0, locked_until = null, wrong_codes_at = u.wrong_codes_at[:cardinality(u.wrong_codes_at) - 1]`
+export const acceptedCode = (eb: ExpressionBuilder<{ u: Tables['otp_user'] }, 'u'>) => ({
+  failures: 0,
+  locked_until: null,
+  wrong_codes_at: eb.fn<Date[]>('trim_array', [
+    'u.wrong_codes_at', eb.fn<number>('least', [eb.lit(1), eb.fn<number>('cardinality', ['u.wrong_codes_at'])])
+  ])
+})
 
 /** Times in the slow count of `otp_user u` that still count; beside `now`. */
 const counted = sql`

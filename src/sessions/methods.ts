@@ -1,9 +1,10 @@
-import { sql } from 'kysely'
+import { expressionBuilder, type Expression } from 'kysely'
 import { AgingMap } from '../core/aging-map.js'
 import type { SessionContext } from '../core/assurance.js'
 import type { OtpMethod } from '../core/refusals.js'
-import { row, type Db } from '../tables/db.js'
-import { jsonAs } from '../tables/values.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { jsonAs, textOf, typed } from '../tables/values.js'
 
 /** Change that the statement around makes and cannot see yet. */
 export interface MethodChange {
@@ -15,33 +16,41 @@ export interface MethodChange {
   consumesCode?: boolean
 }
 
+const user = expressionBuilder<Tables>()
+
 /**
  * Methods with which a user can verify, as the column `name`: the kinds of confirmed devices, then recovery codes while there are
  * any. Empty without a device.
+ *
+ * @param userId null for a user without any
  */
-export const methodsOf = <Name extends string>({ table }: Db, userId: string, name: Name, change: MethodChange = {}) => {
+export function methodsOf<Name extends string> (userId: string | null, name: Name, change: MethodChange = {}) {
+  const none = typed<OtpMethod[]>('[]' as never, 'json')
+  if (userId === null) return jsonAs(none, name)
   const { confirmed = null, removed = null, consumesCode = false } = change
-  return jsonAs<Name, OtpMethod[]>(sql<OtpMethod[]>`(
-    with kinds as (
-      select d.kind as method, case d.kind when 'totp' then 1 else 2 end as place
-      from ${table.otp_device} d
-      where d.user_id = ${userId} and (d.confirmed_at is not null or d.id = ${confirmed}::uuid)
-        and d.id is distinct from ${removed}::uuid
-      group by d.kind
-    )
-    select coalesce(json_agg(m.method order by m.place), '[]'::json) from (
-      select method, place from kinds
-      union all
-      select 'recovery_code', 3 where exists (select from kinds) and exists (select from ${table.otp_recovery_code} c
-        where c.user_id = ${userId} and c.used_at is null
-          and (c.pending_device_id is null or c.pending_device_id = ${confirmed}::uuid)
-        offset ${consumesCode ? 1 : 0})
-    ) m)`, name)
+  const devices = user.selectFrom('otp_device as d').where('d.user_id', '=', userId)
+    .where((eb) => eb.or([eb('d.confirmed_at', 'is not', null), ...(confirmed === null ? [] : [eb('d.id', '=', confirmed)])]))
+    .$if(removed !== null, (query) => query.where('d.id', '<>', removed!))
+  const codes = user.selectFrom('otp_recovery_code as c')
+    .select((eb) => [textOf<string>('recovery_code').as('method'), eb.lit<number>(3).as('place')])
+    .where('c.user_id', '=', userId).where('c.used_at', 'is', null)
+    .where((eb) => eb.or([
+      eb('c.pending_device_id', 'is', null), ...(confirmed === null ? [] : [eb('c.pending_device_id', '=', confirmed)])
+    ]))
+    .where(user.exists(devices)).limit(user.lit(1)).offset(user.lit(consumesCode ? 1 : 0))
+  const methods = user.selectFrom((eb) => devices
+    .select((eb) => ['d.kind as method', eb
+      .case().when('d.kind', '=', 'totp').then(eb.lit<number>(1)).else(eb.lit<number>(2)).end().as('place')])
+    .distinct().unionAll(eb.parens(codes)).as('m'))
+    .select((eb) => eb.fn.agg<OtpMethod[]>('json_agg', ['m.method']).orderBy('m.place').as('methods'))
+  return jsonAs(user.fn.coalesce(methods as unknown as Expression<OtpMethod[]>, none), name)
 }
+
+const selectMethods = statement('read_methods', (db, p: Parameters<{ userId: string }>) => db.selectNoFrom(methodsOf(p.userId, 'methods')))
 
 /** Returns the methods with which a user can verify; none without a device. */
 export async function readMethods (db: Db, userId: string): Promise<OtpMethod[]> {
-  return (await row<{ methods: OtpMethod[] }>(db, sql`select ${methodsOf(db, userId, 'methods')}`))!.methods
+  return (await selectMethods.first(db, { userId }))!.methods
 }
 
 /** Time for which the methods of a session are kept: a refused client that repeats its request costs a statement in 5 to 10 s. */

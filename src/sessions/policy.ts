@@ -1,8 +1,8 @@
-import { sql, type RawBuilder } from 'kysely'
-import { row, type Db } from '../tables/db.js'
+import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely'
+import { row, type Db, type Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction } from '../tables/transaction.js'
-import { clock, wasInserted } from '../tables/values.js'
+import { clock, later, wasInserted } from '../tables/values.js'
 
 /** Names of rows in `account_policy`: the policy in force, and the policy that all living sessions follow. */
 const POLICY = 'otp_policy'
@@ -30,10 +30,15 @@ export const deadlineOf = ({ table }: Pick<Db, 'table'>, account: RawBuilder<unk
   where p.name = ${POLICY} and g.name = ${GRACE} and (p.value = 'required' or (p.value = 'staff' and ${account}.is_staff))
 )`
 
-/** The same by user id, for a statement without `account`; null where the users are a host's, which has no policy here. */
-export const deadlineFor = (db: Db, userId: RawBuilder<unknown>) => db.hasAccounts
-  ? sql`(select ${deadlineOf(db, sql`a`)} from ${db.table.account} a where a.id = ${userId}::uuid)`
-  : sql`null::timestamptz`
+const deadline = expressionBuilder<Tables>()
+
+/** The same by user id, for a statement without `account`; where the users are a host's, there is no policy. */
+export const deadlineFor = (userId: string): Expression<Date | null> => deadline
+  .selectFrom(['account as a', 'account_policy as p', 'account_policy as g'])
+  .select((eb) => later(eb.fn<Date>('greatest', ['a.created_at', 'p.since']),
+    eb(eb.cast<number>('g.value', 'integer'), '*', eb.lit(86_400))).as('deadline'))
+  .where('a.id', '=', userId).where('p.name', '=', POLICY).where('g.name', '=', GRACE)
+  .where((eb) => eb.or([eb('p.value', '=', 'required'), eb.and([eb('p.value', '=', 'staff'), eb('a.is_staff', '=', true)])])).$asScalar()
 
 /** Writes a row if its value changes. Of replicas that start at once, one writes it. `isFirst`: there was none before. */
 const putValue = statement('put_policy_value', (db, p: Parameters<{ name: string, value: string }>) => db

@@ -7,7 +7,7 @@ import {
   endedIds, ending, isAlive, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading
 } from './statements.js'
 import { alive, isMarked } from './marks.js'
-import { changedInPlace, xidOfChange } from './replacement.js'
+import { xidOfChange } from './replacement.js'
 import { row, type Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
@@ -175,7 +175,7 @@ export async function moveSession (db: Db, userId: string, fromId: string, toId:
           otp_device_id = excluded.otp_device_id, otp_at = excluded.otp_at, otp_factor_ids = excluded.otp_factor_ids,
           phr_at = excluded.phr_at, otp_deadline = excluded.otp_deadline,
           generation = excluded.generation, rotated_at = excluded.rotated_at, failures = excluded.failures,
-          ip = excluded.ip, agent = excluded.agent, ${changedInPlace(tx)}
+          ip = excluded.ip, agent = excluded.agent, ended_xid = ${xidOfChange(tx)}
         returning *
       )
       select ${sessionFacts}, ${readAt}, target."isTaken", exists (select from other) as "wasSeen"

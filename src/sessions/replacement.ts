@@ -1,66 +1,74 @@
-import { sql, type RawBuilder } from 'kysely'
+import {
+  expressionBuilder, sql, type Expression, type ExpressionBuilder, type QueryCreator, type Selectable
+} from 'kysely'
+import { addressed } from '../budgets/known-networks.js'
 import { amr, amrOf, factorIdsOf, PHISHING_RESISTANT } from '../core/assurance.js'
 import type { OtpMethod } from '../core/refusals.js'
 import type { Requester, SessionFacts } from '../core/session.js'
-import { event } from '../events/insert.js'
-import { methodsOf, type MethodChange } from './methods.js'
-import { ending, endedIds, readAt, reading, sessionFacts, type ReadAt, type SessionKey, type SessionReading } from './statements.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
+import type { Tables } from '../tables/db.js'
 import type { Db } from '../tables/db.js'
-import { statement, type Parameters } from '../tables/statement.js'
-import { currentXid, earlier, jsonAs, withNow } from '../tables/values.js'
+import { insertFrom } from '../tables/insert-from.js'
+import { statement, type Facts, type Parameters } from '../tables/statement.js'
+import { currentXid, earlier, later, nothing, textOf, timeOfSeconds, typed, withNow, type Now } from '../tables/values.js'
+import type { Ended } from './ending.js'
+import { methodsOf, type MethodChange } from './methods.js'
+import {
+  endedFor, endedIds, isAlive, readColumns, reading, sessionColumns, type ReadAt, type SessionKey, type SessionReading
+} from './statements.js'
 
 /** Result of a committed decision: the session to return, the methods of its user, and the ids of the sessions that it ended. */
 export interface CommittedSession extends SessionReading { otpMethods: OtpMethod[], endedIds: string[] }
+
+/** Values of a statement after which the requester's session continues. */
+export interface ReplacementValues extends RequesterValues {
+  /** Id under which it continues; its own if its host cannot move it. */
+  nextId: string
+  isInPlace: boolean
+  /** Unix seconds of the last phishing-resistant proof, by the requester's token. */
+  phrTime: number | null
+  /** Network of the request; null if it has no address. */
+  network: string | null
+}
+
+export const replacementValues = (requester: Requester, nextId: string): ReplacementValues => ({
+  ...requesterValues(requester),
+  nextId,
+  isInPlace: nextId === requester.context.sessionId,
+  phrTime: requester.context.phrTime ?? null,
+  network: addressed(requester.network)
+})
+
+type Row = Selectable<Tables['otp_session']>
+/** Row of the requester's session. `stays`: it continues as itself. `until`: a new one must end by then. */
+export type RequesterRow = Row & { stays: boolean, until: Date | null }
+
+/** CTE of a decision: a row if it was made, with the factor that was proven. */
+interface Decided { user_id: string, id: string }
+
+interface Ctes { now: Now, requester: RequesterRow, decided: Decided, surplus: { id: string }, started: Row, kept: Row }
+type Replacing = Tables & Ctes & Ended
+type From = 'decided' | 'requester' | 'now'
+type Eb = ExpressionBuilder<Replacing, From>
+
+/** Selects the living session of the requester, locked, in the CTE `requester` beside `now`; `stays` if the id cannot change. */
+export const selectRequester = (db: QueryCreator<Tables & { now: Now }>, p: ReplacementValues) => db
+  .selectFrom('otp_session as s').innerJoin('now', (join) => join.onTrue()).selectAll('s')
+  .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where(isAlive)
 
 /** Proofs of the session that continues, under its own id or as a new one. */
 export interface Proof {
   /** RFC 8176. */
   amr: readonly string[]
   /** `phr` for a passkey. Another second factor keeps the time of an earlier passkey, and never renews it. */
-  acr?: string | null
+  acr: string | null
   otpRequired: boolean
-  /** Device, as an expression; null if only the password was proven. */
-  deviceId: RawBuilder<unknown> | null
-  /** Ids of all factors that the proofs rely on, as an expression; null if there are none. */
-  factorIds: RawBuilder<unknown> | null
+  /** The decision's `id` is that of a device, names a kind of proof without a device, or is none: only the password was proven. */
+  by: 'device' | 'code' | 'password'
   /** Life of a new session in seconds. If it replaces a verified session, it ends no later than that one. */
   seconds: number
   /** Time from which the session opens only the set-up of a device. */
-  deadline?: RawBuilder<unknown>
-}
-
-const noFactors = sql`'{}'::text[]`
-
-/** Columns of a new session's row that have no default. */
-const columns = sql`
-  user_id, id, started_at, expires_at, auth_at, amr, otp_required, otp_device_id, otp_at, rotated_at, ip, agent, otp_deadline`
-export const startedColumns = sql`(${columns})`
-
-/**
- * Session replacement: the requester's session continues under `nextId` as a new one, or as itself where it `stays`. It
- * stays if it is verified and proved itself once more, or if `nextId` is its own id, since its host cannot move it. A CTE
- * beside `now` and `requester` (user_id, id, auth_at, stays; `until` if the new session must end by then), one row for each row
- * of `decided`.
- */
-export function started (
-  { table }: Db, decided: RawBuilder<unknown>, requester: Requester, nextId: string, proof: Proof
-): RawBuilder<unknown> {
-  const { otpRequired, deviceId, factorIds, seconds, deadline } = proof
-  const old = sql`${table.otp_session} s where s.user_id = requester.user_id and s.id = requester.id`
-  const phrTime = deviceId === null || isPhishingResistant(proof) ? null : requester.context.phrTime ?? null
-  const phrAt = isPhishingResistant(proof) ? sql`now.at` : sql`to_timestamp(${phrTime}::float8)`
-  const earlier = phrTime === null ? noFactors : sql`(select s.otp_factor_ids from ${old})`
-  return sql`
-    started as (
-      insert into ${table.otp_session} (${columns}, phr_at, otp_factor_ids, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, least(now.at + make_interval(secs => ${seconds}), requester.until), requester.auth_at,
-        ${phrTime === null ? proof.amr : withPasskey(proof.amr)}::text[], ${otpRequired}::boolean, ${deviceId ?? sql`null`}::text,
-        ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, now.at,
-        ${requester.ip}, ${requester.agent}, ${deadline ?? sql`null::timestamptz`}, ${phrAt},
-        ${factorIds ?? noFactors}::text[] || ${earlier}::text[], (select s.auth_claimed_at from ${old})
-      from ${decided}, requester, now where not requester.stays
-      returning *
-    )`
+  deadline?: Expression<Date | null>
 }
 
 const isPhishingResistant = ({ acr }: Proof): boolean => acr === PHISHING_RESISTANT
@@ -68,50 +76,103 @@ const isPhishingResistant = ({ acr }: Proof): boolean => acr === PHISHING_RESIST
 /** Returns the methods of a session that also has an earlier proof by a passkey. */
 const withPasskey = (methods: readonly string[]): string[] => [...new Set([...methods, ...amr.passkey])]
 
-/**
- * The same without a new proof: the new session has the proofs of the requester's token, which may be fewer than those of
- * its row. It does not live longer and has no more wrong codes left. Here `requester` is the whole row, and `stays`.
- */
-export function carriedOn ({ table }: Db, decided: RawBuilder<unknown>, requester: Requester, nextId: string): RawBuilder<unknown> {
-  const { otpDeviceId, otpTime, phrTime = null } = requester.context
-  return sql`
-    started as (
-      insert into ${table.otp_session} (${columns}, phr_at, otp_factor_ids, failures, auth_claimed_at)
-      select ${decided}.user_id, ${nextId}, now.at, requester.expires_at, requester.auth_at, ${amrOf(requester.context)}::text[],
-        requester.otp_required, ${otpDeviceId}::text, to_timestamp(${otpTime}::float8), now.at, ${requester.ip}, ${requester.agent},
-        requester.otp_deadline, to_timestamp(${phrTime}::float8),
-        ${phrTime === null ? sql`${factorIdsOf(otpDeviceId)}::text[]` : sql`requester.otp_factor_ids`},
-        requester.failures, requester.auth_claimed_at
-      from ${decided}, requester, now where not requester.stays
-      returning *
-    )`
+const textArray = (texts: readonly string[]) => typed<string[]>([...texts], 'text[]')
+
+/** Values of a session's row that follow from a proof. `hasPasskey`: an earlier proof by a passkey, of the given factors, stays. */
+function provenBy (eb: Eb, proof: Proof, hasPasskey: Expression<unknown>, phrAt: Expression<Date | null>, factorIds: Expression<string[]>) {
+  const { amr: methods, otpRequired, by, deadline } = proof
+  const own = by === 'device' ? eb.fn<string[]>('array_append', [textArray([]), textOf(eb.ref('decided.id'))]) : textArray([])
+  const mayKeep = by !== 'password' && !isPhishingResistant(proof)
+  const either = <Value>(kept: Expression<Value>, fresh: Expression<Value>) =>
+    mayKeep ? eb.case().when(hasPasskey as Expression<boolean>).then(kept).else(fresh).end() as Expression<Value> : fresh
+  return {
+    amr: either(textArray(withPasskey(methods)), textArray(methods)),
+    otp_required: typed(otpRequired, 'boolean'),
+    otp_device_id: by === 'password' ? textOf<string | null>(null) : textOf<string | null>(eb.ref('decided.id')),
+    otp_at: by === 'password' ? nothing<Date>('timestamptz') : eb.ref('now.at'),
+    otp_deadline: deadline ?? nothing<Date>('timestamptz'),
+    phr_at: isPhishingResistant(proof) ? eb.ref('now.at') : by === 'password' ? nothing<Date>('timestamptz') : phrAt,
+    otp_factor_ids: either(eb.fn<string[]>('array_cat', [own, factorIds]), own)
+  }
 }
 
-/** Ends sessions, and stores `nextId` in the requester's row, so that a repeated request is recognised. Beside `requester`. */
-export const replacing = (reason: string | RawBuilder<unknown>, nextId: string) => sql`
-  ${ending(reason)}, replaced_by = case when s.id = requester.id then ${nextId}::text end`
+/** The CTE `started` alone, where the decision itself changes a session that stays. */
+export function withReplaced<With> (
+  db: QueryCreator<With>, decided: keyof With & string, p: ReplacementValues, proof: Proof
+): QueryCreator<With & Pick<Ctes, 'started'>> {
+  return (db as unknown as QueryCreator<Replacing>)
+    .with('started', (db) => insertFrom(db, 'otp_session', (db) => db
+      .selectFrom([`${decided} as decided` as 'decided', 'requester', 'now']).where('requester.stays', '=', false), (eb) => ({
+      user_id: eb.ref('decided.user_id'),
+      ...newSession(eb as unknown as Eb, p),
+      expires_at: eb.fn<Date>('least', [later(eb.ref('now.at'), typed(proof.seconds, 'integer')), 'requester.until']),
+      ...provenBy(eb as unknown as Eb, proof, eb(typed(p.phrTime, 'float8'), 'is not', null), timeOfSeconds(p.phrTime),
+        eb.ref('requester.otp_factor_ids'))
+    })).returningAll()) as never
+}
 
 /**
- * The same for a session that stays. Its refresh generation stays too: a tab that took no part, or lost the answer, goes
- * on with the token that it has.
+ * Session replacement: the requester's session continues under `nextId` as a new one, or as itself where it `stays`. It
+ * stays if it is verified and proved itself once more, or if `nextId` is its own id, since its host cannot move it. The CTEs
+ * `started` and `kept` beside `now` and `requester`, one row for each row of `decided`.
+ *
+ * A session that stays keeps its refresh generation: a tab that took no part, or lost the answer, goes on with the token that it has.
  */
-export function kept (db: Db, decided: RawBuilder<unknown>, proof: Proof): RawBuilder<unknown> {
-  const { otpRequired, deviceId, factorIds, deadline } = proof
-  const phrAt = isPhishingResistant(proof) ? sql`now.at` : deviceId === null ? sql`null::timestamptz` : sql`s.phr_at`
-  /** True if an earlier proof by a passkey stays beside the new one. */
-  const staysPhr = isPhishingResistant(proof) || deviceId === null ? sql`false` : sql`s.phr_at is not null`
-  return sql`
-    kept as (
-      update ${db.table.otp_session} s set
-        amr = case when ${staysPhr} then ${withPasskey(proof.amr)}::text[] else ${[...proof.amr]}::text[] end,
-        otp_required = ${otpRequired}::boolean, otp_device_id = ${deviceId ?? sql`null`}::text,
-        otp_factor_ids = ${factorIds ?? noFactors}::text[] || case when ${staysPhr} then s.otp_factor_ids else ${noFactors} end,
-        otp_at = ${deviceId === null ? sql`null::timestamptz` : sql`now.at`}, phr_at = ${phrAt},
-        otp_deadline = ${deadline ?? sql`null::timestamptz`}, failures = 0,
-        ${changedInPlace(db)}
-      from ${decided}, requester, now where s.user_id = ${decided}.user_id and s.id = requester.id and requester.stays
-      returning s.*
-    )`
+export function withReplacement<With> (
+  db: QueryCreator<With>, facts: Facts, decided: keyof With & string, p: ReplacementValues, proof: Proof
+): QueryCreator<With & Pick<Ctes, 'started' | 'kept'>> {
+  return (withReplaced(db, decided, p, proof) as unknown as QueryCreator<Replacing>)
+    .with('kept', (db) => db.updateTable('otp_session as s').from([`${decided} as decided` as 'decided', 'requester', 'now'])
+      .set((eb) => ({
+        ...provenBy(eb as unknown as Eb, proof, eb('s.phr_at', 'is not', null), eb.ref('s.phr_at'), eb.ref('s.otp_factor_ids')),
+        failures: 0,
+        ended_xid: xidOfChange(facts)
+      }))
+      .whereRef('s.user_id', '=', 'decided.user_id').whereRef('s.id', '=', 'requester.id').where('requester.stays', '=', true)
+      .returningAll('s')) as never
+}
+
+/** Values of a new session that follow from the requester's. */
+const newSession = (eb: Eb, p: ReplacementValues) => ({
+  id: textOf<string>(p.nextId),
+  started_at: eb.ref('now.at'),
+  auth_at: eb.ref('requester.auth_at'),
+  auth_claimed_at: eb.ref('requester.auth_claimed_at'),
+  rotated_at: eb.ref('now.at'),
+  ip: textOf<string>(p.ip),
+  agent: textOf<string>(p.agent)
+})
+
+/** Values of a session that continues with the proofs of the requester's token. */
+export interface CarriedValues { otpDeviceId: string | null, otpTime: number | null, amr: string[], factorIds: string[] }
+
+export const carriedValues = ({ context }: Requester): CarriedValues => ({
+  otpDeviceId: context.otpDeviceId, otpTime: context.otpTime, amr: amrOf(context), factorIds: factorIdsOf(context.otpDeviceId)
+})
+
+/**
+ * The CTE `started` without a new proof: the new session has the proofs of the requester's token, which may be fewer than those of
+ * its row. It does not live longer and has no more wrong codes left.
+ */
+export function withCarriedOn<With> (
+  db: QueryCreator<With>, decided: keyof With & string, p: ReplacementValues & CarriedValues
+): QueryCreator<With & Pick<Ctes, 'started'>> {
+  return (db as unknown as QueryCreator<Replacing>)
+    .with('started', (db) => insertFrom(db, 'otp_session', (db) => db
+      .selectFrom([`${decided} as decided` as 'decided', 'requester', 'now']).where('requester.stays', '=', false), (eb) => ({
+      user_id: eb.ref('decided.user_id'),
+      ...newSession(eb as unknown as Eb, p),
+      expires_at: eb.ref('requester.expires_at'),
+      amr: typed(p.amr, 'text[]'),
+      otp_required: eb.ref('requester.otp_required'),
+      otp_device_id: textOf(p.otpDeviceId),
+      otp_at: timeOfSeconds(p.otpTime),
+      otp_deadline: eb.ref('requester.otp_deadline'),
+      phr_at: timeOfSeconds(p.phrTime),
+      otp_factor_ids: eb.case().when(typed(p.phrTime, 'float8'), 'is', null).then(typed(p.factorIds, 'text[]'))
+        .else(eb.ref('requester.otp_factor_ids')).end(),
+      failures: eb.ref('requester.failures')
+    })).returningAll()) as never
 }
 
 /**
@@ -119,13 +180,7 @@ export function kept (db: Db, decided: RawBuilder<unknown>, proof: Proof): RawBu
  * service does not need that: its tokens hold the proofs, independent of the caches. There the value stays as it is: a switch of the
  * policy may have set it.
  */
-export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql<string | null>`s.ended_xid` : currentXid
-
-/** The same as an assignment. */
-export const changedInPlace = (db: Db) => sql`ended_xid = ${xidOfChange(db)}`
-
-/** Condition: the session continues as itself, with any proofs. A host that cannot move it passes its own id as `nextId`. */
-export const isInPlace = ({ context: { sessionId } }: Requester, nextId: string) => sql`${sessionId === nextId}::boolean`
+export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql.ref<string | null>('s.ended_xid') : currentXid
 
 /** Verified sessions of one user: more than a person has browsers and devices. A host may start one for each run of a program. */
 const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
@@ -133,30 +188,69 @@ const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
 const MOST_EVICTED = 1_000
 
 /**
- * Verified sessions past `MOST_VERIFIED`, the requester's counted: first the expired ones, then those idle longest. A CTE
- * beside `now` and `requester`, for the CTE that ends sessions. It may not see sessions that other requests verify at this
- * moment: the next verification evicts the surplus.
+ * Verified sessions past `MOST_VERIFIED`, the requester's counted: first the expired ones, then those idle longest. The CTE `surplus`
+ * beside `now` and `requester`. It may not see sessions that other requests verify at this moment: the next verification evicts
+ * the surplus.
  */
-export const surplus = ({ table, hasAccounts }: Db, decided: RawBuilder<unknown>) => sql`
-    surplus as (
-      select s.id from ${table.otp_session} s, ${decided} decided, requester, now
-      where s.user_id = decided.user_id and s.id <> requester.id and s.ended_at is null and s.otp_device_id is not null
-      order by s.expires_at > now.at desc, greatest(s.rotated_at, s.otp_at) desc
-      offset ${(hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1}::int limit ${MOST_EVICTED}::int
-    )`
+export function withSurplus<With> (
+  db: QueryCreator<With>, { hasAccounts }: Facts, decided: keyof With & string
+): QueryCreator<With & Pick<Ctes, 'surplus'>> {
+  return (db as unknown as QueryCreator<Replacing>)
+    .with('surplus', (db) => db.selectFrom(['otp_session as s', `${decided} as decided` as 'decided', 'requester', 'now']).select('s.id')
+      .whereRef('s.user_id', '=', 'decided.user_id').whereRef('s.id', '<>', 'requester.id')
+      .where('s.ended_at', 'is', null).where('s.otp_device_id', 'is not', null)
+      .orderBy((eb) => eb('s.expires_at', '>', eb.ref('now.at')), 'desc')
+      .orderBy((eb) => eb.fn('greatest', ['s.rotated_at', 's.otp_at']), 'desc')
+      .offset((eb) => eb.lit((hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1))
+      .limit((eb) => eb.lit(MOST_EVICTED))) as never
+}
 
-/** End reason of a session beside `surplus`. */
-export const reasonFor = (reason: string) => sql`
-  case when s.id in (select id from surplus) then 'session_evicted' else ${reason}::text end`
+const session = expressionBuilder<Replacing & { s: Tables['otp_session'] }, 's' | 'now' | 'requester'>()
+const isSurplus = session('s.id', 'in', session.selectFrom('surplus').select('surplus.id'))
+
+/** Sessions of a user that end when the requester's continues: its own and `surplus`, those without a second factor too, or all. */
+export type Scope = 'own' | 'unverified' | 'all'
+
+const ofScope = (scope: 'own' | 'unverified') => session.or([
+  session('s.id', '=', session.ref('requester.id')), isSurplus,
+  ...(scope === 'unverified' ? [session('s.otp_device_id', 'is', null)] : [])
+])
+
+/**
+ * Ends sessions in the CTE `ended`, and stores `nextId` in the requester's row, so that a repeated request is recognised. A session
+ * that stays is not ended. Beside `now`, `requester` and, unless all end, `surplus`.
+ */
+export function withEndedFor<With> (
+  db: QueryCreator<With>, decided: keyof With & string, p: ReplacementValues, reason: string, scope: Scope
+): QueryCreator<With & Ended> {
+  const why = scope === 'all'
+    ? reason
+    : session.case().when(isSurplus).then(textOf<string>('session_evicted')).else(textOf<string>(reason)).end()
+  return (db as unknown as QueryCreator<Replacing>)
+    .with('ended', (db) => db.updateTable('otp_session as s').from([`${decided} as decided` as 'decided', 'requester', 'now'])
+      .set((eb) => ({
+        ...endedFor(why), replaced_by: eb.case().when('s.id', '=', eb.ref('requester.id')).then(textOf<string>(p.nextId)).end()
+      }))
+      .whereRef('s.user_id', '=', 'decided.user_id').where('s.ended_at', 'is', null)
+      .where((eb) => eb.not(eb.and([eb('requester.stays', '=', true), eb('s.id', '=', eb.ref('requester.id'))])))
+      .$if(scope !== 'all', (query) => query.where(ofScope(scope as 'own') as never))
+      .returning(['s.id', 's.user_id'])) as never
+}
 
 /** Writes one event for all evicted sessions: it names the session or says how many. CTEs beside `surplus` and `ended`. */
-export const evictedEvent = (db: Db, requester: Requester) => event(db, {
-  userId: sql`${requester.context.userId}`,
-  kind: 'session_evicted',
-  sessionId: requester.context.sessionId,
-  origin: requester,
-  detail: sql`case when evicted.sessions = 1 then evicted.id else evicted.sessions || ' sessions' end`
-}, sql`(select min(id) as id, count(*) as sessions from ended join surplus using (id)) evicted, now where evicted.sessions > 0`, 'eviction')
+export function withEvictedEvent<With extends Ended & Pick<Ctes, 'surplus'>> (
+  db: QueryCreator<With>, facts: Facts, p: ReplacementValues
+): QueryCreator<With> {
+  const counted = (db as unknown as QueryCreator<Replacing>)
+    .with('evicted', (db) => db.selectFrom('ended').innerJoin('surplus', 'surplus.id', 'ended.id')
+      .select((eb) => [eb.fn.min('ended.id').as('id'), eb.fn.countAll<number>().as('sessions')]))
+  return withEvent(counted, facts, (db) => db.selectFrom(['evicted', 'now']).where('evicted.sessions', '>', 0), (eb) => ({
+    ...byRequester(p),
+    kind: 'session_evicted',
+    detail: eb.case().when('evicted.sessions', '=', 1).then(eb.ref('evicted.id'))
+      .else(eb.fn<string>('concat', ['evicted.sessions', textOf(' sessions')])).end()
+  }), 'eviction') as never
+}
 
 /** Seconds in which a repeated request is recognised as such: longer than a request takes. */
 const REPEAT_SECONDS = 10
@@ -175,18 +269,24 @@ export const reasonReplaced = async (db: Db, { userId, sessionId }: SessionKey):
  *
  * @param change what the statement changes about the methods; `none` if it removes all
  */
-export const answered = (
-  db: Db, userId: string, { more = sql``, kept = true, change = {} }: {
-    more?: RawBuilder<unknown>, kept?: boolean, change?: MethodChange | 'none'
-  } = {}
-) => sql`
-    select ${sessionFacts}, ${readAt},
-      ${change === 'none' ? jsonAs(sql`'[]'::json`, 'otpMethods') : methodsOf(db, userId, 'otpMethods', change)},
-      ${endedIds}${more}
-    from (select * from started${kept ? sql` union all select * from kept` : sql``}) session, now`
+export function selectAnswer (
+  db: unknown, userId: string, { kept = true, change = {} }: { kept?: boolean, change?: MethodChange | 'none' } = {}
+) {
+  return (db as QueryCreator<Replacing>)
+    .selectFrom((eb) => {
+      const started = eb.selectFrom('started').selectAll()
+      return (kept ? started.unionAll(eb.selectFrom('kept').selectAll()) : started).as('session')
+    })
+    .innerJoin('now', (join) => join.onTrue())
+    .select([...sessionColumns, ...readColumns, change === 'none' ? methodsOf(null, 'otpMethods') : methodsOf(userId, 'otpMethods', change),
+      endedIds])
+}
 
-export function committed (found: unknown): CommittedSession | null {
+/** A log-in selects no methods. */
+type Answer = SessionFacts & ReadAt & Pick<CommittedSession, 'endedIds'> & { otpMethods?: OtpMethod[] }
+
+export function committed (found: Answer | undefined): CommittedSession | null {
   if (found === undefined) return null
-  const { endedIds, otpMethods, ...facts } = found as SessionFacts & ReadAt & Pick<CommittedSession, 'endedIds' | 'otpMethods'>
-  return { ...reading(facts), endedIds, otpMethods }
+  const { endedIds, otpMethods, ...facts } = found
+  return { ...reading(facts), endedIds, otpMethods: otpMethods as OtpMethod[] }
 }

@@ -1,12 +1,11 @@
-import { sql } from 'kysely'
+import { expressionBuilder, type Expression } from 'kysely'
 import type { AnsweredSession, ClientOrigin } from '../core/session.js'
-import { event } from '../events/insert.js'
-import { alive } from './marks.js'
+import { withEvent } from '../events/insert.js'
+import type { Db, Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { currentXid, earlier, numberAs, textOf, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
 import { methodsOf } from './methods.js'
-import { sessionFacts } from './statements.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
-import { numberAs } from '../tables/values.js'
+import { endedFor, isAlive, sessionColumns } from './statements.js'
 
 /** Refresh token as the client presented it. */
 export interface PresentedToken {
@@ -26,6 +25,53 @@ export interface Rotation {
   nowSeconds: number
 }
 
+interface RotationValues extends PresentedToken, ClientOrigin { idleSeconds: number }
+
+const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
+
+const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, facts) => {
+  const isNewest = session('s.generation', '=', p.generation)
+  const isParent = session('s.generation', '=', session(typed(p.generation, 'integer'), '+', session.lit(1)))
+  const isNewlyElsewhere = session.and([
+    isParent, session('s.rotated_network', '<>', p.network), session('s.reused_generation', 'is distinct from', session.ref('s.generation'))
+  ])
+  const isTwice = session.and([
+    isNewlyElsewhere, session('s.reused_generation', '=', session('s.generation', '-', session.lit(1)))
+  ])
+  const isKept = session.or([isNewest, session.and([isParent, session.not(session.fn.coalesce(isTwice, session.lit(false)))])])
+  const either = <Value>(condition: Expression<unknown>, then: Expression<Value>, otherwise: Expression<Value>) =>
+    session.case().when(condition as Expression<boolean>).then(then).else(otherwise).end() as Expression<Value>
+  const ended = endedFor('refresh_reused')
+  const rotated = withNow(db).with('rotated', (db) => db.updateTable('otp_session as s').from('now')
+    .set((eb) => ({
+      generation: either(isNewest, eb('s.generation', '+', 1), eb.ref('s.generation')),
+      rotated_at: either(isNewest, eb.ref('now.at'), eb.ref('s.rotated_at')),
+      rotated_network: either<string | null>(isNewest, textOf(p.network), eb.ref('s.rotated_network')),
+      reused_generation: either<number | null>(isNewlyElsewhere, eb.ref('s.generation'), eb.ref('s.reused_generation')),
+      reused_xid: either<string | null>(isNewlyElsewhere, currentXid, eb.ref('s.reused_xid')),
+      ended_at: eb.case().when(eb.not(isKept)).then(ended.ended_at).end(),
+      ended_xid: either<string | null>(isKept, eb.ref('s.ended_xid'), ended.ended_xid),
+      end_reason: eb.case().when(eb.not(isKept)).then(textOf<string>('refresh_reused')).end()
+    }))
+    .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where(isAlive)
+    .where((eb) => eb(eb.fn<Date>('greatest', ['s.rotated_at', 's.otp_at']), '>', earlier(eb.ref('now.at'), p.idleSeconds)))
+    .where((eb) => eb.or([eb.not(typed(p.isExpired, 'boolean')), isParent]))
+    .returningAll('s'))
+  return withEvent(rotated, facts, (db) => db.selectFrom(['rotated', 'now'])
+    .where((eb) => eb.or([eb('rotated.ended_at', 'is not', null), eb('rotated.reused_xid', '=', currentXid)])), (eb) => ({
+    userId: p.userId,
+    kind: eb.case().when('rotated.ended_at', 'is', null).then('refresh_reused_elsewhere').else('refresh_reused').end(),
+    sessionId: p.sessionId,
+    ip: p.ip,
+    agent: p.agent
+  }))
+    .selectFrom(['rotated', 'now'])
+    .select((eb) => [
+      ...sessionColumns, eb('ended_at', 'is not', null).$castTo<boolean>().as('reused'), methodsOf(p.userId, 'otpMethods'),
+      numberAs(unixSeconds(eb.ref('now.at')), 'nowSeconds')
+    ])
+})
+
 /**
  * Rotates the refresh token by a compare-and-set on the generation, in one statement. PostgreSQL evaluates it again on
  * the newest row when fifty requests do it at once (RFC 9700 §4.14.2).
@@ -41,42 +87,9 @@ export async function rotateSession (
   db: Db,
   presented: PresentedToken,
   idleSeconds: number,
-  origin: ClientOrigin
+  { ip, agent, network }: ClientOrigin
 ): Promise<Rotation | null> {
-  const { table } = db
-  const { userId, sessionId, generation, isExpired } = presented
-  const isNewest = sql`(s.generation = ${generation}::int)`
-  const isParent = sql`(s.generation = ${generation}::int + 1)`
-  const isNewlyElsewhere = sql`
-    (${isParent} and s.rotated_network <> ${origin.network}::text and s.reused_generation is distinct from s.generation)`
-  const isKept = sql`
-    (${isNewest} or (${isParent} and not coalesce(${isNewlyElsewhere} and s.reused_generation = s.generation - 1, false)))`
-  const found = await row<AnsweredSession & { reused: boolean, nowSeconds: number }>(db, sql`
-    with ${now},
-    rotated as (
-      update ${table.otp_session} s set
-        generation = case when ${isNewest} then s.generation + 1 else s.generation end,
-        rotated_at = case when ${isNewest} then now.at else s.rotated_at end,
-        rotated_network = case when ${isNewest} then ${origin.network}::text else s.rotated_network end,
-        reused_generation = case when ${isNewlyElsewhere} then s.generation else s.reused_generation end,
-        reused_xid = case when ${isNewlyElsewhere} then pg_current_xact_id() else s.reused_xid end,
-        ended_at = case when ${isKept} then null else now.at end,
-        ended_xid = case when ${isKept} then s.ended_xid else pg_current_xact_id() end,
-        end_reason = case when ${isKept} then null else 'refresh_reused' end
-      from now
-      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}
-        and greatest(s.rotated_at, s.otp_at) > now.at - make_interval(secs => ${idleSeconds})
-        and (not ${isExpired}::boolean or ${isParent})
-      returning s.*
-    ),
-    ${event(db, {
-      userId: sql`rotated.user_id`,
-      kind: sql`case when rotated.ended_at is null then 'refresh_reused_elsewhere' else 'refresh_reused' end`,
-      sessionId,
-      origin
-    }, sql`rotated, now where rotated.ended_at is not null or rotated.reused_xid = pg_current_xact_id()`)}
-    select ${sessionFacts}, ended_at is not null as reused, ${methodsOf(db, userId, 'otpMethods')},
-      ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')} from rotated, now`)
+  const found = await rotate.first(db, { ...presented, idleSeconds, ip, agent, network })
   if (found === undefined) return null
   const { reused, nowSeconds, ...facts } = found
   return { facts, rotated: !reused, nowSeconds }

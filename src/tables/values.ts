@@ -63,6 +63,9 @@ export const textOf = <Value extends string | null>(value: Value | Expression<Va
 export const typed = <Value>(value: Value | Expression<Value>, type: DataType) =>
   values.cast<Value>(isExpression(value) ? value : values.val(value), sql.raw(type))
 
+/** Null of a type. */
+export const nothing = <Value>(type: DataType) => values.cast<Value | null>(values.lit(null), sql.raw(type))
+
 /** Text in byte order, the same in every locale of the database. */
 export const inByteOrder = (text: Expression<string>) => sql<string>`(${text} collate "C")`
 
@@ -77,7 +80,8 @@ export const earlier = (at: Expression<Date | string>, seconds: Seconds) => valu
 export const later = (at: Expression<Date | string>, seconds: Seconds) => values(at, '+', interval(seconds)).$castTo<Date>()
 
 /** Types of parameters. */
-type DataType = 'boolean' | 'bytea' | 'float8' | 'integer' | 'text' | 'text[]' | 'timestamptz' | 'timestamptz[]' | 'uuid' | 'uuid[]'
+type DataType = 'bigint' | 'boolean' | 'bytea' | 'float8' | 'integer' | 'json' | 'text' | 'text[]' | 'timestamptz' | 'timestamptz[]' |
+  'uuid' | 'uuid[]' | 'xid8'
 
 type Unnested<Lists> = { [Name in keyof Lists]: Lists[Name] extends readonly [string, infer List] ? Elements<List> : never }
 type Elements<List> = List extends ReadonlyArray<infer Element> ? Element : never

@@ -5,7 +5,7 @@ import {
 } from '../../core/recovery-codes.js'
 import type { Seal } from '../../core/seal.js'
 import { totpStep } from '../../core/totp.js'
-import { MOST_DEVICES } from '../enrolment-statements.js'
+import { MOST_DEVICES } from '../confirm.js'
 import { sealOrigin } from '../recovery/candidates.js'
 import { saltOf } from '../recovery/slow-digests.js'
 import { devicePlace, otherPlace } from '../totp/verification.js'

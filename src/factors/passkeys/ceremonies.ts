@@ -10,10 +10,10 @@ import { sessionEnded } from '../../sessions/session-ended.js'
 import { released } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { enrol, type Enrolment, type EnrolmentRequest } from '../enrolment.js'
-import { commitConfirmed } from '../enrolment-statements.js'
+import { commitAsserted, confirmRegistered } from './kind.js'
 import { creationOptions, requestOptions } from './options.js'
 import {
-  commitAsserted, consumeChallenge, firstAssertion, issueChallenge, putUserHandle, readOwnPasskeys, refusePasskey, type OwnPasskeys
+  consumeChallenge, issueChallenge, putUserHandle, readOwnPasskeys, refusePasskey, type OwnPasskeys
 } from './statements.js'
 import { verifyAssertion, verifyRegistration } from './webauthn.js'
 
@@ -58,10 +58,10 @@ export async function confirmPasskey (
   const registered = await verifyRegistration(party, consumed.challenge ?? randomBytes(CHALLENGE_BYTES), response)
   const proof = registered === null || consumed.pendingId === null
     ? null
-    : firstAssertion(consumed.pendingId, party.rpId, registered, settings)
+    : { ...registered, deviceId: consumed.pendingId, rpId: party.rpId }
   const committed = proof === null
     ? null
-    : await commitConfirmed(db, requester, proof, nextSessionId(deps, requester)).catch((error: unknown) => {
+    : await confirmRegistered(db, requester, proof, nextSessionId(deps, requester), settings).catch((error: unknown) => {
       // A user has registered the credential already (WebAuthn L3 §7.1 step 27).
       if (isUniqueViolation(error)) return null
       throw error

@@ -1,19 +1,11 @@
 import { sql } from 'kysely'
-import { amr, PHISHING_RESISTANT } from '../../core/assurance.js'
-import type { Lifetimes, Requester } from '../../core/session.js'
-import { remembered } from '../../budgets/known-networks.js'
+import type { Requester } from '../../core/session.js'
 import { event } from '../../events/insert.js'
-import { alive } from '../../sessions/marks.js'
-import {
-  answered, committed, evictedEvent, isInPlace, kept, reasonFor, replacing, started, surplus, type CommittedSession, type Proof
-} from '../../sessions/replacement.js'
 import { livingSession } from '../../sessions/statements.js'
 import { row, type Db } from '../../tables/db.js'
 import { jsonAs, now, timeAs } from '../../tables/values.js'
-import type { FirstProof } from '../enrolment-statements.js'
-import { countsCleared } from '../lockout-statements.js'
 import type { KnownPasskey } from './options.js'
-import type { Assertion, JudgedPasskey, RegisteredPasskey } from './webauthn.js'
+import type { JudgedPasskey } from './webauthn.js'
 
 /** Purpose of a challenge: an answer for one purpose is wrong for the other. */
 export type Purpose = 'register' | 'verify'
@@ -152,85 +144,6 @@ export async function consumeChallenge (
     userHandle: handle === null ? null : fromHex(handle),
     passkey: passkey === null || credentialId === null ? null : { ...passkey, credentialId, publicKey: fromHex(passkey.publicKey) }
   }
-}
-
-/** Proof by the passkey in the CTE `consumed`. */
-function passkeyProof ({ sessionSeconds }: Lifetimes): Proof {
-  const deviceId = sql`consumed.id::text`
-  const factorIds = sql`array[${deviceId}]`
-  return { amr: amr.passkey, acr: PHISHING_RESISTANT, otpRequired: true, deviceId, factorIds, seconds: sessionSeconds }
-}
-
-/** Registration of a passkey as the first proof of a pending device. Another passkey with that id is a unique violation. */
-export function firstAssertion (deviceId: string, rpId: string, passkey: RegisteredPasskey, lifetimes: Lifetimes): FirstProof {
-  const { credentialId, publicKey, algorithm, signCount, transports, aaguid, backupEligible, backedUp } = passkey
-  return {
-    deviceId,
-    used: ({ table }) => sql`
-      insert into ${table.otp_passkey} (user_id, device_id, rp_id, credential_id, public_key, algorithm, sign_count, transports, aaguid,
-        backup_eligible, backed_up, last_used_at)
-      select user_id, id, ${rpId}, ${credentialId}::bytea, ${publicKey}::bytea, ${algorithm}::int, ${signCount}::bigint,
-        ${transports}::text[], ${aaguid}::uuid, ${backupEligible}::boolean, ${backedUp}::boolean, now.at
-      from consumed, now`,
-    proof: passkeyProof(lifetimes)
-  }
-}
-
-/**
- * Statement 2: stores the counter, and everything else only if the counter rose, or is 0 for ever (WebAuthn L3 §7.2 step 22). A
- * passkey clears the lock of codes and ends the user's unverified sessions, as a recovery code does.
- *
- * @returns null if the counter did not rise, or the session or the user's factors changed meanwhile
- */
-export async function commitAsserted (
-  db: Db,
-  requester: Requester,
-  { deviceId, signCount, backedUp, version }: Assertion & { deviceId: string, version: number },
-  newSessionId: string,
-  lifetimes: Lifetimes
-): Promise<CommittedSession | null> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const consumed = sql`consumed`
-  const proof = passkeyProof(lifetimes)
-  return committed(await row(db, sql`
-    with ${now},
-    requester as (
-      select u.user_id, s.id, s.otp_device_id is not null or ${isInPlace(requester, newSessionId)} as stays, s.auth_at,
-        null::timestamptz as until
-      from ${table.otp_user} u join ${table.otp_session} s on s.user_id = u.user_id, now
-      where u.user_id = ${userId} and u.version = ${version}
-        and s.id = ${sessionId} and ${alive(db)}
-      for no key update of u, s
-    ),
-    consumed as (
-      update ${table.otp_passkey} p set sign_count = ${signCount}::bigint, backed_up = ${backedUp}::boolean, last_used_at = now.at
-      from ${table.otp_device} d, requester, now
-      where p.user_id = requester.user_id and p.device_id = ${deviceId}
-        and (p.sign_count < ${signCount}::bigint or (p.sign_count = 0 and ${signCount}::bigint = 0))
-        and d.user_id = p.user_id and d.id = p.device_id and d.confirmed_at is not null
-      returning d.user_id, d.id, d.name
-    ),
-    released as (
-      update ${table.otp_user} u set ${countsCleared} from consumed where u.user_id = consumed.user_id
-    ),
-    ${surplus(db, consumed)},
-    ended as (
-      update ${table.otp_session} s set ${replacing(reasonFor('otp_verified'), newSessionId)}
-      from consumed, requester, now
-      where s.user_id = consumed.user_id and s.ended_at is null
-        and (s.otp_device_id is null or s.id = requester.id or s.id in (select id from surplus))
-        and not (requester.stays and s.id = requester.id)
-      returning s.id
-    ),
-    ${evictedEvent(db, requester)},
-    ${started(db, consumed, requester, newSessionId, proof)},
-    ${kept(db, consumed, proof)},
-    ${remembered(db, consumed, requester.network, true)}
-    ${event(db, {
-      userId: sql`consumed.user_id`, kind: 'otp_verified', sessionId, origin: requester, deviceName: sql`consumed.name`
-    }, sql`consumed, now`)}
-    ${answered(db, userId)}`))
 }
 
 /**

@@ -3,7 +3,8 @@ import type { Requester, AnsweredSession } from '../../core/session.js'
 import { consumeAttempt, type ConsumedAttempt } from '../attempt-statements.js'
 import { readStatus } from '../enrolment-statements.js'
 import { readCandidates, type Candidates } from './candidates.js'
-import { burnRecoveryCode, refuseRecovery, replaceRecoveryCodes } from './statements.js'
+import { commitRecovered } from './kind.js'
+import { refuseRecovery, replaceRecoveryCodes } from './statements.js'
 import { released, isPaid, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
@@ -26,7 +27,7 @@ export async function recover (
   const attempt = candidates.isWeak ? await consumeForWeak(deps, requester) : null
   const burn = async ({ digests: digestsOfCode }: Candidates) => {
     const digests = await digestsOfCode()
-    return digests.length === 0 ? null : await burnRecoveryCode(db, requester, digests, nextSessionId(deps, requester), settings)
+    return digests.length === 0 ? null : await commitRecovered(db, requester, digests, nextSessionId(deps, requester), settings)
   }
   let committed = null
   if (attempt === null || isPaid(attempt)) {

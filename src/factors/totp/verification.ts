@@ -1,8 +1,8 @@
 import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
 import { checkTotp, normaliseTotp } from '../../core/totp.js'
-import { commitVerified, consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
-import { commitConfirmed, firstCode } from '../enrolment-statements.js'
+import { consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
+import { commitVerified, confirmTotp } from './kind.js'
 import { returnAttempt } from '../lockout-statements.js'
 import { released, lock, noteRefused, otpInvalid, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -54,8 +54,8 @@ export async function verifyTotp (
   const committed = match === null
     ? null
     : match.pending
-      ? await commitConfirmed(db, requester, firstCode(match, settings), newSessionId)
-      : await commitVerified(db, requester, match, attempt.version, newSessionId, settings)
+      ? await confirmTotp(db, requester, match, newSessionId, settings)
+      : await commitVerified(db, requester, { ...match, version: attempt.version }, newSessionId, settings)
   if (committed !== null) {
     rejectedCodes.add(userId, committed.context.sessionId, code)
     released(deps, userId)
@@ -74,7 +74,7 @@ export async function verifyTotp (
  * Compares the code with every device and every step of its window, so that the time does not tell which one matched. A
  * device whose secret cannot be read is skipped, so that the user's other devices still work.
  */
-function judge (
+export function judge (
   { seal, unreadable, settings }: OtpDeps,
   { context: { userId } }: Requester,
   code: string,
