@@ -17,7 +17,7 @@ import { clientSettings, mailSettings } from './helpers/app.js'
 import { startServer } from './helpers/server-process.js'
 
 /** Folders of the documents, from the top folder, in which the tests run. */
-const FOLDERS = ['.', 'docs', 'plugins', 'routes', 'test']
+const FOLDERS = ['.', 'docs', 'model', 'plugins', 'routes', 'test']
 const PROMISES = 'test/promises'
 /** Limit for two screens. */
 const MOST_CHARACTERS = 12_000

@@ -1,0 +1,115 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+
+const execute = promisify(execFile)
+
+/** Part of a model's runs that is searched on its own. */
+export interface Configuration { name: string, defines: readonly string[] }
+
+export interface Model {
+  file: string
+  /** Searched completely by the test. */
+  configurations: readonly Configuration[]
+  /** Searched by `npm run model` alone, since it takes longer. */
+  large: readonly Configuration[]
+  /** Part in which the model without a rule is searched first; the first one if the rule is not here. */
+  sought?: Readonly<Record<string, string>>
+}
+
+export const models: readonly Model[] = [
+  {
+    file: 'model/liveness.pml',
+    configurations: [
+      { name: 'one server, with Redis', defines: ['FAILOVER=0', 'OTHER=0'] },
+      { name: 'one server, open transactions', defines: ['FAILOVER=0', 'REDIS=0'] },
+      { name: 'failover, without Redis', defines: ['REDIS=0', 'OTHER=0'] }
+    ],
+    large: [
+      { name: 'failover, with Redis', defines: ['OTHER=0'] },
+      { name: 'one server, with Redis and open transactions', defines: ['FAILOVER=0'] }
+    ],
+    sought: {
+      'a reading names the ids that were open at the last one': 'one server, open transactions',
+      'a reading from a server without writes is not used': 'failover, without Redis',
+      'another server is a gap': 'failover, without Redis',
+      "a changed setting of writes replaces the poller's connection": 'failover, without Redis',
+      'a reading that finds another setting of writes does not count as fresh': 'failover, without Redis',
+      'an entry of another server counts as none': 'failover, with Redis',
+      'requests do not share a question over a replaced connection': 'failover, without Redis',
+      'an answer from a server without writes is not used': 'failover, without Redis'
+    }
+  },
+  { file: 'model/single-use.pml', configurations: [{ name: 'all', defines: [] }], large: [] },
+  { file: 'model/refresh.pml', configurations: [{ name: 'all', defines: [] }], large: [] }
+]
+
+/** Line of a model that states a rule. */
+export interface Rule { name: string, line: number }
+
+const RULE = /\/\* rule: (.+?) \*\/$/
+
+/** Returns the rules of a model, in the order of its lines. */
+export function rulesOf (text: string): Rule[] {
+  return text.split('\n').flatMap((line, at) => {
+    const name = RULE.exec(line)?.[1]
+    return name === undefined || name === '...' ? [] : [{ name, line: at }]
+  })
+}
+
+/** Returns the model without the line of a rule. */
+export function without (text: string, { line }: Rule): string {
+  return text.split('\n').map((kept, at) => at === line ? '' : kept).join('\n')
+}
+
+export interface Search {
+  /** True if the search reached every state and found no violation. */
+  holds: boolean
+  /** Violated assertion; null if there is none. */
+  violation: string | null
+  states: number
+  seconds: number
+}
+
+/** Deeper than any run of the models: a search that is cut off there is no proof, and `search` throws. */
+const DEPTH = 2_000_000
+
+/**
+ * Searches all runs of a model. The exit status of Spin's verifier is 0 on a violation and on a search that was cut off, so
+ * its output decides.
+ *
+ * @throws if the model does not compile, or the search was not complete
+ */
+export async function search (text: string, { defines }: Configuration): Promise<Search> {
+  const cwd = await mkdtemp(join(tmpdir(), 'countersign-model-'))
+  try {
+    await writeFile(join(cwd, 'model.pml'), text)
+    await execute('spin', ['-a', ...defines.map((define) => `-D${define}`), 'model.pml'], { cwd })
+    await execute('gcc', ['-O1', '-w', '-DSAFETY', '-DMEMLIM=4000', '-o', 'pan', 'pan.c'], { cwd })
+    const startedAtMs = performance.now()
+    const { stdout } = await execute('./pan', [`-m${DEPTH}`, '-w23'], { cwd, maxBuffer: 1 << 26 })
+    const seconds = (performance.now() - startedAtMs) / 1000
+    const violation = /assertion violated (.*)/.exec(stdout)?.[1] ?? null
+    const states = Number(/(\S+) states, stored/.exec(stdout)?.[1] ?? 0)
+    const isCutOff = /max search depth too small|Search not completed/.test(stdout)
+    const holds = /errors: 0\b/.test(stdout)
+    if (holds ? isCutOff || states === 0 : violation === null) throw new Error(`The search is not complete: ${stdout}`)
+    return { holds, violation, states, seconds }
+  } finally {
+    await rm(cwd, { recursive: true, force: true })
+  }
+}
+
+/** Returns a violation that the model without this rule has; null if there is none. */
+export async function counterexample ({ file, configurations, large, sought = {} }: Model, rule: Rule): Promise<Search | null> {
+  const text = without(await readFile(file, 'utf8'), rule)
+  const isFirst = ({ name }: Configuration): boolean => name === sought[rule.name]
+  const inOrder = [...configurations, ...large].sort((a, b) => Number(isFirst(b)) - Number(isFirst(a)))
+  for (const configuration of inOrder) {
+    const found = await search(text, configuration)
+    if (!found.holds) return found
+  }
+  return null
+}
