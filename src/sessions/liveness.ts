@@ -133,7 +133,7 @@ function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSec
 
   /**
    * Asks the Redis cache, then PostgreSQL. Requests for the same session share one question while the question is younger
-   * than `revocationSeconds`. Null: the session has ended or never existed.
+   * than `revocationSeconds` and its connection is still in use. Null: the session has ended or never existed.
    *
    * @param adoption how to register a host's session that is not known here yet; null where that is not allowed
    */
@@ -174,7 +174,7 @@ export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revoc
       localCache.coveredFromNow()
       watch.gap()
     },
-    onOtherServer: () => db.renew()
+    onOtherServer: () => { localCache.connectionsReplaced(); db.renew() }
   }, report)
 
   const { isFresh, nowMs } = poller

@@ -29,6 +29,7 @@ export class LocalCache {
   readonly #changed: AgingMap<string, number>
   /** Answers to questions asked before this are not stored: the poller may never name a revocation from that time. */
   #coveredSinceMs = Infinity
+  #replacedAtMs = -Infinity
 
   constructor (clockMs = () => performance.now()) {
     this.#clockMs = clockMs
@@ -56,9 +57,12 @@ export class LocalCache {
     return this.#changed.get(keyOf(userId, sessionId)) !== undefined
   }
 
-  /** True if an answer to a question asked at this time may be older than a change of the session. */
+  /**
+   * True if an answer to a question asked at this time may be older than a change of the session, or may come from a server
+   * whose connections were replaced since.
+   */
   isOutdated (userId: string, sessionId: string, askedAtMs: number): boolean {
-    return askedAtMs < (this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity)
+    return askedAtMs < Math.max(this.#changed.get(keyOf(userId, sessionId)) ?? -Infinity, this.#replacedAtMs)
   }
 
   /**
@@ -102,6 +106,11 @@ export class LocalCache {
   #hear (of: AgingMap<string, number>, userId: string, sessionId: string): void {
     this.#alive.delete(sessionId)
     of.set(keyOf(userId, sessionId), this.#clockMs())
+  }
+
+  /** Connections to PostgreSQL from before now are not used for new questions. */
+  connectionsReplaced (): void {
+    this.#replacedAtMs = this.#clockMs()
   }
 
   /** From now on the poller names every revocation. Readings made before, or still under way, are not trusted. */

@@ -111,10 +111,14 @@ export function createRevocationPoller (
     if (isOther || isSetOtherwise) onOtherServer()
     oldestWrite = nextOldest(oldestWrite, reading.snapshot, startedAtMs)
     last = reading
-    isPrimary = true
     aheadMs = reading.nowMs - startedAtMs
     leastAheadMs = reading.nowMs - performance.now()
-    askedAtMs = startedAtMs
+    // A server that was demoted by a setting still looks writable to connections from before. The next reading, by a new
+    // connection, finds out. So this one does not make the readings fresh (model/liveness.pml).
+    if (!isSetOtherwise) {
+      isPrimary = true
+      askedAtMs = startedAtMs
+    }
     for (const follow of followers) follow({ ...reading, askedAtMs, isGap })
   }
 

@@ -188,3 +188,17 @@ t.test('J5 requests share a question only while it is young', async (t) => {
   blind()
   t.ok(await servedAfterEnd(b!, (await sessionsOf(ada, 1))[0]!) <= 1_000)
 })
+
+t.test('J5 requests do not share a question over a connection that was replaced', async (t) => {
+  const { replicas: [a, b], forgetCopies, db } = await withCopies(t, 2)
+  const [person] = await sessionsOf(await signUp(a!.app), 1) as [Person]
+  await forgetCopies(person)
+  const answer = b!.postgres.holdNext((bytes) => bytes.includes(String(person.claims()['sid'])))
+  const requester = guarded(b!, person)
+  await answer.held
+  await db.query(`alter database ${new URL(db.url).pathname.slice(1)} set default_transaction_read_only = off`)
+  await insideOf(b!.app).sessions.poll()
+  t.equal(await guarded(b!, person), 200, 'answered while the first one waits')
+  answer.release()
+  await requester
+})

@@ -287,6 +287,19 @@ t.test('J5 another server, one that went back in time, more ends than one readin
   t.equal(others(), 3)
 })
 
+t.test('J5 a reading that finds another setting of writes makes nothing fresh: its connection may lead to a demoted server', async (t) => {
+  const { feed, pretend, others } = await followed(t, 1)
+  await feed.poll()
+  t.ok(feed.isFresh())
+  await until('the bound to pass', () => !feed.isFresh())
+  pretend({ readOnlySettings: '0 0 default_transaction_read_only=on' })
+  await feed.poll()
+  t.equal(others(), 1, 'the connections are replaced')
+  t.notOk(feed.isFresh())
+  await feed.poll()
+  t.ok(feed.isFresh(), 'by a new connection')
+})
+
 t.test('J5 a mark of all is part of each reading, the first one included, and is named once for each value', async (t) => {
   const { feed, news, query } = await followed(t)
   t.equal(feed.endedBefore(), -Infinity)
