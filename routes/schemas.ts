@@ -63,7 +63,8 @@ export function requirePersonalNames<Given extends { firstName?: string, lastNam
 export const Password = Type.String({ title: 'Password', minLength: 1, maxLength: PASSWORD_MAX_LENGTH, pattern: WHOLE })
 export const NewPassword = Type.String({
   title: 'NewPassword',
-  description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one, not the username.',
+  description: 'At least `PASSWORD_MIN_LENGTH` characters, any characters, not a common one, not the username, ' +
+    'not only names of the user or the service, and not one of `BREACHED_PASSWORDS_URL`.',
   minLength: 1,
   maxLength: PASSWORD_MAX_LENGTH,
   pattern: WHOLE

@@ -31,6 +31,7 @@ import { passkeyPartyOf, type Config } from './config/config.js'
 import type { Key } from './core/key-ring.js'
 import { DEFAULT_NAMESPACE } from './core/seal.js'
 import { readUsername } from './accounts/accounts.js'
+import { passwordRuleOf } from './accounts/password-rule.js'
 import { ringsOf } from './config/deployment-keys.js'
 import { checkPassword, type LoginDeps } from './accounts/log-in.js'
 import { createWaiters } from './accounts/waiters.js'
@@ -245,23 +246,26 @@ function followPort (app: FastifyInstance, [unknown = '']: readonly string[]): s
 }
 
 async function registerRoutes (app: FastifyInstance, { config, factor, guards, login }: Parts): Promise<void> {
-  const { refreshSeconds, accessSeconds, passwordMinLength, otpFreshSeconds: freshSeconds } = config
+  const { refreshSeconds, accessSeconds, otpFreshSeconds: freshSeconds } = config
   const { db, hasher, waiterOf } = login
+  const passwordRule = passwordRuleOf(config, login.counters, (fault) => {
+    app.log.warn(fault, 'the service of breached passwords does not answer: passwords are accepted without it')
+  })
   await app.register(tokenRoutes, { prefix: '/token', ...login, refreshSeconds, accessSeconds })
   await app.register(sessionRoutes, { prefix: '/session', guards, addsMethods: true, config: app.limit('reads') })
   if (config.clientKeys !== undefined) await registerRevocations(app, factor, { accessSeconds, keys: config.clientKeys })
-  await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordMinLength, isOpen: config.signUp === 'open' })
+  await app.register(userRoutes, { prefix: '/users', db, hasher, waiterOf, passwordRule, isOpen: config.signUp === 'open' })
   await app.register(accountRoutes, {
     prefix: '/account',
     ...login,
     seal: factor.seal,
     mailSeal: config.mailUrl === undefined ? null : factor.seal,
-    passwordMinLength,
+    passwordRule,
     freshSeconds,
     refreshSeconds
   })
   if (config.mailUrl !== undefined) {
-    await app.register(mailRoutes, { ...login, seal: factor.seal, passwordMinLength, paths: mailSettingsOf(config).paths })
+    await app.register(mailRoutes, { ...login, seal: factor.seal, passwordRule, paths: mailSettingsOf(config).paths })
   }
   await app.register(adminRoutes, {
     prefix: '/admin', ...factor, needsPasskey: config.staffPasskey === 'required', freshSeconds, refreshSeconds
@@ -273,7 +277,7 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
       signUp: config.signUp === 'open',
       mail: config.mailUrl !== undefined,
       passkeys: passkeyPartyOf(config) !== undefined,
-      passwordMinLength
+      passwordMinLength: config.passwordMinLength
     })
   }
 }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import { missingAssurance } from '../core/assurance.js'
-import { passwordFault, unacceptable } from '../core/password-rule.js'
+import { passwordFault, unacceptable, type PasswordRule } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { Seal } from '../core/seal.js'
 import type { Requester, AnsweredSession } from '../core/session.js'
-import { readAccount, readUsername, type Account } from './accounts.js'
+import { readAccount, type Account } from './accounts.js'
 import { listOauthProfiles, type OauthProfile } from './oauth-profile-statements.js'
 import { commitPassword, deleteAccount, updateProfile, type ProfileChange } from './profile.js'
 import { sessionEnded } from '../sessions/session-ended.js'
@@ -14,7 +14,7 @@ import { askPassword, type LoginDeps } from './log-in.js'
 export interface AccountDeps extends LoginDeps {
   /** Highest age of a proof that counts as fresh, in seconds. */
   freshSeconds: number
-  passwordMinLength: number
+  passwordRule: PasswordRule
   /** Seals what is mailed; null where no mails are sent. */
   mailSeal: Seal | null
 }
@@ -54,12 +54,13 @@ export async function changeProfile (deps: AccountDeps, requester: Requester, ch
  * @returns the session that replaces the requesting one: it has the proofs of the requesting token
  */
 export async function changePassword (deps: AccountDeps, requester: Requester, current: string, next: string): Promise<AnsweredSession> {
-  const { db, hasher, sessions, counters, passwordMinLength } = deps
+  const { db, hasher, sessions, counters, passwordRule } = deps
   const { userId } = requester.context
-  const username = await readUsername(db, userId)
-  if (username === undefined) throw sessionEnded(deps, requester)
+  const account = await readAccount(db, userId)
+  if (account === undefined) throw sessionEnded(deps, requester)
+  const { username } = account
   const password = normalisePassword(next)
-  const fault = await passwordFault(password, username, passwordMinLength)
+  const fault = await passwordFault(password, { username, names: [account.firstName, account.lastName] }, passwordRule)
   if (fault !== null) throw unacceptable(fault)
   const changed = await hasher.inTurn(async (turn) => {
     const { version } = await askPassword(deps, turn, username, current, requester)

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { passwordFault, unacceptable } from '../core/password-rule.js'
+import { passwordFault, unacceptable, type PasswordRule } from '../core/password-rule.js'
 import { normalisePassword } from '../core/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
@@ -19,9 +19,9 @@ export interface SignUp {
   phone: string
 }
 
-export interface SignUpDeps { db: Db, hasher: Hasher, waiterOf: WaiterOf, passwordMinLength: number }
+export interface SignUpDeps { db: Db, hasher: Hasher, waiterOf: WaiterOf, passwordRule: PasswordRule }
 
-export async function signUp ({ db, hasher, waiterOf, passwordMinLength }: SignUpDeps, person: SignUp, origin: ClientOrigin) {
+export async function signUp ({ db, hasher, waiterOf, passwordRule }: SignUpDeps, person: SignUp, origin: ClientOrigin) {
   const username = normaliseUsername(person.username)
   if (username === null) {
     throw new Refusal('REQUEST_INVALID', {
@@ -29,7 +29,7 @@ export async function signUp ({ db, hasher, waiterOf, passwordMinLength }: SignU
     })
   }
   const password = normalisePassword(person.password)
-  const fault = await passwordFault(password, username, passwordMinLength)
+  const fault = await passwordFault(password, { username, names: [person.firstName, person.lastName] }, passwordRule)
   if (fault !== null) throw unacceptable(fault)
   const id = randomUUID()
   const made = await insertAccount(db, {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { createCounters } from '../core/counters.js'
 import { newRecoveryCode } from '../core/recovery-codes.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
 import { passwordFault } from '../core/password-rule.js'
@@ -6,7 +7,8 @@ import { normalisePassword } from '../core/passwords.js'
 import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../core/totp.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'
 import type { Config } from '../config/config.js'
-import { accountKey } from '../accounts/accounts.js'
+import { accountKey, readAccount } from '../accounts/accounts.js'
+import { passwordRuleOf } from '../accounts/password-rule.js'
 import { createUser, findUser, readNowSeconds, setPassword, type FirstDevice } from '../staff/command-line.js'
 import { readEvents } from '../events/log.js'
 import type { Db } from '../tables/db.js'
@@ -44,7 +46,7 @@ export async function createUserCommand (io: Io, config: Config, username: strin
     const { db } = context
     const id = randomUUID()
     if (await findUser(db, usernameKey(name)) !== undefined) throw new CommandError('This username is taken.')
-    const passwordHash = await hashNewPassword(io, config, name)
+    const passwordHash = await hashNewPassword(io, config, name, [profile.firstName, profile.lastName])
     const enrolled = otp ? await enrol(io, context, id, name) : null
     // Staff have more than a password from the beginning.
     const setupCode = staff && enrolled === null ? newRecoveryCode() : null
@@ -138,7 +140,9 @@ export async function userEventsCommand (io: Io, config: Config, username: strin
 export async function setPasswordCommand (io: Io, config: Config, username: string): Promise<void> {
   await withContext(config, async (context) => {
     const user = await requireUser(context, username)
-    const { endedSessions } = await setPassword(context.db, user.id, await hashNewPassword(io, config, user.username))
+    const { firstName = '', lastName = '' } = await readAccount(context.db, user.id) ?? {}
+    const passwordHash = await hashNewPassword(io, config, user.username, [firstName, lastName])
+    const { endedSessions } = await setPassword(context.db, user.id, passwordHash)
     io.print({ id: user.id, endedSessions }, [`Changed the password of ${printable(user.username)}: ${endedSessions} sessions have ended.`])
   })
 }
@@ -154,12 +158,17 @@ export async function requireUser ({ db }: Context, username: string): Promise<{
   return user
 }
 
-async function hashNewPassword (io: Io, { passwordMinLength }: Config, username: string): Promise<string> {
+async function hashNewPassword (
+  io: Io, config: Config, username: string, names: readonly string[]
+): Promise<string> {
   const typed = await io.askSecret('New password')
   if (typed === '') throw new CommandError('Give the password at the prompt, or as a line of standard input.')
   if (io.isInteractive && await io.askSecret('Once more') !== typed) throw new CommandError('The two passwords differ.')
   const password = normalisePassword(typed)
-  const fault = await passwordFault(password, username, passwordMinLength)
+  const rule = passwordRuleOf(config, createCounters(), () => {
+    io.warn('BREACHED_PASSWORDS_URL does not answer: the password is accepted without it.')
+  })
+  const fault = await passwordFault(password, { username, names }, rule)
   if (fault !== null) throw new CommandError(`Choose another password: this one is ${fault}.`)
   return await (await createHasher(1)).hash(password)
 }

@@ -9,7 +9,10 @@ import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../core/relying-party
 import type { RelyingParty } from '../core/webauthn.js'
 import { parseRing, ringFault, ringsOverlap } from '../core/key-ring.js'
 import { parseRedisAddress, RedisAddressError } from '../redis/address.js'
-import { LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, PUBLIC_ADDRESS, SENDER, settings, type Config, type Variable } from './settings.js'
+import {
+  LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, PUBLIC_ADDRESS, RANGE_SERVICE, SENDER,
+  settings, type Config, type Variable
+} from './settings.js'
 import { UNIX_PEERS } from './trusted-proxies.js'
 import { parseMailbox } from '../core/mailbox.js'
 import { literalAddress, receiversAt } from '../events/webhook/address.js'
@@ -47,6 +50,7 @@ const rules: ReadonlyArray<readonly [Variable, must: string, holds: (config: Con
   ['WEBHOOK_KEYS', 'be set where WEBHOOK_URL is', ({ webhookUrl, webhookKeys }) => webhookUrl === undefined || webhookKeys !== undefined],
   ['PUBLIC_URL', PUBLIC_ADDRESS, ({ publicUrl }) => publicUrl === undefined || isPublicAddress(publicUrl)],
   ['PUBLIC_URL', 'be set where MAIL_URL is', ({ mailUrl, publicUrl }) => mailUrl === undefined || publicUrl !== undefined],
+  ['BREACHED_PASSWORDS_URL', RANGE_SERVICE, ({ breachedPasswordsUrl: url }) => url === undefined || isRangeService(url)],
   ['MAIL_URL', 'be an address', ({ mailUrl }) => mailUrl === undefined || URL.canParse(mailUrl)],
   ['MAIL_FROM', 'be set where MAIL_URL is', ({ mailUrl, mailFrom }) => mailUrl === undefined || mailFrom !== undefined],
   ['MAIL_FROM', SENDER, ({ mailFrom }) => mailFrom === undefined || parseMailbox(mailFrom) !== null],
@@ -191,6 +195,14 @@ function redisFault (text: string): string | undefined {
 
 function isOrigin (text: string): boolean {
   return URL.canParse(text) && new URL(text).origin === text
+}
+
+/** Its answers decide about passwords, so a network on the way must not write them. */
+function isRangeService (text: string): boolean {
+  if (!URL.canParse(text)) return false
+  const { protocol, hostname, search, hash, username, password } = new URL(text)
+  const isLoopback = hostname === 'localhost' || hostname === '[::1]' || /^127\.\d+\.\d+\.\d+$/.test(hostname)
+  return (protocol === 'https:' || isLoopback) && [search, hash, username, password].every((part) => part === '')
 }
 
 /** One spelling alone: links are this text and a path. */

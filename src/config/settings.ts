@@ -22,6 +22,7 @@ export const PASSKEYS = 'be a comma-separated list of exact origins as browsers 
   'no default port; or http://localhost with a port; or android:apk-key-hash:…'
 
 export const PUBLIC_ADDRESS = 'be an address that starts with https:// or http://, without query, fragment or a slash at the end'
+export const RANGE_SERVICE = 'be an address that starts with https://, or http:// on a loopback address, without query or fragment'
 export const SENDER = 'be an address, or Name <address>, without quotes or commas'
 const PATH = /^\/[A-Za-z0-9._~/-]{0,200}$/
 const A_PATH = 'be a path that starts with /, of letters, digits and - . _ ~ /'
@@ -66,6 +67,9 @@ export const settings = Type.Object({
   REVOCATION_SECONDS: whole(1, 300, 'Time within which every replica refuses an ended session; ' +
     'also the time, at most a minute, for which known sessions are served without PostgreSQL.', { default: otpDefaults.revocationSeconds }),
   PASSWORD_MIN_LENGTH: whole(8, 128, 'Shortest password accepted, in characters; 15 where it is the only factor.', { default: 8 }),
+  BREACHED_PASSWORDS_URL: Type.Optional(text(/^https?:\/\/\S+$/, RANGE_SERVICE,
+    'Range service for breached passwords, such as https://api.pwnedpasswords.com/range: new passwords that it knows are refused. ' +
+    'It learns 5 of 40 digits of their SHA-1. Unset, none is asked.')),
   SIGN_UP: choice(['open', 'closed'], 'open', 'Access to POST /users.'),
   OTP_ISSUER: text(/^[^:\p{Cc}\p{Cs}]{1,64}$/u, 'be 1 to 64 characters without a colon',
     'Name of the service that authenticator apps show.', { default: 'Countersign' }),

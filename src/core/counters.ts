@@ -4,6 +4,7 @@
  */
 export const definedCounters = {
   passwords_total: { help: 'Passwords asked for', labels: ['outcome'] },
+  password_checks_total: { help: 'New passwords looked up in BREACHED_PASSWORDS_URL', labels: ['outcome'] },
   codes_total: { help: 'Second-factor codes judged or turned away', labels: ['kind', 'outcome'] },
   locks_total: { help: 'Locks that wrong codes began', labels: [] },
   stops_total: { help: 'Users whose app codes are not accepted until a recovery code is used or staff unlock the account', labels: [] },

@@ -62,7 +62,7 @@ export const otpMethods = ['totp', 'passkey', 'recovery_code'] as const
 export type OtpMethod = typeof otpMethods[number]
 
 /** Why a password is unacceptable. */
-export const passwordReasons = ['too_short', 'too_long', 'common', 'is_username'] as const
+export const passwordReasons = ['too_short', 'too_long', 'common', 'is_username', 'context_words', 'breached'] as const
 export type PasswordReason = typeof passwordReasons[number]
 
 /** Facts of a refusal beside its code. Which one has which: docs/errors.md. */

@@ -3,8 +3,8 @@ import t from 'tap'
 import { passwordFault } from '../../src/core/password-rule.js'
 import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
 
-const faultOf = (password: string, { username = 'ada', minLength = 8 } = {}) =>
-  passwordFault(normalisePassword(password), username, minLength)
+const faultOf = (password: string, { username = 'ada', minLength = 8, words = [] as string[], names = [] as string[] } = {}) =>
+  passwordFault(normalisePassword(password), { username, names }, { minLength, words, isBreached: null })
 
 /** [name, password, fault] with a shortest length of eight characters. */
 const table = [
@@ -29,6 +29,27 @@ const table = [
 
 t.test('P1 length in characters, a list of common ones, not the username', async (t) => {
   for (const [what, password, fault] of table) t.equal(await faultOf(password, { username: 'grace.hopper' }), fault, what)
+})
+
+/** [password, fault] with the context words `countersign`, `Example Bank` and `examplebank`, and a user Ada Lovelace. */
+const inContext = [
+  ['countersign', 'made of names'],
+  ['CounterSign2026!', 'made of names'],
+  ['2026-countersign-2026', 'made of names'],
+  ['Example Bank 1', 'made of names'],
+  ['examplebank99', 'made of names'],
+  ['ada lovelace', 'made of names'],
+  ['Lovelace_1815', 'made of names'],
+  ['countersigned', null],
+  ['lovelace wrote notes', null],
+  ['1234567890123', null],
+  ['♥countersign', null]
+] as const
+
+t.test('P1 nothing but context words, digits and punctuation is refused; a word within a longer text is not', async (t) => {
+  const rule = { words: ['countersign', 'Example Bank', 'examplebank'], names: ['Ada', 'Lovelace', 'Li'] }
+  for (const [password, fault] of inContext) t.equal(await faultOf(password, { ...rule, username: 'x' }), fault, password)
+  t.equal(await faultOf('li 1234567', { ...rule, username: 'x' }), null, 'too short a word')
 })
 
 t.test('P1 no rules of composition: any character, any mix', async (t) => {

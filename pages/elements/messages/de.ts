@@ -122,6 +122,8 @@ export const de: Texts = {
   password_too_long: 'Wählen Sie ein kürzeres Passwort.',
   password_common: 'Viele verwenden dieses Passwort. Wählen Sie ein anderes.',
   password_is_username: 'Wählen Sie ein anderes Passwort als Ihren Benutzernamen.',
+  password_context_words: 'Wählen Sie ein Passwort, das aus mehr als Ihrem Namen oder dem dieses Dienstes besteht.',
+  password_breached: 'Dieses Passwort ist aus einem Datenleck bekannt. Wählen Sie ein anderes.',
 
   emailTitle: 'E-Mail',
   emailVerified: 'Bestätigt',

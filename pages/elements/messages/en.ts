@@ -119,6 +119,8 @@ export const en = {
   password_too_long: 'Choose a shorter password.',
   password_common: 'Many people use this password. Choose another one.',
   password_is_username: 'Choose a password that differs from your username.',
+  password_context_words: 'Choose a password that is more than your name or the name of this service.',
+  password_breached: 'This password is known from a data breach. Choose another one.',
 
   emailTitle: 'E-mail',
   emailVerified: 'Verified',

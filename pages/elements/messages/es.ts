@@ -121,6 +121,8 @@ export const es: Texts = {
   password_too_long: 'Elija una contraseña más corta.',
   password_common: 'Esta contraseña es muy común. Elija otra.',
   password_is_username: 'Elija una contraseña distinta de su nombre de usuario.',
+  password_context_words: 'Elija una contraseña que no sea solo su nombre o el de este servicio.',
+  password_breached: 'Esta contraseña figura en una filtración de datos. Elija otra.',
 
   emailTitle: 'Correo electrónico',
   emailVerified: 'Verificado',

@@ -122,6 +122,8 @@ export const fr: Texts = {
   password_too_long: 'Choisissez un mot de passe plus court.',
   password_common: 'Ce mot de passe est très répandu. Choisissez-en un autre.',
   password_is_username: 'Choisissez un mot de passe différent de votre nom d’utilisateur.',
+  password_context_words: 'Choisissez un mot de passe qui ne se limite pas à votre nom ou à celui de ce service.',
+  password_breached: 'Ce mot de passe figure dans une fuite de données. Choisissez-en un autre.',
 
   emailTitle: 'E-mail',
   emailVerified: 'Vérifiée',

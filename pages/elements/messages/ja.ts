@@ -119,6 +119,8 @@ export const ja: Texts = {
   password_too_long: 'もっと短いパスワードを選んでください。',
   password_common: 'よく使われるパスワードです。別のものを選んでください。',
   password_is_username: 'ユーザー名と異なるパスワードを選んでください。',
+  password_context_words: 'お名前やこのサービスの名前だけのパスワードは使えません。',
+  password_breached: '漏えいしたことのあるパスワードです。別のものを選んでください。',
 
   emailTitle: 'メール',
   emailVerified: '確認済み',

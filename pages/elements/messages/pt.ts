@@ -121,6 +121,8 @@ export const pt: Texts = {
   password_too_long: 'Escolha uma senha mais curta.',
   password_common: 'Muita gente usa esta senha. Escolha outra.',
   password_is_username: 'Escolha uma senha diferente do nome de utilizador.',
+  password_context_words: 'Escolha uma senha que não seja apenas o seu nome ou o deste serviço.',
+  password_breached: 'Esta senha consta de uma fuga de dados. Escolha outra.',
 
   emailTitle: 'E-mail',
   emailVerified: 'Verificado',

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { expressionBuilder } from 'kysely'
 import type { Counters } from '../../core/counters.js'
-import { passwordFault, unacceptable } from '../../core/password-rule.js'
+import { passwordFault, unacceptable, type PasswordRule } from '../../core/password-rule.js'
 import { normalisePassword } from '../../core/passwords.js'
 import { Refusal } from '../../core/refusals.js'
 import type { Seal } from '../../core/seal.js'
@@ -15,7 +15,7 @@ import type { Db, Tables } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
 import { clock } from '../../tables/values.js'
-import { accountKey } from '../accounts.js'
+import { accountKey, readAccount } from '../accounts.js'
 import type { Hasher } from '../hasher.js'
 import type { WaiterOf } from '../waiters.js'
 import { deleteLinks, mailLink, readLink, takeLink } from './links.js'
@@ -28,7 +28,7 @@ export interface PasswordResetDeps {
   waiterOf: WaiterOf
   sessions: Pick<Sessions, 'ended'>
   counters: Counters
-  passwordMinLength: number
+  passwordRule: PasswordRule
 }
 
 const account = expressionBuilder<Tables & { a: Tables['account'] }, 'a'>()
@@ -82,13 +82,14 @@ const forgetNetworks = statement('forget_networks', (db, p: Parameters<{ userId:
  * was made; PASSWORD_UNACCEPTABLE, which does not use up the link
  */
 export async function resetPassword (deps: PasswordResetDeps, token: string, next: string, origin: ClientOrigin): Promise<void> {
-  const { db, hasher, waiterOf, sessions, counters, passwordMinLength } = deps
+  const { db, hasher, waiterOf, sessions, counters, passwordRule } = deps
   const sought = { digest: linkDigest(token), purpose: 'reset_password' } as const
   const found = await readLink(db, sought)
   if (found === null) throw refused(counters)
   const { userId, username } = found
   const password = normalisePassword(next)
-  const fault = await passwordFault(password, username, passwordMinLength)
+  const { firstName = '', lastName = '' } = await readAccount(db, userId) ?? {}
+  const fault = await passwordFault(password, { username, names: [firstName, lastName] }, passwordRule)
   if (fault !== null) throw unacceptable(fault)
   const passwordHash = await hasher.inTurn(() => hasher.hash(password), waiterOf(username, origin))
   const endedIds = await inTransaction(db, async (tx) => {
