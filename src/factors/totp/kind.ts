@@ -2,6 +2,8 @@ import { amr } from '../../core/assurance.js'
 import { committing, type ProofKind } from '../commit.js'
 import { confirming, type FirstProofKind } from '../confirm.js'
 import { acceptedCode } from '../lockout-statements.js'
+import type { Db } from '../../tables/db.js'
+import { statement, type Parameters } from '../../tables/statement.js'
 import { textOf } from '../../tables/values.js'
 
 export interface Match {
@@ -40,6 +42,14 @@ export const totpProof: ProofKind<Match> = {
 }
 
 export const commitVerified = committing(totpProof)
+
+const selectUsed = statement('is_step_used', (db, p: Parameters<{ userId: string, deviceId: string, step: number }>) => db
+  .selectFrom('otp_totp').select('device_id').where('user_id', '=', p.userId).where('device_id', '=', p.deviceId)
+  .where('last_step', '>=', p.step))
+
+/** Returns true if the step of a code that was not committed is used; false if the session or the factors changed meanwhile. */
+export const isUsed = async (db: Db, userId: string, { deviceId, step }: Match): Promise<boolean> =>
+  await selectUsed.first(db, { userId, deviceId, step }) !== undefined
 
 /** First code of an authenticator app. */
 export const firstCode: FirstProofKind<Match> = {

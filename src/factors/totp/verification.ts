@@ -2,7 +2,7 @@ import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
 import { checkTotp, normaliseTotp } from '../../core/totp.js'
 import { consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
-import { commitVerified, confirmTotp } from './kind.js'
+import { commitVerified, confirmTotp, isUsed } from './kind.js'
 import { returnAttempt } from '../lockout-statements.js'
 import { released, lock, noteRefused, otpInvalid, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -64,9 +64,11 @@ export async function verifyTotp (
     return { session: announce(deps, requester, committed, reason), reason }
   }
 
-  count(used || match !== null ? 'replayed' : 'refused')
+  const isReplayed = used || (match !== null && await isUsed(db, userId, match))
+  count(isReplayed ? 'replayed' : 'refused')
   await noteRefused(deps, requester, attempt)
-  rejectedCodes.add(userId, sessionId, code)
+  // A right code that met a change of the user's factors is not used: it may be accepted when it comes again.
+  if (match === null || isReplayed) rejectedCodes.add(userId, sessionId, code)
   throw otpInvalid(deps)
 }
 
