@@ -1,6 +1,8 @@
 import { STATUS_CODES } from 'node:http'
-import type { FastifyError, FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
+import { acceptedLanguage } from '../routes/users/language.js'
+import { refusalTexts } from '../src/core/messages/index.js'
 import { messageOf, Refusal, refusals, type RefusalCode, type RefusalDetails } from '../src/core/refusals.js'
 import { reasonOf } from '../src/postgres/unusable.js'
 
@@ -38,6 +40,12 @@ export function asRefusal (error: unknown): Refusal {
   return new Refusal('INTERNAL_ERROR', {}, { cause: error })
 }
 
+/** Returns the message of a code in the language that the client asks for. A hint says more than that, in English. */
+function translation ({ code, message }: Refusal, request: FastifyRequest): { message?: string } {
+  const language = message === refusals[code][1] ? acceptedLanguage(request) : null
+  return language === null ? {} : { message: refusalTexts[language][code] }
+}
+
 /** Converts errors to HTTP answers. No other place of the service does so. */
 async function errors (app: FastifyInstance): Promise<void> {
   app.setErrorHandler((error, request, reply) => {
@@ -45,7 +53,7 @@ async function errors (app: FastifyInstance): Promise<void> {
     // During an outage of PostgreSQL each request fails for the same reason, so a stack adds no information.
     const facts = refusal.code === 'UNAVAILABLE' ? { reason: reasonOf(refusal) } : { err: refusal.cause ?? refusal }
     if (refusal.statusCode >= 500) request.log.error({ ...facts, code: refusal.code }, 'request failed')
-    const body = { ...errorBody(refusal.code, refusal.details), requestId: request.id }
+    const body = { ...errorBody(refusal.code, refusal.details), ...translation(refusal, request), requestId: request.id }
     void reply.code(refusal.statusCode).headers(refusal.headers).send(body)
   })
   app.setNotFoundHandler(() => { throw new Refusal('NOT_FOUND') })

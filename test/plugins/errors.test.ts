@@ -2,6 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import errors, { asRefusal, errorBody } from '../../plugins/errors.js'
 import methodNotAllowed from '../../plugins/method-not-allowed.js'
+import { refusalTexts } from '../../src/core/messages/index.js'
 import { Refusal, refusals, type RefusalCode } from '../../src/core/refusals.js'
 import { describeError } from '../../src/log.js'
 
@@ -28,6 +29,21 @@ t.test('E1 every code of the table becomes its status, its body and its headers'
   }
   t.equal((await app.inject('/a/b')).json().code, 'NOT_FOUND')
   await app.close()
+})
+
+t.test('the sentence of a code is in the language of the client; a hint stays as it is', async (t) => {
+  const app = Fastify()
+  t.teardown(() => app.close())
+  await app.register(errors)
+  app.get('/code', async () => { throw new Refusal('OTP_INVALID') })
+  app.get('/hint', async () => { throw new Refusal('REQUEST_INVALID', { hint: 'Say it so.' }) })
+  const messageIn = async (url: string, language?: string) =>
+    (await app.inject({ url, headers: language === undefined ? {} : { 'accept-language': language } })).json().message
+  t.equal(await messageIn('/code'), refusals.OTP_INVALID[1])
+  t.equal(await messageIn('/code', 'de-AT, en;q=0.5'), refusalTexts.de.OTP_INVALID)
+  t.equal(await messageIn('/code', 'ja'), refusalTexts.ja.OTP_INVALID)
+  t.equal(await messageIn('/code', 'nl, *;q=0'), refusals.OTP_INVALID[1])
+  t.equal(await messageIn('/hint', 'de'), 'Say it so.')
 })
 
 t.test('E1 whatever is thrown is a refusal, and a bug says nothing of itself', async (t) => {
