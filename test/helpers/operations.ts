@@ -26,7 +26,7 @@ export interface Operation {
   url: string
   /** Path in the document. */
   path: string
-  /** True if the document requires an access token. */
+  /** True if the document requires credentials of a user: a token, or a host's cookie. The key of a back end is none. */
   isGuarded: boolean
   /** Example body in the document; undefined if there is no body. */
   body: Record<string, unknown> | undefined
@@ -69,7 +69,7 @@ export function operationsOf (app: App): Operation[] {
     method: method.toUpperCase() as Method,
     path,
     url: path.replace(/\{[^}]+\}/g, () => randomUUID()),
-    isGuarded: (object.security ?? document.security ?? []).some((scheme) => 'bearer' in scheme),
+    isGuarded: (object.security ?? document.security ?? []).some((scheme) => !('clientKey' in scheme)),
     body: exampleOf(document, object.requestBody?.content?.['application/json']?.schema) as Record<string, unknown> | undefined,
     object: {
       ...object,
