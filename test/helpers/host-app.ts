@@ -162,13 +162,17 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
   })
   app.post('/app/still-there', { preHandler: app.countersign.session }, async () => ({}))
   const inside = async ({ countersign }: FastifyRequest, _reply: FastifyReply) => ({ ...countersign })
-  app.get<{ Querystring: { required?: string, maxAge?: string } }>('/app/inside', {
+  app.get<{ Querystring: { required?: string, maxAge?: string, phishingResistant?: string } }>('/app/inside', {
     schema: { operationId: 'session', tags: ['Inside'], security },
     preHandler (request, reply, done) {
-      const { required, maxAge } = request.query
-      const guard = required === undefined && maxAge === undefined
+      const { required, maxAge, phishingResistant } = request.query
+      const guard = required === undefined && maxAge === undefined && phishingResistant === undefined
         ? app.otpVerified
-        : app.otpVerified({ required: required !== undefined, ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) }) })
+        : app.otpVerified({
+          required: required !== undefined,
+          phishingResistant: phishingResistant !== undefined,
+          ...(maxAge === undefined ? {} : { maxAge: Number(maxAge) })
+        })
       guard.call(app, request, reply, done)
     }
   }, inside)
