@@ -56,13 +56,14 @@ function rowsOf (work: string, { limit, ours, former }: Record<string, Measured>
 
 type Source = Pick<Stage, 'put' | 'issue'>
 
-async function verifying (stage: Source, name: string, process: Process, times: number, rounds: number): Promise<Contestant> {
+/** An accepted code, each user once. */
+export async function verifying (stage: Source, name: string, process: Process, times: number, rounds: number): Promise<Contestant> {
   const { next, nextPortion } = await codesFor(stage, times, portionsFor(rounds))
   return requester(name, process, () => next().login(), { prepare: () => makeKnown(process, nextPortion()) })
 }
 
 /** A client that sends a code has usually just logged in at the same replica, so the session is in that replica's local cache. */
-async function makeKnown ({ port }: Process, portion: ReadonlyArray<{ status: Buffer }>): Promise<void> {
+export async function makeKnown ({ port }: Process, portion: ReadonlyArray<{ status: Buffer }>): Promise<void> {
   await closedLoop({ port, next: around(portion.map(({ status }) => status)), status: 200 }, portion.length, AT_ONCE)
 }
 

@@ -4,7 +4,8 @@
  * machine) and Linux, whose kernel counts the CPU time of a process.
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
- *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, refreshes, passwords, memory or start
+ *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, passkeys, refreshes, passwords,
+ *                                              memory or start
  *   npm run bench -- --against fe11fdd         beside another revision, which is built from git
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
@@ -19,6 +20,7 @@ import { buildRevision, makeFormerStage } from './former.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
 import { latency } from './latency.js'
+import { passkeys } from './passkeys.js'
 import { passwords } from './passwords.js'
 import { refreshes } from './refreshes.js'
 import { table, type Row } from './rows.js'
@@ -108,7 +110,7 @@ const quick: Scale = {
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
 
-const works: Record<string, Work> = { latency, saturation, session, host, codes, refreshes, passwords, memory, start }
+const works: Record<string, Work> = { latency, saturation, session, host, codes, passkeys, refreshes, passwords, memory, start }
 
 async function main (): Promise<void> {
   const { values } = parseArgs({
