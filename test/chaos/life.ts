@@ -1,5 +1,6 @@
 import { secretOf } from '../helpers/authenticator.js'
-import type { Client } from './client.js'
+import type { Answer, Client } from './client.js'
+import { createPasskeyLife } from './passkey-life.js'
 import { hasCode, nextCode } from './people.js'
 import type { Told } from './told.js'
 
@@ -18,11 +19,13 @@ const PASSWORD = 'a password for bad days'
 const NEW_PASSWORD = 'a password for the days after'
 
 /**
- * Runs one user's life: signs up, sets up a device, verifies, recovers, refreshes, logs out; and at the end disables the second
- * factor, has it reset, adds and removes a device, changes the password or deletes the account. Sends each code to two replicas
- * at once. After no answer, or a 503, tries again at another replica, like a client.
+ * Runs one user's life: signs up, sets up a device, verifies, adds a passkey and uses it, recovers, refreshes, logs out; and at the end
+ * disables the second factor, has it reset, adds and removes a device, changes the password or deletes the account. Sends each code, and
+ * each answer of a passkey, to two replicas at once. After no answer, or a 503, tries again at another replica, like a client.
  */
-export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeOptions) {
+export function createLife ({ client, told, wrong, staff }: LifeOptions) {
+  const { ask, must } = client
+  const passkeys = createPasskeyLife(client, wrong)
   const ends = [disable, manageDevices, haveReset, disable, deleteAccount, changePassword]
 
   return async function live (username: string, n: number): Promise<void> {
@@ -35,6 +38,7 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     pair = await refresh(pair)
     const verified = await prove(person, sibling)
     if (verified !== null) await revoke(pair)
+    if (verified !== null && n % 2 === 0) await withPasskey(person, verified)
     const recovered = await recover(person, await logIn(person))
     if (recovered !== null) await ends[n % ends.length]!(person, recovered)
   }
@@ -77,6 +81,18 @@ export function createLife ({ client: { ask, must }, told, wrong, staff }: LifeO
     const accepted = await give(person, session, '/totp/recovery_code/login', person.codes.pop()!, 'RECOVERY_CODE_INVALID')
     if (accepted !== null) told.push({ kind: 'recovered', username: person.username })
     return accepted
+  }
+
+  /** Adds a passkey to the device, and verifies another session by it. */
+  async function withPasskey (person: Living, { access }: Pair): Promise<void> {
+    const { username } = person
+    const later = async () => (await logIn(person)).access
+    const accept = ({ body }: Answer) => {
+      started(body)
+      told.push({ kind: 'passkey accepted', username })
+    }
+    const passkey = await passkeys.add({ access, later, accept })
+    if (passkey !== null) await passkeys.use(passkey, { access: await later(), later, accept })
   }
 
   async function give (person: Living, session: Pair, path: string, token: string, refusal: string): Promise<Pair | null> {

@@ -4,6 +4,7 @@ import { startRedisServer, type RedisServer } from '../helpers/redis-server.js'
 import { tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import type { Owner } from '../helpers/teardown.js'
 import { until } from '../helpers/wait.js'
+import { ORIGIN } from './passkey-life.js'
 import { gather, type Person } from './people.js'
 import { startPostgres, type PostgresServer } from './postgres-server.js'
 
@@ -21,7 +22,7 @@ export interface Replica {
 }
 
 /** Tokens and proofs outlive the whole run. */
-const ALWAYS = { LOG_LEVEL: 'info', NETWORK_LIMITS: 'off', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600' }
+const ALWAYS = { LOG_LEVEL: 'info', NETWORK_LIMITS: 'off', ACCESS_SECONDS: '3600', OTP_FRESH_SECONDS: '3600', PASSKEY_ORIGINS: ORIGIN }
 
 /** Environment of a scenario: its own servers, two replicas, users with verified sessions. */
 export interface Stage {

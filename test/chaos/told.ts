@@ -7,6 +7,7 @@ export type Told =
   | { kind: 'started', sessionId: string, generation: number, access: string }
   | { kind: 'ended', sessionId: string, access: string }
   | { kind: 'accepted', username: string, step: number }
+  | { kind: 'passkey accepted', username: string }
   | { kind: 'recovered', username: string }
   | { kind: 'disabled', username: string }
   | { kind: 'reset', username: string }
@@ -52,8 +53,11 @@ export async function checkTold (told: Told[], { query }: Pick<PostgresServer, '
     started: ({ sessionId, generation }) => Number(sessions.get(sessionId)?.['generation']) >= generation,
     ended: ({ sessionId }) => sessions.get(sessionId)?.['ended_at'] instanceof Date,
     accepted: ({ username, step }) => of(username, ({ accepted, disabled, reset, step: last }) =>
-      accepted >= times('accepted', username) &&
+      accepted >= times('accepted', username) + times('passkey accepted', username) &&
         (disabled > 0 || reset > 0 || times('device removed', username) > 0 || Number(last) >= step)),
+    'passkey accepted': ({ username }) => of(
+      username, ({ accepted }) => accepted >= times('accepted', username) + times('passkey accepted', username)
+    ),
     recovered: ({ username }) => of(username, ({ recovered }) => recovered >= times('recovered', username)),
     disabled: ({ username }) => of(username, ({ disabled, step }) => disabled === 1 && step === null),
     reset: ({ username }) => of(username, ({ reset }) => reset >= times('reset', username)),
