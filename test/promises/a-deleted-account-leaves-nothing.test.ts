@@ -13,7 +13,15 @@ const replica = await another()
 
 const TABLES = [
   'otp_user', 'otp_device', 'otp_totp', 'otp_passkey', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_event',
-  'account_oauth_profile', 'account_network'
+  'account_oauth_profile', 'account_network', 'account_link', 'account_notice'
+]
+/** Rows of mails: what waits in the outbox, links, and notices that are counted. */
+const MAILS = [
+  `insert into otp_delivery (user_id, id, destination, due_at, payload, created_at)
+    values ($1, gen_random_uuid(), 'mail', now() + interval '1 day', 'sealed', now())`,
+  `insert into account_link (user_id, purpose, slot, digest, email, version, created_at, expires_at)
+    values ($1::uuid, 'undo_email_change', 0, '', 'old@example.org', 0, now(), now() + interval '1 day')`,
+  'insert into account_notice (user_id, kind, sent_at, delivery_id) values ($1::uuid, \'otp_locked\', now(), gen_random_uuid())'
 ]
 const CHALLENGE = `insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at)
   values ($1, 'any', 'verify', '', now(), now())`
@@ -21,7 +29,7 @@ const CHALLENGE = `insert into otp_challenge (user_id, session_id, purpose, chal
 async function rowsOf (id: string): Promise<Record<string, number>> {
   const counts: Record<string, number> = {}
   for (const table of TABLES) {
-    counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id = $1`, [id]))[0]!.n
+    counts[table] = (await db.query<{ n: number }>(`select count(*)::int as n from ${table} where user_id::text = $1`, [id]))[0]!.n
   }
   counts['account'] = (await db.query<{ n: number }>('select count(*)::int as n from account where id::text = $1', [id]))[0]!.n
   return Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0))
@@ -36,7 +44,7 @@ t.test('all rows of the user are deleted in one transaction; sessions end at eve
   await addPasskey(ada)
   expect(201, await ada.request('POST', '/account/oauth-profiles', PROFILE))
   expect(201, await ada.create({ name: 'Pending' }))
-  await db.query(CHALLENGE, [id])
+  for (const row of [CHALLENGE, ...MAILS]) await db.query(row, [id])
   const [unverified] = await sessionsOf(ada, 1)
   const elsewhere = ada.elsewhere(replica)
   expect(200, await elsewhere.login())
@@ -59,6 +67,7 @@ t.test('all rows of the user are deleted in one transaction; sessions end at eve
 
   const left = await rowsOf(id)
   t.same(Object.keys(left), ['otp_session', 'otp_event'])
+  t.same(await db.query("select from otp_delivery where user_id = $1 and destination = 'mail'", [id]), [], 'no mail waits')
   t.same(
     await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [
       id
