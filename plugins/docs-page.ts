@@ -52,9 +52,14 @@ const LOGO = `<svg xmlns="http://www.w3.org/2000/svg" width="220" height="40" vi
 const download = 'SwaggerUIBundle.plugins.DownloadUrl'
 const inPage = (expression: string): unknown => Object.assign(() => {}, { toString: () => expression })
 
-/** Options of the page at `/docs`. It loads from its own origin alone, and works without TLS. */
-export const docsPage: FastifySwaggerUiOptions = {
+/**
+ * Returns the options of the page at `/docs`. It loads from its own origin alone, and works without TLS.
+ *
+ * @param prefix path at the proxy in front, which removes it; empty if there is none
+ */
+export const docsPageOf = (prefix: string): FastifySwaggerUiOptions => ({
   routePrefix: '/docs',
+  indexPrefix: prefix,
   staticCSP: true,
   transformStaticCSP: (header) => header.replace(' validator.swagger.io', '').replace(/ *upgrade-insecure-requests;?/, ''),
   uiConfig: {
@@ -63,14 +68,14 @@ export const docsPage: FastifySwaggerUiOptions = {
     displayRequestDuration: true,
     plugins: [inPage(download), inPage('(system) => countersignPlugin(system)')]
   } as NonNullable<FastifySwaggerUiOptions['uiConfig']>,
-  logo: { type: 'image/svg+xml', content: LOGO, href: '/docs' },
+  logo: { type: 'image/svg+xml', content: LOGO, href: `${prefix}/docs` },
   theme: {
     title: 'Countersign',
     js: [{ filename: 'countersign.js', content: PLUGIN }],
     css: [{ filename: 'countersign.css', content: STYLE }]
   },
   transformSpecification: (document) => startingFirst(document as unknown as Document) as never
-}
+})
 
 interface Document { tags: Array<{ name: string, description: string }>, paths: Record<string, Record<string, { tags: string[] }>> }
 

@@ -4,7 +4,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Kind } from '../routes/account/security-events.js'
-import { docsPage } from './docs-page.js'
+import { docsPageOf } from './docs-page.js'
 import { namedSchemas } from './named-schemas.js'
 
 const DESCRIPTION = `An optional second factor for REST APIs.
@@ -115,7 +115,7 @@ async function openapi (app: FastifyInstance, { version, publicUrl, isServed = t
     transformObject: (document) => namedSchemas(document as { openapiObject: object })
   })
   if (!isServed) return
-  await app.register(swaggerUi, docsPage)
+  await app.register(swaggerUi, docsPageOf(publicUrl === undefined ? '' : new URL(publicUrl).pathname.replace(/\/$/, '')))
   /** The document is complete once the app is ready, and does not change. */
   let served: { text: string, etag: string } | undefined
   app.get('/openapi.json', { schema: { hide: true } }, async (request, reply) => {

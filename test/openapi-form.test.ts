@@ -66,6 +66,13 @@ t.test('the document names the public address, and a page that exists', async (t
   t.equal((await published.inject('/docs')).statusCode, 200)
 })
 
+t.test('the page at /docs works behind a path of a proxy that removes it', async (t) => {
+  const { app: behind } = await freshApp(t, { PUBLIC_URL: 'https://api.example.org/auth' })
+  t.match((await behind.inject('/docs')).body, 'src="/auth/docs/static/swagger-ui-bundle.js"')
+  t.match((await behind.inject('/docs/')).body, 'src="./static/swagger-ui-bundle.js"')
+  t.equal((await behind.inject('/docs/static/swagger-ui-bundle.js')).statusCode, 200)
+})
+
 t.test('a document that the client has is answered 304, without it', async (t) => {
   const first = await app.inject('/openapi.json')
   const etag = String(first.headers.etag)
