@@ -186,6 +186,7 @@ export class CsChallenge extends CsElement {
     const { code, details: { retryAfterSeconds = 0, needsRecovery, nextCodeAt } } = error
     this.nowMs = Date.now()
     if (code === 'OTP_LOCKED') {
+      this.nextCodeAt = 0
       this.fault = needsRecovery === true ? this.t.lockedForGood : this.t.OTP_LOCKED
       if (needsRecovery === true) this.#offerRecovery()
       else this.lockedUntil = this.nowMs + 1000 * retryAfterSeconds

@@ -112,11 +112,25 @@ form.addEventListener('submit', async (event) => {
 })
 `
 
-const style = `:root { color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif }
-main { max-width: 28rem; margin: 10vh auto; padding: 0 1rem }
-form { display: grid; gap: 0.5rem }
-input, button { font: inherit; padding: 0.6rem; min-height: 2.75rem }
+/** The look of the other pages: pages/service/page.css. */
+const style = `:root {
+  color-scheme: light dark; font: 1rem/1.5 system-ui, sans-serif;
+  background: light-dark(#f3f5f9, #0f1520); color: light-dark(#111827, #e8ecf4);
+}
+main {
+  max-width: 24.5rem; margin: 10vh auto; padding: 1.75rem; border-radius: 14px;
+  background: light-dark(#fff, #161d2b); border: 1px solid light-dark(#d5dae3, #313c50);
+}
+h1 { margin: 0; font-size: 1.625rem; line-height: 1.2; text-wrap: balance }
+form { display: grid; gap: .5rem }
+label { font-weight: 600 }
+input, button { font: inherit; color: inherit; padding: .5rem .75rem; min-height: 2.75rem; border-radius: 7px; box-sizing: border-box }
+input { background: light-dark(#fff, #161d2b); border: 1px solid light-dark(#737d8f, #7d8aa3) }
+button { font-weight: 600; background: light-dark(#1d4ed8, #93b4ff); color: light-dark(#fff, #0b1220); border: 0; margin-top: .5rem }
+:focus-visible { outline: 3px solid light-dark(#1d4ed8, #93b4ff); outline-offset: 2px }
+#result:focus { outline: none }
 form[hidden] { display: none }
+@media (max-width: 30rem) { main { margin: 1rem .75rem; padding: 1.125rem } }
 `
 
 const headers = {

@@ -84,6 +84,7 @@ t.test('a host with cookies: set-up in three lines, a lock with a countdown, a r
   await fill('Code from your authenticator app', '000000')
   await press('Verify')
   await sees(/Codes are accepted again in (1:00|0:5\d)\./)
+  t.equal(await page.getByText('Next code in').count(), 0, 'no code helps now')
   t.same(await faults('host-locked'), [])
   t.ok(await page.getByLabel('Code from your authenticator app').isDisabled())
   await page.evaluate('document.querySelector("cs-challenge").lang = "de"')
