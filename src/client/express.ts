@@ -1,0 +1,25 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import { bearerOf, forwardedFor, refusalAnswer, type AccessClaims, type Client, type Demand } from './index.js'
+
+/** Request that the guard has accepted. */
+export interface Guarded extends IncomingMessage { countersign: Readonly<AccessClaims> }
+
+type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
+
+/**
+ * Middleware of Express 5 (or of `http`): `app.get('/invoices', guard(client, { maxAge: 300 }), handler)`. The handler reads
+ * `request.countersign.sub`. A refusal is answered here; any other error goes to the error handler.
+ */
+export function guard (client: Pick<Client, 'verify'>, demand?: Demand): Middleware {
+  return (request, response, next) => {
+    const token = bearerOf(request.headers.authorization)
+    client.verify(token, demand, forwardedFor(request)).then((claims) => {
+      (request as Guarded).countersign = claims
+      next()
+    }, (error: unknown) => {
+      const answer = refusalAnswer(error)
+      if (answer === undefined) return next(error)
+      response.writeHead(answer.status, { ...answer.headers, 'content-type': 'application/json' }).end(JSON.stringify(answer.body))
+    })
+  }
+}

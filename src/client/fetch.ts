@@ -1,0 +1,18 @@
+import { bearerOf, forwardedFor, refusalAnswer, type AccessClaims, type Client, type Demand } from './index.js'
+
+/**
+ * Verifies a request of the Fetch API.
+ *
+ * @returns the claims, or the response that refuses
+ */
+export async function verified (
+  client: Pick<Client, 'verify'>, request: Request, demand?: Demand
+): Promise<Readonly<AccessClaims> | Response> {
+  try {
+    return await client.verify(bearerOf(request.headers.get('authorization')), demand, forwardedFor(request))
+  } catch (error) {
+    const answer = refusalAnswer(error)
+    if (answer === undefined) throw error
+    return Response.json(answer.body, { status: answer.status, headers: answer.headers })
+  }
+}
