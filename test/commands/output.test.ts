@@ -42,9 +42,10 @@ t.test('a reader that leaves early is no failure: no stack, and the exit code is
 })
 
 t.test('the work is done, whoever reads', async (t) => {
-  expect(200, await (await signUp(app)).login())
+  const ada = await signUp(app)
+  expect(200, await ada.login())
   t.same(await inShell('countersign sessions end --all | true'), { code: 0, signal: null, stderr: '' })
-  t.same(await db.query('select id from otp_session where ended_at is null'), [])
+  expect(401, await ada.request('POST', '/token/refresh', { refresh: ada.refresh }))
 })
 
 t.test('output that cannot be written is one line and exit code 1', { skip: !existsSync('/dev/full') && 'needs /dev/full' }, async (t) => {

@@ -37,7 +37,7 @@ async function fileOf (t: Owner, text: string, name = 'secret'): Promise<string>
 t.test('each secret may be in a file', async (t) => {
   const webhook = { WEBHOOK_URL: 'https://hooks.example.org/hunter2', WEBHOOK_KEYS: ring('w') }
   const mail = { MAIL_URL: 'smtps://user:hunter2@mail.example.org' }
-  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, ...webhook, ...mail }
+  const secrets = { DATABASE_URL: URL_, REDIS_URL: 'redis://:hunter2@h', ...keys, ...webhook, ...mail, CLIENT_KEYS: ring('c') }
   // Required with MAIL_URL, and no secrets.
   const open = { MAIL_FROM: 'a@example.org', PUBLIC_URL: 'https://example.org' }
   const marked = Object.entries(settings.properties).filter(([, schema]) => 'mayBeInFile' in schema).map(([name]) => name)
