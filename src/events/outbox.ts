@@ -3,7 +3,7 @@ import type { SecurityEventNotice } from './notice.js'
 import { withoutNull } from './log.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, later, numberAs, unixSeconds, unnested, withNow } from '../tables/values.js'
+import { clock, clockOnce, later, numberAs, unixSeconds, unnested, withNow } from '../tables/values.js'
 import { noticed } from './listener.js'
 
 /** Destination of the deliveries to `WEBHOOK_URL`, and of mails to users. */
@@ -42,7 +42,7 @@ export const isUndelivered = ({ table }: Db, event: RawBuilder<unknown>) => sql`
 
 const claim = statement('claim_deliveries', (db, p: Parameters<{ destination: string, limit: number }>) => withNow(db)
   .with('due', (db) => db.selectFrom(['otp_delivery as d', 'now']).select(['d.user_id', 'd.id'])
-    .whereRef('d.due_at', '<=', 'now.at').where('d.destination', '=', p.destination)
+    .where('d.due_at', '<=', clockOnce).where('d.destination', '=', p.destination)
     .where((eb) => eb.or([
       eb('d.attempts', '=', eb.lit(0)), eb('d.expires_at', 'is', null), eb('d.expires_at', '>', eb.ref('now.at'))
     ]))
@@ -87,8 +87,8 @@ export async function settleDeliveries (db: Db, settled: readonly Settled[]): Pr
 
 const giveUp = statement('give_up_deliveries', (db, p: Parameters<{ destination: string }>) => db.deleteFrom('otp_delivery')
   .where((eb) => eb(eb.refTuple('user_id', 'id'), 'in', eb.selectFrom('otp_delivery').select(['user_id', 'id'])
-    .where('due_at', '<=', clock).where('expires_at', '<=', clock).where('destination', '=', p.destination)
-    .where('attempts', '>', eb.lit(0)).limit(eb.lit(GIVE_UP_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'id'))))
+    .where('due_at', '<=', clockOnce).where('expires_at', '<=', clockOnce).where('destination', '=', p.destination)
+    .where('attempts', '>', eb.lit(0)).orderBy('due_at').limit(eb.lit(GIVE_UP_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'id'))))
 
 /** Removes deliveries from the outbox that were tried and have expired, `GIVE_UP_ROWS` at most. @returns their number */
 export const giveUpDeliveries = async (db: Db, destination: string): Promise<number> => await giveUp.changed(db, { destination })

@@ -52,6 +52,9 @@ export const timeOfSeconds = (seconds: number | null) => values.fn<Date>('to_tim
 /** Time of the database at this statement. A test can move its clock. */
 export const clock = values.fn<Date>('clock_timestamp')
 
+/** The same, read once for the statement: a search in an index may compare with it, also where `now` is one side of a join. */
+export const clockOnce = sql<Date>`(select ${clock})`
+
 /** Id of this transaction. */
 export const currentXid = values.fn<string>('pg_current_xact_id')
 

@@ -2,7 +2,7 @@ import { limitedKinds } from '../../core/notices/texts.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction } from '../../tables/transaction.js'
-import { clock, earlier, later, numberAs, timeAs, unixSeconds, withNow } from '../../tables/values.js'
+import { clock, clockOnce, earlier, later, numberAs, timeAs, unixSeconds, withNow } from '../../tables/values.js'
 import { CLAIM_SECONDS, MAIL } from '../outbox.js'
 
 /** A message of a kind that strangers can cause is sent once in this time. */
@@ -30,7 +30,7 @@ export interface ClaimedMail {
 
 const claimDue = statement('claim_mails', (db, p: Parameters<{ limit: number }>) => withNow(db)
   .with('due', (db) => db.selectFrom(['otp_delivery as d', 'now']).select(['d.user_id', 'd.id'])
-    .whereRef('d.due_at', '<=', 'now.at').where('d.destination', '=', MAIL)
+    .where('d.due_at', '<=', clockOnce).where('d.destination', '=', MAIL)
     // A link is never sent after its time; a notice is tried once at any age.
     .where((eb) => eb.or([
       eb.and([eb('d.attempts', '=', 0), eb('d.payload', 'is', null)]),
@@ -121,9 +121,9 @@ export async function stopEmail (db: Db, userId: string, email: string): Promise
 
 const expire = statement('expire_mails', (db, p: Parameters<{ limit: number }>) => db.deleteFrom('otp_delivery')
   .where((eb) => eb(eb.refTuple('user_id', 'id'), 'in', eb.selectFrom('otp_delivery as d').select(['d.user_id', 'd.id'])
-    .where('d.destination', '=', MAIL).where('d.due_at', '<=', clock).where('d.expires_at', '<=', clock)
+    .where('d.destination', '=', MAIL).where('d.due_at', '<=', clockOnce).where('d.expires_at', '<=', clockOnce)
     .where((eb) => eb.or([eb('d.attempts', '>', 0), eb('d.payload', 'is not', null)]))
-    .limit(p.limit).forUpdate().skipLocked().$asTuple('user_id', 'id')))
+    .orderBy('d.due_at').limit(p.limit).forUpdate().skipLocked().$asTuple('user_id', 'id')))
   .returning(['user_id as userId', 'event_id as eventId']))
 
 /** Gives up mails whose time is over. @returns one entry for each of them; `eventId` is null for a link */
