@@ -103,8 +103,8 @@ const MARKUP_SINKS = [
 
 /** Files whose statements the builder does not build yet. */
 const UNTYPED = [
-  'src/accounts/profile.ts', 'src/budgets/known-networks.ts', 'src/events/*.ts', 'src/factors/**/*.ts', 'src/imports/**/*.ts',
-  'src/sessions/*.ts', 'src/staff/sessions.ts'
+  'src/accounts/profile.ts', 'src/events/*.ts', 'src/factors/**/*.ts', 'src/imports/**/*.ts',
+  'src/sessions/*.ts'
 ]
 
 const SQL_TAG = [{
