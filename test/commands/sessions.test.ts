@@ -85,6 +85,7 @@ t.test('J5 sessions end --all: every session of every user by one row, while bot
   t.same(log, [{ n: 2503, users: 2503 }])
   t.equal((await worked((io) => listSessionsCommand(io, config, 'user0'), '', true)).stdout, '')
   t.match(await command(['sessions', 'end', '--all'], settings), { code: 0, stdout: 'Ended 0 sessions of 0 users.\n' })
+  for (const person of people) t.equal((await person.refreshTokens()).statusCode, 401, 'nor is one refreshed')
   for (const person of people) expect(200, await person.login())
   t.same(await statuses(people), [200, 200, 200], 'a log-in after the command is not covered')
 })

@@ -3,10 +3,13 @@ import { freshApp, type App } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { opened } from '../helpers/jws.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
+import { stores } from '../helpers/stores.js'
 
 const SETTINGS = { ACCESS_SECONDS: '120', REFRESH_SECONDS: '1000', SESSION_SECONDS: '2500', OTP_PENDING_SECONDS: '200' }
 
 const short = await freshApp(t, SETTINGS)
+/** An embedded database has one process. */
+const replica = (await stores()).databaseUrl === undefined ? undefined : await short.another()
 const long = await freshApp(t, { ACCESS_SECONDS: '1000' })
 
 interface Said {
@@ -72,7 +75,9 @@ t.test('J7 a session ends when it idles, and at its absolute limit even if it is
   await clock.freeze(new Date(Math.ceil((await clock.now()).getTime() / 1000) * 1000))
   const startedAt = (await clock.now()).getTime() / 1000
   for (const person of [idler, worker]) expect(200, await person.login())
+  let parent = worker.refresh
   for (const seconds of [900, 1800, 2400]) {
+    parent = worker.refresh
     await clock.advance(startedAt + seconds - (await clock.now()).getTime() / 1000)
     expect(200, await worker.refreshTokens())
     t.ok(said(worker.refresh).exp <= startedAt + 2500, `after ${seconds} s`)
@@ -84,6 +89,9 @@ t.test('J7 a session ends when it idles, and at its absolute limit even if it is
   await clock.advance(1)
   t.equal((await worker.request('GET', '/session')).statusCode, 401)
   t.equal((await worker.refreshTokens()).statusCode, 401)
+  t.equal((await worker.refreshTokens(parent)).statusCode, 401, 'nor does the parent of a token that was never used')
+  const elsewhere = { method: 'POST', url: '/token/refresh', payload: { refresh: parent } } as const
+  if (replica !== undefined) t.equal((await replica.inject(elsewhere)).statusCode, 401, 'at a replica that has not seen the session')
 })
 
 t.test('J7 idle to the second', async (t) => {

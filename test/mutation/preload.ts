@@ -1,0 +1,34 @@
+/**
+ * Loaded into a test's process by `--import`. Records each statement that changes rows (MUTATION_RECORD: a file), or sends one of
+ * them with another text (MUTATION_FROM and MUTATION_TO: files). It works on the text that the driver sends, so it knows no
+ * file of the sources.
+ */
+import { appendFileSync, readFileSync } from 'node:fs'
+import pg from 'pg'
+
+const { MUTATION_RECORD: record, MUTATION_FROM: from, MUTATION_TO: to } = process.env
+const original = from === undefined ? undefined : readFileSync(from, 'utf8')
+const replacement = to === undefined ? undefined : readFileSync(to, 'utf8')
+const seen = new Set<string>()
+
+const CHANGES = /\b(update|insert into|delete from)\b/i
+/** Statements of migrations, and those that tests send themselves, decide nothing. */
+const DECIDES = /\$1\b/
+
+interface Sent { text?: string }
+
+function changed (text: string): string {
+  if (record !== undefined && !seen.has(text) && CHANGES.test(text) && DECIDES.test(text)) {
+    seen.add(text)
+    appendFileSync(record, JSON.stringify(text) + '\n')
+  }
+  return text === original ? replacement! : text
+}
+
+const query = pg.Client.prototype.query as (this: pg.Client, sent: unknown, ...rest: unknown[]) => unknown
+pg.Client.prototype.query = function (this: pg.Client, sent: unknown, ...rest: unknown[]): unknown {
+  if (typeof sent === 'string') return query.call(this, changed(sent), ...rest)
+  const config = sent as Sent | null
+  if (typeof config?.text === 'string') config.text = changed(config.text)
+  return query.call(this, sent, ...rest)
+} as typeof pg.Client.prototype.query
