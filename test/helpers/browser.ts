@@ -34,7 +34,8 @@ export interface Visitor {
 }
 
 export async function visit (t: Owner, browser: Browser, origin: string, options: BrowserContextOptions = {}): Promise<Visitor> {
-  const context = await browser.newContext({ viewport: { width: 768, height: 900 }, ...options })
+  // Colors that are still changing would be judged.
+  const context = await browser.newContext({ viewport: { width: 768, height: 900 }, reducedMotion: 'reduce', ...options })
   t.teardown(() => context.close())
   return await watch(await context.newPage(), origin)
 }
@@ -66,7 +67,7 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
       const size = page.viewportSize()!
       const found: string[] = []
       for (const { colorScheme, width } of LOOKS) {
-        await page.emulateMedia({ colorScheme })
+        await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
         await page.setViewportSize({ width, height: size.height })
         if (pictures !== undefined) {
           await mkdir(pictures, { recursive: true })
