@@ -57,6 +57,8 @@ export const styles = css`
   button.quiet:hover:not([disabled]), button.danger:hover:not([disabled]), a.button:hover { background: var(--sunken) }
   button.plain:hover:not([disabled]) { text-decoration: underline }
   button[disabled] { opacity: .55; cursor: default }
+  /* What has the focus is not below the notice, which stays at the edge of the window (WCAG 2.4.11). */
+  button, input, a { scroll-margin-block: 6rem }
   :focus-visible { outline: 3px solid var(--accent); outline-offset: 2px }
   .choices { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 15rem), 1fr)); width: 100% }
   .choice {
