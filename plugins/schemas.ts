@@ -4,7 +4,7 @@ import type { FastifyInstance, FastifySchemaCompiler } from 'fastify'
 import type { FastifySerializerCompiler } from 'fastify/types/schema.js'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
-import { asRefusal, errorBody } from './errors.js'
+import { asRefusal, errorBody } from '../routes/error-body.js'
 import { fieldFault } from './field-fault.js'
 
 /**

@@ -1,6 +1,7 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import errors, { asRefusal, errorBody } from '../../plugins/errors.js'
+import { asRefusal, errorBody } from '../../routes/error-body.js'
+import errors from '../../plugins/errors.js'
 import methodNotAllowed from '../../plugins/method-not-allowed.js'
 import { refusalTexts } from '../../src/core/messages/index.js'
 import { Refusal, refusals, type RefusalCode } from '../../src/core/refusals.js'

@@ -2,7 +2,7 @@ import Fastify from 'fastify'
 import t from 'tap'
 import schemas from '../../plugins/schemas.js'
 import { refused } from '../../routes/refused.js'
-import { errorBody } from '../../plugins/errors.js'
+import { errorBody } from '../../routes/error-body.js'
 import { Refusal, type RefusalCode, type RefusalDetails } from '../../src/core/refusals.js'
 
 t.test('a refusal of a route with our schemas has a body, whoever handles errors', async (t) => {
