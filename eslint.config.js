@@ -104,7 +104,7 @@ const MARKUP_SINKS = [
 /** Files whose statements the builder does not build yet. */
 const UNTYPED = [
   'src/accounts/profile.ts', 'src/events/*.ts', 'src/factors/**/*.ts', 'src/imports/**/*.ts',
-  'src/sessions/*.ts'
+  'src/sessions/{marks,policy,registration,ended-ids,statements}.ts'
 ]
 
 const SQL_TAG = [{

@@ -1,6 +1,8 @@
 import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
 import type { Db, Tables } from '../tables/db.js'
 import type { Facts } from '../tables/statement.js'
+import { textOf, type Now } from '../tables/values.js'
+import type { SessionKey } from './statements.js'
 
 /** Digest of a session id, as stored in `otp_ended_session`. Session ids are not secret; the digest gives rows of one size. */
 const sessionDigest = (userId: RawBuilder<unknown>, sessionId: RawBuilder<unknown>) => sql`
@@ -10,13 +12,6 @@ const sessionDigest = (userId: RawBuilder<unknown>, sessionId: RawBuilder<unknow
 export const isEndedId = ({ table }: Db, userId: string, sessionId: string) => sql`exists (
   select from ${table.otp_ended_session} e
   where e.user_id = ${userId} and e.digest = ${sessionDigest(sql`${userId}::text`, sql`${sessionId}::text`)})`
-
-/** Part of a statement beside `now` that stores the digest of one id, unless its session has a row. */
-export const keptDigest = ({ table }: Db, userId: string, sessionId: string) => sql`
-  insert into ${table.otp_ended_session} (user_id, digest, ended_at)
-  select ${userId}, ${sessionDigest(sql`${userId}::text`, sql`${sessionId}::text`)}, now.at from now
-  where not exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId})
-  on conflict (user_id, digest) do nothing`
 
 const values = expressionBuilder<Tables>()
 
@@ -34,5 +29,15 @@ export function withDigests<With> (
       .expression((eb) => eb.selectFrom(`${removed} as s` as 'removed as s')
         .select((eb) => ['s.user_id', digestOf(eb.ref('s.user_id'), eb.ref('s.id')).as('digest'), eb.ref('s.ended_at').$notNull().as('at')])
         .where('s.ended_at', 'is not', null))
+      .onConflict((oc) => oc.columns(['user_id', 'digest']).doNothing())) as unknown as QueryCreator<With>
+}
+
+/** Stores the digest of one id in a CTE beside `now`, unless its session has a row. */
+export function withKeptDigest<With> (db: QueryCreator<With>, { userId, sessionId }: SessionKey): QueryCreator<With> {
+  return (db as unknown as QueryCreator<Tables & { now: Now }>)
+    .with('kept', (db) => db.insertInto('otp_ended_session').columns(['user_id', 'digest', 'ended_at'])
+      .expression((eb) => eb.selectFrom('now')
+        .select([textOf(userId).as('user_id'), digestOf(textOf(userId), textOf(sessionId)).as('digest'), 'now.at'])
+        .where((eb) => eb.not(eb.exists(eb.selectFrom('otp_session as s').where('s.user_id', '=', userId).where('s.id', '=', sessionId)))))
       .onConflict((oc) => oc.columns(['user_id', 'digest']).doNothing())) as unknown as QueryCreator<With>
 }

@@ -2,7 +2,7 @@ import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
 import type { EventKind } from '../events/kinds.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, currentXid, type Now } from '../tables/values.js'
+import { clock, currentXid, textOf, type Now } from '../tables/values.js'
 import { endedFor } from './statements.js'
 
 /** CTE of the sessions that a statement ended. */
@@ -29,6 +29,12 @@ export function withEnded<With> (
       .$if(only !== undefined, (query) => query.where(only as Expression<boolean>))
       .returning(['s.id', 's.user_id'])) as unknown as QueryCreator<With & Ended>
 }
+
+const endedSessions = expressionBuilder<Ended>()
+
+/** Detail of an event for all sessions that a statement ended: how many, beside `ended`. */
+export const withCount = (which: string) => endedSessions(textOf<string>(which), '||', endedSessions.cast<string>(
+  endedSessions.selectFrom('ended').select((eb) => eb.fn.countAll().as('sessions')), 'text'))
 
 /** Session rows that stay for the revocation poller have no details of a deleted account. */
 const emptied = { ip: '', agent: '', rotated_network: null }

@@ -1,13 +1,22 @@
-import { sql } from 'kysely'
-import { keptDigest } from './ended-ids.js'
-import { event } from '../events/insert.js'
-import { endedIds, ending } from './statements.js'
-import { row, type Db } from '../tables/db.js'
+import { withKeptDigest } from './ended-ids.js'
+import { withCount } from './ending.js'
+import { withEvent } from '../events/insert.js'
+import { endedFor, endedIds, type SessionKey } from './statements.js'
+import type { Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
-import { now } from '../tables/values.js'
+import { withNow } from '../tables/values.js'
 
 /** A host ends sessions in its own code, where the address of the client is not known. */
 const NOWHERE = { ip: '', agent: '' }
+
+const endOne = statement('end_host_session', (db, p: Parameters<SessionKey>, facts) => {
+  const ended = withNow(db).with('ended', (db) => db.updateTable('otp_session as s').from('now').set(endedFor('logged_out'))
+    .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where('s.ended_at', 'is', null).returning('s.id'))
+  return withEvent(withKeptDigest(ended, p), facts, (db) => db.selectFrom(['ended', 'now']), () => ({
+    userId: p.userId, kind: 'logged_out', sessionId: p.sessionId, ...NOWHERE
+  })).selectNoFrom(endedIds)
+})
 
 /**
  * Ends one session of a host's user. The id of a session that was never seen here is stored too, so that the session is refused when it
@@ -18,20 +27,19 @@ const NOWHERE = { ip: '', agent: '' }
 export async function endHostSession (db: Db, userId: string, sessionId: string): Promise<string[]> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const { table } = tx
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      ended as (
-        update ${table.otp_session} s set ${ending('logged_out')} from now
-        where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
-        returning s.id
-      ),
-      kept as (${keptDigest(tx, userId, sessionId)}),
-      ${event(tx, { userId: sql`${userId}`, kind: 'logged_out', sessionId, origin: NOWHERE }, sql`ended, now`)}
-      select ${endedIds}`)
-    return found!.endedIds
+    return (await endOne.first(tx, { userId, sessionId }))!.endedIds
   })
 }
+
+const endAll = statement('end_host_sessions', (
+  db, p: Parameters<{ userId: string, except: string | null, which: string }>, facts
+) => withEvent(
+  withNow(db).with('ended', (db) => db.updateTable('otp_session as s').from('now').set(endedFor('session_ended'))
+    .where('s.user_id', '=', p.userId).where('s.id', 'is distinct from', p.except).where('s.ended_at', 'is', null).returning('s.id')),
+  facts, (db) => db.selectFrom('now').where((eb) => eb.exists(eb.selectFrom('ended'))), () => ({
+    userId: p.userId, kind: 'session_ended', sessionId: p.except, ...NOWHERE, detail: withCount(p.which)
+  })
+).selectNoFrom(endedIds))
 
 /**
  * Ends all registered sessions of a host's user except one. The user is locked first: otherwise a session that another request verifies
@@ -42,22 +50,6 @@ export async function endHostSession (db: Db, userId: string, sessionId: string)
 export async function endHostSessions (db: Db, userId: string, except: string | null): Promise<string[]> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const { table } = tx
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      ended as (
-        update ${table.otp_session} s set ${ending('session_ended')} from now
-        where s.user_id = ${userId} and s.id is distinct from ${except} and s.ended_at is null
-        returning s.id
-      ),
-      ${event(tx, {
-        userId: sql`${userId}`,
-        kind: 'session_ended',
-        sessionId: except,
-        origin: NOWHERE,
-        detail: sql`${except === null ? 'all: ' : 'all others: '}::text || (select count(*) from ended)`
-      }, sql`now where exists (select from ended)`)}
-      select ${endedIds}`)
-    return found!.endedIds
+    return (await endAll.first(tx, { userId, except, which: except === null ? 'all: ' : 'all others: ' }))!.endedIds
   })
 }

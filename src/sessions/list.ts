@@ -1,11 +1,12 @@
-import { expressionBuilder, sql } from 'kysely'
+import { expressionBuilder } from 'kysely'
 import type { Requester } from '../core/session.js'
-import { event } from '../events/insert.js'
-import { endedIds, ending, isAlive, livingSession } from './statements.js'
-import { row, type Db, type Tables } from '../tables/db.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
+import { withCount } from './ending.js'
+import { endedFor, endedIds, isAlive, selectLiving } from './statements.js'
+import type { Db, Tables } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { earlier, now, timeAs, withNow, type Now } from '../tables/values.js'
+import { earlier, timeAs, withNow, type Now } from '../tables/values.js'
 
 export interface ListedSession {
   id: string
@@ -41,6 +42,17 @@ const selectSessions = statement('list_sessions', (db, p: Parameters<{ userId: s
 export const listSessions = async (db: Db, userId: string, idleSeconds: number): Promise<ListedSession[]> =>
   await selectSessions.all(db, { userId, idleSeconds })
 
+type Ending = RequesterValues & { id: string, idleSeconds: number }
+
+const endListed = statement('end_listed_session', (db, p: Parameters<Ending>, facts) => withEvent(
+  withNow(db).with('requester', (db) => selectLiving(db, p))
+    .with('ended', (db) => db.updateTable('otp_session as s').from(['requester', 'now']).set(endedFor('session_ended'))
+      .whereRef('s.user_id', '=', 'requester.user_id').where('s.id', '=', p.id).where(isLiving(p.idleSeconds)).returning('s.id')),
+  facts, (db) => db.selectFrom(['ended', 'now']), (eb) => ({ ...byRequester(p), kind: 'session_ended', detail: eb.ref('ended.id') })
+).selectNoFrom((eb) => [
+  eb.exists(eb.selectFrom('requester')).$castTo<boolean>().as('alive'), eb.exists(eb.selectFrom('ended')).$castTo<boolean>().as('ended')
+]))
+
 /** Ends one of the user's sessions; the event names it. The requester's session may end itself. */
 export async function endListedSession (
   db: Db,
@@ -48,23 +60,20 @@ export async function endListedSession (
   id: string,
   idleSeconds: number
 ): Promise<'ended' | 'session_ended' | 'not_found'> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const found = await row<{ alive: boolean, ended: boolean }>(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    ended as (
-      update ${table.otp_session} s set ${ending('session_ended')} from requester, now
-      where s.user_id = requester.user_id and s.id = ${id} and ${isLiving(idleSeconds)}
-      returning s.id
-    ),
-    ${event(db, {
-      userId: sql`${userId}`, kind: 'session_ended', sessionId, origin: requester, detail: sql`ended.id`
-    }, sql`ended, now`)}
-    select exists (select from requester) as alive, exists (select from ended) as ended`)
+  const found = await endListed.first(db, { ...requesterValues(requester), id, idleSeconds })
   if (!found!.alive) return 'session_ended'
   return found!.ended ? 'ended' : 'not_found'
 }
+
+const endOthers = statement('end_other_sessions', (db, p: Parameters<RequesterValues>, facts) => withEvent(
+  withNow(db).with('requester', (db) => selectLiving(db, p))
+    .with('ended', (db) => db.updateTable('otp_session as s').from(['requester', 'now']).set(endedFor('session_ended'))
+      .whereRef('s.user_id', '=', 'requester.user_id').whereRef('s.id', '<>', 'requester.id').where('s.ended_at', 'is', null)
+      .returning('s.id')),
+  facts, (db) => db.selectFrom(['requester', 'now']).where((eb) => eb.exists(eb.selectFrom('ended'))), () => ({
+    ...byRequester(p), kind: 'session_ended', detail: withCount('all others: ')
+  })
+).selectFrom('requester').select(endedIds))
 
 /**
  * Ends all sessions except the requester's, with one event. It locks the user first. Otherwise a session that another
@@ -74,25 +83,7 @@ export async function endListedSession (
  */
 export async function endOtherSessions (db: Db, requester: Requester): Promise<string[] | null> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId, sessionId } = requester.context
-    await lockUser(tx, userId)
-    const found = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      requester as (${livingSession(tx, requester)}),
-      ended as (
-        update ${table.otp_session} s set ${ending('session_ended')} from requester, now
-        where s.user_id = requester.user_id and s.id <> requester.id and s.ended_at is null
-        returning s.id
-      ),
-      ${event(tx, {
-        userId: sql`${userId}`,
-        kind: 'session_ended',
-        sessionId,
-        origin: requester,
-        detail: sql`'all others: ' || (select count(*) from ended)`
-      }, sql`requester, now where exists (select from ended)`)}
-      select ${endedIds} from requester`)
-    return found?.endedIds ?? null
+    await lockUser(tx, requester.context.userId)
+    return (await endOthers.first(tx, requesterValues(requester)))?.endedIds ?? null
   })
 }

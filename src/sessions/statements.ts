@@ -1,12 +1,12 @@
 import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
-import { event } from '../events/insert.js'
+import { withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import type { Requester, Origin, SessionFacts } from '../core/session.js'
 import { alive, isUnmarked } from './marks.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
-import { row, type Db, type Tables } from '../tables/db.js'
+import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { arrayAs, currentXid, jsonAs, milliseconds, numberAs, now, unixSeconds, withNow, type Now } from '../tables/values.js'
+import { arrayAs, currentXid, jsonAs, milliseconds, numberAs, unixSeconds, withNow, type Now } from '../tables/values.js'
 
 const session = expressionBuilder<Tables, 'otp_session'>()
 const seconds = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
@@ -84,17 +84,15 @@ export const selectLiving = (db: QueryCreator<Tables & { now: Now }>, { userId, 
   db.selectFrom(['otp_session as s', 'now']).select(['s.user_id', 's.id'])
     .where('s.user_id', '=', userId).where('s.id', '=', sessionId).where(isAlive)
 
+const end = statement('end_session', (db, p: Parameters<SessionKey & Origin & { reason: EventKind }>, facts) => withEvent(
+  withNow(db).with('ended', (db) => db.updateTable('otp_session as s').from('now').set(endedFor(p.reason))
+    .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where('s.ended_at', 'is', null).returning('s.user_id')),
+  facts, (db) => db.selectFrom(['ended', 'now']), (eb) => ({
+    userId: eb.ref('ended.user_id'), kind: p.reason, sessionId: p.sessionId, ip: p.ip, agent: p.agent
+  })
+).selectFrom('ended').select('ended.user_id'))
+
 /** Ends one session. Returns false if it had ended before. */
-export async function endSession (db: Db, userId: string, sessionId: string, reason: EventKind, origin: Origin): Promise<boolean> {
-  const { table } = db
-  const ended = await row(db, sql`
-    with ${now},
-    ended as (
-      update ${table.otp_session} s set ${ending(reason)} from now
-      where s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
-      returning s.user_id
-    ),
-    ${event(db, { userId: sql`ended.user_id`, kind: reason, sessionId, origin }, sql`ended, now`)}
-    select user_id from ended`)
-  return ended !== undefined
-}
+export const endSession = async (
+  db: Db, userId: string, sessionId: string, reason: EventKind, { ip, agent }: Origin
+): Promise<boolean> => await end.first(db, { userId, sessionId, reason, ip, agent }) !== undefined
