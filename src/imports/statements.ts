@@ -1,11 +1,9 @@
-import { sql } from 'kysely'
 import type { Origin } from '../core/session.js'
-import { singleEvent } from '../events/insert.js'
-import { row } from '../tables/db.js'
+import { withSingleEvent } from '../events/insert.js'
 import { recordset, type RecordTypes } from '../tables/recordset.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import type { Tx } from '../tables/transaction.js'
-import { clock, now } from '../tables/values.js'
+import { clock, withNow } from '../tables/values.js'
 
 export interface AccountRow {
   /** Order in the source: of two users with one name, the first one comes. */
@@ -112,6 +110,12 @@ const insertOauth = statement('insert_imported_oauth_profiles', (db, p: Batch) =
 export const selectNamesakes = statement('read_namesakes', (db, p: Parameters<{ keys: string[] }>) => db
   .selectFrom('account').select(['username_key as key', 'username']).where('username_key', '=', (eb) => eb.fn.any(eb.val(p.keys))))
 
+const writeImported = statement('write_imported', (db, p: Parameters<{ rows: string, source: string }>, facts) => withSingleEvent(
+  withNow(db), facts, (db) => db.selectFrom([recordset<BesideRow>(p.rows, besideTypes), 'now']), (eb) => ({
+    userId: eb.ref('r.id'), kind: 'imported', sessionId: null, ...ORIGIN, actorId: 'command line', detail: p.source
+  })
+).selectFrom('now'))
+
 /** Inserts the rows beside the accounts, and an event for each user. */
 export async function insertBeside (tx: Tx, source: string, accounts: readonly AccountRow[], oauth: readonly OauthRow[]): Promise<void> {
   const rows = JSON.stringify(accounts.map(({ id, externalId, fingerprint, setupRequired }): BesideRow =>
@@ -119,11 +123,5 @@ export async function insertBeside (tx: Tx, source: string, accounts: readonly A
   await insertUsers.changed(tx, { rows })
   await insertImports.changed(tx, { rows, source })
   if (oauth.length > 0) await insertOauth.changed(tx, { rows: JSON.stringify(oauth) })
-  const person = recordset<BesideRow>(rows, besideTypes)
-  await row(tx, sql`
-    with ${now},
-    ${singleEvent(tx, {
-      userId: sql.ref('r.id'), kind: 'imported', sessionId: null, origin: ORIGIN, actorId: 'command line', detail: source
-    }, sql`${person}, now`)}
-    select from now`)
+  await writeImported.all(tx, { rows, source })
 }

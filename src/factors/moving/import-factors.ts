@@ -1,15 +1,14 @@
 import { Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject } from 'ajv'
-import { sql } from 'kysely'
 import type { Seal } from '../../core/seal.js'
-import { singleEvent } from '../../events/insert.js'
+import { withSingleEvent } from '../../events/insert.js'
 import type { EventKind } from '../../events/kinds.js'
 import { isOfItsValues } from '../../postgres/errors.js'
 import { xidOfChange } from '../../sessions/replacement.js'
-import { row, type Db } from '../../tables/db.js'
+import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction, lockUser, type Tx } from '../../tables/transaction.js'
-import { clock, now, numberAs, unixSeconds } from '../../tables/values.js'
+import { clock, numberAs, unixSeconds, withNow } from '../../tables/values.js'
 import { factorRows } from './factors.js'
 import { factorFields, readFactors, type FactorsRecord } from './record.js'
 import type { SecretRecord } from './secrets.js'
@@ -136,7 +135,7 @@ async function put (
       if ((await selectDecided.first(tx, { userId, kinds: ['imported', 'otp_reset'] }))!.isDecided) return 'skipped'
       if ((await knownPasskeys(tx, rows.passkeys)).size > 0) return 'a passkey is registered here already'
       await insertFactors(tx, rows)
-      result = { changedIds: await raise(tx, userId, actorId, rows.devices.some(({ weak }) => weak)) }
+      result = { changedIds: await raiseImported(tx, userId, actorId, rows.devices.some(({ weak }) => weak)) }
       if (rehearse) throw new TakenBack()
       return result
     })
@@ -147,28 +146,20 @@ async function put (
   }
 }
 
+const raise = statement('raise_imported', (db, p: Parameters<{ userId: string, actorId: string, detail: string | null }>, facts) => {
+  const raised = withNow(db)
+    .with('raised', (db) => db.updateTable('otp_user as u')
+      .set((eb) => ({ version: eb('u.version', '+', 1), setup_required: false, setup_digest: null, setup_expires_at: null }))
+      .where('u.user_id', '=', p.userId))
+    .with('changed', (db) => db.updateTable('otp_session as s').from('now')
+      .set({ otp_required: true, otp_deadline: null, ended_xid: xidOfChange(facts) })
+      .where('s.user_id', '=', p.userId).where('s.ended_at', 'is', null).whereRef('s.expires_at', '>', 'now.at')
+      .where('s.otp_device_id', 'is', null).returning('s.id'))
+  return withSingleEvent(raised, facts, (db) => db.selectFrom('now'), () => ({
+    userId: p.userId, kind: 'imported', sessionId: null, ip: '', agent: '', actorId: p.actorId, detail: p.detail
+  })).selectFrom('changed').select('changed.id')
+})
+
 /** Raises the user's version, and makes the unverified living sessions owe a code. @returns their ids */
-async function raise (tx: Tx, userId: string, actorId: string, isWeak: boolean): Promise<string[]> {
-  const { table } = tx
-  const found = await row<{ changedIds: string[] }>(tx, sql`
-    with ${now},
-    raised as (
-      update ${table.otp_user} u set version = u.version + 1, setup_required = false, setup_digest = null, setup_expires_at = null
-      where u.user_id = ${userId}
-    ),
-    changed as (
-      update ${table.otp_session} s set otp_required = true, otp_deadline = null, ended_xid = ${xidOfChange(tx)}
-      from now where s.user_id = ${userId} and s.ended_at is null and s.expires_at > now.at and s.otp_device_id is null
-      returning s.id
-    ),
-    ${singleEvent(tx, {
-      userId: sql`${userId}`,
-      kind: 'imported',
-      sessionId: null,
-      origin: { ip: '', agent: '' },
-      actorId,
-      ...(isWeak ? { detail: 'weak' } : {})
-    }, sql`now`)}
-    select coalesce((select array_agg(id) from changed), '{}') as "changedIds"`)
-  return found!.changedIds
-}
+const raiseImported = async (tx: Tx, userId: string, actorId: string, isWeak: boolean): Promise<string[]> =>
+  (await raise.all(tx, { userId, actorId, detail: isWeak ? 'weak' : null })).map(({ id }) => id)
