@@ -1,9 +1,10 @@
-import { sql } from 'kysely'
+import { sql, type Expression } from 'kysely'
 import type { Requester } from '../../core/session.js'
-import { event } from '../../events/insert.js'
-import { livingSession } from '../../sessions/statements.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../../events/insert.js'
+import { livingSession, selectLiving } from '../../sessions/statements.js'
 import { row, type Db } from '../../tables/db.js'
-import { jsonAs, now, timeAs } from '../../tables/values.js'
+import { statement, type Parameters } from '../../tables/statement.js'
+import { jsonAs, now, textOf, timeAs, typed, withNow } from '../../tables/values.js'
 import type { KnownPasskey } from './options.js'
 import type { JudgedPasskey } from './webauthn.js'
 
@@ -146,32 +147,30 @@ export async function consumeChallenge (
   }
 }
 
+type Refusing = RequesterValues & { deviceId: string | null, signCount: number }
+
+const refuse = statement('refuse_passkey', (db, p: Parameters<Refusing>, facts) => withEvent(
+  withNow(db).with('requester', (db) => selectLiving(db, p))
+    .with('copied', (db) => db.selectNoFrom((eb) => eb.selectFrom('otp_passkey as k')
+      .innerJoin('otp_device as d', (join) => join.onRef('d.user_id', '=', 'k.user_id').onRef('d.id', '=', 'k.device_id'))
+      .select('d.name').where('k.user_id', '=', p.userId).where('k.device_id', '=', typed(p.deviceId, 'uuid'))
+      .where('k.sign_count', '>', eb.cast<string>(eb.lit(0), 'bigint'))
+      .where('k.sign_count', '>=', typed(p.signCount, 'bigint') as Expression<unknown> as Expression<string>).as('name'))),
+  facts, (db) => db.selectFrom(['requester', 'copied', 'now']), (eb) => ({
+    ...byRequester(p),
+    kind: eb.case().when('copied.name', 'is', null).then(textOf<string>('passkey_refused')).else(textOf<string>('passkey_cloned')).end(),
+    deviceName: eb.ref('copied.name')
+  })
+).selectFrom('requester').select('requester.user_id'))
+
 /**
  * Records that an answer was refused.
  *
  * @param asserted the right assertion of a passkey that was refused after all: if its counter did not rise, there may be a copy
  * @returns false if the session had ended
  */
-export async function refusePasskey (
+export const refusePasskey = async (
   db: Db, requester: Requester, asserted: { deviceId: string, signCount: number } | null
-): Promise<boolean> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const copied = sql`(
-    select d.name from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
-    where p.user_id = ${userId} and p.device_id = ${asserted?.deviceId ?? null}::uuid
-      and p.sign_count > 0 and p.sign_count >= ${asserted?.signCount ?? 0}::bigint)`
-  const alive = await row(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    copied as (select ${copied} as name),
-    ${event(db, {
-      userId: sql`requester.user_id`,
-      kind: sql`case when copied.name is null then 'passkey_refused' else 'passkey_cloned' end`,
-      sessionId,
-      origin: requester,
-      deviceName: sql`copied.name`
-    }, sql`requester, copied, now`)}
-    select user_id from requester`)
-  return alive !== undefined
-}
+): Promise<boolean> => await refuse.first(db, {
+  ...requesterValues(requester), deviceId: asserted?.deviceId ?? null, signCount: asserted?.signCount ?? 0
+}) !== undefined

@@ -1,60 +1,49 @@
-import { sql } from 'kysely'
 import type { Requester } from '../../core/session.js'
-import { event } from '../../events/insert.js'
-import { alive as living } from '../../sessions/marks.js'
-import { endedIds, ending } from '../../sessions/statements.js'
-import { now } from '../../tables/values.js'
-import { row, type Db } from '../../tables/db.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../../events/insert.js'
+import { endingSession, withEnded } from '../../sessions/ending.js'
+import { endedIds, selectLiving } from '../../sessions/statements.js'
+import type { Db } from '../../tables/db.js'
+import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
+import { clock, textOf, unnested, withNow } from '../../tables/values.js'
+
+const refuse = statement('refuse_recovery', (db, p: Parameters<RequesterValues>, facts) => withEvent(
+  withNow(db).with('requester', (db) => selectLiving(db, p)), facts, (db) => db.selectFrom(['requester', 'now']),
+  () => ({ ...byRequester(p), kind: 'recovery_refused' })
+).selectFrom('requester').select('requester.user_id'))
 
 /** Records that a recovery code was refused. Returns false if the session had ended: the caller then answers that. */
-export async function refuseRecovery (db: Db, requester: Requester): Promise<boolean> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const alive = await row(db, sql`
-    with ${now},
-    requester as (
-      select s.user_id from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and ${living(db)}
-    ),
-    ${event(db, { userId: sql`requester.user_id`, kind: 'recovery_refused', sessionId, origin: requester }, sql`requester, now`)}
-    select user_id from requester`)
-  return alive !== undefined
-}
+export const refuseRecovery = async (db: Db, requester: Requester): Promise<boolean> =>
+  await refuse.first(db, requesterValues(requester)) !== undefined
+
+const replace = statement('replace_recovery_codes', (db, p: Parameters<RequesterValues>, facts) => {
+  const dropped = withNow(db)
+    .with('raised', (db) => db.updateTable('otp_user as u').set((eb) => ({ version: eb('u.version', '+', 1) }))
+      .where('u.user_id', '=', p.userId)
+      .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
+        .whereRef('d.user_id', '=', 'u.user_id').where('d.confirmed_at', 'is not', null)))
+      .where((eb) => eb.exists(selectLiving(db, p)))
+      .returning('u.user_id'))
+    .with('dropped', (db) => db.deleteFrom('otp_recovery_code as c').using('raised')
+      .whereRef('c.user_id', '=', 'raised.user_id').where('c.pending_device_id', 'is', null))
+  const ended = withEnded(dropped, 'raised', p.userId, 'recovery_regenerated', endingSession('s.id', '<>', p.sessionId))
+  return withEvent(ended, facts, (db) => db.selectFrom(['raised', 'now']), () => ({ ...byRequester(p), kind: 'recovery_regenerated' }))
+    .selectFrom('raised').select(endedIds)
+})
+
+const insertCodes = statement('insert_recovery_codes', (db, p: Parameters<{ userId: string, digests: string[] }>) => db
+  .insertInto('otp_recovery_code').columns(['user_id', 'digest', 'created_at'])
+  .expression((eb) => eb.selectFrom(unnested('d', { digest: ['text', p.digests] }))
+    .select([textOf(p.userId).as('user_id'), 'd.digest', clock.as('at')])))
 
 /** Replaces all codes by new ones; the user's other sessions end. Returns null if the session or the last device is gone. */
 export async function replaceRecoveryCodes (db: Db, requester: Requester, digests: string[]): Promise<{ endedIds: string[] } | null> {
-  const { userId, sessionId } = requester.context
+  const values = requesterValues(requester)
   return await inTransaction(db, async (tx) => {
-    await lockUser(tx, userId)
-    const { table } = tx
-    const raised = await row<{ endedIds: string[] }>(tx, sql`
-      with ${now},
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1
-        from now
-        where u.user_id = ${userId}
-          and exists (select from ${table.otp_device} d where d.user_id = u.user_id and d.confirmed_at is not null)
-          and exists (
-            select from ${table.otp_session} s
-            where s.user_id = u.user_id and s.id = ${sessionId} and ${living(tx)}
-          )
-        returning u.user_id
-      ),
-      dropped as (
-        delete from ${table.otp_recovery_code} c using raised where c.user_id = raised.user_id and c.pending_device_id is null
-      ),
-      ended as (
-        update ${table.otp_session} s set ${ending('recovery_regenerated')}
-        from raised, now where s.user_id = raised.user_id and s.id <> ${sessionId} and s.ended_at is null
-        returning s.id
-      ),
-      ${event(tx, { userId: sql`raised.user_id`, kind: 'recovery_regenerated', sessionId, origin: requester }, sql`raised, now`)}
-      select ${endedIds} from raised`)
+    await lockUser(tx, values.userId)
+    const raised = await replace.first(tx, values)
     if (raised === undefined) return null
-    await row(tx, sql`
-      insert into ${table.otp_recovery_code} (user_id, digest, created_at)
-      select ${userId}, digest, clock_timestamp() from unnest(${digests}::text[]) digest`)
+    await insertCodes.changed(tx, { userId: values.userId, digests })
     return raised
   })
 }
