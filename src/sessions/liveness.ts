@@ -58,7 +58,7 @@ function createReadings ({ localCache, copies, poller, counters, isOver }: Readi
     // The time of a change is by this process's clock. So a Redis copy of a changed session is never known to be newer.
     if (ageMs > trustMs || ageMs < -AHEAD_MS || localCache.hasChanged(userId, sessionId)) return undefined
     counters.copy++
-    localCache.fillUntimed(context, chooseTrustMs(LOCAL_TRUST_MS))
+    localCache.fillUntimed(context, ageMs, chooseTrustMs(LOCAL_TRUST_MS))
     return context
   }
 
@@ -75,7 +75,7 @@ function createReadings ({ localCache, copies, poller, counters, isOver }: Readi
     const coveredSinceMs = poller.coveredSinceMs()
     // Both times are by the server's clock. A revocation that exists already was committed after this reading, so it is covered.
     const isCovered = coveredSinceMs !== null && reading.server === poller.server() && reading.readAtMs >= coveredSinceMs
-    if (isCovered) localCache.fillUntimed(reading.context, chooseTrustMs(LOCAL_TRUST_MS))
+    if (isCovered) localCache.fillUntimed(reading.context, poller.nowMs() - reading.readAtMs, chooseTrustMs(LOCAL_TRUST_MS))
     copies.put({ ...reading, trustMs: chooseTrustMs(COPY_TRUST_MS) })
   }
 

@@ -10,7 +10,10 @@ export const LOCAL_TRUST_MS = 15 * 60_000
 export const COPY_TRUST_MS = 60_000
 /** Largest part of them that is taken off at random. */
 const SPREAD = 1 / 4
-/** Longer than any reading that could contradict a revocation: that of a Redis copy, plus the slowest read, plus a step of the clock. */
+/**
+ * Longer than any reading that could contradict a revocation: that of a Redis copy, plus the slowest read, plus a step of the clock.
+ * An answer that took longer is not stored.
+ */
 const REMEMBER_ENDS_MS = 3 * COPY_TRUST_MS
 /** About 350 bytes each. */
 const MOST_SESSIONS = 100_000
@@ -74,6 +77,8 @@ export class LocalCache {
   fill (context: SessionContext, askedAtMs: number, trustMs: number): void {
     const { userId, sessionId } = context
     if (askedAtMs < this.#coveredSinceMs) return
+    // After so long (a process that was stopped, say) an end from meanwhile may be forgotten again.
+    if (this.#clockMs() - askedAtMs >= REMEMBER_ENDS_MS) return
     // This process may have learned of a revocation or a change after the question.
     if (this.hasEnded(userId, sessionId) || this.isOutdated(userId, sessionId, askedAtMs)) return
     this.#set(context, askedAtMs + trustMs)
@@ -83,10 +88,12 @@ export class LocalCache {
    * Stores a reading dated by PostgreSQL's clock (from the Redis cache, or of a session that has just begun). Its time is not
    * compared with this process's clock. The caller has checked that the poller covers it; no revocation or change came since.
    *
+   * @param ageMs age of the reading by PostgreSQL's clock
    * @param trustMs how long the reading may be used, from now
    */
-  fillUntimed (context: SessionContext, trustMs: number): void {
+  fillUntimed (context: SessionContext, ageMs: number, trustMs: number): void {
     const { userId, sessionId } = context
+    if (ageMs >= REMEMBER_ENDS_MS) return
     if (this.hasEnded(userId, sessionId) || this.hasChanged(userId, sessionId)) return
     this.#set(context, this.#clockMs() + trustMs)
   }

@@ -43,6 +43,24 @@ t.test('J5 an end is stronger than whatever is filled in afterwards', async (t) 
   t.ok(memo.hasEnded('ada', 'one'))
 })
 
+t.test('J5 an answer that comes when an end from meanwhile may be forgotten is not remembered', async (t) => {
+  let nowMs = 0
+  const memo = new LocalCache(() => nowMs)
+  memo.coveredFromNow()
+  const askedAtMs = nowMs
+  memo.end('ada', 'one')
+  for (const minutes of [4, 8, 12]) {
+    nowMs = minutes * 60_000
+    memo.end('bob', String(minutes))
+  }
+  t.notOk(memo.hasEnded('ada', 'one'), 'forgotten')
+  memo.fill(ADA, askedAtMs, LOCAL_TRUST_MS)
+  memo.fillUntimed(ADA, nowMs - askedAtMs, LOCAL_TRUST_MS)
+  t.equal(memo.alive('ada', 'one'), undefined)
+  memo.fill(ADA, nowMs, LOCAL_TRUST_MS)
+  t.same(memo.alive('ada', 'one'), ADA, 'one that was asked now is')
+})
+
 t.test('J5 a change is stronger than what was asked before it, and no end', async (t) => {
   const memo = new LocalCache()
   memo.coveredFromNow()
