@@ -9,8 +9,8 @@ import { build } from 'esbuild'
 import { COMPILER, isBuilt } from './sources.js'
 
 const ENTRIES = [
-  'plugins/countersign.js', 'src/client/index.js', 'src/client/express.js', 'src/client/hono.js',
-  'src/core/index.js', 'src/core/notices/index.js', 'src/testing/index.js', 'src/bin.js'
+  'plugins/countersign.js', 'src/client/index.js', 'src/client/express.js', 'src/client/hono.js', 'src/client/nest.js',
+  'src/client/next.js', 'src/core/index.js', 'src/core/notices/index.js', 'src/testing/index.js', 'src/bin.js'
 ]
 
 if (!await isBuilt()) run('scripts/build.js')

@@ -64,7 +64,8 @@ t.test('attw has nothing to say, of an ESM-only package', async (t) => {
   const { analysis } = JSON.parse(stdout) as { analysis: { problems: Array<{ resolutionKind?: string }>, entrypoints: object } }
   t.strictSame(analysis.problems.filter(({ resolutionKind }) => resolutionKind === 'bundler' || resolutionKind === 'node16-esm'), [])
   t.strictSame(Object.keys(analysis.entrypoints), [
-    '.', './client', './client/express', './client/hono', './core', './notices', './testing', './elements', './moving.schema.json',
+    '.', './client', './client/express', './client/hono', './client/nest', './client/next',
+    './core', './notices', './testing', './elements', './moving.schema.json',
     './package.json'
   ])
 })
