@@ -1,6 +1,10 @@
 import t from 'tap'
 import { bodyOf, outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { addPasskey, answer, challenge } from '../helpers/passkeys.js'
+import { recordStatements } from '../helpers/recorded-statements.js'
+import { stores } from '../helpers/stores.js'
+import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 
 const ROUNDS = 25
@@ -9,6 +13,8 @@ const NOISE_MS = 4
 
 const { app, db, clock } = await freshApp(t)
 await clock.freeze()
+
+type Asked = Awaited<ReturnType<typeof challenge>>
 
 const median = (numbers: number[]) => numbers.sort((a, b) => a - b)[numbers.length >> 1]!
 /** Clears the counter and the lock, so that the next code is judged. */
@@ -75,4 +81,47 @@ t.test('T13 recovery codes: wrong, used, replaced, another user\'s and no code a
   t.equal(bodies.size, 1, [...bodies].join('\n'))
   t.match([...bodies][0], /^400 .*RECOVERY_CODE_INVALID/)
   t.equal(outcome(await two!.request('GET', '/totp/status')), '401 SESSION_ENDED')
+})
+
+/** The same answer with another signature. */
+function falsified (given: ReturnType<SoftPasskey['authenticate']>) {
+  const signature = Buffer.from(given.response.signature, 'base64url')
+  signature[signature.length - 1]! ^= 1
+  return { ...given, response: { ...given.response, signature: signature.toString('base64url') } }
+}
+
+t.test('K3 passkeys: wrong origin, signature, user or challenge: the same status, body, headers and statements', {
+  skip: (await stores()).databaseUrl === undefined && 'no PostgreSQL'
+}, async (t) => {
+  const gil = await (await signUp(app, 'gil')).enrol()
+  const passkey = await addPasskey(gil)
+  const [session] = await sessionsOf(gil, 1)
+  const kinds: Record<string, (asked: Asked) => object> = {
+    'wrong origin': (asked) => passkey.authenticate(asked, { origin: 'https://evil.example' }),
+    'wrong signature': (asked) => falsified(passkey.authenticate(asked)),
+    'unknown passkey': (asked) => strangers.authenticate({ ...asked, allowCredentials: [{ type: 'public-key', id: strangers.id }] }),
+    'wrong challenge': (asked) => passkey.authenticate({ ...asked, challenge: Buffer.alloc(32).toString('base64url') })
+  }
+  const eve = await signUp(app, 'eve2')
+  expect(200, await eve.login())
+  const strangers = await addPasskey(eve)
+  const answers = new Set<string>()
+  const work = new Map<string, string[]>()
+  const judge = async (session: Person, kind: string, response: object) => {
+    const { statements, stop } = recordStatements(/otp_challenge|otp_passkey/)
+    const answered = await answer(session, response).finally(stop)
+    work.set(kind, statements)
+    const { date, 'x-request-id': id, ...headers } = answered.headers
+    answers.add(`${answered.statusCode} ${bodyOf(answered)} ${JSON.stringify(headers)}`)
+  }
+  for (const [kind, respond] of Object.entries(kinds)) await judge(session!, kind, respond(await challenge(session!)))
+  // Its challenge was used up by the answer before.
+  const asked = await challenge(session!)
+  await answer(session!, passkey.authenticate(asked, { origin: 'https://evil.example' }))
+  await judge(session!, 'no challenge', passkey.authenticate(asked))
+  t.equal(answers.size, 1, [...answers].join('\n'))
+  t.match([...answers][0], /^400 .*PASSKEY_INVALID/)
+  const expected = work.get('wrong signature')!
+  t.ok(expected.length > 1, 'the statement that consumes and the one that refuses')
+  for (const [kind, statements] of work) t.strictSame(statements, expected, kind)
 })
