@@ -7,15 +7,26 @@ import { acceptedLanguage } from '../users/language.js'
 import { encodings, readAssets, type Assets, type Encoding } from './assets.js'
 import { documentOf, pageHeaders, type PageFacts } from './document.js'
 
-export type SiteRoutesOptions = PageFacts
+export interface SiteRoutesOptions extends PageFacts {
+  /** Reads the files of the pages. @default readAssets */
+  read?: () => Promise<Assets>
+}
 
 const YEAR_SECONDS = 31_536_000
 
 /** Pages for people: `/`, `/me`, `/staff`. They answer 200 without a session, and call the public API alone. */
-const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, facts) => {
+const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, { read = readAssets, ...facts }) => {
   /** Read at the first request: most processes serve an API, and start without them. */
   let assets: Promise<Assets> | undefined
-  const load = async () => await (assets ??= readAssets())
+
+  /** A reading that failed, without a free file descriptor say, is made again. */
+  async function load (): Promise<Assets> {
+    assets ??= read().catch((error: unknown) => {
+      assets = undefined
+      throw error
+    })
+    return await assets
+  }
 
   for (const path of ['/', '/me', '/staff']) {
     app.get(path, { schema: { hide: true } }, async (request, reply) => {

@@ -1,5 +1,8 @@
 import { brotliDecompressSync, gunzipSync } from 'node:zlib'
+import Fastify from 'fastify'
 import t from 'tap'
+import { readAssets } from '../../../routes/site/assets.js'
+import siteRoutes from '../../../routes/site/index.js'
 import { freshApp } from '../../helpers/app.js'
 
 const { app } = await freshApp(t, { OTP_ISSUER: 'Acme <script>"', SIGN_UP: 'closed' })
@@ -70,4 +73,26 @@ t.test('no other file is served', async (t) => {
 t.test('PAGES=off removes them', async (t) => {
   const { app } = await freshApp(t, { PAGES: 'off' })
   for (const path of [...PAGES, '/assets/app.js']) t.match((await app.inject(path)).json(), { code: 'NOT_FOUND' }, path)
+})
+
+t.test('files that could not be read once are read at the next request', async (t) => {
+  const site = Fastify()
+  t.teardown(() => site.close())
+  let tries = 0
+  await site.register(siteRoutes, {
+    name: 'Acme',
+    signUp: true,
+    mail: false,
+    passkeys: false,
+    passwordMinLength: 8,
+    read: async () => {
+      if (tries++ === 0) throw Object.assign(new Error('EMFILE: too many open files'), { code: 'EMFILE' })
+      return await readAssets()
+    }
+  })
+  t.equal((await site.inject('/')).statusCode, 500)
+  const page = await site.inject('/me')
+  t.equal(page.statusCode, 200)
+  t.equal((await site.inject(filesOf(page.body)[0]!.slice(1))).statusCode, 200)
+  t.equal(tries, 2)
 })
