@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
 import type { Command } from 'commander'
@@ -18,6 +18,8 @@ import { startServer } from './helpers/server-process.js'
 
 /** Folders of the documents, from the top folder, in which the tests run. */
 const FOLDERS = ['.', 'docs', 'model', 'plugins', 'routes', 'test']
+const PICTURES = 'docs/pictures'
+const MOST_PICTURE_BYTES = 60_000
 const PROMISES = 'test/promises'
 /** Limit for two screens. */
 const MOST_CHARACTERS = 12_000
@@ -33,7 +35,9 @@ const readme = documents.get('README.md') ?? ''
 
 /** Removes the code of a document, because its brackets are not links. */
 const prose = (text: string) => text.replace(/^```[^]*?^```$/gm, '').replace(/`[^`\n]*`/g, '')
-const linksOf = (text: string) => [...prose(text).matchAll(/\]\(([^)\s]+)\)/g)].map(([, target = '']) => target)
+const linksOf = (text: string) => [...prose(text).matchAll(/\]\(([^)\s]+)\)|<[^>]* src(?:set)?="([^"]*)"/g)]
+  .map(([, link, source = '']) => link ?? source)
+const imagesOf = (text: string) => prose(text).match(/<img [^>]*>/g) ?? []
 /** Returns the anchors that a forge creates for the headings. */
 const anchorsOf = (text: string) => [...prose(text.replaceAll('`', '')).matchAll(/^#+ (.*)$/gm)]
   .map(([, heading = '']) => heading.toLowerCase().replace(/[^\p{L}\p{N} _-]/gu, '').replaceAll(' ', '-'))
@@ -55,6 +59,21 @@ t.test('links lead somewhere', async (t) => {
       t.ok(existsSync(target), `${path}: ${link}`)
       if (anchor !== undefined) t.ok(anchorsOf(documents.get(target) ?? '').includes(anchor), `${path}: ${link}`)
     }
+  }
+})
+
+t.test('each picture is small, is shown in both themes, and has a text in its place', async (t) => {
+  const names = await readdir(PICTURES)
+  t.not(names.length, 0)
+  for (const name of names) {
+    const { size } = await stat(join(PICTURES, name))
+    t.ok(size <= MOST_PICTURE_BYTES, `${name}: ${size} bytes`)
+    t.ok(linksOf(documents.get('docs/pages.md') ?? '').includes(`pictures/${name}`), name)
+  }
+  for (const page of ['README.md', 'docs/pages.md']) {
+    const images = imagesOf(documents.get(page) ?? '')
+    t.equal(images.length, names.length / 2, page)
+    for (const image of images) t.match(image, / alt="[^"]{5,}"/, page)
   }
 })
 
