@@ -279,6 +279,9 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
       passkeys: passkeyPartyOf(config) !== undefined,
       passwordMinLength: config.passwordMinLength
     })
+  } else if (config.docs === 'on') {
+    // Relative, for a service below a path of a proxy.
+    app.get('/', { schema: { hide: true } }, async (_request, reply) => await reply.redirect('docs'))
   }
 }
 

@@ -40,7 +40,7 @@ export const settings = Type.Object({
     'Address for OPS_PORT; or the path of a Unix socket, which needs no OPS_PORT.', { default: '127.0.0.1' }),
   METRICS: choice(['on', 'off'], 'on', 'Serve /metrics.'),
   DOCS: choice(['on', 'off'], 'on', 'Serve /docs and /openapi.json.'),
-  PAGES: choice(['on', 'off'], 'on', 'Serve the pages for people: / to sign in, /me and /staff.'),
+  PAGES: choice(['on', 'off'], 'on', 'Serve the pages for people: / to sign in, /me and /staff. Off, / leads to /docs where DOCS is on.'),
   KEEP_ALIVE_SECONDS: whole(1, 3600, 'Time for which an idle connection is kept. Must be longer than that of the proxy in front.', {
     default: 72
   }),

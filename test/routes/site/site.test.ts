@@ -70,9 +70,16 @@ t.test('no other file is served', async (t) => {
   }
 })
 
-t.test('PAGES=off removes them', async (t) => {
-  const { app } = await freshApp(t, { PAGES: 'off' })
+t.test('PAGES=off removes them, and / leads to /docs where it is served', async (t) => {
+  const { app } = await freshApp(t, { PAGES: 'off', DOCS: 'off' })
   for (const path of [...PAGES, '/assets/app.js']) t.match((await app.inject(path)).json(), { code: 'NOT_FOUND' }, path)
+
+  const { app: withDocs } = await freshApp(t, { PAGES: 'off' })
+  for (const path of PAGES.slice(1)) t.equal((await withDocs.inject(path)).statusCode, 404, path)
+  const answer = await withDocs.inject('/')
+  t.equal(answer.statusCode, 302)
+  // Also below a path that a proxy removes.
+  t.equal(new URL(answer.headers.location!, 'https://api.example.org/auth/').pathname, '/auth/docs')
 })
 
 t.test('files that could not be read once are read at the next request', async (t) => {
