@@ -36,20 +36,22 @@ const PASSED = ['www-authenticate', 'retry-after', 'x-refusal']
 export function refusalOf ({ status, headers, text }: Answered): Refusal {
   const standIn = standIns[status]
   if (standIn === undefined) return new Refusal('UNAVAILABLE', {}, { cause: new Error(`/session was answered ${status}`) })
-  let body: { code?: string, message?: string } & RefusalDetails = {}
+  let body: Record<string, unknown> = {}
   try {
     const found: unknown = JSON.parse(text)
-    if (typeof found === 'object' && found !== null) body = found
+    if (typeof found === 'object' && found !== null) body = found as typeof body
   } catch (error) {
     return new Refusal('UNAVAILABLE', {}, { cause: error })
   }
-  const { code, retryAfterSeconds, maxAgeSeconds, methods } = body
+  const { retryAfterSeconds, maxAgeSeconds } = body
+  const code = typeof body['code'] === 'string' ? body['code'] : undefined
+  const methods = Array.isArray(body['methods']) ? body['methods'] : undefined
   const details = JSON.parse(JSON.stringify({ retryAfterSeconds, maxAgeSeconds, methods })) as RefusalDetails
-  const refusal = new Refusal(code !== undefined && code in refusals ? code as RefusalCode : standIn, details)
+  const refusal = new Refusal(code !== undefined && Object.hasOwn(refusals, code) ? code as RefusalCode : standIn, details)
   const given = PASSED.flatMap((name) => typeof headers[name] === 'string' ? [[name, headers[name]]] : [])
   const all = { ...refusal.headers, ...Object.fromEntries(given) }
   Object.assign(refusal, { statusCode: status, status, code: code ?? standIn, headers: all })
-  if (typeof body.message === 'string') refusal.message = body.message
+  if (typeof body['message'] === 'string') refusal.message = body['message']
   if (code !== undefined) passedOn.set(refusal, body)
   return refusal
 }

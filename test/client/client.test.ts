@@ -176,6 +176,10 @@ t.test('ask() passes the question and the refusal on', async (t) => {
     const answer = await ask()
     t.equal(answer?.status, status === 401 ? 401 : 503, `${status}`)
   }
+  for (const code of ['__proto__', 'toString', 7, null]) {
+    fake.session = { status: 401, headers: {}, body: { code, methods: { length: 0 } } }
+    t.equal((await ask())?.status, 401, `a proxy's own ${code}`)
+  }
   await fake.stop()
   t.match(await ask(), { status: 503, headers: { 'retry-after': '1' }, body: { code: 'UNAVAILABLE' } })
 })
