@@ -54,7 +54,7 @@ export interface Client {
   ask (request: AskedRequest, demand?: Demand): Promise<AnsweredSession>
   /** For metrics: age of the knowledge about ended sessions in milliseconds, and the fault of the last request for it. */
   state (): { ageMs: number, isFresh: boolean, fault: unknown }
-  /** Ends the connection to the service; nothing is verified afterwards. */
+  /** Ends the connection to the service. Afterwards everything is refused with UNAVAILABLE. */
   close (): void
 }
 
@@ -72,7 +72,13 @@ export function createClient ({ url, key, issuer = 'countersign', audience = 'co
   })
   const keys = createKeys(http, () => verified.clear())
   const follower = createFollower(http, key)
+  let isClosed = false
   void keys.refresh()
+
+  /** @throws {Refusal} UNAVAILABLE */
+  function requireOpen (): void {
+    if (isClosed) throw new Refusal('UNAVAILABLE', {}, { cause: new Error('The client is closed') })
+  }
 
   async function open (token: string): Promise<Opened> {
     const kid = kidOf(token)
@@ -118,6 +124,7 @@ export function createClient ({ url, key, issuer = 'countersign', audience = 'co
     ready: () => waitForBoth(keys, follower),
     async verify (token, given, from) {
       const demand = given === undefined ? NONE : checkDemand(given, 'verify')
+      requireOpen()
       if (token === undefined) throw new Refusal('TOKEN_INVALID')
       if (!canVerify()) return await whileStale(token, demand, from)
       const opened = verified.get(token) ?? await open(token)
@@ -126,10 +133,12 @@ export function createClient ({ url, key, issuer = 'countersign', audience = 'co
     },
     async ask (request, given) {
       const demand = given === undefined ? NONE : checkDemand(given, 'ask')
+      requireOpen()
       return await askSession(http, authorizationOf(request), demand, forwardedFor(request))
     },
     state: () => ({ ageMs: follower.ageMs(), isFresh: follower.isFresh(), fault: follower.fault() }),
     close () {
+      isClosed = true
       follower.close()
       keys.close()
       http.close()

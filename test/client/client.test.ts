@@ -183,3 +183,15 @@ t.test('ask() passes the question and the refusal on', async (t) => {
   await fake.stop()
   t.match(await ask(), { status: 503, headers: { 'retry-after': '1' }, body: { code: 'UNAVAILABLE' } })
 })
+
+t.test('a closed client verifies and asks nothing', async (t) => {
+  for (const onStale of ['refuse', 'ask'] as const) {
+    const { fake, client } = await followed(t, { onStale })
+    await client.ready()
+    const token = fake.token()
+    t.equal(await outcome(client, token), 'accepted')
+    client.close()
+    t.equal(await outcome(client, token), 'UNAVAILABLE', onStale)
+    await t.rejects(client.ask({ headers: { authorization: `Bearer ${token}` } }), { code: 'UNAVAILABLE' })
+  }
+})
