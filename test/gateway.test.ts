@@ -3,16 +3,15 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFile } from 'node:fs/promises'
 import { request, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { freshApp } from './helpers/app.js'
 import { blocksAfter } from './helpers/doc-blocks.js'
 import { freePort } from './helpers/free-port.js'
+import { behindGateway, checkMethods, checkPreflights } from './helpers/gateway.js'
 import { call } from './helpers/http-client.js'
 import { listener } from './helpers/listener.js'
 import { need } from './helpers/need.js'
 import { startNginx } from './helpers/nginx.js'
-import { expect, signUp, type Person } from './helpers/person.js'
+import { expect, type Person } from './helpers/person.js'
 import { rawRequest } from './helpers/raw-http.js'
 import type { Owner } from './helpers/teardown.js'
 import { until } from './helpers/wait.js'
@@ -35,20 +34,10 @@ async function gateway (t: Owner, countersign: number, backEnd: number): Promise
   return port
 }
 
-const { app } = await freshApp(t, {
-  NETWORK_LIMITS: 'on', TRUSTED_PROXIES: '127.0.0.1', CORS_ORIGINS: 'https://app.example'
-})
-await app.listen({ port: 0, host: '127.0.0.1' })
-const countersign = (app.server.address() as AddressInfo).port
-const backEnd = await listener(t, (_incoming, reply) => { reply.setHeader('X-Back-End', 'yes').end('invoices') })
+const behind = await behindGateway(t)
+const { backEnd, countersign, owner, unverified, optional } = behind
 const port = await gateway(t, countersign, backEnd.port)
 const base = `http://127.0.0.1:${port}`
-
-const owner = await (await signUp(app, 'owner')).enrol()
-const unverified = owner.elsewhere()
-expect(200, await unverified.login())
-const optional = await signUp(app, 'optional')
-expect(200, await optional.login())
 
 const forged = {
   'x-user-id': 'root',
@@ -109,25 +98,10 @@ t.test('401 and 403 come out as themselves, with challenge and code, and nothing
 })
 
 t.test('a forged preflight opens nothing: the guard is asked as about any other request', async (t) => {
-  const reached = backEnd.seen.length
-  const asks = { 'access-control-request-method': 'GET', 'access-control-request-headers': 'authorization' }
-  const headers = { origin: 'https://app.example', ...asks }
-  for (const path of ['/', '/session', '/invoices/1']) {
-    t.equal((await call(base, 'OPTIONS', path, { headers })).status, 401, path)
-    t.equal((await call(base, 'OPTIONS', path, { access: unverified.access, headers })).status, 403, path)
-  }
-  t.equal(backEnd.seen.length, reached)
+  await checkPreflights(t, behind, port)
 })
 
-t.test('any method and path reaches the back end as it was asked', async (t) => {
-  for (const method of ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']) {
-    for (const path of ['/', '/a%2Fb%20c/%E2%82%AC?x=%26&y=+', '/invoices//2?maxAge=0', '/session/x?required']) {
-      const answer = await call(base, method, path, { access: owner.access, ...(method === 'POST' ? { body: { total: 1 } } : {}) })
-      t.equal(answer.status, 200, `${method} ${path}`)
-      t.match(backEnd.seen.at(-1), { method, url: path, body: method === 'POST' ? '{"total":1}' : '' })
-    }
-  }
-})
+t.test('any method and path reaches the back end as it was asked', async (t) => { await checkMethods(t, behind, port) })
 
 t.test('429 comes out as itself, for the network that asked too often and no other', async (t) => {
   const refused = await until('the limit of a network', async () => {

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { access } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import t from 'tap'
 import { findProgram } from './programs.js'
@@ -6,6 +7,8 @@ import { stores } from './stores.js'
 
 /** Debian's own Python, which alone sees Debian's packages. */
 const DEBIAN_PYTHON = '/usr/bin/python3'
+/** Debian's Lua library, for the Lua of its Apache. */
+const LUA_SOCKET = '/usr/share/lua/5.3/socket.lua'
 /** Returns Debian's Python if it has a package. */
 const pythonWith = async (name: string) =>
   await promisify(execFile)(DEBIAN_PYTHON, ['-c', `import ${name}`]).then(() => DEBIAN_PYTHON, () => undefined)
@@ -22,6 +25,12 @@ export const needs = {
   'redis-server': { find: async () => findProgram('redis-server'), missing: 'needs redis-server' },
   nginx: { find: async () => findProgram('nginx'), missing: 'needs nginx' },
   caddy: { find: async () => findProgram('caddy'), missing: 'needs caddy' },
+  haproxy: { find: async () => findProgram('haproxy'), missing: 'needs haproxy' },
+  apache2: { find: async () => findProgram('apache2'), missing: 'needs apache2 of apache2-bin' },
+  'lua-socket': {
+    find: async () => await access(LUA_SOCKET).then(() => LUA_SOCKET, () => undefined),
+    missing: 'needs lua-socket of Debian'
+  },
   python3: { find: async () => findProgram('python3'), missing: 'needs python3' },
   'python3-fido2': { find: async () => await pythonWith('fido2'), missing: 'needs python3-fido2 of Debian' },
   'python3-cryptography': { find: async () => await pythonWith('cryptography'), missing: 'needs python3-cryptography of Debian' },

@@ -1,20 +1,12 @@
-import { spawn } from 'node:child_process'
-import { once } from 'node:events'
 import { writeFile } from 'node:fs/promises'
-import { connect } from 'node:net'
 import { join } from 'node:path'
-import { temporaryFolder } from './temporary-folder.js'
+import { startGateway } from './gateway-program.js'
 import type { Owner } from './teardown.js'
-import { until } from './wait.js'
+import { temporaryFolder } from './temporary-folder.js'
 
 const TEMPORARY = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
 
-/**
- * Starts Debian's nginx with this text in its `http { }`, in its own folder and process. Resolves when it listens.
- *
- * @param port on which the configuration listens
- * @throws with nginx's message about the configuration
- */
+/** Starts Debian's nginx with this text in its `http { }`, in its own folder and process. @param port on which the text listens */
 export async function startNginx (t: Owner, program: string, http: string, port: number): Promise<void> {
   const folder = await temporaryFolder(t)
   // Otherwise its workers run as another user, which cannot read this folder.
@@ -24,30 +16,5 @@ export async function startNginx (t: Owner, program: string, http: string, port:
     join(folder, 'nginx.conf'),
     `${user}daemon off;\nworker_processes 1;\npid ${join(folder, 'pid')};\nevents { }\nhttp {\naccess_log off;\n${paths}\n${http}\n}\n`
   )
-
-  const child = spawn(program, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], { stdio: ['ignore', 'ignore', 'pipe'] })
-  let said = ''
-  child.stderr.on('data', (bytes: Buffer) => { said += bytes.toString() })
-  const exited = once(child, 'close')
-  t.teardown(async () => {
-    child.kill('SIGTERM')
-    await exited
-  })
-  await until('nginx to listen', () => {
-    if (child.exitCode !== null) throw new Error(`nginx ended: ${said}`)
-    return listens(port)
-  })
-}
-
-/** Returns true if a program listens on a port of this machine. */
-export async function listens (port: number): Promise<boolean> {
-  const socket = connect(port, '127.0.0.1')
-  try {
-    await once(socket, 'connect')
-    return true
-  } catch {
-    return false
-  } finally {
-    socket.destroy()
-  }
+  await startGateway(t, program, ['-p', folder, '-c', join(folder, 'nginx.conf'), '-e', 'stderr'], port)
 }
