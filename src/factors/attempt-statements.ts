@@ -4,13 +4,14 @@ import {
 } from './lockout.js'
 import type { Requester } from '../core/session.js'
 import type { TotpAlgorithm } from '../core/otplib.js'
-import { event } from '../events/insert.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
 import { alive } from '../sessions/marks.js'
-import { ending } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
+import { endingSession, withEnded } from '../sessions/ending.js'
+import { selectLiving } from '../sessions/statements.js'
 import { isStopped, withOneMore } from './lockout-statements.js'
 import { row, type Db } from '../tables/db.js'
-import { jsonAs, numberAs } from '../tables/values.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { jsonAs, now, numberAs, textOf, typed, withNow } from '../tables/values.js'
 
 export interface JudgedDevice {
   id: string
@@ -127,6 +128,46 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
 /** Consequences of a refused code. */
 export interface RefusedAttempt { alive: boolean, sessionExhausted: boolean }
 
+interface RefusalValues extends RequesterValues {
+  /** Attempts since the last accepted code. */
+  failures: number
+  isLast: boolean
+  paidBySession: boolean
+  paidByPending: boolean
+  kind: 'otp_refused' | 'recovery_refused'
+}
+
+const refuse = statement('refuse_attempt', (db, p: Parameters<RefusalValues>, facts) => {
+  const spent = withEnded(withNow(db), 'now', p.userId, 'otp_session_spent', endingSession.and([
+    typed(p.paidBySession, 'boolean'), endingSession('s.id', '=', p.sessionId),
+    endingSession('s.otp_device_id', 'is not', null), endingSession('s.failures', '>=', endingSession.lit(SESSION_FAILURES))
+  ]))
+  const dropped = spent
+    .with('living', (db) => selectLiving(db, p))
+    .with('dropped', (db) => db.deleteFrom('otp_device as d')
+      .where(typed(p.paidByPending, 'boolean')).where('d.user_id', '=', p.userId).where('d.session_id', '=', p.sessionId)
+      .where('d.confirmed_at', 'is', null).where((eb) => eb('d.failures', '>=', eb.lit(PENDING_FAILURES))).returning('d.id'))
+    .with('dropped_codes', (db) => db.deleteFrom('otp_recovery_code as c').using('dropped')
+      .where('c.user_id', '=', p.userId).whereRef('c.pending_device_id', '=', 'dropped.id'))
+  return withEvent(
+    dropped, facts, (db) => db.selectFrom('now').leftJoin('otp_user as u', (join) => join.on('u.user_id', '=', p.userId)),
+    (eb) => ({
+      ...byRequester(p),
+      kind: eb.case()
+        .when(eb.exists(eb.selectFrom('ended'))).then(textOf<string>('otp_session_spent'))
+        .when(eb.exists(eb.selectFrom('dropped'))).then(textOf<string>('otp_setup_spent'))
+        .when(eb.and([typed(p.isLast, 'boolean'), isStopped])).then(textOf<string>('otp_stopped'))
+        .when(eb.and([
+          eb('u.locked_until', '>', eb.ref('now.at')), eb(typed(p.failures, 'integer'), '>=', eb.lit(FREE_FAILURES))
+        ])).then(textOf<string>('otp_locked'))
+        .else(textOf<string>(p.kind)).end()
+    })
+  ).selectFrom('now').select((eb) => [
+    eb.exists(eb.selectFrom('ended')).$castTo<boolean>().as('sessionExhausted'),
+    eb.exists(eb.selectFrom('living')).$castTo<boolean>().as('alive')
+  ])
+})
+
 /**
  * Records that a code was refused. Statement 1 consumed the attempt; its consequences follow here: a verified session that
  * used up its budget ends, and a pending device that used up its own is deleted with its codes. An attempt that was not in
@@ -140,41 +181,7 @@ export async function refuseAttempt (
   { failures, verified, devices, isLast }: ConsumedAttempt,
   kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
 ): Promise<RefusedAttempt> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
   const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
   const paidByPending = devices.some(({ pending }) => pending)
-  const found = await row<RefusedAttempt & { kind: string }>(db, sql`
-    with ${now},
-    spent as (
-      update ${table.otp_session} s set ${ending('otp_session_spent')} from now
-      where ${paidBySession} and s.user_id = ${userId} and s.id = ${sessionId} and s.ended_at is null
-        and s.otp_device_id is not null and s.failures >= ${SESSION_FAILURES}
-      returning s.id
-    ),
-    dropped as (
-      delete from ${table.otp_device} d
-      where ${paidByPending} and d.user_id = ${userId} and d.session_id = ${sessionId}
-        and d.confirmed_at is null and d.failures >= ${PENDING_FAILURES}
-      returning d.id
-    ),
-    dropped_codes as (
-      delete from ${table.otp_recovery_code} c using dropped where c.user_id = ${userId} and c.pending_device_id = dropped.id
-    ),
-    ${event(db, {
-        userId: sql`${userId}`,
-        kind: sql`case
-          when exists (select from spent) then 'otp_session_spent'
-          when exists (select from dropped) then 'otp_setup_spent'
-          when ${isLast} and ${isStopped} then 'otp_stopped'
-          when u.locked_until > now.at and ${failures}::int >= ${FREE_FAILURES} then 'otp_locked'
-          else ${kind} end`,
-        sessionId,
-        origin: requester
-      }, sql`now left join ${table.otp_user} u on u.user_id = ${userId}`)}
-    select exists (select from spent) as "sessionExhausted",
-      exists (select from ${table.otp_session} s
-        where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}) as alive
-    from now`)
-  return found!
+  return (await refuse.first(db, { ...requesterValues(requester), failures, isLast, paidBySession, paidByPending, kind }))!
 }

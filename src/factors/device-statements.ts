@@ -1,20 +1,19 @@
-import { sql, type Expression } from 'kysely'
+import type { Expression, ExpressionBuilder, Selectable, SelectQueryBuilder } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Requester, Lifetimes } from '../core/session.js'
 import { clearedCounts } from './lockout-statements.js'
 import { deadlineFor } from '../sessions/policy.js'
-import { byRequester, event, withEvent } from '../events/insert.js'
-import { livingSession } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
+import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
+import { selectLiving, type SessionKey } from '../sessions/statements.js'
 import {
   carriedValues, committed, replacementValues, selectAnswer, selectRequester, withCarriedOn, withEndedFor, withReplaced,
   withReplacement, xidOfChange,
   type CarriedValues, type CommittedSession, type Proof, type ReplacementValues
 } from '../sessions/replacement.js'
-import { row, rows, type Db } from '../tables/db.js'
+import type { Db, Tables } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { jsonAs, nothing, textOf, timeAs, typed, withNow } from '../tables/values.js'
+import { arrayAs, nothing, textOf, timeAs, typed, withNow } from '../tables/values.js'
 import type { DeviceKind } from './commit.js'
 
 export interface Device {
@@ -41,13 +40,23 @@ export interface Device {
 type FoundDevice = Pick<Device, 'id' | 'name' | 'createdAt' | 'lastUsedAt' | 'kind'> &
   { weak: boolean | null, backedUp: boolean | null, transports: string[] | null, aaguid: string | null }
 
-/** Columns of a device `d` with those of its kind. */
-const deviceColumns = sql`
-  d.id, d.name, d.kind, ${timeAs(sql`d.created_at`, 'createdAt')}, ${timeAs(sql`coalesce(f.last_used_at, p.last_used_at)`, 'lastUsedAt')},
-  f.weak, p.backed_up as "backedUp", ${jsonAs(sql`to_json(p.transports)`, 'transports')}, p.aaguid::text as aaguid`
-const ofKinds = ({ table }: Db) => sql`
-  left join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
-  left join ${table.otp_passkey} p on p.user_id = d.user_id and p.device_id = d.id`
+type Row = Selectable<Tables['otp_device']>
+/** A device `d`, or none. */
+type Listed = Tables & { d: Pick<Row, 'user_id' | 'id' | 'name' | 'kind' | 'created_at'> }
+
+/** Selects a device `d` with the columns of its kind. */
+const selectListed = (from: SelectQueryBuilder<Listed, 'd', object>) => from
+  .leftJoin('otp_totp as f', (join) => join.onRef('f.user_id', '=', 'd.user_id').onRef('f.device_id', '=', 'd.id'))
+  .leftJoin('otp_passkey as k', (join) => join.onRef('k.user_id', '=', 'd.user_id').onRef('k.device_id', '=', 'd.id'))
+  .select((eb) => [
+    'd.id', 'd.name', eb.ref('d.kind').$castTo<DeviceKind>().as('kind'), timeAs(eb.ref('d.created_at'), 'createdAt'),
+    timeAs(eb.fn.coalesce('f.last_used_at', 'k.last_used_at'), 'lastUsedAt'), 'f.weak', 'k.backed_up as backedUp',
+    arrayAs(eb.ref('k.transports'), 'transports'), eb.cast<string | null>('k.aaguid', 'text').as('aaguid')
+  ])
+
+const selectDevices = statement('list_devices', (db, p: Parameters<{ userId: string }>) => selectListed(
+  db.selectFrom('otp_device as d').where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null)
+    .orderBy('d.created_at').orderBy('d.id') as unknown as SelectQueryBuilder<Listed, 'd', object>))
 
 function asDevice ({ weak, backedUp, transports, aaguid, ...found }: FoundDevice): Device {
   const device = weak === true ? { ...found, weak } : found
@@ -56,40 +65,46 @@ function asDevice ({ weak, backedUp, transports, aaguid, ...found }: FoundDevice
 }
 
 /** Returns a user's confirmed devices, the oldest first. Pending devices are not listed. */
-export async function listDevices (db: Db, userId: string): Promise<Device[]> {
-  const { table } = db
-  const found = await rows<FoundDevice>(db, sql`
-    select ${deviceColumns} from ${table.otp_device} d ${ofKinds(db)}
-    where d.user_id = ${userId} and d.confirmed_at is not null order by d.created_at, d.id`)
-  return found.map(asDevice)
-}
+export const listDevices = async (db: Db, userId: string): Promise<Device[]> =>
+  (await selectDevices.all(db, { userId })).map(asDevice)
 
 export type Renamed = { outcome: 'renamed', device: Device } | { outcome: 'session_ended' | 'not_found' }
 
+const rename = statement('rename_device', (db, p: Parameters<RequesterValues & { deviceId: string, name: string }>, facts) => {
+  const renamed = withNow(db).with('requester', (db) => selectLiving(db, p))
+    .with('renamed', (db) => db.updateTable('otp_device as d').from('requester').set({ name: p.name })
+      .whereRef('d.user_id', '=', 'requester.user_id').where('d.id', '=', p.deviceId).where('d.confirmed_at', 'is not', null)
+      .returning(['d.user_id', 'd.id', 'd.name', 'd.kind', 'd.created_at']))
+  const written = withEvent(renamed, facts, (db) => db.selectFrom(['renamed', 'now']), (eb) => ({
+    ...byRequester(p), kind: 'otp_device_renamed', deviceName: eb.ref('renamed.name')
+  }))
+  return selectListed(written.selectFrom('now').leftJoin('renamed as d', (join) => join.onTrue()) as never)
+    .select((eb) => eb.exists((eb as unknown as ExpressionBuilder<{ requester: object }, never>).selectFrom('requester'))
+      .$castTo<boolean>().as('alive'))
+})
+
 /** Renames a device. A name is no factor: the user's version stays, no session ends. */
 export async function renameDevice (db: Db, requester: Requester, deviceId: string, name: string): Promise<Renamed> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const found = await row<{ alive: boolean } & (FoundDevice | { id: null })>(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    renamed as (
-      update ${table.otp_device} d set name = ${name} from requester
-      where d.user_id = requester.user_id and d.id = ${deviceId}::uuid and d.confirmed_at is not null
-      returning d.user_id, d.id, d.name, d.kind, d.created_at
-    ),
-    ${event(db, {
-      userId: sql`${userId}`, kind: 'otp_device_renamed', sessionId, origin: requester, deviceName: sql`renamed.name`
-    }, sql`renamed, now`)}
-    select exists (select from requester) as alive, ${deviceColumns} from now left join renamed d on true ${ofKinds(db)}`)
-  const { alive, ...device } = found!
+  const { alive, ...device } = (await rename.first(db, { ...requesterValues(requester), deviceId, name }))!
   if (!alive) return { outcome: 'session_ended' }
-  return device.id === null ? { outcome: 'not_found' } : { outcome: 'renamed', device: asDevice(device) }
+  return (device.id as string | null) === null ? { outcome: 'not_found' } : { outcome: 'renamed', device: asDevice(device) }
 }
 
 export type RemovedDevice =
   | { outcome: 'removed' | 'disabled', session: CommittedSession }
   | { outcome: 'session_ended' | 'not_found' }
+
+const readRemoval = statement('read_removal', (db, p: Parameters<SessionKey & { deviceId: string }>) => withNow(db)
+  .with('living', (db) => selectLiving(db, p))
+  .selectFrom('otp_device as d')
+  .select((eb) => [
+    eb.exists(eb.selectFrom('living')).$castTo<boolean>().as('alive'),
+    eb.cast<number>(eb.fn.countAll(), 'integer').as('confirmed'),
+    eb.fn.coalesce(eb.fn<boolean>('bool_or', [eb('d.id', '=', p.deviceId)]), eb.lit(false)).as('isThere'),
+    eb.exists(eb.selectFrom('otp_session as s').where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId)
+      .where((eb) => eb(textOf(p.deviceId), '=', eb.fn.any('s.otp_factor_ids')))).$castTo<boolean>().as('isRelied')
+  ])
+  .where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null))
 
 /**
  * Removes one device; the last device is removed together with the recovery codes. Every session ends. The requester's is
@@ -104,16 +119,9 @@ export async function removeDevice (
   lifetimes: Lifetimes
 ): Promise<RemovedDevice> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId } = requester.context
+    const { userId, sessionId } = requester.context
     await lockUser(tx, userId)
-    const state = await row<{ alive: boolean, isThere: boolean, isRelied: boolean, confirmed: number }>(tx, sql`
-      with ${now}
-      select exists (${livingSession(tx, requester)}) as alive, count(*)::int as confirmed,
-        coalesce(bool_or(d.id = ${deviceId}::uuid), false) as "isThere",
-        exists (select from ${table.otp_session} s
-          where s.user_id = ${userId} and s.id = ${requester.context.sessionId} and ${deviceId}::text = any(s.otp_factor_ids)) as "isRelied"
-      from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null`)
+    const state = await readRemoval.first(tx, { userId, sessionId, deviceId })
     if (!state!.alive) return { outcome: 'session_ended' }
     if (!state!.isThere) return { outcome: 'not_found' }
     const session = state!.confirmed === 1

@@ -26,7 +26,7 @@ const counted = sql`
 export const withOneMore = sql`${counted} || now.at`
 
 /** Condition: no code of an app is accepted for `otp_user u`, and no wait helps; beside `now`. */
-export const isStopped = sql`(u.failures >= ${HARD_STOP_FAILURES} or cardinality(${counted}) >= ${SLOW_STOP_FAILURES})`
+export const isStopped = sql<boolean>`(u.failures >= ${HARD_STOP_FAILURES} or cardinality(${counted}) >= ${SLOW_STOP_FAILURES})`
 
 /** Budgets that an attempt was consumed from although no code was judged. */
 export interface Unjudged {
