@@ -1,4 +1,3 @@
-import { sql } from 'kysely'
 import type { Language } from '../core/notices/texts.js'
 import type { Requester } from '../core/session.js'
 import { withForgotten } from '../budgets/known-networks.js'
@@ -6,13 +5,13 @@ import {
   carriedValues, committed, replacementValues, selectAnswer, selectRequester, withCarriedOn, withEndedFor, type CarriedValues,
   type CommittedSession, type ReplacementValues
 } from '../sessions/replacement.js'
-import { byRequester, event, requesterValues, withEvent, withSingleEvent, type RequesterValues } from '../events/insert.js'
+import { byRequester, requesterValues, withEvent, withSingleEvent, type RequesterValues } from '../events/insert.js'
 import { awaitsDelivery } from '../events/outbox.js'
-import { emptyEnded, endEmptied } from '../sessions/ending.js'
-import { endedIds, ending, livingSession, selectLiving, type SessionKey } from '../sessions/statements.js'
+import { emptyEnded, endEmptied, endingSession, withEnded } from '../sessions/ending.js'
+import { endedIds, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { now, withNow } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
+import { textOf, typed, withNow } from '../tables/values.js'
+import type { Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import type { Seal } from '../core/seal.js'
 import { noteNewEmail } from './mail/address-change.js'
@@ -31,6 +30,58 @@ export interface ProfileChange {
 export type ChangedProfile = { outcome: 'changed', reason: 'email_changed' | 'email_change_asked', endedIds: string[] } |
   { outcome: 'session_ended' | 'stale' }
 
+interface ChangeValues extends RequesterValues {
+  email: string | null
+  /** Address to store; null if it stays until the new one is verified. */
+  storedEmail: string | null
+  isAwaited: boolean
+  phone: string | null
+  firstName: string | null
+  lastName: string | null
+  locale: string | null
+  isFresh: boolean
+  kind: 'email_changed' | 'email_change_asked'
+}
+
+const change = statement('change_profile', (db, p: Parameters<ChangeValues>, facts) => {
+  const changed = withNow(db)
+    .with('living', (db) => selectLiving(db, p))
+    .with('requester', (db) => db.selectFrom('living').innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+      .select((eb) => [
+        'living.user_id', eb('a.email', '<>', eb.fn.coalesce(textOf(p.email), 'a.email')).$castTo<boolean>().as('new_email'),
+        eb('a.phone', '<>', eb.fn.coalesce(textOf(p.phone), 'a.phone')).$castTo<boolean>().as('new_phone')
+      ]))
+    .with('allowed', (db) => db.selectFrom('requester').selectAll()
+      .where((eb) => eb.or([typed(p.isFresh, 'boolean'), eb.not(eb.or([eb.ref('new_email'), eb.ref('new_phone')]))])))
+    .with('moving', (db) => db.selectFrom('allowed').select('user_id').where((eb) => eb.ref('new_email')))
+    .with('changed', (db) => db.updateTable('account as a').from(['allowed', 'now'])
+      .set((eb) => {
+        const stays = eb.or([typed(p.isAwaited, 'boolean'), eb.not(eb.ref('allowed.new_email'))])
+        return {
+          email: eb.fn.coalesce(textOf(p.storedEmail), 'a.email'),
+          pending_email: eb.case().when(textOf(p.email), 'is', null).then(eb.ref('a.pending_email')).end(),
+          email_verified_at: eb.case().when(stays).then(eb.ref('a.email_verified_at')).end(),
+          email_stopped_at: eb.case().when(stays).then(eb.ref('a.email_stopped_at')).end(),
+          phone: eb.fn.coalesce(textOf(p.phone), 'a.phone'),
+          first_name: eb.fn.coalesce(textOf(p.firstName), 'a.first_name'),
+          last_name: eb.fn.coalesce(textOf(p.lastName), 'a.last_name'),
+          locale: eb.fn.coalesce(textOf(p.locale), 'a.locale'),
+          updated_at: eb.ref('now.at')
+        }
+      })
+      .where('a.id', '=', p.userId).returning('a.id'))
+    .with('raised', (db) => db.updateTable('otp_user as u').from('moving')
+      .set((eb) => ({ version: eb('u.version', '+', 1) })).whereRef('u.user_id', '=', 'moving.user_id'))
+  const ended = withEnded(changed, 'moving', p.userId, p.kind, endingSession('s.id', '<>', p.sessionId))
+  const written = withEvent(ended, facts, (db) => db.selectFrom(['moving', 'now']), () => ({ ...byRequester(p), kind: p.kind }))
+  return withEvent(written, facts, (db) => db.selectFrom(['allowed', 'now']).where((eb) => eb.ref('allowed.new_phone')),
+    () => ({ ...byRequester(p), kind: 'phone_changed' }), 'phone_event')
+    .selectFrom('requester')
+    .select((eb) => [
+      eb.exists(eb.selectFrom('changed')).$castTo<boolean>().as('changed'), 'requester.new_email as isNewEmail', endedIds
+    ])
+})
+
 /**
  * Changes the given fields. A new e-mail address or phone number needs a fresh proof, because account recovery uses both,
  * and leaves an event. A new e-mail address also raises the user's version and ends the other sessions. An equal value is
@@ -45,48 +96,24 @@ export async function updateProfile (
   db: Db, requester: Requester, { email, phone, firstName, lastName, locale }: ProfileChange, isFresh: boolean, seal: Seal | null
 ): Promise<ChangedProfile> {
   return await inTransaction(db, async (tx) => {
-    const { table } = tx
-    const { userId, sessionId } = requester.context
+    const values = requesterValues(requester)
+    const { userId } = values
     await lockUser(tx, userId)
     const before = await readMailbox(tx, userId)
     const isAwaited = seal !== null && before?.isVerified === true && email !== undefined
     const kind = isAwaited ? 'email_change_asked' : 'email_changed'
-    const found = await row<{ changed: boolean, isNewEmail: boolean, endedIds: string[] }>(tx, sql`
-      with ${now},
-      requester as (
-        select living.user_id, a.email <> coalesce(${email ?? null}, a.email) as new_email,
-          a.phone <> coalesce(${phone ?? null}, a.phone) as new_phone
-        from (${livingSession(tx, requester)}) living join ${table.account} a on a.id = ${userId}::uuid
-      ),
-      allowed as (select user_id, new_email, new_phone from requester where ${isFresh} or not (new_email or new_phone)),
-      changed as (
-        update ${table.account} a set email = coalesce(${isAwaited ? null : email ?? null}, a.email),
-          pending_email = case when ${email ?? null}::text is null then a.pending_email end,
-          email_verified_at = case when ${isAwaited} or not allowed.new_email then a.email_verified_at end,
-          email_stopped_at = case when ${isAwaited} or not allowed.new_email then a.email_stopped_at end,
-          phone = coalesce(${phone ?? null}, a.phone),
-          first_name = coalesce(${firstName ?? null}, a.first_name), last_name = coalesce(${lastName ?? null}, a.last_name),
-          locale = coalesce(${locale ?? null}, a.locale),
-          updated_at = now.at
-        from allowed, now where a.id = ${userId}::uuid
-        returning a.id
-      ),
-      raised as (
-        update ${table.otp_user} u set version = u.version + 1 from allowed where u.user_id = allowed.user_id and allowed.new_email
-      ),
-      ended as (
-        update ${table.otp_session} s set ${ending(kind)}
-        from allowed, now where s.user_id = allowed.user_id and allowed.new_email and s.id <> ${sessionId} and s.ended_at is null
-        returning s.id
-      ),
-      ${event(
-        tx, { userId: sql`${userId}`, kind, sessionId, origin: requester }, sql`allowed, now where allowed.new_email`
-      )},
-      ${event(
-        tx, { userId: sql`${userId}`, kind: 'phone_changed', sessionId, origin: requester },
-        sql`allowed, now where allowed.new_phone`, 'phone_event'
-      )}
-      select exists (select from changed) as changed, new_email as "isNewEmail", ${endedIds} from requester`)
+    const found = await change.first(tx, {
+      ...values,
+      email: email ?? null,
+      storedEmail: isAwaited ? null : email ?? null,
+      isAwaited,
+      phone: phone ?? null,
+      firstName: firstName ?? null,
+      lastName: lastName ?? null,
+      locale: locale ?? null,
+      isFresh,
+      kind
+    })
     if (found === undefined) return { outcome: 'session_ended' }
     if (!found.changed) return { outcome: 'stale' }
     if (found.isNewEmail && isAwaited) await noteNewEmail(tx, seal, userId, before, email)
