@@ -1,18 +1,37 @@
-import { sql } from 'kysely'
-import { markUser } from '../sessions/marks.js'
-import { singleEvent } from '../events/insert.js'
-import { isUndelivered } from '../events/outbox.js'
-import { endedIds, ending } from '../sessions/statements.js'
-import { now } from '../tables/values.js'
-import { row, type Db } from '../tables/db.js'
+import type { Expression } from 'kysely'
+import { withMark } from '../sessions/marks.js'
+import { withSingleEvent } from '../events/insert.js'
+import { awaitsDelivery } from '../events/outbox.js'
+import { withForgottenSessions } from '../sessions/ending.js'
+import { endedIds } from '../sessions/statements.js'
+import type { Db } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
-import { numberAs } from '../tables/values.js'
+import { milliseconds, numberAs, withNow } from '../tables/values.js'
 
 export interface Forgotten {
   endedIds: string[]
   /** Milliseconds until the mark lies in the past. */
   waitMs: number
 }
+
+const forget = statement('forget_user', (db, p: Parameters<{ userId: string }>, facts) => {
+  const deleted = withMark(withForgottenSessions(withNow(db), p.userId), p.userId)
+    .with('devices', (db) => db.deleteFrom('otp_device').where('user_id', '=', p.userId))
+    .with('challenges', (db) => db.deleteFrom('otp_challenge').where('user_id', '=', p.userId))
+    .with('codes', (db) => db.deleteFrom('otp_recovery_code').where('user_id', '=', p.userId))
+    .with('budgets', (db) => db.deleteFrom('otp_password_budget').where('user_id', '=', p.userId))
+    .with('events', (db) => db.deleteFrom('otp_event as e').where('e.user_id', '=', p.userId).where((eb) => eb.not(awaitsDelivery)))
+    .with('mails', (db) => db.deleteFrom('otp_delivery').where('user_id', '=', p.userId).where('event_id', 'is', null))
+    .with('counters', (db) => db.deleteFrom('otp_event_counter').where('user_id', '=', p.userId))
+    .with('state', (db) => db.deleteFrom('otp_user').where('user_id', '=', p.userId))
+  return withSingleEvent(deleted, facts, (db) => db.selectFrom('now'), () => ({
+    userId: p.userId, kind: 'account_deleted', sessionId: null, ip: '', agent: ''
+  })).selectFrom(['mark', 'now']).select((eb) => [
+    endedIds,
+    numberAs(milliseconds(eb('mark.ended_before', '-', eb.ref('now.at')) as unknown as Expression<Date>), 'waitMs')
+  ])
+})
 
 /**
  * Deletes all data of a host's user, except these rows: the sessions, emptied, since replicas learn of revocations from
@@ -23,28 +42,6 @@ export interface Forgotten {
 export async function forgetUser (db: Db, userId: string): Promise<Forgotten> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const { table } = tx
-    const found = await row<Forgotten>(tx, sql`
-      with ${now},
-      ended as (
-        update ${table.otp_session} s set ${ending('forgotten')}, ip = '', agent = ''
-        from now where s.user_id = ${userId} and s.ended_at is null
-        returning s.id
-      ),
-      emptied as (update ${table.otp_session} s set ip = '', agent = '' where s.user_id = ${userId} and s.ended_at is not null),
-      mark as (${markUser(tx, userId)}),
-      devices as (delete from ${table.otp_device} d where d.user_id = ${userId}),
-      challenges as (delete from ${table.otp_challenge} c where c.user_id = ${userId}),
-      codes as (delete from ${table.otp_recovery_code} c where c.user_id = ${userId}),
-      budgets as (delete from ${table.otp_password_budget} b where b.user_id = ${userId}),
-      events as (delete from ${table.otp_event} e where e.user_id = ${userId} and not ${isUndelivered(tx, sql`e`)}),
-      mails as (delete from ${table.otp_delivery} d where d.user_id = ${userId} and d.event_id is null),
-      counters as (delete from ${table.otp_event_counter} c where c.user_id = ${userId}),
-      state as (delete from ${table.otp_user} u where u.user_id = ${userId}),
-      ${singleEvent(tx, {
-        userId: sql`${userId}`, kind: 'account_deleted', sessionId: null, origin: { ip: '', agent: '' }
-      }, sql`now`)}
-      select ${endedIds}, ${numberAs(sql`extract(epoch from mark.ended_before - now.at) * 1000`, 'waitMs')} from mark, now`)
-    return found!
+    return (await forget.first(tx, { userId }))!
   })
 }

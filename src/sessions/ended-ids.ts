@@ -1,23 +1,18 @@
-import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
-import type { Db, Tables } from '../tables/db.js'
+import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
+import type { Tables } from '../tables/db.js'
 import type { Facts } from '../tables/statement.js'
 import { textOf, type Now } from '../tables/values.js'
 import type { SessionKey } from './statements.js'
 
-/** Digest of a session id, as stored in `otp_ended_session`. Session ids are not secret; the digest gives rows of one size. */
-const sessionDigest = (userId: RawBuilder<unknown>, sessionId: RawBuilder<unknown>) => sql`
-  sha256(convert_to(${userId} || ':' || ${sessionId}, 'UTF8'))`
-
-/** Condition: the id is of an ended session whose row was deleted. */
-export const isEndedId = ({ table }: Db, userId: string, sessionId: string) => sql`exists (
-  select from ${table.otp_ended_session} e
-  where e.user_id = ${userId} and e.digest = ${sessionDigest(sql`${userId}::text`, sql`${sessionId}::text`)})`
-
 const values = expressionBuilder<Tables>()
 
-/** The same of the builder. */
+/** Digest of a session id, as stored in `otp_ended_session`. Session ids are not secret; the digest gives rows of one size. */
 const digestOf = (userId: Expression<string>, sessionId: Expression<string>) =>
   values.fn<Buffer>('sha256', [values.fn('convert_to', [values(values(userId, '||', ':'), '||', sessionId), values.val('UTF8')])])
+
+/** Condition: the id is of an ended session whose row was deleted. */
+export const isEndedId = ({ userId, sessionId }: SessionKey) => values.exists(values.selectFrom('otp_ended_session as e')
+  .where('e.user_id', '=', userId).where('e.digest', '=', digestOf(textOf(userId), textOf(sessionId)))).$castTo<boolean>()
 
 /** Stores the digests of deleted sessions at a host, in a CTE. @param removed CTE of the deleted rows */
 export function withDigests<With> (

@@ -50,6 +50,14 @@ export const endEmptied = (db: unknown, userId: string) => (db as Deleting).upda
 export const emptyEnded = (db: unknown, userId: string) => (db as Deleting).updateTable('otp_session as s').from('requester')
   .set(emptied).where('s.user_id', '=', userId).where('s.ended_at', 'is not', null)
 
+/** Ends the sessions of a host's user whose data is deleted, in the CTE `ended` beside `now`, and empties those and the others. */
+export const withForgottenSessions = <With> (db: QueryCreator<With>, userId: string): QueryCreator<With & Ended> =>
+  (db as unknown as QueryCreator<Ending>)
+    .with('ended', (db) => db.updateTable('otp_session as s').from('now').set({ ...endedFor('forgotten'), ip: '', agent: '' })
+      .where('s.user_id', '=', userId).where('s.ended_at', 'is', null).returning(['s.id', 's.user_id']))
+    .with('emptied', (db) => db.updateTable('otp_session as s').set({ ip: '', agent: '' })
+      .where('s.user_id', '=', userId).where('s.ended_at', 'is not', null)) as unknown as QueryCreator<With & Ended>
+
 const endEvery = statement('end_every_session', (db, p: Parameters<{ userId: string, reason: string }>) => db
   .updateTable('otp_session').set({ ended_at: clock, ended_xid: currentXid, end_reason: p.reason })
   .where('user_id', '=', p.userId).where('ended_at', 'is', null).returning('id'))

@@ -1,4 +1,4 @@
-import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely'
+import { expressionBuilder, sql, type Expression, type QueryCreator, type Selectable } from 'kysely'
 import { withSingleEvent } from '../events/insert.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
@@ -26,19 +26,25 @@ export const alive = ({ table }: Pick<Facts, 'table'>) => sql<boolean>`
   s.ended_at is null and s.expires_at > now.at and not exists (
     select from ${table.otp_revocation} mark where mark.user_id in (s.user_id, ${sql.lit(ALL)}) and mark.ended_before > s.auth_at)`
 
-/** Condition: a mark has ended each session of the user with this proof. A proof of unknown age counts as older. */
-export const isMarked = ({ table }: Db, userId: string, authTime: number | null) => sql`exists (
-  select from ${table.otp_revocation} mark
-  where mark.user_id in (${userId}, ${sql.lit(ALL)}) and mark.ended_before > to_timestamp(${authTime ?? 0}::float8))`
+/** Condition: a mark has ended each session of the user with this proof. A proof of unknown age counts as older: 0. */
+export const isMarked = ({ userId, authTime }: { userId: string, authTime: number }) => session.exists(session
+  .selectFrom('otp_revocation as mark').where((eb) => eb('mark.user_id', 'in', [textOf<string>(userId), sql.lit(ALL)]))
+  .where('mark.ended_before', '>', timeOfSeconds(authTime))).$castTo<boolean>()
 
 const endOfSecond = (at: Expression<Date | string>) => later(session.fn<Date>('date_trunc', [typed<string>('second', 'text'), at]), 1)
 
-/** Part of a statement beside `now` for the `sql` tag: marks a user. Returns `ended_before`. */
-export const markUser = ({ table }: Db, userId: string): RawBuilder<unknown> => sql`
-  insert into ${table.otp_revocation} as mark (user_id, ended_before)
-  select ${userId}, ${endOfSecond(sql`now.at`)} from now
-  on conflict (user_id) do update set ended_before = greatest(mark.ended_before, excluded.ended_before)
-  returning ended_before`
+/** Marks a user, in the CTE `mark` beside `now`. */
+export function withMark<With> (
+  db: QueryCreator<With>, userId: string
+): QueryCreator<With & { mark: Pick<Selectable<Tables['otp_revocation']>, 'ended_before'> }> {
+  return (db as unknown as QueryCreator<Tables & { now: Now }>)
+    .with('mark', (db) => db.insertInto('otp_revocation').columns(['user_id', 'ended_before'])
+      .expression((eb) => eb.selectFrom('now').select((eb) => [textOf(userId).as('user_id'), endOfSecond(eb.ref('now.at')).as('at')]))
+      .onConflict((oc) => oc.column('user_id').doUpdateSet((eb) => ({
+        ended_before: eb.fn<Date>('greatest', ['otp_revocation.ended_before', 'excluded.ended_before'])
+      })))
+      .returning('otp_revocation.ended_before')) as never
+}
 
 /** Mark of all users in Unix seconds, for a reading; null if there is none. */
 export const endedBefore = ({ table }: Facts) => numberAs(
