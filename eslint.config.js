@@ -103,8 +103,8 @@ const MARKUP_SINKS = [
 
 /** Files whose statements the builder does not build yet. */
 const UNTYPED = [
-  'src/accounts/profile.ts', 'src/events/*.ts', 'src/factors/**/*.ts', 'src/imports/write.ts',
-  'src/sessions/{marks,policy,registration,ended-ids,statements}.ts'
+  'src/events/log.ts', 'src/factors/**/*.ts', 'src/imports/write.ts',
+  'src/sessions/{marks,policy,statements}.ts'
 ]
 
 const SQL_TAG = [{

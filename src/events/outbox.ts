@@ -1,4 +1,4 @@
-import { expressionBuilder, sql, type RawBuilder } from 'kysely'
+import { expressionBuilder } from 'kysely'
 import type { SecurityEventNotice } from './notice.js'
 import { withoutNull } from './log.js'
 import type { Db, Tables } from '../tables/db.js'
@@ -34,11 +34,6 @@ const event = expressionBuilder<Tables & { e: Tables['otp_event'] }, 'e'>()
 export const awaitsDelivery = event.exists(event.selectFrom('otp_delivery as waiting')
   .whereRef('waiting.user_id', '=', 'e.user_id').whereRef('waiting.event_at', '=', 'e.at').whereRef('waiting.event_id', '=', 'e.id'))
   .$castTo<boolean>()
-
-/** The same for the `sql` tag: the event in the row `event` still waits for a delivery. */
-export const isUndelivered = ({ table }: Db, event: RawBuilder<unknown>) => sql`exists (
-  select from ${table.otp_delivery} waiting
-  where waiting.user_id = ${event}.user_id and waiting.event_at = ${event}.at and waiting.event_id = ${event}.id)`
 
 const claim = statement('claim_deliveries', (db, p: Parameters<{ destination: string, limit: number }>) => withNow(db)
   .with('due', (db) => db.selectFrom(['otp_delivery as d', 'now']).select(['d.user_id', 'd.id'])

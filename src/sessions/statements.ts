@@ -1,4 +1,4 @@
-import { expressionBuilder, sql, type Expression, type QueryCreator, type RawBuilder } from 'kysely'
+import { expressionBuilder, sql, type Expression, type QueryCreator } from 'kysely'
 import { withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import type { Requester, Origin, SessionFacts } from '../core/session.js'
@@ -22,9 +22,6 @@ export const sessionColumns = [
   session.ref('generation').as('generation'), seconds(session.fn<Date>('greatest', ['rotated_at', 'otp_at']), 'issuedAt')
 ] as const
 
-/** The same for the `sql` tag. */
-export const sessionFacts = sql.join(sessionColumns)
-
 /** Time at which a statement read its answer, by that server's own clock: times of two servers are not compared. */
 export interface ReadAt extends Pick<ServerFacts, 'server'> {
   /** Unix milliseconds, after the statement's snapshot was taken. */
@@ -33,14 +30,9 @@ export interface ReadAt extends Pick<ServerFacts, 'server'> {
 
 /** The columns of `ReadAt`, beside `now`. */
 export const readColumns = [numberAs(milliseconds(sql.ref<Date>('now.at')), 'readAtMs'), serverStart.as('server')] as const
-export const readAt = sql.join(readColumns)
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql<string[]>`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
-
-/** Assignments that end a session: three columns that always change together. Replicas follow the transaction's id. */
-export const ending = (reason: string | RawBuilder<unknown>) => sql`
-  ended_at = now.at, ended_xid = pg_current_xact_id(), end_reason = ${reason}`
 
 /** Row of the requester's session if it lives, as `user_id` and `id`; beside `now`. A guard's reading may be a second old. */
 export const livingSession = ({ table }: Db, { context: { userId, sessionId } }: Requester) => sql`

@@ -5,7 +5,7 @@ import type { Seal } from '../../src/core/seal.js'
 import type { SessionFacts } from '../../src/core/session.js'
 import { standardTotp } from '../../src/core/totp.js'
 import { usernameKey } from '../../src/core/usernames.js'
-import { sessionFacts } from '../../src/sessions/statements.js'
+import { sessionColumns } from '../../src/sessions/statements.js'
 import { rows, type Db } from '../../src/tables/db.js'
 import { devicePlace } from '../../src/factors/totp/verification.js'
 
@@ -95,5 +95,5 @@ export async function putSessions (db: Db, userIds: readonly string[], { verifie
     select user_id, id, at, at + make_interval(secs => ${SESSION_SECONDS}), at, ${[...(verified ? amr.totp : amr.password)]}::text[], true,
       ${proven(sql`gen_random_uuid()::text`)}, ${proven(sql`at`)}, at, '127.0.0.1', 'npm run load'
     from unnest(${userIds}::text[], ${newIds(userIds.length)}::text[]) as given (user_id, id), (select clock_timestamp() as at) as now
-    returning ${sessionFacts}`)
+    returning ${sql.join(sessionColumns)}`)
 }

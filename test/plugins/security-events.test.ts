@@ -4,11 +4,8 @@ import { insideOf } from '../../src/attach/inside.js'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
 import type { SecurityEventNotice } from '../../src/events/notice.js'
-import { singleEvent } from '../../src/events/insert.js'
-import { now } from '../../src/tables/values.js'
-import { row } from '../../src/tables/db.js'
+import { writeEvent } from '../../src/events/insert.js'
 import { inTransaction } from '../../src/tables/transaction.js'
-import { sql } from 'kysely'
 import { freshApp, type App, type Fresh } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { need } from '../helpers/need.js'
@@ -93,10 +90,8 @@ t.test('what was rolled back is told to nobody', async (t) => {
   const told: SecurityEventNotice[] = []
   const app = await listening(t, fresh, (event) => { told.push(event) })
   const { db } = insideOf(app)
-  const write = (to: typeof db, userId: string) => row(to, sql`
-    with ${now},
-    ${singleEvent(to, { userId: sql`${userId}`, kind: 'unlocked', sessionId: null, origin: { ip: '', agent: '' } }, sql`now`)}
-    select from now`)
+  const write = (to: typeof db, userId: string) =>
+    writeEvent(to, { userId, kind: 'unlocked', sessionId: null, origin: { ip: '', agent: '' } })
   await t.rejects(inTransaction(db, async (tx) => {
     await write(tx, 'rolled back')
     throw new Error('on second thoughts')
