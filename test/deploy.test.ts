@@ -13,7 +13,7 @@ const systemdAnalyze = await need('systemd-analyze')
 
 const SOURCES = ['deploy/prometheus/alerts.yml', 'deploy/prometheus/alerts.test.yml', 'deploy/grafana/countersign.json',
   'docs/operations.md']
-const METRIC = /\b(?:countersign_[a-z_]+_(?:total|seconds|info|up|open|waiting|remembered)|process_[a-z_]+_bytes)\b/g
+const METRIC = /\b(?:countersign_[a-z_]+_(?:total|seconds|info|up|open|waiting|remembered|clients|published)|process_[a-z_]+_bytes)\b/g
 const metricsOf = (text: string) => new Set(text.match(METRIC))
 
 t.test('rules, dashboard and operations.md name only metrics of /metrics', async (t) => {
