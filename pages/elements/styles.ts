@@ -83,6 +83,8 @@ export const styles = css`
   .spread { display: flex; flex-wrap: wrap; gap: .5rem 1rem; align-items: center; justify-content: space-between; width: 100% }
   .grow { flex: 1 1 12rem; min-width: 0 }
   .badge {
+    /* In a line from right to left, it comes after a name from left to right. */
+    display: inline-block;
     font-size: .8125rem; font-weight: 600; padding: .125rem .5rem; border-radius: 1rem; border: 1px solid currentColor;
     color: var(--muted); white-space: nowrap;
   }
