@@ -13,7 +13,10 @@ const decode = jsqr as unknown as typeof jsqr.default
 /** Rules of WCAG 2.0 to 2.2, levels A and AA, and axe's own good practice. */
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
 /** Looks in which each state is judged. 320 px is a window of 1280 at 400 % (WCAG 1.4.10). */
-const LOOKS = [{ colorScheme: 'dark', width: 320 }, { colorScheme: 'light', width: 768 }] as const
+const LOOKS = [
+  { colorScheme: 'dark', width: 320 }, { colorScheme: 'light', width: 360 },
+  { colorScheme: 'dark', width: 768 }, { colorScheme: 'light', width: 1280 }
+] as const
 /** Folder for screenshots of each state: `COUNTERSIGN_SCREENSHOTS=/tmp/pictures npm test -- test/pages/…`. */
 const pictures = process.env['COUNTERSIGN_SCREENSHOTS']
 
@@ -27,7 +30,7 @@ export interface Visitor {
   fill (label: string | RegExp, text: string): Promise<void>
   /** Waits for a text to be there. */
   sees (text: string | RegExp): Promise<void>
-  /** Returns what axe finds wrong in the present state, in both themes, and takes pictures of it. */
+  /** Returns what axe finds wrong in the present state, in each look, and takes pictures of it. */
   faults (state: string): Promise<string[]>
   /** Reads the QR code from the pixels. */
   scan (): Promise<string>
