@@ -1,10 +1,12 @@
-import { sql, type Expression } from 'kysely'
+import { expressionBuilder, type Expression } from 'kysely'
+import { jsonBuildObject } from 'kysely/helpers/postgres'
 import type { Requester } from '../../core/session.js'
 import { byRequester, requesterValues, withEvent, type RequesterValues } from '../../events/insert.js'
-import { livingSession, selectLiving } from '../../sessions/statements.js'
-import { row, type Db } from '../../tables/db.js'
+import { selectLiving, type SessionKey } from '../../sessions/statements.js'
+import type { Db, Tables } from '../../tables/db.js'
+import { insertFrom } from '../../tables/insert-from.js'
 import { statement, type Parameters } from '../../tables/statement.js'
-import { jsonAs, now, textOf, timeAs, typed, withNow } from '../../tables/values.js'
+import { earlier, jsonAs, later, textOf, timeAs, typed, withNow, type Now } from '../../tables/values.js'
 import type { KnownPasskey } from './options.js'
 import type { JudgedPasskey } from './webauthn.js'
 
@@ -13,32 +15,51 @@ export type Purpose = 'register' | 'verify'
 
 /** Challenges of one session in a minute. */
 const MOST_CHALLENGES = 20
+const MINUTE_SECONDS = 60
+
+const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
+/** Condition on a session `s`, beside `now`: its count of challenges begins anew. */
+const isMinuteOver = session.or([
+  session('s.challenges_since', 'is', null), session('s.challenges_since', '<=', earlier(session.ref('now.at'), MINUTE_SECONDS))
+])
+
+const passkeys = expressionBuilder<{
+  u: Tables['otp_user'], k: Tables['otp_passkey'], consumed: Pick<Tables['otp_challenge'], 'challenge'>
+}, 'u' | 'k' | 'consumed'>()
+
+/** The driver of a host may read a bytea in another form. */
+const toHex = (column: 'u.passkey_handle' | 'k.credential_id' | 'k.public_key' | 'consumed.challenge') =>
+  passkeys.fn<string>('encode', [passkeys.ref(column), textOf('hex')])
 
 const fromHex = (text: string): Buffer<ArrayBuffer> => Buffer.from(text, 'hex')
 
 export interface OwnPasskeys { userHandle: Buffer | null, known: KnownPasskey[] }
 
+const selectOwn = statement('read_own_passkeys', (db, p: Parameters<{ userId: string, rpId: string }>) => db.selectNoFrom((eb) => [
+  eb.selectFrom('otp_user as u').select(toHex('u.passkey_handle').as('handle')).where('u.user_id', '=', p.userId).as('handle'),
+  jsonAs(eb.fn.coalesce(eb.selectFrom('otp_passkey as k')
+    .innerJoin('otp_device as d', (join) => join.onRef('d.user_id', '=', 'k.user_id').onRef('d.id', '=', 'k.device_id'))
+    .select((eb) => eb.fn.agg<Array<{ id: string, transports: string[] }>>('json_agg', [
+      jsonBuildObject({ id: toHex('k.credential_id'), transports: eb.ref('k.transports') })
+    ]).orderBy('d.created_at').as('passkeys'))
+    .where('k.user_id', '=', p.userId).where('k.rp_id', '=', p.rpId).where('d.confirmed_at', 'is not', null),
+  typed<Array<{ id: string, transports: string[] }>>('[]' as never, 'json')), 'passkeys')
+]))
+
 /** Returns the user's confirmed passkeys of a relying party, and the user handle. */
 export async function readOwnPasskeys (db: Db, userId: string, rpId: string): Promise<OwnPasskeys> {
-  const { table } = db
-  const found = await row<{ handle: string | null, passkeys: Array<{ id: string, transports: string[] }> }>(db, sql`
-    select (select encode(u.passkey_handle, 'hex') from ${table.otp_user} u where u.user_id = ${userId}) as handle,
-      ${jsonAs(sql`coalesce((
-        select json_agg(json_build_object('id', encode(p.credential_id, 'hex'), 'transports', p.transports) order by d.created_at)
-        from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
-        where p.user_id = ${userId} and p.rp_id = ${rpId} and d.confirmed_at is not null), '[]'::json)`, 'passkeys')}`)
-  const { handle, passkeys } = found!
+  const { handle, passkeys } = (await selectOwn.first(db, { userId, rpId }))!
   const known = passkeys.map(({ id, transports }) => ({ credentialId: fromHex(id), transports }))
   return { userHandle: handle === null ? null : fromHex(handle), known }
 }
 
+const putHandle = statement('put_user_handle', (db, p: Parameters<{ userId: string, handle: Buffer }>) => db.updateTable('otp_user as u')
+  .set((eb) => ({ passkey_handle: eb.fn.coalesce('u.passkey_handle', typed<Buffer>(p.handle, 'bytea')) }))
+  .where('u.user_id', '=', p.userId).returning(toHex('u.passkey_handle').as('handle')))
+
 /** Gives the user a handle, if there is none yet. Returns the one in force. */
-export async function putUserHandle (db: Db, userId: string, handle: Buffer): Promise<Buffer> {
-  const found = await row<{ handle: string }>(db, sql`
-    update ${db.table.otp_user} u set passkey_handle = coalesce(u.passkey_handle, ${handle}::bytea)
-    where u.user_id = ${userId} returning encode(u.passkey_handle, 'hex') as handle`)
-  return fromHex(found!.handle)
-}
+export const putUserHandle = async (db: Db, userId: string, handle: Buffer): Promise<Buffer> =>
+  fromHex((await putHandle.first(db, { userId, handle }))!.handle)
 
 export interface NewChallenge {
   purpose: Purpose
@@ -48,39 +69,45 @@ export interface NewChallenge {
   seconds: number
 }
 
+type IssueValues = SessionKey & NewChallenge
+
+const issue = statement('issue_challenge', (db, p: Parameters<IssueValues>) => withNow(db)
+  .with('requester', (db) => selectLiving(db, p))
+  .with('counted', (db) => db.updateTable('otp_session as s').from(['requester', 'now'])
+    .set((eb) => ({
+      challenges: eb.case().when(isMinuteOver).then(eb.lit(1)).else(eb('s.challenges', '+', eb.lit(1))).end(),
+      challenges_since: eb.case().when(isMinuteOver).then(eb.ref('now.at')).else(eb.ref('s.challenges_since')).end()
+    }))
+    .whereRef('s.user_id', '=', 'requester.user_id').whereRef('s.id', '=', 'requester.id').where('s.ended_at', 'is', null)
+    .where((eb) => eb.or([isMinuteOver, eb('s.challenges', '<', eb.lit(MOST_CHALLENGES))]))
+    .returning(['s.user_id', 's.id']))
+  .with('put', (db) => insertFrom(db, 'otp_challenge', (db) => db.selectFrom(['counted', 'now']), (eb) => ({
+    user_id: eb.ref('counted.user_id'),
+    session_id: eb.ref('counted.id'),
+    purpose: textOf<string>(p.purpose),
+    challenge: typed<Buffer>(p.challenge, 'bytea'),
+    device_id: typed(p.deviceId, 'uuid'),
+    expires_at: later(eb.ref('now.at'), p.seconds),
+    created_at: eb.ref('now.at')
+  })).onConflict((oc) => oc.columns(['user_id', 'session_id', 'purpose']).doUpdateSet((eb) => ({
+    challenge: eb.ref('excluded.challenge'),
+    device_id: eb.ref('excluded.device_id'),
+    expires_at: eb.ref('excluded.expires_at'),
+    created_at: eb.ref('excluded.created_at')
+  }))).returning('expires_at'))
+  .selectFrom('now').leftJoin('put', (join) => join.onTrue())
+  .select((eb) => [
+    eb.exists(eb.selectFrom('requester')).$castTo<boolean>().as('alive'), timeAs(eb.ref('put.expires_at'), 'expiresAt')
+  ]))
+
 /**
  * Stores the one outstanding challenge of this session and purpose. The session counts its challenges of both purposes.
  *
  * @returns `expiresAt` null if there were too many, or the session ended
  */
-export async function issueChallenge (
-  db: Db, requester: Requester, { purpose, challenge, deviceId, seconds }: NewChallenge
-): Promise<{ alive: boolean, expiresAt: Date | null }> {
-  const { table } = db
-  const isOver = sql`(s.challenges_since is null or s.challenges_since <= now.at - interval '1 minute')`
-  const found = await row<{ alive: boolean, expiresAt: Date | null }>(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    counted as (
-      update ${table.otp_session} s set
-        challenges = case when ${isOver} then 1 else s.challenges + 1 end,
-        challenges_since = case when ${isOver} then now.at else s.challenges_since end
-      from requester, now
-      where s.user_id = requester.user_id and s.id = requester.id and s.ended_at is null
-        and (${isOver} or s.challenges < ${MOST_CHALLENGES})
-      returning s.user_id, s.id
-    ),
-    put as (
-      insert into ${table.otp_challenge} as c (user_id, session_id, purpose, challenge, device_id, expires_at, created_at)
-      select user_id, id, ${purpose}, ${challenge}::bytea, ${deviceId}::uuid, now.at + make_interval(secs => ${seconds}), now.at
-      from counted, now
-      on conflict (user_id, session_id, purpose) do update set
-        challenge = excluded.challenge, device_id = excluded.device_id, expires_at = excluded.expires_at, created_at = excluded.created_at
-      returning c.expires_at
-    )
-    select exists (select from requester) as alive, ${timeAs(sql`(select expires_at from put)`, 'expiresAt')} from now`)
-  return found!
-}
+export const issueChallenge = async (
+  db: Db, { context: { userId, sessionId } }: Requester, challenge: NewChallenge
+): Promise<{ alive: boolean, expiresAt: Date | null }> => (await issue.first(db, { userId, sessionId, ...challenge }))!
 
 /** Result of a consumed challenge, with the data to judge the answer, all of one moment. */
 export interface ConsumedChallenge {
@@ -96,15 +123,33 @@ export interface ConsumedChallenge {
   passkey: JudgedPasskey & { deviceId: string } | null
 }
 
-interface FoundChallenge {
-  alive: boolean
-  version: number
-  isSetUp: boolean
-  challenge: string | null
-  pendingId: string | null
-  handle: string | null
-  passkey: { deviceId: string, publicKey: string, backupEligible: boolean } | null
-}
+type ConsumeValues = SessionKey & { purpose: Purpose, isVerification: boolean, credentialId: Buffer | null, rpId: string }
+
+const consume = statement('consume_challenge', (db, p: Parameters<ConsumeValues>) => withNow(db)
+  .with('requester', (db) => selectLiving(db, p))
+  .with('consumed', (db) => db.updateTable('otp_challenge as c').from(['requester', 'now'])
+    .set((eb) => ({ expires_at: eb.ref('c.created_at') }))
+    .whereRef('c.user_id', '=', 'requester.user_id').whereRef('c.session_id', '=', 'requester.id').where('c.purpose', '=', p.purpose)
+    .whereRef('c.expires_at', '>', 'now.at').returning(['c.challenge', 'c.device_id']))
+  .selectFrom('now').leftJoin('otp_user as u', (join) => join.on('u.user_id', '=', p.userId))
+  .leftJoin('consumed', (join) => join.onTrue())
+  .select((eb) => [
+    eb.exists(eb.selectFrom('requester')).$castTo<boolean>().as('alive'), eb.fn.coalesce('u.version', eb.lit(0)).as('version'),
+    eb.exists(eb.selectFrom('otp_device as d').where('d.user_id', '=', p.userId).where('d.kind', '=', 'passkey')
+      .where((eb) => eb.case().when(typed(p.isVerification, 'boolean')).then(eb('d.confirmed_at', 'is not', null))
+        .else(eb.and([
+          eb('d.confirmed_at', 'is', null), eb('d.session_id', '=', p.sessionId), eb('d.expires_at', '>', eb.ref('now.at'))
+        ])).end())).$castTo<boolean>().as('isSetUp'),
+    toHex('consumed.challenge').$castTo<string | null>().as('challenge'), 'consumed.device_id as pendingId',
+    toHex('u.passkey_handle').$castTo<string | null>().as('handle'),
+    jsonAs(eb.selectFrom('otp_passkey as k')
+      .innerJoin('otp_device as d', (join) => join.onRef('d.user_id', '=', 'k.user_id').onRef('d.id', '=', 'k.device_id'))
+      .select((eb) => jsonBuildObject({
+        deviceId: eb.ref('k.device_id'), publicKey: toHex('k.public_key'), backupEligible: eb.ref('k.backup_eligible')
+      }).as('passkey'))
+      .where('k.user_id', '=', p.userId).where('k.credential_id', '=', typed(p.credentialId, 'bytea') as Expression<Buffer>)
+      .where('k.rp_id', '=', p.rpId).where('d.confirmed_at', 'is not', null).$asScalar(), 'passkey')
+  ]))
 
 /**
  * Statement 1: consumes the challenge, in its own transaction, before anything is verified. So of fifty answers at once one has
@@ -113,32 +158,12 @@ interface FoundChallenge {
  * @param credentialId id in the answer, to find the passkey of this user; null for a registration
  */
 export async function consumeChallenge (
-  db: Db, requester: Requester, purpose: Purpose, { credentialId, rpId }: { credentialId: Buffer | null, rpId: string }
+  db: Db, { context: { userId, sessionId } }: Requester, purpose: Purpose,
+  { credentialId, rpId }: { credentialId: Buffer | null, rpId: string }
 ): Promise<ConsumedChallenge> {
-  const { table } = db
-  const { userId, sessionId } = requester.context
-  const found = await row<FoundChallenge>(db, sql`
-    with ${now},
-    requester as (${livingSession(db, requester)}),
-    consumed as (
-      update ${table.otp_challenge} c set expires_at = c.created_at
-      from requester, now
-      where c.user_id = requester.user_id and c.session_id = requester.id and c.purpose = ${purpose} and c.expires_at > now.at
-      returning c.challenge, c.device_id
-    )
-    select exists (select from requester) as alive, coalesce(u.version, 0) as version,
-      exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.kind = 'passkey'
-        and case when ${purpose === 'verify'}::boolean then d.confirmed_at is not null
-          else d.confirmed_at is null and d.session_id = ${sessionId} and d.expires_at > now.at end) as "isSetUp",
-      (select encode(challenge, 'hex') from consumed) as challenge, (select device_id from consumed) as "pendingId",
-      encode(u.passkey_handle, 'hex') as handle,
-      ${jsonAs(sql`(
-        select json_build_object('deviceId', p.device_id, 'publicKey', encode(p.public_key, 'hex'), 'backupEligible', p.backup_eligible)
-        from ${table.otp_passkey} p join ${table.otp_device} d on d.user_id = p.user_id and d.id = p.device_id
-        where p.user_id = ${userId} and p.credential_id = ${credentialId}::bytea and p.rp_id = ${rpId} and d.confirmed_at is not null
-      )`, 'passkey')}
-    from now left join ${table.otp_user} u on u.user_id = ${userId}`)
-  const { challenge, handle, passkey, ...facts } = found!
+  const { challenge, handle, passkey, ...facts } = (await consume.first(db, {
+    userId, sessionId, purpose, isVerification: purpose === 'verify', credentialId, rpId
+  }))!
   return {
     ...facts,
     challenge: challenge === null ? null : fromHex(challenge),
