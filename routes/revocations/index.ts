@@ -41,6 +41,8 @@ interface Stream {
   wroteAtMs: number
   position: number
   isFull: boolean
+  /** True while lines of a long list are to come. */
+  hasMore: boolean
 }
 
 /**
@@ -61,22 +63,25 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
     ticker = undefined
   }
 
-  /** Writes what is new to a client: a line at least, more for a long list. Ends the answer if the list is not known to be complete. */
+  /**
+   * Writes a line with what is new to a client. Ends the answer if the list is not known to be complete. A long list has a line at
+   * each call, so that many clients that ask for it at once do not hold up everything else.
+   */
   function write (stream: Stream, nowMs: number): void {
     const state = isFresh() ? log.state() : null
     if (state === null || nowMs - stream.arrivedAtMs > ANSWER_MS) return end(stream)
     const { output, arrivedAtMs, isFull } = stream
-    const marks = state.endedBefore === null ? '' : `{"before":${state.endedBefore * 1000}}`
-    for (let more = true; more && output.writableLength < MOST_WAITING_BYTES;) {
-      const { ids, next, hasMore } = log.read(stream.position)
-      const facts = {
-        ms: nowMs - arrivedAtMs, age: nowMs - state.askedAtMs, time: nowSeconds() * 1000, keep: keepSeconds, full: isFull, more: hasMore
-      }
-      output.write(`${JSON.stringify(facts).slice(0, -1)},"cursor":"${state.cursor}","ids":[${ids}],"marks":[${marks}]}\n`)
-      stream.position = next
-      more = hasMore
-    }
     stream.wroteAtMs = nowMs
+    if (output.writableLength >= MOST_WAITING_BYTES) return
+    const marks = state.endedBefore === null ? '' : `{"before":${state.endedBefore * 1000}}`
+    const { ids, next, hasMore } = log.read(stream.position)
+    const facts = {
+      ms: nowMs - arrivedAtMs, age: nowMs - state.askedAtMs, time: nowSeconds() * 1000, keep: keepSeconds, full: isFull, more: hasMore
+    }
+    output.write(`${JSON.stringify(facts).slice(0, -1)},"cursor":"${state.cursor}","ids":[`)
+    if (ids.length > 0) output.write(ids)
+    output.write(`],"marks":[${marks}]}\n`)
+    Object.assign(stream, { position: next, hasMore })
   }
 
   const unfollow = log.follow(() => {
@@ -86,7 +91,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
 
   function tick (): void {
     const nowMs = performance.now()
-    for (const stream of streams) if (nowMs - stream.wroteAtMs >= LINE_MS) write(stream, nowMs)
+    for (const stream of streams) if (stream.hasMore || nowMs - stream.wroteAtMs >= LINE_MS) write(stream, nowMs)
   }
 
   function leave (): void {
@@ -119,7 +124,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
       requireKey(request.headers.authorization, digests)
       if (app.isLeaving() || !isFresh() || log.state() === null) throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 })
       const output = new PassThrough()
-      const stream: Stream = { output, arrivedAtMs, wroteAtMs: arrivedAtMs, ...log.positionAfter(request.query.after) }
+      const stream: Stream = { output, arrivedAtMs, wroteAtMs: arrivedAtMs, hasMore: false, ...log.positionAfter(request.query.after) }
       streams.add(stream)
       output.once('close', () => { end(stream) })
       ticker ??= setInterval(tick, TICK_MS).unref()

@@ -108,6 +108,14 @@ t.test('more ends than one reading names are listed all the same', async (t) => 
     return found !== undefined && found.ids.length >= 25_000 ? found.ids : undefined
   })
   t.same(new Set(ids), new Set(Array.from({ length: 25_000 }, (_, i) => idDigest(`one ${i + 1}`))))
+
+  const lines: Line[] = []
+  for await (const line of linesOf(address)) {
+    lines.push(line)
+    if (!line.more) break
+  }
+  t.ok(lines.length >= 3)
+  t.ok(lines.slice(1).every(({ ms }, i) => ms > lines[i]!.ms), 'other requests are answered between two lines of a long list')
 })
 
 t.test('the mark that ends all sessions is in each line', async (t) => {

@@ -14,9 +14,18 @@ interface Batch {
   /** `xmax` of the reading's snapshot: the transactions of these ends are below it. */
   xmax: bigint
   learntAtMs: number
-  /** JSON strings, comma-separated: the same text goes to every client. */
+  /** JSON strings, comma-separated. */
   ids: string
   count: number
+}
+
+/** Ids from a position on. */
+export interface IdPage {
+  /** JSON strings, comma-separated, as bytes: every client gets the same ones, so that a thousand of them cost no more memory than one. */
+  ids: Buffer
+  /** Position of the next page. */
+  next: number
+  hasMore: boolean
 }
 
 /** State as of which the log is complete. */
@@ -44,7 +53,7 @@ export interface RevocationLog {
    */
   positionAfter (cursor: string | undefined): { position: number, isFull: boolean }
   /** Returns the ids from a position on, some thousand at most. */
-  read (position: number): { ids: string, next: number, hasMore: boolean }
+  read (position: number): IdPage
   /** Calls back after each reading. @returns a function that stops that */
   follow (listener: () => void): () => void
   /** Ids that are kept. */
@@ -66,6 +75,18 @@ function createBatches (keepSeconds: number) {
   /** Position of the first batch that is kept. */
   let first = 0
   let size = 0
+  /** Pages by position, until the batches change. */
+  const pages = new Map<number, IdPage>()
+
+  function pageFrom (position: number): IdPage {
+    let next = Math.max(position - first, 0)
+    const texts: string[] = []
+    for (let count = 0; next < batches.length && count < MOST_IDS; next++) {
+      texts.push(batches[next]!.ids)
+      count += batches[next]!.count
+    }
+    return { ids: Buffer.from(texts.join(), 'latin1'), next: first + next, hasMore: next < batches.length }
+  }
 
   return {
     add (sessionIds: readonly string[], xmax: bigint): void {
@@ -73,32 +94,32 @@ function createBatches (keepSeconds: number) {
       const ids = sessionIds.map((id) => `"${idDigest(id)}"`).join()
       batches.push({ xmax, learntAtMs: performance.now(), ids, count: sessionIds.length })
       size += sessionIds.length
+      pages.clear()
     },
     forgetOld (): void {
       const keptSinceMs = performance.now() - keepSeconds * 1000
       let count = 0
       while (count < batches.length && batches[count]!.learntAtMs < keptSinceMs) size -= batches[count++]!.count
-      if (count > 0) batches = batches.slice(count)
+      if (count === 0) return
+      batches = batches.slice(count)
       first += count
+      pages.clear()
     },
     clear (): void {
       first += batches.length
       batches = []
       size = 0
+      pages.clear()
     },
     /** Returns the position of the first batch with transactions from `xmin` on. */
     positionOf (xmin: bigint): number {
       const found = batches.findIndex(({ xmax }) => xmax > xmin)
       return first + (found === -1 ? batches.length : found)
     },
-    read (position: number): { ids: string, next: number, hasMore: boolean } {
-      let next = Math.max(position - first, 0)
-      const texts: string[] = []
-      for (let count = 0; next < batches.length && count < MOST_IDS; next++) {
-        texts.push(batches[next]!.ids)
-        count += batches[next]!.count
-      }
-      return { ids: texts.join(), next: first + next, hasMore: next < batches.length }
+    read (position: number): IdPage {
+      const page = pages.get(position) ?? pageFrom(position)
+      pages.set(position, page)
+      return page
     },
     size: () => size
   }
