@@ -103,7 +103,7 @@ const MARKUP_SINKS = [
 
 /** Files whose statements the builder does not build yet. */
 const UNTYPED = [
-  'src/events/log.ts', 'src/factors/**/*.ts', 'src/imports/write.ts',
+  'src/events/log.ts', 'src/factors/{attempt,lockout}-statements.ts', 'src/factors/recovery/digest-key.ts', 'src/imports/write.ts',
   'src/sessions/{marks,policy,statements}.ts'
 ]
 

@@ -1,18 +1,17 @@
-import { sql } from 'kysely'
+import { jsonBuildObject } from 'kysely/helpers/postgres'
 import { PENDING_FAILURES } from './lockout.js'
 import type { Requester } from '../core/session.js'
 import type { OtpMethod } from '../core/refusals.js'
 import type { TotpParameters } from '../core/totp.js'
 import { MOST_DEVICES } from './confirm.js'
 import type { DeviceKind } from './commit.js'
-import { now } from '../tables/values.js'
-import { alive as living } from '../sessions/marks.js'
 import { methodsOf } from '../sessions/methods.js'
-import type { SessionKey } from '../sessions/statements.js'
-import { row, type Db } from '../tables/db.js'
+import { selectLiving, type SessionKey } from '../sessions/statements.js'
+import type { Db } from '../tables/db.js'
+import { insertFrom } from '../tables/insert-from.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { jsonAs, textOf, timeAs, withNow } from '../tables/values.js'
+import { jsonAs, later, textOf, timeAs, typed, unnested, withNow } from '../tables/values.js'
 
 export interface Status {
   confirmedDevices: number
@@ -92,6 +91,55 @@ export type PendingDevice =
   | { outcome: 'pending', id: string, expiresAt: Date }
   | { outcome: 'session_ended' | 'otp_required' | 'too_many' }
 
+/** Leaves out a device that expired or used up its ten codes: it is replaced, with its secret. */
+const readPending = statement('read_pending', (db, p: Parameters<SessionKey & { kind: DeviceKind }>) => withNow(db)
+  .with('living', (db) => selectLiving(db, p))
+  .selectFrom('now').select((eb) => {
+    const confirmed = eb.selectFrom('otp_device as d').select((eb) => eb.fn.countAll().as('devices'))
+      .where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null)
+    return [
+      eb.exists(eb.selectFrom('living')).$castTo<boolean>().as('alive'),
+      eb.cast<number>(confirmed, 'integer').as('confirmed'),
+      eb.cast<number>(confirmed.where('d.kind', '=', p.kind), 'integer').as('ofKind'),
+      jsonAs(eb.selectFrom('otp_device as d')
+        .leftJoin('otp_totp as f', (join) => join.onRef('f.user_id', '=', 'd.user_id').onRef('f.device_id', '=', 'd.id'))
+        .select((eb) => jsonBuildObject({
+          id: eb.ref('d.id'),
+          kind: eb.ref('d.kind').$castTo<DeviceKind>(),
+          sealedSecret: eb.ref('f.secret'),
+          sealedSeed: eb.ref('d.seed'),
+          codes: eb.selectFrom('otp_recovery_code as c').select((eb) => eb.cast<number>(eb.fn.countAll(), 'integer').as('codes'))
+            .whereRef('c.user_id', '=', 'd.user_id').whereRef('c.pending_device_id', '=', 'd.id').$asScalar().$notNull()
+        }).as('stored'))
+        .where('d.user_id', '=', p.userId).where('d.session_id', '=', p.sessionId).where('d.confirmed_at', 'is', null)
+        .whereRef('d.expires_at', '>', 'now.at').where((eb) => eb('d.failures', '<', eb.lit(PENDING_FAILURES))).$asScalar(), 'stored')
+    ]
+  }))
+
+type PutValues = SessionKey & Pick<PreparedPending, 'id' | 'sealedSeed' | 'digests'> & Pick<NewDevice, 'kind' | 'name' | 'setupSeconds'>
+
+const putPending = statement('put_pending', (db, p: Parameters<PutValues>) => withNow(db)
+  .with('put', (db) => insertFrom(db, 'otp_device', (db) => db.selectFrom('now'), (eb) => ({
+    user_id: textOf<string>(p.userId),
+    id: typed<string>(p.id, 'uuid'),
+    kind: textOf<string>(p.kind),
+    name: textOf<string>(p.name),
+    seed: textOf(p.sealedSeed),
+    created_at: eb.ref('now.at'),
+    session_id: textOf<string>(p.sessionId),
+    expires_at: later(eb.ref('now.at'), p.setupSeconds)
+  })).onConflict((oc) => oc.columns(['user_id', 'session_id']).where('confirmed_at', 'is', null).doUpdateSet((eb) => ({
+    name: eb.ref('excluded.name'), seed: eb.ref('excluded.seed'), expires_at: eb.ref('excluded.expires_at')
+  }))).returning('expires_at'))
+  .with('others', (db) => db.deleteFrom('otp_recovery_code as c').where('c.user_id', '=', p.userId)
+    .where('c.pending_device_id', '=', p.id)
+    .where((eb) => eb('c.digest', '<>', eb.fn<string>('all', [typed(p.digests, 'text[]')]))))
+  .with('codes', (db) => db.insertInto('otp_recovery_code').columns(['user_id', 'digest', 'pending_device_id', 'created_at'])
+    .expression((eb) => eb.selectFrom([unnested('d', { digest: ['text', p.digests] }), 'now'])
+      .select([textOf(p.userId).as('user_id'), 'd.digest', typed(p.id, 'uuid').as('id'), 'now.at']))
+    .onConflict((oc) => oc.columns(['user_id', 'digest']).doNothing()))
+  .selectFrom('put').select((eb) => timeAs(eb.ref('put.expires_at').$notNull(), 'expiresAt')))
+
 /**
  * Makes the one pending device of this session, or continues the one it has with a new expiry. A pending device changes
  * nothing for other sessions. Its secret is shown only to the session that made it.
@@ -103,21 +151,8 @@ export async function putPendingDevice (
 ): Promise<PendingDevice> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const { table } = tx
-    // Leaves out a device that expired or used up its ten codes: it is replaced, with its secret.
-    const state = await row<{ alive: boolean, confirmed: number, ofKind: number, stored: StoredPending | null }>(tx, sql`
-      with ${now}
-      select exists (select from ${table.otp_session} s where s.user_id = ${userId} and s.id = ${sessionId} and ${living(tx)}) as alive,
-        (select count(*) from ${table.otp_device} where user_id = ${userId} and confirmed_at is not null)::int as confirmed,
-        (select count(*) from ${table.otp_device}
-          where user_id = ${userId} and confirmed_at is not null and kind = ${device.kind})::int as "ofKind",
-        ${jsonAs(sql`select json_build_object('id', d.id, 'kind', d.kind, 'sealedSecret', f.secret, 'sealedSeed', d.seed, 'codes',
-            (select count(*) from ${table.otp_recovery_code} c where c.user_id = d.user_id and c.pending_device_id = d.id))
-          from ${table.otp_device} d left join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id
-          where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
-            and d.expires_at > now.at and d.failures < ${PENDING_FAILURES}`, 'stored')}
-      from now`)
-    const { alive, confirmed, ofKind, stored } = state!
+    const { kind, name, setupSeconds } = device
+    const { alive, confirmed, ofKind, stored } = (await readPending.first(tx, { userId, sessionId, kind }))!
     if (!alive) return { outcome: 'session_ended' }
     if (confirmed > 0 && otpDeviceId === null) return { outcome: 'otp_required' }
     if (ofKind >= MOST_DEVICES) return { outcome: 'too_many' }
@@ -125,30 +160,23 @@ export async function putPendingDevice (
     const prepared = device.prepare(stored, confirmed === 0)
     const { id, sealedSeed, digests } = prepared
     if (id !== stored?.id) await dropPending(tx, userId, sessionId)
-    const pending = await row<{ expiresAt: Date }>(tx, sql`
-      with ${now},
-      put as (
-        insert into ${table.otp_device} as d (user_id, id, kind, name, seed, created_at, session_id, expires_at)
-        select ${userId}, ${id}, ${device.kind}, ${device.name}, ${sealedSeed}, now.at,
-          ${sessionId}, now.at + make_interval(secs => ${device.setupSeconds}) from now
-        on conflict (user_id, session_id) where confirmed_at is null
-          do update set name = excluded.name, seed = excluded.seed, expires_at = excluded.expires_at
-        returning d.user_id, d.id, d.expires_at
-      ),
-      others as (
-        delete from ${table.otp_recovery_code} c
-        where c.user_id = ${userId} and c.pending_device_id = ${id}::uuid and c.digest <> all (${digests}::text[])
-      ),
-      codes as (
-        insert into ${table.otp_recovery_code} (user_id, digest, pending_device_id, created_at)
-        select ${userId}, digest, ${id}::uuid, now.at from unnest(${digests}::text[]) digest, now
-        on conflict (user_id, digest) do nothing
-      )
-      select ${timeAs(sql`expires_at`, 'expiresAt')} from put`)
+    const pending = await putPending.first(tx, { userId, sessionId, id, sealedSeed, digests, kind, name, setupSeconds })
     await device.also(tx, prepared)
     return { outcome: 'pending', id, ...pending! }
   })
 }
+
+const insertTotp = statement('put_totp', (
+  db, p: Parameters<{ userId: string, id: string, sealedSecret: string } & TotpParameters>
+) => db.insertInto('otp_totp').values({
+  user_id: p.userId,
+  device_id: p.id,
+  secret: p.sealedSecret,
+  digits: p.digits,
+  period_seconds: p.periodSeconds,
+  t0_seconds: p.t0Seconds,
+  last_step: -1
+}).onConflict((oc) => oc.columns(['user_id', 'device_id']).doNothing()))
 
 /** Stores what a pending authenticator app needs, unless it is there already. */
 export async function putTotp (
@@ -156,10 +184,7 @@ export async function putTotp (
   { context: { userId } }: Requester,
   { id, sealedSecret, digits, periodSeconds, t0Seconds }: { id: string, sealedSecret: string } & TotpParameters
 ): Promise<void> {
-  await row(tx, sql`
-    insert into ${tx.table.otp_totp} (user_id, device_id, secret, digits, period_seconds, t0_seconds, last_step)
-    values (${userId}, ${id}, ${sealedSecret}, ${digits}, ${periodSeconds}, ${t0Seconds}, -1)
-    on conflict (user_id, device_id) do nothing`)
+  await insertTotp.changed(tx, { userId, id, sealedSecret, digits, periodSeconds, t0Seconds })
 }
 
 export type RolledBack = 'rolled_back' | 'nothing_pending' | 'confirmed'
@@ -172,20 +197,18 @@ export async function dropPendingDevice (db: Db, userId: string, sessionId: stri
   })
 }
 
-async function dropPending (tx: Tx, userId: string, sessionId: string): Promise<RolledBack> {
-  const { table } = tx
-  const found = await row<{ outcome: RolledBack }>(tx, sql`
-    with ${now},
-    dropped as (
-      delete from ${table.otp_device} d where d.user_id = ${userId} and d.session_id = ${sessionId} and d.confirmed_at is null
-      returning d.id, d.expires_at
-    ),
-    dropped_codes as (
-      delete from ${table.otp_recovery_code} c using dropped where c.user_id = ${userId} and c.pending_device_id = dropped.id
-    )
-    select case
-      when exists (select from dropped, now where expires_at > now.at) then 'rolled_back'
-      when exists (select from ${table.otp_device} d where d.user_id = ${userId} and d.confirmed_at is not null) then 'confirmed'
-      else 'nothing_pending' end as outcome`)
-  return found!.outcome
-}
+const drop = statement('drop_pending', (db, p: Parameters<SessionKey>) => withNow(db)
+  .with('dropped', (db) => db.deleteFrom('otp_device as d')
+    .where('d.user_id', '=', p.userId).where('d.session_id', '=', p.sessionId).where('d.confirmed_at', 'is', null)
+    .returning(['d.id', 'd.expires_at']))
+  .with('dropped_codes', (db) => db.deleteFrom('otp_recovery_code as c').using('dropped')
+    .where('c.user_id', '=', p.userId).whereRef('c.pending_device_id', '=', 'dropped.id'))
+  .selectNoFrom((eb) => eb.case()
+    .when(eb.exists(eb.selectFrom(['dropped', 'now']).whereRef('dropped.expires_at', '>', 'now.at')))
+    .then(textOf<RolledBack>('rolled_back'))
+    .when(eb.exists(eb.selectFrom('otp_device as d').where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null)))
+    .then(textOf<RolledBack>('confirmed'))
+    .else(textOf<RolledBack>('nothing_pending')).end().as('outcome')))
+
+const dropPending = async (tx: Tx, userId: string, sessionId: string): Promise<RolledBack> =>
+  (await drop.first(tx, { userId, sessionId }))!.outcome

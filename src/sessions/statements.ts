@@ -1,8 +1,8 @@
 import { expressionBuilder, sql, type Expression, type QueryCreator } from 'kysely'
 import { withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
-import type { Requester, Origin, SessionFacts } from '../core/session.js'
-import { alive, isUnmarked } from './marks.js'
+import type { Origin, SessionFacts } from '../core/session.js'
+import { isUnmarked } from './marks.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
@@ -33,11 +33,6 @@ export const readColumns = [numberAs(milliseconds(sql.ref<Date>('now.at')), 'rea
 
 /** The ids of the sessions that a statement ended; beside its CTE `ended`. */
 export const endedIds = jsonAs(sql<string[]>`coalesce((select json_agg(ended.id) from ended), '[]'::json)`, 'endedIds')
-
-/** Row of the requester's session if it lives, as `user_id` and `id`; beside `now`. A guard's reading may be a second old. */
-export const livingSession = ({ table }: Db, { context: { userId, sessionId } }: Requester) => sql`
-  select s.user_id, s.id from ${table.otp_session} s, now
-  where s.user_id = ${userId} and s.id = ${sessionId} and ${alive({ table })}`
 
 /** Key of a session. */
 export interface SessionKey { userId: string, sessionId: string }
