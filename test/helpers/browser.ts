@@ -85,12 +85,17 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
       return found
     },
     async scan () {
-      const { data, width, height } = PNG.sync.read(await page.locator('svg.qr').screenshot())
-      const read = decode(new Uint8ClampedArray(data), width, height)
-      if (read === null) throw new Error('there is no QR code in the picture')
-      return read.data
+      return readQr(await page.locator('svg.qr').screenshot())
     }
   }
+}
+
+/** Reads the QR code of a picture. */
+export function readQr (png: Buffer): string {
+  const { data, width, height } = PNG.sync.read(png)
+  const read = decode(new Uint8ClampedArray(data), width, height)
+  if (read === null) throw new Error('there is no QR code in the picture')
+  return read.data
 }
 
 /** An authenticator app that has scanned a code. */
