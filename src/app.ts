@@ -19,7 +19,6 @@ import mailRoutes from '../routes/mail/index.js'
 import siteRoutes from '../routes/site/index.js'
 import { originOf } from '../routes/requester.js'
 import { TokenPair } from '../routes/schemas.js'
-import revocationsRoutes from '../routes/revocations/index.js'
 import sessionRoutes from '../routes/session/index.js'
 import tokenRoutes from '../routes/token/index.js'
 import userRoutes from '../routes/users/index.js'
@@ -42,7 +41,7 @@ import { connectRedis } from './redis/connect.js'
 import { noRedis, type RedisLink } from './redis/link.js'
 import { mailSettingsOf, senderOptionsOf } from './config/mail.js'
 import { registerOps } from './ops.js'
-import { createRevocationLog } from './sessions/published/log.js'
+import { registerRevocations } from './revocations.js'
 import { traceRequests } from './tracing/request-spans.js'
 import { loadTracing } from './tracing/tracing.js'
 import { version } from './version.js'
@@ -283,30 +282,4 @@ async function registerRoutes (app: FastifyInstance, { config, factor, guards, l
     // Relative, for a service below a path of a proxy.
     app.get('/', { schema: { hide: true } }, async (_request, reply) => await reply.redirect('docs'))
   }
-}
-
-/** Seconds for which an end is kept after the last access token of its session: clocks may differ. */
-const KEEP_LONGER_SECONDS = 60
-
-/** Registers the operation by which other services learn of ended sessions, and the log that it reads. */
-async function registerRevocations (
-  app: FastifyInstance, { db, sessions }: SecondFactor, { accessSeconds, keys }: { accessSeconds: number, keys: readonly Key[] }
-): Promise<void> {
-  const keepSeconds = accessSeconds + KEEP_LONGER_SECONDS
-  const log = createRevocationLog({
-    db,
-    onReading: sessions.onReading,
-    keepSeconds,
-    report (error) { app.log.warn({ err: error }, 'revocations: recent ends were not read; /revocations answers 503 until they are') }
-  })
-  await app.register(revocationsRoutes, {
-    prefix: '/revocations',
-    log,
-    isFresh: () => sessions.state().areRevocationsFresh,
-    nowSeconds: sessions.nowSeconds,
-    keys,
-    keepSeconds,
-    onStart: (count) => { app.metrics.gauge('revocation_clients', 'Services that follow the revocations at this process', count) }
-  })
-  app.metrics.gauge('revocations_published', 'Ended sessions that /revocations lists', log.size)
 }
