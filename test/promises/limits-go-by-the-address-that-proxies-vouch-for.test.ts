@@ -118,8 +118,8 @@ t.test('L3 method, trailing slash, percent-encoding, query and twins share the r
   }
 })
 
-/** Probes and metrics belong to the operator. */
-const UNLIMITED = ['checkLiveness', 'checkReadiness', 'getMetrics']
+/** Probes, metrics, and services with a key of their own belong to the operator. */
+const UNLIMITED = ['checkLiveness', 'checkReadiness', 'followRevocations', 'getMetrics']
 
 t.test('L3 every operation of the document counts unauthenticated requests before it reads their token', async (t) => {
   const { app } = behind
