@@ -4,7 +4,7 @@ import type { SessionContext } from '../core/assurance.js'
 import type { OtpMethod } from '../core/refusals.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { jsonAs, textOf, typed } from '../tables/values.js'
+import { emptyJson, jsonAs, textOf } from '../tables/values.js'
 
 /** Change that the statement around makes and cannot see yet. */
 export interface MethodChange {
@@ -25,7 +25,7 @@ const user = expressionBuilder<Tables>()
  * @param userId null for a user without any
  */
 export function methodsOf<Name extends string> (userId: string | null, name: Name, change: MethodChange = {}) {
-  const none = typed<OtpMethod[]>('[]' as never, 'json')
+  const none = emptyJson<OtpMethod>()
   if (userId === null) return jsonAs(none, name)
   const { confirmed = null, removed = null, consumesCode = false } = change
   const devices = user.selectFrom('otp_device as d').where('d.user_id', '=', userId)

@@ -72,6 +72,9 @@ export const nothing = <Value>(type: DataType) => values.cast<Value | null>(valu
 /** Text in byte order, the same in every locale of the database. */
 export const inByteOrder = (text: Expression<string>) => sql<string>`(${text} collate "C")`
 
+/** An empty array of JSON. Not a parameter: some drivers encode parameters by their type, and make a JSON text of `[]`. */
+export const emptyJson = <Item>() => values.cast<Item[]>(sql.lit('[]'), 'json')
+
 /** After an upsert: true for a row that was inserted, false for one that was updated. */
 export const wasInserted = sql<boolean>`xmax = 0`
 
@@ -83,7 +86,7 @@ export const earlier = (at: Expression<Date | string>, seconds: Seconds) => valu
 export const later = (at: Expression<Date | string>, seconds: Seconds) => values(at, '+', interval(seconds)).$castTo<Date>()
 
 /** Types of parameters. */
-type DataType = 'bigint' | 'boolean' | 'bytea' | 'float8' | 'integer' | 'json' | 'text' | 'text[]' | 'timestamptz' | 'timestamptz[]' |
+type DataType = 'bigint' | 'boolean' | 'bytea' | 'float8' | 'integer' | 'text' | 'text[]' | 'timestamptz' | 'timestamptz[]' |
   'uuid' | 'uuid[]' | 'xid8'
 
 type Unnested<Lists> = { [Name in keyof Lists]: Lists[Name] extends readonly [string, infer List] ? Elements<List> : never }

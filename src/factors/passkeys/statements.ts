@@ -6,7 +6,7 @@ import { selectLiving, type SessionKey } from '../../sessions/statements.js'
 import type { Db, Tables } from '../../tables/db.js'
 import { insertFrom } from '../../tables/insert-from.js'
 import { statement, type Parameters } from '../../tables/statement.js'
-import { earlier, jsonAs, later, textOf, timeAs, typed, withNow, type Now } from '../../tables/values.js'
+import { earlier, emptyJson, jsonAs, later, textOf, timeAs, typed, withNow, type Now } from '../../tables/values.js'
 import type { KnownPasskey } from './options.js'
 import type { JudgedPasskey } from './webauthn.js'
 
@@ -43,7 +43,7 @@ const selectOwn = statement('read_own_passkeys', (db, p: Parameters<{ userId: st
       jsonBuildObject({ id: toHex('k.credential_id'), transports: eb.ref('k.transports') })
     ]).orderBy('d.created_at').as('passkeys'))
     .where('k.user_id', '=', p.userId).where('k.rp_id', '=', p.rpId).where('d.confirmed_at', 'is not', null),
-  typed<Array<{ id: string, transports: string[] }>>('[]' as never, 'json')), 'passkeys')
+  emptyJson<{ id: string, transports: string[] }>()), 'passkeys')
 ]))
 
 /** Returns the user's confirmed passkeys of a relying party, and the user handle. */
