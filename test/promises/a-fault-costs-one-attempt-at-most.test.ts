@@ -1,4 +1,7 @@
+import { sql } from 'kysely'
 import t from 'tap'
+import { insideOf } from '../../src/attach/inside.js'
+import { rows } from '../../src/tables/db.js'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { freshDatabase } from '../helpers/database.js'
@@ -7,6 +10,7 @@ import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/pers
 import { untilReady } from '../helpers/readiness.js'
 import { failuresOf } from '../helpers/stored.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
+import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
@@ -27,6 +31,8 @@ async function cutAt (matches: (bytes: Buffer) => boolean, ask: () => ReturnType
   const { statusCode, headers, body } = await answer
   await proxy.restore()
   await untilReady(app)
+  // Readiness is that of a connection of its own.
+  await until('the pool to answer', async () => await rows(insideOf(app).db, sql`select 1`).then(() => true, () => false))
   return { statusCode, headers, body }
 }
 
