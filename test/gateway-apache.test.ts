@@ -1,41 +1,13 @@
 /** docs/gateway.md, Apache: this test runs the blocks of the page. */
-import { readFile } from 'node:fs/promises'
-import t from 'tap'
-import { blocksAfter } from './helpers/doc-blocks.js'
-import { freePort } from './helpers/free-port.js'
-import { behindGateway, checkFaults, checkIdentity, checkMethods, checkPreflights, checkRefusals } from './helpers/gateway.js'
 import { startApache } from './helpers/apache.js'
-import { call } from './helpers/http-client.js'
+import { testLuaGateway } from './helpers/gateway-in-lua.js'
 import { need } from './helpers/need.js'
-import type { Owner } from './helpers/teardown.js'
 
 const program = await need('apache2')
 await need('lua-socket')
-const page = await readFile('docs/gateway.md', 'utf8')
-const [script = ''] = blocksAfter(page, 'apache.lua')
-const [configuration = ''] = blocksAfter(page, 'apache.conf')
-const behind = await behindGateway(t)
 
-/** Starts the page's gateway before the back end. @returns its port */
-async function gateway (t: Owner, service: number, question = '/session'): Promise<number> {
-  const port = await freePort()
-  const text = configuration.replace('*:80', `127.0.0.1:${port}`).replace('127.0.0.1:8000', `127.0.0.1:${behind.backEnd.port}`)
-  await startApache(t, program, text, script.replace('127.0.0.1:3000/session', `127.0.0.1:${service}${question}`), port)
-  return port
-}
-
-const port = await gateway(t, behind.countersign)
-
-t.test('the back end learns of the user from us alone', async (t) => { await checkIdentity(t, behind, port) })
-t.test('a refusal comes out as it is, and nothing reaches the back end', async (t) => { await checkRefusals(t, behind, port) })
-t.test('a forged preflight opens nothing', async (t) => { await checkPreflights(t, behind, port) })
-t.test('any method and path reaches the back end as it was asked', async (t) => { await checkMethods(t, behind, port) })
-t.test('any other answer of the service, and none, is a refusal', async (t) => {
-  await checkFaults(t, behind, async (service) => await gateway(t, service), await freePort())
-})
-
-t.test('a stricter question', async (t) => {
-  const base = `http://127.0.0.1:${await gateway(t, behind.countersign, '/session?required')}`
-  t.equal((await call(base, 'GET', '/?x=1', { access: behind.owner.access })).status, 200)
-  t.match((await call(base, 'GET', '/?x=1', { access: behind.optional.access })).json(), { statusCode: 403, code: 'OTP_REQUIRED' })
+await testLuaGateway({
+  blocks: ['apache.lua', 'apache.conf'],
+  listens: ['*:80', (port) => `127.0.0.1:${port}`],
+  start: (t, site, script, port) => startApache(t, program, site, script, port)
 })

@@ -14,7 +14,7 @@ const MOST_PAUSE_MS = 500
 const MOST_LINE_CHARACTERS = 4_194_304
 
 /** A line, as docs/protocol.md has it. */
-interface Line {
+export interface Line {
   ms: number
   age: number
   time: number

@@ -1,20 +1,9 @@
 import { once } from 'node:events'
 import { request, type IncomingMessage } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Line } from '../../src/client/follower.js'
 import { idDigest } from '../../src/core/claims.js'
 import { CLIENT_KEY, type App } from './app.js'
-
-export interface Line {
-  ms: number
-  age: number
-  time: number
-  keep: number
-  full: boolean
-  more: boolean
-  cursor: string
-  ids: string[]
-  marks: Array<{ user?: string, before: number }>
-}
 
 /** Makes an app listen on a free port. @returns its address */
 export async function addressOf (app: App): Promise<string> {

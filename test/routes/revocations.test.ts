@@ -1,13 +1,14 @@
 /** `GET /revocations`: the ends that other services follow. */
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
+import type { Line } from '../../src/client/follower.js'
 import { idDigest } from '../../src/core/claims.js'
 import { markAll } from '../../src/sessions/marks.js'
 import { CLIENT_KEY, freshApp } from '../helpers/app.js'
 import { call } from '../helpers/http-client.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
-import { addressOf, linesOf, listOf, namedLine, type Line } from '../helpers/revocations.js'
+import { addressOf, linesOf, listOf, namedLine } from '../helpers/revocations.js'
 import { startReplicas } from '../helpers/replicas.js'
 import { until } from '../helpers/wait.js'
 
