@@ -8,7 +8,7 @@ import {
 } from '../src/core/claims.js'
 import { Refusal, type OtpMethod } from '../src/core/refusals.js'
 import type { AnsweredSession, SessionFacts } from '../src/core/session.js'
-import type { Key } from '../src/core/key-ring.js'
+import type { Key } from '../src/core/keys/key-ring.js'
 
 export interface TokensOptions {
   algorithm: 'HS256' | 'EdDSA'

@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { PASSWORD_MAX_LENGTH } from '../src/core/passwords.js'
+import { PASSWORD_MAX_LENGTH } from '../src/core/passwords/passwords.js'
 import { newName } from '../src/core/normal-forms.js'
 import { otpMethods, Refusal, type OtpMethod } from '../src/core/refusals.js'
 import { EMAIL, LINE, longest, LONGEST_TYPED_CODE, WHOLE } from '../src/core/texts.js'

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import revocationsRoutes from '../routes/revocations/index.js'
 import type { SecondFactor } from './attach/second-factor.js'
-import type { Key } from './core/key-ring.js'
+import type { Key } from './core/keys/key-ring.js'
 import { createRevocationLog } from './sessions/published/log.js'
 
 /** Seconds for which an end is kept after the last access token of its session: clocks may differ. */

@@ -1,5 +1,5 @@
 import type { FastifyPluginAsyncTypebox } from '@fastify/type-provider-typebox'
-import type { RelyingParty } from '../../src/core/webauthn.js'
+import type { RelyingParty } from '../../src/core/passkeys/webauthn.js'
 import { longest } from '../../src/core/texts.js'
 import { factors } from '../../src/factors/factor.js'
 import { challengePasskey, confirmPasskey, verifyPasskey } from '../../src/factors/passkeys/ceremonies.js'

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest, preHandlerHookHandler } from 'fastif
 import type { SessionContext } from '../../src/core/assurance.js'
 import type { Requester, AnsweredSession } from '../../src/core/session.js'
 import { longest } from '../../src/core/texts.js'
-import type { RelyingParty } from '../../src/core/webauthn.js'
+import type { RelyingParty } from '../../src/core/passkeys/webauthn.js'
 import type { OtpDeps } from '../../src/factors/deps.js'
 import { DateTime, Methods, Name, NullableDateTime, Password, strict, TypedCode, type Security } from '../schemas.js'
 

@@ -1,5 +1,5 @@
 import { createCipheriv } from 'node:crypto'
-import { normalisePassword } from '../core/passwords.js'
+import { normalisePassword } from '../core/passwords/passwords.js'
 import { readDjango } from './django-hashes.js'
 import {
   argon2Reading, bcryptReading, MALFORMED, pbkdf2Reading, scryptReading, UNKNOWN, whole, type Reading

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { availableParallelism } from 'node:os'
 import { hash, verify } from '@node-rs/argon2'
-import { normalisePassword } from '../core/passwords.js'
+import { normalisePassword } from '../core/passwords/passwords.js'
 import { isOutage } from '../postgres/errors.js'
 import { HASH_QUEUE_MS } from '../timing/limits.js'
 import { isForeign, mustStay, readOwn, replacement, verifyForeignHash } from './foreign-hashes.js'

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
-import { setupDigest } from '../core/setup-codes.js'
+import { setupDigest } from '../core/recovery/setup-codes.js'
 import type { ClientOrigin, Lifetimes, AnsweredSession } from '../core/session.js'
 import { accountKey, commitLogin, readUsername } from './accounts.js'
 import { noteWrongPassword, returnGuess, consumeGuess, unspendGuess, type Guess, type ConsumedGuess } from './password-budget.js'

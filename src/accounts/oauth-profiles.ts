@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Refusal } from '../core/refusals.js'
-import type { Seal } from '../core/seal.js'
+import type { Seal } from '../core/keys/seal.js'
 import type { Requester } from '../core/session.js'
 import { deleteOauthProfile, insertOauthProfile, type OauthProfile } from './oauth-profile-statements.js'
 import type { Db } from '../tables/db.js'

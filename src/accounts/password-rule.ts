@@ -1,5 +1,5 @@
 import type { Counters } from '../core/counters.js'
-import type { PasswordRule } from '../core/password-rule.js'
+import type { PasswordRule } from '../core/passwords/password-rule.js'
 import { createBreachedPasswords } from './breached-passwords.js'
 
 export interface PasswordRuleSettings {

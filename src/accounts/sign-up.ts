@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
-import { passwordFault, unacceptable, type PasswordRule } from '../core/password-rule.js'
-import { normalisePassword } from '../core/passwords.js'
+import { passwordFault, unacceptable, type PasswordRule } from '../core/passwords/password-rule.js'
+import { normalisePassword } from '../core/passwords/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
 import { normaliseUsername, usernameKey } from '../core/usernames.js'

@@ -1,5 +1,5 @@
 import { Refusal } from '../core/refusals.js'
-import type { Key } from '../core/seal.js'
+import type { Key } from '../core/keys/seal.js'
 import { createDigestKey, SealedElsewhereError } from '../factors/recovery/digest-key.js'
 import type { Db } from '../tables/db.js'
 import { repeat } from '../timing/repeat.js'

@@ -1,4 +1,4 @@
-import { createSeal, DEFAULT_NAMESPACE, type Key } from '../core/seal.js'
+import { createSeal, DEFAULT_NAMESPACE, type Key } from '../core/keys/seal.js'
 import { exportedUsers, readExport, type ExportedFactors } from '../factors/moving/export-factors.js'
 import {
   importFactors as put, type ImportFactorsDeps, type ImportFactorsOptions, type ImportedFactors, type UserFactors

@@ -1,4 +1,4 @@
-import { parseRing, ringFault, type Key } from '../core/key-ring.js'
+import { parseRing, ringFault, type Key } from '../core/keys/key-ring.js'
 import { hostDatabaseFault } from '../tables/host-database-fault.js'
 import { defaultSettings, factorRules, type FactorOptions } from './options/factor-options.js'
 import { checkRouteOptions, routeRules, type CheckedRouteOptions, type RouteOptions } from './options/route-options.js'

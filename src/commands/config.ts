@@ -1,5 +1,5 @@
 import { readProcess } from '../config/config.js'
-import { isMisread } from '../core/totp.js'
+import { isMisread } from '../core/totp/totp.js'
 import { storeOf, trialNotice } from '../config/store.js'
 import { printable, type Io } from './io.js'
 

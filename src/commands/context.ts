@@ -1,6 +1,6 @@
 import { serviceMigrations } from '../../migrations/index.js'
 import type { Config, Key } from '../config/config.js'
-import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/seal.js'
+import { createSeal, DEFAULT_NAMESPACE, type Seal } from '../core/keys/seal.js'
 import { destinationsOf } from '../events/outbox.js'
 import { createDigestKey } from '../factors/recovery/digest-key.js'
 import { isEmpty, readMigrations } from '../postgres/migrator.js'

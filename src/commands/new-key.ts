@@ -1,5 +1,5 @@
-import { formatKey, type KeyKind } from '../core/key-ring.js'
-import { newKey } from '../core/new-key.js'
+import { formatKey, type KeyKind } from '../core/keys/key-ring.js'
+import { newKey } from '../core/keys/new-key.js'
 import { CommandError, type Io } from './io.js'
 
 const kinds: readonly KeyKind[] = ['HS256', 'EdDSA', 'seal']

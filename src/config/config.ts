@@ -5,9 +5,9 @@ import { parsePostgresAddress } from '../postgres/address.js'
 import { serversFault } from '../postgres/connect.js'
 import { addDotenv, misspellings, readVariable } from './environment.js'
 import { ConfigError } from '../core/config-error.js'
-import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../core/relying-party.js'
-import type { RelyingParty } from '../core/webauthn.js'
-import { parseRing, ringFault, ringsOverlap } from '../core/key-ring.js'
+import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../core/passkeys/relying-party.js'
+import type { RelyingParty } from '../core/passkeys/webauthn.js'
+import { parseRing, ringFault, ringsOverlap } from '../core/keys/key-ring.js'
 import { parseRedisAddress, RedisAddressError } from '../redis/address.js'
 import {
   LISTENS, NETWORKS, ORIGINS, PASSKEYS, PROXIES, PUBLIC_ADDRESS, RANGE_SERVICE, SENDER,
@@ -17,7 +17,7 @@ import { UNIX_PEERS } from './trusted-proxies.js'
 import { parseMailbox } from '../core/mailbox.js'
 import { literalAddress, receiversAt } from '../events/webhook/address.js'
 
-export type { Key } from '../core/key-ring.js'
+export type { Key } from '../core/keys/key-ring.js'
 export { settings, type Config } from './settings.js'
 
 /** Rules that concern more than the pattern of one variable, in the order in which they are checked. */

@@ -3,8 +3,8 @@ import { link, open, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Config } from './config.js'
 import { ConfigError } from '../core/config-error.js'
-import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/key-ring.js'
-import { newKey } from '../core/new-key.js'
+import { formatKey, parseRing, ringFault, ringsOverlap, type Key, type KeyKind } from '../core/keys/key-ring.js'
+import { newKey } from '../core/keys/new-key.js'
 import { codeOf, prepareDataDir, unless } from '../postgres/embedded/data-dir.js'
 
 /** One file for each kind, so that a change of JWT_ALG and back finds the old keys. One line each, in the format of JWT_KEYS. */

@@ -1,6 +1,6 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
 import { otpDefaults } from '../core/defaults.js'
-import type { Key } from '../core/key-ring.js'
+import type { Key } from '../core/keys/key-ring.js'
 
 const DAY_SECONDS = 86_400
 const YEAR_SECONDS = 365 * DAY_SECONDS

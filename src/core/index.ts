@@ -7,6 +7,6 @@
 export {
   base32, checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep,
   type TotpCheck, type TotpJudgement, type TotpParameters
-} from './totp.js'
-export { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from './recovery-codes.js'
-export { createSeal, type Key, type Opened, type Seal, type SealedPlace } from './seal.js'
+} from './totp/totp.js'
+export { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from './recovery/recovery-codes.js'
+export { createSeal, type Key, type Opened, type Seal, type SealedPlace } from './keys/seal.js'

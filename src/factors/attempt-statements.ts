@@ -3,7 +3,7 @@ import {
   FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
 } from './lockout.js'
 import type { Requester } from '../core/session.js'
-import type { TotpAlgorithm } from '../core/otplib.js'
+import type { TotpAlgorithm } from '../core/totp/otplib.js'
 import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
 import { alive } from '../sessions/marks.js'
 import { endingSession, withEnded } from '../sessions/ending.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { amrOf } from '../core/assurance.js'
-import type { Seal } from '../core/seal.js'
+import type { Seal } from '../core/keys/seal.js'
 import type { AnsweredSession, Requester, Lifetimes } from '../core/session.js'
 import type { CommittedSession } from '../sessions/replacement.js'
 import type { Db } from '../tables/db.js'

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/enrolment-seed.js'
-import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery-codes.js'
+import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../core/totp/enrolment-seed.js'
+import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
 import { missingProof } from './missing-proof.js'
 import type { DeviceKind } from './commit.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
-import { otpauthUrl, standardTotp } from '../core/totp.js'
+import { otpauthUrl, standardTotp } from '../core/totp/totp.js'
 import {
   dropPendingDevice, putPendingDevice, putTotp, type NewDevice, type StoredPending
 } from './enrolment-statements.js'

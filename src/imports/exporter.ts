@@ -1,4 +1,4 @@
-import type { Seal } from '../core/seal.js'
+import type { Seal } from '../core/keys/seal.js'
 import { asExported } from '../accounts/foreign-hashes.js'
 import { recordExported } from '../events/exported.js'
 import { exportedUsers, readExport } from '../factors/moving/export-factors.js'

@@ -1,4 +1,4 @@
-import type { Seal } from '../core/seal.js'
+import type { Seal } from '../core/keys/seal.js'
 import { readNowSeconds } from '../staff/command-line.js'
 import type { Db } from '../tables/db.js'
 import type { Entry, Note, Person, Source } from './person.js'

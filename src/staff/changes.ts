@@ -1,6 +1,6 @@
-import { newRecoveryCode } from '../core/recovery-codes.js'
+import { newRecoveryCode } from '../core/recovery/recovery-codes.js'
 import { Refusal } from '../core/refusals.js'
-import { setupDigest, SETUP_CODE_SECONDS } from '../core/setup-codes.js'
+import { setupDigest, SETUP_CODE_SECONDS } from '../core/recovery/setup-codes.js'
 import { changeReferences, resetFactors, setActive, setStaff, unlock, type Actor, type Changed, type References } from './statements.js'
 import { resumeMailsOf } from './mail.js'
 import { endSessions } from './sessions.js'

@@ -1,5 +1,5 @@
 import type { Origin } from '../core/session.js'
-import { standardTotp } from '../core/totp.js'
+import { standardTotp } from '../core/totp/totp.js'
 import { insertAccount, type NewAccount } from '../accounts/accounts.js'
 import { withForgotten } from '../budgets/known-networks.js'
 import { withSingleEvent } from '../events/insert.js'

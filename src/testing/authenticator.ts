@@ -1,5 +1,5 @@
-import { codeAt } from '../core/otplib.js'
-import { totpStep, type TotpParameters } from '../core/totp.js'
+import { codeAt } from '../core/totp/otplib.js'
+import { totpStep, type TotpParameters } from '../core/totp/totp.js'
 
 const BASE32 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567'
 

@@ -1,7 +1,7 @@
 import { createHash, generateKeyPairSync, randomBytes, sign, type KeyObject } from 'node:crypto'
 import type {
   AuthenticationResponseJSON, PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON, RegistrationResponseJSON
-} from '../core/webauthn.js'
+} from '../core/passkeys/webauthn.js'
 import { encodeCbor, type Cbor } from './cbor.js'
 
 /** Kind of passkey. */

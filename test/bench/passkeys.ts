@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import type { RelyingParty } from '../../src/core/webauthn.js'
+import type { RelyingParty } from '../../src/core/passkeys/webauthn.js'
 import { creationOptions, requestOptions } from '../../src/factors/passkeys/options.js'
 import { verifyRegistration } from '../../src/factors/passkeys/webauthn.js'
 import { rows } from '../../src/tables/db.js'

@@ -5,7 +5,7 @@ import { secondFactorMigrations, serviceMigrations } from '../../migrations/inde
 import type { Tokens } from '../../plugins/tokens.js'
 import { DEFAULT_SCHEMA } from '../../src/attach/tables.js'
 import { readConfig } from '../../src/config/config.js'
-import { createSeal } from '../../src/core/seal.js'
+import { createSeal } from '../../src/core/keys/seal.js'
 import type { SessionFacts } from '../../src/core/session.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'

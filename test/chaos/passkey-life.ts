@@ -1,4 +1,4 @@
-import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/webauthn.js'
+import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/passkeys/webauthn.js'
 import { softPasskey, type SoftPasskey } from '../../src/testing/soft-passkey.js'
 import type { Answer, Client } from './client.js'
 

@@ -6,8 +6,8 @@ import t, { type Test } from 'tap'
 import { readConfig } from '../../src/config/config.js'
 import { ConfigError } from '../../src/core/config-error.js'
 import { loadOrCreateKeys } from '../../src/config/deployment-keys.js'
-import { newKey } from '../../src/core/new-key.js'
-import { ringFault } from '../../src/core/key-ring.js'
+import { newKey } from '../../src/core/keys/new-key.js'
+import { ringFault } from '../../src/core/keys/key-ring.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const mode = async (path: string) => ((await stat(path)).mode & 0o777).toString(8)

@@ -1,7 +1,7 @@
 import { chromium, type Browser } from 'playwright-core'
 import type {
   AuthenticationResponseJSON, PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON, RegistrationResponseJSON
-} from '../../src/core/webauthn.js'
+} from '../../src/core/passkeys/webauthn.js'
 import type { Owner } from './teardown.js'
 
 export async function startChromium (t: Owner, executablePath: string): Promise<Browser> {

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import type { AuthenticationResponseJSON } from '../../src/core/webauthn.js'
+import type { AuthenticationResponseJSON } from '../../src/core/passkeys/webauthn.js'
 import { encodeCbor } from '../../src/testing/cbor.js'
 
 /** Lines that `fido2-assert -V` reads. */

@@ -1,5 +1,5 @@
 import type { LightMyRequestResponse } from 'fastify'
-import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/webauthn.js'
+import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/passkeys/webauthn.js'
 import { softPasskey, type Falsified, type SoftPasskey, type SoftPasskeyOptions } from '../../src/testing/soft-passkey.js'
 import { PASSKEY_ORIGIN } from './app.js'
 import { expect, type Person } from './person.js'

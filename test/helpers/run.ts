@@ -2,7 +2,7 @@
  * `npm test`: runs the compiled test files with tap, prints skipped files with the reason, and writes `build/test-report.tap`
  * (tap's whole output) and `build/test-summary.json` (the counts, for CI). Where at most three of many files failed, they run
  * once more, by themselves, and those that pass then are named as unsteady. Accepts file names: `npm test --
- * test/core/totp.test.ts`. Runs in the top folder.
+ * test/core/totp/totp.test.ts`. Runs in the top folder.
  */
 import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'

@@ -1,4 +1,4 @@
-import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/webauthn.js'
+import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../src/core/passkeys/webauthn.js'
 import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import { outcome } from './answers.js'
 import { secretOf, stepAt, totp } from './authenticator.js'

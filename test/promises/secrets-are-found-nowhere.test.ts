@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t from 'tap'
-import { base32 } from '../../src/core/totp.js'
+import { base32 } from '../../src/core/totp/totp.js'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { stepAt, totp } from '../helpers/authenticator.js'

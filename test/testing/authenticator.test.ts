@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { generateSync } from 'otplib'
 import t from 'tap'
-import { base32, otpauthUrl, standardTotp } from '../../src/core/totp.js'
+import { base32, otpauthUrl, standardTotp } from '../../src/core/totp/totp.js'
 import { authenticator } from '../../src/testing/authenticator.js'
 
 t.test('it reads what the plugin shows, and gives the codes of that time', async (t) => {

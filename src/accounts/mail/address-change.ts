@@ -1,5 +1,5 @@
 import { Refusal } from '../../core/refusals.js'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { Counters } from '../../core/counters.js'
 import type { Origin } from '../../core/session.js'
 import { writeEvent } from '../../events/insert.js'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { MessageKind } from '../../core/notices/texts.js'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import { newLinkToken, sealPayload } from '../../events/mail/message.js'
 import { MAIL } from '../../events/outbox.js'
 import type { Db } from '../../tables/db.js'

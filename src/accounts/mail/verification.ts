@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { isMailable } from '../../core/mailbox.js'
 import { Refusal } from '../../core/refusals.js'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { Origin, Requester } from '../../core/session.js'
 import { emailKey } from '../../core/texts.js'
 import { writeEvent } from '../../events/insert.js'

@@ -1,6 +1,6 @@
 import type { Counters } from '../../core/counters.js'
 import type { Notice } from '../../core/notices/index.js'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { Db } from '../../tables/db.js'
 import { inTransaction } from '../../tables/transaction.js'
 import { waitSeconds } from '../delivery-loop.js'

@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { shownAgent } from '../../core/agents.js'
 import { languageOf, renderMessage, renderNotice, type Language, type MessageKind, type Notice } from '../../core/notices/index.js'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { ClaimedMail } from './claims.js'
 
 /** What a delivery holds of a message without an event: sealed, since a token opens an account. */

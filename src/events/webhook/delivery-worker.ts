@@ -1,6 +1,6 @@
 import { claimDeliveries, giveUpDeliveries, GIVE_UP_ROWS, settleDeliveries, WEBHOOK, type Claimed, type Settled } from '../outbox.js'
 import type { Db } from '../../tables/db.js'
-import type { Key } from '../../core/key-ring.js'
+import type { Key } from '../../core/keys/key-ring.js'
 import type { Counters } from '../../core/counters.js'
 import { waitSeconds } from '../delivery-loop.js'
 import { messageOf } from './message.js'

@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto'
 import type { SecurityEventNotice } from '../notice.js'
-import type { Key } from '../../core/key-ring.js'
+import type { Key } from '../../core/keys/key-ring.js'
 
 export interface Message {
   headers: Record<string, string>

@@ -1,5 +1,5 @@
-import { codeKey } from '../../core/recovery-codes.js'
-import type { Seal, SealedPlace } from '../../core/seal.js'
+import { codeKey } from '../../core/recovery/recovery-codes.js'
+import type { Seal, SealedPlace } from '../../core/keys/seal.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { arrayAs, numberAs, timeAs } from '../../tables/values.js'

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import type { TotpAlgorithm } from '../../core/otplib.js'
+import type { TotpAlgorithm } from '../../core/totp/otplib.js'
 import {
   codeDigest, codeKey, codeText, strengthOf, type CodeForm, type CodeKey
-} from '../../core/recovery-codes.js'
-import type { Seal } from '../../core/seal.js'
-import { totpStep } from '../../core/totp.js'
+} from '../../core/recovery/recovery-codes.js'
+import type { Seal } from '../../core/keys/seal.js'
+import { totpStep } from '../../core/totp/totp.js'
 import { MOST_DEVICES } from '../confirm.js'
 import { sealOrigin } from '../recovery/candidates.js'
 import { saltOf } from '../recovery/slow-digests.js'

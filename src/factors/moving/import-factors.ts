@@ -1,6 +1,6 @@
 import { Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject } from 'ajv'
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import { withSingleEvent } from '../../events/insert.js'
 import type { EventKind } from '../../events/kinds.js'
 import { isOfItsValues } from '../../postgres/errors.js'

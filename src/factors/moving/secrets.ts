@@ -1,4 +1,4 @@
-import type { TotpAlgorithm } from '../../core/otplib.js'
+import type { TotpAlgorithm } from '../../core/totp/otplib.js'
 
 /** Secret of an authenticator app in exactly one encoding, or its bytes. */
 export type SecretRecord = { base32: string } | { hex: string } | { text: string } | { otpauth: string } | Uint8Array

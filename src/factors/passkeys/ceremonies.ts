@@ -4,7 +4,7 @@ import type { Requester, AnsweredSession } from '../../core/session.js'
 import type {
   AuthenticationResponseJSON, PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON, RegistrationResponseJSON,
   RelyingParty
-} from '../../core/webauthn.js'
+} from '../../core/passkeys/webauthn.js'
 import { isUniqueViolation } from '../../postgres/errors.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 import { released } from '../attempts.js'

@@ -1,4 +1,4 @@
-import type { PasskeyAlgorithm } from '../../core/webauthn.js'
+import type { PasskeyAlgorithm } from '../../core/passkeys/webauthn.js'
 import { requireUsableKey } from './public-key.js'
 
 /**

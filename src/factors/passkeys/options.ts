@@ -1,7 +1,7 @@
 import {
   passkeyAlgorithms, type PublicKeyCredentialCreationOptionsJSON, type PublicKeyCredentialDescriptorJSON,
   type PublicKeyCredentialRequestOptionsJSON, type RelyingParty
-} from '../../core/webauthn.js'
+} from '../../core/passkeys/webauthn.js'
 
 /** Passkey as the options of a ceremony name it. */
 export interface KnownPasskey {

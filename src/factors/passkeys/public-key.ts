@@ -1,5 +1,5 @@
 import { createPublicKey } from 'node:crypto'
-import type { PasskeyAlgorithm } from '../../core/webauthn.js'
+import type { PasskeyAlgorithm } from '../../core/passkeys/webauthn.js'
 
 /** Longest COSE key that is stored: that of an RSA key of 4096 bits has some 530 bytes. */
 export const LONGEST_KEY = 1024

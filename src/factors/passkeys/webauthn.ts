@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module'
 import {
   passkeyAlgorithms, type AuthenticationResponseJSON, type PasskeyAlgorithm, type RegistrationResponseJSON, type RelyingParty
-} from '../../core/webauthn.js'
+} from '../../core/passkeys/webauthn.js'
 import { LONGEST_KEY, requireUsableKey } from './public-key.js'
 
 /** Passkey that an authenticator registered, with everything to store of it. */

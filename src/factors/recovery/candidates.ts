@@ -1,8 +1,8 @@
 import {
   codeDigest, codeKey, codeText, isWeakCode, normaliseRecoveryCode, normaliseWeakCode, printedSymbols, recoveryDigest, weakRecoveryDigest,
   type CodeForm, type CodeKey
-} from '../../core/recovery-codes.js'
-import type { Seal } from '../../core/seal.js'
+} from '../../core/recovery/recovery-codes.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import type { ReportUnreadable } from '../unreadable.js'

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { sql } from 'kysely'
-import { createSeal, DEFAULT_NAMESPACE, type Key, type Seal } from '../../core/seal.js'
+import { createSeal, DEFAULT_NAMESPACE, type Key, type Seal } from '../../core/keys/seal.js'
 import { row, type Db } from '../../tables/db.js'
 
 const NAME = 'digest'

@@ -1,4 +1,4 @@
-import type { Seal } from '../../core/seal.js'
+import type { Seal } from '../../core/keys/seal.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { openOrigin, sealOrigin } from './candidates.js'

@@ -1,6 +1,6 @@
 import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
-import { checkTotp, normaliseTotp } from '../../core/totp.js'
+import { checkTotp, normaliseTotp } from '../../core/totp/totp.js'
 import { consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitVerified, confirmTotp, isUsed } from './kind.js'
 import { returnAttempt } from '../lockout-statements.js'

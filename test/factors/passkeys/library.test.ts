@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { verifyAuthenticationResponse, verifyRegistrationResponse } from '@simplewebauthn/server'
 import t from 'tap'
-import { passkeyAlgorithms, type RelyingParty } from '../../../src/core/webauthn.js'
+import { passkeyAlgorithms, type RelyingParty } from '../../../src/core/passkeys/webauthn.js'
 import { creationOptions, requestOptions } from '../../../src/factors/passkeys/options.js'
 import { softPasskey } from '../../../src/testing/soft-passkey.js'
 

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import t from 'tap'
-import type { RelyingParty, UserVerification } from '../../../src/core/webauthn.js'
+import type { RelyingParty, UserVerification } from '../../../src/core/passkeys/webauthn.js'
 import { creationOptions, requestOptions } from '../../../src/factors/passkeys/options.js'
 import { verifyAssertion, verifyRegistration, type RegisteredPasskey } from '../../../src/factors/passkeys/webauthn.js'
 import { softPasskey, type Falsified, type SoftPasskeyOptions } from '../../../src/testing/soft-passkey.js'

@@ -1,6 +1,6 @@
 import { PASSWORD_MAX_LENGTH } from './passwords.js'
-import { Refusal, type PasswordReason } from './refusals.js'
-import { soughtKeys, usernameKey } from './usernames.js'
+import { Refusal, type PasswordReason } from '../refusals.js'
+import { soughtKeys, usernameKey } from '../usernames.js'
 
 let common: Promise<ReadonlySet<string>> | undefined
 

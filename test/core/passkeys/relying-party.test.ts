@@ -1,5 +1,5 @@
 import t from 'tap'
-import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../../src/core/relying-party.js'
+import { isPasskeyOrigin, isRpIdOf, relyingPartyOf } from '../../../src/core/passkeys/relying-party.js'
 
 const native = 'android:apk-key-hash:pNiP5iKyQ8JwgGOaKA1zGPUPJIS-0H1xKCQcfIoGLck'
 

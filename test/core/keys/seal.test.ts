@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { createSeal, type Key } from '../../src/core/seal.js'
+import { createSeal, type Key } from '../../../src/core/keys/seal.js'
 
 const newKey = (kid: string): Key => ({ kid, bytes: randomBytes(32) })
 const [old, young, stranger] = [newKey('old'), newKey('new'), newKey('old')]

@@ -1,5 +1,5 @@
 import { hkdfSync, randomBytes } from 'node:crypto'
-import { CODE_BYTES, formatRecoveryCode } from './recovery-codes.js'
+import { CODE_BYTES, formatRecoveryCode } from '../recovery/recovery-codes.js'
 import { SECRET_BYTES } from './totp.js'
 
 /**

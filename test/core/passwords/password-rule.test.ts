@@ -1,7 +1,7 @@
 import { dictionary } from '@zxcvbn-ts/language-common'
 import t from 'tap'
-import { passwordFault } from '../../src/core/password-rule.js'
-import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../src/core/passwords.js'
+import { passwordFault } from '../../../src/core/passwords/password-rule.js'
+import { normalisePassword, PASSWORD_MAX_LENGTH } from '../../../src/core/passwords/passwords.js'
 
 const faultOf = (password: string, { username = 'ada', minLength = 8, words = [] as string[], names = [] as string[] } = {}) =>
   passwordFault(normalisePassword(password), { username, names }, { minLength, words, isBreached: null })

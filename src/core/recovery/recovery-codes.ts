@@ -1,5 +1,5 @@
 import { createHash, createHmac, randomBytes } from 'node:crypto'
-import { typedCode, typedSymbols } from './normal-forms.js'
+import { typedCode, typedSymbols } from '../normal-forms.js'
 
 /** Crockford base32 without I, L, O, U: nothing to misread aloud or on paper. */
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'

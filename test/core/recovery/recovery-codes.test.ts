@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../../src/core/recovery-codes.js'
+import { newRecoveryCode, normaliseRecoveryCode, recoveryDigest } from '../../../src/core/recovery/recovery-codes.js'
 
 const ALPHABET = '0123456789ABCDEFGHJKMNPQRSTVWXYZ'
 

@@ -1,5 +1,5 @@
 import t from 'tap'
-import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../../src/core/enrolment-seed.js'
+import { newEnrolmentSeed, seededRecoveryCodes, seededTotpSecret } from '../../../src/core/totp/enrolment-seed.js'
 
 t.test('a seed gives the same secret and codes each time, another seed others', async (t) => {
   const seeds = Array.from({ length: 200 }, newEnrolmentSeed)

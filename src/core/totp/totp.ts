@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { typedSymbols } from './normal-forms.js'
+import { typedSymbols } from '../normal-forms.js'
 import { isCodeOf, type StepParameters } from './otplib.js'
 
 /** Parameters by which a device computes codes. New devices use `standardTotp`, which every authenticator app supports. */

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process'
 import { randomBytes, randomInt } from 'node:crypto'
 import { promisify } from 'node:util'
 import t from 'tap'
-import { base32, checkTotp, standardTotp, totpStep } from '../../src/core/totp.js'
-import { hotp } from '../helpers/authenticator.js'
-import { need } from '../helpers/need.js'
+import { base32, checkTotp, standardTotp, totpStep } from '../../../src/core/totp/totp.js'
+import { hotp } from '../../helpers/authenticator.js'
+import { need } from '../../helpers/need.js'
 
 const oathtool = await need('oathtool')
 const run = promisify(execFile)

@@ -1,9 +1,9 @@
 import { randomBytes, randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
-import { codeAt } from '../../src/core/otplib.js'
-import { base32, checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep } from '../../src/core/totp.js'
-import { hotp, secretOf } from '../helpers/authenticator.js'
+import { codeAt } from '../../../src/core/totp/otplib.js'
+import { base32, checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep } from '../../../src/core/totp/totp.js'
+import { hotp, secretOf } from '../../helpers/authenticator.js'
 
 const RFC_SECRET = Buffer.from('12345678901234567890')
 const judgement = { ...standardTotp, lastStep: -1, window: 1 }
