@@ -10,7 +10,7 @@ export interface Door {
   headers (credential: string): Record<string, string>
 }
 
-const service: Door = {
+export const service: Door = {
   isHost: false, making: ['GET', 'POST'], path: (url) => url, headers: (token) => ({ authorization: `Bearer ${token}` })
 }
 
@@ -19,7 +19,7 @@ const HOST_PATHS: Readonly<Record<string, string>> = {
 }
 
 /** The app of `host-app.ts` uses a cookie and other paths. */
-const host: Door = {
+export const host: Door = {
   isHost: true,
   making: ['POST'],
   path: (url) => HOST_PATHS[url] ?? hostPath(url),

@@ -4,7 +4,7 @@
  * file of the sources.
  */
 import { appendFileSync, readFileSync } from 'node:fs'
-import pg from 'pg'
+import { changeStatements } from './statements.js'
 
 const { MUTATION_RECORD: record, MUTATION_FROM: from, MUTATION_TO: to } = process.env
 const original = from === undefined ? undefined : readFileSync(from, 'utf8')
@@ -15,8 +15,6 @@ const CHANGES = /\b(update|insert into|delete from)\b/i
 /** Statements of migrations, and those that tests send themselves, decide nothing. */
 const DECIDES = /\$1\b/
 
-interface Sent { text?: string }
-
 function changed (text: string): string {
   if (record !== undefined && !seen.has(text) && CHANGES.test(text) && DECIDES.test(text)) {
     seen.add(text)
@@ -25,10 +23,4 @@ function changed (text: string): string {
   return text === original ? replacement! : text
 }
 
-const query = pg.Client.prototype.query as (this: pg.Client, sent: unknown, ...rest: unknown[]) => unknown
-pg.Client.prototype.query = function (this: pg.Client, sent: unknown, ...rest: unknown[]): unknown {
-  if (typeof sent === 'string') return query.call(this, changed(sent), ...rest)
-  const config = sent as Sent | null
-  if (typeof config?.text === 'string') config.text = changed(config.text)
-  return query.call(this, sent, ...rest)
-} as typeof pg.Client.prototype.query
+changeStatements(changed)
