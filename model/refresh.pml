@@ -37,6 +37,7 @@ inline endIsRight () { assert(thiefTried) }
 inline use (who, token) {
   d_step {
     t = token;
+    printf("@ use %d %d\n", who, t);
     if :: who == THIEF -> thiefTried = true :: else fi;
     isAccepted = (true
       && !ended                                            /* rule: an ended session refreshes nothing */
@@ -74,6 +75,7 @@ inline use (who, token) {
       answer = t + 1
     :: else
     fi;
+    printf("@ used %d\n", (isAccepted -> answer : NONE));
     endedBefore = ended
   }
 }
@@ -89,6 +91,6 @@ active proctype world () {
   :: held[THIEF] + 1 < MOST -> use(THIEF, held[THIEF]); if :: isAccepted -> held[THIEF] = answer :: true fi; isAccepted = false
   /* Another tab, with the token before. */
   :: held[OWNER] > 0 && held[OWNER] == generation -> use(OWNER, held[OWNER] - 1); isAccepted = false
-  :: d_step { !ended -> ended = true; endedBefore = true }
+  :: d_step { !ended -> ended = true; endedBefore = true; printf("@ end\n") }
   od
 }

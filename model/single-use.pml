@@ -33,6 +33,7 @@ proctype Request (byte me; byte step) {
 
   /* Statement 1. It consumes an attempt and commits before the code is compared. One row: evaluated on its newest version. */
   d_step {
+    printf("@ judge %d %d\n", me, step);
     judgedVersion = version;
     if
     :: (true
@@ -48,9 +49,10 @@ proctype Request (byte me; byte step) {
   if :: !isJudged -> goto done :: else fi;
 
   /* Statement 2: its snapshot, the lock of the user's row with a second look at it, the conditions, the commit. */
-  d_step { seenVersion = version; seenEnded = sessionEnded };
+  d_step { seenVersion = version; seenEnded = sessionEnded; printf("@ snapshot %d\n", me) };
   atomic { lock == NONE -> lock = me; seenVersion = version; seenEnded = sessionEnded } /* rule: the user's row is locked first */
   d_step {
+    printf("@ lock %d\n", me);
     isGranted = (true
       && seenVersion == judgedVersion                      /* rule: the factors are as they were when the code was judged */
       && !seenEnded                                        /* rule: the requester's session is alive */
@@ -67,6 +69,7 @@ proctype Request (byte me; byte step) {
     fi
   };
   d_step {
+    printf("@ result %d %d\n", me, isGranted);
     if
     :: isGranted ->
       accepted[step]++;
@@ -87,10 +90,10 @@ done:
 
 /* A change of the factors, or the end of the session: behind the lock of the user's row. */
 proctype Change () {
-  atomic { lock == NONE -> lock = 100 };
+  atomic { lock == NONE -> lock = 100; printf("@ change\n") };
   if
-  :: d_step { version++ }
-  :: d_step { sessionEnded = true }
+  :: d_step { version++; printf("@ version\n") }
+  :: d_step { sessionEnded = true; printf("@ ended\n") }
   fi;
   d_step { lock = NONE }
 }

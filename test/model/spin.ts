@@ -83,11 +83,8 @@ const DEPTH = 2_000_000
  * @throws if the model does not compile, or the search was not complete
  */
 export async function search (text: string, { defines }: Configuration): Promise<Search> {
-  const cwd = await mkdtemp(join(tmpdir(), 'countersign-model-'))
-  try {
-    await writeFile(join(cwd, 'model.pml'), text)
-    await execute('spin', ['-a', ...defines.map((define) => `-D${define}`), 'model.pml'], { cwd })
-    await execute('gcc', ['-O1', '-w', '-DSAFETY', '-DMEMLIM=4000', '-o', 'pan', 'pan.c'], { cwd })
+  return await inFolder(text, async (cwd) => {
+    await verifier(cwd, defines)
     const startedAtMs = performance.now()
     const { stdout } = await execute('./pan', [`-m${DEPTH}`, '-w23'], { cwd, maxBuffer: 1 << 26 })
     const seconds = (performance.now() - startedAtMs) / 1000
@@ -97,9 +94,57 @@ export async function search (text: string, { defines }: Configuration): Promise
     const holds = /errors: 0\b/.test(stdout)
     if (holds ? isCutOff || states === 0 : violation === null) throw new Error(`The search is not complete: ${stdout}`)
     return { holds, violation, states, seconds }
+  })
+}
+
+/** Makes the program that searches the model. */
+async function verifier (cwd: string, defines: readonly string[]): Promise<void> {
+  await execute('spin', ['-a', ...defines.map((define) => `-D${define}`), 'model.pml'], { cwd })
+  await execute('gcc', ['-O1', '-w', '-DSAFETY', '-DMEMLIM=4000', '-o', 'pan', 'pan.c'], { cwd })
+}
+
+/** A step of a run: what happened, and its numbers. */
+export interface Step { what: string, of: number[] }
+
+/** Steps that a simulation prints: lines that begin with `@`. */
+function stepsOf (printed: string): Step[] {
+  const lines = printed.split('\n').map((line) => line.trim()).filter((line) => line.startsWith('@ '))
+  return lines.map((line) => {
+    const [what = '', ...of] = line.slice(2).split(' ')
+    return { what, of: of.map(Number) }
+  })
+}
+
+async function inFolder<T> (text: string, work: (cwd: string) => Promise<T>): Promise<T> {
+  const cwd = await mkdtemp(join(tmpdir(), 'countersign-model-'))
+  try {
+    await writeFile(join(cwd, 'model.pml'), text)
+    return await work(cwd)
   } finally {
     await rm(cwd, { recursive: true, force: true })
   }
+}
+
+/** Longest simulation, for a model without an end. */
+const MOST_STEPS = 300
+
+/** One run of a model by chance; the same seed makes the same run. */
+export async function simulate (text: string, seed: number): Promise<Step[]> {
+  return await inFolder(text, async (cwd) =>
+    stepsOf((await execute('spin', ['-T', '-B', `-n${seed}`, `-u${MOST_STEPS}`, 'model.pml'], { cwd })).stdout))
+}
+
+/** The run in which a model violates a property; null if there is none. The step that violates it is the last one. */
+export async function violatingRun (text: string): Promise<Step[] | null> {
+  return await inFolder(text, async (cwd) => {
+    await verifier(cwd, [])
+    await execute('./pan', [`-m${DEPTH}`, '-w23'], { cwd, maxBuffer: 1 << 26 })
+    // Fails if there is no trail, and after a trail that ends in a violation.
+    const { stdout } = await execute('spin', ['-t', '-T', 'model.pml'], { cwd })
+      .catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? '' }))
+    const steps = stepsOf(stdout)
+    return steps.length === 0 ? null : steps
+  })
 }
 
 /** Returns a violation that the model without this rule has; null if there is none. */
