@@ -29,6 +29,8 @@ export interface PlayOptions {
   sought?: string
   /** What people do most. */
   favourite?: Act
+  /** True for fewer of the faults that last. @default false */
+  isCalm?: boolean
   /** Ends the run, which then stops its servers. */
   signal?: AbortSignal
   /** File for the history, as JSON lines. */
@@ -45,6 +47,9 @@ export interface Played extends Checked {
 const END_ALL_SECONDS = 40
 const SLICE_MS = 100
 const LOOK_MS = 2_000
+/** Times between the faults that last. */
+const STORMY = { leastMs: 1_000, mostMs: 6_000 }
+const CALM = { leastMs: 8_000, mostMs: 12_000 }
 
 /** Runs people under faults for some time, then checks the history. */
 export async function play (options: PlayOptions): Promise<Played> {
@@ -57,7 +62,7 @@ export async function play (options: PlayOptions): Promise<Played> {
 }
 
 async function playOn (owner: Owner, options: PlayOptions): Promise<Played> {
-  const { seconds, calls = Infinity, seed, people, hasClock, plant, sought, signal, favourite, file } = options
+  const { seconds, calls = Infinity, seed, people, hasClock, plant, sought, signal, favourite, isCalm = false, file } = options
   const random = createRandom(seed)
   const databases = await options.databases(owner)
   const stage = await setStage(owner, databases, { random: random.fork(), hasClock, ...(plant === undefined ? {} : { plant }) })
@@ -78,7 +83,7 @@ async function playOn (owner: Owner, options: PlayOptions): Promise<Played> {
     background: new Set()
   }
 
-  const weather = startWeather(stage, random.fork())
+  const weather = startWeather(stage, random.fork(), isCalm ? CALM : STORMY)
   const lanes = [
     ...Array.from({ length: people.service }, (_, n) => live({ ...world, random: random.fork() }, false, n, favourite)),
     ...Array.from({ length: people.host }, (_, n) => live({ ...world, random: random.fork() }, true, n, favourite)),

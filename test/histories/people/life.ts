@@ -30,6 +30,7 @@ export async function live (world: World, isHost: boolean, lane: number, favouri
     const person: Person = {
       name,
       email: `${name}@example.org`,
+      hasMail: false,
       isHost,
       password: PASSWORD,
       otherPassword: null,

@@ -18,6 +18,8 @@ export interface Session {
 export interface Person {
   name: string
   email: string
+  /** The address was verified, as an answer said. */
+  hasMail: boolean
   isHost: boolean
   password: string
   /** Password that may have been set instead, if the answer was lost. */

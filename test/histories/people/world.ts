@@ -23,7 +23,7 @@ export interface World {
 }
 
 /** Guards that try an ended session, and for how long. */
-const TRIES = 10
+const TRIES = 6
 const TRIED_MS = 3_000
 
 /** Adds the session of an answer. The same id: the session stays, with new tokens. */

@@ -26,7 +26,7 @@ export interface WeatherService {
 }
 
 /** Begins with faults: statements are late and lost, servers and replicas are paused, the primary fails over, clocks are wrong. */
-export function startWeather (stage: Stage, random: Random): WeatherService {
+export function startWeather (stage: Stage, random: Random, { leastMs, mostMs }: { leastMs: number, mostMs: number }): WeatherService {
   const counts: Record<string, number> = {}
   const stopping = new AbortController()
   const spells = spellsOf(stage, random)
@@ -34,7 +34,7 @@ export function startWeather (stage: Stage, random: Random): WeatherService {
 
   async function run (): Promise<void> {
     while (!stopping.signal.aborted) {
-      await calm(random.between(500, 2_500), stopping.signal)
+      await calm(random.between(leastMs, mostMs), stopping.signal)
       if (stopping.signal.aborted) return
       const name = random.weighted(Object.fromEntries(spells.map(({ name, weight }) => [name, weight])))
       const spell = spells.find((one) => one.name === name)!
