@@ -1,4 +1,4 @@
-import { serve } from './commands/serve.js'
+import { serve } from './commands/serve/serve.js'
 import { readProcess } from './config/config.js'
 import { ConfigError } from './core/config-error.js'
 import { UnusableDatabaseError } from './postgres/unusable.js'

@@ -3,9 +3,9 @@ import { exportPeople } from '../imports/exporter.js'
 import { createLineSealer } from '../imports/jsonl/sealed.js'
 import { withContext } from './context.js'
 import { MisuseError, printable, type Io } from './io.js'
-import { readKeyFile } from './key-file.js'
+import { readKeyFile } from './keys/key-file.js'
 import { reasonOption } from './options.js'
-import { requireUser } from './user.js'
+import { requireUser } from './user/user.js'
 
 export interface ExportCommandOptions { user?: string, withSecrets?: boolean, keyFile?: string, reason?: string }
 

@@ -6,7 +6,7 @@ import { withContext } from './context.js'
 import { printable, shownTime, table, type Io } from './io.js'
 import { reasonOption } from './options.js'
 import { setupLines, staffDeps } from './staff.js'
-import { requireUser } from './user.js'
+import { requireUser } from './user/user.js'
 
 /**
  * Resets a second factor by the same function as the route for staff. It can reset staff too, which no route can. The code

@@ -2,7 +2,7 @@ import { Command, CommanderError, Help } from 'commander'
 import { version } from '../version.js'
 import { CommandError } from './io.js'
 import { loadService } from './load-service.js'
-import { newKeyCommand } from './new-key.js'
+import { newKeyCommand } from './keys/new-key.js'
 import { MISUSED, runWork, type Given, type Work } from './run.js'
 import type { ServiceCommand } from './service.js'
 

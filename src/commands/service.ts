@@ -21,7 +21,7 @@ const works = {
     const { config, notes } = readProcess(process.env, process.cwd())
     // npm sets this for the commands that it runs.
     const endsWithParent = process.env['npm_command'] !== undefined
-    await (await import('./serve.js')).serve(config, notes, { endsWithParent, isTerminal: process.stdout.isTTY })
+    await (await import('./serve/serve.js')).serve(config, notes, { endsWithParent, isTerminal: process.stdout.isTTY })
   },
   'config check': async (io) => (await import('./config.js')).checkConfigCommand(io, process.env, process.cwd()),
   'mail test': async (io, config, [address]) => (await import('./mail.js')).testMailCommand(io, config(), address!),
@@ -29,47 +29,47 @@ const works = {
   'migrate down': async (io, config, _args, options) => (await import('./migrate.js')).migrateDownCommand(io, config(), options),
   'migrate status': async (io, config) => (await import('./migrate.js')).migrateStatusCommand(io, config()),
   'user create': async (io, config, [username], options) =>
-    (await import('./user.js')).createUserCommand(io, config(), username!, options),
-  'user list': async (io, config) => (await import('./user.js')).listUsersCommand(io, config()),
-  'user find': async (io, config, [query]) => (await import('./user.js')).findUserCommand(io, config(), query!),
-  'user show': async (io, config, [username]) => (await import('./user.js')).showUserCommand(io, config(), username!),
+    (await import('./user/user.js')).createUserCommand(io, config(), username!, options),
+  'user list': async (io, config) => (await import('./user/user.js')).listUsersCommand(io, config()),
+  'user find': async (io, config, [query]) => (await import('./user/user.js')).findUserCommand(io, config(), query!),
+  'user show': async (io, config, [username]) => (await import('./user/user.js')).showUserCommand(io, config(), username!),
   'user events': async (io, config, [username], options) =>
-    (await import('./user.js')).userEventsCommand(io, config(), username!, options),
-  'user password': async (io, config, [username]) => (await import('./user.js')).setPasswordCommand(io, config(), username!),
+    (await import('./user/user.js')).userEventsCommand(io, config(), username!, options),
+  'user password': async (io, config, [username]) => (await import('./user/user.js')).setPasswordCommand(io, config(), username!),
   'user resume-mail': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).resumeMailCommand(io, config(), username!, options),
+    (await import('./user/changes.js')).resumeMailCommand(io, config(), username!, options),
   'user deactivate': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).deactivateUserCommand(io, config(), username!, options),
+    (await import('./user/changes.js')).deactivateUserCommand(io, config(), username!, options),
   'user reactivate': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).reactivateUserCommand(io, config(), username!, options),
-  'user unlock': async (io, config, [username]) => (await import('./user-changes.js')).unlockUserCommand(io, config(), username!),
+    (await import('./user/changes.js')).reactivateUserCommand(io, config(), username!, options),
+  'user unlock': async (io, config, [username]) => (await import('./user/changes.js')).unlockUserCommand(io, config(), username!),
   'user promote': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).promoteUserCommand(io, config(), username!, options),
+    (await import('./user/changes.js')).promoteUserCommand(io, config(), username!, options),
   'user demote': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).demoteUserCommand(io, config(), username!, options),
+    (await import('./user/changes.js')).demoteUserCommand(io, config(), username!, options),
   'user set': async (io, config, [username], options) =>
-    (await import('./user-changes.js')).setReferencesCommand(io, config(), username!, options),
+    (await import('./user/changes.js')).setReferencesCommand(io, config(), username!, options),
   'sessions list': async (io, config, [username]) => (await import('./sessions.js')).listSessionsCommand(io, config(), username!),
   'sessions end': async (io, config, [username], options) =>
     (await import('./sessions.js')).endSessionsCommand(io, config(), username, options),
   'otp reset': async (io, config, [username], options) => (await import('./otp.js')).resetOtpCommand(io, config(), username!, options),
   'otp status': async (io, config, [username]) => (await import('./otp.js')).otpStatusCommand(io, config(), username!),
-  'keys rotate': async (io, config) => (await import('./keys.js')).rotateKeysCommand(io, config()),
-  'import django': async (io, config, _args, options) => (await import('./import-django.js'))
+  'keys rotate': async (io, config) => (await import('./keys/keys.js')).rotateKeysCommand(io, config()),
+  'import django': async (io, config, _args, options) => (await import('./import/django.js'))
     .importDjangoCommand(io, config(), Object.assign({ password: sourcePassword() }, options)),
-  'import jsonl': async (io, config, [file], options) => (await import('./import-jsonl.js'))
+  'import jsonl': async (io, config, [file], options) => (await import('./import/jsonl.js'))
     .importJsonlCommand(io, config(), file!, options),
-  'import keycloak': async (io, config, [file], options) => (await import('./import-keycloak.js'))
+  'import keycloak': async (io, config, [file], options) => (await import('./import/keycloak.js'))
     .importKeycloakCommand(io, config(), file, options),
-  'import better-auth': async (io, config, _args, options) => (await import('./import-better-auth.js'))
+  'import better-auth': async (io, config, _args, options) => (await import('./import/better-auth.js'))
     .importBetterAuthCommand(io, config(), Object.assign({
       password: sourcePassword(), secret: process.env['BETTER_AUTH_SECRET'], secrets: process.env['BETTER_AUTH_SECRETS']
     }, options)),
-  'import supabase': async (io, config, _args, options) => (await import('./import-supabase.js'))
+  'import supabase': async (io, config, _args, options) => (await import('./import/supabase.js'))
     .importSupabaseCommand(io, config(), Object.assign({
       password: sourcePassword(), key: process.env['SUPABASE_DB_ENCRYPTION_KEY']
     }, options)),
-  'import undo': async (io, config, [source]) => (await import('./import-undo.js')).undoImportCommand(io, config(), source!),
+  'import undo': async (io, config, [source]) => (await import('./import/undo.js')).undoImportCommand(io, config(), source!),
   'export jsonl': async (io, config, _args, options) => (await import('./export.js')).exportJsonlCommand(io, config(), options)
 } satisfies Record<string, ServiceWork>
 

@@ -9,7 +9,7 @@ import { commandLine, endUserSession, endUserSessions } from '../staff/changes.j
 import { withContext } from './context.js'
 import { CommandError, MisuseError, printable, shownTime, table, type Io } from './io.js'
 import { staffDeps } from './staff.js'
-import { requireUser } from './user.js'
+import { requireUser } from './user/user.js'
 
 /** Lists the live sessions of a user, last seen first, as the route for staff does. */
 export async function listSessionsCommand (io: Io, config: Config, username: string): Promise<void> {

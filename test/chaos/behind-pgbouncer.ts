@@ -22,7 +22,7 @@ const needsDirect: Record<string, string> = {
   'test/promises/replicas-that-start-together-migrate-once.test.ts': MIGRATES,
   'test/chaos/invariants.test.ts': MIGRATES,
   'test/commands/cli.test.ts': MIGRATES,
-  'test/commands/import-django.test.ts': MOVES_IN,
+  'test/commands/import/django.test.ts': MOVES_IN,
   'test/factors/recovery/weak-codes.test.ts': MOVES_IN,
   'test/imports/django/devices.test.ts': MOVES_IN,
   'test/imports/django/import-many.test.ts': MOVES_IN,

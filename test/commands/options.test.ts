@@ -1,7 +1,7 @@
 import t from 'tap'
 import { emailOption, lineOption, reasonOption } from '../../src/commands/options.js'
 import { CommandError, createIo } from '../../src/commands/io.js'
-import { createUserCommand } from '../../src/commands/user.js'
+import { createUserCommand } from '../../src/commands/user/user.js'
 import { readConfig } from '../../src/config/config.js'
 
 t.test('what is typed here is held to what POST /users holds it to', async (t) => {

@@ -1,7 +1,7 @@
 import t, { type Test } from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { otpStatusCommand, resetOtpCommand } from '../../src/commands/otp.js'
-import { listUsersCommand } from '../../src/commands/user.js'
+import { listUsersCommand } from '../../src/commands/user/user.js'
 import { readConfig } from '../../src/config/config.js'
 import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { freshApp } from '../helpers/app.js'

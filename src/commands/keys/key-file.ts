@@ -1,5 +1,5 @@
 import { open } from 'node:fs/promises'
-import { CommandError } from './io.js'
+import { CommandError } from '../io.js'
 
 const KEY = /^[A-Za-z0-9_-]{43}$/
 /** Bits of a mode by which the group and others can read or write. */

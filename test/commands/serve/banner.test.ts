@@ -1,12 +1,12 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import t from 'tap'
-import { bannerOf } from '../../src/commands/banner.js'
-import { readConfig } from '../../src/config/config.js'
-import { embeddedDataDir } from '../helpers/embedded-data.js'
-import { need } from '../helpers/need.js'
-import { freshKeys } from '../helpers/settings.js'
-import { until } from '../helpers/wait.js'
+import { bannerOf } from '../../../src/commands/serve/banner.js'
+import { readConfig } from '../../../src/config/config.js'
+import { embeddedDataDir } from '../../helpers/embedded-data.js'
+import { need } from '../../helpers/need.js'
+import { freshKeys } from '../../helpers/settings.js'
+import { until } from '../../helpers/wait.js'
 
 const script = await need('script')
 const valuesOf = (lines: string[]) => Object.fromEntries(lines.slice(1).map((line) => line.trim().split(/ {2,}/, 2)))
@@ -31,7 +31,7 @@ t.test('six lines: with nothing set, and with everything', async (t) => {
 
 t.test('a terminal shows them in place of the log of the start', async (t) => {
   const env = { PATH: process.env['PATH'] ?? '', DATA_DIR: await embeddedDataDir(t), PORT: '0' }
-  const server = join(import.meta.dirname, '../../bundle/server.js')
+  const server = join(import.meta.dirname, '../../../bundle/server.js')
   // `script` runs a program on a terminal of its own.
   const child = spawn(script, ['-qec', `${process.execPath} ${server}`, '/dev/null'], { env, stdio: ['pipe', 'pipe', 'inherit'] })
   t.teardown(() => { child.kill('SIGKILL') })

@@ -1,9 +1,9 @@
-import type { Config } from '../config/config.js'
-import { parseSecrets } from '../imports/better-auth/decrypt.js'
-import { openBetterAuth } from '../imports/better-auth/source.js'
+import type { Config } from '../../config/config.js'
+import { parseSecrets } from '../../imports/better-auth/decrypt.js'
+import { openBetterAuth } from '../../imports/better-auth/source.js'
 import { askSourcePassword, importCommand, requireAddress, type FromOptions } from './import.js'
-import { CommandError, MisuseError, type Io } from './io.js'
-import { countOption } from './options.js'
+import { CommandError, MisuseError, type Io } from '../io.js'
+import { countOption } from '../options.js'
 
 export interface BetterAuthCommandOptions extends FromOptions {
   digits: string

@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.js'
-import { openSupabase, parseKeys } from '../imports/supabase/source.js'
+import type { Config } from '../../config/config.js'
+import { openSupabase, parseKeys } from '../../imports/supabase/source.js'
 import { askSourcePassword, importCommand, requireAddress, type FromOptions } from './import.js'
-import { CommandError, type Io } from './io.js'
+import { CommandError, type Io } from '../io.js'
 
 export interface SupabaseCommandOptions extends FromOptions {
   /** SUPABASE_DB_ENCRYPTION_KEY. */

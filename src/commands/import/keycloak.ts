@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.js'
-import { openKeycloak } from '../imports/keycloak/source.js'
+import type { Config } from '../../config/config.js'
+import { openKeycloak } from '../../imports/keycloak/source.js'
 import { importCommand, type ImportOptions } from './import.js'
-import { MisuseError, type Io } from './io.js'
+import { MisuseError, type Io } from '../io.js'
 
 /** @param file export of a realm; undefined with `--dir` */
 export async function importKeycloakCommand (

@@ -1,11 +1,11 @@
-import type { Config } from '../config/config.js'
-import { importPeople } from '../imports/importer.js'
-import type { Note, Source } from '../imports/person.js'
-import type { ImportReport } from '../imports/report.js'
-import { parsePostgresAddress } from '../postgres/address.js'
-import { serversFault } from '../postgres/connect.js'
-import { withContext } from './context.js'
-import { CommandError, printable, type Io } from './io.js'
+import type { Config } from '../../config/config.js'
+import { importPeople } from '../../imports/importer.js'
+import type { Note, Source } from '../../imports/person.js'
+import type { ImportReport } from '../../imports/report.js'
+import { parsePostgresAddress } from '../../postgres/address.js'
+import { serversFault } from '../../postgres/connect.js'
+import { withContext } from '../context.js'
+import { CommandError, printable, type Io } from '../io.js'
 
 export interface ImportOptions { dryRun?: boolean, since?: string }
 

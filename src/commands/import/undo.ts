@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.js'
-import { undoImport } from '../imports/undo.js'
-import { withContext } from './context.js'
-import { CommandError, printable, type Io } from './io.js'
+import type { Config } from '../../config/config.js'
+import { undoImport } from '../../imports/undo.js'
+import { withContext } from '../context.js'
+import { CommandError, printable, type Io } from '../io.js'
 
 /** Deletes every account that came from a source, while nobody of them has logged in. */
 export async function undoImportCommand (io: Io, config: Config, source: string): Promise<void> {

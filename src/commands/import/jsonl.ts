@@ -1,8 +1,8 @@
-import type { Config } from '../config/config.js'
-import { openJsonl } from '../imports/jsonl/source.js'
+import type { Config } from '../../config/config.js'
+import { openJsonl } from '../../imports/jsonl/source.js'
 import { importCommand, type ImportOptions } from './import.js'
-import type { Io } from './io.js'
-import { readKeyFile } from './key-file.js'
+import type { Io } from '../io.js'
+import { readKeyFile } from '../keys/key-file.js'
 
 export interface JsonlOptions extends Omit<ImportOptions, 'since'> { keyFile?: string }
 

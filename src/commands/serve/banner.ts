@@ -1,6 +1,6 @@
-import { isSocketPath, passkeyPartyOf, type Config } from '../config/config.js'
-import { storeOf } from '../config/store.js'
-import { printable } from './io.js'
+import { isSocketPath, passkeyPartyOf, type Config } from '../../config/config.js'
+import { storeOf } from '../../config/store.js'
+import { printable } from '../io.js'
 
 /**
  * Returns the lines that a terminal shows when the service listens: addresses, store, parts that are off, how to stop.

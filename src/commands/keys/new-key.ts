@@ -1,6 +1,6 @@
-import { formatKey, type KeyKind } from '../core/keys/key-ring.js'
-import { newKey } from '../core/keys/new-key.js'
-import { CommandError, type Io } from './io.js'
+import { formatKey, type KeyKind } from '../../core/keys/key-ring.js'
+import { newKey } from '../../core/keys/new-key.js'
+import { CommandError, type Io } from '../io.js'
 
 const kinds: readonly KeyKind[] = ['HS256', 'EdDSA', 'seal']
 

@@ -1,13 +1,13 @@
 import t from 'tap'
-import { importDjangoCommand } from '../../src/commands/import-django.js'
-import { otpStatusCommand } from '../../src/commands/otp.js'
-import { readConfig } from '../../src/config/config.js'
-import { freshApp } from '../helpers/app.js'
-import { command, worked } from '../helpers/command.js'
-import { bringOver, djangoDump, people } from '../helpers/django.js'
-import { need } from '../helpers/need.js'
-import { expect, Person } from '../helpers/person.js'
-import { until } from '../helpers/wait.js'
+import { importDjangoCommand } from '../../../src/commands/import/django.js'
+import { otpStatusCommand } from '../../../src/commands/otp.js'
+import { readConfig } from '../../../src/config/config.js'
+import { freshApp } from '../../helpers/app.js'
+import { command, worked } from '../../helpers/command.js'
+import { bringOver, djangoDump, people } from '../../helpers/django.js'
+import { need } from '../../helpers/need.js'
+import { expect, Person } from '../../helpers/person.js'
+import { until } from '../../helpers/wait.js'
 
 await need('postgres')
 

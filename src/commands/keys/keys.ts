@@ -1,7 +1,7 @@
-import type { Config } from '../config/config.js'
-import { countStale, replaceSealed, sealedPlaces, stalePage } from '../staff/reseal.js'
-import { withContext, type Context } from './context.js'
-import type { Io } from './io.js'
+import type { Config } from '../../config/config.js'
+import { countStale, replaceSealed, sealedPlaces, stalePage } from '../../staff/reseal.js'
+import { withContext, type Context } from '../context.js'
+import type { Io } from '../io.js'
 
 /** Seals all secrets again under the first key of SEAL_KEYS. Exits with 1 if some remain under another key. */
 export async function rotateKeysCommand (io: Io, config: Config): Promise<number> {

@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { lstat, unlink } from 'node:fs/promises'
 import { connect } from 'node:net'
 import type { FastifyInstance } from 'fastify'
-import { isSocketPath } from '../config/config.js'
-import { ConfigError } from '../core/config-error.js'
+import { isSocketPath } from '../../config/config.js'
+import { ConfigError } from '../../core/config-error.js'
 
 /** Address to listen on, and the settings that define it. */
 export interface Place {

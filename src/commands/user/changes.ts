@@ -1,12 +1,12 @@
-import type { Config } from '../config/config.js'
-import type { References } from '../staff/statements.js'
+import type { Config } from '../../config/config.js'
+import type { References } from '../../staff/statements.js'
 import {
   commandLine, deactivate, demote, promote, reactivate, resumeMail, setReferences, unlockUser, type StaffDeps
-} from '../staff/changes.js'
-import { withContext } from './context.js'
-import { MisuseError, printable, type Io } from './io.js'
-import { countOption, reasonOption } from './options.js'
-import { staffDeps } from './staff.js'
+} from '../../staff/changes.js'
+import { withContext } from '../context.js'
+import { MisuseError, printable, type Io } from '../io.js'
+import { countOption, reasonOption } from '../options.js'
+import { staffDeps } from '../staff.js'
 import { requireUser } from './user.js'
 
 /** Largest integer of PostgreSQL. */
