@@ -7,9 +7,9 @@
 const SEPARATORS = /[\p{Dash}\p{Pd}\p{White_Space}\p{Cf}\p{Default_Ignorable_Code_Point}\u02D7\u2043\u30FC]/gu
 /** Symbols that are in this form already. */
 const PLAIN = /^[A-Za-z0-9]*$/
-/** Full stops after a code that was copied from the end of a sentence. */
-const FULL_STOPS = /[.\u0589\u06D4\u0964\u3002]+$/u
-const ENDS = /^\p{White_Space}+|\p{White_Space}+$/gu
+/** A full stop, as after a code that was copied from the end of a sentence. */
+const FULL_STOP = /[.\u0589\u06D4\u0964\u3002]/
+const WHITE_SPACE = /\p{White_Space}/u
 const NOT_ON_A_LINE = /[\p{Cc}\p{Cs}]/u
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u
 /** Joiners and variation selectors: emoji and some scripts need them. */
@@ -27,6 +27,18 @@ function digitValue (digit: string): string {
   return String((point - first) % 10)
 }
 
+/**
+ * Returns a text without the characters of one kind at its end. `/x+$/` takes a time in the square of their number where they stand
+ * in the middle.
+ *
+ * @param kind of one unit of UTF-16
+ */
+function withoutEnd (text: string, kind: RegExp): string {
+  let end = text.length
+  while (end > 0 && kind.test(text.charAt(end - 1))) end--
+  return text.slice(0, end)
+}
+
 /** Returns the symbols of a typed code in compatibility form: no dashes, white space or format characters, digits in ASCII. */
 export function typedSymbols (text: string): string {
   if (PLAIN.test(text)) return text
@@ -35,12 +47,12 @@ export function typedSymbols (text: string): string {
 
 /** Returns `typedSymbols` without full stops at the end, for codes in which a full stop is no symbol. */
 export function typedCode (text: string): string {
-  return typedSymbols(text).replace(FULL_STOPS, '')
+  return withoutEnd(typedSymbols(text), FULL_STOP)
 }
 
 /** Returns a name in compatibility form, without white space at its ends. Keeps all other characters. */
 export function trimmedName (text: string): string {
-  return text.normalize('NFKC').replace(ENDS, '')
+  return withoutEnd(text.normalize('NFKC').replace(/^\p{White_Space}+/u, ''), WHITE_SPACE)
 }
 
 /**

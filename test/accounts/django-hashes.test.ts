@@ -45,6 +45,7 @@ const costly = [
   'scrypt$1024$seasalt$8$100000$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'argon2$argon2id$v=19$m=4194304,t=2,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88',
   'argon2$argon2id$v=19$m=102400,t=4000,p=8$YWJjZGVmZ2hpamtsbW5vcHFyc3R1dg$IgorAEoC45Hed6TrnrYvCyIvYcj3785+rmJayoEyW88',
+  'scrypt$32768$seasalt$12$16$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'scrypt$2$seasalt$262144$16$0poB6U8+mhN3IeVE2Q+00pyRehK8dRgtqbjAzVWYVcwJJkeD7whZ1SxOsIFy1ijULhnDTq6FLNZctegql1mGkQ==',
   'bcrypt_sha256$$2b$15$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK',
   'bcrypt_sha256$$2b$31$LZSJchsWG/DrBy1erNs4eeYo6tZNlLFQmONdxN9HPesa1EyXVcTXK'

@@ -74,3 +74,12 @@ t.test('the limits hold for the normal form, and a long text costs no time', asy
   }
   t.ok(performance.now() - began < 2_000)
 })
+
+t.test('white space and full stops inside a text cost no more than other characters', async (t) => {
+  // In the square of this number, they would take a minute.
+  const count = 300_000
+  const before = process.cpuUsage()
+  typedCode(`x${'.'.repeat(count)}x`)
+  trimmedName(`x${' '.repeat(count)}x`)
+  t.ok(process.cpuUsage(before).user < 5_000_000)
+})

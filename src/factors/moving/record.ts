@@ -11,7 +11,9 @@ import { readSecret, type SecretRecord } from './secrets.js'
  */
 
 const closed = { additionalProperties: false }
-const DATE = '^\\d{4}-\\d{2}-\\d{2}T\\d{2}:\\d{2}:\\d{2}(\\.\\d{1,9})?(Z|[+-]\\d{2}:\\d{2})$'
+/** Only times that exist, but for a day past the end of its month, which counts into the next one. */
+const DATE = '^(?!0000)\\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\\d|3[01])T([01]\\d|2[0-3]):[0-5]\\d:[0-5]\\d(\\.\\d{1,9})?' +
+  '(Z|[+-]([01]\\d|2[0-3]):[0-5]\\d)$'
 const BASE64URL = '^[A-Za-z0-9_-]+$'
 const LONGEST_SECRET = 4096
 
