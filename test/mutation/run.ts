@@ -1,11 +1,12 @@
 /**
- * `npm run mutate -- [--only TEXT] [--condition TEXT] [--list] TESTS`: removes each condition of the statements that decide, one
- * at a time, and runs the given tests (by default the promises of DEFAULT). A condition whose removal no test notices is printed
- * as SURVIVED; exits with 1 if there is one.
+ * `npm run mutate -- [--only TEXT] [--condition TEXT] [--reads] [--list] TESTS`: removes each condition of the statements that
+ * decide, one at a time, and runs the given tests (by default the promises of DEFAULT). A condition whose removal no test notices is
+ * printed as SURVIVED, unless known-survivors.json has its reason; exits with 1 if there is one.
  *
  *   npm run mutate -- --only otp_totp test/promises/a-code-is-accepted-once.test.ts
  *
  * TEXT chooses statements, or conditions, by a part of their text. Each mutant runs only the tests that send its statement.
+ * `--reads` takes statements that change nothing, such as the one that reads revocations.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -16,6 +17,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { conditionsOf, without, type Condition } from './conditions.js'
+import { readKnown } from './known.js'
 import { stores } from '../helpers/stores.js'
 
 const DEFAULT = [
@@ -27,12 +29,16 @@ const DEFAULT = [
 /** A mutant that makes a test wait for ever is noticed too. */
 const MOST_MS = 240_000
 
-const { values: { only, condition: chosen, list }, positionals } = parseArgs({
+const { values: { only, condition: chosen, list, reads }, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    only: { type: 'string', default: '' }, condition: { type: 'string', default: '' }, list: { type: 'boolean', default: false }
+    only: { type: 'string', default: '' },
+    condition: { type: 'string', default: '' },
+    reads: { type: 'boolean', default: false },
+    list: { type: 'boolean', default: false }
   }
 })
+const known = await readKnown()
 const tests = positionals.length > 0 ? positionals : DEFAULT
 const folder = await mkdtemp(join(tmpdir(), 'countersign-mutation-'))
 const { databaseUrl, redisUrl } = await stores()
@@ -57,7 +63,8 @@ const users = new Map<string, string[]>()
 for (const [index, test] of tests.entries()) {
   const record = join(folder, `record-${index}`)
   await writeFile(record, '')
-  if (!await passes(test, { MUTATION_RECORD: record })) throw new Error(`${test} fails without a mutation`)
+  const recording = { MUTATION_RECORD: record, ...(reads ? { MUTATION_READS: '1' } : {}) }
+  if (!await passes(test, recording)) throw new Error(`${test} fails without a mutation`)
   for (const line of new Set((await readFile(record, 'utf8')).split('\n').filter((line) => line !== ''))) {
     const text = JSON.parse(line) as string
     if (text.includes(only)) users.set(text, [...users.get(text) ?? [], test])
@@ -79,22 +86,27 @@ const nameOf = (sql: string): string => {
   return `${createHash('sha256').update(sql).digest('hex').slice(0, 6)} (${[...new Set(targets)].join(', ')})`
 }
 
-let survived = 0
-let count = 0
+const counts = { noticed: 0, known: 0, survived: 0 }
+let beside = 0
 for (const sql of users.keys()) {
-  const conditions = conditionsOf(sql).filter(({ text }) => text.includes(chosen))
-  console.log(`${nameOf(sql)}: ${conditions.length} conditions`)
+  const all = conditionsOf(sql).filter(({ text }) => text.includes(chosen))
+  const conditions = all.filter(({ text }) => !known.isBeside(text))
+  beside += all.length - conditions.length
+  console.log(`${nameOf(sql)}: ${conditions.length} conditions, and ${all.length - conditions.length} beside the decision`)
   if (list) {
     for (const { text } of conditions) console.log(`  ${short(text)}`)
     continue
   }
   for (const condition of conditions) {
     const by = await isNoticed(sql, condition)
-    count++
-    if (by === undefined) survived++
-    console.log(`  ${by === undefined ? 'SURVIVED' : 'noticed '} ${short(condition.text)}${by === undefined ? '' : ` [${by}]`}`)
+    const reason = known.reasonOf(sql, condition.text)
+    const outcome = by !== undefined ? 'noticed' : reason === undefined ? 'survived' : 'known'
+    counts[outcome]++
+    const label = outcome === 'survived' ? 'SURVIVED' : outcome.padEnd(8)
+    console.log(`  ${label} ${short(condition.text)} [${by ?? reason ?? 'no reason'}]`)
   }
 }
-console.log(`${count} conditions removed, ${count - survived} noticed, ${survived} survived`)
+console.log(`${counts.noticed + counts.known + counts.survived} conditions removed, ${counts.noticed} noticed, ${counts.known} known, ` +
+  `${counts.survived} survived; ${beside} beside the decision were left`)
 await rm(folder, { recursive: true, force: true })
-process.exitCode = survived === 0 ? 0 : 1
+process.exitCode = counts.survived === 0 ? 0 : 1

@@ -1,0 +1,13 @@
+import t from 'tap'
+import { knownOf } from './known.js'
+
+t.test('a survivor of the mutations is known by its statement and its condition, whatever the numbers of its parameters', async (t) => {
+  const known = knownOf({
+    beside: [{ pattern: '^"e"\\.', reason: 'an event' }],
+    survivors: [{ statement: 'update "f" set', condition: '"f"."a" = $', reason: 'implied' }]
+  })
+  t.equal(known.isBeside('"e"."kind" = $3'), true)
+  t.equal(known.reasonOf('update "f" set b = 1 where "f"."a" = $12', '"f"."a" = $12'), 'implied')
+  t.equal(known.reasonOf('update "g" set b = 1', '"f"."a" = $12'), undefined)
+  t.equal(known.reasonOf('update "f" set b = 1', '"f"."b" = $12'), undefined)
+})
