@@ -21,15 +21,15 @@ const CONNECTIONS = 8
 
 export async function standIn (t: Owner): Promise<StandIn> {
   const { app, db: { url, query } } = await freshApp(t)
-  const person = await (await signUp(app, 'ada')).enrol()
+  await (await signUp(app, 'ada')).enrol()
   const pool = openPostgres(url!, CONNECTIONS, () => {})
   t.teardown(() => pool.close())
   const [session] = await query<{ user_id: string, id: string, otp_device_id: string }>(
     'select user_id, id, otp_device_id from otp_session where ended_at is null'
   )
   const { user_id: userId, id: sessionId, otp_device_id: deviceId } = session!
+  // The replay alone sends statements from now on.
   await app.close()
-  void person
   return {
     db: createDb(pool.dialect, { hasAccounts: true }),
     query,
@@ -39,7 +39,7 @@ export async function standIn (t: Owner): Promise<StandIn> {
       agent: '',
       network: '198.51.100.1',
       context: {
-        userId, sessionId, otpDeviceId: deviceId, otpRequired: true, otpTime: 0, otpDeadline: null, authTime: 0, expiresAt: 2 ** 31
+        userId, sessionId, otpDeviceId: deviceId, otpRequired: true, otpTime: 0, otpDeadline: null, authTime: 0, expiresAt: Infinity
       }
     },
     async reset () {

@@ -1,3 +1,4 @@
+import { pass } from '../../chaos/scenario.js'
 import { Abandoned, type Person } from './person.js'
 import { endMany, leave, logOut, look, refresh, removeFactor } from './ends.js'
 import { beReset, forget, verifyAddress } from './links.js'
@@ -19,6 +20,8 @@ const HOST: Readonly<Record<Act, number>> = {
 const MOST_ACTS = 60
 const FAVOURED = 20
 const PASSWORD = 'a password for good days'
+/** Longest pause of a person that gave up, in ms. */
+const REST_MS = 2_000
 
 /** Lives one life after the other: signs up, sets up a device, then does one act after the other until it gives up or has done enough. */
 export async function live (world: World, isHost: boolean, lane: number, favourite?: Act): Promise<void> {
@@ -54,6 +57,8 @@ export async function live (world: World, isHost: boolean, lane: number, favouri
       }
     } catch (error) {
       if (!(error instanceof Abandoned)) throw error
+      // Where nothing is answered, more requests would only keep it so.
+      await pass(random.between(0, REST_MS))
     } finally {
       people.delete(person)
     }

@@ -1,5 +1,6 @@
 import type { PublicKeyCredentialCreationOptionsJSON, PublicKeyCredentialRequestOptionsJSON } from '../../../src/core/passkeys/webauthn.js'
 import { softPasskey } from '../../../src/testing/soft-passkey.js'
+import { pass } from '../../chaos/scenario.js'
 import { secretOf, stepAt, totp } from '../../helpers/authenticator.js'
 import type { Kind } from '../history.js'
 import { resultOf, type Answer } from '../recorder.js'
@@ -21,6 +22,7 @@ interface Race {
 
 /** Attempts until something that must be there is given up. */
 const TRIES = 5
+const RETRY_MS = 100
 
 /** Logs in with the password. @throws {Abandoned} if it was not possible */
 export async function logIn (world: World, person: Person): Promise<Session> {
@@ -38,6 +40,7 @@ export async function logIn (world: World, person: Person): Promise<Session> {
     if (resultOf(answer) === 'refused' && person.otherPassword !== null) {
       Object.assign(person, { password: person.otherPassword, otherPassword: person.password })
     }
+    await pass(tries * RETRY_MS)
   }
   throw new Abandoned('no log-in')
 }

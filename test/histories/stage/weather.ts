@@ -25,7 +25,11 @@ export interface WeatherService {
   stop (): Promise<void>
 }
 
-/** Begins with faults: statements are late and lost, servers and replicas are paused, the primary fails over, clocks are wrong. */
+/**
+ * Begins with faults: statements are late and lost, servers and replicas are paused, the primary fails over, clocks are wrong.
+ *
+ * @param leastMs shortest time between two faults that last, in ms; `mostMs` is the longest
+ */
 export function startWeather (stage: Stage, random: Random, { leastMs, mostMs }: { leastMs: number, mostMs: number }): WeatherService {
   const counts: Record<string, number> = {}
   const stopping = new AbortController()
@@ -62,7 +66,7 @@ async function calm (ms: number, signal: AbortSignal): Promise<void> {
 }
 
 function setAll ({ replicas }: Stage, weather: Weather): void {
-  for (const { toPostgres, toRedis } of replicas) Object.assign(toPostgres, { weather }) && Object.assign(toRedis, { weather })
+  for (const proxy of replicas.flatMap(({ toPostgres, toRedis }) => [toPostgres, toRedis])) proxy.weather = weather
 }
 
 function spellsOf (stage: Stage, random: Random): Spell[] {
