@@ -53,6 +53,13 @@ t.test('N2 the link sets a password once; sessions end, none starts, and the sec
   t.equal((await ada.verify()).statusCode, 200)
 })
 
+t.test('a link that is used leaves the links of others', async (t) => {
+  const [one, other] = [await verified('one'), await verified('other')]
+  const [token, otherToken] = [await linkOf(one), await linkOf(other)]
+  t.equal((await reset(one, token, randomUUID())).statusCode, 204)
+  t.equal((await reset(other, otherToken, randomUUID())).statusCode, 204)
+})
+
 t.test('locks and budgets of the second factor stay', async (t) => {
   const ada = await verified('bob')
   expect(201, await ada.create())

@@ -27,6 +27,8 @@ interface Operation {
   prepare (ada: Owner): Promise<{ session: Person, send: Send }>
   /** True if the user's version must be that of the judgement. */
   isVersioned: boolean
+  /** Returns the device that the session names afterwards. */
+  device? (session: Person): string | null
 }
 
 async function unverified (ada: Person): Promise<Person> {
@@ -39,6 +41,7 @@ const operations: Record<string, Operation> = {
   'a code': {
     part: '"last_step" <',
     isVersioned: true,
+    device: ({ deviceId }) => deviceId,
     async prepare (ada) {
       const session = await unverified(ada)
       const code = await session.nextCode()
@@ -48,6 +51,7 @@ const operations: Record<string, Operation> = {
   'a code of a verified session': {
     part: '"last_step" <',
     isVersioned: true,
+    device: ({ deviceId }) => deviceId,
     async prepare (ada) {
       const code = await ada.nextCode()
       return { session: ada, send: () => ada.verify(code) }
@@ -56,6 +60,7 @@ const operations: Record<string, Operation> = {
   'a recovery code': {
     part: '"digest" = any',
     isVersioned: false,
+    device: () => 'recovery',
     async prepare (ada) {
       const session = await unverified(ada)
       return { session, send: () => session.recover(ada.recoveryCodes[0]) }
@@ -127,9 +132,24 @@ const others: Record<string, (changed: Changed) => Promise<unknown>> = {
 }
 
 let users = 0
+/** Returns what a decision changes. */
+const stateOf = async (user: string): Promise<string> => JSON.stringify(await Promise.all([
+  'select id, ended_at, otp_at, otp_device_id, generation, auth_at from otp_session',
+  'select device_id, last_step from otp_totp', 'select device_id, sign_count from otp_passkey',
+  'select id, confirmed_at from otp_device', 'select digest, used_at from otp_recovery_code', 'select version from otp_user'
+].map((text) => db.query(`${text} where user_id = $1 order by 1`, [user]))))
+
+/** Everything that a decision about another user must leave. */
+const bystander = await (await signUp(app, 'bystander')).enrol()
+await addPasskey(bystander)
+for (const code of await bystander.wrongCodes(2)) await bystander.elsewhere().login().then(() => bystander.verify(code))
+const stateOfOthers = async () => JSON.stringify([
+  await stateOf(idOf(bystander)), await db.query('select * from otp_user where user_id = $1', [idOf(bystander)])
+])
+
 /** Makes the change while the deciding statement waits to be sent. */
 async function overtaken ({ part, prepare }: Operation, change: (changed: Changed) => Promise<unknown>): Promise<{
-  status: number, before: string, after: string, body: string
+  status: number, before: string, after: string, body: string, session: Person
 }> {
   await clock.advance(CASE_SECONDS)
   const startedAt = await clock.now()
@@ -144,19 +164,13 @@ async function overtaken ({ part, prepare }: Operation, change: (changed: Change
   await Promise.race([held.reached, early])
   early.catch(() => {})
   await change({ session, user: idOf(ada), before: startedAt, now: await clock.now() })
-  const before = await stateOf(idOf(ada))
+  const [before, othersBefore] = [await stateOf(idOf(ada)), await stateOfOthers()]
   held.release()
   const { statusCode, body } = await sent
   const after = await stateOf(idOf(ada))
-  return { status: statusCode, before, after, body }
+  if (await stateOfOthers() !== othersBefore) throw new Error('a decision changed another user')
+  return { status: statusCode, before, after, body, session: Object.assign(session, { deviceId: ada.deviceId }) }
 }
-
-/** Returns what a decision changes. */
-const stateOf = async (user: string): Promise<string> => JSON.stringify(await Promise.all([
-  'select id, ended_at, otp_at, otp_device_id, generation, auth_at from otp_session',
-  'select device_id, last_step from otp_totp', 'select device_id, sign_count from otp_passkey',
-  'select id, confirmed_at from otp_device', 'select digest, used_at from otp_recovery_code', 'select version from otp_user'
-].map((text) => db.query(`${text} where user_id = $1 order by 1`, [user]))))
 
 for (const [name, operation] of Object.entries(operations)) {
   t.test(`T8 T9 ${name} waits while its session ends: it gives nothing`, async (t) => {
@@ -175,9 +189,10 @@ for (const [name, operation] of Object.entries(operations)) {
 
   t.test(`T8 T9 ${name} waits while others change: it is accepted`, async (t) => {
     for (const [what, change] of Object.entries(others)) {
-      const { status, before, after } = await overtaken(operation, change)
+      const { status, before, after, session } = await overtaken(operation, change)
       t.ok(status < 300, `${what}: ${status}`)
       t.not(after, before, what)
+      if (operation.device !== undefined) t.equal(session.claims()['otp_device_id'], operation.device(session), what)
     }
   })
 }

@@ -59,7 +59,7 @@ async function checkForwarded (forwarded: string): Promise<void> {
   const { ip, network } = answer.json<{ ip: string, network: string }>()
   rule(answer.statusCode === 200, 'a forwarded address is a fault of the server')
   // From the right: the first one that no proxy of ours wrote.
-  const list = forwarded.split(',').map((part) => part.replaceAll(/^ +| +$/g, '')).filter((part) => part !== '')
+  const list = forwarded.split(',').map((part) => part.trim()).filter((part) => part !== '')
   const foreign = ['127.0.0.1', ...list.reverse()].find((part) => !isOfUs(part))
   rule(foreign === undefined || ip === foreign, 'the client has an address that no trusted proxy wrote')
   rule(network !== '', 'a client is in no network')

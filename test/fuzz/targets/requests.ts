@@ -76,7 +76,7 @@ export const target: Target = {
     }
     // Node refuses other characters before the service sees them.
     if (Object.values(headers).some((value) => /[^\t\x20-\x7e\x80-\xff]/.test(value))) return
-    const path = url + textOf(input, 'path').replace(/[^!-~]/gu, encodeURIComponent)
+    const path = url + textOf(input, 'path').replaceAll(/\p{Surrogate}/gu, '\uFFFD').replaceAll(/[^!-~]/gu, encodeURIComponent)
     const body = { 'content-type': 'application/json' }
     if (method === 'GET') await checkAnswer({ method, url: path, headers })
     else await checkAnswer({ method, url: path, headers: { ...headers, ...body }, payload: textOf(input, 'body') })
