@@ -24,6 +24,11 @@ export function totpStep ({ periodSeconds, t0Seconds }: TotpParameters, nowSecon
   return Math.floor((nowSeconds - t0Seconds) / periodSeconds)
 }
 
+/** Returns the Unix time at which the next step begins: then, codes are accepted that are refused now. */
+export function nextStepSeconds (parameters: TotpParameters, nowSeconds: number): number {
+  return parameters.t0Seconds + (totpStep(parameters, nowSeconds) + 1) * parameters.periodSeconds
+}
+
 const CODE = /^[0-9]{6,8}$/
 
 /**

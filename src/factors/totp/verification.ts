@@ -1,8 +1,9 @@
 import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
-import { checkTotp, normaliseTotp } from '../../core/totp/totp.js'
+import { checkTotp, nextStepSeconds, normaliseTotp } from '../../core/totp/totp.js'
 import { consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitVerified, confirmTotp, isUsed } from './kind.js'
+import { REMEMBER_SECONDS } from './rejected-codes.js'
 import { returnAttempt } from '../lockout-statements.js'
 import { released, lock, noteRefused, otpInvalid, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
@@ -32,7 +33,7 @@ export async function verifyTotp (
     count('locked')
     throw otpLocked(knownLock)
   }
-  const judged = await rejectedCodes.find(userId, sessionId, code)
+  const judged = await rejectedCodes.find({ userId, sessionId, code }, sessions.nowSeconds())
   if (judged !== undefined) {
     count('repeated')
     const waitSeconds = otpDeviceId === null ? Math.ceil(judged.lockedUntil - sessions.nowSeconds()) : 0
@@ -57,7 +58,7 @@ export async function verifyTotp (
       ? await confirmTotp(db, requester, match, newSessionId, settings)
       : await commitVerified(db, requester, { ...match, version: attempt.version }, newSessionId, settings)
   if (committed !== null) {
-    rejectedCodes.add(userId, committed.context.sessionId, code)
+    rejectedCodes.add({ userId, sessionId: committed.context.sessionId, code }, attempt.nowSeconds + REMEMBER_SECONDS)
     released(deps, userId)
     count('accepted')
     const reason = match?.pending === true ? 'enabled' : 'verified'
@@ -68,8 +69,16 @@ export async function verifyTotp (
   count(isReplayed ? 'replayed' : 'refused')
   await noteRefused(deps, requester, attempt)
   // A right code that met a change of the user's factors is not used: it may be accepted when it comes again.
-  if (match === null || isReplayed) rejectedCodes.add(userId, sessionId, code)
+  if (match === null || isReplayed) rejectedCodes.add({ userId, sessionId, code }, judgedAgainAt(compared, attempt))
   throw otpInvalid(deps)
+}
+
+/**
+ * Returns the Unix time from which a refused code is judged again: the next step of a device. The code of a phone whose clock is
+ * ahead is right from then on. A wrong or used code is treated alike, so that a repetition does not tell which one it was.
+ */
+function judgedAgainAt (compared: readonly JudgedDevice[], { nowSeconds }: ConsumedAttempt): number {
+  return Math.min(nowSeconds + REMEMBER_SECONDS, ...compared.map((device) => nextStepSeconds(device, nowSeconds)))
 }
 
 /**
