@@ -22,7 +22,10 @@ export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
 export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<AnsweredSession> {
   const { db, sessions, refreshSeconds, accessSeconds, counters } = deps
   const { sub: userId, sid: sessionId, gen: generation } = claims
-  if (sessions.known(userId, sessionId) === null) throw new SessionEnded({ userId, sessionId })
+  if (sessions.known(userId, sessionId) === null) {
+    // As PostgreSQL decides it below: a token past its own life is no valid one, at replicas too that do not know of the end.
+    throw isExpired ? new Refusal('TOKEN_INVALID') : new SessionEnded({ userId, sessionId })
+  }
   const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, refreshSeconds, origin)
   counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')

@@ -120,6 +120,19 @@ t.test('J6 a parent that has expired answers its child, as long as that may idle
   t.match((await refresh(app, grandchild.refresh)).json(), { statusCode: 401, code: 'TOKEN_INVALID' }, 'idle for a day')
 })
 
+t.test('J6 an expired token of an ended session has one answer, at the replica that ended it and at the others', async (t) => {
+  const { clock } = await emptied(shared)
+  const ada = await signUp(replicas[0])
+  expect(200, await ada.login())
+  const expired = ada.refresh!
+  await clock.advance(DAY / 2)
+  const child = expect(200, await refresh(replicas[0], expired)).json<Pair>()
+  await clock.advance(DAY / 2 + 60)
+  const newest = expect(200, await refresh(replicas[0], child.refresh)).json<Pair>()
+  expect(204, await ada.request('POST', '/token/revoke', undefined, newest.access))
+  for (const app of replicas) t.match((await refresh(app, expired)).json(), { statusCode: 401, code: 'TOKEN_INVALID' })
+})
+
 t.test('J6 a parent from another network leaves an event; in two generations one after the other it ends the session', async (t) => {
   const { app, db } = await emptied(shared)
   const [home, elsewhere] = ['198.51.100.1', '203.0.113.7']
