@@ -59,18 +59,21 @@ export const GUARDED = {
 
 const elements = Object.keys(layers).map((layer) => ({ type: layer, pattern: layer }))
 
-/** The last policy that matches decides. */
-const policies = [
-  { allow: { to: { module: { origin: ['external', 'core'] } } } },
-  ...Object.entries(layers).flatMap(([layer, { folders, packages }]) => [
-    { from: { element: { type: layer } }, allow: { to: { element: { types: { anyOf: [layer, ...folders] } } } } },
+const EXTERNAL = { allow: { to: { module: { origin: ['external', 'core'] } } } }
+const dependencies = (...policies) => ({ 'boundaries/dependencies': ['error', { default: 'disallow', checkAllOrigins: true, policies }] })
+
+/** A block for each layer: the rule compares each import with each policy. The last policy that matches decides. */
+const layerBlocks = Object.entries(layers).map(([layer, { folders, packages }]) => ({
+  files: [layer === 'src' ? 'src/*.ts' : `${layer}/**/*.ts`],
+  rules: dependencies(
+    EXTERNAL,
+    { allow: { to: { element: { types: { anyOf: [layer, ...folders] } } } } },
     ...Object.entries(GUARDED).filter(([name]) => !packages.includes(name)).map(([name, sources]) => ({
-      from: { element: { type: layer } },
       disallow: { to: { module: { origin: 'external', source: sources } } },
       message: `${layer} does not know ${name}: call a function of a layer that does.`
     }))
-  ])
-]
+  )
+}))
 
 const ENVIRONMENT = [
   "MemberExpression[object.name='process'][property.name='env']",
@@ -131,11 +134,13 @@ export default [
     plugins: { boundaries },
     settings: { 'import/resolver': { typescript: true }, 'boundaries/elements': elements },
     rules: {
-      'boundaries/dependencies': ['error', { default: 'disallow', checkAllOrigins: true, policies }],
+      // In a folder that is no layer.
+      ...dependencies(EXTERNAL),
       'boundaries/no-unknown-files': 'error',
       'boundaries/no-unknown-dependencies': 'error'
     }
   },
+  ...layerBlocks,
   {
     files: ['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts'],
     rules: { 'max-lines-per-function': ['error', { max: 80, skipBlankLines: true, skipComments: true }] }
