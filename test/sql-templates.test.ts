@@ -28,7 +28,7 @@ t.test('the linter refuses the `sql` tag outside of the files that are named for
   for (const file of ['src/staff/users.ts', 'src/cleanup/statements.ts', 'plugins/metrics.ts', 'routes/admin/users.ts']) {
     t.ok(await refused(file), file)
   }
-  for (const file of ['src/sessions/revocations.sql.ts', 'src/tables/values.ts', 'migrations/2026-11-30-03-events.ts']) {
+  for (const file of ['src/sessions/revocations/revocations.sql.ts', 'src/tables/values.ts', 'migrations/2026-11-30-03-events.ts']) {
     t.notOk(await refused(file), file)
   }
 })

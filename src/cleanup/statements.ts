@@ -1,6 +1,6 @@
 import { expressionBuilder } from 'kysely'
 import { awaitsDelivery } from '../events/outbox.js'
-import { withDigests } from '../sessions/ended-ids.js'
+import { withDigests } from '../sessions/revocations/ended-ids.js'
 import { hasLoggedInSince } from '../sessions/logged-in-since.js'
 import type { Tables } from '../tables/db.js'
 import { statement, type Parameters, type Statement } from '../tables/statement.js'

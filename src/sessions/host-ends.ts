@@ -1,4 +1,4 @@
-import { withKeptDigest } from './ended-ids.js'
+import { withKeptDigest } from './revocations/ended-ids.js'
 import { withCount } from './ending.js'
 import { withEvent } from '../events/insert.js'
 import { endedFor, endedIds, type SessionKey } from './statements.js'

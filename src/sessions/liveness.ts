@@ -4,9 +4,9 @@ import { adoptSession, recordClaim, type Adoption } from './registration.js'
 import { readStanding } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
-import { createCopies, type Reading } from './redis-cache.js'
-import { createRevocationPoller, type RevocationPoller } from './revocation-poller.js'
-import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from './local-cache.js'
+import { createCopies, type Reading } from './cache/redis-cache.js'
+import { createRevocationPoller, type RevocationPoller } from './revocations/revocation-poller.js'
+import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from './cache/local-cache.js'
 import { createSessionWatch } from './watch.js'
 
 /**

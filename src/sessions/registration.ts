@@ -1,7 +1,7 @@
 import type { QueryCreator } from 'kysely'
 import { amr } from '../core/assurance.js'
 import type { Origin } from '../core/session.js'
-import { isEndedId } from './ended-ids.js'
+import { isEndedId } from './revocations/ended-ids.js'
 import { withEvent } from '../events/insert.js'
 import {
   endedFor, endedIds, isAlive, readColumns, reading, sessionColumns, type SessionKey, type SessionReading

@@ -9,11 +9,11 @@
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
 import { serviceMigrations } from '../../migrations/index.js'
-import { readEnds } from '../../src/sessions/revocations.js'
+import { readEnds } from '../../src/sessions/revocations/revocations.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createDb } from '../../src/tables/db.js'
-import { createRevocationPoller } from '../../src/sessions/revocation-poller.js'
+import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import { until } from '../helpers/wait.js'
 
 const SECONDS = 10

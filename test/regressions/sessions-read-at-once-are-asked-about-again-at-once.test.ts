@@ -5,7 +5,7 @@
 import { Redis } from 'ioredis'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { COPY_TRUST_MS } from '../../src/sessions/local-cache.js'
+import { COPY_TRUST_MS } from '../../src/sessions/cache/local-cache.js'
 import { need } from '../helpers/need.js'
 import { pastFirstSeconds, settled, startReplicas } from '../helpers/replicas.js'
 import { until } from '../helpers/wait.js'

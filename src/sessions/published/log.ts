@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { idDigest } from '../../core/claims.js'
 import type { Db } from '../../tables/db.js'
-import { boundsOf, type AnsweredReading } from '../revocation-poller.js'
+import { boundsOf, type AnsweredReading } from '../revocations/revocation-poller.js'
 import { readRecentEnds } from './recent.js'
 
 /** `identity.xmin` */

@@ -1,5 +1,5 @@
-import type { Db } from '../tables/db.js'
-import { requireWritable, type ServerFacts } from '../tables/primary.js'
+import type { Db } from '../../tables/db.js'
+import { requireWritable, type ServerFacts } from '../../tables/primary.js'
 import { MOST_ENDS, selectEnds } from './revocations.sql.js'
 
 export interface NamedSession {

@@ -1,8 +1,8 @@
 import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
-import type { Tables } from '../tables/db.js'
-import type { Facts } from '../tables/statement.js'
-import { textOf, type Now } from '../tables/values.js'
-import type { SessionKey } from './statements.js'
+import type { Tables } from '../../tables/db.js'
+import type { Facts } from '../../tables/statement.js'
+import { textOf, type Now } from '../../tables/values.js'
+import type { SessionKey } from '../statements.js'
 
 const values = expressionBuilder<Tables>()
 

@@ -1,6 +1,6 @@
 import t from 'tap'
-import type { SessionContext } from '../../src/core/assurance.js'
-import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from '../../src/sessions/local-cache.js'
+import type { SessionContext } from '../../../src/core/assurance.js'
+import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from '../../../src/sessions/cache/local-cache.js'
 
 const context = (userId: string, sessionId: string): SessionContext => ({
   userId,

@@ -1,13 +1,13 @@
 import { createHmac } from 'node:crypto'
 import { Redis } from 'ioredis'
 import t, { type Test } from 'tap'
-import { insideOf } from '../../src/attach/inside.js'
-import { createSeal } from '../../src/core/keys/seal.js'
-import { parseRing } from '../../src/core/keys/key-ring.js'
-import { need } from '../helpers/need.js'
-import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
-import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, settled, startReplicas } from '../helpers/replicas.js'
-import { until } from '../helpers/wait.js'
+import { insideOf } from '../../../src/attach/inside.js'
+import { createSeal } from '../../../src/core/keys/seal.js'
+import { parseRing } from '../../../src/core/keys/key-ring.js'
+import { need } from '../../helpers/need.js'
+import { expect, sessionsOf, signUp, type Person } from '../../helpers/person.js'
+import { guarded, holdFeed, pastFirstSeconds, servedAfterEnd, settled, startReplicas } from '../../helpers/replicas.js'
+import { until } from '../../helpers/wait.js'
 
 await need('postgres')
 await need('redis-server')

@@ -1,8 +1,8 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { SessionContext } from '../core/assurance.js'
-import type { ReadAt } from './statements.js'
-import { redisKey } from '../redis/keys.js'
-import type { RedisLink } from '../redis/link.js'
+import type { SessionContext } from '../../core/assurance.js'
+import type { ReadAt } from '../statements.js'
+import { redisKey } from '../../redis/keys.js'
+import type { RedisLink } from '../../redis/link.js'
 
 /** Reading of "alive", with the time when it was true and the server whose clock that is. */
 export interface Reading extends ReadAt { context: SessionContext }

@@ -1,8 +1,8 @@
 import { sql, type RawBuilder } from 'kysely'
-import { isWritable, readOnlySettings, serverStart } from '../tables/primary.js'
-import { statement, type Parameters } from '../tables/statement.js'
-import { clock, jsonAs, milliseconds, numberAs } from '../tables/values.js'
-import { endedBefore } from './marks.js'
+import { isWritable, readOnlySettings, serverStart } from '../../tables/primary.js'
+import { statement, type Parameters } from '../../tables/statement.js'
+import { clock, jsonAs, milliseconds, numberAs } from '../../tables/values.js'
+import { endedBefore } from '../marks.js'
 import type { Ends } from './revocations.js'
 
 /** More than a busy deployment ends between two readings. A reading of so many takes half a second at most. */

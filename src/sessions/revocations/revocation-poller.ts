@@ -1,6 +1,6 @@
 import { readEnds, type Ends } from './revocations.js'
-import { isReadOnly } from '../postgres/errors.js'
-import type { Db } from '../tables/db.js'
+import { isReadOnly } from '../../postgres/errors.js'
+import type { Db } from '../../tables/db.js'
 
 /** Readings within the time in which every replica must know of a revocation. */
 const POLLS_PER_BOUND = 4

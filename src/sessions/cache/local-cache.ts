@@ -1,5 +1,5 @@
-import { AgingMap } from '../core/aging-map.js'
-import type { SessionContext } from '../core/assurance.js'
+import { AgingMap } from '../../core/aging-map.js'
+import type { SessionContext } from '../../core/assurance.js'
 
 /**
  * Longest use of an entry here. The revocation poller removes an entry as soon as it names its session, so this bounds only memory,
