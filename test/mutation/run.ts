@@ -49,7 +49,15 @@ const preload = pathToFileURL(join(import.meta.dirname, 'preload.js')).href
 async function passes (test: string, more: NodeJS.ProcessEnv): Promise<boolean> {
   const file = join('build', test.replace(/\.ts$/, '.js'))
   const child = spawn(process.execPath, [`--import=${preload}`, file], {
-    env: { ...process.env, DATABASE_URL: databaseUrl, ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }), TAP_BAIL: '1', ...more },
+    env: {
+      ...process.env,
+      DATABASE_URL: databaseUrl,
+      ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+      TAP_BAIL: '1',
+      // Of tap itself, half a minute: a busy machine would notice every mutant.
+      TAP_TIMEOUT: String(MOST_MS / 1000),
+      ...more
+    },
     stdio: 'ignore'
   })
   const timer = setTimeout(() => { child.kill('SIGKILL') }, MOST_MS)
