@@ -1,10 +1,11 @@
 import type { Seal } from '../core/keys/seal.js'
+import type { MovingSettings } from '../factors/moving/factors.js'
 import { readNowSeconds } from '../staff/command-line.js'
 import type { Db } from '../tables/db.js'
-import type { Entry, Note, Person, Source } from './person.js'
+import type { Note, Page, Person, Source } from './person.js'
 import { prepare, type Prepared } from './prepare.js'
 import { emptyReport, type ImportReport } from './report.js'
-import { importing, type WriteBatch, type Written } from './write.js'
+import { importing, type Written } from './write.js'
 
 export interface ImportOptions {
   db: Db
@@ -22,41 +23,58 @@ export interface ImportOptions {
 }
 
 /**
- * Imports the users of a source that are not imported yet. Reads and writes one page at a time, so its memory does not grow with
- * the number of users.
+ * Imports the users of a source that are not imported yet, one page at a time, so its memory does not grow with the number of users.
+ * The next page is read and prepared while PostgreSQL writes one.
  */
 export async function importPeople (options: ImportOptions): Promise<ImportReport> {
-  const { db, source, since, isRehearsal, onNote, onProgress } = options
-  return await importing(db, source.name, isRehearsal, async (write) => {
+  const { db, source, seal, digestKey, window, since, isRehearsal, onNote, onProgress } = options
+  return await importing(db, source.name, isRehearsal, async (write, connected) => {
     const report = emptyReport()
+    const settings = { seal, digestKey, window, nowSeconds: await readNowSeconds(connected) }
     onProgress(0, 0)
-    for await (const { entries, done, total } of source.pages(since)) {
-      const people = entries.flatMap((entry) => personOf(entry, report, onNote))
-      await importPage(options, write, report, people)
+    for await (const { notes, people, done, total } of oneAhead(preparedPages(source.pages(since), settings))) {
+      report.users.found += notes.length + people.length
+      report.users.leftOut += notes.length
+      for (const note of notes) onNote(note)
+      const written = await write(people.flatMap(({ rows }) => rows ?? []))
+      for (const note of people.flatMap((one) => outcome(report, one, written))) onNote(note)
       onProgress(done, total)
+      settings.nowSeconds = await readNowSeconds(connected)
     }
     return report
   })
 }
 
-/** Counts and reports a row that is no user. */
-function personOf (entry: Entry, report: ImportReport, onNote: ImportOptions['onNote']): Person[] {
-  if ('person' in entry) return [entry.person]
-  report.users.found++
-  report.users.leftOut++
-  onNote(entry.note)
-  return []
+/** Page that is ready to be written, with the notes on rows that are no users. */
+interface PreparedPage { notes: Note[], people: Array<Prepared & { person: Person }>, done: number, total: number }
+
+/** @param settings the time in it is read for each page */
+async function * preparedPages (pages: AsyncIterable<Page>, settings: MovingSettings): AsyncGenerator<PreparedPage> {
+  for await (const { entries, done, total } of pages) {
+    const page: PreparedPage = { notes: [], people: [], done, total }
+    for (const [place, entry] of entries.entries()) {
+      if ('note' in entry) page.notes.push(entry.note)
+      else page.people.push({ person: entry.person, ...prepare(entry.person, place, settings) })
+    }
+    yield page
+  }
 }
 
-async function importPage (
-  { db, seal, digestKey, window, onNote }: ImportOptions, write: WriteBatch, report: ImportReport, people: readonly Person[]
-): Promise<void> {
-  const settings = { seal, digestKey, window, nowSeconds: await readNowSeconds(db) }
-  const prepared = people.map((person, place) => ({ person, ...prepare(person, place, settings) }))
-  const written = await write(prepared.flatMap(({ rows }) => rows ?? []))
-  for (const one of prepared) {
-    report.users.found++
-    for (const note of outcome(report, one, written)) onNote(note)
+/** Makes the next item while the caller works with one. */
+async function * oneAhead<Item> (items: AsyncIterable<Item>): AsyncGenerator<Item> {
+  const iterator = items[Symbol.asyncIterator]()
+  let next = iterator.next()
+  try {
+    for (;;) {
+      const { done, value } = await next
+      if (done === true) return
+      next = iterator.next()
+      // A fault is thrown when the caller asks for that item.
+      next.catch(() => {})
+      yield value
+    }
+  } finally {
+    await iterator.return?.()
   }
 }
 

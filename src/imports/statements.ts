@@ -2,8 +2,7 @@ import type { Origin } from '../core/session.js'
 import { withSingleEvent } from '../events/insert.js'
 import { recordset, type RecordTypes } from '../tables/recordset.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import type { Tx } from '../tables/transaction.js'
-import { clock, withNow } from '../tables/values.js'
+import { clock, textOf, withNow } from '../tables/values.js'
 
 export interface AccountRow {
   /** Order in the source: of two users with one name, the first one comes. */
@@ -29,13 +28,13 @@ export interface AccountRow {
   setupRequired: boolean
 }
 
-type BesideRow = Pick<AccountRow, 'id' | 'externalId' | 'fingerprint' | 'setupRequired'>
-
 export interface OauthRow { userId: string, id: string, serviceName: string, url: string, credentials: string }
 
 const accountTypes = {
   place: 'integer',
   id: 'uuid',
+  externalId: 'text',
+  fingerprint: 'text',
   username: 'text',
   usernameKey: 'text',
   passwordHash: 'text',
@@ -50,12 +49,9 @@ const accountTypes = {
   powerAccountId: 'integer',
   powerContactId: 'integer',
   createdAt: 'timestamptz',
-  updatedAt: 'timestamptz'
-} as const satisfies RecordTypes<Omit<AccountRow, keyof BesideRow> & Pick<AccountRow, 'id'>>
-
-const besideTypes = {
-  id: 'text', externalId: 'text', fingerprint: 'text', setupRequired: 'boolean'
-} as const satisfies RecordTypes<BesideRow>
+  updatedAt: 'timestamptz',
+  setupRequired: 'boolean'
+} as const satisfies RecordTypes<AccountRow>
 
 const oauthTypes = {
   userId: 'text', id: 'uuid', serviceName: 'text', url: 'text', credentials: 'text'
@@ -78,30 +74,39 @@ export const selectKnown = statement('read_imported', (db, p: Parameters<{ sourc
   .select((eb) => ['i.external_id as externalId', 'i.fingerprint', eb('a.id', 'is not', null).$castTo<boolean>().as('isThere')])
   .where('i.source', '=', p.source).where('i.external_id', '=', (eb) => eb.fn.any(eb.val(p.externalIds))))
 
-/** Inserts accounts whose names are free, and returns their ids. */
-export const insertAccounts = statement('insert_imported_accounts', (db, p: Batch) => db.insertInto('account')
-  .columns([
-    'id', 'username', 'username_key', 'password_hash', 'is_active', 'is_staff', 'email', 'email_verified_at', 'locale', 'phone',
-    'first_name', 'last_name', 'power_account_id', 'power_contact_id', 'created_at', 'updated_at'
-  ])
-  .expression((eb) => eb.selectFrom(recordset<Omit<AccountRow, keyof BesideRow> & Pick<AccountRow, 'id'>>(p.rows, accountTypes)).select([
-    'r.id', 'r.username', 'r.usernameKey', 'r.passwordHash', 'r.isActive', 'r.isStaff', 'r.email', 'r.emailVerifiedAt', 'r.locale',
-    'r.phone', 'r.firstName', 'r.lastName', 'r.powerAccountId', 'r.powerContactId', 'r.createdAt', 'r.updatedAt'
-  ]).orderBy('r.place'))
-  .onConflict((oc) => oc.column('username_key').doNothing())
-  .returning('id'))
+/**
+ * Inserts accounts whose names are free, the rows beside them and an event for each, and returns their ids. One statement, because
+ * PostgreSQL reads the JSON of a page once for each one.
+ */
+export const insertAccounts = statement('insert_imported', (db, p: Parameters<{ rows: string, source: string }>, facts) => withSingleEvent(
+  withNow(db)
+    .with('person', (db) => db.selectFrom(recordset<AccountRow>(p.rows, accountTypes)).selectAll('r'))
+    .with('made', (db) => db.insertInto('account')
+      .columns([
+        'id', 'username', 'username_key', 'password_hash', 'is_active', 'is_staff', 'email', 'email_verified_at', 'locale', 'phone',
+        'first_name', 'last_name', 'power_account_id', 'power_contact_id', 'created_at', 'updated_at'
+      ])
+      .expression((eb) => eb.selectFrom('person as r').select([
+        'r.id', 'r.username', 'r.usernameKey', 'r.passwordHash', 'r.isActive', 'r.isStaff', 'r.email', 'r.emailVerifiedAt', 'r.locale',
+        'r.phone', 'r.firstName', 'r.lastName', 'r.powerAccountId', 'r.powerContactId', 'r.createdAt', 'r.updatedAt'
+      ]).orderBy('r.place'))
+      .onConflict((oc) => oc.column('username_key').doNothing())
+      .returning('account.id'))
+    .with('brought', (db) => db.selectFrom('made').innerJoin('person as r', 'r.id', 'made.id')
+      .select((eb) => [eb.cast<string>('r.id', 'text').as('userId'), 'r.externalId', 'r.fingerprint', 'r.setupRequired']))
+    .with('users', (db) => db.insertInto('otp_user').columns(['user_id', 'setup_required'])
+      .expression((eb) => eb.selectFrom('brought as b').select(['b.userId', 'b.setupRequired'])))
+    .with('imports', (db) => db.insertInto('account_import')
+      .columns(['source', 'external_id', 'user_id', 'fingerprint', 'imported_at'])
+      .expression((eb) => eb.selectFrom(['brought as b', 'now']).select([
+        textOf(p.source).as('source'), 'b.externalId', 'b.userId', 'b.fingerprint', 'now.at'
+      ]))),
+  facts, (db) => db.selectFrom(['brought', 'now']), (eb) => ({
+    userId: eb.ref('brought.userId'), kind: 'imported', sessionId: null, ...ORIGIN, actorId: 'command line', detail: p.source
+  })
+).selectFrom('brought').select('brought.userId as id'))
 
-const insertUsers = statement('insert_imported_users', (db, p: Batch) => db.insertInto('otp_user')
-  .columns(['user_id', 'setup_required'])
-  .expression((eb) => eb.selectFrom(recordset<BesideRow>(p.rows, besideTypes)).select(['r.id', 'r.setupRequired'])))
-
-const insertImports = statement('insert_imports', (db, p: Parameters<{ rows: string, source: string }>) => db.insertInto('account_import')
-  .columns(['source', 'external_id', 'user_id', 'fingerprint', 'imported_at'])
-  .expression((eb) => eb.selectFrom(recordset<BesideRow>(p.rows, besideTypes)).select((eb) => [
-    eb.cast<string>(eb.val(p.source), 'text').as('source'), 'r.externalId', 'r.id', 'r.fingerprint', clock.as('at')
-  ])))
-
-const insertOauth = statement('insert_imported_oauth_profiles', (db, p: Batch) => db.insertInto('account_oauth_profile')
+export const insertOauth = statement('insert_imported_oauth_profiles', (db, p: Batch) => db.insertInto('account_oauth_profile')
   .columns(['user_id', 'id', 'service_name', 'url', 'credentials', 'created_at'])
   .expression((eb) => eb.selectFrom(recordset<OauthRow>(p.rows, oauthTypes))
     .select(['r.userId', 'r.id', 'r.serviceName', 'r.url', 'r.credentials', clock.as('at')])))
@@ -109,19 +114,3 @@ const insertOauth = statement('insert_imported_oauth_profiles', (db, p: Batch) =
 /** Usernames here, by their keys. */
 export const selectNamesakes = statement('read_namesakes', (db, p: Parameters<{ keys: string[] }>) => db
   .selectFrom('account').select(['username_key as key', 'username']).where('username_key', '=', (eb) => eb.fn.any(eb.val(p.keys))))
-
-const writeImported = statement('write_imported', (db, p: Parameters<{ rows: string, source: string }>, facts) => withSingleEvent(
-  withNow(db), facts, (db) => db.selectFrom([recordset<BesideRow>(p.rows, besideTypes), 'now']), (eb) => ({
-    userId: eb.ref('r.id'), kind: 'imported', sessionId: null, ...ORIGIN, actorId: 'command line', detail: p.source
-  })
-).selectFrom('now'))
-
-/** Inserts the rows beside the accounts, and an event for each user. */
-export async function insertBeside (tx: Tx, source: string, accounts: readonly AccountRow[], oauth: readonly OauthRow[]): Promise<void> {
-  const rows = JSON.stringify(accounts.map(({ id, externalId, fingerprint, setupRequired }): BesideRow =>
-    ({ id, externalId, fingerprint, setupRequired })))
-  await insertUsers.changed(tx, { rows })
-  await insertImports.changed(tx, { rows, source })
-  if (oauth.length > 0) await insertOauth.changed(tx, { rows: JSON.stringify(oauth) })
-  await writeImported.all(tx, { rows, source })
-}

@@ -4,7 +4,7 @@ import { isOfItsValues } from '../postgres/errors.js'
 import type { Db } from '../tables/db.js'
 import { inTransaction, type Tx } from '../tables/transaction.js'
 import type { PreparedPerson } from './prepare.js'
-import { insertAccounts, insertBeside, lockImports, selectKnown, selectNamesakes } from './statements.js'
+import { insertAccounts, insertOauth, lockImports, selectKnown, selectNamesakes } from './statements.js'
 
 /** Results of one batch, by the user's id there. */
 export interface Written {
@@ -28,15 +28,19 @@ const TAKEN = 'has a passkey that is registered here already'
 /**
  * Imports users, one transaction for each batch, so that a new run continues after a crash. A rehearsal runs the same code
  * in one transaction and reverts it, so that it finds the same faults.
+ *
+ * @param work gets the database for other statements, too: a rehearsal holds the only connection of an embedded one
  */
-export async function importing<T> (db: Db, source: string, isRehearsal: boolean, work: (write: WriteBatch) => Promise<T>): Promise<T> {
+export async function importing<T> (
+  db: Db, source: string, isRehearsal: boolean, work: (write: WriteBatch, connected: Db) => Promise<T>
+): Promise<T> {
   if (!isRehearsal) {
-    return await work((people) => withoutRefused((some) => inTransaction(db, (tx) => writeBatch(tx, source, some)), people))
+    return await work((people) => withoutRefused((some) => inTransaction(db, (tx) => writeBatch(tx, source, some)), people), db)
   }
   let result: { value: T } | undefined
   await db.kysely.transaction().execute(async (kysely) => {
     const tx: Tx = { ...db, kysely, inTransaction: true }
-    result = { value: await work((people) => withoutRefused((some) => inSavepoint(tx, () => writeBatch(tx, source, some)), people)) }
+    result = { value: await work((people) => withoutRefused((some) => inSavepoint(tx, () => writeBatch(tx, source, some)), people), tx) }
     throw new TakenBack()
   }).catch((error: unknown) => { if (!(error instanceof TakenBack)) throw error })
   return result!.value
@@ -91,9 +95,11 @@ async function writeBatch (tx: Tx, source: string, people: readonly PreparedPers
   }
   if (fresh.length === 0) return { ...nothing(), here, refused }
 
-  const made = new Set((await insertAccounts.all(tx, { rows: JSON.stringify(fresh.map(({ account }) => account)) })).map(({ id }) => id))
+  const rows = JSON.stringify(fresh.map(({ account }) => account))
+  const made = new Set((await insertAccounts.all(tx, { rows, source })).map(({ id }) => id))
   const brought = fresh.filter(({ account }) => made.has(account.id))
-  await insertBeside(tx, source, brought.map(({ account }) => account), brought.flatMap(({ oauthProfiles }) => oauthProfiles))
+  const oauthProfiles = brought.flatMap(({ oauthProfiles }) => oauthProfiles)
+  if (oauthProfiles.length > 0) await insertOauth.changed(tx, { rows: JSON.stringify(oauthProfiles) })
   await insertFactors(tx, {
     devices: brought.flatMap(({ factors }) => factors.devices),
     passkeys: brought.flatMap(({ factors }) => factors.passkeys),

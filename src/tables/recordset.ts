@@ -12,5 +12,5 @@ export type RecordTypes<Row> = { readonly [Name in keyof Row]-?: SqlType }
  */
 export function recordset<Row extends object> (json: string, types: RecordTypes<Row>): AliasedRawBuilder<Row, 'r'> {
   const columns = Object.entries<SqlType>(types).map(([name, type]) => sql`${sql.id(name)} ${sql.raw(type)}`)
-  return sql<Row>`jsonb_to_recordset(${json}::text::jsonb)`.as<'r'>(sql`r(${sql.join(columns)})`)
+  return sql<Row>`json_to_recordset(${json}::text::json)`.as<'r'>(sql`r(${sql.join(columns)})`)
 }

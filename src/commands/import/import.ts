@@ -5,7 +5,7 @@ import type { ImportReport } from '../../imports/report.js'
 import { parsePostgresAddress } from '../../postgres/address.js'
 import { serversFault } from '../../postgres/connect.js'
 import { withContext } from '../context.js'
-import { CommandError, printable, type Io } from '../io.js'
+import { CommandError, MisuseError, printable, type Io } from '../io.js'
 
 export interface ImportOptions { dryRun?: boolean, since?: string }
 
@@ -63,19 +63,19 @@ export async function askSourcePassword (io: Io, password: string | undefined): 
 
 export function requireAddress (from: string): void {
   const fault = serversFault(from)
-  if (fault !== undefined) throw new CommandError(`--from must ${fault}.`)
+  if (fault !== undefined) throw new MisuseError(`--from must ${fault}.`)
   const { password, user, database } = parsePostgresAddress(from)
   if (password !== '') {
-    throw new CommandError('Leave the password out of --from, since everybody on this machine can read it there: ' +
+    throw new MisuseError('Leave the password out of --from, since everybody on this machine can read it there: ' +
       'set FROM_PASSWORD, or give it at the prompt.')
   }
-  if (user === '' || database === '') throw new CommandError('--from must name a user and a database: postgres://user@host/database')
+  if (user === '' || database === '') throw new MisuseError('--from must name a user and a database: postgres://user@host/database')
 }
 
 function dateOf (text: string): Date {
   const date = new Date(text)
   if (!/^\d{4}-\d{2}-\d{2}/.test(text) || Number.isNaN(date.getTime())) {
-    throw new CommandError('--since must be a date such as 2026-11-23 or 2026-11-23T09:00:00Z.')
+    throw new MisuseError('--since must be a date such as 2026-11-23 or 2026-11-23T09:00:00Z.')
   }
   return date
 }

@@ -51,7 +51,7 @@ export const movingSchema = {
   anyOf: [headerRecord, personRecord]
 }
 
-const ajv = new Ajv({ strict: false, unicodeRegExp: true })
+const ajv = new Ajv({ strict: false, validateSchema: false, unicodeRegExp: true })
 const isPerson = ajv.compile<PersonRecord>(personRecord)
 const isHeader = ajv.compile<Static<typeof headerRecord>>(headerRecord)
 

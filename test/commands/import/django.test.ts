@@ -18,7 +18,7 @@ t.test('import django, as a process: the report, the exit code, no password on t
   const importing = (...args: string[]) => command(['import', 'django', '--from', dump.url, ...args], fresh)
   address.password = 'hunter2'
   const told = await command(['import', 'django', '--from', address.toString()], fresh)
-  t.match(told, { code: 1, stdout: '', stderr: /FROM_PASSWORD/ })
+  t.match(told, { code: 2, stdout: '', stderr: /FROM_PASSWORD/ })
   t.notMatch(told.stderr, 'hunter2')
   const refused = (options: { from: string, since?: string }) =>
     worked((io) => importDjangoCommand(io, readConfig(fresh), { ...options, password: undefined }))
@@ -26,7 +26,7 @@ t.test('import django, as a process: the report, the exit code, no password on t
   await t.rejects(refused({ from: 'postgres://nobody@127.0.0.1:1/none' }), {
     name: 'SourceError', message: /^The source does not answer/
   })
-  await t.rejects(refused({ from: dump.url, since: 'yesterday' }), { name: 'CommandError', message: /--since must be a date/ })
+  await t.rejects(refused({ from: dump.url, since: 'yesterday' }), { name: 'MisuseError', message: /--since must be a date/ })
 
   await dump.query("update auth_user set password = replace(password, '$260000$', '$50000000$') where username = 'user001'")
   await dump.query("update otp_totp_totpdevice set drift = 9 where user_id = (select id from auth_user where username = 'user003')")
