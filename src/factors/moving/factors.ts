@@ -4,7 +4,6 @@ import {
   codeDigest, codeKey, codeText, strengthOf, type CodeForm, type CodeKey
 } from '../../core/recovery/recovery-codes.js'
 import type { Seal } from '../../core/keys/seal.js'
-import { totpStep } from '../../core/totp/totp.js'
 import { MOST_DEVICES } from '../confirm.js'
 import { sealOrigin } from '../recovery/candidates.js'
 import { saltOf } from '../recovery/slow-digests.js'
@@ -139,7 +138,8 @@ function totpRow (userId: string, device: MovedTotp, { seal, window, nowSeconds 
     periodSeconds,
     t0Seconds,
     // A code that the other system accepted a moment ago, or would accept now, must not be accepted again.
-    lastStep: lastStep ?? Math.max(-1, totpStep({ digits, periodSeconds, t0Seconds }, nowSeconds) + window),
+    lastStep,
+    stepsAhead: window,
     lastUsedAt,
     confirmedAt
   }

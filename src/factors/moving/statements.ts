@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { recordset, type RecordTypes } from '../../tables/recordset.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import type { Tx } from '../../tables/transaction.js'
-import { clock } from '../../tables/values.js'
+import { clock, unixSeconds } from '../../tables/values.js'
 
 export interface TotpRow {
   userId: string
@@ -18,7 +18,10 @@ export interface TotpRow {
   digits: number
   periodSeconds: number
   t0Seconds: number
-  lastStep: number
+  /** Null if it is not known: then every step that the source accepts now counts as used. */
+  lastStep: number | null
+  /** Steps that the source accepts after the one of now. */
+  stepsAhead: number
   lastUsedAt: Date | null
   confirmedAt: Date | null
 }
@@ -73,6 +76,7 @@ const totpTypes = {
   periodSeconds: 'integer',
   t0Seconds: 'integer',
   lastStep: 'integer',
+  stepsAhead: 'integer',
   lastUsedAt: 'timestamptz',
   confirmedAt: 'timestamptz'
 } as const satisfies RecordTypes<TotpRow>
@@ -113,10 +117,16 @@ const insertTotp = statement('insert_moved_totp', (db, p: Batch) => db.insertInt
     'user_id', 'device_id', 'secret', 'other_secret', 'other_secret_until', 'weak', 'algorithm', 'digits', 'period_seconds', 't0_seconds',
     'last_step', 'last_used_at'
   ])
-  .expression((eb) => eb.selectFrom(recordset<TotpRow>(p.rows, totpTypes)).select([
-    'r.userId', 'r.id', 'r.secret', 'r.otherSecret', 'r.otherUntil', 'r.weak', 'r.algorithm', 'r.digits', 'r.periodSeconds', 'r.t0Seconds',
-    'r.lastStep', 'r.lastUsedAt'
-  ])))
+  .expression((eb) => eb.selectFrom(recordset<TotpRow>(p.rows, totpTypes)).select((eb) => {
+    const sinceT0 = eb.parens(eb(unixSeconds(clock), '-', eb.ref('r.t0Seconds')))
+    // By the clock at the insert: rows may have waited for another import.
+    const latest = eb(eb.fn<number>('floor', [eb(sinceT0, '/', eb.ref('r.periodSeconds'))]), '+', eb.ref('r.stepsAhead'))
+    return [
+      'r.userId', 'r.id', 'r.secret', 'r.otherSecret', 'r.otherUntil', 'r.weak', 'r.algorithm', 'r.digits', 'r.periodSeconds',
+      'r.t0Seconds', eb.fn.coalesce('r.lastStep', eb.cast<number>(eb.fn('greatest', [latest, eb.lit(-1)]), 'integer')).as('lastStep'),
+      'r.lastUsedAt'
+    ]
+  })))
 
 const insertPasskeys = statement('insert_moved_passkeys', (db, p: Batch) => db.insertInto('otp_passkey')
   .columns([
