@@ -4,7 +4,7 @@ import { COMMAND_CONNECT_MS } from '../timing/limits.js'
 import { SourceError } from './person.js'
 
 /** Users read and written at once. */
-export const PAGE_USERS = 500
+export const PAGE_USERS = 1_000
 
 /**
  * Formats that pg reads correctly, and no time limit between two pages. They override the settings of the source's role and

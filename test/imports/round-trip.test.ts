@@ -22,7 +22,7 @@ import { staffAt } from '../helpers/staff.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 await need('postgres')
-t.setTimeout(120_000)
+t.setTimeout(600_000)
 
 const fresh = () => freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
 const [first, second, third] = [await fresh(), await fresh(), await fresh()]

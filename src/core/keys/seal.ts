@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync } from 'node:crypto'
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
 
 /** One key of a ring. `kid` identifies it in the values that it sealed or signed. */
 export interface Key {
@@ -46,8 +46,6 @@ export const DEFAULT_NAMESPACE = 'countersign'
 /** NIST SP 800-38D: 96 random bits, good for 2^32 values under one key. */
 const NONCE_BYTES = 12
 const TAG_BYTES = 16
-/** Nonces that are drawn at once: each call of the generator costs more than to seal a secret. */
-const NONCES_AHEAD = 256
 
 /**
  * Seals by AES-256-GCM under a key ring: the first key seals, every key opens (ASVS 11.3).
@@ -60,21 +58,11 @@ export function createSeal (keys: readonly Key[], namespace: string): Seal {
   const ring = new Map(keys.map(({ kid, bytes }) => [kid, derived(bytes, 'seal')]))
   const current = keys[0]
   if (current === undefined) throw new Error('A seal needs at least one key')
-  const nonces = Buffer.alloc(NONCES_AHEAD * NONCE_BYTES)
-  let used = nonces.length
-  function nextNonce (): Buffer {
-    if (used === nonces.length) {
-      randomFillSync(nonces)
-      used = 0
-    }
-    used += NONCE_BYTES
-    return nonces.subarray(used - NONCE_BYTES, used)
-  }
   const associated = ({ table, row, userId }: SealedPlace) => Buffer.from(JSON.stringify([namespace, table, row, userId]))
 
   return {
     seal (plain, place) {
-      const nonce = nextNonce()
+      const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', ring.get(current.kid)!, nonce).setAAD(associated(place))
       const sealed = Buffer.concat([nonce, cipher.update(plain), cipher.final(), cipher.getAuthTag()])
       return `${current.kid}.${sealed.toString('base64url')}`
