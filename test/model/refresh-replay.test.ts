@@ -3,7 +3,7 @@ import t from 'tap'
 import { rotateSession } from '../../src/sessions/rotation.js'
 import { endSession } from '../../src/sessions/statements.js'
 import { need } from '../helpers/need.js'
-import { rulesOf, simulate, violatingRun, without, type Step } from './spin.js'
+import { replayed, rulesOf, simulate, violatingRun, without, type Step } from './spin.js'
 import { standIn } from './stand-in.js'
 
 /*
@@ -61,7 +61,7 @@ t.test('runs of the model by chance have the same answers in the code', async (t
 })
 
 t.test('the run that violates a property without a rule is harmless in the code', async (t) => {
-  for (const rule of rulesOf(model)) {
+  for (const rule of replayed(rulesOf(model), 'only the newest token makes another one')) {
     const steps = await violatingRun(without(model, rule))
     t.ok(steps, rule.name)
     const answers = await replay(steps!)

@@ -8,7 +8,7 @@ import { endEverySession } from '../../src/sessions/ending.js'
 import { inTransaction, lockUser } from '../../src/tables/transaction.js'
 import { need } from '../helpers/need.js'
 import { until } from '../helpers/wait.js'
-import { rulesOf, simulate, violatingRun, without, type Step } from './spin.js'
+import { replayed, rulesOf, simulate, violatingRun, without, type Step } from './spin.js'
 import { standIn } from './stand-in.js'
 
 /*
@@ -128,7 +128,8 @@ t.test('runs of the model by chance have the same results in the code', async (t
 const grantsOf = (steps: readonly Step[]): number => [...resultsOf(steps).values()].filter(Boolean).length
 
 t.test('the run that violates a property without a rule is harmless in the code', async (t) => {
-  for (const rule of rulesOf(model).filter(({ name }) => !OF_BUDGET.includes(name))) {
+  const rules = rulesOf(model).filter(({ name }) => !OF_BUDGET.includes(name))
+  for (const rule of replayed(rules, "the user's row is locked first")) {
     const steps = await violatingRun(without(model, rule))
     t.ok(steps, rule.name)
     const { granted, lastStep } = await replay(steps!)
