@@ -14,7 +14,7 @@ import type { Stage } from './stage.js'
 const ROOT = join(import.meta.dirname, '../../..')
 
 /** Parts of the stage that a revision since fe11fdd has, with the same meaning. */
-export type FormerStage = Pick<Stage, 'put' | 'issue' | 'service'> & { name: string }
+export type FormerStage = Pick<Stage, 'put' | 'issue' | 'service' | 'settings'> & { name: string }
 
 /** Builds a revision, unless that was done before. @returns its folder */
 export async function buildRevision (revision: string): Promise<string> {
@@ -38,6 +38,6 @@ export async function makeFormerStage (owner: Owner, stores: Stores, work: strin
   const kit = await import(pathToFileURL(join(folder, 'build/test/bench/stage.js')).href) as {
     makeStage (owner: Owner, stores: Stores, work: string): Promise<Stage>
   }
-  const { put, issue, service } = await kit.makeStage(owner, stores, `${work}-${revision}`)
-  return { name: revision, put, issue, service }
+  const { put, issue, service, settings } = await kit.makeStage(owner, stores, `${work}-${revision}`)
+  return { name: revision, put, issue, service, settings }
 }

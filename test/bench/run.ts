@@ -5,17 +5,19 @@
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
  *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, passkeys, refreshes, passwords,
- *                                              memory or start
+ *                                              memory, start or day; the day only if it is named, for it lasts 20 minutes
  *   npm run bench -- --against fe11fdd         beside another revision, which is built from git
+ *   npm run bench -- --peer better-auth        with better-auth 1.7.25 in the part day
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
 import { mkdir, writeFile } from 'node:fs/promises'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { findStores } from '../helpers/stores.js'
+import { findStores, type Stores } from '../helpers/stores.js'
 import { createOwner, type Owner } from '../helpers/teardown.js'
 import { codes } from './codes.js'
+import { day, type DayScale } from './day/day.js'
 import { buildRevision, makeFormerStage } from './former.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
@@ -63,6 +65,7 @@ export interface Scale {
   remembered: number
   /** Number of starts. 0 skips them. */
   starts: number
+  day: DayScale
 }
 
 const full: Scale = {
@@ -84,7 +87,8 @@ const full: Scale = {
   logIns: 200,
   latencyRounds: 20,
   remembered: 100_000,
-  starts: 5
+  starts: 5,
+  day: { people: 2_000, replicas: 10, paceSeconds: 900, arrivalSeconds: 300, guarded: 60, refreshes: 3 }
 }
 const quick: Scale = {
   rounds: 2,
@@ -105,12 +109,19 @@ const quick: Scale = {
   logIns: 16,
   latencyRounds: 0,
   remembered: 1_000,
-  starts: 0
+  starts: 0,
+  day: { people: 30, replicas: 2, paceSeconds: 20, arrivalSeconds: 4, guarded: 60, refreshes: 3, restSeconds: 2 }
 }
 
-export type Work = (stage: Stage, owner: Owner, scale: Scale) => Promise<Row[]>
+/** What a part may use beside its stage. */
+export interface Surroundings { stores: Stores, peer: string | undefined }
 
-const works: Record<string, Work> = { latency, saturation, session, host, codes, passkeys, refreshes, passwords, memory, start }
+export type Work = (stage: Stage, owner: Owner, scale: Scale, surroundings: Surroundings) => Promise<Row[]>
+
+const works: Record<string, Work> = { latency, saturation, session, host, codes, passkeys, refreshes, passwords, memory, start, day }
+/** Parts that run only if they are named. */
+const LONG = new Set(['day'])
+const PEERS = ['better-auth']
 
 async function main (): Promise<void> {
   const { values } = parseArgs({
@@ -118,10 +129,15 @@ async function main (): Promise<void> {
       quick: { type: 'boolean', default: false },
       only: { type: 'string' },
       profile: { type: 'string' },
-      against: { type: 'string' }
+      against: { type: 'string' },
+      peer: { type: 'string' }
     }
   })
-  const chosen = values.only === undefined ? works : { [values.only]: works[values.only] }
+  const chosen = Object.fromEntries(
+    Object.entries(works).filter(([name]) => values.only === undefined ? !LONG.has(name) : name === values.only)
+  )
+  if (Object.keys(chosen).length === 0) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
+  if (values.peer !== undefined && !PEERS.includes(values.peer)) throw new Error(`--peer must be one of ${PEERS.join(', ')}.`)
   const stores = await findStores(process.env)
   if (stores.databaseUrl === undefined || stores.redisUrl === undefined) {
     throw new Error('The bench needs PostgreSQL and Redis: set DATABASE_URL and REDIS_URL.')
@@ -141,7 +157,6 @@ async function main (): Promise<void> {
   const formerFolder = against === undefined ? undefined : await buildRevision(against)
   const rows: Row[] = []
   for (const [name, work] of Object.entries(chosen)) {
-    if (work === undefined) throw new Error(`--only must be one of ${Object.keys(works).join(', ')}.`)
     // The rest of one part must not slow the next.
     const owner = createOwner()
     current = owner
@@ -149,7 +164,7 @@ async function main (): Promise<void> {
     try {
       const stage = await makeStage(owner, stores, name, values.profile)
       if (formerFolder !== undefined) stage.former = await makeFormerStage(owner, stores, name, against!, formerFolder)
-      rows.push(...await work(stage, owner, values.quick ? quick : full))
+      rows.push(...await work(stage, owner, values.quick ? quick : full, { stores, peer: values.peer }))
     } finally {
       await owner.end()
     }
