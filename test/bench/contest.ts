@@ -80,11 +80,16 @@ async function oneRound ({ name, pid, run, prepare, times: own }: Contestant, al
   throw new Error(`${name}: none of ${MOST_TRIES} tries of a round was answered as it should be`)
 }
 
-/** Returns the 99th percentile in milliseconds at this rate. @throws if an answer has the wrong status, because refusals can be fast */
-export async function p99Ms (target: Target, perSecond: number, seconds: number, connections: number): Promise<number> {
+/** Returns the latencies at this rate, ascending. @throws if an answer has the wrong status, because refusals can be fast */
+export async function latenciesAt (target: Target, perSecond: number, seconds: number, connections: number): Promise<Float64Array> {
   const { wrong, latenciesMs } = await openLoop(target, perSecond, seconds, connections)
   if (wrong > 0) throw new Error(`${wrong} of ${latenciesMs.length} were not answered with ${target.status}`)
-  return quantile(latenciesMs, 0.99)
+  return latenciesMs
+}
+
+/** Returns the 99th percentile in milliseconds at this rate. @throws as `latenciesAt` */
+export async function p99Ms (target: Target, perSecond: number, seconds: number, connections: number): Promise<number> {
+  return quantile(await latenciesAt(target, perSecond, seconds, connections), 0.99)
 }
 
 export function spread (values: readonly number[]): Spread {

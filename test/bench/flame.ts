@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { rm, writeFile } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
+import { escaped } from './drawing.js'
 
 /**
  * Node options that let `perf` name the functions. Without them, V8 moves code and `perf` shows the name of the code that was
@@ -156,8 +157,4 @@ function draw (title: string, all: Part): string {
       `<text x="3" y="14" font-size="13">${escaped(title)}, ${all.samples} samples</text>`,
     ...legend, ...placed, '</svg>\n'
   ].join('\n')
-}
-
-function escaped (text: string): string {
-  return text.replaceAll('&', '&amp;').replaceAll('<', '&lt;').replaceAll('>', '&gt;')
 }

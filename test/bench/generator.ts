@@ -19,7 +19,7 @@ export interface Ran {
 /** Longer than any time limit of the service. */
 const GIVE_UP_MS = 12_000
 const TIMER_LATE_MS = 1.5
-const HEAD_END = '\r\n\r\n'
+export const HEAD_END = '\r\n\r\n'
 
 /** Sends `count` requests in all, or until `isOver`. Each connection sends its next request as soon as it has the answer. */
 export async function closedLoop ({ port, next, status }: Target, count: number, connections: number, isOver = () => false): Promise<Ran> {

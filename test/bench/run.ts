@@ -1,7 +1,7 @@
 /**
  * `npm run bench`: cost of the service, compared with the best possible on the same machine, in the same run. Prints one
- * table and writes bench/latest.json. Needs PostgreSQL and Redis (DATABASE_URL and REDIS_URL, or servers that answer on this
- * machine) and Linux, whose kernel counts the CPU time of a process.
+ * table, writes bench/latest.json, and draws the day and the latencies beside it. Needs PostgreSQL and Redis (DATABASE_URL and
+ * REDIS_URL, or servers that answer on this machine) and Linux, whose kernel counts the CPU time of a process.
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
  *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, passkeys, refreshes, passwords,
@@ -18,6 +18,7 @@ import { findStores, type Stores } from '../helpers/stores.js'
 import { createOwner, type Owner } from '../helpers/teardown.js'
 import { codes } from './codes.js'
 import { day, type DayScale } from './day/day.js'
+import { PICTURES } from './drawing.js'
 import { buildRevision, makeFormerStage } from './former.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
@@ -152,6 +153,7 @@ async function main (): Promise<void> {
     quick: values.quick
   }
   console.log(`${machine.at} Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load average ${machine.load?.toFixed(1)}`)
+  await mkdir(PICTURES, { recursive: true })
   if (values.profile !== undefined) await mkdir(values.profile, { recursive: true })
   const { against } = values
   const formerFolder = against === undefined ? undefined : await buildRevision(against)
@@ -171,8 +173,7 @@ async function main (): Promise<void> {
     console.error(`${name}: ${((performance.now() - beganAtMs) / 1000).toFixed(0)} s`)
   }
   console.log(table(rows))
-  await mkdir('bench', { recursive: true })
-  await writeFile(join('bench', 'latest.json'), JSON.stringify({ machine, rows }, null, 2) + '\n')
+  await writeFile(join(PICTURES, 'latest.json'), JSON.stringify({ machine, rows }, null, 2) + '\n')
 }
 
 /** Owner of the resources to release if the run is interrupted. */

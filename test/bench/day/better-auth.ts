@@ -11,6 +11,7 @@ import type { Stores } from '../../helpers/stores.js'
 import type { Owner } from '../../helpers/teardown.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 import { visitorAt } from '../../hosts/visitor.js'
+import { HEAD_END } from '../generator.js'
 import type { Process } from '../contest.js'
 import { PASSWORD } from '../stage.js'
 import type { Fleet } from './fleet.js'
@@ -79,7 +80,21 @@ async function copyPeople (databaseUrl: string, count: number): Promise<void> {
   await client.end()
 }
 
-function life (i: number, secret: Buffer): Life {
+/** Logs all people in. @returns a guarded request of each */
+export async function loggedIn ({ lives, processes }: Fleet): Promise<Buffer[]> {
+  const base = `http://127.0.0.1:${processes[0]!.port}`
+  const requests: Buffer[] = []
+  for (const one of lives as BetterAuthLife[]) {
+    await one.logIn(base)
+    await one.giveCode(base)
+    requests.push(Buffer.from(`GET /session HTTP/1.1\r\nhost: 127.0.0.1\r\ncookie: ${one.cookie()}${HEAD_END}`))
+  }
+  return requests
+}
+
+interface BetterAuthLife extends Life { cookie (): string | undefined }
+
+function life (i: number, secret: Buffer): BetterAuthLife {
   let cookie: string | undefined
   const headers = { 'content-type': 'application/json', origin: BASE_URL, 'x-forwarded-for': addressOf(i) }
 
@@ -98,6 +113,7 @@ function life (i: number, secret: Buffer): Life {
     logIn: (base) => ask(base, 'POST', '/api/auth/sign-in/email', { email: `person-${i}@example.org`, password: PASSWORD }),
     giveCode: (base) => ask(base, 'POST', '/api/auth/two-factor/verify-totp', { code: totp(secret, stepAt(new Date())) }),
     guarded: (base) => ask(base, 'GET', '/session'),
-    logOut: (base) => ask(base, 'POST', '/api/auth/sign-out', {})
+    logOut: (base) => ask(base, 'POST', '/api/auth/sign-out', {}),
+    cookie: () => cookie
   }
 }

@@ -2,8 +2,11 @@
  * A person's day, for two thousand people at once: the cost of a log-in with all that follows, at the pace of people. The products live
  * it side by side, with a database and a Redis of their own, so that the other load of the machine affects them alike.
  */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { ratio, spread, type Spread } from '../contest.js'
+import { drawBars, PICTURES } from '../drawing.js'
 import { text, type Row, type Verdict } from '../rows.js'
 import type { Work } from '../run.js'
 import { difference, NOTHING, openAccount, type Account, type Totals } from './account.js'
@@ -40,7 +43,17 @@ export const day: Work = async (stage, owner, { day: scale }, { peer, stores }) 
   for (const [i, { failed, first }] of lived.entries()) {
     if (failed > 0) throw new Error(`${fleets[i]!.name}: ${failed} requests of ${scale.people} days failed`, { cause: first })
   }
+  await writeFile(join(PICTURES, 'day.svg'), picture(contestants, scale.people))
   return rowsOf(contestants, scale.people, seconds)
+}
+
+function picture (contestants: readonly Contestant[], people: number): string {
+  return drawBars("CPU of a person's day", 'ms', contestants.map(({ fleet: { name }, slices }) => ({
+    name,
+    parts: Object.entries(PARTS).filter(([, { unit }]) => unit === 'ms').map(
+      ([part, { of }]) => ({ name: part, value: total(slices, of) / people })
+    )
+  })))
 }
 
 /** Log-ins at each replica: they show which threads hash, and compile the code. */
