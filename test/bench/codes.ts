@@ -5,17 +5,23 @@ import { around, requester, interleave, portionsFor, supply, type Contestant, ty
 import { closedLoop, get, post } from './generator.js'
 import { atLeast, atMostOf, rowOf, type Row } from './rows.js'
 import type { Work } from './run.js'
+import { betterAuthFleet, verifyingAt } from './peers/better-auth.js'
+import type { Stores } from '../helpers/stores.js'
+import type { Owner } from '../helpers/teardown.js'
 import type { Stage } from './stage.js'
 
 const AT_ONCE = 32
 
 /** `POST /totp/login`: an accepted code, one per user; and the two ways in which the service refuses an attack. */
-export const codes: Work = async (stage, _owner, { rounds, warmUp, writingRounds, verifications: times, floods }) => {
+export const codes: Work = async (
+  stage, owner, { rounds, warmUp, writingRounds, verifications: times, peerVerifications, floods }, { stores, peer }
+) => {
   const ours = await stage.service()
   const accepted: Record<string, Measured> = await interleave({
     limit: await updating(stage, times, writingRounds),
     ours: await verifying(stage, 'accepted, each user once', ours, times, writingRounds),
-    ...await former(stage, times, writingRounds)
+    ...await former(stage, times, writingRounds),
+    ...peer === undefined ? {} : await peerVerifying(owner, stores, peerVerifications, writingRounds)
   }, { rounds: writingRounds, times, atOnce: AT_ONCE })
   const flooded = await interleave({
     limit: requester('bare route', await stage.limit('refusing'), around([post('/totp/login', { token: '000000' })]), { status: 429 }),
@@ -45,12 +51,18 @@ async function former ({ former: stage }: Stage, times: number, rounds: number):
   return stage === undefined ? {} : { former: await verifying(stage, stage.name, await stage.service(), times, rounds) }
 }
 
-function rowsOf (work: string, { limit, ours, former }: Record<string, Measured>): Row[] {
-  const against = former === undefined ? [] : [atMostOf(former, ours!, 0.75)]
+async function peerVerifying (owner: Owner, stores: Stores, times: number, rounds: number): Promise<Record<string, Contestant>> {
+  return { peer: verifyingAt(await betterAuthFleet(owner, stores, 1, times * portionsFor(rounds)), times) }
+}
+
+function rowsOf (work: string, { limit, ours, former, peer }: Record<string, Measured>): Row[] {
+  const against = [
+    ...former === undefined ? [] : [atMostOf(former, ours!, 0.75)], ...peer === undefined ? [] : [atMostOf(peer, ours!, 0.25)]
+  ]
   return [
     rowOf(work, limit!),
     rowOf(work, ours!, { verdicts: [...atLeast(limit!, ours!, 0.4), ...against] }),
-    ...former === undefined ? [] : [rowOf(work, former)]
+    ...[former, peer].filter((other) => other !== undefined).map((other) => rowOf(work, other))
   ]
 }
 

@@ -6,25 +6,48 @@ import { around, spread } from './contest.js'
 import { closedLoop, get, post } from './generator.js'
 import type { Row } from './rows.js'
 import type { Work } from './run.js'
-import { PASSWORD } from './stage.js'
+import { PASSWORD, type Stage } from './stage.js'
 
 const AT_ONCE = 32
 const BASE_MIB = 130
 const MIB_PER_HASH = 19
+const MOST_OF_FORMER = 0.6
 
 /**
  * Memory of a service that caches many sessions, and the additional memory of many log-ins at once. Redis and Postgres are not
  * included.
  */
 export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
+  const ours = await held(stage, remembered, logIns)
+  const theirs = stage.former === undefined ? undefined : await held(stage.former, remembered, logIns)
+  const hashes = Math.min(availableParallelism(), 3)
+  const row = (contestant: string, mib: number, goal = '–', most = Infinity): Row => (
+    { work: 'resident memory', contestant, verdicts: [{ goal, measured: `${mib.toFixed(0)} MiB`, holds: mib <= most }] }
+  )
+  const atMost = (contestant: string, mib: number, most: number) => row(contestant, mib, `< ${most} MiB`, most)
+  const knows = `knows ${remembered} sessions`
+  return [
+    row('just started', ours.idleMib),
+    atMost(knows, ours.knowingMib, BASE_MIB),
+    atMost(`the most, with ${hashes} hashes in flight`, ours.peakMib, BASE_MIB + MIB_PER_HASH * hashes),
+    ...stage.former === undefined || theirs === undefined
+      ? []
+      : [
+          row(`${stage.former.name}, ${knows}`, theirs.knowingMib),
+          row(
+            `${knows}, beside ${stage.former.name}`, ours.knowingMib,
+            `≤ ${MOST_OF_FORMER} × ${stage.former.name}`, MOST_OF_FORMER * theirs.knowingMib
+          )
+        ]
+  ]
+}
+
+async function held (stage: Pick<Stage, 'put' | 'issue' | 'service'>, remembered: number, logIns: number) {
   const { guarded, people } = await stage.put({ guarded: remembered, people: AT_ONCE })
   const service = await stage.service()
   const idleMib = await service.memory()
-  await closedLoop(
-    { port: service.port, next: around(guarded.map((session) => get('/session', stage.issue(session).access))), status: 200 },
-    remembered,
-    AT_ONCE
-  )
+  const next = around(guarded.map((session) => get('/session', stage.issue(session).access)))
+  await closedLoop({ port: service.port, next, status: 200 }, remembered, AT_ONCE)
   const knowingMib = await service.memory()
   await closedLoop(
     { port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 },
@@ -32,19 +55,7 @@ export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
     AT_ONCE
   )
   const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
-  const hashes = Math.min(availableParallelism(), 3)
-  const held = (contestant: string, mib: number, most?: number): Row => ({
-    work: 'resident memory',
-    contestant,
-    verdicts: [
-      { goal: most === undefined ? '–' : `< ${most} MiB`, measured: `${mib.toFixed(0)} MiB`, holds: most === undefined || mib < most }
-    ]
-  })
-  return [
-    held('just started', idleMib),
-    held(`knows ${remembered} sessions`, knowingMib, BASE_MIB),
-    held(`the most, with ${hashes} hashes in flight`, peakMib, BASE_MIB + MIB_PER_HASH * hashes)
-  ]
+  return { idleMib, knowingMib, peakMib }
 }
 
 /** Time from the command until the service listens. */

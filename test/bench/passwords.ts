@@ -22,8 +22,8 @@ const ASKED_PER_SECOND = 200
  * `POST /token` compared with argon2id alone, and the effect of many log-ins at once on other requests. A separate process that
  * receives the same requests is the limit.
  */
-export const passwords: Work = async (stage, owner, { rounds, passwords: times, logIns: many, warmUp, passwordsWarmUp, rushSeconds }) => {
-  const { people, guarded } = await stage.put({ people: 100, guarded: 100 })
+export const passwords: Work = async (stage, owner, { rounds, passwords: times, logIns: many, passwordsWarmUp, rushSeconds }) => {
+  const { people } = await stage.put({ people: 100 })
   const logIns = around(people.map((username) => post('/token', { username, password: PASSWORD })))
   const service = await stage.service()
   await closedLoop({ port: service.port, next: logIns, status: 200 }, passwordsWarmUp, AT_ONCE)
@@ -35,14 +35,7 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
   await closedLoop({ port: service.port, next: logIns, status: 200 }, many, AT_ONCE)
   const besideHashMs = (await mainThreadCpuUs(service.pid) - beforeUs) / many / 1000
 
-  const reads = around(guarded.map((session) => get('/session', stage.issue(session).access)))
-  const bare = await stage.limit('bare')
-  await closedLoop({ port: bare.port, next: reads, status: 200 }, warmUp, AT_ONCE)
-  // Reads each session from Postgres once, so that the measurement shows the effect of the log-ins on known sessions.
-  await closedLoop({ port: service.port, next: reads, status: 200 }, warmUp, AT_ONCE)
   const asked = {
-    bareMs: () => p99Ms({ port: bare.port, next: reads, status: 200 }, ASKED_PER_SECOND, rushSeconds, AT_ONCE),
-    sessionMs: () => p99Ms({ port: service.port, next: reads, status: 200 }, ASKED_PER_SECOND, rushSeconds, AT_ONCE),
     livezMs: () => p99Ms({ port: service.port, next: () => get('/livez'), status: 200 }, ASKED_PER_SECOND, rushSeconds, AT_ONCE),
     reconnectMs: () => reconnect(stage, service)
   }
@@ -69,8 +62,6 @@ export const passwords: Work = async (stage, owner, { rounds, passwords: times, 
         { goal: '–', measured: `${besideHashMs.toFixed(2)} ms of it by the main thread, which hashes nothing`, holds: true }
       ]
     }),
-    during('a bare route of another process meanwhile, p99', 'bareMs', '–', () => Infinity),
-    during('`/session` meanwhile, p99', 'sessionMs', '≤ 3 × quiet', (quiet) => 3 * quiet),
     during('`/livez` meanwhile, p99', 'livezMs', '< 50 ms', () => 50),
     during('back after all connections to Postgres were ended', 'reconnectMs', '≤ quiet + 100 ms', (quiet) => quiet + 100)
   ]

@@ -4,10 +4,10 @@
  * REDIS_URL, or servers that answer on this machine) and Linux, whose kernel counts the CPU time of a process.
  *
  *   npm run bench -- --quick                   in less than a minute: rough, without latencies and starts
- *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, passkeys, refreshes, passwords,
- *                                              memory, start or day; the day only if it is named, for it lasts 20 minutes
+ *   npm run bench -- --only session            one part: latency, saturation, session, host, codes, passkeys, refreshes, passwords, rush,
+ *                                              memory, start, everybodyOut or day; the last two only if named: they take minutes
  *   npm run bench -- --against fe11fdd         beside another revision, which is built from git
- *   npm run bench -- --peer better-auth        with better-auth 1.7.25 in the part day
+ *   npm run bench -- --peer better-auth        with better-auth 1.7.25 in the parts latency, codes and day
  *   npm run bench -- --profile build/profiles  with a flame graph of each service, by `perf`
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -20,6 +20,7 @@ import { codes } from './codes.js'
 import { day, type DayScale } from './day/day.js'
 import { PICTURES } from './drawing.js'
 import { buildRevision, makeFormerStage } from './former.js'
+import { everybodyOut } from './everybody-out.js'
 import { memory, start } from './footprint.js'
 import { host } from './host.js'
 import { latency } from './latency.js'
@@ -27,6 +28,7 @@ import { passkeys } from './passkeys.js'
 import { passwords } from './passwords.js'
 import { refreshes } from './refreshes.js'
 import { table, type Row } from './rows.js'
+import { rush } from './rush.js'
 import { saturation } from './saturation.js'
 import { session } from './session.js'
 import { makeStage, type Stage } from './stage.js'
@@ -49,6 +51,8 @@ export interface Scale {
   endings: number
   /** Accepted codes, refreshes and passwords per round, and requests of a flood. */
   verifications: number
+  /** The same of a peer, whose passwords are hashed before each round. */
+  peerVerifications: number
   refreshes: number
   passwords: number
   floods: number
@@ -56,6 +60,8 @@ export interface Scale {
   passwordsWarmUp: number
   /** Duration of a round at saturation. */
   saturatedSeconds: number
+  /** Number of rushes of log-ins. */
+  rushes: number
   /** Duration of the log-in load, for each measurement during it. */
   rushSeconds: number
   /** Log-ins for a figure over all of them. */
@@ -64,6 +70,9 @@ export interface Scale {
   latencyRounds: number
   /** Sessions in the cache of the process when its memory is measured. */
   remembered: number
+  /** Live sessions when all are ended, and for how long the replicas are watched. */
+  liveSessions: number
+  endingSeconds: number
   /** Number of starts. 0 skips them. */
   starts: number
   day: DayScale
@@ -79,15 +88,19 @@ const full: Scale = {
   unknown: 1_200,
   endings: 10_000,
   verifications: 5_000,
+  peerVerifications: 300,
   refreshes: 5_000,
   passwords: 100,
   floods: 5_000,
   passwordsWarmUp: 3_000,
   saturatedSeconds: 2,
+  rushes: 7,
   rushSeconds: 6,
   logIns: 200,
   latencyRounds: 20,
   remembered: 100_000,
+  liveSessions: 1_000_000,
+  endingSeconds: 60,
   starts: 5,
   day: { people: 2_000, replicas: 10, paceSeconds: 900, arrivalSeconds: 300, guarded: 60, refreshes: 3 }
 }
@@ -101,15 +114,19 @@ const quick: Scale = {
   unknown: 100,
   endings: 600,
   verifications: 100,
+  peerVerifications: 10,
   refreshes: 100,
   passwords: 16,
   floods: 1_000,
   passwordsWarmUp: 16,
   saturatedSeconds: 1,
+  rushes: 1,
   rushSeconds: 0.4,
   logIns: 16,
   latencyRounds: 0,
   remembered: 1_000,
+  liveSessions: 5_000,
+  endingSeconds: 4,
   starts: 0,
   day: { people: 30, replicas: 2, paceSeconds: 20, arrivalSeconds: 4, guarded: 60, refreshes: 3, restSeconds: 2 }
 }
@@ -119,9 +136,11 @@ export interface Surroundings { stores: Stores, peer: string | undefined }
 
 export type Work = (stage: Stage, owner: Owner, scale: Scale, surroundings: Surroundings) => Promise<Row[]>
 
-const works: Record<string, Work> = { latency, saturation, session, host, codes, passkeys, refreshes, passwords, memory, start, day }
+const works: Record<string, Work> = {
+  latency, saturation, session, host, codes, passkeys, refreshes, passwords, rush, memory, start, everybodyOut, day
+}
 /** Parts that run only if they are named. */
-const LONG = new Set(['day'])
+const LONG = new Set(['everybodyOut', 'day'])
 const PEERS = ['better-auth']
 
 async function main (): Promise<void> {

@@ -12,11 +12,11 @@ import type { Owner } from '../../helpers/teardown.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
 import { visitorAt } from '../../hosts/visitor.js'
 import { HEAD_END } from '../generator.js'
-import type { Process } from '../contest.js'
+import { requester, supply, type Contestant, type Process } from '../contest.js'
 import { PASSWORD } from '../stage.js'
-import type { Fleet } from './fleet.js'
-import type { Life } from './life.js'
-import { addressOf } from './ours.js'
+import type { Fleet } from '../day/fleet.js'
+import type { Life } from '../day/life.js'
+import { addressOf } from '../day/ours.js'
 
 const BASE_URL = 'http://localhost'
 
@@ -92,7 +92,23 @@ export async function loggedIn ({ lives, processes }: Fleet): Promise<Buffer[]> 
   return requests
 }
 
-interface BetterAuthLife extends Life { cookie (): string | undefined }
+/** Accepted codes, after a log-in by password that is not measured. */
+export function verifyingAt ({ name, processes, lives }: Fleet, times: number): Contestant {
+  const [process] = processes as [Process]
+  const base = `http://127.0.0.1:${process.port}`
+  const { next, nextPortion } = supply(lives as BetterAuthLife[], times)
+  return requester(`${name}, verify-totp`, process, () => next().codeRequest(), {
+    times,
+    async prepare () {
+      for (const life of nextPortion()) await life.logIn(base)
+    }
+  })
+}
+
+interface BetterAuthLife extends Life {
+  cookie (): string | undefined
+  codeRequest (): Buffer
+}
 
 function life (i: number, secret: Buffer): BetterAuthLife {
   let cookie: string | undefined
@@ -114,6 +130,11 @@ function life (i: number, secret: Buffer): BetterAuthLife {
     giveCode: (base) => ask(base, 'POST', '/api/auth/two-factor/verify-totp', { code: totp(secret, stepAt(new Date())) }),
     guarded: (base) => ask(base, 'GET', '/session'),
     logOut: (base) => ask(base, 'POST', '/api/auth/sign-out', {}),
-    cookie: () => cookie
+    cookie: () => cookie,
+    codeRequest () {
+      const body = JSON.stringify({ code: totp(secret, stepAt(new Date())) })
+      const lines = Object.entries({ ...headers, cookie, 'content-length': body.length }).map(([key, value]) => `${key}: ${value}\r\n`)
+      return Buffer.from(`POST /api/auth/two-factor/verify-totp HTTP/1.1\r\nhost: 127.0.0.1\r\n${lines.join('')}\r\n${body}`)
+    }
   }
 }
