@@ -111,7 +111,8 @@ for (const sql of users.keys()) {
     const outcome = by !== undefined ? 'noticed' : reason === undefined ? 'survived' : 'known'
     counts[outcome]++
     const label = outcome === 'survived' ? 'SURVIVED' : outcome.padEnd(8)
-    console.log(`  ${label} ${short(condition.text)} [${by ?? reason ?? 'no reason'}]`)
+    const stale = by !== undefined && reason !== undefined ? ': take it out of known-survivors.json' : ''
+    console.log(`  ${label} ${short(condition.text)} [${by ?? reason ?? 'no reason'}]${stale}`)
   }
 }
 console.log(`${counts.noticed + counts.known + counts.survived} conditions removed, ${counts.noticed} noticed, ${counts.known} known, ` +

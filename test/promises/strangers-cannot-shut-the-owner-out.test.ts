@@ -71,6 +71,26 @@ t.test('P4 a known network that was not used for thirty days is no longer known'
   t.equal(await enter(HOME), 429)
 })
 
+t.test('P4 the factors and the budget of another account change nothing', async (t) => {
+  const { app, db, enter, strangers } = await world()
+  await (await signUp(app, 'bob')).enrol()
+  await logInFrom(app, '192.0.2.201', 'bob', 'a guess')
+  await db.query("update password_budget set spent = 100 where network = '*'")
+  t.equal(await enter(HOME), 200, 'strangers have used up the guesses of the other account alone')
+  await strangers(100)
+  t.equal(await enter(HOME), 200, 'known by the password, since this account has no factor')
+})
+
+t.test('P4 of an account with a factor, a network is known by a verified session alone', async (t) => {
+  const { ada, enter, strangers } = await world()
+  t.equal(await enter('192.0.2.66'), 200, 'before there was a factor')
+  await ada.enrol()
+  t.equal(await enter('192.0.2.67'), 200, 'the password, without its code')
+  await strangers(100)
+  t.equal(await enter('192.0.2.67'), 429)
+  t.equal(await enter('192.0.2.66'), 429)
+})
+
 t.test('P4 the windows end by the database\'s clock', async (t) => {
   const { enter, guess, strangers, clock } = await world()
   await clock.freeze()
