@@ -1,7 +1,7 @@
 /*
  * Is this session alive? docs/consistency.md as a model: one session, two replicas, two PostgreSQL servers, Redis.
  * Replica 0 is modelled in full, and may be the one that ends the session. Of replica 1 only the effect on others is: it asks
- * PostgreSQL at any time and writes entries to Redis.
+ * PostgreSQL at any time and writes entries to Redis; with SHARE, it reads the revocations for replica 0.
  *
  * Each step is atomic, as it is in a Node process between two waits and in PostgreSQL at one snapshot. Between two steps
  * any time may pass, so pauses, delays, lost answers and lost messages are orders of steps. A "poll now" message carries
@@ -22,10 +22,17 @@
 #ifndef OTHER
 #define OTHER 1
 #endif
+#ifndef SHARE
+#define SHARE 0
+#endif
 #define BOUND 1                       /* REVOCATION_SECONDS */
 #define SLOW 2                        /* a statement is given up after this */
 #define TRUST 1                       /* longest use of an entry in Redis */
+#if SHARE
+#define REMEMBER 1                    /* no answer is late there, see "world" */
+#else
 #define REMEMBER (TRUST + SLOW + 1)   /* memory of an end, at least */
+#endif
 #define OLD (TRUST + 1)               /* ages of readings stop here */
 #define COVERED (OLD + SLOW + 1)       /* ages of gaps stop here */
 
@@ -60,6 +67,24 @@ Replica r;
  */
 Entry redis;
 
+/*
+ * Shared readings. The reader, or another process that becomes the reader after it: one that starts again. Of its messages, Redis
+ * has the newest one and one from before. They come any number of times, in any order, or never.
+ */
+typedef Reader { bool hasReading; bit server; byte xmax; byte open; bool demoted; bit connection; bool old; byte mark }
+typedef Message {
+  byte phase; bit server; bool demoted; byte sinceXmax; byte sinceOpen; byte xmax; byte open; bool named; bool partial; byte mark;
+  bool forged
+}
+Reader w;
+Message m[2];
+hidden byte was;
+/* The newest announcement of replica 0 is unanswered; its age, from before it was sent. */
+bool asking;
+byte askingAge;
+/* Mark of replica 0 in Redis, and likewise in a message. 0: none; 1: of an older announcement; 2: of the newest; 3: of the next one. */
+byte mark;
+
 #define FRESH (r.hasReading && r.isPrimary && r.age <= BOUND)
 /* A request that begins now must be refused. */
 #define LATE (ended[primary] && (sinceEnd > BOUND || (here && answered)))
@@ -74,6 +99,7 @@ inline tick () {
     if :: ended[primary] -> AGE(sinceEnd, BOUND + 1) :: else fi;
     if :: r.hasReading -> AGE(r.age, BOUND + 1); if :: REDIS -> AGE(r.gapAge, COVERED) :: else fi :: else fi;
     DOWN(r.remember);
+    if :: asking -> AGE(askingAge, BOUND + 1) :: else fi;
     if :: r.p.asked && r.p.age == SLOW -> clearPoll() :: r.p.asked && r.p.age < SLOW -> r.p.age++ :: else fi;
     if
     :: r.q.asked && r.q.age == SLOW -> clearQuestion() /* rule: a slow question is given up */
@@ -89,6 +115,9 @@ inline tick () {
 }
 
 /* ---- PostgreSQL ---- */
+
+/* Id that a snapshot has in its list. */
+#define OPEN(s) ((endXid[s] > 0 && !ended[s] && endXid[s] < xmax[s]) -> endXid[s] : 0)
 
 inline beginEnd () { endXid[primary] = nextXid[primary]; nextXid[primary]++ }
 inline commitEnd () {
@@ -117,6 +146,7 @@ inline failover (kept) {
   otherOpen = false; otherXid = 0;
   /* Assumption, see README.md: before a replica's first reading no server is demoted in a way that its connections outlive. */
   if :: !r.hasReading -> r.pollOld = false; r.poolOld = false :: else fi;
+  if :: !w.hasReading -> w.old = false :: else fi;
   if
   :: kept -> ended[1] = true; endXid[1] = endXid[0]; nextXid[1] = nextXid[0]; xmax[1] = xmax[0]
   :: else -> answered = false; sinceEnd = 0; r.q.late = false
@@ -126,7 +156,7 @@ inline failover (kept) {
 /* A new connection leads to server s: a name may lead to either for a while. */
 inline connectPoll (s) { r.pollServer = s; r.pollOld = (s == 0 && primary == 0) }
 inline connectPool (s) {
-  r.poolServer = s; r.poolOld = (s == 0 && primary == 0);
+  if :: SHARE -> r.poolOld = (primary == 0) :: else -> r.poolServer = s; r.poolOld = (s == 0 && primary == 0) fi;
   if :: r.q.asked -> r.q.renewed = true :: else fi
 }
 
@@ -155,7 +185,7 @@ inline askPoll (s) {
   r.p.server = s;
   r.p.demoted = (s == 0 && primary == 1);
   r.p.xmax = xmax[s];
-  r.p.open = ((endXid[s] > 0 && !ended[s] && endXid[s] < xmax[s]) -> endXid[s] : 0);
+  r.p.open = OPEN(s);
   r.p.named = (r.hasReading && ended[s] && (false
     || endXid[s] >= r.xmax                                 /* rule: a reading names the ids from the last one's xmax on */
     || endXid[s] == r.open                                 /* rule: a reading names the ids that were open at the last one */
@@ -214,6 +244,110 @@ inline heardPoll (s, tooMany) {
   clearPoll()
 }
 
+/* ---- Shared readings ---- */
+
+#define OLDER(x) x = (x == 3 -> 2 : (x == 2 -> 1 : x))
+/* Each transaction that snapshot a (xmax and open id) saw as finished had finished in b. */
+#define WITHIN(aXmax, aOpen, bXmax, bOpen) (aXmax <= bXmax && (bOpen == 0 || bOpen >= aXmax || bOpen == aOpen))
+
+inline announce () {
+  OLDER(mark); OLDER(w.mark); OLDER(m[0].mark); OLDER(m[1].mark);
+  asking = true;
+  askingAge = 0;
+  mark = 2
+}
+
+inline connectReader (s) { w.connection = s; w.old = (s == 0 && primary == 0) }
+
+inline clearMessage (i) {
+  m[i].phase = 0; m[i].server = 0; m[i].demoted = false; m[i].sinceXmax = 0; m[i].sinceOpen = 0; m[i].xmax = 0; m[i].open = 0;
+  m[i].named = false; m[i].partial = false; m[i].mark = 0; m[i].forged = false
+}
+
+inline startReader (s) {
+  w.hasReading = false; w.server = 0; w.xmax = 0; w.open = 0; w.demoted = false; w.mark = 0;
+  connectReader(s)
+}
+
+inline collect () { w.mark = mark }
+
+#define ENDS_SINCE(s) (ended[s] && (endXid[s] >= w.xmax || endXid[s] == w.open))
+#define DEMOTED(s) (s == 0 && primary == 1)
+
+/* Asked and answered at one moment; published later. tooMany: more ends than one message names. s: where new connections lead. */
+inline readForOthers (tooMany, s) {
+  clearMessage(0);
+  if
+  :: !WRITABLE(w.connection, w.old) -> connectReader(s)
+  :: else ->
+    if
+    :: (w.hasReading
+      && w.server == w.connection                          /* no run of these parts needs it */
+      && w.demoted == DEMOTED(w.connection)                /* rule: a reading that finds another setting of writes is not shared */
+      ) ->
+      m[0].phase = 1;
+      m[0].server = w.connection;
+      m[0].demoted = DEMOTED(w.connection);
+      m[0].sinceXmax = w.xmax; m[0].sinceOpen = w.open;
+      m[0].xmax = xmax[w.connection];
+      m[0].open = OPEN(w.connection);
+      m[0].named = ENDS_SINCE(w.connection) && !tooMany;
+      m[0].partial = ENDS_SINCE(w.connection) && tooMany
+    :: else
+    fi;
+    if :: w.hasReading && w.server == w.connection && w.demoted != DEMOTED(w.connection) -> w.old = false :: else fi;
+    w.hasReading = true;
+    w.server = w.connection;
+    w.xmax = xmax[w.connection];
+    w.open = OPEN(w.connection);
+    w.demoted = DEMOTED(w.connection)
+  fi
+}
+
+inline publish () {
+  m[0].phase = 2;
+  m[0].mark = mark;
+  m[0].mark = w.mark                                       /* rule: the reader collects the announcements before it reads */
+}
+
+inline keepMessage () {
+  m[1].phase = 2; m[1].server = m[0].server; m[1].demoted = m[0].demoted;
+  m[1].sinceXmax = m[0].sinceXmax; m[1].sinceOpen = m[0].sinceOpen; m[1].xmax = m[0].xmax; m[1].open = m[0].open;
+  m[1].named = m[0].named; m[1].partial = m[0].partial; m[1].mark = m[0].mark; m[1].forged = false
+}
+
+/* A writer to Redis without the key. */
+inline forgeMessage () {
+  m[1].phase = 2; m[1].server = r.server; m[1].demoted = r.demoted; m[1].sinceXmax = r.xmax; m[1].sinceOpen = r.open;
+  m[1].xmax = r.xmax; m[1].open = r.open; m[1].named = false; m[1].partial = false; m[1].mark = 2; m[1].forged = true
+}
+
+#define KNOWN(i) WITHIN(m[i].xmax, m[i].open, r.xmax, r.open)
+
+inline heardShared (i) {
+  if
+  :: (r.hasReading && r.isPrimary && m[i].demoted == r.demoted
+    && !m[i].forged                                        /* rule: a shared reading without a MAC counts as none */
+    && m[i].server == r.server                             /* rule: a shared reading of another server counts as none */
+    && (KNOWN(i) || !m[i].partial)                         /* rule: a shared reading that does not name all ends counts as none */
+    && (KNOWN(i) || WITHIN(m[i].sinceXmax, m[i].sinceOpen, r.xmax, r.open)) /* rule: a shared reading begins where the own knowledge ends */
+    ) ->
+    if :: m[i].named && !KNOWN(i) -> hear() :: else fi;
+    if
+    :: (asking
+      && m[i].mark == 2                                    /* rule: a shared reading answers an announcement whose mark it has */
+      ) ->
+      was = r.age;
+      r.age = 0;
+      r.age = (askingAge < was -> askingAge : was);        /* rule: freshness counts from before the announcement */
+      asking = false; askingAge = 0
+    :: else
+    fi;
+    if :: !KNOWN(i) -> r.xmax = m[i].xmax; r.open = m[i].open :: else fi
+  :: else
+  fi
+}
+
 /* ---- Requests ---- */
 
 /* Asked and run at one moment, as the revocation reading is. */
@@ -253,7 +387,7 @@ inline request (isFound) {
         ) -> accept(LATE); fill()
       :: else ->
         if
-        :: !r.q.asked && ASSUMED(r.poolServer, WRITABLE(r.poolServer, r.poolOld)) -> askQuestion(r.poolServer); r.q.late = LATE
+        :: !r.q.asked && !SHARE && ASSUMED(r.poolServer, WRITABLE(r.poolServer, r.poolOld)) -> askQuestion(r.poolServer); r.q.late = LATE
         :: (r.q.asked && ASSUMED(r.q.server, r.q.writable)
           && r.q.age <= BOUND                              /* rule: requests share a question while it is young */
           && !r.q.renewed                                  /* rule: requests do not share a question over a replaced connection */
@@ -312,7 +446,8 @@ inline forge () { redis.phase = 2; redis.age = 0; redis.server = primary; redis.
 active proctype world () {
   r.pollOld = true;
   r.poolOld = true;
-  if :: !FAILOVER || !REDIS -> here = true :: here = false fi;
+  w.old = true;
+  if :: (!FAILOVER || !REDIS) && !SHARE -> here = true :: here = false fi;
   do
   :: tick()
   :: d_step { endXid[primary] == 0 -> beginEnd() }
@@ -322,7 +457,7 @@ active proctype world () {
   :: d_step { otherOpen -> commitOther() }
   :: d_step { FAILOVER && primary == 0 && ended[0] -> failover(true) }
   :: d_step { FAILOVER && primary == 0 -> failover(false) }
-  :: d_step { !r.p.asked -> askPoll(r.pollServer) }
+  :: d_step { !SHARE && !r.p.asked -> askPoll(r.pollServer) }
   :: d_step { r.p.asked -> heardPoll(0, false) }
   :: d_step { r.p.asked -> heardPoll(1, false) }
   :: d_step { r.p.asked && r.p.named -> heardPoll(0, true) }
@@ -339,5 +474,29 @@ active proctype world () {
   :: d_step { REDIS && redis.phase != 1 && primary == 1 && !ended[1] -> askEntry(1) }
   :: d_step { redis.phase == 1 -> dateEntry() }
   :: d_step { REDIS && !FAILOVER && !redis.forged -> forge() }
+  /* With SHARE, own readings and questions are answered at once: the other parts have their delays. Questions go to either server. */
+  :: d_step { SHARE -> askPoll(r.pollServer); heardPoll(0, false) }
+  :: d_step { SHARE && FAILOVER -> askPoll(r.pollServer); heardPoll(1, false) }
+  :: d_step { SHARE && r.hasReading && ASSUMED(0, WRITABLE(0, r.poolOld)) -> askQuestion(0); heardQuestion(0) }
+  :: d_step { SHARE && r.hasReading && primary == 1 -> askQuestion(1); heardQuestion(1) }
+  :: d_step { SHARE && FAILOVER -> connectPoll(0) }
+  :: d_step { SHARE && FAILOVER -> connectPoll(1) }
+  :: d_step { SHARE && r.hasReading -> announce() }
+  :: d_step { SHARE && m[0].phase != 1 -> collect() }
+  :: d_step { SHARE && m[0].phase != 1 -> readForOthers(false, 0) }
+  :: d_step { SHARE && m[0].phase != 1 -> readForOthers(false, 1) }
+  :: d_step { SHARE && m[0].phase != 1 -> readForOthers(true, 0) }
+  :: d_step { SHARE && m[0].phase == 1 -> publish() }
+  :: d_step { SHARE == 2 && m[0].phase == 2 -> keepMessage() }
+  :: d_step { SHARE && m[0].phase == 2 -> heardShared(0) }
+  :: d_step { SHARE && m[1].phase == 2 -> heardShared(1) }
+  :: d_step { SHARE && w.hasReading -> startReader(0) }
+  :: d_step { SHARE && w.hasReading -> startReader(1) }
+  :: d_step { SHARE && FAILOVER -> connectReader(0) }
+  :: d_step { SHARE && FAILOVER -> connectReader(1) }
+  :: d_step { SHARE == 2 && !FAILOVER && r.hasReading && !m[1].forged -> forgeMessage() }
+  :: d_step { (SHARE && !FAILOVER
+      && false                                             /* rule: a mark cannot be known before it is announced */
+      ) -> mark = 3 }
   od
 }

@@ -72,6 +72,10 @@ function describeState (
 ): void {
   metrics.counters(counters)
   metrics.gauge('revocations_age_seconds', 'Age of the last answered revocation reading', () => sessions.state().revocationsAgeSeconds)
+  metrics.counter('revocation_readings_own_total', 'Revocation readings that this process asked of PostgreSQL',
+    () => sessions.state().readings.own)
+  metrics.counter('revocation_readings_shared_total', 'Revocation readings that another replica made for this process',
+    () => sessions.state().readings.shared)
   metrics.gauge('oldest_write_transaction_seconds',
     'For how long the oldest write transaction of the PostgreSQL server has been seen open',
     () => sessions.state().oldestWriteSeconds)

@@ -94,6 +94,7 @@ export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
     redis: claim.link,
     namespace,
     macKeys: seal.derive('session copy'),
+    readingKeys: seal.derive('revocation reading'),
     revocationSeconds,
     adopts: !knowsSessions,
     report (error) {

@@ -5,6 +5,7 @@ import { readStanding } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './cache/redis-cache.js'
+import { createExchange } from './revocations/exchange.js'
 import { createRevocationPoller, type RevocationPoller } from './revocations/revocation-poller.js'
 import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from './cache/local-cache.js'
 import { createSessionWatch } from './watch.js'
@@ -16,6 +17,8 @@ import { createSessionWatch } from './watch.js'
 const SLOWEST_READ_MS = 2_000
 /** PostgreSQL's clock may step a little. A Redis copy that is dated further ahead is not used. */
 const AHEAD_MS = 5_000
+/** A replica that was the one to read, and does not say so again within that many times `revocationSeconds`, is so no more. */
+const READER_BOUNDS = 2
 
 export interface SessionsOptions {
   db: Db
@@ -23,7 +26,9 @@ export interface SessionsOptions {
   pollerDb: Db
   redis: RedisLink
   namespace: string
+  /** Keys of the MACs of sessions in Redis, and of revocation readings. */
   macKeys: readonly Buffer[]
+  readingKeys: readonly Buffer[]
   revocationSeconds: number
   /** True where sessions begin at a host: a session that is not known here yet is then registered as unverified. */
   adopts: boolean
@@ -161,21 +166,20 @@ function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSec
  */
 export type Sessions = ReturnType<typeof createSessions>
 
-export function createSessions ({ db, pollerDb, redis, namespace, macKeys, revocationSeconds, adopts, report }: SessionsOptions) {
+export function createSessions (options: SessionsOptions) {
+  const { db, pollerDb, redis, namespace, macKeys, readingKeys, revocationSeconds, adopts, report } = options
   const localCache = new LocalCache()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
   const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
+  const exchange = createExchange({ redis, namespace, macKeys: readingKeys, leaseMs: READER_BOUNDS * revocationSeconds * 1000 })
   const poller = createRevocationPoller(pollerDb, revocationSeconds, {
     onEnded: noteEnd,
     onChanged: (userId, sessionId) => localCache.change(userId, sessionId),
     onMark: (endedBefore) => watch.endedBefore(endedBefore),
-    onGap () {
-      localCache.coveredFromNow()
-      watch.gap()
-    },
+    onGap: () => { localCache.coveredFromNow(); watch.gap() },
     onOtherServer: () => { localCache.connectionsReplaced(); db.renew() }
-  }, report)
+  }, report, exchange)
 
   const { isFresh, nowMs } = poller
   const watch = createSessionWatch({ isFresh, nowMs, find: (userId, sessionId) => findSeen(userId, sessionId) })
@@ -280,6 +284,7 @@ function stateOf (poller: RevocationPoller, localCache: LocalCache, counters: Se
     areRevocationsFresh: poller.isFresh(),
     isReadOnly: poller.isReadOnly(),
     oldestWriteSeconds: poller.oldestWriteMs() / 1000,
+    readings: poller.readings(),
     remembered: localCache.size,
     ...counters
   }

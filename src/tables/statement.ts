@@ -8,7 +8,7 @@ import { execute, type Db, type Tables } from './db.js'
 export type Parameters<Values extends object> = Values
 
 /** Facts of the database that may decide about the text of a statement: it is compiled once for each combination. */
-export type Facts = Pick<Db, 'table' | 'hasAccounts' | 'destinations'>
+export type Facts = Pick<Db, 'schema' | 'table' | 'hasAccounts' | 'destinations'>
 
 type Read = (db: Db, values: Readonly<Record<string, unknown>>) => unknown
 

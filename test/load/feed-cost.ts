@@ -4,7 +4,8 @@
  *   node build/test/load/feed-cost.js          postgres://postgres@127.0.0.1:5432 or DATABASE_URL; on the server's own machine
  *
  * Each replica is one revocation poller of the service, all in this process. Up to twenty have their own connection; more of
- * them share twenty, as behind a pooler. Server CPU is the CPU of their PostgreSQL backends, from /proc.
+ * them share twenty, as behind a pooler. Server CPU is the CPU of their PostgreSQL backends, from /proc. With REDIS_URL, each case
+ * runs twice, by turns: each replica reads by itself, and they share readings, each over connections of its own to Redis.
  */
 import { readFileSync } from 'node:fs'
 import pg from 'pg'
@@ -13,18 +14,22 @@ import { readEnds } from '../../src/sessions/revocations/revocations.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createDb } from '../../src/tables/db.js'
+import { connectRedis } from '../../src/redis/connect.js'
+import { noRedis, type RedisLink } from '../../src/redis/link.js'
+import { createExchange } from '../../src/sessions/revocations/exchange.js'
 import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import { until } from '../helpers/wait.js'
 
 const SECONDS = 10
 const ENDED = 100_000
 const MOST_CONNECTIONS = 20
-/** sysconf(_SC_CLK_TCK) on Linux. */
-const TICKS_PER_SECOND = 100
 /** [replicas, sessions ended per second during the run]. */
 const cases = [[1, 0], [10, 0], [100, 0], [1, 100], [10, 100], [100, 100]] as const
 
 const server = new URL(process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres')
+const quiet = () => {}
+const silent = { info: quiet, warn: quiet, error: quiet }
+const redisUrl = process.env['REDIS_URL']
 const name = `feed_cost_${process.pid}`
 const url = new URL(server)
 url.pathname = `/${name}`
@@ -67,8 +72,8 @@ async function measure (): Promise<void> {
   console.log(plan.rows.map((line) => line['QUERY PLAN'] as string).join('\n'))
 
   console.log(
-    '\n| replicas | ends/s | polls/s | Postgres CPU, ms/s | µs of CPU per poll | ms per poll, median | p99 |\n' +
-    '| --- | --- | --- | --- | --- | --- | --- |'
+    '\n| replicas | readings | ends/s | polls/s | Postgres CPU, ms/s | µs of CPU per poll ' +
+    '| Redis CPU, ms/s | this process, ms/s |\n| --- | --- | --- | --- | --- | --- | --- | --- |'
   )
   let next = 1
   for (const [replicas, endsPerSecond] of cases) {
@@ -78,27 +83,24 @@ async function measure (): Promise<void> {
         void client.query(
           'update otp_session set ended_at = now(), ended_xid = pg_current_xact_id() where user_id = $1 and id = $2',
           [`user ${next % 5000}`, `live ${next++}`]
-        )
+        ).catch(quiet)
       }, 1000 / endsPerSecond)
-    console.log(await oneCase(replicas, endsPerSecond))
+    console.log(await oneCase(replicas, endsPerSecond, false))
+    if (redisUrl !== undefined) console.log(await oneCase(replicas, endsPerSecond, true))
     clearInterval(ends)
   }
   await client.end()
 }
 
-async function oneCase (replicas: number, endsPerSecond: number): Promise<string> {
-  const tookMs: number[] = []
+async function oneCase (replicas: number, endsPerSecond: number, isShared: boolean): Promise<string> {
+  const links: RedisLink[] = Array.from({ length: replicas }, () => isShared ? connectRedis(redisUrl!, silent) : noRedis)
+  await until('Redis to be up', () => links.every(({ state }) => state !== 'down'))
   const pools = Array.from({ length: Math.min(replicas, MOST_CONNECTIONS) }, () => openPostgres(url.href, 1, () => {}))
   const feeds = Array.from({ length: replicas }, (_, i) => {
     const db = createDb(pools[i % pools.length]!.dialect)
-    const began = new WeakMap<object, number>()
-    const timed = db.kysely.withPlugin({
-      transformQuery: ({ node, queryId }) => { began.set(queryId, performance.now()); return node },
-      transformResult: async ({ result, queryId }) => { tookMs.push(performance.now() - (began.get(queryId) ?? NaN)); return result }
-    })
-    return createRevocationPoller({
-      ...db, kysely: timed
-    }, 1, { onEnded () {}, onChanged () {}, onMark () {}, onGap () {}, onOtherServer () {} }, console.error)
+    const silently = { onEnded: quiet, onChanged: quiet, onMark: quiet, onGap: quiet, onOtherServer: quiet }
+    return createRevocationPoller(db, 1, silently, console.error,
+      createExchange({ redis: links[i]!, namespace: name, macKeys: [Buffer.alloc(32)], leaseMs: 2000 }))
   })
   for (const feed of feeds) feed.start()
   await until('all feeds to be fresh', () => feeds.every((feed) => feed.isFresh()))
@@ -108,24 +110,35 @@ async function oneCase (replicas: number, endsPerSecond: number): Promise<string
     )
     return rows.length === pools.length ? rows.map(({ pid }) => pid) : null
   }) as number[]
-  tookMs.length = 0
-  const before = cpuMs(pids)
+  const redis = isShared ? [await redisPid(links[0]!)] : []
+  const follow = () => feeds.filter((feed) => feed.readings().shared > 1).length
+  if (isShared) await until('the replicas to follow', () => follow() >= replicas - 1)
+  const polls = () => feeds.reduce((sum, feed) => sum + feed.readings().own, 0)
+  const pollsBefore = polls()
+  const [before, redisBefore, ownBefore] = [cpuMs(pids), cpuMs(redis), process.cpuUsage()]
   const beganAtMs = performance.now()
   await until('the time to pass', () => performance.now() - beganAtMs > SECONDS * 1000, SECONDS * 2000)
   const seconds = (performance.now() - beganAtMs) / 1000
   const cpu = cpuMs(pids) - before
-  const sorted = [...tookMs].sort((a, b) => a - b)
+  const redisCpu = cpuMs(redis) - redisBefore
+  const { user, system } = process.cpuUsage(ownBefore)
+  const count = polls() - pollsBefore
   await Promise.all(feeds.map((feed) => feed.stop()))
-  await Promise.all(pools.map((pool) => pool.close()))
-  const at = (share: number) => (sorted[Math.floor(sorted.length * share)] ?? NaN).toFixed(2)
-  return `| ${replicas} | ${endsPerSecond} | ${(sorted.length / seconds).toFixed(0)} | ${(cpu / seconds).toFixed(0)} ` +
-    `| ${(cpu * 1000 / sorted.length).toFixed(0)} | ${at(0.5)} | ${at(0.99)} |`
+  await Promise.all([...pools, ...links].map((each) => each.close()))
+  const cells = [
+    replicas, isShared ? 'shared' : 'own', endsPerSecond, (count / seconds).toFixed(0), (cpu / seconds).toFixed(1),
+    (cpu * 1000 / count).toFixed(0), (redisCpu / seconds).toFixed(1), ((user + system) / 1000 / seconds).toFixed(0)
+  ]
+  return `| ${cells.join(' | ')} |`
 }
 
-/** Returns user and system time of processes, in milliseconds: fields 14 and 15 of /proc/…/stat. */
+/** Returns the process id of a Redis server, which runs on this machine. */
+async function redisPid (link: RedisLink): Promise<number> {
+  const info = await link.run((client) => client.eval("return redis.call('INFO', 'server')", 0))
+  return Number(/process_id:(\d+)/.exec(String(info))?.[1])
+}
+
+/** Returns the CPU time of the main threads of processes, in milliseconds: the first field of /proc/…/schedstat, in nanoseconds. */
 function cpuMs (pids: readonly number[]): number {
-  return pids.reduce((sum, pid) => {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /, '').split(' ')
-    return sum + (Number(fields[11]) + Number(fields[12])) * 1000 / TICKS_PER_SECOND
-  }, 0)
+  return pids.reduce((sum, pid) => sum + Number(readFileSync(`/proc/${pid}/schedstat`, 'utf8').split(' ')[0]) / 1e6, 0)
 }

@@ -25,7 +25,10 @@ export const models: readonly Model[] = [
     configurations: [
       { name: 'one server, with Redis', defines: ['FAILOVER=0', 'OTHER=0'] },
       { name: 'one server, open transactions', defines: ['FAILOVER=0', 'REDIS=0'] },
-      { name: 'failover, without Redis', defines: ['REDIS=0', 'OTHER=0'] }
+      { name: 'failover, without Redis', defines: ['REDIS=0', 'OTHER=0'] },
+      { name: 'shared readings, one server', defines: ['SHARE=2', 'FAILOVER=0', 'REDIS=0', 'OTHER=0'] },
+      { name: 'shared readings, open transactions', defines: ['SHARE=1', 'FAILOVER=0', 'REDIS=0'] },
+      { name: 'shared readings, failover', defines: ['SHARE=1', 'REDIS=0', 'OTHER=0'] }
     ],
     large: [
       { name: 'failover, with Redis', defines: ['OTHER=0'] },
@@ -38,6 +41,15 @@ export const models: readonly Model[] = [
       "a changed setting of writes replaces the poller's connection": 'failover, without Redis',
       'a reading that finds another setting of writes does not count as fresh': 'failover, without Redis',
       'an entry of another server counts as none': 'failover, with Redis',
+      'a reading that finds another setting of writes is not shared': 'shared readings, failover',
+      'the reader collects the announcements before it reads': 'shared readings, one server',
+      'a shared reading without a MAC counts as none': 'shared readings, one server',
+      'a shared reading of another server counts as none': 'shared readings, failover',
+      'a shared reading that does not name all ends counts as none': 'shared readings, one server',
+      'a shared reading begins where the own knowledge ends': 'shared readings, one server',
+      'a shared reading answers an announcement whose mark it has': 'shared readings, one server',
+      'freshness counts from before the announcement': 'shared readings, one server',
+      'a mark cannot be known before it is announced': 'shared readings, one server',
       'requests do not share a question over a replaced connection': 'failover, without Redis',
       'an answer from a server without writes is not used': 'failover, without Redis'
     }

@@ -61,6 +61,7 @@ async function twoReplicas (t: Test) {
     redis,
     namespace: 'clocks',
     macKeys: [Buffer.alloc(32)],
+    readingKeys: [Buffer.alloc(32)],
     revocationSeconds: HOUR_SECONDS,
     adopts: true,
     report: () => {}

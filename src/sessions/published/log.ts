@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { idDigest } from '../../core/claims.js'
 import type { Db } from '../../tables/db.js'
-import { boundsOf, type AnsweredReading } from '../revocations/revocation-poller.js'
+import type { AnsweredReading } from '../revocations/revocation-poller.js'
+import { boundsOf } from '../revocations/snapshots.js'
 import { readRecentEnds } from './recent.js'
 
 /** `identity.xmin` */

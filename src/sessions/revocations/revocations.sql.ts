@@ -10,7 +10,8 @@ export const MOST_ENDS = 10_000
 
 /** The revocation reading. `since` is the snapshot of the reading before; null for the first one, which names no session. */
 export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: string | null }>, facts) => {
-  const { table } = facts
+  const { table, schema } = facts
+  const place = schema === undefined ? sql.raw('current_schema()') : sql.lit(schema)
   // A range and an order, where "=" would do: with any statistics (all ended at once, none yet), the plan uses the index.
   const endedBetween = (condition: RawBuilder<unknown>) => sql`
     select user_id, id, ended_at from ${table.otp_session} where ${condition} order by ended_xid limit ${MOST_ENDS + 1}`
@@ -25,6 +26,7 @@ export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: st
     )
     select pg_current_snapshot()::text as snapshot, ${serverStart} as server, ${isWritable},
            (select timeline_id from pg_control_checkpoint()) as timeline, ${readOnlySettings}, ${endedBefore(facts)},
+           concat(current_database(), '/', ${place}, '/', session_user) as place,
            ${numberAs(milliseconds(clock), 'nowMs')},
            ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id,
              'isOver', ended_at is not null)) from named), '[]'::json)`, 'named')}`

@@ -18,6 +18,8 @@ export interface Ends extends ServerFacts {
   endedBefore: number | null
   /** History of the server. A promotion or a point-in-time recovery begins a new one. */
   timeline: number
+  /** Database, schema and role of the connection: readings of other ones are about other rows or other settings. */
+  place: string
   /** `pg_snapshot` as text: the transactions that this reading saw. The next one names transactions that finished later. */
   snapshot: string
   /** Settings of the role and the database about writes. A change holds for connections made after it. */

@@ -1,0 +1,120 @@
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { redisKey } from '../../redis/keys.js'
+import type { RedisLink } from '../../redis/link.js'
+import type { Ends, NamedSession } from './revocations.js'
+
+/**
+ * Part of the names in Redis and of the MAC. Releases with another form of readings have a reader of their own: change it
+ * with every change of `SharedReading`.
+ */
+const FORMAT = 'readings-1'
+/** 72 bits: a mark is good for a part of a second, and cannot be guessed within it. */
+const MARK_BYTES = 9
+const MAC_BYTES = 16
+/** Marks of one reading, and sessions that it names: a message of 200 kB at most. Replicas past that read by themselves. */
+const MOST_MARKS = 1_000
+const MOST_NAMED = 1_000
+/** Longer texts are not read. */
+const MOST_CHARACTERS = 1 << 20
+
+/** Revocation reading of another replica, with what is needed to continue one's own. */
+export interface SharedReading extends Omit<Ends, 'tooMany' | 'isWritable' | 'named'> {
+  /** Snapshot of the reading before it: all ends of transactions that finished between the two are named. */
+  since: string
+  /** Null if it names none, since there were too many, or since it does not continue the one before. */
+  named: readonly NamedSession[] | null
+  /** Marks of the announcements that were there before PostgreSQL was asked. */
+  marks: readonly string[]
+}
+
+/** Answer to an announcement. */
+export interface Announced {
+  /** Replica that reads for the others. */
+  reader: string
+  isReader: boolean
+  /** Marks of the other replicas since the last call, if this replica is the reader. */
+  marks: string[]
+}
+
+/**
+ * Place in Redis by which one replica reads for all. Nothing in it is trusted: a mark proves by itself when it was made, a reading has
+ * a MAC, and the rest decides only about who reads.
+ */
+export interface ReadingExchange {
+  /**
+   * Announces a question and learns which replica reads. Without a reader, or if `suspect` is the reader, this replica becomes it.
+   *
+   * @returns undefined if Redis does not answer
+   */
+  announce (mark: string, suspect: string | null): Promise<Announced | undefined>
+  publish (reading: SharedReading): void
+  /** Calls back with each reading that has a MAC of these keys. */
+  onReading (listener: (reading: SharedReading) => void): void
+}
+
+/** Makes a mark that no one can know before it is announced. */
+export const newMark = (): string => randomBytes(MARK_BYTES).toString('base64url')
+
+/** KEYS: reader, marks. ARGV: this replica, its mark, milliseconds for which the reader stays one, replica to replace or '', most marks. */
+const ANNOUNCE = `
+local reader = redis.call('GET', KEYS[1])
+if not reader or reader == ARGV[4] then reader = ARGV[1] end
+if reader ~= ARGV[1] then
+  redis.call('RPUSH', KEYS[2], ARGV[2])
+  redis.call('PEXPIRE', KEYS[2], ARGV[3])
+  return {reader}
+end
+redis.call('SET', KEYS[1], reader, 'PX', ARGV[3])
+local marks = redis.call('LRANGE', KEYS[2], 0, ARGV[5] - 1)
+redis.call('DEL', KEYS[2])
+return {reader, unpack(marks)}`
+
+export interface ExchangeOptions {
+  redis: RedisLink
+  namespace: string
+  /** The first one makes MACs, all check them. */
+  macKeys: readonly Buffer[]
+  /** Milliseconds after which a reader that says nothing is one no more. */
+  leaseMs: number
+}
+
+export function createExchange ({ redis, namespace, macKeys, leaseMs }: ExchangeOptions): ReadingExchange {
+  const own = newMark()
+  const channel = `${namespace}:${FORMAT}`
+  const [reader, announced] = ['reader', 'marks'].map((part) => redisKey(namespace, FORMAT, part)) as [string, string]
+  const mac = (key: Buffer, body: string) => createHmac('sha256', key).update(`${FORMAT}\n${body}`).digest().subarray(0, MAC_BYTES)
+
+  function read (text: string): SharedReading | null {
+    if (text.length > MOST_CHARACTERS) return null
+    const dot = text.indexOf('.')
+    const given = Buffer.from(text.slice(0, dot), 'base64url')
+    const body = text.slice(dot + 1)
+    if (given.length !== MAC_BYTES || !macKeys.some((key) => timingSafeEqual(mac(key, body), given))) return null
+    return JSON.parse(body) as SharedReading
+  }
+
+  return {
+    async announce (mark, suspect) {
+      const answer = await redis.run((client) => (
+        client.eval(ANNOUNCE, 2, reader, announced, own, mark, leaseMs, suspect ?? '', MOST_MARKS)
+      ))
+      if (!Array.isArray(answer) || answer.length === 0) return undefined
+      const [found, ...marks] = answer.map(String) as [string, ...string[]]
+      // A text of another length is no mark: it would only make the reading longer.
+      return { reader: found, isReader: found === own, marks: marks.filter(({ length }) => length === mark.length) }
+    },
+
+    publish ({ named, ...reading }) {
+      const body = JSON.stringify({ ...reading, named: named === null || named.length > MOST_NAMED ? null : named })
+      const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
+      void redis.run((client) => client.publish(channel, text))
+    },
+
+    onReading (listener) {
+      redis.subscribe(channel, (text) => {
+        const reading = read(text)
+        if (reading !== null) listener(reading)
+      })
+    }
+  }
+}

@@ -1,0 +1,129 @@
+import { randomInt } from 'node:crypto'
+import type pg from 'pg'
+import t, { type Test } from 'tap'
+import { readEnds } from '../../../src/sessions/revocations/revocations.js'
+import type { SharedReading } from '../../../src/sessions/revocations/exchange.js'
+import { isWithin } from '../../../src/sessions/revocations/snapshots.js'
+import { need } from '../../helpers/need.js'
+import { END, pollers } from '../../helpers/pollers.js'
+import { until } from '../../helpers/wait.js'
+
+/* A replica that gets the revocation readings of another one: late, twice, in any order, with gaps, of other servers. */
+
+await need('postgres')
+
+const quiet = () => {}
+
+/** A follower whose messages a test writes; `announced` has its marks, with the time after which each was made. */
+async function scripted (t: Test, seconds = 4) {
+  const base = await pollers(t)
+  const announced: string[] = []
+  let deliver: (reading: SharedReading) => void = quiet
+  const { poller, heard } = base.poller(base.database(), {
+    announce: async (mark) => { announced.push(mark); return { reader: 'another', isReader: false, marks: [] } },
+    publish: quiet,
+    onReading: (listener) => { deliver = listener }
+  }, seconds)
+  const reader = base.database()
+  let last = await readEnds(reader, null)
+  /** Returns a reading after the last one. */
+  async function read (...marks: string[]): Promise<SharedReading> {
+    const since = last.snapshot
+    last = await readEnds(reader, since)
+    return { ...last, since, marks }
+  }
+  await until('its first announcement', () => announced.length > 0)
+  return { ...base, poller, heard, announced, read, deliver: (reading: SharedReading) => deliver(reading) }
+}
+
+t.test('J5 a reading counts from the announcement whose mark it has, and for nothing without', async (t) => {
+  const { poller, heard, announced, read, deliver, end } = await scripted(t)
+  await end('one')
+  await until('no own reading under way', () => heard.includes('one') || poller.readings().own > 0)
+  deliver(await read())
+  t.ok(heard.includes('one'), 'it names an end')
+  const ageMs = poller.ageMs()
+  const old = await read('of nobody')
+  deliver(old)
+  t.ok(poller.ageMs() >= ageMs, 'but makes nothing fresh')
+  const count = announced.length
+  deliver(await read(announced.at(-1)!))
+  if (announced.length === count) t.ok(poller.ageMs() < ageMs || poller.readings().shared === 1)
+  const [latest, earliest] = [poller.nowMs(), poller.earliestNowMs()]
+  t.ok(latest > earliest)
+
+  await until('another announcement', () => announced.length > count)
+  const before = poller.readings().shared
+  deliver(await read(announced[0]!))
+  t.equal(poller.readings().shared, before, 'a mark answers once, and only the newest does')
+  const names = [...heard]
+  deliver(old)
+  t.same(heard, names, 'an old one says nothing new')
+})
+
+t.test('J5 a reading that does not continue the own knowledge makes the replica read', async (t) => {
+  const { poller, heard, read, deliver, end } = await scripted(t)
+  const readsAfter = async (what: string, reading: SharedReading) => {
+    const { own } = poller.readings()
+    deliver(reading)
+    await until(`its own reading after ${what}`, () => poller.readings().own > own)
+  }
+  deliver(await read())
+  await end('lost')
+  const lost = await read()
+  t.equal(lost.named!.length, 1)
+  await end('after it')
+  await readsAfter('a lost message', await read())
+  t.same(heard, ['lost', 'after it'])
+  deliver(lost)
+  t.same(heard, ['lost', 'after it'])
+
+  await end('many')
+  await readsAfter('one that names none', { ...await read(), named: null })
+  t.equal(heard.at(-1), 'many')
+  const others = [{ server: 'another' }, { timeline: 99 }, { place: 'another' }, { readOnlySettings: 'another' }]
+  for (const other of others) await readsAfter(Object.keys(other)[0]!, { ...await read(), ...other })
+  t.ok(poller.isFresh())
+})
+
+t.test('J5 messages in any order, lost and repeated: an end from before the announcement that was answered is known', async (t) => {
+  const { poller, heard, announced, read, deliver, start, connection } = await scripted(t, 1)
+  const clients = await Promise.all(Array.from({ length: 4 }, connection))
+  const open = new Map<pg.Client, string>()
+  const committed: Array<{ id: string, atMs: number }> = []
+  const messages: SharedReading[] = []
+  let count = 0
+  const endedBy = performance.now() + 6_000
+  while (performance.now() < endedBy || poller.readings().shared < 5) {
+    const client = clients[randomInt(clients.length)]!
+    const id = open.get(client)
+    if (id === undefined) {
+      await start(`end ${++count}`)
+      await client.query('begin')
+      await client.query(END, [`end ${count}`])
+      open.set(client, `end ${count}`)
+    } else {
+      await client.query('commit')
+      open.delete(client)
+      committed.push({ id, atMs: performance.now() })
+    }
+    if (randomInt(3) > 0) messages.push(await read(announced.at(-1)!))
+    const chosen = messages[Math.max(0, messages.length - 1 - randomInt(3))]
+    if (chosen !== undefined && randomInt(4) > 0) deliver(chosen)
+    const knownSinceMs = performance.now() - poller.ageMs()
+    const missed = committed.filter(({ id, atMs }) => atMs < knownSinceMs && !heard.includes(id))
+    if (missed.length > 0) t.fail(`${missed.map((each) => each.id).join()} is not known`)
+  }
+  t.ok(committed.length > 10 && poller.readings().shared >= 5)
+})
+
+t.test('J5 one snapshot is within another as the transactions that they saw as finished', async (t) => {
+  const seen = (snapshot: string) => {
+    const [, xmax, open = ''] = snapshot.split(':')
+    return Array.from({ length: Number(xmax) }, (_, id) => id).filter((id) => !open.split(',').includes(String(id)))
+  }
+  const some = ['1:1:', '5:5:', '3:5:3', '3:6:3', '3:6:3,4', '4:6:4', '6:6:', '3:9:3,5,7', '5:9:5,7', '9:10:', '8:12:8,10', '10:12:10']
+  for (const a of some) {
+    for (const b of some) t.equal(isWithin(a, b), seen(a).every((id) => seen(b).includes(id)), `${a} ${b}`)
+  }
+})
