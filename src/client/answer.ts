@@ -26,12 +26,15 @@ export function refusalAnswer (error: unknown): RefusalAnswer | undefined {
 /** Codes for refusals of a newer service whose own code this release does not know, by status. */
 const standIns: Record<number, RefusalCode> = { 400: 'REQUEST_INVALID', 401: 'TOKEN_INVALID', 403: 'OTP_REQUIRED', 429: 'RATE_LIMITED' }
 
+/** Form of codes, of later releases too. */
+const CODE = /^[A-Z][A-Z_]*$/
+
 /** Headers of the service's refusal that reach the client. */
 const PASSED = ['www-authenticate', 'retry-after', 'x-refusal']
 
 /**
- * Returns the refusal of the service with its status, body and challenge. An answer that is no refusal, or a fault of the service, is
- * UNAVAILABLE.
+ * Returns the refusal of the service with its status, body and challenge. An answer that is no refusal, a fault of the service, and
+ * a 400 or 403 that is not the service's are UNAVAILABLE.
  */
 export function refusalOf ({ status, headers, text }: Answered): Refusal {
   const standIn = standIns[status]
@@ -43,8 +46,13 @@ export function refusalOf ({ status, headers, text }: Answered): Refusal {
   } catch (error) {
     return new Refusal('UNAVAILABLE', {}, { cause: error })
   }
-  const { retryAfterSeconds, maxAgeSeconds } = body
-  const code = typeof body['code'] === 'string' ? body['code'] : undefined
+  const { statusCode, retryAfterSeconds, maxAgeSeconds } = body
+  const isOurs = statusCode === status && typeof body['code'] === 'string' && CODE.test(body['code'])
+  // A proxy between has errors of its own: its 403 does not say that a second factor is owed.
+  if (!isOurs && status !== 401 && status !== 429) {
+    return new Refusal('UNAVAILABLE', {}, { cause: new Error(`/session was answered ${status} with a body that is not the service's`) })
+  }
+  const code = isOurs ? body['code'] as string : undefined
   const methods = Array.isArray(body['methods']) ? body['methods'] : undefined
   const details = JSON.parse(JSON.stringify({ retryAfterSeconds, maxAgeSeconds, methods })) as RefusalDetails
   const refusal = new Refusal(code !== undefined && Object.hasOwn(refusals, code) ? code as RefusalCode : standIn, details)
