@@ -5,6 +5,7 @@ import { Type } from '@sinclair/typebox'
 import type { Key } from '../../src/core/keys/key-ring.js'
 import { Refusal } from '../../src/core/refusals.js'
 import type { RevocationLog } from '../../src/sessions/published/log.js'
+import { LEAVING_MS } from '../../src/timing/limits.js'
 import { refused } from '../refused.js'
 import type { Security } from '../schemas.js'
 
@@ -13,8 +14,9 @@ const ANSWER_MS = 8_000
 /** A line comes at the latest this long after the one before, plus one tick. Together they are less than 250 ms. */
 const LINE_MS = 180
 const TICK_MS = 50
-/** A client that does not read gets no more lines until it does. */
+/** A client that does not read gets no more lines until it does, and is cut off this long after the end of its answer. */
 const MOST_WAITING_BYTES = 1_048_576
+const LAST_BYTES_MS = 1_000
 
 export interface RevocationsRoutesOptions {
   log: RevocationLog
@@ -54,10 +56,12 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
   const digests = keys.map(({ bytes }) => digestOf(bytes.toString('base64url')))
   const streams = new Set<Stream>()
   let ticker: NodeJS.Timeout | undefined
+  let servesUntilMs = Infinity
 
   function end (stream: Stream): void {
-    streams.delete(stream)
+    if (!streams.delete(stream)) return
     stream.output.end()
+    setTimeout(() => stream.output.destroy(), LAST_BYTES_MS).unref()
     if (streams.size > 0) return
     clearInterval(ticker)
     ticker = undefined
@@ -69,7 +73,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
    */
   function write (stream: Stream, nowMs: number): void {
     const state = isFresh() ? log.state() : null
-    if (state === null || nowMs - stream.arrivedAtMs > ANSWER_MS) return end(stream)
+    if (state === null || nowMs - stream.arrivedAtMs > ANSWER_MS || nowMs > servesUntilMs) return end(stream)
     const { output, arrivedAtMs, isFull } = stream
     stream.wroteAtMs = nowMs
     if (output.writableLength >= MOST_WAITING_BYTES) return
@@ -97,7 +101,11 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
   function leave (): void {
     for (const stream of streams) end(stream)
   }
-  app.onLeaving(leave)
+  // A client asks again at once, and another replica answers, or this one for as long as it answers other requests.
+  app.onLeaving(() => {
+    servesUntilMs = performance.now() + LEAVING_MS
+    leave()
+  })
   app.addHook('onClose', async () => {
     unfollow()
     leave()
@@ -122,7 +130,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
     handler: async (request, reply) => {
       const arrivedAtMs = performance.now()
       requireKey(request.headers.authorization, digests)
-      if (app.isLeaving() || !isFresh() || log.state() === null) throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 })
+      if (arrivedAtMs > servesUntilMs || !isFresh() || log.state() === null) throw new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 })
       const output = new PassThrough()
       const stream: Stream = { output, arrivedAtMs, wroteAtMs: arrivedAtMs, hasMore: false, ...log.positionAfter(request.query.after) }
       streams.add(stream)
