@@ -1,4 +1,4 @@
-/** Result of a run of tap, from its TAP output. */
+/** Result of a run, from the TAP output of its processes. */
 export interface Report {
   passed: number
   failed: number
@@ -14,7 +14,7 @@ const SKIP = /^(.*?) ?(?<!\\)# SKIP ?(.*)$/i
 const DIAGNOSIS = /^( +)---$/
 const TOTALS = /^# \{ total: \d+.*\}$/
 
-/** @param lines complete output of tap with the `tap` reporter */
+/** @param lines complete output of each process */
 export function readReport (lines: Iterable<string>): Report {
   const report: Report = { passed: 0, failed: 0, files: [], failedFiles: [], skipped: [] }
   let file = ''
@@ -28,8 +28,8 @@ export function readReport (lines: Iterable<string>): Report {
     end = DIAGNOSIS.exec(line)?.[1]?.concat('...')
     if (line.startsWith('# Subtest: ')) file = line.slice('# Subtest: '.length)
     if (TOTALS.test(line)) {
-      report.passed = count(line, 'pass')
-      report.failed = count(line, 'fail')
+      report.passed += count(line, 'pass')
+      report.failed += count(line, 'fail')
     }
     const point = POINT.exec(line)
     if (point === null) continue

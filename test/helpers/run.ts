@@ -4,29 +4,49 @@
  * once more, by themselves, and those that pass then are named as unsteady. Accepts file names: `npm test --
  * test/core/totp/totp.test.ts`. Runs in the top folder.
  */
-import { spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { appendFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { join, normalize } from 'node:path'
-import { createInterface } from 'node:readline'
+import { basename, join, normalize } from 'node:path'
 import { dropLeftovers } from './database.js'
+import { runFiles, type PoolOptions } from './pool.js'
 import { readReport, type Report } from './report.js'
 import { stores, type Stores } from './stores.js'
 
 /** A run with more failed files than this one is not repeated: then the machine is not the reason. */
 const MOST_REPEATED = 3
+/** These compare times, count many requests against a bound, or read every transaction of the server. */
+const ALONE = [
+  'nobody-learns-which-usernames-exist',
+  'wrong-used-and-late-codes-are-answered-alike',
+  'a-rush-of-logins-slows-nobody-else',
+  'an-ended-session-is-refused-by-every-replica-within-a-second',
+  'revocation-poller'
+]
+/** These change or measure their process: the registry of statements, the clock, parsers of types, the tracer, open sockets. */
+const APART = [
+  'test/tables/statement.test.ts', 'test/tables/statements.test.ts', 'test/factors/factor.test.ts', 'test/tracing/tracing.test.ts',
+  'test/promises/the-database-clock-decides.test.ts', 'test/regressions/a-hosts-type-parsers-change-what-we-read.test.ts',
+  'test/regressions/a-start-that-fails-leaves-things-open.test.ts'
+]
+
+const isAlone = (file: string) => ALONE.includes(basename(file, '.test.js'))
+
+/** Files whose app is a host share no process with those whose app is the service. Programs like the recipes have one each. */
+function groupOf (file: string): string | null {
+  if (!file.endsWith('.test.js') || APART.includes(sourceOf(file))) return null
+  return sourceOf(file).startsWith('test/attached/') ? 'attached' : 'service'
+}
 
 await rm(join('build', 'test-report.tap'), { force: true })
 const here = await stores()
-const run = randomBytes(4).toString('hex')
+const id = randomBytes(4).toString('hex')
 console.log(`stores: ${here.databaseUrl ? 'PostgreSQL' : 'embedded Postgres'}, ${here.redisUrl ? 'Redis' : 'no Redis'}`)
 
 const files = await testFiles(process.argv.slice(2))
-const first = await runFiles(files)
+const first = await run(files, isAlone)
 const suspects = first.failed > 0 && first.failedFiles.length <= MOST_REPEATED && files.length > MOST_REPEATED ? first.failedFiles : []
-const second = suspects.length > 0 ? await runFiles(suspects) : undefined
-if (here.databaseUrl !== undefined) await dropLeftovers(here.databaseUrl, run)
+const second = suspects.length > 0 ? await run(suspects, () => true) : undefined
+if (here.databaseUrl !== undefined) await dropLeftovers(here.databaseUrl, id)
 
 // The last run of a file counts. A file that failed beside others and passes alone is named: its test depends on a quiet machine.
 const unsteady = suspects.filter((file) => second?.failedFiles.includes(file) === false)
@@ -41,16 +61,27 @@ console.log(`${first.passed} passed, ${failed} failed, ${skipped} skipped, in ${
 process.exitCode = failed === 0 ? 0 : 1
 
 /** Runs files with tap. A file without a result counts as failed. */
-async function runFiles (files: readonly string[]): Promise<Report> {
-  const { lines, code } = await runTap(files)
+async function run (files: readonly string[], isAlone: PoolOptions['isAlone']): Promise<Report> {
+  const lines: string[] = []
+  const passed = await runFiles(files, {
+    env: environment(here),
+    groupOf,
+    isAlone,
+    print (block) {
+      lines.push(...block)
+      const result = block.at(-1) ?? ''
+      const read = result.startsWith('ok ') ? [result] : block.filter(isWorthReading)
+      if (read.length > 0) console.log(read.join('\n'))
+    }
+  })
   await appendFile(join('build', 'test-report.tap'), lines.join('\n') + '\n')
   const report = readReport(lines)
   const lost = files.filter((file) => !report.files.includes(file))
   for (const file of lost) console.log(`not ok ${sourceOf(file)}: tap gave no result`)
   return {
     ...report,
-    failed: Math.max(report.failed + lost.length, code === 0 ? 0 : 1),
-    failedFiles: [...report.failedFiles, ...lost]
+    failed: Math.max(report.failed + lost.length, passed ? 0 : 1),
+    failedFiles: [...new Set([...report.failedFiles, ...lost])]
   }
 }
 
@@ -69,34 +100,14 @@ function sourceOf (file: string): string {
 
 /** Every file uses the stores found here, and does not search again under load. */
 function environment ({ databaseUrl, redisUrl }: Stores): NodeJS.ProcessEnv {
-  const env: NodeJS.ProcessEnv = { ...process.env, COUNTERSIGN_TEST_RUN: run }
+  const env: NodeJS.ProcessEnv = { ...process.env, COUNTERSIGN_TEST_RUN: id }
   if (databaseUrl !== undefined) env['DATABASE_URL'] = databaseUrl
   if (redisUrl !== undefined) env['REDIS_URL'] = redisUrl
   if (databaseUrl === undefined && redisUrl === undefined) env['COUNTERSIGN_TEST_STORES'] = 'embedded'
   return env
 }
 
-async function runTap (files: readonly string[]): Promise<{ lines: string[], code: number }> {
-  const tap = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'suite.js'), ...files],
-    { env: environment(here), stdio: ['ignore', 'pipe', 'inherit'] }
-  )
-  const exit = once(tap, 'exit')
-  const lines: string[] = []
-  let block: string[] = []
-  for await (const line of createInterface({ input: tap.stdout })) {
-    lines.push(line)
-    block.push(line)
-    if (!/^(not )?ok /.test(line)) continue
-    console.log(line.startsWith('ok ') ? line : block.filter(isWorthReading).join('\n'))
-    block = []
-  }
-  const [code] = await exit
-  return { lines, code: code ?? 1 }
-}
-
-/** Filters the report of a failed file: passed assertions are left out. */
+/** Filters the report of a failed file: passed assertions and totals are left out. */
 function isWorthReading (line: string): boolean {
-  return line.trim() !== '' && !/^ +(ok \d|1\.\.\d|# time=)/.test(line)
+  return line.trim() !== '' && !/^ *(1\.\.\d|# time=|# \{|TAP version)|^ +ok \d/.test(line)
 }

@@ -7,8 +7,9 @@ import { createDb } from '../../src/tables/db.js'
 import { placed, statement, type Parameters } from '../../src/tables/statement.js'
 import { inTransaction } from '../../src/tables/transaction.js'
 import { timeAs } from '../../src/tables/values.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
-const pool = await openEmbedded('memory://')
+const pool = await openEmbedded(await temporaryFolder(t))
 t.teardown(() => pool.close())
 await migrateUp(pool.dialect, serviceMigrations)
 await sql`create schema other`.execute(new Kysely<unknown>({ dialect: pool.dialect }))
