@@ -1,15 +1,15 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import fp from 'fastify-plugin'
 import { acceptedLanguage } from '../routes/users/language.js'
-import { refusalTexts } from '../src/core/messages/index.js'
-import { Refusal, refusals } from '../src/core/refusals.js'
+import { messageIn } from '../src/core/messages/index.js'
+import { Refusal } from '../src/core/refusals.js'
 import { reasonOf } from '../src/postgres/unusable.js'
 import { asRefusal, errorBody } from '../routes/error-body.js'
 
-/** Returns the message of a code in the language that the client asks for. A hint says more than that, in English. */
-function translation ({ code, message }: Refusal, request: FastifyRequest): { message?: string } {
-  const language = message === refusals[code][1] ? acceptedLanguage(request) : null
-  return language === null ? {} : { message: refusalTexts[language][code] }
+/** Returns the message of a refusal in the language that the client asks for. */
+function translation ({ code, details }: Refusal, request: FastifyRequest): { message?: string } {
+  const language = acceptedLanguage(request)
+  return language === null ? {} : { message: messageIn(language, code, details) }
 }
 
 /** Converts errors to HTTP answers. No other place of the service does so. */

@@ -15,32 +15,30 @@ async function jsonOnly (scope: FastifyInstance): Promise<void> {
   scope.addContentTypeParser('application/json', { parseAs: 'buffer' }, (request, body, done) => {
     if (body.length === 0) return done(null, undefined)
     if (request.headers['content-encoding'] !== undefined) {
-      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: 'Bodies are sent as they are, without Content-Encoding.' }))
+      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: { key: 'bodyEncoded' } }))
     }
     let text: string
     try {
       text = utf8.decode(body as Buffer)
     } catch {
-      return done(new Refusal('REQUEST_INVALID', { hint: 'The body is not UTF-8.' }))
+      return done(new Refusal('REQUEST_INVALID', { hint: { key: 'bodyNotUtf8' } }))
     }
     // The parser would drop the mark, so a proxy in front may have read another body.
-    if (text.startsWith('\ufeff')) return done(new Refusal('REQUEST_INVALID', { hint: 'The body begins with a byte order mark.' }))
+    if (text.startsWith('\ufeff')) return done(new Refusal('REQUEST_INVALID', { hint: { key: 'bodyHasMark' } }))
     parse(request, text, (error, value) => {
       if (error === null) done(null, value)
-      else done(new Refusal('REQUEST_INVALID', { hint: 'The body is not JSON.' }, { cause: error }))
+      else done(new Refusal('REQUEST_INVALID', { hint: { key: 'bodyNotJson' } }, { cause: error }))
     })
   })
   scope.addHook('preValidation', (request, _reply, done) => {
     if (mayBeForged(request)) {
-      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', {
-        hint: 'From a page of another origin send Content-Type: application/json, also without a body.'
-      }))
+      return done(new Refusal('MEDIA_TYPE_UNSUPPORTED', { hint: { key: 'foreignPage' } }))
     }
     if (request.body === undefined) request.body = {}
     // A client that sends a body to an operation without one expects an effect that will not happen.
     const takesNone = request.routeOptions.schema?.body === undefined
     if (takesNone && !request.is404 && !isEmpty(request.body)) {
-      return done(new Refusal('REQUEST_INVALID', { hint: 'This operation takes no body.' }))
+      return done(new Refusal('REQUEST_INVALID', { hint: { key: 'bodyUnexpected' } }))
     }
     done()
   })

@@ -176,13 +176,13 @@ const BEARER = /^Bearer +([A-Za-z0-9._-]+)$/i
 /** Reads the bearer token (RFC 6750 §2): one token, in one Authorization header, and in no other place. */
 export function bearerToken (request: FastifyRequest): string {
   if ((request.query as Record<string, unknown> | undefined)?.['access_token'] !== undefined) {
-    throw new Refusal('REQUEST_INVALID', { hint: 'A token in the query ends up in logs: send it in the Authorization header.' })
+    throw new Refusal('REQUEST_INVALID', { hint: { key: 'tokenInQuery' } })
   }
   const header = request.headers.authorization
   if (header === undefined) throw new Refusal('TOKEN_INVALID')
   // Node keeps the first of two headers, but a proxy in front may have used the second.
   if (countHeader(request.raw.rawHeaders, 'authorization') > 1) {
-    throw new Refusal('REQUEST_INVALID', { hint: 'There is more than one Authorization header.' })
+    throw new Refusal('REQUEST_INVALID', { hint: { key: 'manyAuthorizations' } })
   }
   const token = BEARER.exec(header)?.[1]
   if (token === undefined) throw new Refusal('TOKEN_INVALID')

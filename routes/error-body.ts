@@ -31,7 +31,9 @@ export function asRefusal (error: unknown): Refusal {
   const { code = '', statusCode = 500, message, validation } = (error ?? {}) as Partial<FastifyError>
   const known = fromFastify[code]
   if (known !== undefined) return new Refusal(known, {}, { cause: error })
-  if (validation !== undefined) return new Refusal('REQUEST_INVALID', { hint: message ?? '' }, { cause: error })
+  if (validation !== undefined) {
+    return new Refusal('REQUEST_INVALID', { hint: { key: 'verbatim', values: { text: message ?? '' } } }, { cause: error })
+  }
   if (statusCode < 500) return new Refusal('REQUEST_INVALID', {}, { cause: error })
   return new Refusal('INTERNAL_ERROR', {}, { cause: error })
 }

@@ -43,12 +43,12 @@ export const TypedCode = (description: string, options: { minLength?: number } =
 export function requireName (field: string, text: string, longestName: number): string {
   const name = newName(text, longestName)
   if (name !== null) return name
-  throw new Refusal('REQUEST_INVALID', { field, hint: `${field} must be one line of 1 to ${longestName} characters that can be seen.` })
+  throw new Refusal('REQUEST_INVALID', { field, hint: { key: 'oneLine', values: { subject: field, limit: longestName } } })
 }
 
 /** Returns the refusal of a `cursor` that no page has given. */
 export const cursorUnknown = (): Refusal =>
-  new Refusal('REQUEST_INVALID', { field: 'cursor', hint: 'cursor must be the nextCursor of an earlier page.' })
+  new Refusal('REQUEST_INVALID', { field: 'cursor', hint: { key: 'cursorUnknown' } })
 
 /** Returns the names of a person in their stored form. They may be empty. */
 export function requirePersonalNames<Given extends { firstName?: string, lastName?: string }> (given: Given): Given {

@@ -52,7 +52,7 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
     // Ids of two processes, or of one before and after a start, must differ.
     genReqId: () => randomUUID(),
     frameworkErrors: (_error, request, reply: FastifyReply) => {
-      const { headers, code, details } = new Refusal('REQUEST_INVALID', { hint: 'The address cannot be read.' })
+      const { headers, code, details } = new Refusal('REQUEST_INVALID', { hint: { key: 'addressUnreadable' } })
       const body = { ...errorBody(code, details), requestId: request.id }
       void reply.code(400).headers({ ...ALWAYS, ...headers, [REQUEST_ID]: request.id }).send(body)
     },
@@ -64,7 +64,7 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
     reply.headers(ALWAYS).header(REQUEST_ID, id)
     // Node would refuse this itself, without a body.
     const lacksHost = raw.headers.host === undefined && raw.httpVersion !== '1.0'
-    done(lacksHost ? new Refusal('REQUEST_INVALID', { hint: 'There is no Host header.' }) : undefined)
+    done(lacksHost ? new Refusal('REQUEST_INVALID', { hint: { key: 'noHost' } }) : undefined)
   })
   // An expectation that Node does not know may be ignored (RFC 9110 §10.1.1); Node would answer 417 without a body.
   app.server.on('checkExpectation', app.routing)

@@ -44,7 +44,7 @@ const userRoutes: FastifyPluginAsyncTypebox<UserReadOptions> = async (app, { db,
     handler: async ({ query: { query = '', limit = DEFAULT_LIMIT, cursor = null } }) => {
       if (query.trim() !== '' && soughtName(query, longest.email) === null) {
         throw new Refusal('REQUEST_INVALID', {
-          field: 'query', hint: `query must be one line of at most ${longest.email} characters.`
+          field: 'query', hint: { key: 'searchLine', values: { subject: 'query', limit: longest.email } }
         })
       }
       const page = await findUsers(db, query, limit, cursor)

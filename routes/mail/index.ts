@@ -97,7 +97,7 @@ const passwordRoutes: FastifyPluginAsyncTypebox<MailRoutesOptions> = async (app,
       const { username } = request.body
       // No account has such a name, so this tells of none.
       if (soughtName(username, USERNAME_MAX_LENGTH) === null) {
-        throw new Refusal('REQUEST_INVALID', { hint: 'No username has these characters.' })
+        throw new Refusal('REQUEST_INVALID', { hint: { key: 'usernameUnknownForm' } })
       }
       await askPasswordReset(deps, username)
       return await reply.code(202).send(sent)

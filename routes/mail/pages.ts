@@ -1,5 +1,9 @@
 import type { FastifyPluginAsync } from 'fastify'
+import { texts } from '../../src/core/messages/mail-pages/index.js'
+import type { Language } from '../../src/core/notices/texts.js'
 import type { MessageSettings } from '../../src/events/mail/message.js'
+import { pageHeaders } from '../site/document.js'
+import { acceptedLanguage } from '../users/language.js'
 
 /** Paths of the pages to which links lead. An operator's own pages have other paths. */
 export const ownPaths = {
@@ -13,37 +17,16 @@ export interface PageRoutesOptions {
   paths: MessageSettings['paths']
 }
 
-interface Page { title: string, text: string, button: string, action: string, done: string, asksPassword: boolean }
-
-const pages: Readonly<Record<keyof typeof ownPaths, Page>> = {
-  verify_email: {
-    title: 'Confirm your e-mail address',
-    text: 'Confirm that this address belongs to your account.',
-    button: 'Confirm',
-    action: 'account/email/confirm',
-    done: 'Your address is confirmed. You can close this page.',
-    asksPassword: false
-  },
-  reset_password: {
-    title: 'Set a new password',
-    text: 'All your sessions will end. Your second factor stays as it is.',
-    button: 'Set the password',
-    action: 'password/reset',
-    done: 'Your password is set. You can log in with it now.',
-    asksPassword: true
-  },
-  undo_email_change: {
-    title: 'Keep your e-mail address',
-    text: 'All sessions of your account will end, and this address stays. Then log in and change your password.',
-    button: 'Keep this address',
-    action: 'account/email/undo',
-    done: 'This address stays, and all sessions have ended. Log in and change your password now.',
-    asksPassword: false
-  }
+type Kind = keyof typeof ownPaths
+/** Operation that the button of each page calls, by an address relative to the page. */
+const actions: Readonly<Record<Kind, string>> = {
+  verify_email: 'account/email/confirm', reset_password: 'password/reset', undo_email_change: 'account/email/undo'
 }
 
-const html = ({ title, text, button, action, done, asksPassword }: Page) => `<!doctype html>
-<html lang="en">
+function documentOf (kind: Kind, language: Language): string {
+  const { [kind]: { title, text, button, done }, newPassword, incomplete, noAnswer, needsScript } = texts[language]
+  return `<!doctype html>
+<html lang="${language}">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
@@ -55,19 +38,20 @@ const html = ({ title, text, button, action, done, asksPassword }: Page) => `<!d
 <main>
 <h1>${title}</h1>
 <p>${text}</p>
-<form data-action="${action}" data-done="${done}">
-${asksPassword
-  ? `<label for="password">New password</label>
+<form data-action="${actions[kind]}" data-done="${done}" data-incomplete="${incomplete}" data-no-answer="${noAnswer}">
+${kind === 'reset_password'
+  ? `<label for="password">${newPassword}</label>
 <input id="password" type="password" autocomplete="new-password" required maxlength="1024">
 `
   : ''}<button type="submit">${button}</button>
 </form>
 <p id="result" role="status" tabindex="-1"></p>
-<noscript><p>This page needs JavaScript to send the code of your link.</p></noscript>
+<noscript><p>${needsScript}</p></noscript>
 </main>
 </body>
 </html>
 `
+}
 
 /** Reads the token from the fragment and removes it from the address; sends it only when the button is pressed. */
 const script = `'use strict'
@@ -85,7 +69,7 @@ function show (text) {
 
 if (token === null) {
   form.hidden = true
-  show('This link is incomplete. Open the link of the mail again.')
+  show(form.dataset.incomplete)
 }
 
 form.addEventListener('submit', async (event) => {
@@ -94,7 +78,7 @@ form.addEventListener('submit', async (event) => {
   try {
     const answer = await fetch(form.dataset.action, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', 'accept-language': document.documentElement.lang },
       body: JSON.stringify(password === null ? { token } : { token, next: password.value })
     })
     if (answer.ok) {
@@ -105,7 +89,7 @@ form.addEventListener('submit', async (event) => {
       show(message)
     }
   } catch {
-    show('There is no answer. Try again in a moment.')
+    show(form.dataset.noAnswer)
   } finally {
     button.disabled = false
   }
@@ -133,27 +117,20 @@ form[hidden] { display: none }
 @media (max-width: 30rem) { main { margin: 1rem .75rem; padding: 1.125rem } }
 `
 
-const headers = {
-  'content-security-policy': 'default-src \'none\'; script-src \'self\'; style-src \'self\'; connect-src \'self\'; base-uri \'none\'; ' +
-    'form-action \'none\'; frame-ancestors \'none\'',
-  'referrer-policy': 'no-referrer',
-  'x-content-type-options': 'nosniff',
-  'cache-control': 'no-cache'
-}
-
 /** Plain pages that send the token of a link when a button is pressed. Opening one changes nothing: mail scanners open links. */
 const pageRoutes: FastifyPluginAsync<PageRoutesOptions> = async (app, { paths }) => {
-  const serve = (path: string, type: string, content: string) => {
+  const serve = (path: string, type: string, contentIn: (language: Language) => string) => {
     app.get(path, {
       schema: { hide: true },
-      handler: (_request, reply) => reply.headers(headers).type(`${type}; charset=utf-8`).send(content)
+      handler: (request, reply) =>
+        reply.headers(pageHeaders).type(`${type}; charset=utf-8`).send(contentIn(acceptedLanguage(request) ?? 'en'))
     })
   }
-  const own = (Object.keys(ownPaths) as Array<keyof typeof ownPaths>).filter((kind) => paths[kind] === ownPaths[kind])
-  for (const kind of own) serve(ownPaths[kind], 'text/html', html(pages[kind]))
+  const own = (Object.keys(ownPaths) as Kind[]).filter((kind) => paths[kind] === ownPaths[kind])
+  for (const kind of own) serve(ownPaths[kind], 'text/html', (language) => documentOf(kind, language))
   if (own.length === 0) return
-  serve('/mail-page.js', 'text/javascript', script)
-  serve('/mail-page.css', 'text/css', style)
+  serve('/mail-page.js', 'text/javascript', () => script)
+  serve('/mail-page.css', 'text/css', () => style)
 }
 
 export default pageRoutes

@@ -142,7 +142,7 @@ function demandOf (query: Query, isFromClient: boolean): Demand | null {
   for (const [name, value] of Object.entries(query)) {
     const known = demands.get(name.toLowerCase())
     if (!isFromClient && (known !== name || Array.isArray(value))) {
-      throw unreadable('Query parameters are required, maxAge and phishingResistant, each once.')
+      throw unreadable('sessionQuery')
     }
     if (known === 'required') required = true
     if (known === 'phishingResistant') phishingResistant = true
@@ -153,12 +153,12 @@ function demandOf (query: Query, isFromClient: boolean): Demand | null {
 }
 
 function secondsOf (text: string): number {
-  if (!/^[0-9]{1,9}$/.test(text)) throw unreadable('maxAge is a whole number of seconds.')
+  if (!/^[0-9]{1,9}$/.test(text)) throw unreadable('maxAgeSeconds')
   return Number(text)
 }
 
-function unreadable (hint: string): Refusal {
-  return new Refusal('REQUEST_INVALID', { hint })
+function unreadable (key: 'sessionQuery' | 'maxAgeSeconds'): Refusal {
+  return new Refusal('REQUEST_INVALID', { hint: { key } })
 }
 
 export default sessionRoutes

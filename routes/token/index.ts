@@ -70,7 +70,7 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       const { username, password, setupCode = null } = request.body
       if (soughtName(username, USERNAME_MAX_LENGTH) === null) {
         throw new Refusal('REQUEST_INVALID', {
-          field: 'username', hint: `username must be one line of 1 to ${USERNAME_MAX_LENGTH} characters.`
+          field: 'username', hint: { key: 'oneLine', values: { subject: 'username', limit: USERNAME_MAX_LENGTH } }
         })
       }
       const session = await logIn(deps, username, password, setupCode, originOf(request))

@@ -3,7 +3,7 @@ import { passwordFault, unacceptable, type PasswordRule } from '../core/password
 import { normalisePassword } from '../core/passwords/passwords.js'
 import { Refusal } from '../core/refusals.js'
 import type { ClientOrigin } from '../core/session.js'
-import { normaliseUsername, usernameKey } from '../core/usernames.js'
+import { normaliseUsername, USERNAME_MAX_LENGTH, usernameKey } from '../core/usernames.js'
 import { insertAccount } from './accounts.js'
 import type { Db } from '../tables/db.js'
 import type { Hasher } from './hasher.js'
@@ -25,7 +25,7 @@ export async function signUp ({ db, hasher, waiterOf, passwordRule }: SignUpDeps
   const username = normaliseUsername(person.username)
   if (username === null) {
     throw new Refusal('REQUEST_INVALID', {
-      field: 'username', hint: 'username must be 1 to 150 letters, digits and @ . + - _'
+      field: 'username', hint: { key: 'usernameForm', values: { limit: USERNAME_MAX_LENGTH } }
     })
   }
   const password = normalisePassword(person.password)

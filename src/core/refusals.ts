@@ -1,4 +1,6 @@
 import { PHISHING_RESISTANT } from './assurance.js'
+import { en } from './messages/hints/en.js'
+import { hintText, type Hint } from './messages/hints/hint.js'
 
 /**
  * Every reason to refuse. Codes are API: never renamed, only added; messages may change.
@@ -46,15 +48,21 @@ export const refusals = {
 /** Code of a refusal: never renamed, only added. */
 export type RefusalCode = keyof typeof refusals
 
-/** Messages where the user has no method that would help. */
-const withoutMethod: Partial<Record<RefusalCode, string>> = {
-  OTP_REQUIRED: 'Set up a second factor first.',
-  PHISHING_RESISTANT_REQUIRED: 'Set up a passkey first: other second factors do not count here.'
+/** Hints where the user has no method that would help. */
+const withoutMethod: Partial<Record<RefusalCode, Hint>> = {
+  OTP_REQUIRED: { key: 'setUpFirst' },
+  PHISHING_RESISTANT_REQUIRED: { key: 'setUpPasskeyFirst' }
 }
 
-/** Returns the message of a refusal: its hint, or the sentence of its code. */
-export function messageOf (code: RefusalCode, { hint, methods }: RefusalDetails): string {
-  return hint ?? (methods?.length === 0 ? withoutMethod[code] : undefined) ?? refusals[code][1]
+/** Returns the hint of a refusal; undefined if the sentence of its code says all. */
+export function hintOf (code: RefusalCode, { hint, methods }: RefusalDetails): Hint | undefined {
+  return hint ?? (methods?.length === 0 ? withoutMethod[code] : undefined)
+}
+
+/** Returns the English message of a refusal: its hint, or the sentence of its code. */
+export function messageOf (code: RefusalCode, details: RefusalDetails): string {
+  const hint = hintOf(code, details)
+  return hint === undefined ? refusals[code][1] : hintText(hint, en)
 }
 
 /** Ways to verify a session. */
@@ -81,8 +89,8 @@ export interface RefusalDetails {
   reason?: PasswordReason
   /** On OTP_INVALID: ISO time at which an app with steps of 30 s shows its next code. The same whatever was wrong. */
   nextCodeAt?: string
-  /** Sentence that says how to correct the request; never an internal detail. */
-  hint?: string
+  /** Sentence that says how to correct the request, in place of that of the code; never an internal detail. */
+  hint?: Hint
 }
 
 /** Recognises a refusal of another copy of this package, for which `instanceof` is false. */

@@ -50,7 +50,7 @@ export function otpLocked (seconds: number): Refusal {
   return new Refusal('OTP_LOCKED', {
     retryAfterSeconds: LONGEST_LOCK_SECONDS,
     needsRecovery: true,
-    hint: 'Too many wrong codes: none of an app is accepted any more. Use a recovery code, or ask staff.'
+    hint: { key: 'codesStopped' }
   })
 }
 

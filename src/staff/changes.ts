@@ -68,7 +68,7 @@ export async function promote (deps: StaffDeps, actor: Actor, userId: string, re
   const changed = await setStaff(deps.db, actor, userId, true, reason)
   concluded(deps, actor, userId, changed, 'promoted')
   if (changed.value !== 'no_factor') return
-  throw new Refusal('OTP_NOT_SET_UP', { hint: 'This user has no second factor. A member of staff needs one.' })
+  throw new Refusal('OTP_NOT_SET_UP', { hint: { key: 'staffNeedsFactor' } })
 }
 
 /** Removes the staff role, from the next request on. Members of staff cannot demote themselves, so at least one remains. */

@@ -90,7 +90,7 @@ t.test('check() sets no headers, and rejects with the same refusal', async (t) =
 
 t.test('a refusal is told from any other error, also one of another copy of the package', async (t) => {
   for (const code of Object.keys(refusals) as RefusalCode[]) {
-    const refusal = new Refusal(code, { hint: 'for people' })
+    const refusal = new Refusal(code, { hint: { key: 'setUpFirst' } })
     t.ok(isRefusal(refusal))
     t.match(refusal, { status: refusals[code][0], statusCode: refusals[code][0], expose: refusals[code][0] < 500 })
     t.same(Object.keys(refusal.extensions).filter((name) => !['code', 'retryAfterSeconds'].includes(name)), [])

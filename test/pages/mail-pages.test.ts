@@ -26,3 +26,19 @@ t.test('they are accessible in both themes, and the token leaves the address', a
   t.same(await faults('reset-password-refused'), [])
   t.same(complaints, [])
 })
+
+t.test('in German and Japanese', async (t) => {
+  for (const [locale, label, button, refusal] of [
+    ['de-AT', 'Neues Passwort', 'Passwort festlegen', 'Der Link ist falsch'], ['ja', '新しいパスワード', 'パスワードを設定する', 'リンク']
+  ] as const) {
+    const { page, complaints, fill, press, sees, faults } = await visit(t, browser, origin, { locale })
+    await page.goto(`${origin}/reset-password#token=${'a'.repeat(43)}`)
+    await fill(label, 'a stapler, a horse, a battery')
+    await press(button)
+    await sees(refusal)
+    t.same(await faults(`reset-password-${locale}`), [])
+    await page.goto(`${origin}/verify-email`)
+    t.equal(await page.locator('form').isVisible(), false, 'a link without its token')
+    t.same(complaints, [])
+  }
+})

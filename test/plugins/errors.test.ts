@@ -32,19 +32,21 @@ t.test('E1 every code of the table becomes its status, its body and its headers'
   await app.close()
 })
 
-t.test('the sentence of a code is in the language of the client; a hint stays as it is', async (t) => {
+t.test('the sentence of a code, and a hint with its values, are in the language of the client', async (t) => {
   const app = Fastify()
   t.teardown(() => app.close())
   await app.register(errors)
   app.get('/code', async () => { throw new Refusal('OTP_INVALID') })
-  app.get('/hint', async () => { throw new Refusal('REQUEST_INVALID', { hint: 'Say it so.' }) })
+  const hint = { key: 'mustBe', values: { subject: { key: 'query' }, values: ['on', { key: 'wholeNumber' }] } } as const
+  app.get('/hint', async () => { throw new Refusal('REQUEST_INVALID', { hint }) })
   const messageIn = async (url: string, language?: string) =>
     (await app.inject({ url, headers: language === undefined ? {} : { 'accept-language': language } })).json().message
   t.equal(await messageIn('/code'), refusals.OTP_INVALID[1])
   t.equal(await messageIn('/code', 'de-AT, en;q=0.5'), refusalTexts.de.OTP_INVALID)
   t.equal(await messageIn('/code', 'ja'), refusalTexts.ja.OTP_INVALID)
   t.equal(await messageIn('/code', 'nl, *;q=0'), refusals.OTP_INVALID[1])
-  t.equal(await messageIn('/hint', 'de'), 'Say it so.')
+  t.equal(await messageIn('/hint'), 'The query must be on or a whole number.')
+  t.equal(await messageIn('/hint', 'de'), 'Die Abfrage: erlaubt ist on oder eine ganze Zahl.')
 })
 
 t.test('E1 whatever is thrown is a refusal, and a bug says nothing of itself', async (t) => {

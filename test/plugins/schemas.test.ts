@@ -32,7 +32,7 @@ for (const [code, details] of detailed) {
   t.test(`${code} has the same details with Fastify's error handler as with the service's`, async (t) => {
     const app = Fastify()
     await app.register(schemas)
-    const refusal = new Refusal(code, { ...details, hint: 'in words' })
+    const refusal = new Refusal(code, { ...details, hint: { key: 'bodyNotJson' } })
     app.get('/', { schema: { response: refused([code]) }, handler: async () => { throw refusal } })
     const answer = await app.inject('/')
     t.same(answer.json(), errorBody(code, refusal.details))

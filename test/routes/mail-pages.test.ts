@@ -1,4 +1,6 @@
 import t from 'tap'
+import { texts } from '../../src/core/messages/mail-pages/index.js'
+import { languages } from '../../src/core/notices/texts.js'
 import { freshApp } from '../helpers/app.js'
 
 const { app } = await freshApp(t, { UNDO_EMAIL_CHANGE_PATH: '/own/undo' })
@@ -10,8 +12,19 @@ t.test('the pages of links are plain, strict and change nothing; a path of the o
     t.match(answer.headers['content-security-policy'], /default-src 'none'/)
     t.equal(answer.headers['referrer-policy'], 'no-referrer')
     t.notMatch(answer.body, /<script>|<style>|https?:/, 'nothing inline, nothing from elsewhere')
+    t.equal(answer.headers['content-security-policy'], (await app.inject('/')).headers['content-security-policy'], 'as the other pages')
   }
   t.equal((await app.inject('/mail-page.js')).statusCode, 200)
   t.equal((await app.inject('/undo-email-change')).statusCode, 404)
   t.equal((await app.inject('/own/undo')).statusCode, 404)
+})
+
+t.test('they are in the language of the visitor', async (t) => {
+  for (const language of languages) {
+    const answer = await app.inject({ url: '/reset-password', headers: { 'accept-language': `nl, ${language}-XX;q=0.5` } })
+    t.match(answer.body, `<html lang="${language}">`)
+    for (const text of Object.values(texts[language].reset_password)) t.match(answer.body, text)
+    t.equal(answer.headers.vary, 'accept-language')
+  }
+  t.match((await app.inject('/reset-password')).body, '<html lang="en">')
 })

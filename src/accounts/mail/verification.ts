@@ -48,7 +48,7 @@ export async function askVerification (deps: VerificationDeps, requester: Reques
     const target = pendingEmail ?? (isVerified && !isStopped ? null : email)
     if (target === null) return
     if (!isMailable(target)) {
-      throw new Refusal('REQUEST_INVALID', { field: 'email', hint: 'No mail can be sent to this e-mail address. Give another one.' })
+      throw new Refusal('REQUEST_INVALID', { field: 'email', hint: { key: 'mailRefused' } })
     }
     const address = emailKey(target)
     for (const [most, seconds] of [[MOST_AN_HOUR, HOUR_SECONDS], [MOST_A_DAY, DAY_SECONDS]] as const) {

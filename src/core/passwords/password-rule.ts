@@ -39,7 +39,8 @@ const reasons: Readonly<Record<PasswordFault, PasswordReason>> = {
 
 /** Returns the refusal of a new password with this fault. */
 export function unacceptable (fault: PasswordFault): Refusal {
-  return new Refusal('PASSWORD_UNACCEPTABLE', { reason: reasons[fault], hint: `Choose another password: this one is ${fault}.` })
+  const reason = reasons[fault]
+  return new Refusal('PASSWORD_UNACCEPTABLE', { reason, hint: { key: `password_${reason}` } })
 }
 
 /**

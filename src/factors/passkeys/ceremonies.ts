@@ -120,6 +120,6 @@ async function refused (
 
 function requireIssued (deps: OtpDeps, requester: Requester, { alive, expiresAt }: { alive: boolean, expiresAt: Date | null }): Date {
   if (!alive) throw sessionEnded(deps, requester)
-  if (expiresAt === null) throw new Refusal('RATE_LIMITED', { retryAfterSeconds: 60, hint: 'Too many challenges for this session.' })
+  if (expiresAt === null) throw new Refusal('RATE_LIMITED', { retryAfterSeconds: 60, hint: { key: 'manyChallenges' } })
   return expiresAt
 }

@@ -147,8 +147,7 @@ async function returnUnjudged (
   if (unjudged.confirmed && !verified) released(deps, requester.context.userId)
   if (compared.length > 0) return
   deps.counters.count('codes_total', ['totp', 'unjudged'])
-  const hint = 'The code cannot be judged, by a fault on our side. It has cost nothing. Use a recovery code.'
-  throw new Refusal('INTERNAL_ERROR', { hint })
+  throw new Refusal('INTERNAL_ERROR', { hint: { key: 'codeUnjudged' } })
 }
 
 export function devicePlace (userId: string, { id }: Pick<JudgedDevice, 'id'>) {
