@@ -44,9 +44,13 @@ const LoginAnswer = Type.Composite([TokenPair, Type.Object({
   }]
 })
 
-const RefreshToken = Type.Object({ refresh: Type.String({ minLength: 1, maxLength: 4096 }) }, {
-  ...strict, title: 'RefreshToken', examples: [{ refresh: 'eyJ…' }]
-})
+const RefreshToken = Type.Object({
+  refresh: Type.String({ minLength: 1, maxLength: 4096 }),
+  extend: Type.Optional(Type.Boolean({
+    description: 'True gives a session that is not verified yet more time: it ends `OTP_PENDING_SECONDS` from now, and eleven times ' +
+      'that after the log-in at the latest. The answer has its new `otpExpiresAt`. Send it when the user asks for it.'
+  }))
+}, { ...strict, title: 'RefreshToken', examples: [{ refresh: 'eyJ…' }] })
 
 const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, deps) => {
   app.post('', {
@@ -93,7 +97,8 @@ const tokenRoutes: FastifyPluginAsyncTypebox<TokenRoutesOptions> = async (app, d
       response: { 200: TokenPair, ...refused(needsSession) }
     },
     handler: async (request) => {
-      return app.tokens.answer(await refresh(deps, app.tokens.readRefresh(request.body.refresh), originOf(request)))
+      const { refresh: token, extend = false } = request.body
+      return app.tokens.answer(await refresh(deps, { ...app.tokens.readRefresh(token), extend }, originOf(request)))
     }
   })
 

@@ -96,7 +96,6 @@ export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
     macKeys: seal.derive('session copy'),
     readingKeys: seal.derive('revocation reading'),
     revocationSeconds,
-    adopts: !knowsSessions,
     report (error) {
       if (isKnownAway()) return
       const facts = error instanceof Refusal ? { reason: reasonOf(error) } : { err: error }

@@ -78,7 +78,7 @@ export const settings = Type.Object({
   OTP_REAUTH_SECONDS: whole(1, DAY_SECONDS, 'Greatest age of the password for the set-up of a first device.', {
     default: otpDefaults.reauthSeconds
   }),
-  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Lifetime of a session that still owes its second factor.', {
+  OTP_PENDING_SECONDS: whole(1, DAY_SECONDS, 'Lifetime of a session that still owes its second factor; its user may extend it ten times.', {
     default: otpDefaults.pendingSeconds
   }),
   OTP_FRESH_SECONDS: whole(1, DAY_SECONDS, 'Greatest age of the second factor for sensitive changes.', {

@@ -30,8 +30,6 @@ export interface SessionsOptions {
   macKeys: readonly Buffer[]
   readingKeys: readonly Buffer[]
   revocationSeconds: number
-  /** True where sessions begin at a host: a session that is not known here yet is then registered as unverified. */
-  adopts: boolean
   report: (error: unknown) => void
 }
 
@@ -167,7 +165,7 @@ function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSec
 export type Sessions = ReturnType<typeof createSessions>
 
 export function createSessions (options: SessionsOptions) {
-  const { db, pollerDb, redis, namespace, macKeys, readingKeys, revocationSeconds, adopts, report } = options
+  const { db, pollerDb, redis, namespace, macKeys, readingKeys, revocationSeconds, report } = options
   const localCache = new LocalCache()
   const copies = createCopies(redis, namespace, macKeys)
   const channel = `${namespace}:ends`
@@ -238,8 +236,8 @@ export function createSessions (options: SessionsOptions) {
       const context = poller.isFresh() ? localCache.alive(userId, sessionId) : undefined
       if (context === undefined) return localCache.hasEnded(userId, sessionId) ? null : undefined
       counters.localCache++
-      // An expired session of a host may begin again: its proofs no longer count.
-      if (isOver(context)) return adopts && !isMarked(context) ? undefined : null
+      // Another replica may have extended it. An expired session of a host may begin again: its proofs no longer count.
+      if (isOver(context)) return isMarked(context) ? null : undefined
       return context
     },
 

@@ -1,5 +1,5 @@
 import { Refusal, SessionEnded } from '../core/refusals.js'
-import type { ClientOrigin, Origin, AnsweredSession } from '../core/session.js'
+import type { AnsweredSession, ClientOrigin, Lifetimes, Origin } from '../core/session.js'
 import type { RefreshClaims } from '../core/claims.js'
 import { rotateSession } from './rotation.js'
 import { endSession } from './statements.js'
@@ -8,25 +8,47 @@ import type { Sessions } from './liveness.js'
 import type { Counters } from '../core/counters.js'
 import { sessionEnded } from './session-ended.js'
 
-export interface RefreshDeps { db: Db, sessions: Sessions, refreshSeconds: number, accessSeconds: number, counters: Counters }
+export interface RefreshDeps {
+  db: Db
+  sessions: Sessions
+  refreshSeconds: number
+  accessSeconds: number
+  lifetimes: Lifetimes
+  counters: Counters
+}
 
 /** Refresh token whose signature is valid. */
-export interface ReadRefreshToken { claims: RefreshClaims, isExpired: boolean }
+export interface ReadRefreshToken {
+  claims: RefreshClaims
+  isExpired: boolean
+  /** True if the user asked for more time for an unverified session. */
+  extend: boolean
+}
+
+/** Ten extensions, as people may need who are slower than most (WCAG 2.2, 2.2.1). */
+const MOST_TERMS = 11
 
 /**
  * Rotates a refresh token. The proofs of the session are copied from the token, never renewed: the tokens of a tab
- * that did not take part in a step-up keep their age.
+ * that did not take part in a step-up keep their age. An unverified session may get another term, up to eleven in all: its wrong codes
+ * count for the user, so a longer life gives no more guesses.
  *
  * @throws {Refusal} TOKEN_INVALID, SESSION_ENDED
  */
-export async function refresh (deps: RefreshDeps, { claims, isExpired }: ReadRefreshToken, origin: ClientOrigin): Promise<AnsweredSession> {
-  const { db, sessions, refreshSeconds, accessSeconds, counters } = deps
+export async function refresh (
+  deps: RefreshDeps, { claims, isExpired, extend }: ReadRefreshToken, origin: ClientOrigin
+): Promise<AnsweredSession> {
+  const { db, sessions, refreshSeconds, accessSeconds, lifetimes: { pendingSeconds, sessionSeconds }, counters } = deps
   const { sub: userId, sid: sessionId, gen: generation } = claims
   if (sessions.known(userId, sessionId) === null) {
     // As PostgreSQL decides it below: a token past its own life is no valid one, at replicas too that do not know of the end.
     throw isExpired ? new Refusal('TOKEN_INVALID') : new SessionEnded({ userId, sessionId })
   }
-  const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, refreshSeconds, origin)
+  const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, {
+    idleSeconds: refreshSeconds,
+    pendingSeconds: extend ? pendingSeconds : 0,
+    mostPendingSeconds: Math.min(MOST_TERMS * pendingSeconds, sessionSeconds)
+  }, origin)
   counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')
   if (rotation === null || !rotation.rotated) {

@@ -3,7 +3,7 @@ import type { AnsweredSession, ClientOrigin } from '../core/session.js'
 import { withEvent } from '../events/insert.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { currentXid, earlier, numberAs, textOf, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
+import { currentXid, earlier, later, numberAs, textOf, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
 import { methodsOf } from './methods.js'
 import { endedFor, isAlive, sessionColumns } from './statements.js'
 
@@ -25,7 +25,16 @@ export interface Rotation {
   nowSeconds: number
 }
 
-interface RotationValues extends PresentedToken, ClientOrigin { idleSeconds: number }
+/** Limits of a session, in seconds. */
+export interface RotationLimits {
+  idleSeconds: number
+  /** Life of an unverified session from now on; 0 leaves its end as it is. */
+  pendingSeconds: number
+  /** Longest life of an unverified session from its start. */
+  mostPendingSeconds: number
+}
+
+interface RotationValues extends PresentedToken, ClientOrigin, RotationLimits {}
 
 const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
 
@@ -42,9 +51,15 @@ const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, f
   const either = <Value>(condition: Expression<unknown>, then: Expression<Value>, otherwise: Expression<Value>) =>
     session.case().when(condition as Expression<boolean>).then(then).else(otherwise).end() as Expression<Value>
   const ended = endedFor('refresh_reused')
+  const isExtended = session.and([isNewest, session('s.otp_required', '=', true), session('s.otp_device_id', 'is', null)])
+  const extended = session.fn<Date>('least', [
+    later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')),
+    later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
+  ])
   const rotated = withNow(db).with('rotated', (db) => db.updateTable('otp_session as s').from('now')
     .set((eb) => ({
       generation: either(isNewest, eb('s.generation', '+', 1), eb.ref('s.generation')),
+      expires_at: either(isExtended, eb.fn<Date>('greatest', ['s.expires_at', extended]), eb.ref('s.expires_at')),
       rotated_at: either(isNewest, eb.ref('now.at'), eb.ref('s.rotated_at')),
       rotated_network: either<string | null>(isNewest, textOf(p.network), eb.ref('s.rotated_network')),
       reused_generation: either<number | null>(isNewlyElsewhere, eb.ref('s.generation'), eb.ref('s.reused_generation')),
@@ -81,15 +96,17 @@ const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, f
  *   network than that of the child it writes an event, once a generation. In two generations in a row it ends the session.
  * - Any older generation: the session ends.
  *
+ * An unverified session may get more time with its newest generation. Its parent then has the same child as before, the new end included.
+ *
  * @returns null if the session had ended, expired or idled too long, or the token has expired and is no such parent
  */
 export async function rotateSession (
   db: Db,
   presented: PresentedToken,
-  idleSeconds: number,
+  limits: RotationLimits,
   { ip, agent, network }: ClientOrigin
 ): Promise<Rotation | null> {
-  const found = await rotate.first(db, { ...presented, idleSeconds, ip, agent, network })
+  const found = await rotate.first(db, { ...presented, ...limits, ip, agent, network })
   if (found === undefined) return null
   const { reused, nowSeconds, ...facts } = found
   return { facts, rotated: !reused, nowSeconds }

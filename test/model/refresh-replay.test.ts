@@ -21,7 +21,7 @@ t.setTimeout(240_000)
 const FILE = 'model/refresh.pml'
 /** Answer of the model for a token that opens nothing. */
 const NOTHING = 255
-const IDLE_SECONDS = 3600
+const LIMITS = { idleSeconds: 3600, pendingSeconds: 0, mostPendingSeconds: 0 }
 
 const { db, requester, reset, query } = await standIn(t)
 const { userId, sessionId } = requester.context
@@ -35,7 +35,7 @@ async function replay (steps: readonly Step[]): Promise<number[]> {
     if (what === 'end') await endSession(db, userId, sessionId, 'session_ended', requester)
     if (what !== 'use') continue
     const presented = { userId, sessionId, generation: generation!, isExpired: false }
-    const rotation = await rotateSession(db, presented, IDLE_SECONDS, { ...requester, network: `198.51.100.${holder}` })
+    const rotation = await rotateSession(db, presented, LIMITS, { ...requester, network: `198.51.100.${holder}` })
     answers.push(rotation?.rotated === true ? rotation.facts.generation : NOTHING)
   }
   return answers

@@ -63,7 +63,6 @@ async function twoReplicas (t: Test) {
     macKeys: [Buffer.alloc(32)],
     readingKeys: [Buffer.alloc(32)],
     revocationSeconds: HOUR_SECONDS,
-    adopts: true,
     report: () => {}
   })
   const direct = openPostgres(db.url, 2, () => {})
