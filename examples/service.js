@@ -18,16 +18,22 @@ function show (name, properties = {}) {
 }
 
 const enter = () => tokens.otpRequired && tokens.otpMethods.length > 0
-  ? show('cs-challenge', { methods: tokens.otpMethods, expiresAt: tokens.otpExpiresAt })
+  ? show('cs-challenge', { methods: tokens.otpMethods, expiresAt: tokens.otpExpiresAt, extend })
   : show('cs-security', { account: '/account' })
+
+const post = (path, body) =>
+  fetch(path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+
+/** Gives the user more time for the code. */
+async function extend () {
+  const response = await post('/token/refresh', { refresh: tokens.refresh, extend: true })
+  if (response.ok) tokens = await response.json()
+  return tokens.otpExpiresAt
+}
 
 form.addEventListener('submit', async (event) => {
   event.preventDefault()
-  const response = await fetch('/token', {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify(Object.fromEntries(new FormData(form)))
-  })
+  const response = await post('/token', Object.fromEntries(new FormData(form)))
   const answer = await response.json()
   status.textContent = response.ok ? '' : answer.message
   if (!response.ok) return

@@ -1,7 +1,7 @@
-import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit'
+import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit'
 import type { OtpMethod } from '../../src/core/refusals.js'
 import { ApiError } from './api.js'
-import { CsElement, define, duration, submitted } from './element.js'
+import { CsElement, define, duration, LITTLE_SECONDS, submitted } from './element.js'
 import { fill } from './messages/index.js'
 import type { SessionAnswer } from './types.js'
 import { hasPasskeys, usePasskey } from './webauthn.js'
@@ -12,11 +12,15 @@ interface PasskeyChallenge { options: PublicKeyCredentialRequestOptionsJSON }
 /** Path of the operation that judges each method. */
 const PATHS = { totp: '/login', passkey: '/passkeys/login', recovery_code: '/recovery_code/login' } as const
 
+/** Ends are known to the second: within this time, a later end may look the same. */
+const SAME_END_MS = 2_000
+
 /** Verifies the session with a code, a passkey or a recovery code. */
 export class CsChallenge extends CsElement {
   static override properties: PropertyDeclarations = {
     methods: { attribute: false },
     expiresAt: { attribute: 'expires-at' },
+    extend: { attribute: false },
     proves: { attribute: false },
     method: { state: true },
     offered: { state: true },
@@ -27,6 +31,7 @@ export class CsChallenge extends CsElement {
 
   declare methods: readonly OtpMethod[] | undefined
   declare expiresAt: string | null
+  declare extend: (() => Promise<string | null>) | undefined
   /** True where it asks for a proof inside another element: a user without a second factor gives the password. */
   declare proves: boolean
   /** The method that is shown. */
@@ -37,6 +42,8 @@ export class CsChallenge extends CsElement {
   declare private nextCodeAt: number
   declare private nowMs: number
   #clock: ReturnType<typeof setInterval> | undefined
+  /** Time since which the end is known. */
+  #endSinceMs = 0
 
   constructor () {
     super()
@@ -47,6 +54,10 @@ export class CsChallenge extends CsElement {
     super.connectedCallback()
     this.#clock = setInterval(() => { this.#tick() }, 1000)
     void this.#load()
+  }
+
+  protected override willUpdate (changed: PropertyValues): void {
+    if (changed.has('expiresAt')) this.#endSinceMs = Date.now()
   }
 
   override disconnectedCallback (): void {
@@ -154,13 +165,32 @@ export class CsChallenge extends CsElement {
     </form>`
   }
 
-  /** Says how long the session waits, once, and again when it is nearly over. */
+  /** Shows how long the session waits, and says when it is nearly over. */
   #deadline (): unknown {
-    if (this.expiresAt === null) return nothing
-    const seconds = (Date.parse(this.expiresAt) - this.nowMs) / 1000
-    if (seconds <= 0) return html`<p role="alert">${this.t.challengeOver}</p>`
-    return html`<p class="muted small timer" role="timer">${fill(this.t.challengeUntil, { time: duration(seconds) })}</p>
-      <p class="sr" role="status">${seconds < 60 ? this.t.challengeSoonOver : ''}</p>`
+    const { t, expiresAt, extend } = this
+    if (expiresAt === null) return nothing
+    const seconds = (Date.parse(expiresAt) - this.nowMs) / 1000
+    if (seconds <= 0) {
+      return html`<p role="alert">${t.challengeOver}</p>
+        <button type="button" class="quiet" @click=${() => { this.fire('cs-ended', { code: 'SESSION_ENDED' }) }}>${t.startAgain}</button>`
+    }
+    return html`<div class="row small muted">
+      <span class="timer" role="timer">${fill(t.challengeUntil, { time: duration(seconds) })}</span>
+      <span class="sr" role="status">${seconds < LITTLE_SECONDS ? t.challengeSoonOver : ''}</span>
+      ${extend === undefined
+        ? nothing
+        : html`<button type="button" class="plain" ?disabled=${this.busy} @click=${() => { this.#extend(extend, expiresAt) }}>
+          ${t.moreTime}</button>`}
+    </div>`
+  }
+
+  #extend (extend: () => Promise<string | null>, before: string): void {
+    void this.attempt(async () => {
+      const expiresAt = await extend() ?? before
+      const isLast = Date.parse(expiresAt) <= Date.parse(before) && Date.now() - this.#endSinceMs > SAME_END_MS
+      Object.assign(this, { expiresAt, nowMs: Date.now() })
+      this.notice = isLast ? this.t.challengeLast : this.t.challengeExtended
+    })
   }
 
   #send (method: 'totp' | 'recovery_code', token: string): void {

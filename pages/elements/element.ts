@@ -1,7 +1,7 @@
 import { html, LitElement, nothing, type CSSResultGroup, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit'
 import type { OtpMethod, RefusalCode } from '../../src/core/refusals.js'
 import { ApiError, callApi, type Call, type Details } from './api.js'
-import { fill, languageOf, textsOf, type Messages } from './messages/index.js'
+import { agentText, fill, languageOf, textsOf, type Messages } from './messages/index.js'
 import { styles } from './styles.js'
 import type { Authorize, SessionAnswer } from './types.js'
 import { PasskeyError } from './webauthn.js'
@@ -11,6 +11,9 @@ const NEEDS_PROOF = ['OTP_STALE', 'OTP_REQUIRED', 'PHISHING_RESISTANT_REQUIRED']
 const HAS_ENDED = ['TOKEN_INVALID', 'SESSION_ENDED']
 /** An action that asks for a proof again and again is not what the user asked for. */
 const MOST_PROOFS = 3
+
+/** The user is warned when less is left, which is time enough to ask for more (WCAG 2.2.1: 20 s). */
+export const LITTLE_SECONDS = 60
 
 /** A proof that the user is asked for. */
 interface Proof { methods: readonly OtpMethod[] | undefined, done: () => void, cancel: () => void }
@@ -164,8 +167,14 @@ export abstract class CsElement extends LitElement {
     const dialog = this.renderRoot.querySelector<HTMLDialogElement>('dialog.proof')
     if (dialog !== null && !dialog.open) dialog.showModal()
     // What is inside shows the same language and texts.
-    if (['lang', 'messages', 'base', 'account'].some((name) => changed.has(name))) {
-      for (const inner of this.renderRoot.querySelectorAll('*')) if (inner instanceof CsElement) inner.requestUpdate()
+    if (['lang', 'messages', 'base', 'account'].some((name) => changed.has(name))) this.#updateInner()
+  }
+
+  #updateInner (): void {
+    for (const inner of this.renderRoot.querySelectorAll('*')) {
+      if (!(inner instanceof CsElement)) continue
+      inner.requestUpdate()
+      inner.#updateInner()
     }
   }
 
@@ -196,6 +205,11 @@ export abstract class CsElement extends LitElement {
   protected date (text: string): TemplateResult {
     const format = new Intl.DateTimeFormat(this.language, { dateStyle: 'medium', timeStyle: 'short' })
     return html`<time datetime=${text}>${format.format(new Date(text))}</time>`
+  }
+
+  /** Shows the program and the network of a session or an event, as far as they are known. */
+  protected origin ({ agent, ip }: { agent: string, ip: string }): TemplateResult {
+    return html`<bdi>${agentText(this.t, agent)}</bdi>${ip === '' ? nothing : html` · <bdi>${ip}</bdi>`}`
   }
 }
 

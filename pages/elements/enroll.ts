@@ -1,6 +1,6 @@
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit'
 import { ApiError } from './api.js'
-import { CsElement, define, duration, submitted } from './element.js'
+import { CsElement, define, duration, LITTLE_SECONDS, submitted } from './element.js'
 import { fill } from './messages/index.js'
 import { qrCode } from './qr.js'
 import { recoveryCodes } from './recovery-codes.js'
@@ -104,8 +104,13 @@ export class CsEnroll extends CsElement {
         ...(name === '' ? {} : { name }), ...(password === undefined ? {} : { password })
       })
       sessionStorage.setItem(PENDING, JSON.stringify({ kind, name }))
-      Object.assign(this, { setUp: { kind, ...answer }, asked: null, nowMs: Date.now(), hasSaved: answer.recoveryCodes.length === 0 })
-      void this.focusOn('h2')
+      const { setUp, hasSaved } = this
+      const isSame = setUp !== null && setUp.otpUrl === answer.otpUrl && String(setUp.recoveryCodes) === String(answer.recoveryCodes)
+      if (setUp !== null) this.notice = isSame ? this.t.extended : this.t.setUpAgain
+      Object.assign(this, {
+        setUp: { kind, ...answer }, asked: null, nowMs: Date.now(), hasSaved: answer.recoveryCodes.length === 0 || (isSame && hasSaved)
+      })
+      if (!isSame || password !== undefined) void this.focusOn('h2')
     } catch (error) {
       if (!(error instanceof ApiError) || error.code !== 'REAUTH_REQUIRED') throw error
       const isSecondTry = this.asked !== null
@@ -194,23 +199,17 @@ export class CsEnroll extends CsElement {
     </div>`
   }
 
-  /** The time of a set-up can be extended as often as one likes: the service answers the same secret and codes. */
+  /** The time of a set-up can be extended as often as one likes, with the password where it is old: the secret and codes stay the same. */
   #deadline ({ kind, expiresAt }: SetUp): TemplateResult {
     const { t } = this
     const seconds = (Date.parse(expiresAt) - this.nowMs) / 1000
+    const warning = seconds <= 0 ? t.setUpOver : seconds < LITTLE_SECONDS ? t.setUpSoonOver : ''
     return html`<div class="row small muted">
       <span class="timer" role="timer">${seconds > 0 ? fill(t.setUpUntil, { time: duration(seconds) }) : t.setUpOver}</span>
-      <span class="sr" role="status">${seconds < 60 ? t.setUpSoonOver : ''}</span>
-      <button type="button" class="plain" ?disabled=${this.busy} @click=${() => { void this.attempt(() => this.#extend(kind)) }}>
+      <span class="sr" role="status">${warning}</span>
+      <button type="button" class="plain" ?disabled=${this.busy} @click=${() => { this.#choose(kind) }}>
         ${t.moreTime}</button>
     </div>`
-  }
-
-  async #extend (kind: Kind): Promise<void> {
-    const { hasSaved } = this
-    await this.#begin(kind)
-    this.hasSaved ||= hasSaved
-    this.notice = this.t.extended
   }
 
   #cancelButton (): TemplateResult {
@@ -218,6 +217,11 @@ export class CsEnroll extends CsElement {
   }
 
   #cancel (): void {
+    // Without the password there is no more time, but the set-up goes on.
+    if (this.asked !== null && this.setUp !== null) {
+      this.asked = null
+      return
+    }
     void this.attempt(async () => {
       if (this.setUp !== null) {
         await this.call('DELETE', '/rollback').catch((error: unknown) => {

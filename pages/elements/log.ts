@@ -48,7 +48,7 @@ export class CsLog extends CsElement {
       <ul class="list">${this.events.map((event) => html`<li>
         <div>${eventText(t, event.kind)}${event.count === undefined ? nothing : html` × ${event.count}`}
           ${event.deviceName === null ? nothing : html`<strong dir="auto">${event.deviceName}</strong>`}</div>
-        <p class="muted small">${this.date(event.at)} · ${event.agent} · <bdi>${event.ip}</bdi></p></li>`)}</ul>
+        <p class="muted small">${this.date(event.at)} · ${this.origin(event)}</p></li>`)}</ul>
       ${this.cursor === null
         ? nothing
         : html`<button type="button" class="quiet" ?disabled=${this.busy} @click=${() => { void this.attempt(() => this.#load()) }}>

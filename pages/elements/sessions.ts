@@ -1,7 +1,7 @@
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit'
 import { ApiError } from './api.js'
 import { CsElement, define } from './element.js'
-import { fill } from './messages/index.js'
+import { agentText, fill } from './messages/index.js'
 
 export interface ListedSession {
   id: string
@@ -59,13 +59,14 @@ export class CsSessions extends CsElement {
 
   #session ({ id, ip, agent, startedAt, lastSeenAt, isVerified, isThis }: ListedSession): TemplateResult {
     const { t } = this
+    const name = agentText(t, agent)
     return html`<li><div class="spread">
-        <div class="grow"><strong>${agent}</strong>
+        <div class="grow"><strong dir="auto">${name}</strong>
           ${isThis === true ? html`<span class="badge good">${t.thisSession}</span>` : nothing}
           ${isVerified ? html`<span class="badge">${t.verified}</span>` : nothing}</div>
         ${isThis === true
           ? nothing
-          : html`<button type="button" class="plain" ?disabled=${this.busy} aria-label=${fill(t.endNamed, { name: agent })}
+          : html`<button type="button" class="plain" ?disabled=${this.busy} aria-label=${fill(t.endNamed, { name })}
             @click=${() => { this.#end(`/${id}`, t.sessionEnded) }}>${t.end}</button>`}
       </div>
       <p class="muted small"><bdi>${ip}</bdi> · ${t.started} ${this.date(startedAt)} · ${t.lastSeen} ${this.date(lastSeenAt)}</p></li>`

@@ -51,7 +51,9 @@ export const styles = css`
     background: var(--accent); color: var(--on-accent); border: 1px solid transparent;
   }
   button.quiet, a.button { background: transparent; color: var(--text); border-color: var(--edge) }
-  button.plain { background: transparent; color: var(--accent); padding-inline: .5rem; margin-inline-start: -.5rem; border: 0 }
+  button.plain {
+    background: transparent; color: var(--accent); padding-inline: .5rem; margin-inline-start: -.5rem; border: 0; text-align: start;
+  }
   button.danger { background: transparent; color: var(--danger); border-color: currentColor }
   button:hover:not([disabled]), a.button:hover { filter: brightness(1.08) }
   button.quiet:hover:not([disabled]), button.danger:hover:not([disabled]), a.button:hover { background: var(--sunken) }
@@ -73,8 +75,10 @@ export const styles = css`
   .secret { display: flex; flex-wrap: wrap; gap: 0 .75em }
   .codes {
     list-style: none; padding: .875rem 1rem; background: var(--sunken); border: 1px solid var(--line); border-radius: var(--radius);
-    display: grid; gap: .25rem; width: 100%;
+    display: grid; gap: .25rem; width: 100%; container-type: inline-size;
   }
+  /* A code of 29 characters stays in one line. */
+  .codes code { font-size: min(1.0625rem, 5.6cqi); letter-spacing: 0 }
   .list {
     list-style: none; padding: 0; width: 100%; border: 1px solid var(--line); border-radius: var(--radius); background: var(--surface);
   }
@@ -86,11 +90,12 @@ export const styles = css`
     /* In a line from right to left, it comes after a name from left to right. */
     display: inline-block;
     font-size: .8125rem; font-weight: 600; padding: .125rem .5rem; border-radius: 1rem; border: 1px solid currentColor;
-    color: var(--muted); white-space: nowrap;
+    color: var(--muted);
   }
   .badge.good { color: var(--good) }
   .badge.bad { color: var(--danger) }
   .fault:not(:empty), .notice:not(:empty) { position: sticky; bottom: .75rem }
+  .fault:empty, .notice:empty { position: absolute }
   .fault p, .notice p {
     padding: .75rem 1rem; border-radius: var(--radius); border: 1px solid currentColor; margin-top: 1rem; background: var(--surface);
   }

@@ -40,6 +40,8 @@ export interface CsChallengeElement extends CountersignElement {
   methods: readonly OtpMethod[] | undefined
   /** Time at which the session ends unless it is verified, as `otpExpiresAt` of an answer. */
   expiresAt: string | null
+  /** Gives the session more time and returns its new end. Without it, no button offers that. */
+  extend: (() => Promise<string | null>) | undefined
 }
 
 /** `<cs-security>`: everything that people manage by themselves. */

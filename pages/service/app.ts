@@ -6,12 +6,15 @@ import { fill } from '../elements/messages/index.js'
 import { styles } from '../elements/styles.js'
 import { isCode, PagePart, readService } from './page.js'
 import { createSession, type Tokens } from './session.js'
-import { defineSignIn } from './sign-in.js'
+import { CsSignIn, defineSignIn } from './sign-in.js'
 import { defineStaff } from './staff.js'
 
 /** What the page shows: the sign-in, the challenge, a set-up that must come first, or the content. */
 type View = 'loading' | 'signIn' | 'challenge' | 'setUp' | 'inside'
 interface Account { username: string }
+
+/** True if the session must be verified before it opens anything else. */
+const isOwing = ({ otpRequired, otpMethods }: Tokens): boolean => otpRequired && otpMethods.length > 0
 
 /** The shield of icon.svg. */
 const MARK = html`<svg viewBox="0 0 32 32" aria-hidden="true">
@@ -23,7 +26,9 @@ class CsApp extends PagePart {
 
   declare private view: View
   declare private owner: Account | null
-  #session = createSession(readService().root, () => { void this.#arrive() })
+  #session = createSession(readService().root, () => { this.#follow() })
+  /** Name that was given at the sign-in, which is asked again when the session is over. */
+  #username = ''
 
   constructor () {
     super()
@@ -39,13 +44,16 @@ class CsApp extends PagePart {
     super.connectedCallback()
     this.addEventListener('cs-session', (event) => {
       const isNew = this.#session.tokens() === null
+      if (event.target instanceof CsSignIn) this.#username = event.target.username
       this.#session.begin(event.detail.answer as unknown as Tokens)
       // Inside, the elements go on by themselves.
       if (isNew || this.view !== 'inside') void this.#arrive()
     })
     this.addEventListener('cs-ended', () => {
-      if (this.view === 'inside' || this.view === 'setUp') void this.#leave(this.t.page.sessionOver)
+      if (this.view !== 'signIn' && this.view !== 'loading') void this.#leave(this.t.page.sessionOver)
     })
+    // What was said before the sign-in is read by now.
+    this.addEventListener('submit', () => { if (this.view === 'signIn') this.notice = '' })
     // A page out of the browser's cache may belong to a session that has ended.
     addEventListener('pageshow', ({ persisted }) => { if (persisted) location.reload() })
     void this.#open()
@@ -60,13 +68,20 @@ class CsApp extends PagePart {
     }
   }
 
+  /** Another tab of the session refreshed, or went on, or ended it. */
+  #follow (): void {
+    const tokens = this.#session.tokens()
+    if (tokens !== null && this.view === (isOwing(tokens) ? 'challenge' : 'inside')) this.requestUpdate()
+    else void this.#arrive()
+  }
+
   /** Shows what the session opens. */
   async #arrive (): Promise<void> {
     const tokens = this.#session.tokens()
     Object.assign(this, { fault: '', notice: '' })
     if (tokens === null) {
       Object.assign(this, { view: 'signIn', owner: null })
-    } else if (tokens.otpRequired && tokens.otpMethods.length > 0) {
+    } else if (isOwing(tokens)) {
       this.view = 'challenge'
     } else {
       await this.#enter()
@@ -105,6 +120,7 @@ class CsApp extends PagePart {
       await this.ask('POST', 'token/revoke', {}).catch((error: unknown) => {
         if (!isCode(error, 'SESSION_ENDED', 'TOKEN_INVALID')) throw error
       })
+      this.#username = ''
       await this.#leave(this.t.page.signedOut)
     })
   }
@@ -138,9 +154,10 @@ class CsApp extends PagePart {
     const tokens = this.#session.tokens()
     const views: Record<View, () => TemplateResult> = {
       loading: () => html`<p class="muted" role="status">${page.loading}</p>`,
-      signIn: () => html`<cs-sign-in></cs-sign-in>`,
+      signIn: () => html`<cs-sign-in .username=${this.#username}></cs-sign-in>`,
       challenge: () => html`<div class="panel stack"><h1 tabindex="-1">${page.signInTitle}</h1>
-        <cs-challenge .methods=${tokens?.otpMethods} .expiresAt=${tokens?.otpExpiresAt ?? null}></cs-challenge>
+        <cs-challenge .methods=${tokens?.otpMethods} .expiresAt=${tokens?.otpExpiresAt ?? null}
+          .extend=${() => this.#session.extend()}></cs-challenge>
       </div>`,
       setUp: () => html`<div class="panel stack"><h1 tabindex="-1">${page.meTitle}</h1><p>${page.setUpFirst}</p>
         <cs-enroll .kinds=${kinds}></cs-enroll></div>`,

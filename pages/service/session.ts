@@ -27,6 +27,8 @@ export interface Session {
   restore (): Promise<void>
   /** Adds the access token to a request: a new one if it is about to end, or was refused. */
   authorize (request: Request, isRetry: boolean): Promise<void>
+  /** Gives a session that is not verified yet more time, and returns its new end. */
+  extend (): Promise<string | null>
   /** Forgets the tokens, in other tabs of the same session too. */
   forget (): void
 }
@@ -64,13 +66,13 @@ export function createSession (root: URL, changed: () => void): Session {
 
   const isCurrent = () => tokens !== null && Date.now() < renewAtMs
 
-  async function refresh (): Promise<void> {
+  async function refresh (extend: boolean): Promise<void> {
     // Another tab may have refreshed while this one waited for its turn.
-    if (isCurrent()) return
+    if (isCurrent() && !extend) return
     const stored = sessionStorage.getItem(STORED)
     if (stored === null) throw new ApiError('SESSION_ENDED')
     const response = await fetch(new URL('token/refresh', root), {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ refresh: stored })
+      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ refresh: stored, extend })
     }).catch(() => { throw new ApiError('UNREACHABLE') })
     if (response.ok) return replace(await response.json() as Tokens)
     if (response.status !== 401 && response.status !== 400) throw new ApiError('UNREACHABLE')
@@ -79,9 +81,9 @@ export function createSession (root: URL, changed: () => void): Session {
   }
 
   /** Without TLS, browsers have no locks: then tabs may refresh at once, which the service forgives until the result was used. */
-  async function refreshInTurn (): Promise<void> {
-    if (navigator.locks === undefined) await refresh()
-    else await navigator.locks.request('countersign-refresh', refresh)
+  async function refreshInTurn ({ extend = false } = {}): Promise<void> {
+    if (navigator.locks === undefined) await refresh(extend)
+    else await navigator.locks.request('countersign-refresh', () => refresh(extend))
   }
 
   return {
@@ -98,6 +100,10 @@ export function createSession (root: URL, changed: () => void): Session {
       if (isRetry) renewAtMs = 0
       if (!isCurrent()) await refreshInTurn()
       if (tokens !== null) headers.set('authorization', `Bearer ${tokens.access}`)
+    },
+    async extend () {
+      await refreshInTurn({ extend: true })
+      return tokens?.otpExpiresAt ?? null
     },
     forget () { replace(null) }
   }

@@ -9,16 +9,18 @@ interface Field { name: string, label: string, type?: string, autocomplete: stri
 
 /** Signs in and up, and asks for a link for a forgotten password. Fires `cs-session`. */
 export class CsSignIn extends PagePart {
-  static override properties: PropertyDeclarations = { form: { state: true }, needsSetupCode: { state: true } }
+  static override properties: PropertyDeclarations = {
+    form: { state: true }, needsSetupCode: { state: true }, username: { attribute: false }
+  }
 
   declare private form: Form
   declare private needsSetupCode: boolean
   /** Given once, and kept from one form to the next. */
-  #username = ''
+  declare username: string
 
   constructor () {
     super()
-    Object.assign(this, { form: 'signIn', needsSetupCode: false })
+    Object.assign(this, { form: 'signIn', needsSetupCode: false, username: '' })
   }
 
   protected override content (): TemplateResult {
@@ -39,7 +41,7 @@ export class CsSignIn extends PagePart {
 
   #usernameField (hint?: string): TemplateResult {
     const about = hint === undefined ? {} : { hint }
-    return this.#field({ name: 'username', label: this.t.page.username, autocomplete: 'username', value: this.#username, ...about })
+    return this.#field({ name: 'username', label: this.t.page.username, autocomplete: 'username', value: this.username, ...about })
   }
 
   #signIn (): TemplateResult {
@@ -103,7 +105,7 @@ export class CsSignIn extends PagePart {
 
   #link (form: Form, label: string): TemplateResult {
     return html`<button type="button" class="plain" ?disabled=${this.busy} @click=${() => {
-      this.#username = this.querySelector<HTMLInputElement>('#username')?.value ?? ''
+      this.username = this.querySelector<HTMLInputElement>('#username')?.value ?? ''
       Object.assign(this, { form, fault: '', notice: '' })
       void this.focusOn('h1')
     }}>${label}</button>`
@@ -112,7 +114,7 @@ export class CsSignIn extends PagePart {
   #read (event: SubmitEvent): Record<string, string> {
     event.preventDefault()
     const fields = Object.fromEntries(new FormData(event.target as HTMLFormElement)) as Record<string, string>
-    this.#username = fields['username'] ?? ''
+    this.username = fields['username'] ?? ''
     return fields
   }
 

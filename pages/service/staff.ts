@@ -1,6 +1,6 @@
 import { html, nothing, type PropertyDeclarations, type TemplateResult } from 'lit'
 import { define, submitted } from '../elements/element.js'
-import { eventText, fill } from '../elements/messages/index.js'
+import { agentText, eventText, fill } from '../elements/messages/index.js'
 import type { LoggedEvent } from '../elements/log.js'
 import { printText } from '../elements/recovery-codes.js'
 import type { ListedSession } from '../elements/sessions.js'
@@ -230,8 +230,8 @@ export class CsStaff extends PagePart {
       ${sessions.length === 0
         ? html`<p class="muted">${page.none}</p>`
         : html`<ul class="list">${sessions.map(({ id, agent, ip, lastSeenAt }) => html`<li>
-            <div class="spread"><strong class="grow">${agent}</strong>
-              <button type="button" class="plain" ?disabled=${this.busy} aria-label=${fill(t.endNamed, { name: agent })}
+            <div class="spread"><strong class="grow" dir="auto">${agentText(t, agent)}</strong>
+              <button type="button" class="plain" ?disabled=${this.busy} aria-label=${fill(t.endNamed, { name: agentText(t, agent) })}
                 @click=${end(`/${id}`, t.sessionEnded)}>${t.end}</button></div>
             <p class="muted small"><bdi>${ip}</bdi> · ${t.lastSeen} ${this.date(lastSeenAt)}</p></li>`)}</ul>
           <button type="button" class="danger" ?disabled=${this.busy} @click=${end('', page.allEnded)}>${page.endAll}</button>`}
@@ -244,7 +244,7 @@ export class CsStaff extends PagePart {
       <ul class="list">${events.map((event) => html`<li><div>${eventText(t, event.kind)}
         ${event.deviceName === null ? nothing : html`<strong dir="auto">${event.deviceName}</strong>`}
         ${event.detail === null ? nothing : html`<span class="muted" dir="auto">${event.detail}</span>`}</div>
-        <p class="muted small">${this.date(event.at)} · ${event.agent} · <bdi>${event.ip}</bdi></p></li>`)}</ul></section>`
+        <p class="muted small">${this.date(event.at)} · ${this.origin(event)}</p></li>`)}</ul></section>`
   }
 }
 

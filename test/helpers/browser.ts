@@ -12,13 +12,22 @@ const decode = jsqr as unknown as typeof jsqr.default
 
 /** Rules of WCAG 2.0 to 2.2, levels A and AA, and axe's own good practice. */
 const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
-/** Looks in which each state is judged. 320 px is a window of 1280 at 400 % (WCAG 1.4.10). */
-const LOOKS = [
-  { colorScheme: 'dark', width: 320 }, { colorScheme: 'light', width: 360 },
-  { colorScheme: 'dark', width: 768 }, { colorScheme: 'light', width: 1280 }
-] as const
+interface Look { colorScheme: 'light' | 'dark', width: number, lang?: string }
+/** Looks in which each state is judged. 320 px is a window of 1280 at 400 % (WCAG 1.4.10); German has the longest words. */
+const LOOKS: readonly Look[] = [
+  { colorScheme: 'dark', width: 320 }, { colorScheme: 'light', width: 320, lang: 'de' }, { colorScheme: 'light', width: 360 },
+  { colorScheme: 'dark', width: 768, lang: 'ja' }, { colorScheme: 'light', width: 1280 }
+]
 /** Folder for screenshots of each state: `COUNTERSIGN_SCREENSHOTS=/tmp/pictures npm test -- test/pages/…`. */
 const pictures = process.env['COUNTERSIGN_SCREENSHOTS']
+const PICTURED: readonly Look[] = (['light', 'dark'] as const).flatMap((colorScheme) =>
+  ['en', 'de', 'ja'].flatMap((lang) => [360, 1280].map((width) => ({ colorScheme, width, lang }))))
+/** Shows every element of the page in another language. A text that was written before, such as a notice, keeps its own. */
+const SPEAK = `((lang) => {
+  for (const element of document.querySelectorAll('cs-app, cs-enroll, cs-challenge, cs-security')) {
+    if (element.parentElement.closest('cs-app') === null) element.lang = lang
+  }
+})`
 
 /** A browser window, watched for everything that it should not do. */
 export interface Visitor {
@@ -55,6 +64,11 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
   page.on('request', (request) => {
     if (!/^(blob|data):/.test(request.url()) && !request.url().startsWith(origin)) complaints.push(request.url())
   })
+  // A browser without a window prints nothing: the text of the document is kept, as the paper would have it.
+  await page.addInitScript(`window.print = () => {
+    window.top.paper = document.body.innerText
+    window.dispatchEvent(new Event('afterprint'))
+  }`)
   await page.addInitScript(`document.addEventListener('securitypolicyviolation', ({ violatedDirective, blockedURI }) => {
     console.error('blocked: ' + violatedDirective + ' ' + blockedURI)
   })`)
@@ -69,18 +83,26 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
     async faults (state) {
       const size = page.viewportSize()!
       const found: string[] = []
-      for (const { colorScheme, width } of LOOKS) {
+      const take = async ({ colorScheme, width, lang = '' }: Look) => {
         await page.emulateMedia({ colorScheme, reducedMotion: 'reduce' })
         await page.setViewportSize({ width, height: size.height })
-        if (pictures !== undefined) {
-          await mkdir(pictures, { recursive: true })
-          await page.screenshot({ path: join(pictures, `${state}-${width}-${colorScheme}.png`), fullPage: true })
-        }
-        const { violations } = await new AxeBuilder({ page }).withTags(RULES).setLegacyMode().analyze()
-        found.push(...violations.map(({ id, nodes }) => `${state} ${colorScheme}: ${id} ${nodes.map(({ html }) => html).join(' ')}`))
-        const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
-        if (isWide === true) found.push(`${state}: scrolls sideways at ${width} px`)
+        await page.evaluate(`${SPEAK}('${lang}')`)
       }
+      if (pictures !== undefined) await mkdir(pictures, { recursive: true })
+      for (const look of pictures === undefined ? [] : PICTURED) {
+        await take(look)
+        await page.screenshot({ path: join(pictures!, `${state}-${Object.values(look).join('-')}.png`), fullPage: true })
+      }
+      for (const look of LOOKS) {
+        await take(look)
+        const { colorScheme, width, lang = 'en' } = look
+        const { violations } = await new AxeBuilder({ page }).withTags(RULES).setLegacyMode().analyze()
+        found.push(...violations.map(({ id, nodes }) =>
+          `${state} ${colorScheme} ${lang}: ${id} ${nodes.map(({ html }) => html).join(' ')}`))
+        const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
+        if (isWide === true) found.push(`${state}: scrolls sideways at ${width} px in ${lang}`)
+      }
+      await page.evaluate(`${SPEAK}('')`)
       await page.setViewportSize(size)
       return found
     },
@@ -88,6 +110,16 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
       return readQr(await page.locator('svg.qr').screenshot())
     }
   }
+}
+
+/** Returns the text that a button prints. Nothing of it stays in the page. */
+export async function printed (page: Page, press: () => Promise<void>): Promise<string> {
+  await page.evaluate('delete window.paper')
+  const frames = await page.locator('iframe').count()
+  await press()
+  await page.waitForFunction('window.paper !== undefined')
+  if (await page.locator('iframe').count() !== frames) throw new Error('the printed text stays in the page')
+  return await page.evaluate<string>('window.paper')
 }
 
 /** Reads the QR code of a picture. */

@@ -4,8 +4,10 @@ import type {
 } from '../../src/core/passkeys/webauthn.js'
 import type { Owner } from './teardown.js'
 
+export const CHROMIUM_ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
+
 export async function startChromium (t: Owner, executablePath: string): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath, args: ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'] })
+  const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGUMENTS })
   t.teardown(() => browser.close())
   return browser
 }

@@ -2,12 +2,12 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { FastifyInstance } from 'fastify'
-import type { Page } from 'playwright-core'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { phoneOf, visit } from '../helpers/browser.js'
 import { startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
+import { isMirrored } from '../helpers/mirrored.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
 import { plainHost } from '../helpers/plain-host.js'
@@ -33,34 +33,6 @@ async function servePages (app: FastifyInstance): Promise<void> {
   serve('/service.js', 'text/javascript', await readFile('examples/service.js', 'utf8'))
   serve('/page.css', 'text/css', await readFile('examples/page.css', 'utf8'))
   serve('/challenge.html', 'text/html', CHALLENGE)
-}
-
-const WIDTHS = [360, 1280]
-/** Where each control and text begins, from the edge of the element at which a line begins. */
-const STARTS = `((tag, dir) => {
-  const host = document.querySelector(tag)
-  host.dir = dir
-  const outer = host.getBoundingClientRect()
-  const all = (root) => [...root.querySelectorAll('*')].flatMap((one) => one.shadowRoot ? all(one.shadowRoot) : [one])
-  const shown = all(host.shadowRoot)
-    .filter((one) => one.matches('h2, h3, button, input, ol, ul, li, svg.qr, label, .badge') && one.checkVisibility())
-  const rounded = ({ left, right }) => Math.round(dir === 'rtl' ? outer.right - right : left - outer.left)
-  return shown.map((one) => one.localName + ' ' + rounded(one.getBoundingClientRect()))
-})`
-
-/** Judges that an element from right to left is the mirror image of itself, and not wider than the window. */
-async function isMirrored (t: Test, page: Page, tag: string): Promise<void> {
-  const size = page.viewportSize()!
-  for (const width of WIDTHS) {
-    await page.setViewportSize({ width, height: size.height })
-    const ltr = await page.evaluate<string[]>(`${STARTS}('${tag}', 'ltr')`)
-    const rtl = await page.evaluate<string[]>(`${STARTS}('${tag}', 'rtl')`)
-    t.ok(ltr.length >= 5, `${tag}: ${ltr.length} parts`)
-    t.same(rtl, ltr, `${tag} at ${width} px`)
-    t.equal(await page.evaluate('document.documentElement.scrollWidth > innerWidth'), false, `${tag} at ${width} px`)
-  }
-  await page.evaluate(`document.querySelector('${tag}').dir = 'ltr'`)
-  await page.setViewportSize(size)
 }
 
 /** A session in a cookie: the user, an id and the time of the password. */
@@ -156,9 +128,14 @@ t.test('a plain page against the service, with bearer tokens', async (t) => {
   await fill(/Username/, 'ada')
   await fill(/Password/, ada.password)
   await press('Sign in')
+  await press('More time')
+  await sees('You have more time now.')
   await fill('Code from your authenticator app', await ada.nextCode())
   await press('Verify')
   await sees('Second factor switched on')
+  await page.evaluate('document.querySelector("cs-security").lang = "de"')
+  await sees('Zweiter Faktor eingeschaltet')
+  await page.evaluate('document.querySelector("cs-security").lang = "en"')
   t.same(await faults('host-security'), [])
   await isMirrored(t, page, 'cs-security')
   await press('Switch off the second factor')

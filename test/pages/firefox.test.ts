@@ -63,3 +63,27 @@ t.test('sign-in, set-up with the QR code as read from the pixels, sign-out, sign
   await find('p', 'Signed in as ada')
   t.match((await ada.login()).json(), { otpRequired: true })
 })
+
+t.test('a passkey is added, and signs in', async (t) => {
+  await firefox('WebAuthn:AddVirtualAuthenticator', {
+    protocol: 'ctap2_1',
+    transport: 'internal',
+    hasResidentKey: true,
+    hasUserVerification: true,
+    isUserConsenting: true,
+    isUserVerified: true
+  })
+  await press('Add another one')
+  await fill('Name', 'Laptop')
+  await press('Passkey')
+  await press('Create the passkey')
+  await find('button', 'Rename')
+  await find('strong', 'Laptop')
+  await press('Sign out')
+  await find('p', 'You are signed out.')
+  await signIn()
+  await press('Use a passkey')
+  await press('Use a passkey')
+  await find('p', 'Signed in as ada')
+  t.match((await ada.login()).json(), { otpMethods: ['totp', 'passkey', 'recovery_code'] })
+})

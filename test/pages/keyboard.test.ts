@@ -7,12 +7,13 @@ import { startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
+import { staffAt } from '../helpers/staff.js'
 
 const executablePath = await need('chromium')
 t.setTimeout(180_000)
 const port = await freePort()
 const origin = `http://localhost:${port}`
-const { app, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
+const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
 await app.listen({ port, host: '127.0.0.1' })
 const browser = await startChromium(t, executablePath)
 const ada = await signUp(app, 'ada')
@@ -47,9 +48,9 @@ async function press (name: string | RegExp, most = FEW): Promise<void> {
   await page.keyboard.press('Enter')
 }
 
-async function signIn (): Promise<void> {
-  await type('Username', 'ada')
-  await type('Password', ada.password)
+async function signIn ({ username, password } = ada): Promise<void> {
+  await type('Username', username)
+  await type('Password', password)
   await page.keyboard.press('Enter')
 }
 
@@ -93,5 +94,37 @@ t.test('the own security: new codes, a dialog of a proof that keeps the focus, a
   await type('Code from your authenticator app', await phone.nextCode())
   await page.keyboard.press('Enter')
   await sees('The second factor is off.')
+  t.same(complaints, [])
+})
+
+t.test('staff: find an account, end a session, reset with a reason and a fresh proof, hand the code over', async (t) => {
+  const grace = await staffAt({ app, db })
+  const bob = await (await signUp(app, 'bob')).enrol()
+  await reach(button('Sign out'), { most: MANY, key: 'Shift+Tab' })
+  await page.keyboard.press('Enter')
+  await sees('You are signed out.')
+  await page.goto(`${origin}/staff`)
+  await signIn(grace)
+  await type('Code from your authenticator app', await grace.nextCode())
+  await page.keyboard.press('Enter')
+  await sees('Signed in as grace')
+  await type('Name or e-mail address', bob.username)
+  await page.keyboard.press('Enter')
+  await sees('Accounts found: 1')
+  await press('bob')
+  await sees('Wrong codes in a row')
+  await press('End all sessions', MANY)
+  await sees('All sessions have ended.')
+  await clock.advance(301)
+  await press('Reset the second factor')
+  await type('Reason', 'Lost the phone')
+  await page.keyboard.press('Enter')
+  await sees('Confirm that it is you first')
+  await type('Code from your authenticator app', await grace.nextCode())
+  await page.keyboard.press('Enter')
+  await sees('The second factor is reset.')
+  await press('I have handed it over')
+  await press('Back to the list', MANY)
+  await reach(page.getByLabel('Name or e-mail address'))
   t.same(complaints, [])
 })

@@ -1,9 +1,10 @@
 /** The page of staff in Chromium. */
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
-import { visit } from '../helpers/browser.js'
+import { printed, visit } from '../helpers/browser.js'
 import { startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
+import { isMirrored } from '../helpers/mirrored.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
@@ -45,6 +46,7 @@ t.test('it finds accounts by name or address, and shows one', async (t) => {
   await sees('Authenticator')
   await sees('Second factor switched on')
   t.same(await faults('staff-account'), [])
+  await isMirrored(t, page, 'html')
 })
 
 t.test('a change asks for a fresh proof, and goes on: the reset, with a code that is shown once', async (t) => {
@@ -57,6 +59,7 @@ t.test('a change asks for a fresh proof, and goes on: the reset, with a code tha
   await giveCode()
   await sees('The second factor is reset.')
   const code = (await page.locator('cs-staff p.codes').textContent())!.trim()
+  t.same((await printed(page, () => press('Print the code'))).split(/\s*\n\s*/).filter(Boolean), ['Set-up code for ada', code])
   t.match(code, /^[0-9A-Z]{4}(-[0-9A-Z]{4}){5}$/)
   t.same(await faults('staff-set-up-code'), [])
   await sees('Lost the <b>phone</b>')

@@ -1,12 +1,15 @@
 /** Tabs of one session in Chromium, and sessions that end elsewhere. */
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import t from 'tap'
-import type { Page } from 'playwright-core'
+import { chromium, type Page } from 'playwright-core'
 import { freshApp } from '../helpers/app.js'
 import { visit, watch } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
+import { CHROMIUM_ARGUMENTS, startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
+import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const executablePath = await need('chromium')
 t.setTimeout(240_000)
@@ -16,15 +19,40 @@ const { app, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
 await app.listen({ port, host: '127.0.0.1' })
 const browser = await startChromium(t, executablePath)
 
-async function signIn (name: string) {
+async function signIn (name: string, given?: Page) {
   const person = await signUp(app, name)
-  const visitor = await visit(t, browser, origin)
+  const visitor = given === undefined ? await visit(t, browser, origin) : await watch(given, origin)
   await visitor.page.goto(origin)
   await visitor.fill('Username', name)
   await visitor.fill('Password', person.password)
   await visitor.press('Sign in')
   await visitor.sees(`Signed in as ${name}`)
   return { ...visitor, person }
+}
+
+/** A browser whose tabs can be duplicated as its menu does: by an extension, as no protocol has a command for it. */
+async function duplicatingBrowser () {
+  const [extension, profile] = [await temporaryFolder(t), await temporaryFolder(t)]
+  const manifest = { manifest_version: 3, name: 'duplicate', version: '1', background: { service_worker: 'worker.js' } }
+  await writeFile(join(extension, 'manifest.json'), JSON.stringify(manifest))
+  await writeFile(join(extension, 'worker.js'), '')
+  const context = await chromium.launchPersistentContext(profile, {
+    executablePath,
+    ignoreDefaultArgs: ['--disable-extensions'],
+    args: [...CHROMIUM_ARGUMENTS, `--disable-extensions-except=${extension}`, `--load-extension=${extension}`]
+  })
+  t.teardown(() => context.close())
+  const worker = context.serviceWorkers()[0] ?? await context.waitForEvent('serviceworker')
+  return {
+    page: context.pages()[0]!,
+    async duplicate (): Promise<Page> {
+      const [copy] = await Promise.all([
+        context.waitForEvent('page'),
+        worker.evaluate('chrome.tabs.query({ active: true }).then(([{ id }]) => chrome.tabs.duplicate(id)).then(() => {})')
+      ])
+      return copy
+    }
+  }
 }
 
 /** A tab that the browser duplicates has a copy of the session storage, as one that a script opens. */
@@ -102,4 +130,19 @@ t.test('tokens are in no address, no history and no storage that outlives the ta
   const kept = await here.page.evaluate<string>('JSON.stringify([localStorage, document.cookie, location.href, history.state])')
   t.notMatch(kept, /eyJ/)
   t.same(await here.page.evaluate('Object.keys(sessionStorage)'), ['countersign-refresh'])
+})
+
+t.test('a tab that the browser itself duplicates has the same session, and its sign-out ends both', async (t) => {
+  const { page, duplicate } = await duplicatingBrowser()
+  const first = await signIn('double', page)
+  const second = await watch(await duplicate(), origin)
+  await second.sees('Signed in as double')
+  t.equal(await refreshToken(page), await refreshToken(second.page))
+  await clock.advance(301)
+  await page.reload()
+  await second.page.reload()
+  await second.sees('Signed in as double')
+  await second.press('Sign out')
+  await first.sees('Username')
+  t.same([...first.complaints, ...second.complaints], [])
 })

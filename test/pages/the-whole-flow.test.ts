@@ -1,9 +1,11 @@
 /** The pages in Chromium, from the sign-up to switching the second factor off. */
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
-import { insertAuthenticator, phoneOf, visit } from '../helpers/browser.js'
+import { insertAuthenticator, phoneOf, printed, visit } from '../helpers/browser.js'
 import { startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
+import { isMirrored } from '../helpers/mirrored.js'
 import { need } from '../helpers/need.js'
 
 const executablePath = await need('chromium')
@@ -32,6 +34,7 @@ t.test('sign up leads to the own security page', async (t) => {
   await page.goto(origin)
   await sees('Create an account')
   t.same(await faults('sign-in'), [])
+  await isMirrored(t, page, 'html')
   await press('Create an account')
   await fill('Username', 'ada')
   await fill('E-mail address', 'ada@example.org')
@@ -62,6 +65,13 @@ t.test('set-up: the QR code is read from the pixels, a reload continues, the cod
   t.equal(await page.getByLabel('Code from your authenticator app').count(), 0, 'not before the codes are saved')
   const [saved] = await Promise.all([page.waitForEvent('download'), press('Download')])
   t.equal(saved.suggestedFilename(), 'recovery-codes.txt')
+  const paper = `Recovery codes · ${new URL(origin).host}\n\n${codes.join('\n')}\n`
+  t.equal(await readFile(await saved.path(), 'utf8'), paper)
+  t.equal((await printed(page, () => press('Print'))).trim(), paper.trim(), 'the codes alone')
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write'])
+  await press('Copy')
+  await sees('The codes are copied.')
+  t.equal(await page.evaluate('navigator.clipboard.readText()'), paper)
   await press('More time')
   await sees('You have more time now.')
   await page.getByLabel('I have saved them').check()
@@ -74,6 +84,7 @@ t.test('set-up: the QR code is read from the pixels, a reload continues, the cod
   await sees('Your second factor is set up.')
   await sees('My <i>phone</i>')
   t.same(await faults('me-with-factor'), [])
+  await isMirrored(t, page, 'html')
 })
 
 t.test('sign out, sign in, and the code', async (t) => {
@@ -83,6 +94,7 @@ t.test('sign out, sign in, and the code', async (t) => {
   await fill('Password', 'wrong')
   await press('Sign in')
   await sees('Username or password is wrong.')
+  t.equal(await page.getByText('You are signed out.').count(), 0, 'one thing is said at a time')
   t.same(await faults('sign-in-refused'), [])
   await fill('Password', password)
   await press('Sign in')

@@ -31,5 +31,12 @@ export function eventText ({ events }: Messages, kind: string): string {
   return (events as Readonly<Record<string, string>>)[kind] ?? kind.replaceAll('_', ' ')
 }
 
+/** Returns the name of a program in the language: the service writes `Firefox on Linux`, or `Unknown`. */
+export function agentText ({ agentOn, agentUnknown }: Messages, agent: string): string {
+  if (agent === 'Unknown') return agentUnknown
+  const [, program = '', system = ''] = /^(.+) on (.+)$/.exec(agent) ?? []
+  return system === '' ? agent : fill(agentOn, { program, system })
+}
+
 const base = (tag: string): string => tag.toLowerCase().split('-')[0]!
 const isKnown = (tag: string): boolean => (languages as readonly string[]).includes(base(tag))
