@@ -33,6 +33,8 @@ export const IN_MEMORY = ['fsync=off']
 
 const DEBIAN = '/usr/lib/postgresql'
 const READY_MS = 20_000
+/** A new connection takes seconds on a busy machine. */
+const CONNECT_MS = 10_000
 
 /** Returns the folder of initdb and postgres; undefined if no server is installed. */
 export async function postgresPrograms (): Promise<string | undefined> {
@@ -85,7 +87,7 @@ export async function runPostgres (undo: Undo, programs: string, data: string, o
     pid: () => postmaster,
 
     async query (text, values = []) {
-      const client = new pg.Client({ connectionString: server.url, connectionTimeoutMillis: 2_000 })
+      const client = new pg.Client({ connectionString: server.url, connectionTimeoutMillis: CONNECT_MS })
       client.on('error', () => {})
       await client.connect()
       try {

@@ -16,7 +16,7 @@ const MOST_SECONDS = 150
 t.setTimeout(3 * MOST_SECONDS * 1000)
 
 t.test('a short history under faults violates no property; npm run histories is the long one', async (t) => {
-  const { recorder: { history }, violations, faults } = await play({
+  const { recorder: { history }, violations, faults, failures } = await play({
     seconds: MOST_SECONDS,
     calls: CALLS,
     seed: SEED,
@@ -25,6 +25,7 @@ t.test('a short history under faults violates no property; npm run histories is 
     hasClock: false
   })
   t.same(violations.map(({ object, calls }) => [object, ...calls.map(lineOf)]), [])
+  t.same(failures, [])
   t.ok(history.some(({ kind, result }) => kind === 'code' && result === 'ok'), 'a code was accepted')
   t.comment(`${history.length} calls, ${JSON.stringify(faults)}`)
 })

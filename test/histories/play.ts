@@ -42,6 +42,8 @@ export interface Played extends Checked {
   recorder: Recorder
   /** Faults by kind: of statements, and those that last. */
   faults: Record<string, number>
+  /** Errors that ended the run before its time. */
+  failures: string[]
 }
 
 const END_ALL_SECONDS = 40
@@ -88,15 +90,20 @@ async function playOn (owner: Owner, options: PlayOptions): Promise<Played> {
     ...Array.from({ length: people.service }, (_, n) => live({ ...world, random: random.fork() }, false, n, favourite)),
     ...Array.from({ length: people.host }, (_, n) => live({ ...world, random: random.fork() }, true, n, favourite)),
     endAllNowAndThen({ ...world, random: random.fork() }, stage),
-    untilFound(world, specifications.filter(({ name }) => name === sought), over)
+    untilFound(world, specifications.filter(({ name }) => name === sought), over),
+    Promise.race([weather.running, untilOver(world)])
   ]
   for (const lane of lanes) lane.catch(() => { over.abort() })
   const done = await Promise.allSettled(lanes)
   await weather.stop()
   await Promise.all(world.background)
-  for (const lane of done) if (lane.status === 'rejected') throw lane.reason
+  const failures = done.flatMap((lane) => lane.status === 'rejected' ? [String(lane.reason)] : [])
   const checked = check(recorder.history, specifications)
-  return { ...checked, recorder, requests: client.requests, faults: { ...stage.counts, ...weather.counts } }
+  return { ...checked, recorder, requests: client.requests, faults: { ...stage.counts, ...weather.counts }, failures }
+}
+
+async function untilOver ({ isStopping }: Pick<World, 'isStopping'>): Promise<void> {
+  while (!isStopping()) await pass(SLICE_MS)
 }
 
 /** Ends the run when one of the properties is violated. */

@@ -39,7 +39,7 @@ const base = {
 
 let beganMs = performance.now()
 
-function print ({ requests, recorder: { history, counts }, faults, counts: checked, violations }: Played): void {
+function print ({ requests, recorder: { history, counts }, faults, counts: checked, violations, failures }: Played): void {
   const tookSeconds = Math.round((performance.now() - beganMs) / 1000)
   console.log(`seed ${seed}, ${tookSeconds} s with the start, load ${loadavg().map((load) => load.toFixed(1)).join(' ')}`)
   console.log(`${requests} requests; ${history.length} calls: ${counts.ok} accepted, ${counts.refused} refused, ${counts.maybe} lost`)
@@ -49,6 +49,7 @@ function print ({ requests, recorder: { history, counts }, faults, counts: check
     console.log(`not so: ${sentence}. ${object}, ${calls.length} of ${of} calls:`)
     for (const call of calls) console.log(`  ${lineOf(call)}`)
   }
+  for (const failure of failures) console.log(`the run ended before its time: ${failure}`)
   console.log(`${violations.length} violations`)
 }
 
@@ -68,7 +69,7 @@ let isGood = true
 if (values.plant === undefined && !values.planted) {
   const played = await play(base)
   print(played)
-  isGood = played.violations.length === 0
+  isGood = played.violations.length === 0 && played.failures.length === 0
 } else {
   for (const name of values.plant === undefined ? Object.keys(plants) : [values.plant]) isGood = await isFound(name) && isGood
 }

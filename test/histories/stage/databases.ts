@@ -2,6 +2,7 @@ import pg from 'pg'
 import { emptyDatabase } from '../../helpers/database.js'
 import { createOwner, type Owner } from '../../helpers/teardown.js'
 import { targetOf } from '../../helpers/tcp-proxy.js'
+import { until } from '../../helpers/wait.js'
 import { pass } from '../../chaos/scenario.js'
 import { addSynchronousStandby, IN_MEMORY, startPostgres, type PostgresServer } from '../../chaos/postgres-server.js'
 
@@ -25,6 +26,13 @@ export interface Databases {
 const QUERY_MS = 2_000
 /** Time until a failover manager would be sure that the primary is gone. */
 const DECIDE_MS = 800
+const PROMOTED_MS = 60_000
+
+/** Promotes a standby, if it is not promoted yet. @returns true if it takes writes */
+async function isPromoted ({ query }: PostgresServer): Promise<boolean> {
+  const [row] = await query('select case when pg_is_in_recovery() then pg_promote() else true end as is')
+  return row!['is'] === true
+}
 
 async function ask (url: string, text: string, values: readonly unknown[]): Promise<Array<Record<string, unknown>>> {
   const client = new pg.Client({ connectionString: url, connectionTimeoutMillis: QUERY_MS, query_timeout: QUERY_MS })
@@ -67,7 +75,7 @@ export async function ownDatabases (t: Owner): Promise<Databases> {
         const dead = owner
         await primary.kill()
         await pass(DECIDE_MS)
-        await standby.query('select pg_promote()')
+        await until('the standby to be promoted', () => isPromoted(standby).catch(() => false), PROMOTED_MS)
         primary = standby
         owner = nextOwner
         nextOwner = createOwner()

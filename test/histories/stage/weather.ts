@@ -21,7 +21,9 @@ const CLOCK_SECONDS = 60
 export interface WeatherService {
   /** Spells that began, by name. */
   readonly counts: Record<string, number>
-  /** Ends the current spell and all faults. @throws if a spell failed */
+  /** Rejects if a fault could not be made or mended. */
+  readonly running: Promise<void>
+  /** Ends the current spell and all faults. */
   stop (): Promise<void>
 }
 
@@ -52,9 +54,11 @@ export function startWeather (stage: Stage, random: Random, { leastMs, mostMs }:
   running.catch(() => { stopping.abort() })
   return {
     counts,
+    running,
     async stop () {
       stopping.abort()
-      await running.finally(() => { setAll(stage, CLEAR) })
+      await running.catch(() => {})
+      setAll(stage, CLEAR)
     }
   }
 }
