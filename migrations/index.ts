@@ -12,6 +12,7 @@ import * as mail from './2026-11-30-09-mail.js'
 import * as recovery from './2026-11-30-10-recovery.js'
 import * as challenges from './2026-11-30-11-challenges.js'
 import * as revocations from './2026-11-30-12-revocations.js'
+import * as eventTables from './2026-11-30-13-event-tables.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -23,7 +24,8 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-07-moving': moving,
   '2026-11-30-10-recovery': recovery,
   '2026-11-30-11-challenges': challenges,
-  '2026-11-30-12-revocations': revocations
+  '2026-11-30-12-revocations': revocations,
+  '2026-11-30-13-event-tables': eventTables
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -40,5 +42,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-09-mail': mail,
   '2026-11-30-10-recovery': recovery,
   '2026-11-30-11-challenges': challenges,
-  '2026-11-30-12-revocations': revocations
+  '2026-11-30-12-revocations': revocations,
+  '2026-11-30-13-event-tables': eventTables
 }

@@ -2,6 +2,7 @@ import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
 import { cleanUp } from '../src/cleanup/cleanup.js'
+import { isForbidden, turnEventTables } from '../src/cleanup/event-tables.sql.js'
 import type { Db } from '../src/tables/db.js'
 import type { Counters } from '../src/core/counters.js'
 
@@ -32,12 +33,30 @@ async function sweeper (
   let timer: NodeJS.Timeout | undefined
   let running: Promise<void> = Promise.resolve()
 
+  let isForbiddenToTurn = false
+
+  /** Returns true if there is more to do. Without the right to make tables, old events are deleted one by one, as other rows. */
+  async function turn (): Promise<boolean> {
+    const turned = await turnEventTables(db, eventsDays).catch((error: unknown) => {
+      if (!isForbidden(error)) throw error
+      if (!isForbiddenToTurn) app.log.warn({ err: error }, 'the role may not make tables: old events are deleted one by one')
+      isForbiddenToTurn = true
+      return null
+    })
+    if (turned === null) return false
+    if (turned.counters > 0) counters.count('deleted_rows_total', ['counters'], turned.counters)
+    if (turned.closed !== null) app.log.info({ table: turned.closed }, 'new events go into another table')
+    if (turned.dropped !== null) app.log.info({ table: turned.dropped }, 'dropped a table of old events')
+    return turned.isMore
+  }
+
   async function once (): Promise<boolean> {
     const deleted = isReady() ? await cleanUp(db, eventsDays, endedSessionDays) : null
     for (const [kind, count] of Object.entries(deleted?.rowsByKind ?? {})) counters.count('deleted_rows_total', [kind], count)
     // The replica that may not clean up hashes nothing either: one of them uses its processor for it.
     const hashed = deleted === null ? 0 : await harden()
-    return deleted?.isMore === true || hashed > 0
+    const isMoreToTurn = deleted !== null && await turn()
+    return deleted?.isMore === true || hashed > 0 || isMoreToTurn
   }
 
   function schedule (ms: number): void {

@@ -2,6 +2,7 @@ import { KNOWN_NETWORK_DAYS } from '../budgets/known-networks.js'
 import { otpDefaults } from '../core/defaults.js'
 import type { Db } from '../tables/db.js'
 import { inTransaction } from '../tables/transaction.js'
+import { tableDays } from './event-tables.sql.js'
 import { BATCH_ROWS, batches, lockCleanup, resumePasswordLinks, type Limits } from './statements.js'
 
 /** An ended session is kept for so long: for the list of its owner, and well past any cache entry. */
@@ -46,7 +47,8 @@ function limitsAt (now: Date, eventsDays: number, endedSessionDays: number): Lim
     now: nowSeconds,
     sessions: ago(ENDED_SESSION_DAYS * DAY_SECONDS),
     endedSessions: ago(endedSessionDays * DAY_SECONDS),
-    events: ago(eventsDays * DAY_SECONDS),
+    // Those of tables that were not dropped as a whole by now.
+    events: ago((eventsDays + tableDays(eventsDays) + 1) * DAY_SECONDS),
     counters: ago(COUNTER_HOURS * HOUR_SECONDS),
     budgets: ago(BUDGET_HOURS * HOUR_SECONDS),
     mailBudgets: ago(DAY_SECONDS),

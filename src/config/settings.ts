@@ -90,7 +90,8 @@ export const settings = Type.Object({
     'Domain to which passkeys are bound: never change it once there are some. By default the host of the first origin.')),
   PASSKEY_USER_VERIFICATION: choice(['preferred', 'required'], 'preferred', 'PIN or biometric check of a passkey.'),
   STAFF_PASSKEY: choice(['optional', 'required'], 'optional', 'Passkey of staff, for every operation of theirs.'),
-  EVENTS_DAYS: whole(1, 3650, 'Time for which security events are kept.', { default: otpDefaults.eventsDays }),
+  EVENTS_DAYS: whole(1, 3650, 'Time for which security events are kept. They go a table at a time, up to a thirteenth of it later.',
+    { default: otpDefaults.eventsDays }),
   OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Users that must have a second factor: none, all, or staff.'),
   OTP_GRACE_DAYS: whole(0, 365, 'Time that a user has to set one up where it is required, ' +

@@ -18,7 +18,8 @@ export const noticed = [
   'e.session_id as sessionId', 'e.ip', 'e.agent', 'e.device_name as deviceName', 'e.actor_id as actorId', 'e.detail', 'e.count'
 ] as const
 
-const selectWritten = statement('written_events', (db, p: Parameters<{ ids: string[] }>) => db.selectFrom('otp_event as e').select(noticed)
+const selectWritten = statement('written_events', (db, p: Parameters<{ ids: string[] }>) => db.selectFrom('otp_event_current as e')
+  .select(noticed)
   .where('e.at', '>', earlier(clock, RECENT_SECONDS)).where('e.id', '=', (eb) => eb.fn.any(typed(p.ids, 'uuid[]')))
   .orderBy('e.at').orderBy('e.id'))
 

@@ -76,9 +76,17 @@ export const columns = {
   },
   /** Guesses at passwords that a host checks, by user and network; `*` stands for all networks together. */
   otp_password_budget: {},
+  /** Events of all its children: of the one that gets the new ones, and of those that were it before. Has no rows of its own. */
   otp_event: {
     actor_id: 'User id of the actor, if it was not the user.',
     count: 'Number of events that a line stands for, after the limit of single lines in an hour. Null: one event.'
+  },
+  /** The child that gets the new events. */
+  otp_event_current: {},
+  /** The other children, by name. One is dropped as a whole when all its events are too old. */
+  otp_event_table: {
+    closed_at: 'Time since which it gets no new events.',
+    dropped_at: 'Not null: it is dropped, and the counters of its events are deleted now, then this row.'
   },
   /** Outbox: one row for each event and destination, until it is delivered or given up. */
   otp_delivery: {

@@ -254,6 +254,32 @@ export interface OtpEventCounter {
   user_id: string;
 }
 
+export interface OtpEventCurrent {
+  actor_id: string | null;
+  agent: string;
+  at: Timestamp;
+  count: number | null;
+  detail: string | null;
+  device_name: string | null;
+  id: string;
+  ip: string;
+  kind: string;
+  session_id: string | null;
+  user_id: string;
+}
+
+export interface OtpEventTable {
+  /**
+   * Time since which it gets no new events.
+   */
+  closed_at: Timestamp;
+  /**
+   * Not null: it is dropped, and the counters of its events are deleted now, then this row.
+   */
+  dropped_at: Timestamp | null;
+  name: string;
+}
+
 export interface OtpKey {
   name: string;
   /**
@@ -486,6 +512,8 @@ export interface DB {
   otp_ended_session: OtpEndedSession;
   otp_event: OtpEvent;
   otp_event_counter: OtpEventCounter;
+  otp_event_current: OtpEventCurrent;
+  otp_event_table: OtpEventTable;
   otp_key: OtpKey;
   otp_passkey: OtpPasskey;
   otp_password_budget: OtpPasswordBudget;

@@ -40,7 +40,7 @@ export async function putManyUsers (db: Db, users: number): Promise<void> {
         '{pwd,otp,mfa}', true, ${uuidOf('device')}::text, now(), now(), '192.0.2.1', 'an agent',
         case when is_over then now() end, case when is_over then pg_current_xact_id() end, case when is_over then 'logged_out' end
       from ${each(EACH)}, lateral (select (u * ${EACH} + n) % ${ENDED_ONE_IN} = 0 as is_over) over_`,
-    sql`insert into ${table.otp_event} (user_id, at, id, kind, ip, agent)
+    sql`insert into ${table.otp_event_current} (user_id, at, id, kind, ip, agent)
       select ${id}::text, now() - make_interval(secs => u), ${uuidOf('event')}, 'otp_verified', '192.0.2.1', 'an agent'
       from ${each(EVENTS_EACH)}`,
     sql`vacuum analyze`

@@ -105,7 +105,7 @@ t.test('no other table names the user, except the one that stops a second import
   )
   const naming: string[] = []
   for (const { name } of tables) if ((await db.query(`select 1 from ${name} where user_id = $1`, [id])).length > 0) naming.push(name)
-  t.same(naming, ['account_import', 'otp_event', 'otp_session'])
+  t.same(naming, ['account_import', 'otp_event', 'otp_event_current', 'otp_session'])
 })
 
 const putDelivery = async (id: string, kind: string) => await db.query(`

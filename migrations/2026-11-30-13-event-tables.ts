@@ -1,0 +1,35 @@
+import { sql, type Kysely } from 'kysely'
+
+/** Returns the name of a table with the schema that the migrator was given, which the builder writes into its own statements only. */
+const tableOf = (db: Kysely<any>, name: string) => sql.raw(db.deleteFrom(name).compile().sql.slice('delete from '.length))
+
+/** The table of events becomes a child of a new one, and no row of it is touched. Every child has the same columns and indexes. */
+export async function up (db: Kysely<any>): Promise<void> {
+  const [all, before, current] = [tableOf(db, 'otp_event'), tableOf(db, 'otp_event_before'), tableOf(db, 'otp_event_current')]
+  await sql`alter table ${all} rename to otp_event_before`.execute(db)
+  await sql`create table ${all} (like ${before} including all)`.execute(db)
+  // The newest events are then found by their time too, before a vacuum.
+  await sql`alter index ${tableOf(db, 'otp_event_at_idx')} set (autosummarize = on)`.execute(db)
+  await sql`alter table ${before} inherit ${all}`.execute(db)
+  await sql`create table ${current} (like ${all} including all) inherits (${all})`.execute(db)
+
+  // The children that get no new events, and since when.
+  await db.schema.createTable('otp_event_table')
+    .addColumn('name', 'text', (c) => c.primaryKey())
+    .addColumn('closed_at', 'timestamptz', (c) => c.notNull())
+    .addColumn('dropped_at', 'timestamptz')
+    .execute()
+  await db.insertInto('otp_event_table').values({ name: sql.lit('otp_event_before'), closed_at: sql.raw('now()') }).execute()
+}
+
+/** Copies all events into one table. */
+export async function down (db: Kysely<any>): Promise<void> {
+  const whole = tableOf(db, 'otp_event_whole')
+  await sql`create table ${whole} (like ${tableOf(db, 'otp_event')})`.execute(db)
+  await db.insertInto('otp_event_whole').expression(db.selectFrom('otp_event').distinctOn(['user_id', 'at', 'id']).selectAll()).execute()
+  await db.schema.dropTable('otp_event').cascade().execute()
+  await db.schema.dropTable('otp_event_table').execute()
+  await sql`alter table ${whole} rename to otp_event`.execute(db)
+  await db.schema.alterTable('otp_event').addPrimaryKeyConstraint('otp_event_pk', ['user_id', 'at', 'id']).execute()
+  await sql`create index otp_event_at on ${tableOf(db, 'otp_event')} using brin (at) with (pages_per_range = 32)`.execute(db)
+}
