@@ -91,7 +91,8 @@ const headersOf = async ({ user, session }: Asker) =>
 /** Ends a session at the other replica, and waits until this one refuses it. */
 async function endElsewhere ({ user, session }: Asker): Promise<void> {
   await replica.app.countersign.endSession(user, session)
-  await until('the session to be refused here', async () => outcome(await ask({ user, session }, 'GET', '/invoices')) === '401 SESSION_ENDED')
+  const ended = async () => outcome(await ask({ user, session }, 'GET', '/invoices')) === '401 SESSION_ENDED'
+  await until('the session to be refused here', ended)
 }
 
 /** Status and code of a refusal, which mercurius answers in a body of its own. */

@@ -180,7 +180,9 @@ t.test('ask() passes the question and the refusal on', async (t) => {
     fake.session = { status: 401, headers: {}, body: { code, methods: { length: 0 } } }
     t.equal((await ask())?.status, 401, `a proxy's own ${code}`)
   }
-  const ofProxies = [{}, { message: 'Forbidden' }, { code: 'OTP_REQUIRED' }, { statusCode: 403, code: 1020 }, { statusCode: 403, code: 'waf' }]
+  const ofProxies = [
+    {}, { message: 'Forbidden' }, { code: 'OTP_REQUIRED' }, { statusCode: 403, code: 1020 }, { statusCode: 403, code: 'waf' }
+  ]
   for (const body of ofProxies) {
     for (const status of [400, 403]) {
       fake.session = { status, headers: {}, body }
