@@ -12,7 +12,7 @@ import { committed, type CommittedSession } from '../sessions/replacement.js'
 import type { Db, Tables } from '../tables/db.js'
 import { insertFrom } from '../tables/insert-from.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { textOf, timeAs, typed, withNow } from '../tables/values.js'
+import { textOf, timeAs, typed, uuidOf, withNow } from '../tables/values.js'
 
 export interface NewAccount {
   id: string
@@ -127,7 +127,7 @@ type LoginValues = Login & Lifetimes & Origin & { addressed: string | null }
 const commit = statement('commit_login', (db, p: Parameters<LoginValues>, facts) => {
   const decided = withNow(db)
     .with('locked', (db) => db.selectFrom(['otp_user as u', 'now'])
-      .innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+      .innerJoin('account as a', (join) => join.on('a.id', '=', uuidOf(p.userId)))
       .select(['u.user_id', 'u.setup_required', deadlineOf(facts, sql.ref('a')).as('otp_deadline')])
       .where('u.user_id', '=', p.userId).where('u.version', '=', p.version).where('a.is_active', '=', true)
       .where((eb) => eb.or([
@@ -144,7 +144,7 @@ const commit = statement('commit_login', (db, p: Parameters<LoginValues>, facts)
     .with('used_up', (db) => db.updateTable('otp_user as u').from('person').set({ setup_digest: null, setup_expires_at: null })
       .whereRef('u.user_id', '=', 'person.user_id').where('person.setup_required', '=', true))
     .with('rehashed', (db) => db.updateTable('account as a').from('started').set({ password_hash: p.rehash as string })
-      .where('a.id', '=', p.userId).where(textOf(p.rehash), 'is not', null))
+      .where('a.id', '=', uuidOf(p.userId)).where(textOf(p.rehash), 'is not', null))
     .with('factorless', (db) => db.selectFrom('person').select('user_id')
       .where('otp_required', '=', false).where('setup_required', '=', false))
   const returned = withReturned(withRemembered(settled, facts, 'factorless', p.addressed, false), p, 'started')

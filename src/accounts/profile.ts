@@ -10,7 +10,7 @@ import { awaitsDelivery } from '../events/outbox.js'
 import { emptyEnded, endEmptied, endingSession, withEnded } from '../sessions/ending.js'
 import { endedIds, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { textOf, typed, withNow } from '../tables/values.js'
+import { textOf, typed, uuidOf, withNow } from '../tables/values.js'
 import type { Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import type { Seal } from '../core/keys/seal.js'
@@ -46,7 +46,7 @@ interface ChangeValues extends RequesterValues {
 const change = statement('change_profile', (db, p: Parameters<ChangeValues>, facts) => {
   const changed = withNow(db)
     .with('living', (db) => selectLiving(db, p))
-    .with('requester', (db) => db.selectFrom('living').innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+    .with('requester', (db) => db.selectFrom('living').innerJoin('account as a', (join) => join.on('a.id', '=', uuidOf(p.userId)))
       .select((eb) => [
         'living.user_id', eb('a.email', '<>', eb.fn.coalesce(textOf(p.email), 'a.email')).$castTo<boolean>().as('new_email'),
         eb('a.phone', '<>', eb.fn.coalesce(textOf(p.phone), 'a.phone')).$castTo<boolean>().as('new_phone')
@@ -69,7 +69,7 @@ const change = statement('change_profile', (db, p: Parameters<ChangeValues>, fac
           updated_at: eb.ref('now.at')
         }
       })
-      .where('a.id', '=', p.userId).returning('a.id'))
+      .where('a.id', '=', uuidOf(p.userId)).returning('a.id'))
     .with('raised', (db) => db.updateTable('otp_user as u').from('moving')
       .set((eb) => ({ version: eb('u.version', '+', 1) })).whereRef('u.user_id', '=', 'moving.user_id'))
   const ended = withEnded(changed, 'moving', p.userId, p.kind, endingSession('s.id', '<>', p.sessionId))
@@ -129,11 +129,11 @@ type PasswordValues = ReplacementValues & CarriedValues & { passwordHash: string
 const setPassword = statement('change_password', (db, p: Parameters<PasswordValues>, facts) => {
   const changed = withNow(db).with('requester', (db) => selectRequester(db, p)
     .innerJoin('otp_user as u', 'u.user_id', 's.user_id')
-    .innerJoin('account as a', (join) => join.on('a.id', '=', p.userId))
+    .innerJoin('account as a', (join) => join.on('a.id', '=', uuidOf(p.userId)))
     .select((eb) => [eb.lit(false).as('stays'), 's.expires_at as until'])
     .where('u.version', '=', p.version).where('a.is_active', '=', true).forNoKeyUpdate('s'))
     .with('changed', (db) => db.updateTable('account as a').from(['requester', 'now'])
-      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', p.userId)
+      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', uuidOf(p.userId))
       .returning(['requester.user_id', 'requester.id']))
     .with('raised', (db) => db.updateTable('otp_user as u').from('changed')
       .set((eb) => ({ version: eb('u.version', '+', 1) })).whereRef('u.user_id', '=', 'changed.user_id'))
@@ -181,7 +181,7 @@ const remove = statement('delete_account', (db, p: Parameters<RequesterValues>, 
     .with('profiles', (db) => db.deleteFrom('account_oauth_profile as o').using('requester')
       .whereRef('o.user_id', '=', 'requester.user_id'))
     .with('networks', (db) => db.deleteFrom('account_network as n').using('requester').whereRef('n.user_id', '=', 'requester.user_id'))
-    .with('person', (db) => db.deleteFrom('account as a').using('requester').where('a.id', '=', p.userId))
+    .with('person', (db) => db.deleteFrom('account as a').using('requester').where('a.id', '=', uuidOf(p.userId)))
     .with('context', (db) => db.deleteFrom('otp_user as u').using('requester').whereRef('u.user_id', '=', 'requester.user_id'))
   return withSingleEvent(
     deleted, facts, (db) => db.selectFrom(['requester', 'now']), () => ({ ...byRequester(p), kind: 'account_deleted' })

@@ -7,9 +7,9 @@ import type { TotpAlgorithm } from '../core/totp/otplib.js'
 import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
 import { alive } from '../sessions/marks.js'
 import { endingSession, withEnded } from '../sessions/ending.js'
-import { selectLiving } from '../sessions/statements.js'
+import { selectLiving, type SessionKey } from '../sessions/statements.js'
 import { isStopped, withOneMore } from './lockout-statements.js'
-import { row, type Db } from '../tables/db.js'
+import type { Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { jsonAs, now, numberAs, textOf, typed, withNow } from '../tables/values.js'
 
@@ -48,29 +48,21 @@ export interface ConsumedAttempt {
   lockedSeconds: number
 }
 
-/**
- * Statement 1: consumes one attempt in its own transaction and returns the data to judge it. It commits before the code
- * is compared. So a hundred guesses at once consume a hundred attempts, and a later fault grants nothing.
- *
- * An unverified session consumes the user's budget, which locks. A verified session consumes its own, so that an attacker
- * with only the password cannot lock the owner out. A pending device has its own budget too; in a verified session both
- * are consumed, since the code is compared with both.
- */
-export async function consumeAttempt (db: Db, { context: { userId, sessionId } }: Requester): Promise<ConsumedAttempt> {
-  const { table } = db
-  const spent = await row<ConsumedAttempt>(db, sql`
+const consume = statement('consume_attempt', (_db, p: Parameters<SessionKey>, facts) => {
+  const { table } = facts
+  return sql<ConsumedAttempt>`
     with ${now},
     requester as (
       select s.id, s.otp_device_id is not null as verified
       from ${table.otp_session} s, now
-      where s.user_id = ${userId} and s.id = ${sessionId} and ${alive(db)}
+      where s.user_id = ${p.userId} and s.id = ${p.sessionId} and ${alive(facts)}
     ),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
         f.secret, case when f.other_secret_until > now.at then f.other_secret end as other_secret,
         f.algorithm, f.digits, f.period_seconds, f.t0_seconds, f.last_step
       from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
-      where d.user_id = ${userId}
+      where d.user_id = ${p.userId}
         and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
     ),
     by_user as (
@@ -80,7 +72,7 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
           least(${FIRST_LOCK_SECONDS} * 2.0 ^ least(u.failures + 1 - ${FREE_FAILURES}, 20), ${LONGEST_LOCK_SECONDS})) end,
         wrong_codes_at = ${withOneMore}
       from requester, now
-      where u.user_id = ${userId} and not requester.verified
+      where u.user_id = ${p.userId} and not requester.verified
         and exists (select from device where not pending)
         and not ${isStopped} and (u.locked_until is null or u.locked_until <= now.at)
       returning u.failures, ${isStopped} as stopped
@@ -88,14 +80,14 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
     by_session as (
       update ${table.otp_session} s set failures = s.failures + 1
       from requester
-      where s.user_id = ${userId} and s.id = requester.id and requester.verified and s.failures < ${SESSION_FAILURES}
+      where s.user_id = ${p.userId} and s.id = requester.id and requester.verified and s.failures < ${SESSION_FAILURES}
         and s.ended_at is null
       returning s.failures
     ),
     by_pending as (
       update ${table.otp_device} d set failures = d.failures + 1
       from device
-      where d.user_id = ${userId} and d.id = device.id and device.pending and d.failures < ${PENDING_FAILURES}
+      where d.user_id = ${p.userId} and d.id = device.id and device.pending and d.failures < ${PENDING_FAILURES}
         and d.confirmed_at is null
       returning d.id, d.failures
     ),
@@ -121,8 +113,19 @@ export async function consumeAttempt (db: Db, { context: { userId, sessionId } }
         'otherSecret', other_secret, 'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds,
         't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged),
         '[]'::json)`, 'devices')}
-    from now left join ${table.otp_user} u on u.user_id = ${userId}`)
-  return spent!
+    from now left join ${table.otp_user} u on u.user_id = ${p.userId}`
+})
+
+/**
+ * Statement 1: consumes one attempt in its own transaction and returns the data to judge it. It commits before the code
+ * is compared. So a hundred guesses at once consume a hundred attempts, and a later fault grants nothing.
+ *
+ * An unverified session consumes the user's budget, which locks. A verified session consumes its own, so that an attacker
+ * with only the password cannot lock the owner out. A pending device has its own budget too; in a verified session both
+ * are consumed, since the code is compared with both.
+ */
+export async function consumeAttempt (db: Db, { context: { userId, sessionId } }: Requester): Promise<ConsumedAttempt> {
+  return (await consume.first(db, { userId, sessionId }))!
 }
 
 /** Consequences of a refused code. */

@@ -13,7 +13,7 @@ import {
 import type { Db, Tables } from '../tables/db.js'
 import { inTransaction, lockUser, type Tx } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { arrayAs, nothing, textOf, timeAs, typed, withNow } from '../tables/values.js'
+import { arrayAs, nothing, textOf, timeAs, typed, uuidOf, withNow } from '../tables/values.js'
 import type { DeviceKind } from './commit.js'
 
 export interface Device {
@@ -145,7 +145,7 @@ const removing = (isRelied: boolean) => statement(isRelied ? 'remove_relied_devi
     ])
     .where('s.otp_device_id', 'is not', null).forNoKeyUpdate('s'))
     .with('removed', (db) => db.deleteFrom('otp_device as d').using('requester')
-      .whereRef('d.user_id', '=', 'requester.user_id').where('d.id', '=', p.deviceId).where('d.confirmed_at', 'is not', null)
+      .whereRef('d.user_id', '=', 'requester.user_id').where('d.id', '=', uuidOf(p.deviceId)).where('d.confirmed_at', 'is not', null)
       .returning(['d.user_id', 'd.id', 'd.name']))
     .with('raised', (db) => db.updateTable('otp_user as u').from('removed').set((eb) => ({ version: eb('u.version', '+', 1) }))
       .whereRef('u.user_id', '=', 'removed.user_id'))

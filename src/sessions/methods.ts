@@ -4,7 +4,7 @@ import type { SessionContext } from '../core/assurance.js'
 import type { OtpMethod } from '../core/refusals.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { emptyJson, jsonAs, textOf } from '../tables/values.js'
+import { textOf, uuidOf, wordsAs } from '../tables/values.js'
 
 /** Change that the statement around makes and cannot see yet. */
 export interface MethodChange {
@@ -25,25 +25,26 @@ const user = expressionBuilder<Tables>()
  * @param userId null for a user without any
  */
 export function methodsOf<Name extends string> (userId: string | null, name: Name, change: MethodChange = {}) {
-  const none = emptyJson<OtpMethod>()
-  if (userId === null) return jsonAs(none, name)
+  if (userId === null) return wordsAs<Name, OtpMethod>(textOf<string>(''), name)
   const { confirmed = null, removed = null, consumesCode = false } = change
-  const devices = user.selectFrom('otp_device as d').where('d.user_id', '=', userId)
-    .where((eb) => eb.or([eb('d.confirmed_at', 'is not', null), ...(confirmed === null ? [] : [eb('d.id', '=', confirmed)])]))
-    .$if(removed !== null, (query) => query.where('d.id', '<>', removed!))
-  const codes = user.selectFrom('otp_recovery_code as c')
-    .select((eb) => [textOf<string>('recovery_code').as('method'), eb.lit<number>(3).as('place')])
-    .where('c.user_id', '=', userId).where('c.used_at', 'is', null)
+  const codes = user.selectFrom('otp_recovery_code as c').where('c.user_id', '=', userId).where('c.used_at', 'is', null)
     .where((eb) => eb.or([
-      eb('c.pending_device_id', 'is', null), ...(confirmed === null ? [] : [eb('c.pending_device_id', '=', confirmed)])
+      eb('c.pending_device_id', 'is', null), ...(confirmed === null ? [] : [eb('c.pending_device_id', '=', uuidOf(confirmed))])
     ]))
-    .where(user.exists(devices)).limit(user.lit(1)).offset(user.lit(consumesCode ? 1 : 0))
-  const methods = user.selectFrom((eb) => devices
-    .select((eb) => ['d.kind as method', eb
-      .case().when('d.kind', '=', 'totp').then(eb.lit<number>(1)).else(eb.lit<number>(2)).end().as('place')])
-    .distinct().unionAll(eb.parens(codes)).as('m'))
-    .select((eb) => eb.fn.agg<OtpMethod[]>('json_agg', ['m.method']).orderBy('m.place').as('methods'))
-  return jsonAs(user.fn.coalesce(methods as unknown as Expression<OtpMethod[]>, none), name)
+    .$if(consumesCode, (query) => query.offset(user.lit(1)))
+  const methods = user.selectFrom('otp_device as d').where('d.user_id', '=', userId)
+    .where((eb) => eb.or([eb('d.confirmed_at', 'is not', null), ...(confirmed === null ? [] : [eb('d.id', '=', uuidOf(confirmed))])]))
+    .$if(removed !== null, (query) => query.where('d.id', '<>', uuidOf(removed!)))
+    .select((eb) => {
+      const when = (condition: Expression<unknown>, method: OtpMethod) =>
+        eb.case().when(condition as Expression<boolean>).then(textOf<string>(method)).end()
+      const ofKind = (kind: OtpMethod) => when(eb.fn.agg('bool_or', [eb('d.kind', '=', kind)]), kind)
+      const hasCodes = eb.and([eb(eb.fn.countAll(), '>', eb.lit(0)), eb.exists(codes)])
+      return eb.fn<string>('concat_ws', [
+        textOf<string>(' '), ofKind('totp'), ofKind('passkey'), when(hasCodes, 'recovery_code')
+      ]).as('methods')
+    })
+  return wordsAs<Name, OtpMethod>(methods as unknown as Expression<string>, name)
 }
 
 const selectMethods = statement('read_methods', (db, p: Parameters<{ userId: string }>) => db.selectNoFrom(methodsOf(p.userId, 'methods')))

@@ -2,7 +2,7 @@ import { expressionBuilder, sql, type Expression, type RawBuilder } from 'kysely
 import { row, type Db, type Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { inTransaction } from '../tables/transaction.js'
-import { clock, later, wasInserted } from '../tables/values.js'
+import { clock, later, uuidOf, wasInserted } from '../tables/values.js'
 
 /** Names of rows in `account_policy`: the policy in force, and the policy that all living sessions follow. */
 const POLICY = 'otp_policy'
@@ -37,7 +37,7 @@ export const deadlineFor = (userId: string): Expression<Date | null> => deadline
   .selectFrom(['account as a', 'account_policy as p', 'account_policy as g'])
   .select((eb) => later(eb.fn<Date>('greatest', ['a.created_at', 'p.since']),
     eb(eb.cast<number>('g.value', 'integer'), '*', eb.lit(86_400))).as('deadline'))
-  .where('a.id', '=', userId).where('p.name', '=', POLICY).where('g.name', '=', GRACE)
+  .where('a.id', '=', uuidOf(userId)).where('p.name', '=', POLICY).where('g.name', '=', GRACE)
   .where((eb) => eb.or([eb('p.value', '=', 'required'), eb.and([eb('p.value', '=', 'staff'), eb('a.is_staff', '=', true)])])).$asScalar()
 
 /** Writes a row if its value changes. Of replicas that start at once, one writes it. `isFirst`: there was none before. */

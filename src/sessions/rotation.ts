@@ -34,12 +34,39 @@ export interface RotationLimits {
   mostPendingSeconds: number
 }
 
-interface RotationValues extends PresentedToken, ClientOrigin, RotationLimits {}
+interface RotationValues extends Omit<PresentedToken, 'isExpired'>, RotationLimits { network: string }
+interface RepetitionValues extends PresentedToken, ClientOrigin { idleSeconds: number }
 
 const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
 
-const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, facts) => {
-  const isNewest = session('s.generation', '=', p.generation)
+/** Condition on a session `s` beside `now`: it is the token's, alive, and has not idled too long. */
+const isUsable = (p: Parameters<Pick<RotationValues, 'userId' | 'sessionId' | 'idleSeconds'>>) => session.and([
+  session('s.user_id', '=', p.userId), session('s.id', '=', p.sessionId), isAlive,
+  session(session.fn<Date>('greatest', ['s.rotated_at', 's.otp_at']), '>', earlier(session.ref('now.at'), p.idleSeconds))
+])
+
+/** End of a session `s` beside `now`: an unverified one may get more time. */
+const extended = (p: Parameters<RotationLimits>) => session.case()
+  .when(session.and([session('s.otp_required', '=', true), session('s.otp_device_id', 'is', null)]))
+  .then(session.fn<Date>('greatest', ['s.expires_at', session.fn<Date>('least', [
+    later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')), later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
+  ])]))
+  .else(session.ref('s.expires_at')).end()
+
+/** Columns of the answer, beside `now` and the changed session. */
+const rotatedColumns = (p: Parameters<Pick<RotationValues, 'userId'>>) => [
+  ...sessionColumns, methodsOf(p.userId, 'otpMethods'), numberAs(unixSeconds(session.ref('now.at')), 'nowSeconds')
+] as const
+
+const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>) => withNow(db)
+  .with('rotated', (db) => db.updateTable('otp_session as s').from('now')
+    .set((eb) => ({
+      generation: eb('s.generation', '+', eb.lit(1)), rotated_at: eb.ref('now.at'), rotated_network: p.network, expires_at: extended(p)
+    }))
+    .where(isUsable(p)).where('s.generation', '=', p.generation).returningAll('s'))
+  .selectFrom(['rotated', 'now']).select(rotatedColumns(p)))
+
+const judgeRepeated = statement('judge_repeated_refresh', (db, p: Parameters<RepetitionValues>, facts) => {
   const isParent = session('s.generation', '=', session(typed(p.generation, 'integer'), '+', session.lit(1)))
   const isNewlyElsewhere = session.and([
     isParent, session('s.rotated_network', '<>', p.network), session('s.reused_generation', 'is distinct from', session.ref('s.generation'))
@@ -47,49 +74,36 @@ const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, f
   const isTwice = session.and([
     isNewlyElsewhere, session('s.reused_generation', '=', session('s.generation', '-', session.lit(1)))
   ])
-  const isKept = session.or([isNewest, session.and([isParent, session.not(session.fn.coalesce(isTwice, session.lit(false)))])])
+  const isKept = session.and([isParent, session.not(session.fn.coalesce(isTwice, session.lit(false)))])
   const either = <Value>(condition: Expression<unknown>, then: Expression<Value>, otherwise: Expression<Value>) =>
     session.case().when(condition as Expression<boolean>).then(then).else(otherwise).end() as Expression<Value>
   const ended = endedFor('refresh_reused')
-  const isExtended = session.and([isNewest, session('s.otp_required', '=', true), session('s.otp_device_id', 'is', null)])
-  const extended = session.fn<Date>('least', [
-    later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')),
-    later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
-  ])
-  const rotated = withNow(db).with('rotated', (db) => db.updateTable('otp_session as s').from('now')
+  const judged = withNow(db).with('judged', (db) => db.updateTable('otp_session as s').from('now')
     .set((eb) => ({
-      generation: either(isNewest, eb('s.generation', '+', 1), eb.ref('s.generation')),
-      expires_at: either(isExtended, eb.fn<Date>('greatest', ['s.expires_at', extended]), eb.ref('s.expires_at')),
-      rotated_at: either(isNewest, eb.ref('now.at'), eb.ref('s.rotated_at')),
-      rotated_network: either<string | null>(isNewest, textOf(p.network), eb.ref('s.rotated_network')),
       reused_generation: either<number | null>(isNewlyElsewhere, eb.ref('s.generation'), eb.ref('s.reused_generation')),
       reused_xid: either<string | null>(isNewlyElsewhere, currentXid, eb.ref('s.reused_xid')),
       ended_at: eb.case().when(eb.not(isKept)).then(ended.ended_at).end(),
       ended_xid: either<string | null>(isKept, eb.ref('s.ended_xid'), ended.ended_xid),
       end_reason: eb.case().when(eb.not(isKept)).then(textOf<string>('refresh_reused')).end()
     }))
-    .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where(isAlive)
-    .where((eb) => eb(eb.fn<Date>('greatest', ['s.rotated_at', 's.otp_at']), '>', earlier(eb.ref('now.at'), p.idleSeconds)))
+    .where(isUsable(p)).where('s.generation', '<>', p.generation)
     .where((eb) => eb.or([eb.not(typed(p.isExpired, 'boolean')), isParent]))
     .returningAll('s'))
-  return withEvent(rotated, facts, (db) => db.selectFrom(['rotated', 'now'])
-    .where((eb) => eb.or([eb('rotated.ended_at', 'is not', null), eb('rotated.reused_xid', '=', currentXid)])), (eb) => ({
+  return withEvent(judged, facts, (db) => db.selectFrom(['judged', 'now'])
+    .where((eb) => eb.or([eb('judged.ended_at', 'is not', null), eb('judged.reused_xid', '=', currentXid)])), (eb) => ({
     userId: p.userId,
-    kind: eb.case().when('rotated.ended_at', 'is', null).then('refresh_reused_elsewhere').else('refresh_reused').end(),
+    kind: eb.case().when('judged.ended_at', 'is', null).then('refresh_reused_elsewhere').else('refresh_reused').end(),
     sessionId: p.sessionId,
     ip: p.ip,
     agent: p.agent
   }))
-    .selectFrom(['rotated', 'now'])
-    .select((eb) => [
-      ...sessionColumns, eb('ended_at', 'is not', null).$castTo<boolean>().as('reused'), methodsOf(p.userId, 'otpMethods'),
-      numberAs(unixSeconds(eb.ref('now.at')), 'nowSeconds')
-    ])
+    .selectFrom(['judged', 'now'])
+    .select((eb) => [...rotatedColumns(p), eb('judged.ended_at', 'is not', null).$castTo<boolean>().as('reused')])
 })
 
 /**
- * Rotates the refresh token by a compare-and-set on the generation, in one statement. PostgreSQL evaluates it again on
- * the newest row when fifty requests do it at once (RFC 9700 §4.14.2).
+ * Rotates the refresh token by a compare-and-set on the generation. PostgreSQL evaluates it again on the newest row when fifty
+ * requests do it at once (RFC 9700 §4.14.2).
  *
  * - The newest generation: its child is made, and the network of the request is stored.
  * - The parent of a child that was never used: the same child again, for as long as the session may idle. From another
@@ -97,6 +111,8 @@ const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>, f
  * - Any older generation: the session ends.
  *
  * An unverified session may get more time with its newest generation. Its parent then has the same child as before, the new end included.
+ *
+ * The newest one has a statement of its own, which decides nothing else and writes no event: nearly all requests need only that.
  *
  * @returns null if the session had ended, expired or idled too long, or the token has expired and is no such parent
  */
@@ -106,8 +122,13 @@ export async function rotateSession (
   limits: RotationLimits,
   { ip, agent, network }: ClientOrigin
 ): Promise<Rotation | null> {
-  const found = await rotate.first(db, { ...presented, ...limits, ip, agent, network })
-  if (found === undefined) return null
-  const { reused, nowSeconds, ...facts } = found
-  return { facts, rotated: !reused, nowSeconds }
+  const { userId, sessionId, generation } = presented
+  const rotated = presented.isExpired ? undefined : await rotate.first(db, { userId, sessionId, generation, ...limits, network })
+  if (rotated !== undefined) return { ...rotation(rotated), rotated: true }
+  const judged = await judgeRepeated.first(db, { ...presented, idleSeconds: limits.idleSeconds, ip, agent, network })
+  if (judged === undefined) return null
+  const { reused, ...found } = judged
+  return { ...rotation(found), rotated: !reused }
 }
+
+const rotation = <Facts extends object>({ nowSeconds, ...facts }: Facts & { nowSeconds: number }) => ({ facts, nowSeconds })

@@ -9,7 +9,7 @@ import type { Db } from '../tables/db.js'
 import { insertFrom } from '../tables/insert-from.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, later, numberAs, textOf, timeAs, typed, unixSeconds, unnested, withNow } from '../tables/values.js'
+import { clock, later, numberAs, textOf, timeAs, typed, unixSeconds, unnested, uuidOf, withNow } from '../tables/values.js'
 
 /** Command line actions have no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
@@ -106,7 +106,7 @@ const changePassword = statement('set_password', (db, p: Parameters<{ userId: st
     .with('raised', (db) => db.updateTable('otp_user').set((eb) => ({ version: eb('version', '+', 1) }))
       .where('user_id', '=', p.userId).returning('user_id'))
     .with('hashed', (db) => db.updateTable('account as a').from(['raised', 'now'])
-      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', p.userId))
+      .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', uuidOf(p.userId)))
   return withSingleEvent(
     withForgotten(withEnded(raised, 'raised', p.userId, 'password_changed'), 'raised', p.userId), facts,
     (db) => db.selectFrom(['raised', 'now']), () => ({ ...byCommandLine, userId: p.userId, kind: 'password_changed' })

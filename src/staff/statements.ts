@@ -10,7 +10,7 @@ import { endedIds, isAlive } from '../sessions/statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUsers, type Tx } from '../tables/transaction.js'
-import { textOf, timeAs, typed, withNow } from '../tables/values.js'
+import { textOf, timeAs, typed, uuidOf, withNow } from '../tables/values.js'
 
 /** Actor of a change to another account: a member of staff in a session, or (without a session) the command line. */
 export interface Actor extends Origin {
@@ -128,7 +128,7 @@ const activation = (isActive: boolean) => {
     const changed = withNow(db)
       .with('changed', (db) => db.updateTable('account as a').from('now')
         .set((eb) => ({ is_active: isActive, updated_at: eb.ref('now.at') }))
-        .where('a.id', '=', p.userId).where('a.is_active', '<>', isActive).returning('a.id'))
+        .where('a.id', '=', uuidOf(p.userId)).where('a.is_active', '<>', isActive).returning('a.id'))
       .with('raised', (db) => db.updateTable('otp_user as u').from('changed')
         .set((eb) => ({ version: eb('u.version', '+', 1) })).where('u.user_id', '=', p.userId))
     const ended = withEnded(changed, 'changed', p.userId, kind, typed(!isActive, 'boolean'))
@@ -152,7 +152,7 @@ const appointment = (isStaff: boolean) => statement(isStaff ? 'promote' : 'demot
   const changed = withNow(db)
     .with('context', (db) => db.selectFrom('account as a').innerJoin('otp_user as u', (join) => join.on('u.user_id', '=', p.userId))
       .select((eb) => ['a.id', eb('a.is_staff', '<>', isStaff).$castTo<boolean>().as('differs'), hasFactor.as('has_factor')])
-      .where('a.id', '=', p.userId))
+      .where('a.id', '=', uuidOf(p.userId)))
     .with('changed', (db) => db.updateTable('account as a').from(['context', 'now'])
       .set((eb) => ({ is_staff: isStaff, updated_at: eb.ref('now.at') }))
       .whereRef('a.id', '=', 'context.id').where('context.differs', '=', true)

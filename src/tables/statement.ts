@@ -1,5 +1,6 @@
-import type { CompiledQuery, Kysely, QueryResult } from 'kysely'
+import type { CompiledQuery, Kysely, OperationNode, QueryResult, RootOperationNode } from 'kysely'
 import { execute, type Db, type Tables } from './db.js'
+import { compileStatement, Placeholder } from './statement-compiler.js'
 
 /**
  * Values that a statement gets at each execution, as its builder sees them. The builder must only place them: it runs once,
@@ -10,23 +11,26 @@ export type Parameters<Values extends object> = Values
 /** Facts of the database that may decide about the text of a statement: it is compiled once for each combination. */
 export type Facts = Pick<Db, 'schema' | 'table' | 'hasAccounts' | 'destinations'>
 
-type Read = (db: Db, values: Readonly<Record<string, unknown>>) => unknown
-
-/** Stands for a value in a compiled statement. */
-class Placeholder {
-  readonly read: Read
-  constructor (read: Read) { this.read = read }
+/** Returns placeholders of values by their names, the same one for each use of a name. */
+function placeholders (): object {
+  const made = new Map<string | symbol, Placeholder>()
+  return new Proxy({}, {
+    get (_, name) {
+      const placeholder = made.get(name) ?? new Placeholder((_db, values) => values[name as string])
+      made.set(name, placeholder)
+      return placeholder
+    }
+  })
 }
-
-const placeholders = new Proxy({}, {
-  get: (_, name) => new Placeholder((_db, values) => values[name as string])
-})
 
 /** Places a value of the database's own, such as the id of a new event, that is read at each execution. */
 export const placed = <Value>(read: (db: Db) => Value): Value => new Placeholder(read) as Value
 
 /** Query of the builder, or of a template of SQL. */
-export interface Query<Row = unknown> { compile (executor: Kysely<Tables>): CompiledQuery<Row> }
+export interface Query<Row = unknown> {
+  compile (executor: Kysely<Tables>): CompiledQuery<Row>
+  toOperationNode (): OperationNode
+}
 
 /** Row of a query's result. */
 export type RowOf<Built> = Built extends { compile (...executor: never[]): CompiledQuery<infer Row> } ? Row : never
@@ -66,7 +70,8 @@ export function statement<Values extends object, Built extends Query> (
     const known = db.compiled.get(made)?.[key]
     if (known !== undefined) return known as CompiledQuery<Row>
     const kysely = db.schema === undefined ? db.kysely : db.kysely.withSchema(db.schema)
-    const compiled = build(kysely, placeholders as Parameters<Values>, db).compile(db.kysely)
+    const built = build(kysely, placeholders() as Parameters<Values>, db)
+    const compiled = compileStatement(built.toOperationNode() as RootOperationNode)
     const variants = db.compiled.get(made) ?? []
     variants[key] = compiled
     db.compiled.set(made, variants)

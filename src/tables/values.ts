@@ -12,7 +12,8 @@ import type { DB } from './schema.js'
 const readers = {
   time: (milliseconds: string): unknown => new Date(Number(milliseconds)),
   number: (digits: string): unknown => Number(digits),
-  json: (text: string): unknown => JSON.parse(text)
+  json: (text: string): unknown => JSON.parse(text),
+  words: (text: string): unknown => text === '' ? [] : text.split(' ')
 } as const
 
 type Reader = keyof typeof readers
@@ -42,6 +43,10 @@ export const numberAs = <Name extends string, Found>(value: Expression<Found>, n
 /** Selects json, or an array by way of `to_json`, as the value `name`. */
 export const jsonAs = <Name extends string, Found>(value: Expression<Found>, name: Name) => column<Name, Found>(value, name, 'json')
 
+/** Selects a text of words with a space between them as the array `name`. */
+export const wordsAs = <Name extends string, Word extends string>(text: Expression<string>, name: Name) =>
+  column<Name, Word[]>(text, name, 'words')
+
 /** Selects an array as the value `name`: the driver would read it by the parsers of its process. */
 export const arrayAs = <Name extends string, Found>(value: Expression<Found>, name: Name) =>
   column<Name, Found>(values.fn('to_json', [values.parens(value)]), name, 'json')
@@ -65,6 +70,9 @@ export const textOf = <Value extends string | null>(value: Value | Expression<Va
 /** The same for a value that is null where it is absent: the type of a parameter without a column beside it. */
 export const typed = <Value>(value: Value | Expression<Value>, type: DataType) =>
   values.cast<Value>(isExpression(value) ? value : values.val(value), sql.raw(type))
+
+/** Id that is a uuid in one column and a text in another: a parameter has one type. */
+export const uuidOf = (id: string) => typed<string>(textOf<string>(id), 'uuid')
 
 /** Null of a type. */
 export const nothing = <Value>(type: DataType) => values.cast<Value | null>(values.lit(null), sql.raw(type))
@@ -107,9 +115,16 @@ export function unnested<Alias extends string, Lists extends Record<string, read
 
 interface Column { from: string, to: string, read: ((text: string) => unknown) | null }
 
+/** Columns of all statements by their names. */
+const known = new Map<string, Column>()
+
 function columnOf (from: string): Column {
-  const [, to, reader] = /^(.+)\$(time|number|json)$/.exec(from) ?? []
-  return to === undefined ? { from, to: from, read: null } : { from, to, read: readers[reader as Reader] }
+  const column = known.get(from)
+  if (column !== undefined) return column
+  const [, to, reader] = /^(.+)\$(time|number|json|words)$/.exec(from) ?? []
+  const made = to === undefined ? { from, to: from, read: null } : { from, to, read: readers[reader as Reader] }
+  known.set(from, made)
+  return made
 }
 
 function readRow (row: Record<string, unknown>, columns: readonly Column[]): Record<string, unknown> {

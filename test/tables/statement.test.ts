@@ -6,7 +6,7 @@ import { migrateUp } from '../../src/postgres/migrator.js'
 import { createDb } from '../../src/tables/db.js'
 import { placed, statement, type Parameters } from '../../src/tables/statement.js'
 import { inTransaction } from '../../src/tables/transaction.js'
-import { timeAs } from '../../src/tables/values.js'
+import { textOf, timeAs, typed, uuidOf } from '../../src/tables/values.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
 const pool = await openEmbedded(await temporaryFolder(t))
@@ -76,5 +76,29 @@ t.test('a watch sees the values of a statement, and learns if it failed', async 
   const db = { ...createDb(pool.dialect), watch }
   await budgets.all(db, { userId: 'ada' })
   await t.rejects(addBudget.all(db, { userId: 'ada', networks: [null as never], at: new Date(0) }))
-  t.strictSame(seen, [[['ada'], true], [['ada', new Date(0), [null], 1], false]])
+  t.strictSame(seen, [[['ada'], true], [['ada', new Date(0), [null]], false]])
+})
+
+const texts = statement('test_texts', (db, p: Parameters<{ userId: string }>) => db.selectNoFrom((eb) => [
+  textOf<string>(p.userId).as('first'), textOf<string>(p.userId).as('second'), uuidOf(p.userId).as('id'),
+  textOf<string>("it's $1").as('text'), typed<string[]>(['a b', '"', '\\', ''], 'text[]').as('array'),
+  typed<string[]>([], 'text[]').as('none'),
+  typed<number>(Infinity, 'float8').as('never'), typed<number>(-1, 'integer').as('less'), eb.val<boolean | null>(null).as('nothing')
+]))
+
+t.test('a value is one parameter, however often it is used, and a constant is none', async (t) => {
+  const db = createDb(pool.dialect)
+  const userId = '6f3f6f0e-31a5-4f0a-9d0e-0d4f6f1c2a3b'
+  t.equal(texts.compile(db).parameters.length, 1)
+  t.strictSame(await texts.first(db, { userId }), {
+    first: userId,
+    second: userId,
+    id: userId,
+    text: "it's $1",
+    array: ['a b', '"', '\\', ''],
+    none: [],
+    never: Infinity,
+    less: -1,
+    nothing: null
+  })
 })
