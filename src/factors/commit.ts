@@ -5,8 +5,8 @@ import type { Lifetimes, Requester } from '../core/session.js'
 import { byRequester, withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import {
-  committed, replacementValues, selectAnswer, withEndedFor, withEvictedEvent, withReplacement, withSurplus, type CommittedSession,
-  type Proof, type ReplacementValues, type RequesterRow, type Scope
+  committed, evictSurplus, isCrowded, replacementValues, selectAnswer, withEndedFor, withReplacement, type CommittedSession, type Proof,
+  type ReplacementValues, type RequesterRow, type Scope
 } from '../sessions/replacement.js'
 import type { MethodChange } from '../sessions/methods.js'
 import { isAlive } from '../sessions/statements.js'
@@ -46,7 +46,7 @@ export interface ProofKind<Values extends object> {
   counts (eb: Accepting): Updateable<Tables['otp_user']> | Record<string, unknown>
   /** True if a verified session consumed no attempt of the user, and clears none. */
   sparesVerified: boolean
-  /** Sessions that end beside those past the limit. */
+  /** Sessions that end. */
   ends: Exclude<Scope, 'all'>
   /** True if a verified session that proves itself once more stays. */
   staysVerified: boolean
@@ -88,17 +88,23 @@ export function committing<Values extends object> (kind: ProofKind<Values>): Com
         .set((eb) => kind.counts(eb as unknown as Accepting) as Updateable<Tables['otp_user']>)
         .whereRef('u.user_id', '=', 'consumed.user_id')
         .$if(kind.sparesVerified, (query) => query.where('requester.otp_device_id', 'is', null)))
-    const ended = withEndedFor(withSurplus(consumed, facts, 'consumed'), 'consumed', p, kind.event, kind.ends)
-    const replaced = withReplacement(withEvictedEvent(ended, facts, p), facts, 'consumed', p, {
+    const ended = withEndedFor(consumed, 'consumed', p, kind.event, kind.ends)
+    const replaced = withReplacement(ended, facts, 'consumed', p, {
       amr: kind.amr, acr, by, otpRequired: true, seconds: p.seconds
     })
     const written = withEvent(withRemembered(replaced, facts, 'consumed', p.network, true), facts,
       (db) => db.selectFrom(['consumed', 'now']), (eb) => ({
         ...byRequester(p), kind: kind.event, deviceName: eb.ref('consumed.name'), detail: eb.ref('consumed.detail')
       }))
-    return selectAnswer(written, p.userId, { change: kind.change })
+    return selectAnswer(written, p.userId, { change: kind.change }).select(isCrowded(facts, p).as('crowded'))
   })
-  return async (db, requester, proof, newSessionId, { sessionSeconds }) => committed(await commit.first(db, {
-    ...replacementValues(requester, newSessionId), ...proof, seconds: sessionSeconds
-  } as never))
+  return async (db, requester, proof, newSessionId, { sessionSeconds }) => {
+    const values = { ...replacementValues(requester, newSessionId), ...proof, seconds: sessionSeconds }
+    const found = await commit.first(db, values as never)
+    if (found === undefined) return null
+    const { crowded, ...answer } = found
+    const session = committed(answer)!
+    if (!crowded) return session
+    return { ...session, endedIds: [...session.endedIds, ...await evictSurplus(db, requester, session.context.sessionId)] }
+  }
 }

@@ -46,7 +46,7 @@ export type RequesterRow = Row & { stays: boolean, until: Date | null }
 /** CTE of a decision: a row if it was made, with the factor that was proven. */
 interface Decided { user_id: string, id: string }
 
-interface Ctes { now: Now, requester: RequesterRow, decided: Decided, surplus: { id: string }, started: Row, kept: Row }
+interface Ctes { now: Now, requester: RequesterRow, decided: Decided, started: Row, kept: Row }
 type Replacing = Tables & Ctes & Ended
 type From = 'decided' | 'requester' | 'now'
 type Eb = ExpressionBuilder<Replacing, From>
@@ -182,54 +182,27 @@ export function withCarriedOn<With> (
  */
 export const xidOfChange = ({ hasAccounts }: Pick<Db, 'hasAccounts'>) => hasAccounts ? sql.ref<string | null>('s.ended_xid') : currentXid
 
-/** Verified sessions of one user: more than a person has browsers and devices. A host may start one for each run of a program. */
-const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
-/** Sessions that one verification evicts at most, if the user has too many. */
-const MOST_EVICTED = 1_000
-
-/**
- * Verified sessions past `MOST_VERIFIED`, the requester's counted: first the expired ones, then those idle longest. The CTE `surplus`
- * beside `now` and `requester`. It may not see sessions that other requests verify at this moment: the next verification evicts
- * the surplus.
- */
-export function withSurplus<With> (
-  db: QueryCreator<With>, { hasAccounts }: Facts, decided: keyof With & string
-): QueryCreator<With & Pick<Ctes, 'surplus'>> {
-  return (db as unknown as QueryCreator<Replacing>)
-    .with('surplus', (db) => db.selectFrom(['otp_session as s', `${decided} as decided` as 'decided', 'requester', 'now']).select('s.id')
-      .whereRef('s.user_id', '=', 'decided.user_id').whereRef('s.id', '<>', 'requester.id')
-      .where('s.ended_at', 'is', null).where('s.otp_device_id', 'is not', null)
-      .orderBy((eb) => eb('s.expires_at', '>', eb.ref('now.at')), 'desc')
-      .orderBy((eb) => eb.fn('greatest', ['s.rotated_at', 's.otp_at']), 'desc')
-      .offset((eb) => eb.lit((hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost) - 1))
-      .limit((eb) => eb.lit(MOST_EVICTED))) as never
-}
-
 const session = expressionBuilder<Replacing & { s: Tables['otp_session'] }, 's' | 'now' | 'requester'>()
-const isSurplus = session('s.id', 'in', session.selectFrom('surplus').select('surplus.id'))
 
-/** Sessions of a user that end when the requester's continues: its own and `surplus`, those without a second factor too, or all. */
+/** Sessions of a user that end when the requester's continues: its own, those without a second factor too, or all. */
 export type Scope = 'own' | 'unverified' | 'all'
 
 const ofScope = (scope: 'own' | 'unverified') => session.or([
-  session('s.id', '=', session.ref('requester.id')), isSurplus,
+  session('s.id', '=', session.ref('requester.id')),
   ...(scope === 'unverified' ? [session('s.otp_device_id', 'is', null)] : [])
 ])
 
 /**
  * Ends sessions in the CTE `ended`, and stores `nextId` in the requester's row, so that a repeated request is recognised. A session
- * that stays is not ended. Beside `now`, `requester` and, unless all end, `surplus`.
+ * that stays is not ended. Beside `now` and `requester`.
  */
 export function withEndedFor<With> (
   db: QueryCreator<With>, decided: keyof With & string, p: ReplacementValues, reason: string, scope: Scope
 ): QueryCreator<With & Ended> {
-  const why = scope === 'all'
-    ? reason
-    : session.case().when(isSurplus).then(textOf<string>('session_evicted')).else(textOf<string>(reason)).end()
   return (db as unknown as QueryCreator<Replacing>)
     .with('ended', (db) => db.updateTable('otp_session as s').from([`${decided} as decided` as 'decided', 'requester', 'now'])
       .set((eb) => ({
-        ...endedFor(why), replaced_by: eb.case().when('s.id', '=', eb.ref('requester.id')).then(textOf<string>(p.nextId)).end()
+        ...endedFor(reason), replaced_by: eb.case().when('s.id', '=', eb.ref('requester.id')).then(textOf<string>(p.nextId)).end()
       }))
       .whereRef('s.user_id', '=', 'decided.user_id').where('s.ended_at', 'is', null)
       .where((eb) => eb.not(eb.and([eb('requester.stays', '=', true), eb('s.id', '=', eb.ref('requester.id'))])))
@@ -237,19 +210,52 @@ export function withEndedFor<With> (
       .returning(['s.id', 's.user_id'])) as never
 }
 
-/** Writes one event for all evicted sessions: it names the session or says how many. CTEs beside `surplus` and `ended`. */
-export function withEvictedEvent<With extends Ended & Pick<Ctes, 'surplus'>> (
-  db: QueryCreator<With>, facts: Facts, p: ReplacementValues
-): QueryCreator<With> {
-  const counted = (db as unknown as QueryCreator<Replacing>)
-    .with('evicted', (db) => db.selectFrom('ended').innerJoin('surplus', 'surplus.id', 'ended.id')
+/** Verified sessions of one user: more than a person has browsers and devices. A host may start one for each run of a program. */
+const MOST_VERIFIED = { atService: 100, atHost: 1_000 }
+/** Sessions that one verification evicts at most, if the user has too many. */
+const MOST_EVICTED = 1_000
+
+const sessions = expressionBuilder<Tables & { now: Now }>()
+
+/** Verified sessions of a user beside the one that continues. An expired one counts until it is evicted. */
+const others = (userId: string, except: string | Expression<string>) => sessions.selectFrom('otp_session as s')
+  .where('s.user_id', '=', userId).where('s.id', '<>', except).where('s.ended_at', 'is', null).where('s.otp_device_id', 'is not', null)
+
+const limitOf = ({ hasAccounts }: Pick<Facts, 'hasAccounts'>) => hasAccounts ? MOST_VERIFIED.atService : MOST_VERIFIED.atHost
+
+/** Condition: the user has the most verified sessions without the requester's, which gets verified: `evictSurplus` has work. */
+export const isCrowded = (facts: Facts, p: Pick<RequesterValues, 'userId' | 'sessionId'>) =>
+  sessions.exists(others(p.userId, p.sessionId).offset(sessions.lit(limitOf(facts) - 1))).$castTo<boolean>()
+
+const evict = statement('evict_surplus', (db, p: Parameters<RequesterValues & { keptId: string }>, facts) => {
+  const evicted = withNow(db)
+    .with('surplus', (db) => db.selectFrom('now').innerJoinLateral(others(p.userId, p.keptId).selectAll().as('s'), (join) => join.onTrue())
+      .select('s.id')
+      .orderBy((eb) => eb('s.expires_at', '>', eb.ref('now.at')), 'desc')
+      .orderBy((eb) => eb.fn('greatest', ['s.rotated_at', 's.otp_at']), 'desc')
+      .offset((eb) => eb.lit(limitOf(facts) - 1)).limit((eb) => eb.lit(MOST_EVICTED)))
+    .with('ended', (db) => db.updateTable('otp_session as s').from(['surplus', 'now']).set(endedFor('session_evicted'))
+      .where('s.user_id', '=', p.userId).whereRef('s.id', '=', 'surplus.id').where('s.ended_at', 'is', null).returning('s.id'))
+    .with('evicted', (db) => db.selectFrom('ended')
       .select((eb) => [eb.fn.min('ended.id').as('id'), eb.fn.countAll<number>().as('sessions')]))
-  return withEvent(counted, facts, (db) => db.selectFrom(['evicted', 'now']).where('evicted.sessions', '>', 0), (eb) => ({
+  return withEvent(evicted, facts, (db) => db.selectFrom(['evicted', 'now']).where('evicted.sessions', '>', 0), (eb) => ({
     ...byRequester(p),
     kind: 'session_evicted',
     detail: eb.case().when('evicted.sessions', '=', 1).then(eb.ref('evicted.id'))
       .else(eb.fn<string>('concat', ['evicted.sessions', textOf(' sessions')])).end()
-  }), 'eviction') as never
+  })).selectNoFrom(endedIds)
+})
+
+/**
+ * Ends verified sessions of a user past the most that one may have: first the expired ones, then those idle longest. Writes one
+ * event for all: it names the session or says how many. A statement of its own, which nearly no verification needs. It may not see
+ * sessions that other requests verify at this moment, and a fault may prevent it: the next verification evicts the surplus.
+ *
+ * @param keptId id of the session that was verified
+ * @returns the ids of the ended sessions
+ */
+export async function evictSurplus (db: Db, requester: Requester, keptId: string): Promise<string[]> {
+  return (await evict.first(db, { ...requesterValues(requester), keptId }))!.endedIds
 }
 
 /** Seconds in which a repeated request is recognised as such: longer than a request takes. */
