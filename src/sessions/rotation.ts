@@ -49,7 +49,8 @@ const isUsable = (p: Parameters<Pick<RotationValues, 'userId' | 'sessionId' | 'i
 const extended = (p: Parameters<RotationLimits>) => session.case()
   .when(session.and([session('s.otp_required', '=', true), session('s.otp_device_id', 'is', null)]))
   .then(session.fn<Date>('greatest', ['s.expires_at', session.fn<Date>('least', [
-    later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')), later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
+    later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')),
+    later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
   ])]))
   .else(session.ref('s.expires_at')).end()
 
