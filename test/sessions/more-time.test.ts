@@ -27,11 +27,11 @@ const refresh = async (token: string | null, extend?: boolean) => await shared.a
 const ask = async (app: App, { access }: Person) =>
   await app.inject({ url: '/totp/status', headers: { authorization: `Bearer ${access}` } })
 
-/** Refreshes, and returns the seconds from now at which the session ends. */
+/** Refreshes, and returns the seconds from now at which the session ends. The answer names whole seconds, the last one before. */
 async function next (session: Person, extend?: boolean): Promise<number> {
   const answer = expect(200, await refresh(session.refresh, extend)).json<Answer>()
   Object.assign(session, answer)
-  return Math.round((Date.parse(answer.otpExpiresAt!) - (await clock.now()).getTime()) / 1000)
+  return Math.ceil((Date.parse(answer.otpExpiresAt!) - (await clock.now()).getTime()) / 1000)
 }
 
 t.test('it is extended where that is asked for, and by no other refresh', async (t) => {
