@@ -60,6 +60,7 @@ class CsApp extends PagePart {
   }
 
   async #open (): Promise<void> {
+    this.fault = ''
     try {
       await this.#session.restore()
       await this.#arrive()
@@ -153,7 +154,9 @@ class CsApp extends PagePart {
     const { t: { page }, service: { kinds, mail }, owner } = this
     const tokens = this.#session.tokens()
     const views: Record<View, () => TemplateResult> = {
-      loading: () => html`<p class="muted" role="status">${page.loading}</p>`,
+      loading: () => this.fault === ''
+        ? html`<p class="muted" role="status">${page.loading}</p>`
+        : html`<div class="panel"><button type="button" @click=${() => { void this.#open() }}>${page.tryAgain}</button></div>`,
       signIn: () => html`<cs-sign-in .username=${this.#username}></cs-sign-in>`,
       challenge: () => html`<div class="panel stack"><h1 tabindex="-1">${page.signInTitle}</h1>
         <cs-challenge .methods=${tokens?.otpMethods} .expiresAt=${tokens?.otpExpiresAt ?? null}

@@ -125,6 +125,20 @@ t.test('the service is away, and comes back: nothing is lost', async (t) => {
   t.same(here.complaints, [])
 })
 
+t.test('the service is away while a page starts: it starts once it is asked again', async () => {
+  const here = await signIn('late')
+  for (const path of ['**/token/refresh', '**/account']) {
+    await here.page.route(path, async (route) => { await route.abort() })
+    await here.page.reload()
+    await here.sees('There is no answer. Check your connection and try again.')
+    await here.press('Try again')
+    await here.sees('There is no answer. Check your connection and try again.')
+    await here.page.unroute(path)
+    await here.press('Try again')
+    await here.sees('Signed in as late')
+  }
+})
+
 t.test('tokens are in no address, no history and no storage that outlives the tab', async (t) => {
   const here = await signIn('private')
   const kept = await here.page.evaluate<string>('JSON.stringify([localStorage, document.cookie, location.href, history.state])')

@@ -26,6 +26,7 @@ export const de: Texts = {
   hello: 'Angemeldet als {name}',
   setUpFirst: 'Richten Sie zuerst einen zweiten Faktor ein. Bis dahin öffnet diese Sitzung nichts anderes.',
   loading: 'Wird geladen …',
+  tryAgain: 'Noch einmal versuchen',
 
   staffTitle: 'Verwaltung',
   staffOnly: 'Diese Seite ist nur für Mitglieder der Verwaltung mit einem zweiten Faktor.',

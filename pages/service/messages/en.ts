@@ -25,6 +25,7 @@ export const en = {
   hello: 'Signed in as {name}',
   setUpFirst: 'Set up a second factor first. Until then this session opens nothing else.',
   loading: 'Loading…',
+  tryAgain: 'Try again',
 
   staffTitle: 'Staff',
   staffOnly: 'Only staff with a second factor may use this page.',

@@ -26,6 +26,7 @@ export const es: Texts = {
   hello: 'Sesión de {name}',
   setUpFirst: 'Configure primero un segundo factor. Hasta entonces esta sesión no abre nada más.',
   loading: 'Cargando…',
+  tryAgain: 'Intentar de nuevo',
 
   staffTitle: 'Administración',
   staffOnly: 'Esta página es solo para la administración, con un segundo factor.',

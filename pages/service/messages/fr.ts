@@ -26,6 +26,7 @@ export const fr: Texts = {
   hello: 'Connecté en tant que {name}',
   setUpFirst: 'Configurez d’abord un second facteur. Jusque-là, cette session n’ouvre rien d’autre.',
   loading: 'Chargement…',
+  tryAgain: 'Réessayer',
 
   staffTitle: 'Administration',
   staffOnly: 'Cette page est réservée à l’administration, avec un second facteur.',

@@ -26,6 +26,7 @@ export const ja: Texts = {
   hello: '{name} でログイン中',
   setUpFirst: '先に二要素認証を設定してください。それまでほかの操作はできません。',
   loading: '読み込み中…',
+  tryAgain: 'もう一度試す',
 
   staffTitle: '管理',
   staffOnly: 'このページは、二要素認証を設定した管理者だけが使えます。',

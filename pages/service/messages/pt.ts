@@ -26,6 +26,7 @@ export const pt: Texts = {
   hello: 'Sessão de {name}',
   setUpFirst: 'Configure primeiro um segundo fator. Até lá, esta sessão não abre mais nada.',
   loading: 'A carregar…',
+  tryAgain: 'Tentar novamente',
 
   staffTitle: 'Administração',
   staffOnly: 'Esta página é só para a administração, com um segundo fator.',
