@@ -11,7 +11,9 @@ export async function up (db: Kysely<any>): Promise<void> {
   // The newest events are then found by their time too, before a vacuum.
   await sql`alter index ${tableOf(db, 'otp_event_at_idx')} set (autosummarize = on)`.execute(db)
   await sql`alter table ${before} inherit ${all}`.execute(db)
-  await sql`create table ${current} (like ${all} including all) inherits (${all})`.execute(db)
+  // Not by `inherits`, which sends the client a notice for each column.
+  await sql`create table ${current} (like ${all} including all)`.execute(db)
+  await sql`alter table ${current} inherit ${all}`.execute(db)
 
   // The children that get no new events, and since when.
   await db.schema.createTable('otp_event_table')

@@ -106,11 +106,13 @@ const commands = (parent: string, name: string) => sql<{ command: string }>`
   ), commands as (
     select 1 as step, format('alter table %s.otp_event_current rename to %I', schema, ${name}::text) as command from place
     union all
-    select 2, format('create table %1$s.otp_event_current (like %1$s.otp_event including all) inherits (%1$s.otp_event)', schema) from place
+    select 2, format('create table %1$s.otp_event_current (like %1$s.otp_event including all)', schema) from place
     union all
-    select 3, format('alter table %s.otp_event_current owner to %I', schema, pg_get_userbyid(relowner)) from place
+    select 3, format('alter table %1$s.otp_event_current inherit %1$s.otp_event', schema) from place
     union all
-    select 4, format('grant %s on %s.otp_event_current to %s%s', privilege_type, schema,
+    select 4, format('alter table %s.otp_event_current owner to %I', schema, pg_get_userbyid(relowner)) from place
+    union all
+    select 5, format('grant %s on %s.otp_event_current to %s%s', privilege_type, schema,
       case grantee when 0 then 'public' else quote_ident(pg_get_userbyid(grantee)) end,
       case when is_grantable then ' with grant option' end)
     from place, aclexplode(relacl) where grantee <> relowner
