@@ -57,7 +57,8 @@ export async function openLoop (
 
   async function ask (i: number): Promise<void> {
     if (idle.length === 0) await new Promise<void>((resolve) => { waiting.push(resolve) })
-    const line = idle.pop()!
+    // The one that rested longest: a server closes connections that rest for seconds.
+    const line = idle.shift()!
     if (await line.ask(next()) !== status) wrong++
     latenciesMs[i] = performance.now() - beganAtMs - i / perSecond * 1000
     idle.push(line)

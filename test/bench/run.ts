@@ -100,7 +100,7 @@ const full: Scale = {
   latencyRounds: 20,
   remembered: 100_000,
   liveSessions: 1_000_000,
-  endingSeconds: 60,
+  endingSeconds: 20,
   starts: 5,
   day: { people: 2_000, replicas: 10, paceSeconds: 900, arrivalSeconds: 300, guarded: 60, refreshes: 3 }
 }
