@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { idDigest } from '../../core/claims.js'
 import type { Db } from '../../tables/db.js'
-import type { AnsweredReading } from '../revocations/revocation-poller.js'
+import type { AnsweredReading } from '../revocations/knowledge.js'
 import { boundsOf } from '../revocations/snapshots.js'
 import { readRecentEnds } from './recent.js'
 
