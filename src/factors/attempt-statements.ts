@@ -36,10 +36,12 @@ export interface ConsumedAttempt {
   alive: boolean
   verified: boolean
   version: number
-  /** Devices to compare the code with; empty if the budget is used up. */
+  /** Devices to compare the code with; empty if the budget is used up, and for a recovery code. */
   devices: JudgedDevice[]
   /** True if the user has a device that a code could be for. */
   hasDevices: boolean
+  /** True if the budget of the user, or of the verified session, had an attempt left. That of a pending device does not count. */
+  isPaid: boolean
   /** Attempts consumed since the last accepted code, this one included; 0 if this one was refused for lack of budget. */
   failures: number
   /** True if this attempt, if its code is wrong, is the last one in the user's budget. */
@@ -48,22 +50,29 @@ export interface ConsumedAttempt {
   lockedSeconds: number
 }
 
-const consume = statement('consume_attempt', (_db, p: Parameters<SessionKey>, facts) => {
-  const { table } = facts
+/** Codes that consume attempts: digits of an app, and recovery codes that can be guessed. */
+type Guessed = 'totp' | 'recovery'
+
+/** A recovery code takes the place of a confirmed device of any kind, and is compared with none. */
+const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' : 'consume_recovery_attempt', (
+  _db, p: Parameters<SessionKey>, { table }
+) => {
+  const isTotp = sql.lit(of === 'totp')
+  const join = sql.raw(of === 'totp' ? 'join' : 'left join')
   return sql<ConsumedAttempt>`
     with ${now},
     requester as (
       select s.id, s.otp_device_id is not null as verified
       from ${table.otp_session} s, now
-      where s.user_id = ${p.userId} and s.id = ${p.sessionId} and ${alive(facts)}
+      where s.user_id = ${p.userId} and s.id = ${p.sessionId} and ${alive({ table })}
     ),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
         f.secret, case when f.other_secret_until > now.at then f.other_secret end as other_secret,
         f.algorithm, f.digits, f.period_seconds, f.t0_seconds, f.last_step
-      from ${table.otp_device} d join ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
+      from ${table.otp_device} d ${join} ${table.otp_totp} f on f.user_id = d.user_id and f.device_id = d.id, requester, now
       where d.user_id = ${p.userId}
-        and (d.confirmed_at is not null or (d.session_id = requester.id and d.expires_at > now.at))
+        and (d.confirmed_at is not null or (${isTotp} and d.session_id = requester.id and d.expires_at > now.at))
     ),
     by_user as (
       update ${table.otp_user} u set
@@ -102,6 +111,7 @@ const consume = statement('consume_attempt', (_db, p: Parameters<SessionKey>, fa
       coalesce((select verified from requester), false) as verified,
       coalesce(u.version, 0) as version,
       exists (select from device) as "hasDevices",
+      exists (select from by_user) or (exists (select from by_session) and exists (select from device where not pending)) as "isPaid",
       coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
       coalesce((select stopped from by_user), false) as "isLast",
       ${numberAs(sql`case
@@ -111,10 +121,11 @@ const consume = statement('consume_attempt', (_db, p: Parameters<SessionKey>, fa
       end`, 'lockedSeconds')},
       ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
         'otherSecret', other_secret, 'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds,
-        't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged),
+        't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged where ${isTotp}),
         '[]'::json)`, 'devices')}
     from now left join ${table.otp_user} u on u.user_id = ${p.userId}`
 })
+const consume = { totp: consuming('totp'), recovery: consuming('recovery') } satisfies Record<Guessed, unknown>
 
 /**
  * Statement 1: consumes one attempt in its own transaction and returns the data to judge it. It commits before the code
@@ -122,10 +133,12 @@ const consume = statement('consume_attempt', (_db, p: Parameters<SessionKey>, fa
  *
  * An unverified session consumes the user's budget, which locks. A verified session consumes its own, so that an attacker
  * with only the password cannot lock the owner out. A pending device has its own budget too; in a verified session both
- * are consumed, since the code is compared with both.
+ * are consumed, since the code is compared with both. A recovery code is compared with no device: it needs one of any kind.
  */
-export async function consumeAttempt (db: Db, { context: { userId, sessionId } }: Requester): Promise<ConsumedAttempt> {
-  return (await consume.first(db, { userId, sessionId }))!
+export async function consumeAttempt (
+  db: Db, { context: { userId, sessionId } }: Requester, of: Guessed = 'totp'
+): Promise<ConsumedAttempt> {
+  return (await consume[of].first(db, { userId, sessionId }))!
 }
 
 /** Consequences of a refused code. */
@@ -181,10 +194,10 @@ const refuse = statement('refuse_attempt', (db, p: Parameters<RefusalValues>, fa
 export async function refuseAttempt (
   db: Db,
   requester: Requester,
-  { failures, verified, devices, isLast }: ConsumedAttempt,
+  { failures, verified, devices, isLast, isPaid }: ConsumedAttempt,
   kind: 'otp_refused' | 'recovery_refused' = 'otp_refused'
 ): Promise<RefusedAttempt> {
-  const paidBySession = verified && failures > 0 && devices.some(({ pending }) => !pending)
+  const paidBySession = verified && isPaid
   const paidByPending = devices.some(({ pending }) => pending)
   return (await refuse.first(db, { ...requesterValues(requester), failures, isLast, paidBySession, paidByPending, kind }))!
 }

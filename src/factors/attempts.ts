@@ -22,7 +22,7 @@ export async function noteRefused (
   const { alive, sessionExhausted } = await refuseAttempt(db, requester, attempt, kind)
   if (sessionExhausted) counters.count('sessions_ended_total', ['spent'])
   if (sessionExhausted || !alive) throw sessionEnded(deps, requester)
-  if (attempt.verified || !isPaid(attempt)) return
+  if (attempt.verified || !attempt.isPaid) return
   if (attempt.isLast) {
     lock(deps, requester, NEVER_SECONDS)
     counters.count('stops_total', [])
@@ -52,11 +52,6 @@ export function otpLocked (seconds: number): Refusal {
     needsRecovery: true,
     hint: { key: 'codesStopped' }
   })
-}
-
-/** Returns true if the budget of the user, or of the verified session, had an attempt left; a pending device's does not count. */
-export function isPaid ({ devices }: ConsumedAttempt): boolean {
-  return devices.some(({ pending }) => !pending)
 }
 
 /** Stores a lock in the process and in Redis, so that further requests cost no statement. */

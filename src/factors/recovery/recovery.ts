@@ -5,7 +5,7 @@ import { readStatus } from '../enrolment-statements.js'
 import { readCandidates, type Candidates } from './candidates.js'
 import { commitRecovered } from './kind.js'
 import { refuseRecovery, replaceRecoveryCodes } from './statements.js'
-import { released, isPaid, lock, noteRefused, otpLocked } from '../attempts.js'
+import { released, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
 import { digestsOf, newCodes } from '../enrolment.js'
@@ -30,7 +30,7 @@ export async function recover (
     return digests.length === 0 ? null : await commitRecovered(db, requester, digests, nextSessionId(deps, requester), settings)
   }
   let committed = null
-  if (attempt === null || isPaid(attempt)) {
+  if (attempt === null || attempt.isPaid) {
     committed = await burn(candidates)
     // Another process may have replaced the digest of the right code since it was read. The attempt is the same one.
     if (committed === null && candidates.mayHarden) committed = await burn(await readCandidates(deps, userId, text))
@@ -61,7 +61,7 @@ async function consumeForWeak (deps: OtpDeps, requester: Requester): Promise<Con
   }
   const knownLock = otpDeviceId === null ? locks.waitSeconds(userId) : 0
   if (knownLock > 0) throw locked(knownLock)
-  const attempt = await consumeAttempt(db, requester)
+  const attempt = await consumeAttempt(db, requester, 'recovery')
   if (!attempt.alive) throw sessionEnded(deps, requester)
   if (attempt.lockedSeconds === 0) return attempt
   lock(deps, requester, attempt.lockedSeconds)

@@ -3,6 +3,7 @@ import { freshApp, type App } from '../../helpers/app.js'
 import { stepAt, totp } from '../../helpers/authenticator.js'
 import { bringOver, djangoDump, people } from '../../helpers/django.js'
 import { need } from '../../helpers/need.js'
+import { addPasskey, use } from '../../helpers/passkeys.js'
 import { expect, Person } from '../../helpers/person.js'
 import { until } from '../../helpers/wait.js'
 
@@ -120,4 +121,27 @@ t.test('locks and sessions that wrong ones end are counted like those of the app
   t.equal((await session.recover(WRONG)).json().code, 'OTP_LOCKED')
   for (let i = 0; i < 5; i++) await verified.recover(WRONG)
   t.same(await counted(), [locks + 1, spent + 1])
+})
+
+t.test('a user who has only passkeys left gets in with one; five wrong ones lock, and the passkey still opens', async (t) => {
+  const [first, second, third] = person('user006').recoveryCodes
+  const owner = await loggedIn('user006')
+  expect(200, await owner.recover(first))
+  const passkey = await addPasskey(owner)
+  const devices = expect(200, await owner.request('GET', '/totp/devices')).json<Array<{ id: string, kind: string }>>()
+  expect(200, await owner.request('DELETE', `/totp/devices/${devices.find(({ kind }) => kind === 'totp')!.id}`))
+
+  const session = await loggedIn('user006')
+  t.equal((await session.recover(WRONG)).json().code, 'RECOVERY_CODE_INVALID')
+  t.equal(await failuresOf('user006'), 1, 'a guess counts')
+  t.match((await session.recover(second)).json(), { recoveryCodesLeft: 3 })
+  t.equal((await session.request('GET', '/session?required')).statusCode, 200)
+  t.equal(await failuresOf('user006'), 0)
+
+  const guesser = await loggedIn('user006', replica)
+  for (let i = 0; i < 5; i++) t.equal((await guesser.recover(WRONG)).json().code, 'RECOVERY_CODE_INVALID')
+  t.equal((await guesser.recover(third)).json().code, 'OTP_LOCKED')
+  for (let i = 0; i < 4; i++) t.equal((await session.recover(WRONG)).json().code, 'RECOVERY_CODE_INVALID', 'a verified one has its own')
+  t.equal((await session.recover(WRONG)).json().code, 'SESSION_ENDED')
+  expect(200, await use(guesser, passkey))
 })
