@@ -12,7 +12,7 @@ import type { MethodChange } from '../sessions/methods.js'
 import { isAlive } from '../sessions/statements.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { nothing, typed, withNow, type Now } from '../tables/values.js'
+import { typed, withNow, type Now } from '../tables/values.js'
 
 /** Kinds with devices: rows of `otp_device`. */
 export type DeviceKind = Exclude<keyof typeof amr, 'password' | 'recovery'>
@@ -79,7 +79,10 @@ export function committing<Values extends object> (kind: ProofKind<Values>): Com
       .select((eb) => {
         const isInPlace = typed(p.isInPlace, 'boolean')
         const stays = kind.staysVerified ? eb.or([eb('s.otp_device_id', 'is not', null), isInPlace]) : isInPlace
-        return [stays.$castTo<boolean>().as('stays'), nothing<Date>('timestamptz').as('until')]
+        return [
+          stays.$castTo<boolean>().as('stays'),
+          eb.case().when('s.otp_device_id', 'is not', null).then(eb.ref('s.expires_at')).end().as('until')
+        ]
       })
       .where('u.user_id', '=', p.userId).$if(kind.isVersioned, (query) => query.where('u.version', '=', p.version))
       .where('s.id', '=', p.sessionId).where(isAlive).forNoKeyUpdate(['u', 's']))

@@ -94,6 +94,23 @@ t.test('J7 a session ends when it idles, and at its absolute limit even if it is
   if (replica !== undefined) t.equal((await replica.inject(elsewhere)).statusCode, 401, 'at a replica that has not seen the session')
 })
 
+t.test('J7 a proof gives a verified session no longer life', async (t) => {
+  const { app, clock } = await emptied(short)
+  await clock.freeze(new Date(Math.ceil((await clock.now()).getTime() / 1000) * 1000))
+  const ada = await (await signUp(app)).enrol()
+  const endsAt = (await clock.now()).getTime() / 1000 + 2500
+  for (const seconds of [900, 900, 600]) {
+    await clock.advance(seconds)
+    expect(200, await ada.refreshTokens())
+  }
+  expect(200, await ada.verify())
+  t.ok(said(ada.refresh).exp <= endsAt, 'a code')
+  expect(200, await ada.recover())
+  t.ok(said(ada.refresh).exp <= endsAt, 'a recovery code, which replaces the session')
+  await clock.advance(endsAt - (await clock.now()).getTime() / 1000)
+  t.equal((await ada.request('GET', '/session')).statusCode, 401)
+})
+
 t.test('J7 idle to the second', async (t) => {
   const { app, clock } = await emptied(short)
   const [early, late] = [await signUp(app, 'early'), await signUp(app, 'late')]
