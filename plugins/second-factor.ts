@@ -19,7 +19,7 @@ import { relyingPartyOf } from '../src/core/passkeys/relying-party.js'
 import type { RelyingParty } from '../src/core/passkeys/webauthn.js'
 import { countUnreachable } from '../src/factors/passkeys/unreachable.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
-import { hardenWeakCodes } from '../src/factors/recovery/hardening.js'
+import { createHardening } from '../src/factors/recovery/hardening.js'
 import sweeper from './cleanup.js'
 import hostEnvelope from './host-envelope.js'
 import jsonOnly from './json-only.js'
@@ -67,7 +67,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     db: factor.db,
     counters: factor.counters,
     isReady: factor.isReady,
-    harden: () => hardenWeakCodes(factor.db, factor.seal),
+    harden: createHardening(factor),
     eventsDays: options.eventsDays,
     endedSessionDays: options.endedSessionDays
   })

@@ -8,7 +8,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import { exportJsonlCommand } from '../../src/commands/export.js'
 import { importJsonlCommand } from '../../src/commands/import/jsonl.js'
 import { readConfig } from '../../src/config/config.js'
-import { hardenWeakCodes } from '../../src/factors/recovery/hardening.js'
+import { createHardening } from '../../src/factors/recovery/hardening.js'
 import type { ImportReport } from '../../src/imports/report.js'
 import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import { freshApp, type Fresh } from '../helpers/app.js'
@@ -161,7 +161,8 @@ async function answers ({ app, clock }: Fresh, { username, password, phones, pas
 t.test('every user gets the same answers everywhere', async (t) => {
   await own()
   await moved()
-  for (let hashed = 1; hashed > 0;) hashed = await hardenWeakCodes(app.database, insideOf(app).seal)
+  const harden = createHardening(insideOf(app))
+  for (let hashed = 1; hashed > 0;) hashed = await harden()
   const behind = await move(first, second)
   const named = /^.+: (the references to accounts elsewhere|\d+ profiles of other services) stay behind: the format has none$/
   for (const line of behind.trim().split('\n')) t.match(line, named)

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../../src/attach/inside.js'
-import { hardenWeakCodes } from '../../../src/factors/recovery/hardening.js'
+import { createHardening } from '../../../src/factors/recovery/hardening.js'
 import { freshApp } from '../../helpers/app.js'
 import { bringOver, djangoDump, people } from '../../helpers/django.js'
 import { need } from '../../helpers/need.js'
@@ -16,7 +16,8 @@ t.test('imported codes that can be guessed get slow, salted digests, and open as
   const read = () => db.query<{ digest: string }>('select digest from otp_recovery_code where weak order by 1')
   const digests = async () => (await read()).map(({ digest }) => digest)
   const before = await digests()
-  for (let hashed = 1; hashed > 0;) hashed = await hardenWeakCodes(app.database, insideOf(app).seal)
+  const harden = createHardening(insideOf(app))
+  for (let hashed = 1; hashed > 0;) hashed = await harden()
   const after = await digests()
   t.equal(after.length, before.length)
   for (const digest of after) t.match(digest, /^\$scrypt\$ln=14,r=8,p=1\$/)
@@ -53,7 +54,20 @@ t.test('a code whose digest is replaced while it is judged opens all the same', 
   const asked = session.recover(grace.recoveryCodes[0])
   await until('the attempt to wait', async () =>
     (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
-  t.equal(await hardenWeakCodes(app.database, insideOf(app).seal), 5)
+  t.equal(await createHardening(insideOf(app))(), 5)
   await holder.query('commit')
   t.match((await asked).json(), { recoveryCodesLeft: 4 })
+})
+
+t.test('a code whose key cannot be read keeps its digest, and the codes of the other users get slow ones', async (t) => {
+  const { app, db } = await freshApp(t)
+  await bringOver(app, (await djangoDump(t)).url)
+  const [first] = await db.query<{ id: string }>('select min(user_id) as id from otp_recovery_code where fast')
+  await db.query("update otp_recovery_code set origin = 'gone.' || digest where user_id = $1", [first!.id])
+  const unread = await db.query('select digest from otp_recovery_code where fast and origin is not null order by 1')
+  t.ok(unread.length > 0)
+  const harden = createHardening(insideOf(app))
+  for (let hashed = 1; hashed > 0;) hashed = await harden()
+  t.same(await db.query('select digest from otp_recovery_code where fast order by 1'), unread)
+  t.equal(await harden(), 0, 'the next run ends too')
 })
