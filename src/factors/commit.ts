@@ -1,6 +1,7 @@
 import type { ExpressionBuilder, QueryCreator, Updateable } from 'kysely'
 import { withRemembered } from '../budgets/known-networks.js'
 import type { amr } from '../core/assurance.js'
+import { Refusal } from '../core/refusals.js'
 import type { Lifetimes, Requester } from '../core/session.js'
 import { byRequester, withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
@@ -108,6 +109,11 @@ export function committing<Values extends object> (kind: ProofKind<Values>): Com
     const { crowded, ...answer } = found
     const session = committed(answer)!
     if (!crowded) return session
-    return { ...session, endedIds: [...session.endedIds, ...await evictSurplus(db, requester, session.context.sessionId)] }
+    const evictedIds = await evictSurplus(db, requester, session.context.sessionId).catch((error: unknown) => {
+      // A transaction around it is rolled back as a whole. Without one the proof is used, and its answer must not be lost.
+      if ('inTransaction' in db || !(error instanceof Refusal)) throw error
+      return []
+    })
+    return { ...session, endedIds: [...session.endedIds, ...evictedIds] }
   }
 }

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
@@ -74,4 +75,21 @@ t.test('many more, from before there was a limit, are reduced to it', async (t) 
     t.equal((await evictions(cas)).at(-1), detail)
   }
   t.ok((await verified(cas)).includes(String(cas.claims()['sid'])), 'the one that is in use')
+})
+
+t.test('an eviction that PostgreSQL does not answer loses no accepted code: the next verification makes up for it', async (t) => {
+  const dan = await (await signUp(app, 'dan')).enrol()
+  const idle = await more(dan, MOST - 1)
+  const [first, second] = await sessionsOf(dan, 2)
+  const holder = new pg.Client({ connectionString: db.url })
+  await holder.connect()
+  t.teardown(() => holder.end())
+  await holder.query('begin')
+  await holder.query('select from otp_session where user_id = $1 and id = $2 for update', [userId(dan), idle.at(-1)])
+  expect(200, await first!.verify())
+  await holder.query('rollback')
+  t.equal((await verified(dan)).length, MOST + 1)
+  t.equal((await first!.request('GET', '/session?required')).statusCode, 200)
+  expect(200, await second!.verify())
+  t.equal((await verified(dan)).length, MOST)
 })
