@@ -127,7 +127,7 @@ export async function removeDevice (
     const session = state!.confirmed === 1
       ? await removeAll(tx, requester, newSessionId, lifetimes)
       : await removeOne(tx, requester, { deviceId, ...state! }, newSessionId, lifetimes)
-    // The user is locked: the state is still the same, unless the session has expired in between.
+    // The user is locked: the state is still the same. The session has expired in between, or is not verified.
     return session === null ? { outcome: 'session_ended' } : { outcome: state!.confirmed === 1 ? 'disabled' : 'removed', session }
   })
 }
@@ -200,7 +200,7 @@ async function removeOne (
  * Removes every device and code: the second factor is off. Every session ends; the requester's is replaced by a new one
  * with the proof of the password only.
  *
- * @returns null if there was no confirmed device, or the session had ended
+ * @returns null if there was no confirmed device, or the session had ended or was not verified
  */
 export async function removeEverything (
   db: Db,
@@ -217,6 +217,7 @@ export async function removeEverything (
 const removeEach = statement('remove_every_device', (db, p: Parameters<RemovalValues>, facts) => {
   const removed = withNow(db).with('requester', (db) => selectRequester(db, p)
     .select(['s.expires_at as until', typed(p.isInPlace, 'boolean').as('stays')])
+    .where('s.otp_device_id', 'is not', null)
     .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
       .whereRef('d.user_id', '=', 's.user_id').where('d.confirmed_at', 'is not', null)))
     .forNoKeyUpdate('s'))

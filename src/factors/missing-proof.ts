@@ -1,5 +1,8 @@
 import type { MissingAssurance, SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
+import type { Requester } from '../core/session.js'
+import { sessionEnded } from '../sessions/session-ended.js'
+import { readStanding } from '../sessions/statements.js'
 import type { OtpDeps } from './deps.js'
 
 /**
@@ -15,4 +18,18 @@ export async function missingProof (
   if (lack === 'OTP_REQUIRED') return new Refusal(lack, { ...details, methods: await methods(context) })
   if (lack !== 'PHISHING_RESISTANT_REQUIRED') return new Refusal(lack, details)
   return new Refusal(lack, { ...details, methods: (await methods(context)).filter((method) => method === 'passkey') })
+}
+
+/**
+ * Returns the refusal of a change for which a statement found no verified session, although the guard did: the session has ended, or
+ * factors were imported since, so that it owes a proof.
+ */
+export async function sessionEndedOrOwes (
+  deps: Pick<OtpDeps, 'db' | 'methods' | 'sessions'>, requester: Requester
+): Promise<Refusal> {
+  const { userId, sessionId } = requester.context
+  const { reading } = await readStanding(deps.db, userId, sessionId)
+  if (reading === null || reading.context.otpDeviceId !== null) return sessionEnded(deps, requester)
+  deps.sessions.changed(userId, sessionId)
+  return await missingProof(deps, reading.context, 'OTP_REQUIRED')
 }

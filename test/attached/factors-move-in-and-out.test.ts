@@ -2,7 +2,9 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import t from 'tap'
 import { importFactors } from '../../src/attach/moving.js'
+import { outcome } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
+import { holdStatement } from '../helpers/held-statement.js'
 import { shown } from '../helpers/moving.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp, userId } from '../helpers/person.js'
@@ -48,6 +50,23 @@ t.test('a second run brings back nothing that was removed or reset', async (t) =
   await app.countersign.reset(userId(gus), { actorId: 'staff', reason: 'lost' })
   const again = [...records, { userId: userId(gus), totp: [{ secret: key, lastStep: 0 }] }]
   t.match(await app.countersign.importFactors(again, options), { brought: 0, skipped: 3, faults: [] })
+})
+
+t.test('a password that came before the import removes no factor and makes no codes, also in a request that is under way', async (t) => {
+  const changes = [['POST', '/totp/recovery_code/create'], ['DELETE', '/totp/delete']] as const
+  for (const [i, [method, path]] of changes.entries()) {
+    const eve = await signUp(app, `eve${i}`)
+    expect(200, await eve.login())
+    const held = holdStatement('insert into "countersign"."otp_user"')
+    const asked = eve.request(method, path)
+    await held.reached
+    const record = { userId: userId(eve), totp: [{ secret: key, lastStep: 0 }] }
+    t.match(await app.countersign.importFactors([record], options), { brought: 1 })
+    held.release()
+    t.equal(outcome(await asked), '403 OTP_REQUIRED', path)
+    expect(200, await eve.verify(shown({ key }, await clock.now())))
+    t.match((await eve.request('GET', '/totp/status')).json(), { isOtpEnabled: true, recoveryCodesLeft: 0 })
+  }
 })
 
 t.test('a script imports them, and every replica refuses within a second', async (t) => {

@@ -8,6 +8,7 @@ import { refuseRecovery, replaceRecoveryCodes } from './statements.js'
 import { released, lock, noteRefused, otpLocked } from '../attempts.js'
 import { announce, nextSessionId, type OtpDeps } from '../deps.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
+import { sessionEndedOrOwes } from '../missing-proof.js'
 import { digestsOf, newCodes } from '../enrolment.js'
 
 /**
@@ -76,7 +77,7 @@ export async function regenerateRecoveryCodes (deps: OtpDeps, requester: Request
   const replaced = await replaceRecoveryCodes(db, requester, digestsOf(await deps.digestKey(), userId, codes))
   if (replaced === null) {
     const { confirmedDevices } = await readStatus(db, userId, sessionId)
-    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : sessionEnded(deps, requester)
+    throw confirmedDevices === 0 ? new Refusal('OTP_NOT_SET_UP') : await sessionEndedOrOwes(deps, requester)
   }
   sessions.ended(userId, replaced.endedIds)
   counters.count('sessions_ended_total', ['codes_replaced'], replaced.endedIds.length)

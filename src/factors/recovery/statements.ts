@@ -22,7 +22,7 @@ const replace = statement('replace_recovery_codes', (db, p: Parameters<Requester
       .where('u.user_id', '=', p.userId)
       .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
         .whereRef('d.user_id', '=', 'u.user_id').where('d.confirmed_at', 'is not', null)))
-      .where((eb) => eb.exists(selectLiving(db, p)))
+      .where((eb) => eb.exists(selectLiving(db, p).where('s.otp_device_id', 'is not', null)))
       .returning('u.user_id'))
     .with('dropped', (db) => db.deleteFrom('otp_recovery_code as c').using('raised')
       .whereRef('c.user_id', '=', 'raised.user_id').where('c.pending_device_id', 'is', null))
@@ -36,7 +36,7 @@ const insertCodes = statement('insert_recovery_codes', (db, p: Parameters<{ user
   .expression((eb) => eb.selectFrom(unnested('d', { digest: ['text', p.digests] }))
     .select([textOf(p.userId).as('user_id'), 'd.digest', clock.as('at')])))
 
-/** Replaces all codes by new ones; the user's other sessions end. Returns null if the session or the last device is gone. */
+/** Replaces all codes by new ones; the user's other sessions end. Returns null if no verified session or no device is left. */
 export async function replaceRecoveryCodes (db: Db, requester: Requester, digests: string[]): Promise<{ endedIds: string[] } | null> {
   const values = requesterValues(requester)
   return await inTransaction(db, async (tx) => {
