@@ -1,5 +1,5 @@
 import { expressionBuilder } from 'kysely'
-import { awaitsDelivery } from '../events/outbox.js'
+import { awaitsDelivery, MAIL, WEBHOOK } from '../events/outbox.js'
 import { withDigests } from '../sessions/revocations/ended-ids.js'
 import { hasLoggedInSince } from '../sessions/logged-in-since.js'
 import type { Tables } from '../tables/db.js'
@@ -75,6 +75,18 @@ const deleteDevices = statement('clean_devices', (db, p: Parameters<Limits>) => 
     .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'id'))))
   .selectFrom('deleted').select('deleted.user_id'))
 
+/**
+ * Deletes deliveries that no worker has claimed for as long as their events are kept: of a destination that was switched off. They
+ * would keep the tables of their events.
+ */
+const deleteDeliveries = statement('clean_deliveries', (db, p: Parameters<Limits>) => db.deleteFrom('otp_delivery')
+  .where((eb) => eb(eb.refTuple('user_id', 'id'), 'in', eb
+    .selectFrom('otp_delivery').select(['user_id', 'id'])
+    .where('destination', 'in', [WEBHOOK, MAIL]).where('due_at', '<', timeOfSeconds(p.events))
+    .where((eb) => eb(eb.fn.coalesce('expires_at', 'due_at'), '<', timeOfSeconds(p.events)))
+    .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'id')))
+  .returning('user_id'))
+
 /** Deletes events, and each counter together with the events that it numbered. */
 const deleteEvents = statement('clean_events', (db, p: Parameters<Limits>) => db
   .with('deleted', (db) => db.deleteFrom('otp_event').where((eb) => eb(eb.refTuple('user_id', 'at', 'id'), 'in', eb
@@ -129,7 +141,9 @@ const deleteMarks = statement('clean_marks', (db, p: Parameters<Limits>) => db.d
   .returning('user_id'))
 
 type Batch = Statement<Limits, unknown>
-const everywhere = { sessions: deleteSessions, devices: deleteDevices, events: deleteEvents, marks: deleteMarks }
+const everywhere = {
+  sessions: deleteSessions, devices: deleteDevices, deliveries: deleteDeliveries, events: deleteEvents, marks: deleteMarks
+}
 
 /** The statements by the kind of rows that they delete. Each returns a row for each deleted one; an index serves each condition. */
 export const batches: { service: Readonly<Record<string, Batch>>, host: Readonly<Record<string, Batch>> } = {

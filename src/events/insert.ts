@@ -9,7 +9,7 @@ import { earlier, later, textOf, typed, unnested, withNow, type Now } from '../t
 
 /** Most events of one kind that a user causes in an hour as lines of their own; then one line counts the others. */
 const EVENTS_AN_HOUR = 60
-/** Age after which a delivery is not tried again; each one is tried once at any age. */
+/** Age after which a delivery is not tried again; each one is tried once, for as long as its event is kept. */
 const DELIVERY_SECONDS = 24 * 3600
 const MAIL_DELIVERY_SECONDS = 72 * 3600
 const HOUR_SECONDS = 3600

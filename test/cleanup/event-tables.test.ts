@@ -156,6 +156,23 @@ t.test('events that wait for delivery keep their table', async (t) => {
   t.equal((await turn())!.dropped, closed)
 })
 
+t.test('a delivery that nobody makes any more is deleted as late as its event, and then its table is dropped', async (t) => {
+  const { clock, query, db, turn, tables } = await place(t)
+  for (const destination of ['webhook', 'mail']) {
+    await writeEvent({ ...db, compiled: new WeakMap(), destinations: [destination], hasAccounts: false }, event('ada'))
+  }
+  await clock.advance(MONTH)
+  const { closed } = (await turn())!
+  await clock.advance((EVENTS_DAYS - 1) * DAY)
+  t.equal((await cleanUp(db, EVENTS_DAYS))!.rowsByKind['deliveries'], 0)
+  await clock.advance(33 * DAY)
+  t.match((await cleanUp(db, EVENTS_DAYS))!.rowsByKind, { deliveries: 2 })
+  await turn()
+  t.equal((await turn())!.dropped, closed)
+  t.notOk((await tables()).includes(closed!))
+  t.same(await query('select from otp_delivery'), [])
+})
+
 t.test('a long reading of the log puts the change off, and no event waits for it', async (t) => {
   const { url, clock, db, turn } = await place(t)
   await clock.advance(MONTH)

@@ -18,7 +18,7 @@ t.test('what is of no use any more goes, what is stays', async (t) => {
 
   t.same(
     (await cleanUp(app.database, 400))!.rowsByKind,
-    { sessions: 0, devices: 0, events: 0, marks: 0, budgets: 0, links: 0, mailBudgets: 0, networks: 0 },
+    { sessions: 0, devices: 0, deliveries: 0, events: 0, marks: 0, budgets: 0, links: 0, mailBudgets: 0, networks: 0 },
     'nothing is old yet'
   )
 
@@ -26,7 +26,8 @@ t.test('what is of no use any more goes, what is stays', async (t) => {
   const codes = await count('otp_recovery_code')
   const pending = (await cleanUp(app.database, 400))!
   t.same(
-    pending.rowsByKind, { sessions: 0, devices: 1, events: 0, marks: 0, budgets: 4, links: 0, mailBudgets: 0, networks: 0 },
+    pending.rowsByKind,
+    { sessions: 0, devices: 1, deliveries: 0, events: 0, marks: 0, budgets: 4, links: 0, mailBudgets: 0, networks: 0 },
     'an abandoned set-up, the budgets of a wrong password from a known network, and what each first log-in left'
   )
   t.equal(codes - await count('otp_recovery_code'), 5, 'a pending device takes its codes along')
