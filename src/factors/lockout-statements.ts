@@ -6,13 +6,15 @@ import { row, type Db, type Tables } from '../tables/db.js'
 /** Values of `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
 export const clearedCounts = { failures: 0, locked_until: null, wrong_codes_at: [] }
 
+/** Values that end a lock, and the count of wrong codes in a row. Those of other attempts stay in the slow count. */
+export const releasedLock = { failures: 0, locked_until: null }
+
 /**
  * Values of `otp_user u` after an accepted code: a lock ends, wrong codes of other attempts stay in the slow count. Attempts
  * differ only by their time, so the newest one is removed for the accepted one.
  */
 export const acceptedCode = (eb: ExpressionBuilder<{ u: Tables['otp_user'] }, 'u'>) => ({
-  failures: 0,
-  locked_until: null,
+  ...releasedLock,
   wrong_codes_at: eb.fn<Date[]>('trim_array', [
     'u.wrong_codes_at', eb.fn<number>('least', [eb.lit(1), eb.fn<number>('cardinality', ['u.wrong_codes_at'])])
   ])

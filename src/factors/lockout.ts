@@ -5,7 +5,7 @@ export const LONGEST_LOCK_SECONDS = 3600
 /** Wrong codes in a row after which only a recovery code or staff helps (NIST SP 800-63B §3.2.2). */
 export const HARD_STOP_FAILURES = 100
 /**
- * Wrong codes of unverified sessions within `SLOW_STOP_DAYS` that have the same effect. An accepted code clears none of
+ * Wrong codes of unverified sessions within `SLOW_STOP_DAYS` that have the same effect. An accepted code or passkey clears none of
  * them, so that guesses between two log-ins of the owner add up. With a window of three steps, 300 guesses succeed with a
  * probability of 1 in 1100.
  */

@@ -11,7 +11,7 @@ export const columns = {
   /** One row per user: the lock. Every change of factors, password or rights updates it first and raises `version`. */
   otp_user: {
     failures: 'Codes consumed since the last accepted one.',
-    wrong_codes_at: 'Times of wrong codes of unverified sessions, the oldest first. An accepted code does not clear it.',
+    wrong_codes_at: 'Times of wrong codes of unverified sessions, the oldest first. An accepted code or passkey does not clear it.',
     setup_required: 'Staff reset the factors: the password alone opens nothing until a device is confirmed.',
     passkey_handle: 'Random id of the user that authenticators store; null until the first passkey is begun.',
     setup_digest: 'Digest and expiry of the one-time code that login requires beside the password then.'

@@ -485,7 +485,7 @@ export interface OtpUser {
   user_id: string;
   version: Generated<number>;
   /**
-   * Times of wrong codes of unverified sessions, the oldest first. An accepted code does not clear it.
+   * Times of wrong codes of unverified sessions, the oldest first. An accepted code or passkey does not clear it.
    */
   wrong_codes_at: Generated<ArrayType<Timestamp>>;
 }

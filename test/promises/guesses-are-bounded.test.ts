@@ -2,6 +2,7 @@ import t from 'tap'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
+import { addPasskey, use } from '../helpers/passkeys.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { countEvents, failuresOf } from '../helpers/stored.js'
 import { until } from '../helpers/wait.js'
@@ -123,4 +124,22 @@ t.test('T14 three hundred wrong codes in thirty days are the last, however often
   const [later] = await sessionsOf(hal, 1)
   // This process caches the stop for a second.
   await until('those of thirty days ago to count no more', async () => (await later!.verify(await hal.code())).statusCode === 200)
+})
+
+t.test('T14 nor does a passkey that the owner uses in between clear them, and no stop holds it up', async (t) => {
+  const ivy = await (await signUp(app, 'ivy')).enrol()
+  const passkey = await addPasskey(ivy)
+  const [first, owner] = await sessionsOf(ivy, 2)
+  t.equal(outcome(await first!.verify(await ivy.wrongCode(0))), '400 OTP_INVALID')
+  await db.query(`update otp_user set wrong_codes_at = array(
+    select clock_timestamp() - make_interval(hours => n) from generate_series(400, 103, -1) n
+  ) || wrong_codes_at where user_id = $1`, [userId(ivy)])
+  t.equal(outcome(await use(owner!, passkey)), '200')
+  t.equal(await failuresOf(db, ivy), 0, 'the lock and the count in a row are over')
+  const [thief, later] = await sessionsOf(ivy, 2, [app, replica])
+  const answers = await Promise.all((await ivy.wrongCodes(20, 7)).map((guess) => thief!.verify(guess)))
+  t.same(countOutcomes(answers), { '400 OTP_INVALID': 1, '429 OTP_LOCKED': 19 }, '299 before, one more is judged')
+  t.equal(outcome(await use(later!, passkey)), '200')
+  const [late] = await sessionsOf(ivy, 1, [replica])
+  t.equal(outcome(await late!.verify(await ivy.code(1))), '429 OTP_LOCKED', 'only a recovery code or staff end the stop')
 })

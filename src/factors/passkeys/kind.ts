@@ -3,12 +3,13 @@ import { insertFrom } from '../../tables/insert-from.js'
 import { typed } from '../../tables/values.js'
 import { committing, type ProofKind } from '../commit.js'
 import { confirming, type FirstProofKind } from '../confirm.js'
-import { clearedCounts } from '../lockout-statements.js'
+import { releasedLock } from '../lockout-statements.js'
 import type { Assertion, RegisteredPasskey } from './webauthn.js'
 
 /**
  * Proof by a passkey: stores the counter, which must have risen, or be 0 for ever (WebAuthn L3 §7.2 step 22). It clears the lock of
- * codes and ends the user's unverified sessions, as a recovery code does.
+ * codes and ends the user's unverified sessions, as a recovery code does. The slow count of wrong codes stays: owners use a passkey
+ * each day, and guesses between two uses must add up.
  */
 export const passkeyProof: ProofKind<Assertion & { deviceId: string }> = {
   kind: 'passkey',
@@ -27,7 +28,7 @@ export const passkeyProof: ProofKind<Assertion & { deviceId: string }> = {
     .returning((eb) => [
       'd.user_id', eb.cast<string>('d.id', 'text').as('id'), 'd.name', eb.cast<string | null>(eb.lit(null), 'text').as('detail')
     ])),
-  counts: () => clearedCounts,
+  counts: () => releasedLock,
   sparesVerified: false,
   ends: 'unverified',
   staysVerified: true,
