@@ -138,7 +138,7 @@ const placeOf = ({ kysely, schema }: Db): Kysely<Tables> => schema === undefined
 
 /**
  * Moves lines that still count events of this hour into the current table. Not in the transaction that closed theirs: an event
- * that is counted meanwhile begins the line anew, with the same key, and the two are added up here.
+ * that is counted meanwhile begins the line again, with the same key, and the two are added up here.
  */
 async function moveLines (db: Db, closed: string): Promise<void> {
   await placeOf(db)

@@ -1,6 +1,6 @@
 import { AgingMap } from '../core/aging-map.js'
 
-/** Milliseconds for which this process uses a lock without requester PostgreSQL. */
+/** Milliseconds for which this process uses a lock without a question to PostgreSQL. */
 const REMEMBER_MS = 1_000
 const MOST_USERS = 10_000
 

@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { parsePostgresAddress, PostgresAddressError, type PostgresAddress } from './address.js'
+import { READ_ONLY_STATE } from './errors.js'
 import type { PgPool } from './pool.js'
 
 /** Parameters that pg takes from an address unchanged. */
@@ -11,8 +12,6 @@ const OF_TLS = ['ssl', 'sslmode', 'sslcert', 'sslkey', 'sslrootcert', 'sslnegoti
 /** Shown in pg_stat_activity, unless the address says otherwise. */
 export const APPLICATION = 'countersign'
 const OF_THIS_KIND = { primary: 'f', standby: 't' } as const
-/** SQLSTATE of a write to a server that takes no writes. */
-const READ_ONLY = '25006'
 
 export interface Servers {
   address: PostgresAddress
@@ -84,7 +83,8 @@ export async function checkTarget (client: pg.ClientBase, target: PostgresAddres
   const text = 'select pg_is_in_recovery()::text as recovers'
   const { rows: [answer] } = await client.query<{ recovers: string }>({ text, query_timeout: queryMs } as pg.QueryConfig)
   if (answer!.recovers.startsWith(OF_THIS_KIND[target])) return
-  throw Object.assign(new Error(target === 'primary' ? 'this server takes no writes' : 'this server is no standby'), { code: READ_ONLY })
+  const fault = target === 'primary' ? 'this server takes no writes' : 'this server is no standby'
+  throw Object.assign(new Error(fault), { code: READ_ONLY_STATE })
 }
 
 /** Returns a pool over the pools of several hosts: it connects to the host of the last connection, else to the next host. */

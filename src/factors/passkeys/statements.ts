@@ -18,7 +18,7 @@ const MOST_CHALLENGES = 20
 const MINUTE_SECONDS = 60
 
 const session = expressionBuilder<{ s: Tables['otp_session'], now: Now }, 's' | 'now'>()
-/** Condition on a session `s`, beside `now`: its count of challenges begins anew. */
+/** Condition on a session `s`, beside `now`: its count of challenges begins again. */
 const isMinuteOver = session.or([
   session('s.challenges_since', 'is', null), session('s.challenges_since', '<=', earlier(session.ref('now.at'), MINUTE_SECONDS))
 ])

@@ -26,15 +26,15 @@ export async function recover (
   const candidates = await readCandidates(deps, userId, text)
   // Only after the keys were read: a key that cannot be read must not consume an attempt.
   const attempt = candidates.isWeak ? await consumeForWeak(deps, requester) : null
-  const burn = async ({ digests: digestsOfCode }: Candidates) => {
+  const consume = async ({ digests: digestsOfCode }: Candidates) => {
     const digests = await digestsOfCode()
     return digests.length === 0 ? null : await commitRecovered(db, requester, digests, nextSessionId(deps, requester), settings)
   }
   let committed = null
   if (attempt === null || attempt.isPaid) {
-    committed = await burn(candidates)
+    committed = await consume(candidates)
     // Another process may have replaced the digest of the right code since it was read. The attempt is the same one.
-    if (committed === null && candidates.mayHarden) committed = await burn(await readCandidates(deps, userId, text))
+    if (committed === null && candidates.mayHarden) committed = await consume(await readCandidates(deps, userId, text))
   }
   if (committed !== null) {
     released(deps, userId)
