@@ -3,8 +3,8 @@
 #   No error, and nothing in the answer tells.
 # Version: @bitwarden/sdk-internal 0.2.0-main.1054, the core of Bitwarden's apps; compared with otpauth 9.5.2.
 # One would have guessed: the code of the counter, or a refusal of the type that is not supported.
-# Why it matters: an event-based token (a Keycloak user, an entry out of another app) looks well after the move, with a code and a ring that
-#   runs down, and every code is wrong. Each try counts towards the lock-out of the user. HOTP entries have to stay where they are.
+# Why it matters: an event-based entry looks well after the move, with a code and its 30 seconds, and every code is wrong. Each try counts
+#   towards the lock-out of the user. HOTP entries have to stay where they are, or be set up again as TOTP.
 set -euo pipefail
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
