@@ -3,7 +3,7 @@ import { createCounters } from '../core/counters.js'
 import type { Key } from '../core/keys/key-ring.js'
 import { Refusal } from '../core/refusals.js'
 import { createSeal } from '../core/keys/seal.js'
-import { isMisread } from '../core/totp/totp.js'
+import { misreadings } from '../core/totp/totp.js'
 import type { OtpDeps, OtpSettings } from '../factors/deps.js'
 import { createLocks } from '../factors/local-locks.js'
 import { createRejectedCodes } from '../factors/totp/rejected-codes.js'
@@ -78,9 +78,7 @@ export function createSecondFactor (deps: SecondFactorDeps): SecondFactor {
   requireRule('namespace', namespace, factorRules.namespace)
   requireRule('issuer', settings.issuer, factorRules.issuer)
   requireRule('revocationSeconds', revocationSeconds, factorRules.revocationSeconds)
-  if (isMisread(settings.issuer)) {
-    log.warn('the issuer (OTP_ISSUER) has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)')
-  }
+  for (const misreading of misreadings(settings.issuer)) log.warn(`the issuer (OTP_ISSUER) ${misreading}`)
   const seal = createSeal(sealKeys, namespace)
   const key = createDeploymentKey({
     db, keys: sealKeys, namespace, isKnownAway, fatal: (facts, line) => { log.fatal(facts, line) }

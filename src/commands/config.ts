@@ -1,5 +1,5 @@
 import { readProcess } from '../config/config.js'
-import { isMisread } from '../core/totp/totp.js'
+import { misreadings } from '../core/totp/totp.js'
 import { storeOf, trialNotice } from '../config/store.js'
 import { printable, type Io } from './io.js'
 
@@ -11,7 +11,7 @@ export function checkConfigCommand (io: Io, env: NodeJS.ProcessEnv, folder: stri
   const warnings = [
     ...notes.filter(({ level }) => level === 'warn').map(({ text }) => text),
     ...(trial === undefined ? [] : [trial]),
-    ...(isMisread(config.otpIssuer) ? [MISREAD] : [])
+    ...misreadings(config.otpIssuer).map((misreading) => `OTP_ISSUER ${misreading}`)
   ]
   const remarks = notes.filter(({ level }) => level === 'info').map(({ text }) => text)
   io.print({ ok: true, store: store.kind, storeName: store.name, remarks, warnings }, [
@@ -21,5 +21,3 @@ export function checkConfigCommand (io: Io, env: NodeJS.ProcessEnv, folder: stri
     ...warnings.map((warning) => `warning: ${warning}`)
   ])
 }
-
-const MISREAD = 'OTP_ISSUER has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)'

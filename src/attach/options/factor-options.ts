@@ -15,7 +15,8 @@ type Settings = Omit<OtpSettings, 'issuer'>
 /** Options of the second factor itself: keys, stores, durations, and the requester of a request. */
 export interface FactorOptions {
   /**
-   * Name of the service in authenticator apps: 1 to 64 characters without a colon.
+   * Name of the service in authenticator apps: 1 to 64 characters without a colon. Not digits and a slash at its beginning, as in
+   * `24/7 Support`: ykman 4.0.9 reads them on a YubiKey as the period, and all codes are wrong.
    *
    * @example 'Example Corp'
    */

@@ -111,9 +111,12 @@ export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, p
 }
 
 /**
- * True if some readers of the URI refuse the issuer or show another one, although it is encoded correctly: pyotp 2.6.0 (Debian 12)
- * decodes the whole URI before it splits it at these characters.
+ * Returns why some readers of the URI refuse the issuer or compute other codes, although it is encoded correctly: pyotp 2.6.0
+ * (Debian 12) decodes the whole URI before it splits it, and ykman 4.0.9 keeps a period in front of the name on a YubiKey, as `24/`.
  */
-export function isMisread (issuer: string): boolean {
-  return /[&+#?]/.test(issuer)
+export function misreadings (issuer: string): string[] {
+  return [
+    ...(/[&+#?]/.test(issuer) ? ['has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)'] : []),
+    ...(/^\p{Nd}+\//u.test(issuer) ? ['begins with digits and a slash, which make every code of a YubiKey wrong (ykman 4.0.9)'] : [])
+  ]
 }

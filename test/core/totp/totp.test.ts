@@ -2,7 +2,9 @@ import { randomBytes, randomInt } from 'node:crypto'
 import fc from 'fast-check'
 import t from 'tap'
 import { codeAt } from '../../../src/core/totp/otplib.js'
-import { base32, checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep } from '../../../src/core/totp/totp.js'
+import {
+  base32, checkTotp, misreadings, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp, totpStep
+} from '../../../src/core/totp/totp.js'
 import { hotp, secretOf } from '../../helpers/authenticator.js'
 
 const RFC_SECRET = Buffer.from('12345678901234567890')
@@ -141,4 +143,10 @@ t.test('T16 base32 is RFC 4648, and the URI gives back what went in', async (t) 
       decodeURIComponent(query.get('issuer') ?? '') === issuer && query.size === 5 && (!names || issuer.includes(':'))
   }), { numRuns: 300, examples: [['A/B & C?', 'ada%20 😀:x@y#z', randomBytes(20)]] })
   t.match(otpauthUrl('x', '\uD800', randomBytes(20), standardTotp), '%EF%BF%BD', 'half a surrogate pair is no exception')
+})
+
+t.test('an issuer that pyotp refuses, or that ykman takes for a period, is known', async (t) => {
+  for (const issuer of ['Acme', 'Acme Corp', 'A/B', 'Open 24/7', '24 / 7', '24h/7', '7']) t.same(misreadings(issuer), [], issuer)
+  for (const issuer of ['A&B', 'A+B', 'No #1', 'Who?', '24/7 Support', '3/']) t.equal(misreadings(issuer).length, 1, issuer)
+  t.equal(misreadings('24/7 & more').length, 2)
 })

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { ScureBase32Plugin } from '@otplib/plugin-base32-scure'
 import { parse } from '@otplib/uri'
 import { fromBase32, readSecret } from '../../../src/factors/moving/secrets.js'
-import { base32, isMisread, otpauthUrl, totpStep } from '../../../src/core/totp/totp.js'
+import { base32, misreadings, otpauthUrl, totpStep } from '../../../src/core/totp/totp.js'
 import { numberOf, rule, textOf, type Input, type Target } from '../target.js'
 
 const SECRET = 'GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ'
@@ -91,7 +91,7 @@ function checkPrinted (input: Input): void {
   if ('fault' in read) return
   rule(Buffer.from(read.key).equals(key) && read.parameters.digits === digits && read.parameters.periodSeconds === periodSeconds &&
     read.parameters.algorithm === algorithm, 'a printed URI is read as that of another device')
-  isMisread(issuer)
+  misreadings(issuer)
   totpStep({ digits, periodSeconds, t0Seconds: 0 }, 0)
   // The judge has limits of length of its own, and knows halves of pairs no better.
   const theirs = judged(() => parse(uri))
