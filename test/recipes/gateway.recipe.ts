@@ -15,6 +15,11 @@ t.setTimeout(600_000)
 
 const backEnd = Fastify()
 backEnd.get('/mine', async ({ headers }) => ({ servedTo: headers['x-user-id'] ?? null }))
+let askedWhileBusy = 0
+backEnd.get('/busy', async (_request, reply) => {
+  askedWhileBusy++
+  return await reply.code(503).header('retry-after', '30').send({})
+})
 const url = await backEnd.listen({ port: 0, host: '127.0.0.1' })
 new WebSocketServer({ server: backEnd.server, path: '/live' }).on('connection', (socket: WebSocket, request: { headers: object }) => {
   socket.send(`back end greets ${(request.headers as Record<string, string>)['x-user-id'] ?? 'nobody'}`)
@@ -22,8 +27,8 @@ new WebSocketServer({ server: backEnd.server, path: '/live' }).on('connection', 
 t.teardown(() => backEnd.close())
 
 const packages = [
-  'fastify@5.12.8', 'pg@8.23.1', '@fastify/http-proxy@11.6.3', '@fastify/jwt@10.2.8', '@fastify/websocket@11.3.7', 'mercurius@16.10.1',
-  'graphql@16.15.0'
+  'fastify@5.12.8', 'pg@8.23.1', '@fastify/http-proxy@11.6.3', '@fastify/reply-from@12.6.5', '@fastify/jwt@10.2.8',
+  '@fastify/websocket@11.3.7', 'mercurius@16.10.1', 'graphql@16.15.0'
 ]
 const installed = await installRecipe(t, 'gateway', packages)
 const env = { SEAL_KEYS: freshKeys()['SEAL_KEYS']!, JWT_SECRET: randomBytes(32).toString('hex'), BACK_END: url }
@@ -83,6 +88,12 @@ t.test('websockets and subscriptions: refused, served with the user\'s id, and e
   await until('all to end', () => back.ended !== '' && feed.ended !== '' && graphql.ended !== '')
   await refused(t, token, 401)
   process.stillRunning()
+})
+
+t.test('a back end that is busy is asked once for each request of a client', async (t) => {
+  const { json: { token } } = await ask('', 'POST', '/login', { name: 'carol' })
+  t.equal((await ask(token, 'GET', '/back-end/busy')).status, 503)
+  t.equal(askedWhileBusy, 1)
 })
 
 t.test('the whole flow, in front of a proxied route', async (t) => {

@@ -23,6 +23,8 @@ await app.register(httpProxy, {
   upstream: process.env.BACK_END,
   prefix: '/back-end',
   websocket: true,
+  // Without it a GET that the back end answers with 503 is repeated ten times.
+  retryMethods: [],
   preHandler: [otpVerified(), endWithSession],
   replyOptions: {
     // Stamps the user, over whatever the client sent by that name.
