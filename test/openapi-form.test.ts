@@ -58,6 +58,12 @@ t.test('refusals are shared: an operation names its own, and has the common ones
   t.same(codes.filter((code) => !used.has(code) && code !== 'PASSKEY_INVALID'), [], 'each code is in a response')
 })
 
+t.test('an AAGUID has no format: many are no UUID of RFC 9562, which zod and others refuse as uuid()', async (t) => {
+  const found = Object.values(schemas).flatMap((schema) => (schema as { properties?: Record<string, object> }).properties?.['aaguid'] ?? [])
+  t.ok(found.length > 0)
+  for (const aaguid of found) t.strictSame({ ...aaguid, description: '' }, { type: 'string', description: '' })
+})
+
 t.test('the document names the public address, and a page that exists', async (t) => {
   const { app: published } = await freshApp(t, { PUBLIC_URL: 'https://auth.example.org' })
   const { servers, externalDocs } = published.swagger() as unknown as { servers: object[], externalDocs: { url: string } }
