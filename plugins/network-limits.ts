@@ -138,8 +138,10 @@ function refusal (ttlMs: number): Refusal {
 /** Adapts our function to the store class that @fastify/rate-limit requires, with a callback and a child per route. */
 function storeOf (countHit: CountHit): FastifyRateLimitStoreCtor {
   return class Store implements FastifyRateLimitStore {
-    incr (key: string, answer: (error: Error | null, result?: { current: number, ttl: number }) => void, windowMs: number): void {
-      countHit(key, windowMs).then(({ count, ttlMs }) => answer(null, { current: count, ttl: ttlMs }), answer)
+    incr (
+      key: string, answer: (error: Error | null, result?: { current: number, ttl: number }) => void, windowMs: number, max: number
+    ): void {
+      countHit(key, windowMs, max).then(({ count, ttlMs }) => answer(null, { current: count, ttl: ttlMs }), answer)
     }
 
     child (): FastifyRateLimitStore {

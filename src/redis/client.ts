@@ -13,6 +13,8 @@ export interface RedisClient extends EventEmitter {
   set (key: string, value: string, unit: 'EX', seconds: number): Promise<unknown>
   set (key: string, value: string, unit: 'PX', milliseconds: number): Promise<unknown>
   del (...keys: string[]): Promise<number>
+  rpush (key: string, ...values: string[]): Promise<number>
+  pexpire (key: string, milliseconds: number): Promise<number>
   eval (script: string, keyCount: number, ...args: Array<string | number>): Promise<unknown>
   publish (channel: string, message: string): Promise<number>
   subscribe (...channels: string[]): Promise<unknown>

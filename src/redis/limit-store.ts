@@ -4,27 +4,31 @@ import type { RedisLink } from './link.js'
 
 /**
  * Counts and sets the expiry in one step: an INCR without its PEXPIRE would refuse a network for ever. For the same reason it
- * checks the TTL on each hit.
+ * checks the TTL on each hit that it refuses; an accepted one has no need of it.
  */
 const COUNT_HIT = `
 local count = redis.call('INCR', KEYS[1])
-local ttl = redis.call('PTTL', KEYS[1])
-if ttl < 0 then
-  ttl = tonumber(ARGV[1])
-  redis.call('PEXPIRE', KEYS[1], ttl)
-end
-return {count, ttl}`
+local window = tonumber(ARGV[1])
+if count > 1 and count <= tonumber(ARGV[2]) then return {count, window} end
+local ttl = count == 1 and -1 or redis.call('PTTL', KEYS[1])
+if ttl >= 0 then return {count, ttl} end
+redis.call('PEXPIRE', KEYS[1], window)
+return {count, window}`
 
-/** Function that counts one hit on a key. Never throws. */
-export type CountHit = (key: string, windowMs: number) => Promise<Hit>
+/**
+ * Counts one hit on a key. Never throws.
+ *
+ * @param max hits of a window; only past it the time until its end is exact, before it at most the window
+ */
+export type CountHit = (key: string, windowMs: number, max: number) => Promise<Hit>
 
 /**
  * Counts in Redis, exactly across all replicas; while Redis does not answer, in this process with the same window. The limit
  * always holds: without Redis, each replica has the whole budget and starts at zero.
  */
 export function countHits (redis: RedisLink, local = new LocalWindows()): CountHit {
-  return async (key, windowMs) => {
-    const answer = await redis.run((client) => client.eval(COUNT_HIT, 1, key, windowMs)) as [count: number, ttlMs: number] | undefined
+  return async (key, windowMs, max) => {
+    const answer = await redis.run((client) => client.eval(COUNT_HIT, 1, key, windowMs, max)) as [count: number, ttlMs: number] | undefined
     return answer ? { count: answer[0], ttlMs: answer[1] } : local.hit(key, windowMs, performance.now())
   }
 }

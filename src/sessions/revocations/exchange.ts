@@ -47,6 +47,8 @@ export interface ReadingExchange {
    * @returns undefined if Redis does not answer
    */
   announce (mark: string, suspect: string | null): Promise<Announced | undefined>
+  /** Announces a question to a reader that is known, by one command. @returns undefined if Redis does not answer */
+  remind (reader: string, mark: string): Promise<Announced | undefined>
   publish (reading: SharedReading): void
   /** Calls back with each reading that has a MAC of these keys. */
   onReading (listener: (reading: SharedReading) => void): void
@@ -102,6 +104,13 @@ export function createExchange ({ redis, namespace, macKeys, leaseMs }: Exchange
       const [found, ...marks] = answer.map(String) as [string, ...string[]]
       // A text of another length is no mark: it would only make the reading longer.
       return { reader: found, isReader: found === own, marks: marks.filter(({ length }) => length === mark.length) }
+    },
+
+    async remind (reader, mark) {
+      const count = await redis.run((client) => client.rpush(announced, mark))
+      // The first one of a list gives it an end. Without one, as after a crash here, the next reader's turn takes the list away.
+      if (count === 1) void redis.run((client) => client.pexpire(announced, leaseMs))
+      return count === undefined ? undefined : { reader, isReader: false, marks: [] }
     },
 
     publish ({ named, ...reading }) {

@@ -50,7 +50,8 @@ export interface Turns {
  * docs/consistency.md, "Shared readings", has the argument.
  */
 export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudge }: TurnsDeps): Turns {
-  let isFollower = false
+  /** Replica that reads for this one; null if this one reads, or if it is not known. */
+  let reader: string | null = null
   /** This replica's newest announcement, noted before it was sent; null once it is answered. */
   let question: { mark: string, askedAtMs: number } | null = null
   let settle: ((outcome: Outcome) => void) | null = null
@@ -66,9 +67,9 @@ export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudg
     Promise.race([ask(suspect), within<undefined>(intervalMs * 0.2, undefined, () => {})])
 
   async function ask (suspect: string | null): Promise<Announced | undefined> {
-    question = { mark: newMark(), askedAtMs: performance.now() }
-    const answer = await exchange.announce(question.mark, suspect)
-    isFollower = answer !== undefined && !answer.isReader
+    const { mark } = question = { mark: newMark(), askedAtMs: performance.now() }
+    const answer = await (reader === null || suspect !== null ? exchange.announce(mark, suspect) : exchange.remind(reader, mark))
+    reader = answer === undefined || answer.isReader ? null : answer.reader
     if (answer === undefined || answer.marks.length === 0) return answer
     marks.push(...answer.marks)
     followedUntilMs = performance.now() + FOLLOWED_FOR * intervalMs
@@ -139,9 +140,9 @@ export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudg
       readAtMs = -Infinity
       release()
     },
-    isFollower: () => isFollower,
+    isFollower: () => reader !== null,
     // A follower announces after half the time, so that its announcement is there at the reader's next turn.
-    pauseMs: () => intervalMs * (isFollower ? 0.5 + Math.random() * 0.2 : 0.9 + Math.random() * 0.2),
+    pauseMs: () => intervalMs * (reader !== null ? 0.5 + Math.random() * 0.2 : 0.9 + Math.random() * 0.2),
     stop: () => settle?.('in doubt')
   }
 }

@@ -147,15 +147,20 @@ t.test('J5 in Redis, nobody makes a reading without the key, and marks are bound
   t.notOk(heard.some(({ nowMs }) => nowMs !== reading.nowMs && nowMs !== 0))
 
   t.match(await one.exchange.announce(newMark(), null), { isReader: true, marks: [] })
-  const mark = newMark()
+  const [mark, left] = [newMark(), newMark()]
   const answer = await two.exchange.announce(mark, null)
   t.match(answer, { isReader: false })
+  t.match(await two.exchange.remind(answer!.reader, left), { reader: answer!.reader, isReader: false })
   await raw.rpush('shared:{readings-1}:marks', 'x'.repeat(1000), ...Array.from({ length: 5000 }, newMark))
   const { marks } = (await one.exchange.announce(newMark(), null))!
-  t.ok(marks.length < 1000 && marks.includes(mark))
+  t.ok(marks.length < 1000 && marks.includes(mark) && marks.includes(left))
+  await two.exchange.remind(answer!.reader, newMark())
+  await until('the list to have an end', async () => await raw.pttl('shared:{readings-1}:marks') > 0)
+  await one.exchange.announce(newMark(), null)
   t.same((await one.exchange.announce(newMark(), null))!.marks, [])
   t.match(await two.exchange.announce(newMark(), answer!.reader), { isReader: true }, 'it takes the place of a silent reader')
   t.match(await one.exchange.announce(newMark(), null), { isReader: false })
   await raw.set('shared:{readings-1}:marks', 'of another type')
   t.equal(await one.exchange.announce(newMark(), null), undefined)
+  t.equal(await two.exchange.remind(answer!.reader, newMark()), undefined)
 })
