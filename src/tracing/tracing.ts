@@ -22,6 +22,8 @@ export interface RequestSpan {
   /** Calls `next` so that spans of calls that it starts, at once or later, belong to the request. */
   enter (next: () => void): void
   end (statusCode: number, attributes: Attributes): void
+  /** Ends it without an answer, as an error. */
+  breakOff (type: string): void
 }
 
 /**
@@ -68,6 +70,10 @@ function tracingOf ({ context, propagation, trace, SpanKind, SpanStatusCode }: A
         end (statusCode, more) {
           span.setAttributes({ 'http.response.status_code': statusCode, ...more })
           if (statusCode >= 500) fail(span, String(statusCode))
+          span.end()
+        },
+        breakOff (type) {
+          fail(span, type)
           span.end()
         }
       }

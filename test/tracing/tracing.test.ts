@@ -1,10 +1,14 @@
+import { once } from 'node:events'
 import { createRequire } from 'node:module'
+import { connect, type AddressInfo } from 'node:net'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace-node'
 import t from 'tap'
 import { loadTracing } from '../../src/tracing/tracing.js'
 import { freshApp } from '../helpers/app.js'
+import { holdStatement } from '../helpers/held-statement.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
 
 await need('postgres')
 await need('redis')
@@ -110,4 +114,33 @@ t.test('a failed statement has the SQLSTATE, and its request is an error', async
   t.match(named(spans, 'POST /token')[0], { status: { code: 2 }, attributes: { 'error.type': String(statusCode) } })
   const failed = spans.filter(({ attributes }) => attributes['db.system.name'] === 'postgresql' && attributes['error.type'] !== undefined)
   t.same([...new Set(failed.map(({ attributes }) => attributes['error.type']))], ['42P01'])
+})
+
+t.test('a request that its client broke off has a span that ends, as an error without a status', async (t) => {
+  const exporter = await sdk(t)
+  const { app } = await freshApp(t)
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  const { port } = app.server.address() as AddressInfo
+  const body = JSON.stringify({ username: 'ada', password: 'correct horse battery' })
+  const head = `POST /token HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n`
+  const isEnded = () => named(exporter.getFinishedSpans(), 'POST /token').length === 1
+
+  async function breakOff (bytes: string, reached: Promise<unknown>): Promise<ReadableSpan> {
+    exporter.reset()
+    const client = connect(port, '127.0.0.1').on('error', () => {})
+    client.write(bytes)
+    await reached
+    client.destroy()
+    await until('the span to end', async () => isEnded(), 5_000)
+    return named(exporter.getFinishedSpans(), 'POST /token')[0]!
+  }
+
+  const held = holdStatement('password_budget')
+  const whole = await breakOff(head + body, held.reached)
+  held.release()
+  const half = await breakOff(head + body.slice(0, 9), once(app.server, 'request'))
+  for (const span of [whole, half]) {
+    t.match(span, { status: { code: 2 }, attributes: { 'error.type': 'ECONNRESET', 'http.route': '/token' } })
+    t.notOk('http.response.status_code' in span.attributes)
+  }
 })
