@@ -4,7 +4,7 @@ import { migrateDown, migrateUp, readMigrations, upToDate, type MigrationReport 
 import { ringsOf } from '../config/deployment-keys.js'
 import { withPool } from './context.js'
 import { requireDirect } from './direct.js'
-import { CommandError, type Io } from './io.js'
+import { MisuseError, type Io } from './io.js'
 
 export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
   await requireDirect(config.databaseUrl)
@@ -19,7 +19,7 @@ export async function migrateUpCommand (io: Io, config: Config): Promise<void> {
 
 /** Reverts the newest migration and drops the data of its tables. */
 export async function migrateDownCommand (io: Io, config: Config, { yes = false }: { yes?: boolean }): Promise<void> {
-  if (!yes) throw new CommandError('This drops the tables of the newest migration with all they hold: say --yes if you mean it.')
+  if (!yes) throw new MisuseError('This drops the tables of the newest migration with all they hold: say --yes if you mean it.')
   await requireDirect(config.databaseUrl)
   const done = await withPool(config, ({ dialect }) => migrateDown(dialect, serviceMigrations))
   io.print({ done }, done.length === 0 ? ['There is nothing to take back.'] : linesOf(done))

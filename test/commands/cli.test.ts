@@ -28,6 +28,20 @@ t.test('what was typed wrong exits with 2, help and version with 0', async (t) =
     t.equal(stdout, '')
     t.match(stderr, /^error: /)
   }
+  const from = ['--from', 'postgres://nobody@127.0.0.1:1/nothing']
+  const wrong: Array<readonly [args: string[], env?: Record<string, string>]> = [
+    [['keys', 'new', 'RS256']],
+    [['user', 'events', 'ada', '--limit', '0']],
+    [['import', 'better-auth', ...from]],
+    [['import', 'better-auth', ...from], { BETTER_AUTH_SECRETS: 'hunter2' }],
+    [['import', 'supabase', ...from], { SUPABASE_DB_ENCRYPTION_KEY: 'hunter2' }]
+  ]
+  for (const [args, env = {}] of wrong) {
+    const { code, stdout, stderr } = await command(args, { ...settings, ...env })
+    t.equal(code, 2, args.join(' '))
+    t.equal(stdout, '')
+    t.match(stderr, /^(?!.*hunter2).+\n$/)
+  }
   t.match(await command(['--help'], {}), { code: 0, stdout: /Exit codes: 0 done/ })
   t.match(await command(['--version'], {}), { code: 0, stdout: `${version}\n` })
 })
@@ -54,7 +68,7 @@ t.test('migrate: status exits with 1 while there is something to do; down asks t
   t.match(await worked((io) => migrateStatusCommand(io, readConfig(settings)), '', true), {
     code: 0, stdout: '{"pending":[],"unknown":[]}\n'
   })
-  await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'CommandError', message: /--yes/ })
+  await t.rejects(worked((io) => migrateDownCommand(io, readConfig(settings), {})), { name: 'MisuseError', message: /--yes/ })
   t.match(await command(['migrate', 'down', '--yes'], settings), { code: 0, stdout: `down: ${all.at(-1)}\n` })
 })
 

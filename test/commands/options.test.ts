@@ -1,6 +1,6 @@
 import t from 'tap'
 import { emailOption, lineOption, reasonOption } from '../../src/commands/options.js'
-import { CommandError, createIo } from '../../src/commands/io.js'
+import { createIo, MisuseError } from '../../src/commands/io.js'
 import { createUserCommand } from '../../src/commands/user/user.js'
 import { readConfig } from '../../src/config/config.js'
 
@@ -10,15 +10,15 @@ t.test('what is typed here is held to what POST /users holds it to', async (t) =
   t.equal(emailOption(''), '')
   t.equal(emailOption('ada@example.org'), 'ada@example.org')
   for (const text of ['a\u001b[2J', '1\n2', 'x'.repeat(129)]) {
-    t.throws(() => lineOption('--first-name', text, 'firstName'), { name: 'CommandError', message: /^--first-name must be/ })
+    t.throws(() => lineOption('--first-name', text, 'firstName'), { name: 'MisuseError', message: /^--first-name must be/ })
   }
-  for (const text of ['none', '@', 'a@b@c', 'a b@c', `${'x'.repeat(250)}@b.cd`]) t.throws(() => emailOption(text), CommandError, text)
+  for (const text of ['none', '@', 'a@b@c', 'a b@c', `${'x'.repeat(250)}@b.cd`]) t.throws(() => emailOption(text), MisuseError, text)
 })
 
 t.test('a reason says something, on one line', async (t) => {
   t.equal(reasonOption('Lost the phone.'), 'Lost the phone.')
   for (const text of ['', ' ', 'a\nb', 'x'.repeat(501)]) {
-    t.throws(() => reasonOption(text), { name: 'CommandError', message: /^--reason must/ })
+    t.throws(() => reasonOption(text), { name: 'MisuseError', message: /^--reason must/ })
   }
 })
 
@@ -26,6 +26,6 @@ t.test('a username is one before and after its normal form, or nothing is touche
   const io = createIo(false, process)
   // The last name is one character that stands for four words.
   for (const name of ['', 'a b', 'x'.repeat(151), 'a\u0007', '\uFDFA']) {
-    await t.rejects(createUserCommand(io, readConfig({}), name, {}), { name: 'CommandError', message: /^A username has/ }, name)
+    await t.rejects(createUserCommand(io, readConfig({}), name, {}), { name: 'MisuseError', message: /^A username has/ }, name)
   }
 })

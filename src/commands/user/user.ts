@@ -17,7 +17,7 @@ import { digestsOf, newCodes } from '../../factors/enrolment.js'
 import { devicePlace } from '../../factors/totp/verification.js'
 import { createHasher } from '../../accounts/hasher.js'
 import { withContext, type Context } from '../context.js'
-import { CommandError, printable, shownTime, table, type Io } from '../io.js'
+import { CommandError, MisuseError, printable, shownTime, table, type Io } from '../io.js'
 import { countOption, emailOption, lineOption, nameOption } from '../options.js'
 import { setupLines } from '../staff.js'
 
@@ -33,7 +33,7 @@ export interface UserOptions { email?: string, firstName?: string, lastName?: st
  */
 export async function createUserCommand (io: Io, config: Config, username: string, options: UserOptions): Promise<void> {
   const name = normaliseUsername(username)
-  if (name === null) throw new CommandError('A username has 1 to 150 letters, digits and @ . + - _')
+  if (name === null) throw new MisuseError('A username has 1 to 150 letters, digits and @ . + - _')
   const { staff = false, otp = false } = options
   const profile = {
     email: emailOption(options.email ?? ''),
@@ -83,7 +83,7 @@ export async function listUsersCommand (io: Io, config: Config): Promise<void> {
  */
 export async function findUserCommand (io: Io, config: Config, query: string): Promise<void> {
   const text = lineOption('What to look for', query, 'email')
-  if (text.trim() === '') throw new CommandError('Give the beginning of a username, or an e-mail address.')
+  if (text.trim() === '') throw new MisuseError('Give the beginning of a username, or an e-mail address.')
   await withContext(config, async ({ db }) => {
     if (await printUsers(io, db, text) === 0) throw new CommandError('No user has this name or e-mail address.')
   })

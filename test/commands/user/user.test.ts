@@ -55,7 +55,7 @@ t.test('user create: the password comes from standard input, and is held to the 
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {}), 'short\n'), { name: 'CommandError', message: /too short/ })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', {})), { name: 'CommandError', message: /Give the password/ })
   await t.rejects(worked((io) => createUserCommand(io, config, 'linus', { phone: '1\n2' }), `${PASSWORD}\n`), {
-    name: 'CommandError', message: /^--phone must be one line/
+    name: 'MisuseError', message: /^--phone must be one line/
   })
   t.equal((await db.query("select 1 from account where username_key = 'linus'")).length, 0)
 })
