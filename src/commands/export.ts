@@ -11,6 +11,8 @@ export interface ExportCommandOptions { user?: string, withSecrets?: boolean, ke
 
 /** Exit code of an export from which rows are missing. Standard error names them. */
 const INCOMPLETE = 3
+/** Exit code of an export that stopped half-way. */
+const STOPPED = 1
 
 /** Writes users as JSON lines to standard output. Secrets leave only sealed under a key file, with a reason. */
 export async function exportJsonlCommand (
@@ -35,6 +37,11 @@ export async function exportJsonlCommand (
         await io.write(`${sealer === null ? line : sealer.line(line)}\n`)
         for (const fault of reasons) io.warn(`${printable(username)}: ${fault}`)
         faults += reasons.length
+      }
+      // The events of further users would say that their data have left.
+      if (!io.isRead()) {
+        io.warn('The export is not complete: standard output was closed.')
+        return STOPPED
       }
     }
     if (sealer !== null) await io.write(`${sealer.end()}\n`)

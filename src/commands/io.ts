@@ -20,7 +20,7 @@ export interface Io {
   print (value: object, lines: readonly string[]): void
   /** Prints a line for people: on standard error if standard output is for machines. */
   say (line: string): void
-  /** Writes text to standard output as it is, and waits where its reader is slow. */
+  /** Writes text to standard output as it is, and waits where its reader is slow. Nothing happens once the reader has closed it. */
   write (text: string): Promise<void>
   /** Writes a line to standard error. */
   warn (line: string): void
@@ -79,7 +79,8 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
       else for (const line of text) write(stdout, line)
     },
     async write (text) {
-      if (!stdout.write(text) && isRead) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')])
+      // A fault ends the wait: `isRead` tells of it.
+      if (!stdout.write(text) && isRead) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]).catch(() => {})
     },
     warn: (line) => { write(stderr, line) },
     say: (line) => { write(json ? stderr : stdout, line) },

@@ -41,6 +41,13 @@ t.test('a reader that leaves early is no failure: no stack, and the exit code is
   t.match(await inShell('countersign user show nobody | true'), { code: 1, stderr: /^[^\n]+\n$/ }, 'a failure is one all the same')
 })
 
+t.test('an export that nobody reads any more stops and fails, and no event says that the rest has left', async (t) => {
+  await db.query('insert into otp_user (user_id) select id::text from account on conflict do nothing')
+  t.match(await inShell('countersign export jsonl | head -1'), { code: 1, signal: null, stderr: /^The export is not complete[^\n]*\n$/ })
+  const [{ n }] = await db.query<{ n: number }>("select count(*)::int as n from otp_event where kind = 'exported'") as [{ n: number }]
+  t.ok(n > 0 && n <= 1_500, `${n} of 5000`)
+})
+
 t.test('the work is done, whoever reads', async (t) => {
   const ada = await signUp(app)
   expect(200, await ada.login())
