@@ -26,6 +26,8 @@ const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
 /** How late a request may be found overdue. */
 const OVERDUE_CHECK_MS = 100
+/** Time for a client to read the answer to a request that could not be parsed, and to close. */
+const LAST_ANSWER_MS = 1_000
 
 /** Id of a request, by which an answer is found in the log. */
 const REQUEST_ID = 'x-request-id'
@@ -139,7 +141,10 @@ function leaveInSteps (app: FastifyInstance): void {
   })
 }
 
-/** Answers requests that Node could not parse, which reach no route, in the same shape as all errors. */
+/**
+ * Answers requests that Node could not parse, which reach no route, in the same shape as all errors. Then the connection is cut off:
+ * Node leaves it half open, for as long as the client does not close it.
+ */
 function answerUnreadable (error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
   const codes: Record<string, RefusalCode> = { HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT' }
@@ -157,4 +162,5 @@ function answerUnreadable (error: Error & { code?: string }, socket: Socket): vo
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.end(`HTTP/1.1 ${body.statusCode} ${body.error}\r\n${lines}\r\n${text}`)
+  setTimeout(() => { socket.destroy() }, LAST_ANSWER_MS).unref()
 }
