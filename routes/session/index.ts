@@ -41,6 +41,9 @@ const Demands = Type.Object({
   phishingResistant: Type.Optional(Type.String({ description: 'Present with any value: only with a passkey.' }))
 })
 
+/** Content type of every asked-about body, which is not read. */
+const ANY_TYPE = 'application/octet-stream'
+
 export interface SessionRoutesOptions {
   guards: Pick<Guards, 'otpVerified' | 'standingOf'>
   /** True to serve every method of HTTP, also those that the app does not know. */
@@ -79,9 +82,9 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
     return { userId, sessionId, otpDeviceId, otpTime, expiresAt: new Date(expiresAt * 1000) }
   }
 
-  // The back end handles an unreadable content type: Fastify would refuse it before the parser above.
+  // The back end judges the content type. Fastify would refuse an unreadable one, and QUERY without any, before the parser above.
   const onRequest: GuardHook = (request, _reply, done) => {
-    if (request.headers['content-type'] !== undefined) request.headers['content-type'] = undefined
+    if (request.headers['content-type'] !== undefined || request.method === 'QUERY') request.headers['content-type'] = ANY_TYPE
     done()
   }
   const guard: GuardHook = function (request, reply, done) {

@@ -1,3 +1,4 @@
+import { METHODS as NODE_METHODS } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import t from 'tap'
 import type { InjectOptions } from 'fastify'
@@ -54,6 +55,18 @@ t.test('T9 L3 any method on any path below asks the same guard and gets the same
   }
   t.equal((await ask(owner, '/sessions')).statusCode, 404)
   t.equal((await ask(owner, '/SESSION')).statusCode, 404)
+})
+
+t.test('every method that Node knows gets that answer, without and with a body', async (t) => {
+  for (const method of NODE_METHODS.filter((name) => name !== 'CONNECT') as Array<'GET'>) {
+    for (const url of ['/session', '/session/x']) {
+      for (const body of [{}, { payload: 'x' }, { payload: '{', headers: { 'content-type': 'application/json' } }]) {
+        const about = `${method} ${url} ${JSON.stringify(body)}`
+        t.equal((await ask(owner, url, { method, ...body })).statusCode, 200, about)
+        t.equal((await ask(unverified, url, { method, ...body })).statusCode, 403, about)
+      }
+    }
+  }
 })
 
 t.test('E4 whatever body the asked-about request has, it is not read', async (t) => {
