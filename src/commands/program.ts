@@ -49,8 +49,8 @@ async function loadTables () {
 const REHEARSE = 'rehearse: do everything in one transaction, and roll it back'
 
 /** Adds the options of an import that can leave out older users. */
-function withSince (command: Command): Command {
-  return command.option('--dry-run', REHEARSE).option('--since <date>', 'only users who are new, or changed there, since then')
+function withSince (command: Command, which = 'only users who are new, or changed there, since then'): Command {
+  return command.option('--dry-run', REHEARSE).option('--since <date>', which)
 }
 
 /** Adds the options of an import from a database. */
@@ -142,7 +142,8 @@ const imports = program.command('import').description('import from another syste
 withDatabase(addService(imports, 'django', 'import the users of a Django deployment that are not here yet', 'import django'))
 addService(imports, 'jsonl <file>', 'import users from JSON lines (docs/moving.md); - for standard input', 'import jsonl')
   .option('--dry-run', REHEARSE).option('--key-file <path>', 'key of a file that was sealed by export')
-withSince(addService(imports, 'keycloak [file]', 'import the users of a realm export', 'import keycloak'))
+withSince(addService(imports, 'keycloak [file]', 'import the users of a realm export', 'import keycloak'),
+  'only users who were made there since then: an export has no time of a change')
   .option('--dir <folder>', 'folder of an export in several files, in place of the file')
 withDatabase(addService(imports, 'better-auth', 'import the users of a better-auth deployment', 'import better-auth'))
   .option('--digits <number>', 'digits of a code there', '6').option('--period <seconds>', 'period of a code there', '30')

@@ -53,6 +53,10 @@ export interface Person {
 /** Person, or a row that is none. */
 export type Entry = { person: Person } | { note: Note }
 
+/** Users read and written at once, and bytes of a file that are read before they are written. */
+export const PAGE_USERS = 1_000
+export const PAGE_BYTES = 4 * 1024 * 1024
+
 /** Page of a source, and how much of the source is read: users, or bytes of a file. */
 export interface Page { entries: Entry[], done: number, total: number }
 

@@ -1,17 +1,14 @@
 import type pg from 'pg'
 import { connectFirst, serversOf } from '../postgres/connect.js'
 import { COMMAND_CONNECT_MS } from '../timing/limits.js'
-import { SourceError } from './person.js'
-
-/** Users read and written at once. */
-export const PAGE_USERS = 1_000
+import { PAGE_USERS, SourceError } from './person.js'
 
 /**
  * Formats that pg reads correctly, and no time limit between two pages. They override the settings of the source's role and
- * database.
+ * database. A column without a time zone is in UTC, as drivers of JavaScript write it.
  */
 const PLAIN = [
-  "datestyle = 'ISO, MDY'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0',
+  "datestyle = 'ISO, MDY'", "timezone = 'UTC'", 'extra_float_digits = 1', 'statement_timeout = 0', 'lock_timeout = 0',
   'idle_in_transaction_session_timeout = 0'
 ]
 

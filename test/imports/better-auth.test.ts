@@ -92,3 +92,23 @@ t.test('R6 without the secret of that deployment, factors are owed and not just 
   const person = people.find(({ kind }) => kind === 'both')!
   t.equal((await mover(app, nameOf(person), person.password).login()).json().code, 'SETUP_CODE_REQUIRED')
 })
+
+t.test('--since is in UTC, whatever the time zone of the source', async (t) => {
+  const { url, query } = await freshDatabase(t)
+  await query('create table "user" (id text, email text, "createdAt" timestamp, "updatedAt" timestamp)')
+  await query('create table account ("userId" text)')
+  await query('create table "twoFactor" ("userId" text)')
+  await query(`insert into "user" select name, name, '2026-01-01', at::timestamp
+    from (values ('before@example.org', '2026-06-01 09:59'), ('after@example.org', '2026-06-01 10:01')) as v (name, at)`)
+  for (const zone of ['Asia/Tokyo', 'America/Los_Angeles']) {
+    await query(`alter database ${new URL(url).pathname.slice(1)} set timezone = '${zone}'`)
+    const secrets = { plain: keys.secret, versions: new Map<number, string>() }
+    const people = await openBetterAuth(url, async () => '', { secrets, digits: 6, periodSeconds: 30, now: new Date() })
+    const found: string[] = []
+    for await (const { entries } of people.pages(new Date('2026-06-01T10:00:00Z'))) {
+      found.push(...entries.map((entry) => 'person' in entry ? entry.person.email : ''))
+    }
+    await people.close()
+    t.same(found, ['after@example.org'], zone)
+  }
+})

@@ -123,6 +123,33 @@ t.test('the list of users is found whatever the chunks are', async (t) => {
   }
 })
 
+t.test('an export that was cut is an error, wherever the cut is; a second run brings the rest', async (t) => {
+  const { app, db } = await freshApp(t)
+  const text = JSON.stringify(realm)
+  const file = join(folder, 'cut.json')
+  const cuts = [
+    text.indexOf('"users":[{"id"') + 9, text.indexOf('"id":"3"'), text.indexOf('},{"id":"4"') + 1, text.indexOf('"clients"') + 3,
+    text.length - 1
+  ]
+  for (const at of cuts) {
+    await writeFile(file, text.slice(0, at))
+    await t.rejects(importInto(app, await openKeycloak({ file })), { name: 'SourceError' }, `${at} of ${text.length} bytes`)
+  }
+  await writeFile(file, `${text}\n`)
+  t.match((await importInto(app, await openKeycloak({ file }))).report.users, { found: 7, leftOut: 0 })
+  t.equal((await db.query('select 1 from account')).length, 7)
+})
+
+t.test('large users do not make a large page', async (t) => {
+  const file = join(folder, 'large.json')
+  const attributes = { picture: ['x'.repeat(500_000)] }
+  await writeFile(file, JSON.stringify({ users: Array.from({ length: 20 }, (_, i) => ({ id: `${i}`, username: `u${i}`, attributes })) }))
+  const sizes: number[] = []
+  for await (const { entries } of (await openKeycloak({ file })).pages(null)) sizes.push(entries.length)
+  t.equal(sizes.reduce((sum, size) => sum + size), 20)
+  t.ok(Math.max(...sizes) <= 9, String(sizes))
+})
+
 t.test('no users, and no file', async (t) => {
   await writeFile(join(folder, 'empty.json'), '{"realm":"x"}')
   const { app } = await freshApp(t)

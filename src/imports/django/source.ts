@@ -1,5 +1,5 @@
-import type { Source } from '../person.js'
-import { byUser, openSourceDatabase, PAGE_USERS, type SourceDatabase } from '../postgres-source.js'
+import { PAGE_USERS, type Source } from '../person.js'
+import { byUser, openSourceDatabase, type SourceDatabase } from '../postgres-source.js'
 import { translate } from './translate.js'
 
 /** TOTP device of django-otp. */

@@ -1,13 +1,9 @@
 import { createReadStream } from 'node:fs'
 import { stat } from 'node:fs/promises'
-import { type Entry, SourceError, type Page, type Source } from '../person.js'
-import { PAGE_USERS } from '../postgres-source.js'
+import { PAGE_BYTES, PAGE_USERS, SourceError, type Entry, type Page, type Source } from '../person.js'
 import { linesOf, type Line } from './lines.js'
 import { FORMAT, looksLikeHeader, readHeader, readPerson, VERSION } from './record.js'
 import { openLines, verifySealed } from './sealed.js'
-
-/** Bytes of lines that are read before they are written. */
-const PAGE_BYTES = 4 * 1024 * 1024
 
 /**
  * Opens a file of JSON lines.

@@ -1,8 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { SourceError, type Entry, type Source } from '../person.js'
-import { PAGE_USERS } from '../postgres-source.js'
+import { PAGE_BYTES, PAGE_USERS, SourceError, type Entry, type Source } from '../person.js'
 import { translate, type KeycloakUser } from './translate.js'
 import { usersOf, type UserText } from './users.js'
 
@@ -21,16 +20,17 @@ export async function openKeycloak ({ file, dir }: { file?: string | undefined, 
   return {
     name: 'keycloak',
     async * pages (since) {
-      let [before, entries, found] = [0, [] as Entry[], 0]
+      let [before, entries, bytes, found] = [0, [] as Entry[], 0, 0]
       for (const [i, path] of files.entries()) {
         let done = before
         for await (const text of usersOf(chunksOf(path))) {
           found++
           done = before + text.endsAt
           entries.push(...entryOf(text, since))
-          if (entries.length < PAGE_USERS) continue
+          bytes += text.bytes?.length ?? 0
+          if (entries.length < PAGE_USERS && bytes < PAGE_BYTES) continue
           yield { entries, done, total }
-          entries = []
+          ;[entries, bytes] = [[], 0]
         }
         before += sizes[i]!
       }

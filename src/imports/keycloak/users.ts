@@ -1,3 +1,5 @@
+import { SourceError } from '../person.js'
+
 const [QUOTE, BACKSLASH, OPEN, CLOSE, OPEN_LIST, CLOSE_LIST] = [34, 92, 123, 125, 91, 93]
 
 /** Longest user. A longer one is refused by its number, and is not kept in memory. */
@@ -8,7 +10,9 @@ export interface UserText { number: number, bytes: Buffer | null, endsAt: number
 
 /**
  * Finds the elements of the list `users` at the top of a JSON document without holding the document: a realm of a hundred thousand
- * users has hundreds of megabytes. The elements are not parsed here, and the rest of the document is not judged.
+ * users has hundreds of megabytes. The elements are not parsed here, and of the rest of the document only its end is judged.
+ *
+ * @throws {SourceError} after the last whole element, if the document was cut
  */
 export async function * usersOf (chunks: AsyncIterable<Buffer>): AsyncGenerator<UserText> {
   let [depth, offset, number, length] = [0, 0, 0, 0]
@@ -47,4 +51,5 @@ export async function * usersOf (chunks: AsyncIterable<Buffer>): AsyncGenerator<
     if (depth > 2 && isList) keep(chunk.length)
     offset += chunk.length
   }
+  if (depth > 0) throw new SourceError('The export was cut: it ends within its JSON. Export again; a second run brings the rest.')
 }
