@@ -1,4 +1,4 @@
-import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import http, { type ClientRequest, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import https from 'node:https'
 
 export interface Asked {
@@ -22,6 +22,11 @@ export interface Http {
 /** Longest body of an answer that is read as a whole. */
 const MOST_BYTES = 262_144
 
+/** True for a kept connection that the service closed at the moment of the request: it was not read, and can be sent again. */
+function wasClosed ({ reusedSocket }: ClientRequest, { code }: NodeJS.ErrnoException): boolean {
+  return reusedSocket && code === 'ECONNRESET'
+}
+
 /** By Node's own client: frameworks replace `fetch` with one that caches. */
 export function createHttp (url: string): Http {
   const base = url.replace(/\/+$/, '')
@@ -29,18 +34,27 @@ export function createHttp (url: string): Http {
   const agent = new Agent({ keepAlive: true })
 
   function open (path: string, { headers, timeoutMs, signal }: Asked): Promise<IncomingMessage> {
+    const endAtMs = performance.now() + timeoutMs
     return new Promise((resolve, reject) => {
-      const sent = request(base + path, { agent, headers, ...(signal === undefined ? {} : { signal }) })
-      const timer = setTimeout(() => { sent.destroy(new Error(`${base} did not answer within ${timeoutMs} ms`)) }, timeoutMs)
-      sent.once('response', (answer) => {
-        clearTimeout(timer)
-        resolve(answer)
-      })
-      sent.on('error', (error) => {
-        clearTimeout(timer)
-        reject(error)
-      })
-      sent.end()
+      function send (): void {
+        const sent = request(base + path, { agent, headers, ...(signal === undefined ? {} : { signal }) })
+        const giveUp = (): void => { sent.destroy(new Error(`${base} did not answer within ${timeoutMs} ms`)) }
+        const timer = setTimeout(giveUp, endAtMs - performance.now())
+        let isAnswered = false
+        sent.once('response', (answer) => {
+          clearTimeout(timer)
+          isAnswered = true
+          resolve(answer)
+        })
+        sent.on('error', (error) => {
+          clearTimeout(timer)
+          // Each try uses up one kept connection, so the last one is new.
+          if (!isAnswered && wasClosed(sent, error)) send()
+          else reject(error)
+        })
+        sent.end()
+      }
+      send()
     })
   }
 
