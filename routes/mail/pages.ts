@@ -2,7 +2,8 @@ import type { FastifyPluginAsync } from 'fastify'
 import { texts } from '../../src/core/messages/mail-pages/index.js'
 import type { Language } from '../../src/core/notices/texts.js'
 import type { MessageSettings } from '../../src/events/mail/message.js'
-import { pageHeaders } from '../site/document.js'
+import { pageHeaders, rootOf } from '../site/document.js'
+import { varyBy } from '../site/vary.js'
 import { acceptedLanguage } from '../users/language.js'
 
 /** Paths of the pages to which links lead. An operator's own pages have other paths. */
@@ -18,12 +19,12 @@ export interface PageRoutesOptions {
 }
 
 type Kind = keyof typeof ownPaths
-/** Operation that the button of each page calls, by an address relative to the page. */
+/** Operation that the button of each page calls, by an address relative to the service. */
 const actions: Readonly<Record<Kind, string>> = {
   verify_email: 'account/email/confirm', reset_password: 'password/reset', undo_email_change: 'account/email/undo'
 }
 
-function documentOf (kind: Kind, language: Language): string {
+function documentOf (kind: Kind, language: Language, root: string): string {
   const { [kind]: { title, text, button, done }, newPassword, incomplete, noAnswer, needsScript } = texts[language]
   return `<!doctype html>
 <html lang="${language}">
@@ -31,14 +32,14 @@ function documentOf (kind: Kind, language: Language): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${title}</title>
-<link rel="stylesheet" href="mail-page.css">
-<script src="mail-page.js" defer></script>
+<link rel="stylesheet" href="${root}mail-page.css">
+<script src="${root}mail-page.js" defer></script>
 </head>
 <body>
 <main>
 <h1>${title}</h1>
 <p>${text}</p>
-<form data-action="${actions[kind]}" data-done="${done}" data-incomplete="${incomplete}" data-no-answer="${noAnswer}">
+<form data-action="${root}${actions[kind]}" data-done="${done}" data-incomplete="${incomplete}" data-no-answer="${noAnswer}">
 ${kind === 'reset_password'
   ? `<label for="password">${newPassword}</label>
 <input id="password" type="password" autocomplete="new-password" required maxlength="1024">
@@ -119,15 +120,18 @@ form[hidden] { display: none }
 
 /** Plain pages that send the token of a link when a button is pressed. Opening one changes nothing: mail scanners open links. */
 const pageRoutes: FastifyPluginAsync<PageRoutesOptions> = async (app, { paths }) => {
-  const serve = (path: string, type: string, contentIn: (language: Language) => string) => {
+  const serve = (path: string, type: string, contentIn: (language: Language, root: string) => string) => {
     app.get(path, {
       schema: { hide: true },
-      handler: (request, reply) =>
-        reply.headers(pageHeaders).type(`${type}; charset=utf-8`).send(contentIn(acceptedLanguage(request) ?? 'en'))
+      handler: (request, reply) => {
+        reply.headers(pageHeaders).type(`${type}; charset=utf-8`)
+        varyBy(reply, 'accept-language')
+        return reply.send(contentIn(acceptedLanguage(request) ?? 'en', rootOf(request)))
+      }
     })
   }
   const own = (Object.keys(ownPaths) as Kind[]).filter((kind) => paths[kind] === ownPaths[kind])
-  for (const kind of own) serve(ownPaths[kind], 'text/html', (language) => documentOf(kind, language))
+  for (const kind of own) serve(ownPaths[kind], 'text/html', (language, root) => documentOf(kind, language, root))
   if (own.length === 0) return
   serve('/mail-page.js', 'text/javascript', () => script)
   serve('/mail-page.css', 'text/css', () => style)

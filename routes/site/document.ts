@@ -1,3 +1,4 @@
+import type { FastifyRequest } from 'fastify'
 import type { Language } from '../../src/core/notices/texts.js'
 import type { Assets } from './assets.js'
 
@@ -32,8 +33,13 @@ export const pageHeaders = {
   'cross-origin-opener-policy': 'same-origin',
   'referrer-policy': 'no-referrer',
   'x-frame-options': 'DENY',
-  'cache-control': 'no-cache',
-  vary: 'accept-language'
+  'cache-control': 'no-cache'
+}
+
+/** Address of the service, relative to a page. With a slash at its end, a page is in a folder. */
+export function rootOf ({ url }: FastifyRequest): './' | '../' {
+  const path = url.split('?', 1)[0]!
+  return path !== '/' && path.endsWith('/') ? '../' : './'
 }
 
 /**

@@ -5,7 +5,8 @@ import { Refusal } from '../../src/core/refusals.js'
 import type { Language } from '../../src/core/notices/texts.js'
 import { acceptedLanguage } from '../users/language.js'
 import { encodings, readAssets, type Assets, type Encoding } from './assets.js'
-import { documentOf, pageHeaders, type PageFacts } from './document.js'
+import { documentOf, pageHeaders, rootOf, type PageFacts } from './document.js'
+import { varyBy } from './vary.js'
 
 export interface SiteRoutesOptions extends PageFacts {
   /** Reads the files of the pages. @default readAssets */
@@ -31,11 +32,10 @@ const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, { read = r
   for (const path of ['/', '/me', '/staff']) {
     app.get(path, { schema: { hide: true } }, async (request, reply) => {
       const language: Language = acceptedLanguage(request) ?? 'en'
-      // Below `/me/`, addresses are relative to a folder.
-      const root = path !== '/' && new URL(request.url, 'http://localhost').pathname.endsWith('/') ? '../' : './'
-      const text = documentOf(facts, await load(), language, root)
+      const text = documentOf(facts, await load(), language, rootOf(request))
       const etag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`
       reply.headers(pageHeaders).header('etag', etag)
+      varyBy(reply, 'accept-language')
       if (request.headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
       return await reply.type('text/html; charset=utf-8').send(text)
     })
@@ -46,7 +46,8 @@ const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, { read = r
     const asset = (await load()).find(name)
     if (asset === undefined) throw new Refusal('NOT_FOUND')
     const etag = `"${name}"`
-    reply.headers({ 'cache-control': `public, max-age=${YEAR_SECONDS}, immutable`, vary: 'accept-encoding', etag })
+    reply.headers({ 'cache-control': `public, max-age=${YEAR_SECONDS}, immutable`, etag })
+    varyBy(reply, 'accept-encoding')
     if (request.headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
     return await send(request, reply.type(asset.type), asset)
   })

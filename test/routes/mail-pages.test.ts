@@ -28,3 +28,11 @@ t.test('they are in the language of the visitor', async (t) => {
   }
   t.match((await app.inject('/reset-password')).body, '<html lang="en">')
 })
+
+t.test('addresses are relative to the service, with a slash at the end too', async (t) => {
+  for (const [path, root] of [['/verify-email', './'], ['/verify-email/', '../'], ['/reset-password/?x', '../']] as const) {
+    const found = [...(await app.inject(path)).body.matchAll(/(?:src|href|data-action)="([^"]+)"/g)].map(([, url]) => url!)
+    t.equal(found.length, 3)
+    for (const url of found) t.equal(new URL(url, `http://localhost${path}`).pathname, `/${url.slice(root.length)}`, `${path}: ${url}`)
+  }
+})

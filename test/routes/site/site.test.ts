@@ -64,6 +64,17 @@ t.test('the page speaks the language that the browser asks for', async (t) => {
   t.equal((await app.inject('/')).headers['vary'], 'accept-language')
 })
 
+t.test('with CORS, an answer that may be cached varies by the origin too', async (t) => {
+  const origin = 'https://app.example.org'
+  const { app } = await freshApp(t, { CORS_ORIGINS: `${origin},https://other.example.org` })
+  const [file] = filesOf((await app.inject('/')).body)
+  for (const url of ['/', '/verify-email', file!.slice(1), '/.well-known/jwks.json', '/openapi.json']) {
+    const { headers } = await app.inject({ url, headers: { origin } })
+    t.equal(headers['access-control-allow-origin'], origin, url)
+    t.match(String(headers.vary), /\borigin\b/i, url)
+  }
+})
+
 t.test('no other file is served', async (t) => {
   for (const name of ['assets.json', 'app.js', '..%2fpackage.json', '%2e%2e%2f%2e%2e%2fpackage.json']) {
     t.equal((await app.inject(`/assets/${name}`)).statusCode, 404, name)
