@@ -2,7 +2,7 @@ import type { OtpMethod, RefusalCode } from '../../src/core/refusals.js'
 import type { Authorize } from './types.js'
 
 /** Longer than the service takes for any answer. */
-const ANSWER_MS = 15_000
+export const ANSWER_MS = 15_000
 
 /** Details of a refusal, as in its body. */
 export interface Details {
@@ -60,7 +60,9 @@ async function send<Answer> ({ method, url, body }: Call, { lang, authorize }: C
   })
   const request = await authorize?.(plain, isRetry) ?? plain
   const response = await fetch(request, { signal: AbortSignal.timeout(ANSWER_MS) }).catch(() => { throw new ApiError('UNREACHABLE') })
-  const answer: unknown = await response.json().catch(() => null)
+  const answer: unknown = response.status === 204 ? null : await response.json().catch(() => undefined)
+  // An answer that broke off, or that a network on the way wrote.
+  if (response.ok && answer === undefined) throw new ApiError('UNREACHABLE')
   return response.ok ? answer as Answer : new ApiError(codeOf(response, answer), typeof answer === 'object' ? { ...answer } : {})
 }
 

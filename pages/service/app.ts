@@ -1,5 +1,6 @@
 /** The pages of the service: `/`, `/me` and `/staff`. They call the public API alone. */
 import { html, nothing, type PropertyDeclarations, type PropertyValues, type TemplateResult } from 'lit'
+import { ANSWER_MS } from '../elements/api.js'
 import '../elements/index.js'
 import { define } from '../elements/element.js'
 import { fill } from '../elements/messages/index.js'
@@ -112,7 +113,10 @@ class CsApp extends PagePart {
     const before = this.#session.tokens()
     this.#session.begin(await this.ask<Tokens>('POST', 'token', { username: this.owner?.username, password }))
     await fetch(new URL('token/revoke', this.service.root), {
-      method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${before?.access}` }, body: '{}'
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${before?.access}` },
+      body: '{}',
+      signal: AbortSignal.timeout(ANSWER_MS)
     }).catch(() => {})
   }
 

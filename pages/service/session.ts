@@ -1,4 +1,4 @@
-import { ApiError } from '../elements/api.js'
+import { ANSWER_MS, ApiError } from '../elements/api.js'
 
 /** Answer of every operation of the service that brings tokens. */
 export interface Tokens {
@@ -72,9 +72,14 @@ export function createSession (root: URL, changed: () => void): Session {
     const stored = sessionStorage.getItem(STORED)
     if (stored === null) throw new ApiError('SESSION_ENDED')
     const response = await fetch(new URL('token/refresh', root), {
-      method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ refresh: stored, extend })
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ refresh: stored, extend }),
+      // All tabs wait for this one.
+      signal: AbortSignal.timeout(ANSWER_MS)
     }).catch(() => { throw new ApiError('UNREACHABLE') })
-    if (response.ok) return replace(await response.json() as Tokens)
+    // The same refresh token brings the answer again if this one broke off.
+    if (response.ok) return replace(await response.json().catch(() => { throw new ApiError('UNREACHABLE') }) as Tokens)
     if (response.status !== 401 && response.status !== 400) throw new ApiError('UNREACHABLE')
     replace(null)
     throw new ApiError('SESSION_ENDED')

@@ -2,7 +2,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
-import { chromium, type Page } from 'playwright-core'
+import { chromium, type Page, type Route } from 'playwright-core'
 import { freshApp } from '../helpers/app.js'
 import { visit, watch } from '../helpers/browser.js'
 import { CHROMIUM_ARGUMENTS, startChromium } from '../helpers/chromium.js'
@@ -136,6 +136,24 @@ t.test('the service is away while a page starts: it starts once it is asked agai
     await here.page.unroute(path)
     await here.press('Try again')
     await here.sees('Signed in as late')
+  }
+})
+
+t.test('an answer that does not come, or is no answer of the service, ends no session and keeps nobody waiting', async () => {
+  const here = await signIn('stalled')
+  const fulfil = (contentType: string, body: string) => async (route: Route) => { await route.fulfill({ status: 200, contentType, body }) }
+  const faults: Array<readonly [path: string, answer: (route: Route) => Promise<void>]> = [
+    ['**/token/refresh', async () => {}],
+    ['**/token/refresh', fulfil('application/json', '{"access":"eyJ')],
+    ['**/account', fulfil('text/html', '<h1>Log in to this network</h1>')]
+  ]
+  for (const [path, answer] of faults) {
+    await here.page.route(path, answer)
+    await here.page.reload()
+    await here.sees('There is no answer. Check your connection and try again.')
+    await here.page.unroute(path)
+    await here.press('Try again')
+    await here.sees('Signed in as stalled')
   }
 })
 
