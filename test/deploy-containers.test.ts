@@ -1,6 +1,7 @@
 /** docs/deploy.md: the files for containers are valid, and name only settings, files and ports that the service has. */
 import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
+import { posix } from 'node:path'
 import type { TSchema } from '@sinclair/typebox'
 import { Deployment } from 'kubernetes-models/apps/v1/Deployment'
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget'
@@ -27,6 +28,17 @@ t.test('Dockerfile: not root, a health check, files and settings that are there'
   t.same(`exec ${(JSON.parse(/^CMD (.*)$/m.exec(last)![1]!) as string[]).join(' ')}`, scripts['start'])
 })
 
+t.test('no secret is in what the image is built from: neither those of compose.yaml nor settings and keys of a checkout', async (t) => {
+  const ignored = (await readFile(`${FOLDER}Dockerfile.dockerignore`, 'utf8')).split('\n')
+  const compose = parse(await readFile(`${FOLDER}compose.yaml`, 'utf8'))
+  for (const { file } of Object.values<{ file: string }>(compose.secrets)) {
+    const folder = posix.dirname(posix.join(FOLDER, file))
+    t.ok(ignored.includes(folder), file)
+    t.match(await readFile('.gitignore', 'utf8'), new RegExp(`^${folder}/$`, 'm'))
+  }
+  for (const name of ['.env', '.countersign']) t.ok(ignored.includes(name), name)
+})
+
 t.test('compose.yaml: settings of the service, secrets that are declared, a read-only root', async (t) => {
   const compose = parse(await readFile(`${FOLDER}compose.yaml`, 'utf8'))
   const { environment: env, secrets, ...service } = compose.services.countersign
@@ -37,6 +49,7 @@ t.test('compose.yaml: settings of the service, secrets that are declared, a read
   const used = Object.values<any>(compose.services).flatMap((one) => one.secrets ?? [])
   t.strictSame([...new Set(used)].toSorted(), Object.keys(compose.secrets).toSorted())
   for (const name of Object.keys(service.depends_on)) t.ok(name in compose.services, name)
+  t.match(compose.services.redis.command.join(' '), /--maxmemory-policy noeviction$/, 'the service warns of any other at each start')
   t.equal(env.TRUSTED_PROXIES, compose.services.caddy.networks.inside.ipv4_address)
   t.match(await readFile(`${FOLDER}Caddyfile`, 'utf8'), `countersign:${environment.get('PORT')}`)
 })
