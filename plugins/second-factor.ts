@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyInstance, onErrorHookHandler } from 'fastify'
 import fp from 'fastify-plugin'
 import { originOf } from '../routes/requester.js'
 import { AnyAnswer } from '../routes/schemas.js'
@@ -52,10 +52,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
 
   await app.register(async (scope) => {
     scope.addHook('onRoute', (route) => { route.bodyLimit ??= BODY_BYTES })
-    scope.addHook('onError', async (_request, reply, error) => {
-      if (error instanceof Refusal) setRefusalHeaders(reply, error)
-      else if (error.validation !== undefined) void reply.header('x-refusal', error.code)
-    })
+    scope.addHook('onError', sayCode)
     await scope.register(schemas)
     await scope.register(jsonOnly)
     // The service has no hooks of others.
@@ -89,12 +86,20 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
   })
 }
 
+/** Sets the headers of a refusal, which the error handler of a host may leave out. */
+const sayCode: onErrorHookHandler = (_request, reply, error, done) => {
+  if (error instanceof Refusal) setRefusalHeaders(reply, error)
+  else if (error.validation !== undefined) void reply.header('x-refusal', error.code)
+  done()
+}
+
 /** The guard as an endpoint of a host. The service registers its own. */
 async function registerSession (app: FastifyInstance, options: CheckedRouteOptions, guards: Guards): Promise<void> {
   const { session } = options
   if (session === undefined) return
   await app.register(async (scope) => {
     scope.addHook('onRequest', async (_request, reply) => { void reply.header('cache-control', 'no-store') })
+    scope.addHook('onError', sayCode)
     await scope.register(schemas)
     await scope.register(hostEnvelope)
     await scope.register(sessionRoutes, { guards, ...given(options, 'security') })

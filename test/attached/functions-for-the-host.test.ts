@@ -1,4 +1,4 @@
-import type { FastifyInstance } from 'fastify'
+import type { FastifyError, FastifyInstance } from 'fastify'
 import t from 'tap'
 import { isRefusal } from '../../plugins/countersign.js'
 import { outcome } from '../helpers/answers.js'
@@ -169,4 +169,15 @@ t.test('session: the guard as an endpoint for a back end beside the app', async 
   t.equal(outcome(await ask(bare, 'GET', '/session?require')), '400 REQUEST_INVALID')
   t.equal(outcome(await app.inject('/session')), '401 TOKEN_INVALID')
   t.equal((await replica.ask(bare, 'GET', '/session')).statusCode, 404, 'without the option it does not exist')
+})
+
+t.test('the code of a misspelt demand is in a header, at a host whose error handler sends the status alone', async (t) => {
+  const { ask } = await plainHost(t, {
+    options: { sealKeys, session: '/session' },
+    before: (app) => { app.setErrorHandler((error: FastifyError, _request, reply) => reply.code(error.statusCode ?? 500).send()) }
+  })
+  for (const url of ['/session?require', '/session?maxAge=x', '/session/x?maxAge=-1']) {
+    const answer = await ask({ user: 'kim', session: 'k' }, 'GET', url)
+    t.match(answer, { statusCode: 400, body: '', headers: { 'x-refusal': 'REQUEST_INVALID', 'cache-control': 'no-store' } }, url)
+  }
 })
