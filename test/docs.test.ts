@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
 import { dirname, join, normalize } from 'node:path'
 import { promisify } from 'node:util'
+import type { TSchema } from '@sinclair/typebox'
 import type { Command } from 'commander'
 import t from 'tap'
 import { program } from '../src/commands/program.js'
-import { readConfig } from '../src/config/config.js'
+import { readConfig, settings } from '../src/config/config.js'
 import { command } from './helpers/command.js'
 import { blocksAfter } from './helpers/doc-blocks.js'
 import { fillFiles } from './helpers/doc-files.js'
@@ -183,6 +184,13 @@ t.test('the settings shown for real stores are a configuration', async (t) => {
   const { databaseUrl, redisUrl, jwtKeys } = readConfig(env)
   t.match({ databaseUrl, redisUrl }, { databaseUrl: String, redisUrl: String })
   t.equal(jwtKeys?.length, 1)
+})
+
+t.test('operations.md names each setting that may be in a file', async (t) => {
+  const text = documents.get('docs/operations.md') ?? ''
+  for (const [name, schema] of Object.entries<TSchema>(settings.properties)) {
+    if (schema['mayBeInFile'] === true) t.match(text, `${name}_FILE`)
+  }
 })
 
 t.test('the service does what the documents say', async (t) => {

@@ -117,12 +117,12 @@ export const settings = Type.Object({
   RESET_PASSWORD_PATH: text(PATH, A_PATH, 'The same for links for a new password.', { default: '/reset-password' }),
   UNDO_EMAIL_CHANGE_PATH: text(PATH, A_PATH, 'The same for links that undo a change of the address.', { default: '/undo-email-change' }),
   NETWORK_LIMITS: choice(['on', 'off'], 'on', 'Limits per network; off if a gateway has them.'),
-  LIMIT_TOKEN_PER_MINUTE: limit('Log-ins and refreshes of a network in a minute.', 30),
+  LIMIT_TOKEN_PER_MINUTE: limit('Log-ins, changes of passwords and uses of links from mails, of a network in a minute.', 30),
   LIMIT_USERS_PER_HOUR: limit('Sign-ups of a network in an hour.', 10),
   LIMIT_CREATE_PER_HOUR: limit('Set-ups of second factors by a user in an hour.', 20),
-  LIMIT_CODES_PER_MINUTE: limit('Codes and recovery codes of a network in a minute.', 60),
+  LIMIT_CODES_PER_MINUTE: limit('Codes, recovery codes and passkeys of a network in a minute.', 60),
   LIMIT_MAIL_PER_HOUR: limit('Mails that a network asks for in an hour.', 20),
-  LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute; ' +
+  LIMIT_OTHER_PER_MINUTE: limit('All other requests of a network in a minute, refreshes of tokens among them; ' +
     'requests to /session have the same limit, counted by each process for itself.', 600),
   TRUSTED_PROXIES: list(PROXY, PROXIES, 'Proxies whose X-Forwarded-For is trusted, comma-separated: ' +
     'addresses, CIDR ranges, or unix for the peers of a Unix socket.'),

@@ -66,12 +66,17 @@ function operations ({ paths, components, security: everywhereNeeded = [] }: Ope
     const { summary, security = everywhereNeeded, deprecated } = operation
     return [
       `\`${method.toUpperCase()} ${path}\``,
-      security.length === 0 ? '–' : 'access token',
+      neededBy(security),
       deprecated === true ? `${summary} (deprecated)` : summary,
       codesOf(operation, components.responses).map((code) => `\`${code}\``).join(', ')
     ]
   }))
   return table(['operation', 'needs', 'effect', 'its own refusals'], rows)
+}
+
+function neededBy ([requirement]: readonly object[]): string {
+  if (requirement === undefined) return '–'
+  return 'clientKey' in requirement ? 'a key of `CLIENT_KEYS`' : 'access token'
 }
 
 function codesOf ({ responses }: Operation, shared: Record<string, Response>): RefusalCode[] {
