@@ -1,5 +1,5 @@
 import { Type, type Static, type TArray, type TInteger, type TRegExp, type TSchema, type TUnsafe } from '@sinclair/typebox'
-import { otpDefaults } from '../core/defaults.js'
+import { MOST_RECOVERY_CODES, otpDefaults } from '../core/defaults.js'
 import type { Key } from '../core/keys/key-ring.js'
 
 const DAY_SECONDS = 86_400
@@ -92,7 +92,7 @@ export const settings = Type.Object({
   STAFF_PASSKEY: choice(['optional', 'required'], 'optional', 'Passkey of staff, for every operation of theirs.'),
   EVENTS_DAYS: whole(1, 3650, 'Time for which security events are kept. They go a table at a time, up to a thirteenth of it later.',
     { default: otpDefaults.eventsDays }),
-  OTP_RECOVERY_CODES: whole(1, 20, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
+  OTP_RECOVERY_CODES: whole(1, MOST_RECOVERY_CODES, 'Recovery codes in a set.', { default: otpDefaults.recoveryCodes }),
   OTP_POLICY: choice(['optional', 'required', 'staff'], 'optional', 'Users that must have a second factor: none, all, or staff.'),
   OTP_GRACE_DAYS: whole(0, 365, 'Time that a user has to set one up where it is required, ' +
     'from the sign-up or from the start of the policy.', { default: 14 }),

@@ -1,3 +1,6 @@
+/** Most recovery codes in a set, which its user has to keep somewhere. */
+export const MOST_RECOVERY_CODES = 20
+
 /** Defaults of the settings, shared by the service's variables and an attached host's `settings`. */
 export const otpDefaults = {
   window: 1,

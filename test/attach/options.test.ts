@@ -36,6 +36,8 @@ const wrong: ReadonlyArray<readonly [object, string]> = [
   [{ endSessions: {} }, 'endSessions'],
   [{ settings: { window: 3 } }, 'settings'],
   [{ settings: { setupSecond: 60 } }, 'settings'],
+  [{ settings: { toString: 1 } }, 'settings'],
+  [{ settings: { recoveryCodes: 21 } }, 'settings'],
   [{ revocationSeconds: 0.5 }, 'revocationSeconds'],
   [{ decorators: { guard: 'verified' } }, 'decorators'],
   ...[

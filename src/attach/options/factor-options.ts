@@ -1,5 +1,5 @@
 import type { FastifyRequest } from 'fastify'
-import { otpDefaults } from '../../core/defaults.js'
+import { MOST_RECOVERY_CODES, otpDefaults } from '../../core/defaults.js'
 import type { Key } from '../../core/keys/key-ring.js'
 import { DEFAULT_NAMESPACE } from '../../core/keys/seal.js'
 import type { SecurityEventNotice } from '../../events/notice.js'
@@ -95,8 +95,11 @@ export const defaultSettings: Settings = {
   window, setupSeconds, reauthSeconds, freshSeconds, recoveryCodes, sessionSeconds, pendingSeconds
 }
 
+/** Ranges of the settings that are no durations. */
+const ranges: Partial<Record<string, readonly [least: number, most: number]>> = { window: [0, 2], recoveryCodes: [1, MOST_RECOVERY_CODES] }
+
 const isSetting = ([name, number]: [string, unknown]): boolean =>
-  name in defaultSettings && isWhole(name === 'window' ? 0 : 1, name === 'window' ? 2 : YEAR_SECONDS)(number)
+  Object.hasOwn(defaultSettings, name) && isWhole(...ranges[name] ?? [1, YEAR_SECONDS])(number)
 
 export const factorRules: Rules<FactorOptions> = {
   issuer: { must: 'be 1 to 64 characters without a colon', holds: isText(/^[^:\p{Cc}\p{Cs}]{1,64}$/u), isRequired: true },
@@ -120,7 +123,8 @@ export const factorRules: Rules<FactorOptions> = {
     fallback: { schema: DEFAULT_SCHEMA }
   },
   settings: {
-    must: `hold whole numbers by the names ${Object.keys(defaultSettings).join(', ')}`,
+    must: `hold whole numbers by the names ${Object.keys(defaultSettings).join(', ')}: ` +
+      `window 0 to 2, recoveryCodes 1 to ${MOST_RECOVERY_CODES}, the others 1 to ${YEAR_SECONDS}`,
     holds: (value) => isObject(value) && Object.entries(value).every(isSetting),
     fallback: defaultSettings
   },

@@ -141,7 +141,7 @@ export const routeRules: Rules<RouteOptions> = {
   decorators: {
     must: 'be { otpVerified, countersign }',
     holds: (value) => isObject(value) &&
-      Object.entries(value).every(([name, as]) => name in decoratorNames && isText(/^[A-Za-z_$][\w$]*$/)(as)),
+      Object.entries(value).every(([name, as]) => Object.hasOwn(decoratorNames, name) && isText(/^[A-Za-z_$][\w$]*$/)(as)),
     fallback: decoratorNames
   },
   eventsDays: wholeNumber(1, 3650, otpDefaults.eventsDays),
