@@ -27,7 +27,7 @@ const BUSY_MS = 250
  * Deletes rows that are no longer needed, and hashes imported codes, in small batches, on one replica at a time. No request waits
  * for it or depends on it.
  */
-async function sweeper (
+async function cleanup (
   app: FastifyInstance, { db, counters, isReady, harden, eventsDays, endedSessionDays }: CleanupOptions
 ): Promise<void> {
   let timer: NodeJS.Timeout | undefined
@@ -63,7 +63,7 @@ async function sweeper (
     timer = setTimeout(() => {
       running = once().then((isMore) => schedule(isMore ? BUSY_MS : IDLE_MS * (0.5 + Math.random())), (error: unknown) => {
         // Other components already log a PostgreSQL outage.
-        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'sweeping failed')
+        if (!(error instanceof Refusal)) app.log.error({ err: error }, 'cleanup failed')
         schedule(IDLE_MS)
       })
     }, ms).unref()
@@ -77,4 +77,4 @@ async function sweeper (
   })
 }
 
-export default fp(sweeper, { name: 'sweeper', fastify: '5.x' })
+export default fp(cleanup, { name: 'cleanup', fastify: '5.x' })

@@ -20,7 +20,7 @@ import type { RelyingParty } from '../src/core/passkeys/webauthn.js'
 import { countUnreachable } from '../src/factors/passkeys/unreachable.js'
 import { requireLibrary } from '../src/factors/passkeys/webauthn.js'
 import { createHardening } from '../src/factors/recovery/hardening.js'
-import sweeper from './cleanup.js'
+import cleanup from './cleanup.js'
 import hostEnvelope from './host-envelope.js'
 import jsonOnly from './json-only.js'
 import schemas from './schemas.js'
@@ -60,7 +60,7 @@ async function secondFactor (app: FastifyInstance, given: SecondFactorOptions): 
     await registerRoutes(scope, { ...options, factor, guards, deprecatedGets, party }, host)
   }, { prefix: options.prefix })
   await registerSession(app, options, guards)
-  await app.register(sweeper, {
+  await app.register(cleanup, {
     db: factor.db,
     counters: factor.counters,
     isReady: factor.isReady,

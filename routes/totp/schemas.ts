@@ -40,7 +40,7 @@ export interface TotpGroupOptions extends TotpRoutesOptions {
 }
 
 /** The first clients call two operations by GET. HEAD must change nothing, so it does not exist. */
-export const byGet = { exposeHeadRoute: false, deprecated: true }
+export const byGet = { exposeHeadRoute: false }
 
 export const DeviceName = Name(longest.deviceName, { minLength: 1, description: 'Name of the device.' })
 
