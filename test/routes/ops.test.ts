@@ -4,6 +4,7 @@ import { buildApp } from '../../src/app.js'
 import { buildOps } from '../../src/ops.js'
 import { readConfig } from '../../src/config/config.js'
 import { freshApp } from '../helpers/app.js'
+import { faultsOfRefusal } from '../helpers/error-shape.js'
 import { call } from '../helpers/http-client.js'
 import { freshSettings } from '../helpers/settings.js'
 
@@ -29,6 +30,11 @@ t.test('metrics name no release, and are limited by network, on a port of their 
     t.equal(await many(70, on, 'GET', '/metrics', '198.51.100.7'), 60)
     t.equal(await many(3, on, 'GET', '/metrics', '198.51.100.8'), 3, 'another network')
     t.equal(await many(70, on, 'GET', '/livez', '198.51.100.7'), 70, 'probes are not')
+    const limited = await on.inject({ url: '/metrics', remoteAddress: '198.51.100.7' })
+    t.equal(limited.statusCode, 429)
+    for (const refused of [limited, await on.inject('/nothing'), await on.inject({ method: 'POST', url: '/livez', payload: '{' })]) {
+      t.same(faultsOfRefusal(refused), [], refused.body)
+    }
   }
 })
 
