@@ -69,6 +69,21 @@ t.test('a password that came before the import removes no factor and makes no co
   }
 })
 
+t.test('a key comes once: of two devices with it, the second would accept a used code', async (t) => {
+  const ida = await signUp(app, 'ida')
+  expect(200, await ida.login())
+  const [one, filled, other] = [Buffer.alloc(20, 1), Buffer.concat([Buffer.alloc(20, 1), Buffer.alloc(4)]), Buffer.alloc(20, 2)]
+  const totp = [{ secret: one }, { secret: { hex: one.toString('hex') }, name: 'old phone' }, { secret: filled }, { secret: other }]
+  const records = [{ userId: userId(ida), totp: totp.map((device) => ({ ...device, lastStep: 0 })) }]
+  t.match(await app.countersign.importFactors(records, options), { brought: 1, faults: { length: 2 } })
+  const code = shown({ key: one }, await clock.now())
+  expect(200, await ida.verify(code))
+  const again = ida.elsewhere()
+  expect(200, await again.login())
+  t.equal(outcome(await again.verify(code)), '400 OTP_INVALID')
+  t.equal((await again.verify(shown({ key: other }, await clock.now()))).statusCode, 200)
+})
+
 t.test('a script imports them, and every replica refuses within a second', async (t) => {
   const replica = await anotherHost({})
   const cyd = await signUp(app, 'cyd')

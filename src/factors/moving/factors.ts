@@ -92,8 +92,11 @@ const MOST_CREDENTIAL_BYTES = 1023
 export function factorRows (userId: string, factors: MovedFactors, settings: MovingSettings): FactorRows {
   const notes: FactorNote[] = []
   const devices: TotpRow[] = []
+  const keys = new Set<string>()
   for (const device of factors.totp) {
-    const fault = devices.length === MOST_DEVICES ? `one user has at most ${MOST_DEVICES}` : totpFault(device)
+    const fault = devices.length === MOST_DEVICES
+      ? `one user has at most ${MOST_DEVICES}`
+      : totpFault(device) ?? repeatedFault(device, keys)
     if (fault === null) devices.push(totpRow(userId, device, settings))
     else notes.push({ kind: 'device', reason: `${device.label} stays behind: ${fault}` })
   }
@@ -118,6 +121,18 @@ function totpFault ({ key, periodSeconds, t0Seconds, digits, lastStep }: MovedTo
     return 'its t0 or last step is out of range'
   }
   if ((LAST_SECONDS - t0Seconds) / periodSeconds > LARGEST_INTEGER) return 'its step is so short that its counter would run out'
+  return null
+}
+
+/**
+ * A code is used once for each device, so two devices of one key would accept it twice. HMAC fills a key up with zeros.
+ *
+ * @param keys keys of the user's devices before; those of this one are added
+ */
+function repeatedFault ({ key, otherKey }: MovedTotp, keys: Set<string>): string | null {
+  const own = [key, ...(otherKey === undefined ? [] : [otherKey])].map((bytes) => Buffer.from(bytes).toString('hex').replace(/(00)+$/, ''))
+  if (own.some((text) => keys.has(text))) return 'it has the key of an earlier one'
+  for (const text of own) keys.add(text)
   return null
 }
 
