@@ -64,6 +64,15 @@ function updating (app: FastifyInstance, path: string, times: number): void {
 
 const limits: Record<string, (app: FastifyInstance) => void> = {
   bare: (app) => { app.get('/session', session, (_request, reply) => answerSession(reply)) },
+  /** All routes of a person's day. */
+  day (app) {
+    const answerPair = (_request: FastifyRequest, reply: FastifyReply) => reply.headers(noStore).send(pair)
+    limits['bare']!(app)
+    app.post('/token', taking(Type.Object({ username: Type.String(), password: Type.String() })), answerPair)
+    app.post('/totp/login', taking(Type.Object({ token: Type.String() })), answerPair)
+    app.post('/token/refresh', taking(Type.Object({ refresh: Type.String() })), answerPair)
+    app.post('/token/revoke', (_request, reply) => reply.code(204).send())
+  },
   jwt (app) {
     app.register(fastifyJwt, { secret: Buffer.from(secret, 'base64url') })
     app.get('/session', { ...session, onRequest: (request) => request.jwtVerify() }, (_request, reply) => answerSession(reply))

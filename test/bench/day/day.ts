@@ -11,6 +11,7 @@ import { text, type Row, type Verdict } from '../rows.js'
 import type { Work } from '../run.js'
 import { difference, NOTHING, openAccount, type Account, type Totals } from './account.js'
 import { betterAuthFleet } from '../peers/better-auth.js'
+import { bareFleet } from './bare.js'
 import { basesOf, type Fleet } from './fleet.js'
 import { live, type Pace } from './life.js'
 import { ourFleet } from './ours.js'
@@ -28,10 +29,11 @@ export const day: Work = async (stage, owner, { day: scale }, { peer, stores }) 
   const fleets = [await ourFleet(owner, 'this revision', stage, scale.replicas, scale.people)]
   if (stage.former !== undefined) fleets.push(await ourFleet(owner, stage.former.name, stage.former, scale.replicas, scale.people))
   if (peer === 'better-auth') fleets.push(await betterAuthFleet(owner, stores, scale.replicas, scale.people))
+  fleets.push(await bareFleet(owner, stage, scale.replicas, scale.people))
   const contestants: Contestant[] = []
   for (const fleet of fleets) {
     const account = await openAccount(owner, { pids: fleet.processes.map(({ pid }) => pid), ...fleet })
-    await account.findHashingThreads(() => warmUp(fleet))
+    await (fleet.isLimit === true ? warmUp(fleet) : account.findHashingThreads(() => warmUp(fleet)))
     contestants.push({ fleet, account, slices: [], restPerSecond: NOTHING })
   }
   await rest(contestants, scale.restSeconds ?? REST_SECONDS)
@@ -89,24 +91,28 @@ function scaled (totals: Totals, by: number): Totals {
 }
 
 type Part = (totals: Totals) => number
-const PARTS: Record<string, { of: Part, unit: string, goal: number }> = {
-  'service without hashing': { of: ({ serviceMs, hashingMs }) => serviceMs - hashingMs, unit: 'ms', goal: 0.45 },
+/** `hasLimit`: bare routes have this part too. */
+const PARTS: Record<string, { of: Part, unit: string, goal: number, hasLimit?: true }> = {
+  'service without hashing': { of: ({ serviceMs, hashingMs }) => serviceMs - hashingMs, unit: 'ms', goal: 0.45, hasLimit: true },
   'password hashing': { of: ({ hashingMs }) => hashingMs, unit: 'ms', goal: Infinity },
   PostgreSQL: { of: ({ postgresMs }) => postgresMs, unit: 'ms', goal: 0.55 },
   Redis: { of: ({ redisMs }) => redisMs, unit: 'ms', goal: Infinity },
   'Redis commands': { of: ({ commands }) => commands, unit: '', goal: 0.5 }
 }
 
-function rowsOf (contestants: readonly Contestant[], people: number, seconds: number): Row[] {
-  const [ours, ...others] = contestants
-  return Object.entries(PARTS).flatMap(([part, { of, unit, goal }]) => contestants.map((contestant, i): Row => ({
-    work: `a person's day, ${people} people: ${part}`,
-    contestant: contestant.fleet.name,
-    verdicts: [
-      { goal: '–', measured: figure(contestant, of, unit, people, seconds), holds: true },
-      ...(i > 0 ? [] : others.map((other) => against(ours!, other, of, goal)))
-    ]
-  })))
+function rowsOf (all: readonly Contestant[], people: number, seconds: number): Row[] {
+  return Object.entries(PARTS).flatMap(([part, { of, unit, goal, hasLimit }]) => {
+    const contestants = all.filter(({ fleet: { isLimit } }) => isLimit !== true || hasLimit)
+    const [ours, ...others] = contestants
+    return contestants.map((contestant, i): Row => ({
+      work: `a person's day, ${people} people: ${part}`,
+      contestant: contestant.fleet.name,
+      verdicts: [
+        { goal: '–', measured: figure(contestant, of, unit, people, seconds), holds: true },
+        ...(i > 0 ? [] : others.map((other) => against(ours!, other, of, goal)))
+      ]
+    }))
+  })
 }
 
 /** For each person, and the share of it that the fleet uses while nothing is asked. */
@@ -115,10 +121,10 @@ function figure ({ slices, restPerSecond }: Contestant, of: Part, unit: string, 
   return `${whole.toFixed(2)} ${unit} for each person, ${(of(restPerSecond) * seconds / people).toFixed(2)} of it at rest`
 }
 
-function against (ours: Contestant, { fleet: { name }, slices }: Contestant, of: Part, goal: number): Verdict {
+function against (ours: Contestant, { fleet: { name, isLimit }, slices }: Contestant, of: Part, goal: number): Verdict {
   const found: Spread = ratio(ours.slices.map(of), slices.map(of))
   const whole = spread([total(ours.slices, of) / total(slices, of)])
-  const isGoal = Number.isFinite(goal) && !name.includes('better-auth')
+  const isGoal = Number.isFinite(goal) && isLimit !== true && !name.includes('better-auth')
   return {
     goal: isGoal ? `≤ ${goal} × ${name}` : `– (× ${name})`,
     measured: `${whole.median.toFixed(2)}; slices ${text(found)}`,

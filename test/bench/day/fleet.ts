@@ -5,6 +5,8 @@ import type { Life } from './life.js'
 /** Replicas of one product, with a database and a Redis of their own, and their people. */
 export interface Fleet {
   name: string
+  /** True if it does no work: it hashes nothing, and no goal is relative to it. */
+  isLimit?: boolean
   processes: readonly Process[]
   databaseUrl: string
   redis: RedisServer

@@ -43,7 +43,8 @@ async function giveDevices (databaseUrl: string, usernames: readonly string[], u
 /** Each person has an address of their own. */
 export const addressOf = (i: number): string => `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`
 
-function life (username: string, secret: Buffer, aheadMs: number, address: string): Life {
+/** @param secret of the device */
+export function life (username: string, secret: Buffer, aheadMs: number, address: string): Life {
   let access = ''
   let refresh = ''
   const headers = { 'x-forwarded-for': address }
