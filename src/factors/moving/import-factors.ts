@@ -2,7 +2,6 @@ import { Type } from '@sinclair/typebox'
 import { Ajv, type ErrorObject } from 'ajv'
 import type { Seal } from '../../core/keys/seal.js'
 import { withSingleEvent } from '../../events/insert.js'
-import type { EventKind } from '../../events/kinds.js'
 import { isOfItsValues } from '../../postgres/errors.js'
 import { xidOfChange } from '../../sessions/replacement.js'
 import type { Db } from '../../tables/db.js'
@@ -32,7 +31,7 @@ export interface ImportFactorsOptions {
 export interface ImportedFactors {
   /** Users that have a second factor now. */
   brought: number
-  /** Users that have a confirmed factor here, had factors imported before, or were reset by staff: nothing of them changed. */
+  /** Users that have or had a confirmed factor here, or were reset by staff: nothing of them changed. */
   skipped: number
   /** Rows that could not come, without any value of them. */
   faults: Array<{ userId: string, reason: string }>
@@ -45,24 +44,19 @@ const isRecord = new Ajv({ strict: false, unicodeRegExp: true }).compile(Type.Ob
 }, { additionalProperties: false }))
 
 /**
- * True for a user who has a factor here, and for one whose imported factor was removed, or whom staff reset: the device may be in
- * other hands.
+ * Finds a user whose factors have changed here: one was confirmed, imported, removed or reset. Each change raises the version. A device
+ * that was removed may be in other hands. Events do not tell: they are deleted after a time.
  */
-const selectDecided = statement('read_decided_factors', (db, p: Parameters<{ userId: string, kinds: EventKind[] }>) => db
-  .selectNoFrom((eb) => eb.or([
-    eb.exists(eb.selectFrom('otp_device as d').select('d.id').where('d.user_id', '=', p.userId).where('d.confirmed_at', 'is not', null)),
-    eb.exists(eb.selectFrom('otp_event as e').select('e.id')
-      .where('e.user_id', '=', p.userId).where('e.kind', '=', (eb) => eb.fn.any(eb.val(p.kinds))))
-  ]).$castTo<boolean>().as('isDecided')))
+const selectDecided = statement('read_decided_factors', (db, p: Parameters<{ userId: string }>) => db.selectFrom('otp_user')
+  .select('user_id').where('user_id', '=', p.userId).where('version', '>', 0))
 
 const selectNow = statement('read_now_for_factors', (db) => db.selectNoFrom(numberAs(unixSeconds(clock), 'now')))
 
 class TakenBack extends Error {}
 
 /**
- * Imports second factors of users, one transaction for each. A user with a confirmed factor is skipped, and one to whom factors came
- * before, so that no second run brings back what was removed or reset. The living sessions of the
- * others owe a code from then on.
+ * Imports second factors of users, one transaction for each. A user who has or had a confirmed factor is skipped, so that no second run
+ * brings back what was removed or reset. The living sessions of the others owe a code from then on.
  *
  * @param onChanged called after each commit with the sessions that changed
  */
@@ -132,7 +126,7 @@ async function put (
   try {
     return await inTransaction(db, async (tx) => {
       await lockUser(tx, userId)
-      if ((await selectDecided.first(tx, { userId, kinds: ['imported', 'otp_reset'] }))!.isDecided) return 'skipped'
+      if (await selectDecided.first(tx, { userId }) !== undefined) return 'skipped'
       if ((await knownPasskeys(tx, rows.passkeys)).size > 0) return 'a passkey is registered here already'
       await insertFactors(tx, rows)
       result = { changedIds: await raiseImported(tx, userId, actorId, rows.devices.some(({ weak }) => weak)) }
