@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events'
 import { repeat } from '../timing/repeat.js'
 
 /** Ends a user's sessions at the host, except the named one. */
@@ -15,6 +16,8 @@ export interface HostSessions {
 /** Notifies the host, as best effort: a failed call is repeated for half a minute. Guarded routes refuse the sessions in any case. */
 export function tellHost (endSessions: EndSessions | undefined, report: (error: unknown, isLast: boolean) => void): HostSessions {
   const closing = new AbortController()
+  // One listener for each call that waits for its next attempt. Node would warn of a leak at eleven users.
+  setMaxListeners(0, closing.signal)
 
   async function tell (userId: string, except: string | null): Promise<void> {
     await repeat(async (isLast) => {
