@@ -166,6 +166,13 @@ export async function putPendingDevice (
   })
 }
 
+/** Stores a pending device without a session, for a user whom this transaction creates: it is confirmed before the commit. */
+export async function putProvenDevice (
+  tx: Tx, userId: string, { id, name, kind, digests }: Pick<PreparedPending, 'id' | 'digests'> & Pick<NewDevice, 'kind' | 'name'>
+): Promise<void> {
+  await putPending.first(tx, { userId, sessionId: '', id, name, kind, digests, sealedSeed: null, setupSeconds: 0 })
+}
+
 const insertTotp = statement('put_totp', (
   db, p: Parameters<{ userId: string, id: string, sealedSecret: string } & TotpParameters>
 ) => db.insertInto('otp_totp').values({
@@ -181,7 +188,7 @@ const insertTotp = statement('put_totp', (
 /** Stores what a pending authenticator app needs, unless it is there already. */
 export async function putTotp (
   tx: Tx,
-  { context: { userId } }: Requester,
+  userId: string,
   { id, sealedSecret, digits, periodSeconds, t0Seconds }: { id: string, sealedSecret: string } & TotpParameters
 ): Promise<void> {
   await insertTotp.changed(tx, { userId, id, sealedSecret, digits, periodSeconds, t0Seconds })

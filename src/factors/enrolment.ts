@@ -4,14 +4,17 @@ import { codeDigest, codeKey, codeText, newRecoveryCode } from '../core/recovery
 import { Refusal } from '../core/refusals.js'
 import { missingProof } from './missing-proof.js'
 import type { DeviceKind } from './commit.js'
+import type { ActorProof } from './confirm.js'
 import { missingAssurance } from '../core/assurance.js'
 import type { Requester } from '../core/session.js'
 import { otpauthUrl, standardTotp } from '../core/totp/totp.js'
 import {
-  dropPendingDevice, putPendingDevice, putTotp, type NewDevice, type StoredPending
+  dropPendingDevice, putPendingDevice, putProvenDevice, putTotp, type NewDevice, type StoredPending
 } from './enrolment-statements.js'
 import { type OtpDeps } from './deps.js'
 import { sessionEnded } from '../sessions/session-ended.js'
+import type { Tx } from '../tables/transaction.js'
+import { confirmProvenTotp } from './totp/kind.js'
 import { devicePlace, seedPlace } from './totp/verification.js'
 
 export interface Enrolment {
@@ -99,8 +102,35 @@ export async function enrolTotp (
   deps: OtpDeps, requester: Requester, label: string, request: EnrolmentRequest
 ): Promise<Enrolment & { otpUrl: string }> {
   const { secret, ...enrolment } = await enrol(deps, requester, 'totp', request, (tx, { id, sealedSecret }) =>
-    putTotp(tx, requester, { id, sealedSecret: sealedSecret!, ...standardTotp }))
+    putTotp(tx, requester.context.userId, { id, sealedSecret: sealedSecret!, ...standardTotp }))
   return { ...enrolment, otpUrl: otpauthUrl(deps.settings.issuer, label, secret, standardTotp) }
+}
+
+/** First device whose code was judged before anything was stored. */
+export interface ProvenDevice {
+  id: string
+  name: string
+  sealedSecret: string
+  /** Step of that code, which is consumed. */
+  step: number
+  /** Digests of its recovery codes. */
+  digests: string[]
+}
+
+/** Returns the secret and the recovery codes of a first device, to be shown before anything is stored. */
+export function newEnrolment (recoveryCodes: number): { id: string, secret: Buffer, recoveryCodes: string[] } {
+  const { id, secret, seed } = newPending()
+  return { id, secret, recoveryCodes: seededRecoveryCodes(seed, recoveryCodes) }
+}
+
+/** Enrols a user whom this transaction creates, by the statements of a set-up over HTTP. */
+export async function enrolProven (
+  tx: Tx, { id, name, sealedSecret, step, digests }: ProvenDevice, by: Omit<ActorProof, 'deviceId'>
+): Promise<void> {
+  await putProvenDevice(tx, by.userId, { id, name, kind: 'totp', digests })
+  await putTotp(tx, by.userId, { id, sealedSecret, ...standardTotp })
+  const isConfirmed = await confirmProvenTotp(tx, { ...by, deviceId: id, step, resealed: null })
+  if (!isConfirmed) throw new Error('The new device could not be confirmed.')
 }
 
 interface OpenPending {

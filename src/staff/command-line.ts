@@ -1,15 +1,14 @@
 import type { Origin } from '../core/session.js'
-import { standardTotp } from '../core/totp/totp.js'
 import { insertAccount, type NewAccount } from '../accounts/accounts.js'
 import { withForgotten } from '../budgets/known-networks.js'
 import { withSingleEvent } from '../events/insert.js'
+import { enrolProven, type ProvenDevice } from '../factors/enrolment.js'
 import { lockColumns } from './users.js'
 import { withEnded } from '../sessions/ending.js'
 import type { Db } from '../tables/db.js'
-import { insertFrom } from '../tables/insert-from.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, later, numberAs, textOf, timeAs, typed, unixSeconds, unnested, uuidOf, withNow } from '../tables/values.js'
+import { clock, later, numberAs, timeAs, unixSeconds, uuidOf, withNow } from '../tables/values.js'
 
 /** Command line actions have no address. */
 const ORIGIN: Origin = { ip: '', agent: 'command line' }
@@ -33,23 +32,13 @@ const selectNow = statement('read_now', (db) => db.selectNoFrom(numberAs(unixSec
 /** Returns PostgreSQL's time in Unix seconds. */
 export const readNowSeconds = async (db: Db): Promise<number> => (await selectNow.first(db))!.now
 
-/** Device that was confirmed by a code, and its recovery codes. */
-export interface FirstDevice {
-  id: string
-  name: string
-  sealedSecret: string
-  /** Step of that code, which is consumed. */
-  step: number
-  digests: string[]
-}
-
 /** Digest of a set-up code that must come with the password, and its lifetime in seconds. */
 export interface Setup { digest: string, seconds: number }
 
 export interface NewUser {
   account: NewAccount
   isStaff: boolean
-  device: FirstDevice | null
+  device: ProvenDevice | null
   setup: Setup | null
 }
 
@@ -60,28 +49,6 @@ const requireSetup = statement('require_setup', (db, p: Parameters<{ userId: str
 const promote = statement('promote_new', (db, p: Parameters<{ userId: string }>, facts) => withSingleEvent(withNow(db)
   .with('promoted', (db) => db.updateTable('account').set({ is_staff: true }).where('id', '=', p.userId)),
 facts, (db) => db.selectFrom('now'), () => ({ ...byCommandLine, userId: p.userId, kind: 'promoted' })).selectFrom('now'))
-
-const insertDevice = statement('insert_first_device', (db, p: Parameters<FirstDevice & { userId: string }>, facts) => withSingleEvent(
-  withNow(db)
-    .with('device', (db) => insertFrom(db, 'otp_device', (db) => db.selectFrom('now'), (eb) => ({
-      user_id: textOf(p.userId), id: typed(p.id, 'uuid'), name: textOf(p.name), created_at: eb.ref('now.at'), confirmed_at: eb.ref('now.at')
-    })))
-    .with('totp', (db) => insertFrom(db, 'otp_totp', (db) => db.selectFrom('now'), (eb) => ({
-      user_id: textOf(p.userId),
-      device_id: typed(p.id, 'uuid'),
-      secret: textOf(p.sealedSecret),
-      digits: eb.lit(standardTotp.digits),
-      period_seconds: eb.lit(standardTotp.periodSeconds),
-      t0_seconds: eb.lit(standardTotp.t0Seconds),
-      last_step: typed(p.step, 'integer'),
-      last_used_at: eb.ref('now.at')
-    })))
-    .with('codes', (db) => insertFrom(db, 'otp_recovery_code',
-      (db) => db.selectFrom(['now', unnested('code', { digest: ['text', p.digests] })]), (eb) => ({
-        user_id: textOf(p.userId), digest: eb.ref('code.digest'), created_at: eb.ref('now.at')
-      }))),
-  facts, (db) => db.selectFrom('now'), () => ({ ...byCommandLine, userId: p.userId, kind: 'otp_enabled', deviceName: p.name })
-).selectFrom('now'))
 
 /** Creates an account in one transaction, with a second factor, a set-up code, or neither. Returns null if the username is taken. */
 export async function createUser (
@@ -96,7 +63,7 @@ export async function createUser (
       : await requireSetup.first(tx, { userId: account.id, ...setup })
     const made = { ...inserted, setupExpiresAt: required?.expiresAt ?? null }
     if (device === null) return made
-    await insertDevice.all(tx, { userId: account.id, ...device })
+    await enrolProven(tx, device, { ...ORIGIN, userId: account.id, actorId: ACTOR })
     return made
   })
 }

@@ -4,16 +4,16 @@ import { newRecoveryCode } from '../../core/recovery/recovery-codes.js'
 import { setupDigest, SETUP_CODE_SECONDS } from '../../core/recovery/setup-codes.js'
 import { passwordFault } from '../../core/passwords/password-rule.js'
 import { normalisePassword } from '../../core/passwords/passwords.js'
-import { checkTotp, newTotpSecret, normaliseTotp, otpauthUrl, standardTotp } from '../../core/totp/totp.js'
+import { checkTotp, normaliseTotp, otpauthUrl, standardTotp } from '../../core/totp/totp.js'
 import { normaliseUsername, usernameKey } from '../../core/usernames.js'
 import type { Config } from '../../config/config.js'
 import { accountKey, readAccount } from '../../accounts/accounts.js'
 import { passwordRuleOf } from '../../accounts/password-rule.js'
-import { createUser, findUser, readNowSeconds, setPassword, type FirstDevice } from '../../staff/command-line.js'
+import { createUser, findUser, readNowSeconds, setPassword } from '../../staff/command-line.js'
 import { readEvents } from '../../events/log.js'
 import type { Db } from '../../tables/db.js'
 import { findUsers, readUser, type UserPage } from '../../staff/users.js'
-import { digestsOf, newCodes } from '../../factors/enrolment.js'
+import { digestsOf, newEnrolment, type ProvenDevice } from '../../factors/enrolment.js'
 import { devicePlace } from '../../factors/totp/verification.js'
 import { createHasher } from '../../accounts/hasher.js'
 import { withContext, type Context } from '../context.js'
@@ -176,10 +176,10 @@ async function hashNewPassword (
 /** Shows the secret once. The first code proves that the phone has stored it. */
 async function enrol (
   io: Io, context: Context, userId: string, username: string
-): Promise<{ device: FirstDevice, recoveryCodes: string[] }> {
+): Promise<{ device: ProvenDevice, recoveryCodes: string[] }> {
   const { db, seal, config } = context
   const { toString: drawQr } = await import('qrcode')
-  const secret = newTotpSecret()
+  const { id, secret, recoveryCodes } = newEnrolment(config.otpRecoveryCodes)
   const url = otpauthUrl(config.otpIssuer, username, secret, standardTotp)
   io.say(coloured(io, await drawQr(url, { type: 'utf8', errorCorrectionLevel: 'L' })))
   io.say(url)
@@ -189,8 +189,6 @@ async function enrol (
       ? null
       : checkTotp(secret, code, await readNowSeconds(db), { ...standardTotp, lastStep: -1, window: config.otpWindow })
     if (check?.accepted !== true) continue
-    const id = randomUUID()
-    const recoveryCodes = newCodes(config.otpRecoveryCodes)
     const sealedSecret = seal.seal(secret, devicePlace(userId, { id }))
     return {
       recoveryCodes,

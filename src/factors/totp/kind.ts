@@ -1,6 +1,6 @@
 import { amr } from '../../core/assurance.js'
 import { committing, type ProofKind } from '../commit.js'
-import { confirming, type FirstProofKind } from '../confirm.js'
+import { confirming, confirmingProven, type FirstProofKind } from '../confirm.js'
 import { acceptedCode } from '../lockout-statements.js'
 import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
@@ -61,3 +61,4 @@ export const firstCode: FirstProofKind<Match> = {
 }
 
 export const confirmTotp = confirming(firstCode)
+export const confirmProvenTotp = confirmingProven(firstCode)
