@@ -4,7 +4,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import type { CountersignOptions } from '../../plugins/countersign.js'
 import type { buildApp, Overrides } from '../../src/app.js'
 import { installClock, SEARCH_PATH, type Query, type TestClock } from './clock.js'
-import { freshDatabase, type TestDatabase } from './database.js'
+import { appDatabase, type TestDatabase } from './database.js'
 import { markHost } from './door.js'
 import { embeddedDataDir } from './embedded-data.js'
 import { freshKeys, type Settings } from './settings.js'
@@ -74,7 +74,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
   if (process.env['COUNTERSIGN_TEST_ATTACHED'] === '1') return await freshHost(t, settings, options)
   const { databaseUrl, redisUrl } = await stores()
   const isEmbedded = settings['DATABASE_URL'] === '' || (options.db === undefined && databaseUrl === undefined)
-  const served = isEmbedded ? undefined : options.db ?? await freshDatabase(t)
+  const served = isEmbedded ? undefined : options.db ?? await appDatabase(t, 'service')
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
   const all: Settings = {
     PORT: '0',
@@ -113,7 +113,11 @@ async function start (t: Owner, settings: Settings, overrides: Overrides): Promi
   const { readConfig } = await import('../../src/config/config.js')
   const app = await buildApp(readConfig(settings), overrides)
   app.addHook('preClose', async () => unfollow.get(app)?.())
-  t.teardown(() => app.close())
+  t.teardown(() => {
+    // An app that listens would serve on for three seconds.
+    app.leaveAtOnce()
+    return app.close()
+  })
   await app.ready()
   return app
 }
@@ -153,7 +157,7 @@ export interface FreshHost extends Fresh {
 export async function freshHost (t: Owner, settings: Settings = {}, options: FreshOptions = {}): Promise<FreshHost> {
   const { buildHost } = await import('./host-app.js')
   const { redisUrl } = await stores()
-  const db = options.db ?? await freshDatabase(t)
+  const db = options.db ?? await appDatabase(t, 'host')
   const namespace = options.namespace ?? `test_${randomBytes(6).toString('hex')}`
   const all: Settings = {
     ...freshKeys(),

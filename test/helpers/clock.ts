@@ -34,6 +34,11 @@ const statements = [
 /** Installs a clock in the database. The caller sets the search path, for a database or for its one connection. */
 export async function installClock (query: Query): Promise<TestClock> {
   for (const statement of statements) await query(statement)
+  return installedClock(query)
+}
+
+/** Returns the clock of a database in which it is installed. */
+export function installedClock (query: Query): TestClock {
   const followers = new Set<() => Promise<unknown>>()
 
   async function set (assignments: string, values: readonly unknown[]): Promise<void> {

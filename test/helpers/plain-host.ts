@@ -3,7 +3,7 @@ import pg from 'pg'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
 import type { TestClock } from './clock.js'
-import { freshDatabase, type TestDatabase } from './database.js'
+import { appDatabase, type TestDatabase } from './database.js'
 import { fromHeaders } from './header-host.js'
 import { freshKeys } from './settings.js'
 import type { Owner } from './teardown.js'
@@ -44,7 +44,7 @@ export interface Enrolled {
 export async function plainHost (
   t: Owner, { options = {}, fastify = {}, before, after, db: given }: PlainHostOptions = {}
 ): Promise<PlainHost> {
-  const db = given ?? await freshDatabase(t)
+  const db = given ?? await appDatabase(t, 'host')
   const lines: string[] = []
   const stream = { write: (line: string) => { lines.push(line) } }
   const app = Fastify({ logger: { level: 'warn', stream }, ...fastify }) as FastifyInstance

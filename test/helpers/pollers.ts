@@ -6,14 +6,14 @@ import { openPostgres } from '../../src/postgres/server-pool.js'
 import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import type { ReadingExchange } from '../../src/sessions/revocations/exchange.js'
 import { createDb, type Db } from '../../src/tables/db.js'
-import { freshDatabase } from './database.js'
+import { appDatabase } from './database.js'
 
 export const END = 'update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where id = $1'
 const quiet = () => {}
 
 /** A database of sessions, and revocation pollers on it. */
 export async function pollers (t: Test) {
-  const { url, query } = await freshDatabase(t)
+  const { url, query } = await appDatabase(t, 'service')
   const own = openPostgres(url, 2, quiet, 0)
   await migrateUp(own.dialect, serviceMigrations).finally(() => own.close())
 

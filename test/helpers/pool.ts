@@ -16,11 +16,16 @@ const FAREWELL_MS = 15_000
 /** Many tests wait: for a store, a browser or a process of theirs. */
 const WORKERS = availableParallelism() * 2
 
+/** Cost of a file, its processes included. */
+export interface Cost { file: string, seconds: number, cpuSeconds: number }
+
 /** Processes that run test files, and print the TAP of each file. */
 export interface PoolOptions {
   env: NodeJS.ProcessEnv
   /** Gets the lines of a file at once, and those at the end of a process. */
   print (lines: readonly string[]): void
+  /** Gets what each file cost, after its end. */
+  cost (cost: Cost): void
   /** Name of the group whose files share processes, or null: a process of its own. */
   groupOf (file: string): string | null
   /** Files that run one at a time, after the others, in processes of their own. */
@@ -70,10 +75,12 @@ interface Worker {
   end (): Promise<boolean>
 }
 
-function startWorker ({ env, print }: PoolOptions): Worker {
+function startWorker ({ env, print, cost }: PoolOptions): Worker {
   const child = spawn(process.execPath, [WORKER], {
     env: { ...env, TAP_TIMEOUT: String(FILE_SECONDS) }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })
+  // Tap has messages of its own.
+  child.on('message', (message: Partial<Cost>) => { if (message.seconds !== undefined) cost(message as Cost) })
   const exit = once(child, 'exit')
   const lines = createInterface({ input: child.stdout! })[Symbol.asyncIterator]()
 
@@ -98,7 +105,7 @@ function startWorker ({ env, print }: PoolOptions): Worker {
       return isResult(block.at(-1), file) ? 'finished' : block.includes(`# Subtest: ${file}`) ? 'broken off' : 'untouched'
     },
     async end () {
-      if (child.connected) child.disconnect()
+      if (child.connected) child.send('', () => {})
       // Tap's totals.
       await nextBlock()
       const [code] = await exit

@@ -1,5 +1,5 @@
 import { freshApp, type App } from './app.js'
-import { freshDatabase, type TestDatabase } from './database.js'
+import { appDatabase, type TestDatabase } from './database.js'
 import { doorOf } from './door.js'
 import { expect, type Person } from './person.js'
 import { startRedisServer, type RedisServer } from './redis-server.js'
@@ -23,7 +23,7 @@ export interface Replicas {
 
 /** Needs Postgres and redis-server. Waits until each replica is ready, with Redis. */
 export async function startReplicas (t: Owner, count: number, settings: Settings = {}, namespace = 'replicas'): Promise<Replicas> {
-  const db = await freshDatabase(t)
+  const db = await appDatabase(t, 'service')
   const redisServer = await startRedisServer(t)
 
   async function networks (): Promise<{ redis: TcpProxy, postgres: TcpProxy, settings: Settings }> {

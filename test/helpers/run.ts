@@ -2,47 +2,32 @@
  * `npm test`: runs the compiled test files with tap, prints skipped files with the reason, and writes `build/test-report.tap`
  * (tap's whole output) and `build/test-summary.json` (the counts, for CI). Where at most three of many files failed, they run
  * once more, by themselves, and those that pass then are named as unsteady. Accepts file names: `npm test --
- * test/core/totp/totp.test.ts`. Runs in the top folder.
+ * test/core/totp/totp.test.ts`. With `--all`, slow proofs have their full size (thorough.ts). Runs in the top folder.
  */
 import { randomBytes } from 'node:crypto'
 import { appendFile, readdir, rm, writeFile } from 'node:fs/promises'
-import { basename, join, normalize } from 'node:path'
-import { dropLeftovers } from './database.js'
-import { runFiles, type PoolOptions } from './pool.js'
+import { join, normalize } from 'node:path'
+import { parseArgs } from 'node:util'
+import { dropLeftovers, makeTemplates } from './database.js'
+import { runFiles, type Cost, type PoolOptions } from './pool.js'
 import { readReport, type Report } from './report.js'
+import { groupOf, inOrder, isAlone, isFullOnly, sourceOf } from './schedule.js'
 import { stores, type Stores } from './stores.js'
 
 /** A run with more failed files than this one is not repeated: then the machine is not the reason. */
 const MOST_REPEATED = 3
-/** These compare times, count many requests against a bound, or read every transaction of the server. */
-const ALONE = [
-  'nobody-learns-which-usernames-exist',
-  'wrong-used-and-late-codes-are-answered-alike',
-  'a-rush-of-logins-slows-nobody-else',
-  'an-ended-session-is-refused-by-every-replica-within-a-second',
-  'revocation-poller'
-]
-/** These change or measure their process: the registry of statements, the clock, parsers of types, the tracer, open sockets. */
-const APART = [
-  'test/tables/statement.test.ts', 'test/tables/statements.test.ts', 'test/factors/factor.test.ts', 'test/tracing/tracing.test.ts',
-  'test/promises/the-database-clock-decides.test.ts', 'test/regressions/a-hosts-type-parsers-change-what-we-read.test.ts',
-  'test/regressions/a-start-that-fails-leaves-things-open.test.ts'
-]
-
-const isAlone = (file: string) => ALONE.includes(basename(file, '.test.js'))
-
-/** Files whose app is a host share no process with those whose app is the service. Programs like the recipes have one each. */
-function groupOf (file: string): string | null {
-  if (!file.endsWith('.test.js') || APART.includes(sourceOf(file))) return null
-  return sourceOf(file).startsWith('test/attached/') ? 'attached' : 'service'
-}
+const { values: { all }, positionals } = parseArgs({ options: { all: { type: 'boolean', default: false } }, allowPositionals: true })
 
 await rm(join('build', 'test-report.tap'), { force: true })
 const here = await stores()
 const id = randomBytes(4).toString('hex')
 console.log(`stores: ${here.databaseUrl ? 'PostgreSQL' : 'embedded Postgres'}, ${here.redisUrl ? 'Redis' : 'no Redis'}`)
+console.log(all ? 'slow proofs: in full' : 'slow proofs: in their light form (in full: npm test -- --all)')
 
-const files = await testFiles(process.argv.slice(2))
+if (here.databaseUrl !== undefined) await makeTemplates(here.databaseUrl, id)
+
+const costs: Cost[] = []
+const files = await testFiles(positionals)
 const first = await run(files, isAlone)
 const suspects = first.failed > 0 && first.failedFiles.length <= MOST_REPEATED && files.length > MOST_REPEATED ? first.failedFiles : []
 const second = suspects.length > 0 ? await run(suspects, () => true) : undefined
@@ -57,6 +42,7 @@ const skipped = first.skipped.length
 await writeFile(
   join('build', 'test-summary.json'), JSON.stringify({ passed: first.passed, failed, skipped, unsteady: unsteady.map(sourceOf) }) + '\n'
 )
+await writeFile(join('build', 'test-costs.txt'), costTable(costs))
 console.log(`${first.passed} passed, ${failed} failed, ${skipped} skipped, in ${files.length} files`)
 process.exitCode = failed === 0 ? 0 : 1
 
@@ -65,6 +51,7 @@ async function run (files: readonly string[], isAlone: PoolOptions['isAlone']): 
   const lines: string[] = []
   const passed = await runFiles(files, {
     env: environment(here),
+    cost (cost) { costs.push(cost) },
     groupOf,
     isAlone,
     print (block) {
@@ -90,19 +77,23 @@ async function testFiles (named: readonly string[]): Promise<string[]> {
   const sources = named.length > 0
     ? named.map((name) => normalize(name))
     : (await readdir('test', { recursive: true })).filter((name) => name.endsWith('.test.ts')).map((name) => join('test', name)).sort()
+        .filter((source) => all || !isFullOnly(source))
   if (sources.length === 0) throw new Error('No test files')
-  return sources.map((source) => join('build', source.replace(/\.ts$/, '.js')))
+  return inOrder(sources.map((source) => join('build', source.replace(/\.ts$/, '.js'))))
 }
 
-function sourceOf (file: string): string {
-  return file.replace(/^build\//, '').replace(/\.js$/, '.ts')
+/** Returns the seconds and the CPU seconds of each file, the longest first. */
+function costTable (costs: readonly Cost[]): string {
+  return costs.toSorted((a, b) => b.seconds - a.seconds)
+    .map(({ file, seconds, cpuSeconds }) => `${seconds.toFixed(1)} ${cpuSeconds.toFixed(1)} ${sourceOf(file)}\n`).join('')
 }
 
 /** Every file uses the stores found here, and does not search again under load. */
 function environment ({ databaseUrl, redisUrl }: Stores): NodeJS.ProcessEnv {
   const env: NodeJS.ProcessEnv = { ...process.env, COUNTERSIGN_TEST_RUN: id }
-  if (databaseUrl !== undefined) env['DATABASE_URL'] = databaseUrl
+  if (databaseUrl !== undefined) Object.assign(env, { DATABASE_URL: databaseUrl, COUNTERSIGN_TEST_TEMPLATES: '1' })
   if (redisUrl !== undefined) env['REDIS_URL'] = redisUrl
+  if (all) env['COUNTERSIGN_TEST_ALL'] = '1'
   if (databaseUrl === undefined && redisUrl === undefined) env['COUNTERSIGN_TEST_STORES'] = 'embedded'
   return env
 }

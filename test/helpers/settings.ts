@@ -1,6 +1,6 @@
 import { generateKeyPairSync, randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { freshDatabase } from './database.js'
+import { appDatabase } from './database.js'
 import { embeddedDataDir } from './embedded-data.js'
 import { stores } from './stores.js'
 import type { Owner } from './teardown.js'
@@ -23,7 +23,7 @@ export async function freshDataDir (t: Owner): Promise<string> {
 }
 
 /**
- * Returns settings for a service in its own process: new keys, a new folder, no network limits; an empty database on the real
+ * Returns settings for a service in its own process: new keys, a new folder, no network limits; a database of their own on the real
  * Postgres and the machine's Redis if there are any, otherwise embedded and without Redis. Several processes can share them.
  */
 export async function freshSettings (t: Owner): Promise<Settings> {
@@ -32,7 +32,7 @@ export async function freshSettings (t: Owner): Promise<Settings> {
     ...freshKeys(),
     NETWORK_LIMITS: 'off',
     DATA_DIR: databaseUrl === undefined ? await embeddedDataDir(t) : await freshDataDir(t),
-    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await freshDatabase(t)).url }),
+    ...(databaseUrl === undefined ? {} : { DATABASE_URL: (await appDatabase(t, 'service')).url }),
     ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl })
   }
 }

@@ -3,10 +3,12 @@
  * loaded and compiled once for all of them: in a process of its own, a file takes a second of CPU before its first test. A file
  * is a subtest, and during it, tap's root object stands for that subtest. Prints TAP.
  */
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t, { type Test } from 'tap'
 import { FileSkipped } from './need.js'
+import type { Cost } from './pool.js'
 
 /** Methods of tap that test files call outside of a test. */
 const METHODS = [
@@ -44,10 +46,15 @@ t.setTimeout(0)
 // Tap lets a process end whose only open handle is the channel to its parent.
 t.pipe(process.stdout)
 process.channel!.ref()
-process.on('message', (path: string) => { void run(path) })
+let running = Promise.resolve()
+process.on('message', (path: string) => {
+  // An empty path ends the process, once the cost of its last file is sent.
+  running = path === '' ? running.then(() => { process.disconnect() }) : run(path)
+})
 
 async function run (path: string): Promise<void> {
   let isLate = false
+  const [beganAtMs, beganAtCpu] = [performance.now(), cpuSeconds()]
   await ofRoot['test']!(path, { timeout: FILE_MS }, async (t: Test) => {
     file = t
     hasTests = false
@@ -56,6 +63,25 @@ async function run (path: string): Promise<void> {
     if (!hasTests) t.fail('no tests in this file')
   })
   file = undefined
+  const cost: Cost = { file: path, seconds: (performance.now() - beganAtMs) / 1000, cpuSeconds: cpuSeconds() - beganAtCpu }
+  if (process.connected) process.send!(cost, () => {})
   // Its tests are still under way.
   if (isLate) process.exit(1)
+}
+
+/** Returns the CPU time of this process and of its ended children. A store's time is its own. */
+function cpuSeconds (): number {
+  const { user, system } = process.cpuUsage()
+  return (user + system) / 1_000_000 + childrenSeconds()
+}
+
+/** Linux counts a child's time when the child has ended. Elsewhere it is left out. */
+function childrenSeconds (): number {
+  try {
+    // proc_pid_stat(5): after the name in parentheses, cutime and cstime, in hundredths of a second.
+    const fields = readFileSync('/proc/self/stat', 'utf8').replace(/^.*\) /s, '').split(' ')
+    return (Number(fields[13]) + Number(fields[14])) / 100
+  } catch {
+    return 0
+  }
 }

@@ -1,16 +1,14 @@
 import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations } from '../../migrations/index.js'
-import { openEmbedded } from '../../src/postgres/embedded/pglite.js'
 import { migrateDown, migrateUp } from '../../src/postgres/migrator.js'
-import { temporaryFolder } from '../helpers/temporary-folder.js'
+import { emptyPool } from '../helpers/empty-pool.js'
 
 const upTo = (last: string) => Object.fromEntries(Object.entries(secondFactorMigrations).filter(([name]) => name <= last))
 
 t.test('marks of forgotten users move to a table of marks, and back; digests of sessions stay', async (t) => {
-  const pool = await openEmbedded(await temporaryFolder(t))
+  const pool = await emptyPool(t)
   const db = new Kysely<unknown>({ dialect: pool.dialect })
-  t.teardown(() => pool.close())
   const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows as Array<Record<string, unknown>>
   const [before, after] = [upTo('2026-11-30-11-challenges'), upTo('2026-11-30-12-revocations')]
   await query('create schema host')

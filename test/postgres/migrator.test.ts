@@ -2,12 +2,10 @@ import { CompiledQuery, Kysely } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
 import { migrateDown, migrateUp, readMigrations } from '../../src/postgres/migrator.js'
-import { openEmbedded } from '../../src/postgres/embedded/pglite.js'
-import { temporaryFolder } from '../helpers/temporary-folder.js'
+import { emptyPool } from '../helpers/empty-pool.js'
 
-const pool = await openEmbedded(await temporaryFolder(t))
+const pool = await emptyPool(t)
 const db = new Kysely<unknown>({ dialect: pool.dialect })
-t.teardown(() => pool.close())
 
 const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows as Array<Record<string, unknown>>
 const OURS = "not in ('information_schema', 'pg_catalog', 'pg_toast')"
@@ -69,8 +67,7 @@ t.test('O12 a version leaves the tables of a newer one as they are, and never mi
 })
 
 t.test('the list of another schema of the same database is another list', async (t) => {
-  const pool = await openEmbedded(await temporaryFolder(t))
-  t.teardown(() => pool.close())
+  const pool = await emptyPool(t)
   await migrateUp(pool.dialect, secondFactorMigrations, 'countersign')
   t.equal((await migrateUp(pool.dialect, serviceMigrations)).length, Object.keys(serviceMigrations).length)
   t.same(await readMigrations(pool.dialect, secondFactorMigrations, 'countersign'), { pending: [], unknown: [] })
@@ -115,8 +112,7 @@ t.test('the tables of an attached host are a part of the service\'s, by the same
 })
 
 t.test('waiting deliveries and imports are carried over, up and down', async (t) => {
-  const pool = await openEmbedded(await temporaryFolder(t))
-  t.teardown(() => pool.close())
+  const pool = await emptyPool(t)
   const db = new Kysely<unknown>({ dialect: pool.dialect })
   const query = async (text: string) => (await db.executeQuery(CompiledQuery.raw(text))).rows
   const before = Object.fromEntries(Object.entries(serviceMigrations).filter(([name]) => name < '2026-11-30-03'))

@@ -1,16 +1,14 @@
 import { Kysely, sql } from 'kysely'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
-import { openEmbedded } from '../../src/postgres/embedded/pglite.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { createDb } from '../../src/tables/db.js'
 import { placed, statement, type Parameters } from '../../src/tables/statement.js'
 import { inTransaction } from '../../src/tables/transaction.js'
 import { textOf, timeAs, typed, uuidOf } from '../../src/tables/values.js'
-import { temporaryFolder } from '../helpers/temporary-folder.js'
+import { emptyPool } from '../helpers/empty-pool.js'
 
-const pool = await openEmbedded(await temporaryFolder(t))
-t.teardown(() => pool.close())
+const pool = await emptyPool(t)
 await migrateUp(pool.dialect, serviceMigrations)
 await sql`create schema other`.execute(new Kysely<unknown>({ dialect: pool.dialect }))
 await migrateUp(pool.dialect, secondFactorMigrations, 'other')
