@@ -1,23 +1,15 @@
 /** Attacks on the pages in Chromium: stored text, other origins, and tokens in places that outlive the page. */
 import Fastify from 'fastify'
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
 import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { startPages } from '../helpers/pages.js'
 import { expect, signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(240_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
 /** Runs in an `innerHTML`, in an attribute and in a template. */
 const MARKUP = '"><img src=x onerror=window.run=1><script>window.run=1</script>{{7*7}}'
-const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin, OTP_ISSUER: MARKUP.slice(0, 60).replaceAll(':', '') })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, db, clock, browser, origin, visit } = await startPages(t, { OTP_ISSUER: MARKUP.slice(0, 60).replaceAll(':', '') })
 
 const mallory = await signUp(app, 'mallory')
 await mallory.enrol()
@@ -32,7 +24,7 @@ expect(200, await app.inject({
 }))
 
 async function signIn (name: string, password: string, nextCode: () => Promise<string>, path = '') {
-  const visitor = await visit(t, browser, origin)
+  const visitor = await visit(t)
   await visitor.page.goto(`${origin}/${path}`)
   await visitor.fill('Username', name)
   await visitor.fill('Password', password)
@@ -93,7 +85,7 @@ t.test('no page of another origin can frame it', async (t) => {
 })
 
 t.test('tokens are in no address and no referrer, and a code in none either', async (t) => {
-  const visitor = await visit(t, browser, origin)
+  const visitor = await visit(t)
   const { page, fill, press, sees } = visitor
   const seen: string[] = []
   page.on('request', (request) => { seen.push(request.url(), JSON.stringify(request.headers()['referer'] ?? '')) })

@@ -1,23 +1,15 @@
 /** Sign-in, set-up, code and the own security in Chromium, by the keyboard alone. */
 import type { Locator } from 'playwright-core'
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { phoneOf, visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { phoneOf } from '../helpers/browser.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(180_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, db, clock, origin, visit } = await startPages(t)
 const ada = await signUp(app, 'ada')
-const { page, complaints, sees, scan } = await visit(t, browser, origin)
+const { page, complaints, sees, scan } = await visit(t)
 let phone: Awaited<ReturnType<typeof phoneOf>>
 
 /** Keys from what has the focus to a control that is next to it. More of them mean that the focus was not moved to what changed. */

@@ -1,20 +1,12 @@
 /** The pages to which links in mails lead, in Chromium. */
-import type { AddressInfo } from 'node:net'
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { need } from '../helpers/need.js'
+import { startPages } from '../helpers/pages.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(120_000)
-const { app } = await freshApp(t)
-await app.listen({ port: 0, host: '127.0.0.1' })
-const origin = `http://localhost:${(app.server.address() as AddressInfo).port}`
-const browser = await startChromium(t, executablePath)
+const { origin, visit } = await startPages(t)
 
 t.test('they are accessible in both themes, and the token leaves the address', async (t) => {
-  const { page, complaints, fill, press, sees, faults } = await visit(t, browser, origin)
+  const { page, complaints, fill, press, sees, faults } = await visit(t)
   for (const path of ['verify-email', 'undo-email-change', 'reset-password']) {
     await page.goto(`${origin}/${path}#token=${'a'.repeat(43)}`)
     t.same(await faults(path), [])
@@ -31,7 +23,7 @@ t.test('in German and Japanese', async (t) => {
   for (const [locale, label, button, refusal] of [
     ['de-AT', 'Neues Passwort', 'Passwort festlegen', 'Der Link ist falsch'], ['ja', '新しいパスワード', 'パスワードを設定する', 'リンク']
   ] as const) {
-    const { page, complaints, fill, press, sees, faults } = await visit(t, browser, origin, { locale })
+    const { page, complaints, fill, press, sees, faults } = await visit(t, { locale })
     await page.goto(`${origin}/reset-password#token=${'a'.repeat(43)}`)
     await fill(label, 'a stapler, a horse, a battery')
     await press(button)

@@ -1,23 +1,15 @@
 /** The reload and the back button in each state of the pages, in Chromium. */
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { phoneOf, visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { phoneOf } from '../helpers/browser.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(300_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, db, clock, origin, visit } = await startPages(t)
 const ada = await signUp(app, 'ada')
 const grace = await staffAt({ app, db })
-const { page, complaints, press, fill, sees } = await visit(t, browser, origin)
+const { page, complaints, press, fill, sees } = await visit(t)
 let otpUrl = ''
 
 /** Judges that a reload shows a text, and the way back from another page too, also where the browser kept the page as it was. */

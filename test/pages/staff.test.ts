@@ -1,26 +1,18 @@
 /** The page of staff in Chromium. */
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { printed, visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
+import { printed } from '../helpers/browser.js'
 import { isMirrored } from '../helpers/mirrored.js'
-import { need } from '../helpers/need.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(240_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, db, clock, origin, visit } = await startPages(t)
 const grace = await staffAt({ app, db })
 const ada = await signUp(app, 'ada')
 await ada.enrol()
 
-const { page, complaints, press, fill, sees, faults } = await visit(t, browser, origin)
+const { page, complaints, press, fill, sees, faults } = await visit(t)
 const giveCode = async () => {
   await fill('Code from your authenticator app', await grace.nextCode())
   await press('Verify')
@@ -66,7 +58,7 @@ t.test('a change asks for a fresh proof, and goes on: the reset, with a code tha
   await press('I have handed it over')
   t.equal(await page.getByText(code).count(), 0)
 
-  const user = await visit(t, browser, origin)
+  const user = await visit(t)
   await user.page.goto(origin)
   await user.fill('Username', 'ada')
   await user.fill('Password', ada.password)
@@ -99,7 +91,7 @@ t.test('sessions, unlock, deactivate and reactivate', async () => {
 
 t.test('others are told that it is not for them', async (t) => {
   const bob = await signUp(app, 'bob')
-  const other = await visit(t, browser, origin)
+  const other = await visit(t)
   await other.page.goto(`${origin}/staff`)
   await other.fill('Username', 'bob')
   await other.fill('Password', bob.password)

@@ -3,25 +3,18 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { chromium, type Page, type Route } from 'playwright-core'
-import { freshApp } from '../helpers/app.js'
-import { visit, watch } from '../helpers/browser.js'
-import { CHROMIUM_ARGUMENTS, startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { watch } from '../helpers/browser.js'
+import { CHROMIUM_ARGUMENTS } from '../helpers/chromium.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(240_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, clock, origin, executablePath, visit } = await startPages(t)
 
 async function signIn (name: string, given?: Page) {
   const person = await signUp(app, name)
-  const visitor = given === undefined ? await visit(t, browser, origin) : await watch(given, origin)
+  const visitor = given === undefined ? await visit(t) : await watch(given, origin)
   await visitor.page.goto(origin)
   await visitor.fill('Username', name)
   await visitor.fill('Password', person.password)

@@ -3,11 +3,8 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PNG } from 'pngjs'
 import t, { type Test } from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { phoneOf, visit, type Visitor } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { phoneOf, type Visitor } from '../helpers/browser.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 
@@ -15,13 +12,8 @@ const FOLDER = join('docs', 'pictures')
 const MOST_BYTES = 60_000
 const SIZE = { width: 480, height: 640 }
 
-const executablePath = await need('chromium')
 t.setTimeout(240_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, db, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin, OTP_ISSUER: 'Acme' })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, db, clock, origin, visit } = await startPages(t, { OTP_ISSUER: 'Acme' })
 await mkdir(FOLDER, { recursive: true })
 
 /** Takes a picture of the window in each theme. */
@@ -38,7 +30,7 @@ async function take (t: Test, { page }: Visitor, name: string): Promise<void> {
 }
 
 t.test('sign-in, set-up and the own security', async (t) => {
-  const ada = await visit(t, browser, origin, { viewport: SIZE })
+  const ada = await visit(t, { viewport: SIZE })
   await ada.page.goto(origin)
   await ada.sees('Create an account')
   await take(t, ada, 'sign-in')
@@ -66,7 +58,7 @@ t.test('sign-in, set-up and the own security', async (t) => {
 
 t.test('staff', async (t) => {
   const grace = await staffAt({ app, db })
-  const staff = await visit(t, browser, origin, { viewport: SIZE })
+  const staff = await visit(t, { viewport: SIZE })
   await staff.page.goto(`${origin}/staff`)
   await staff.fill('Username', 'grace')
   await staff.fill('Password', grace.password)

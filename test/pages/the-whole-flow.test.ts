@@ -1,23 +1,15 @@
 /** The pages in Chromium, from the sign-up to switching the second factor off. */
 import { readFile } from 'node:fs/promises'
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { insertAuthenticator, phoneOf, printed, visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
+import { insertAuthenticator, phoneOf, printed } from '../helpers/browser.js'
 import { isMirrored } from '../helpers/mirrored.js'
-import { need } from '../helpers/need.js'
+import { startPages } from '../helpers/pages.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(300_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin, OTP_ISSUER: 'Acme <b>', MAIL_URL: '', PUBLIC_URL: '' })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { clock, origin, visit } = await startPages(t, { OTP_ISSUER: 'Acme <b>', MAIL_URL: '', PUBLIC_URL: '' })
 
 const password = 'correct horse battery staple'
-const visitor = await visit(t, browser, origin)
+const visitor = await visit(t)
 const { page, complaints, press, fill, sees, faults, scan } = visitor
 await insertAuthenticator(page)
 let phone: Awaited<ReturnType<typeof phoneOf>>
@@ -131,7 +123,7 @@ t.test('a passkey signs in', async () => {
 })
 
 t.test('a recovery code signs in, and sessions are ended', async (t) => {
-  const other = await visit(t, browser, origin)
+  const other = await visit(t)
   await other.page.goto(`${origin}/me`)
   await other.fill('Username', 'ada')
   await other.fill('Password', password)

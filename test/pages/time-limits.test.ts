@@ -1,23 +1,15 @@
 /** Time limits of the pages in Chromium: announced, and extended by a button (WCAG 2.2.1). */
 import t from 'tap'
-import { freshApp } from '../helpers/app.js'
-import { phoneOf, visit } from '../helpers/browser.js'
-import { startChromium } from '../helpers/chromium.js'
-import { freePort } from '../helpers/free-port.js'
-import { need } from '../helpers/need.js'
+import { phoneOf } from '../helpers/browser.js'
+import { startPages } from '../helpers/pages.js'
 import { signUp } from '../helpers/person.js'
 
-const executablePath = await need('chromium')
 t.setTimeout(240_000)
-const port = await freePort()
-const origin = `http://localhost:${port}`
-const { app, clock } = await freshApp(t, { PASSKEY_ORIGINS: origin })
-await app.listen({ port, host: '127.0.0.1' })
-const browser = await startChromium(t, executablePath)
+const { app, clock, origin, visit } = await startPages(t)
 
 /** Signs in, in a browser whose clock and the database's are moved together. */
 async function signIn (name: string, password: string) {
-  const visitor = await visit(t, browser, origin)
+  const visitor = await visit(t)
   const { page, fill, press } = visitor
   await page.clock.install({ time: await clock.now() })
   await page.goto(origin)
