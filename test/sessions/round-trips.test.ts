@@ -1,11 +1,13 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Redis } from 'ioredis'
-import t from 'tap'
+import t, { type Test } from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { freshApp, type App } from '../helpers/app.js'
-import { freshDatabase } from '../helpers/database.js'
+import { appDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, type Person } from '../helpers/person.js'
-import { guarded, pastFirstSeconds, startReplicas } from '../helpers/replicas.js'
+import { statementsDuring } from '../helpers/recorded-statements.js'
+import { guarded, pastFirstSeconds, startReplicas, type Replica } from '../helpers/replicas.js'
 import { targetOf, tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
 
@@ -20,8 +22,8 @@ const REVOCATION_SECONDS = '60'
 /** Mails read the outbox twice in a second. */
 const MAIL_URL = ''
 
-/** Number of statements and transaction commands: one Execute each (a prepared one is not parsed again), or one simple Query. */
-const statements = ({ postgresMessages: { E = 0, Q = 0 } }: TcpProxy) => E + Q
+/** Number of statements and transaction commands of the whole app: one Execute each (a prepared one is not parsed again), or one Query. */
+const sentBy = ({ postgresMessages: { E = 0, Q = 0 } }: TcpProxy) => E + Q
 
 /** Commands sent to Redis since `config resetstat`, by name, without those of the connection itself (its probe is a DEL). */
 async function commands (redis: Redis): Promise<Record<string, number>> {
@@ -30,41 +32,58 @@ async function commands (redis: Redis): Promise<Record<string, number>> {
   return Object.fromEntries(Array.from(lines, ([, name, calls]) => [name!, Number(calls)] as const).filter(([name]) => !own.has(name)))
 }
 
+/** A poll or a renewed claim of the namespace can come between: then it is measured again. */
+const TRIES = 3
+
 for (const limits of ['off', 'on']) {
   t.test(`J5 GET /session, network limits ${limits}: nothing when hot, one Redis command when cold`, async (t) => {
     const started = await startReplicas(t, 2, { NETWORK_LIMITS: limits, REVOCATION_SECONDS, MAIL_URL })
-    const { replicas: [a, b], redisServer } = started
+    const { replicas, redisServer, another } = started
+    const [a, b] = replicas as [Replica, Replica]
     const redis = new Redis(redisServer.url)
     t.teardown(() => redis.disconnect())
-    const ada = await signUp(a!.app)
+    const ada = await signUp(a.app)
     await pastFirstSeconds(started)
     const people = await sessionsOf(ada, limits === 'on' ? 10 : PARALLEL)
     await until('the copies', async () => (await redis.keys('*:session:*')).length === people.length)
 
-    const ask = async (app: App) => new Set(await Promise.all(people.map((person) => guarded({ app }, person))))
-    async function costs (app: App, cold: boolean): Promise<void> {
-      for (const replica of [a!, b!]) replica.postgres.resetCounts()
+    /** Asks for each session. @returns the statements of all replicas, and the commands */
+    async function costs (app: App): Promise<object> {
+      for (const { postgres } of replicas) postgres.resetCounts()
       await redis.config('RESETSTAT')
-      t.same(await ask(app), new Set([200]))
-      t.equal(statements(a!.postgres) + statements(b!.postgres), 0, 'no statement')
-      t.same(await commands(redis), cold ? { get: people.length } : {})
+      t.same(new Set(await Promise.all(people.map((person) => guarded({ app }, person)))), new Set([200]))
+      return { statements: replicas.reduce((sum, { postgres }) => sum + sentBy(postgres), 0), commands: await commands(redis) }
     }
-    await costs(a!.app, false) // the replica at which they began
-    await costs(b!.app, true) // not known there yet
-    await costs(b!.app, false) // known there now
+    async function costsJust (expected: object, what: string, replicaOf: (tried: number) => Promise<Replica>): Promise<void> {
+      const found: object[] = []
+      do {
+        found.unshift(await costs((await replicaOf(found.length)).app))
+      } while (!isDeepStrictEqual(found[0], expected) && found.length < TRIES)
+      t.same(found[0], expected, what)
+    }
+    const nothing = { statements: 0, commands: {} }
+    await costsJust(nothing, 'at the replica at which they began', async () => a)
+    let cold = b
+    await costsJust({ ...nothing, commands: { get: people.length } }, 'where they are not known yet', async (tried) => {
+      if (tried > 0) replicas.push(cold = await another())
+      return cold
+    })
+    await costsJust(nothing, 'where they are known now', async () => cold)
   })
 }
 
 /** One instance without Redis, so that no message causes a poll: only the statements of the request are counted. */
-async function counted (t: Parameters<typeof freshDatabase>[0]) {
-  const db = await freshDatabase(t)
+async function counted (t: Test) {
+  const db = await appDatabase(t, 'service')
   const proxy = await tcpProxy(t, targetOf(db.url))
   const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url), REDIS_URL: '', REVOCATION_SECONDS, MAIL_URL }, { db })
   await insideOf(app).sessions.poll()
   async function cost (work: () => Promise<unknown>): Promise<number> {
     proxy.resetCounts()
-    await work()
-    return statements(proxy)
+    const { length } = await statementsDuring(work)
+    // The app's background work can add to what the network saw.
+    t.ok(sentBy(proxy) >= length, 'each of them went over the network')
+    return length
   }
   return { app, cost }
 }
