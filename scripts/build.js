@@ -1,19 +1,24 @@
 /**
- * `npm run build`: compiles everything into build/, bundles the service into build/bundle/ and its
- * pages into build/assets/, makes the template of the embedded
- * database if it is missing, and notes the state of the sources, so that `npm start` builds only after a change.
+ * `npm run build`: compiles everything into build/, bundles the service into build/bundle/ and its pages into build/assets/, and makes
+ * the template of the embedded database if it is missing. It notes the state of the sources, so that `npm start` builds only after a
+ * change, and after a change of tests alone nothing is bundled again.
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { COMPILER, STAMP, stateOfSources } from './sources.js'
+import { COMPILER, isBuilt, STAMP, stateOfSources } from './sources.js'
+
+const BUNDLES = ['build/node_modules/kysely', 'build/bundle/server.js', 'build/elements/index.js', 'build/assets/assets.json']
 
 const state = await stateOfSources()
+const isBundled = await isBuilt() && BUNDLES.every((path) => existsSync(path))
 run(COMPILER)
-run('scripts/bundle-packages.js')
-run('scripts/bundle-service.js')
-run('scripts/bundle-pages.js')
+if (!isBundled) {
+  run('scripts/bundle-packages.js')
+  run('scripts/bundle-service.js')
+  run('scripts/bundle-pages.js')
+}
 await makeTemplate()
 await writeFile(STAMP, state)
 

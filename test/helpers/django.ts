@@ -22,6 +22,8 @@ export interface DjangoPerson {
 }
 
 export const people = JSON.parse(readFileSync(join(FIXTURES, 'django-accounts.json'), 'utf8')) as DjangoPerson[]
+/** One of each kind: the others repeat them. */
+export const onePersonOfEachKind: readonly DjangoPerson[] = [...people.slice(0, 8), people[9]!]
 
 /** Creates a database from a Django dump of 14 users. */
 export async function djangoDump (t: Pick<Test, 'teardown'>): Promise<TestDatabase & { url: string }> {

@@ -1,13 +1,14 @@
 /** Order and processes of the test files. */
 import { basename } from 'node:path'
 
-/** These compare times, count many requests against a bound, or read every transaction of the server. */
+/** These compare times, count what answers within a bound cost, or read every transaction of the server. */
 const ALONE = [
   'nobody-learns-which-usernames-exist',
   'wrong-used-and-late-codes-are-answered-alike',
   'a-rush-of-logins-slows-nobody-else',
   'an-ended-session-is-refused-by-every-replica-within-a-second',
-  'revocation-poller'
+  'revocation-poller',
+  'round-trips'
 ]
 /** These change or measure their process: the registry of statements, the clock, parsers of types, the tracer, open sockets. */
 const APART = [

@@ -13,13 +13,14 @@ import type { ImportReport } from '../../src/imports/report.js'
 import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import { freshApp, type Fresh } from '../helpers/app.js'
 import { worked } from '../helpers/command.js'
-import { bringOver, djangoDump, people } from '../helpers/django.js'
+import { bringOver, djangoDump, onePersonOfEachKind, people } from '../helpers/django.js'
 import { importLines, mover, shown, type App2fa } from '../helpers/moving.js'
 import { need } from '../helpers/need.js'
 import { addPasskey, newPasskey, use } from '../helpers/passkeys.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { staffAt } from '../helpers/staff.js'
 import { temporaryFolder } from '../helpers/temporary-folder.js'
+import { sized } from '../helpers/thorough.js'
 
 await need('postgres')
 t.setTimeout(600_000)
@@ -94,7 +95,7 @@ async function moved (): Promise<void> {
   for (const username of ['owing', 'inactive', 'no-password']) of(username, [{ key }])
   of('long', [], [], 'x'.repeat(75))
   await bringOver(app, (await djangoDump(t)).url)
-  for (const { username, password, devices, recoveryCodes } of people) {
+  for (const { username, password, devices, recoveryCodes } of sized(onePersonOfEachKind, people)) {
     if (password === null) continue
     of(username, devices.map(({ hex, digits }) => ({ key: Buffer.from(hex, 'hex'), digits })), recoveryCodes, password)
   }
@@ -120,7 +121,7 @@ async function move (from: Fresh, to: Fresh): Promise<string> {
   return exported.stderr
 }
 
-/** Everything that a user can learn, in an order that locks nobody. */
+/** Everything that a user can learn, in an order that locks no account. */
 async function answers ({ app, clock }: Fresh, { username, password, phones, passkeys, codes }: Known): Promise<unknown[]> {
   const found: unknown[] = []
   const note = (answer: Awaited<ReturnType<Person['login']>>, ...names: string[]) => {
@@ -153,7 +154,7 @@ async function answers ({ app, clock }: Fresh, { username, password, phones, pas
       JSON.stringify([kind, name, weak, confirmedAt, lastUsedAt === null])).sort())
   }
   note(await session.request('GET', '/admin/users'))
-  for (const code of codes.slice(0, 3)) note(await (await enter()).recover(code), 'recoveryCodesLeft')
+  for (const code of codes.slice(0, sized(1, 3))) note(await (await enter()).recover(code), 'recoveryCodesLeft')
   if (codes.length > 0) note(await (await enter()).recover(codes[0]))
   return found
 }

@@ -12,6 +12,7 @@ import { need } from '../helpers/need.js'
 import { expect, signUp, userId } from '../helpers/person.js'
 import { hostOn, livesAtHost, type HostDatabaseKind } from '../helpers/settings-host.js'
 import { staffAt } from '../helpers/staff.js'
+import { sized } from '../helpers/thorough.js'
 
 await need('postgres')
 
@@ -40,7 +41,9 @@ async function hostileDatabase (t: Test, settings: readonly string[]) {
   return db
 }
 
-for (const [what, settings] of Object.entries(hostile)) {
+const KINDS = ['pool', 'kysely', 'address'] as const satisfies HostDatabaseKind[]
+
+for (const [i, [what, settings]] of Object.entries(hostile).entries()) {
   t.test(`the service, with ${what}`, async (t) => {
     const db = await hostileDatabase(t, settings)
     // As on the command line: no Redis, the service's own namespace.
@@ -97,7 +100,7 @@ for (const [what, settings] of Object.entries(hostile)) {
 
   // A host keeps its own time limits.
   if (what === 'short times') continue
-  for (const kind of ['pool', 'kysely', 'address'] satisfies HostDatabaseKind[]) {
+  for (const kind of sized([KINDS[i % KINDS.length]!], KINDS)) {
     t.test(`a host's ${kind}, with ${what}`, async (t) => {
       const db = await hostileDatabase(t, settings)
       await livesAtHost(t, await hostOn(t, kind, db.url), db.clock)

@@ -6,13 +6,14 @@ import { freshApp } from '../../helpers/app.js'
 import { start } from '../../helpers/command.js'
 import { need } from '../../helpers/need.js'
 import { temporaryFolder } from '../../helpers/temporary-folder.js'
+import { sized } from '../../helpers/thorough.js'
 import { until } from '../../helpers/wait.js'
 
 await need('postgres')
 t.setTimeout(600_000)
 
-const KILLS = 20
-const LINES = 12_000
+const KILLS = sized(3, 20)
+const LINES = sized(6_000, 12_000)
 
 const { db, settings } = await freshApp(t, { REDIS_URL: '' }, { namespace: 'countersign' })
 const file = join(await temporaryFolder(t), 'people.jsonl')
@@ -29,7 +30,7 @@ const counts = async (): Promise<Counts> => (await db.query<Counts & Record<stri
     (select count(*)::int from otp_user) as users, (select count(*)::int from otp_totp) as devices,
     (select count(*)::int from otp_recovery_code) as codes, (select count(*)::int from otp_event) as events`))[0]!
 
-t.test('killed at a random row, twenty times, it leaves nobody by halves and goes on', async (t) => {
+t.test('killed at random rows, it leaves nobody by halves and goes on', async (t) => {
   let kills = 0
   for (let before = await counts(); kills < KILLS && before.accounts < LINES; before = await counts()) {
     const running = start(['import', 'jsonl', file], settings)
