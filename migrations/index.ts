@@ -13,6 +13,7 @@ import * as recovery from './2026-11-30-10-recovery.js'
 import * as challenges from './2026-11-30-11-challenges.js'
 import * as revocations from './2026-11-30-12-revocations.js'
 import * as eventTables from './2026-11-30-13-event-tables.js'
+import * as marksOfUsers from './2026-11-30-14-marks-of-users.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -25,7 +26,8 @@ export const secondFactorMigrations: Record<string, Migration> = {
   '2026-11-30-10-recovery': recovery,
   '2026-11-30-11-challenges': challenges,
   '2026-11-30-12-revocations': revocations,
-  '2026-11-30-13-event-tables': eventTables
+  '2026-11-30-13-event-tables': eventTables,
+  '2026-11-30-14-marks-of-users': marksOfUsers
 }
 
 /** Migrations of the service: the same, and its users. In the order of their names. */
@@ -43,5 +45,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-10-recovery': recovery,
   '2026-11-30-11-challenges': challenges,
   '2026-11-30-12-revocations': revocations,
-  '2026-11-30-13-event-tables': eventTables
+  '2026-11-30-13-event-tables': eventTables,
+  '2026-11-30-14-marks-of-users': marksOfUsers
 }

@@ -77,14 +77,16 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
     const { output, arrivedAtMs, isFull } = stream
     stream.wroteAtMs = nowMs
     if (output.writableLength >= MOST_WAITING_BYTES) return
-    const marks = state.endedBefore === null ? '' : `{"before":${state.endedBefore * 1000}}`
-    const { ids, next, hasMore } = log.read(stream.position)
+    const { ids, marks, next, hasMore } = log.read(stream.position)
     const facts = {
       ms: nowMs - arrivedAtMs, age: nowMs - state.askedAtMs, time: nowSeconds() * 1000, keep: keepSeconds, full: isFull, more: hasMore
     }
     output.write(`${JSON.stringify(facts).slice(0, -1)},"cursor":"${state.cursor}","ids":[`)
     if (ids.length > 0) output.write(ids)
-    output.write(`],"marks":[${marks}]}\n`)
+    const ofAll = state.endedBefore === null ? '' : `{"before":${state.endedBefore * 1000}}`
+    output.write(`],"marks":[${ofAll}${ofAll !== '' && marks.length > 0 ? ',' : ''}`)
+    if (marks.length > 0) output.write(marks)
+    output.write(']}\n')
     Object.assign(stream, { position: next, hasMore })
   }
 

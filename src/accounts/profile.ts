@@ -8,6 +8,7 @@ import {
 import { byRequester, requesterValues, withEvent, withSingleEvent, type RequesterValues } from '../events/insert.js'
 import { awaitsDelivery } from '../events/outbox.js'
 import { emptyEnded, endEmptied, endingSession, withEnded } from '../sessions/ending.js'
+import { withMarkBehind } from '../sessions/marks.js'
 import { endedIds, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { textOf, typed, uuidOf, withNow } from '../tables/values.js'
@@ -169,7 +170,7 @@ const remove = statement('delete_account', (db, p: Parameters<RequesterValues>, 
     .with('requester', (db) => selectLiving(db, p))
     .with('ended', (db) => endEmptied(db, p.userId))
     .with('emptied', (db) => emptyEnded(db, p.userId))
-  const deleted = ended
+  const deleted = withMarkBehind(ended, facts, 'requester', p.userId)
     .with('devices', (db) => db.deleteFrom('otp_device as d').using('requester').whereRef('d.user_id', '=', 'requester.user_id'))
     .with('challenges', (db) => db.deleteFrom('otp_challenge as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))
     .with('codes', (db) => db.deleteFrom('otp_recovery_code as c').using('requester').whereRef('c.user_id', '=', 'requester.user_id'))

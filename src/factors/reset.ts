@@ -1,9 +1,10 @@
 import type { QueryCreator } from 'kysely'
 import { withSingleEvent } from '../events/insert.js'
 import { withEnded, type Ended } from '../sessions/ending.js'
+import { withMarkBehind } from '../sessions/marks.js'
 import { endedIds } from '../sessions/statements.js'
 import type { Db, Tables } from '../tables/db.js'
-import { statement, type Parameters } from '../tables/statement.js'
+import { statement, type Facts, type Parameters } from '../tables/statement.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { later, withNow, type Now } from '../tables/values.js'
 import { released } from './attempts.js'
@@ -20,7 +21,7 @@ export interface Setup { digest: string, seconds: number }
  * @param setup null where the first factor alone is enough afterwards
  */
 export function withReset (
-  db: QueryCreator<Tables & { now: Now }>, userId: string, setup: Setup | null
+  db: QueryCreator<Tables & { now: Now }>, facts: Facts, userId: string, setup: Setup | null
 ): QueryCreator<Tables & { now: Now } & Ended & { raised: Pick<Tables['otp_user'], 'setup_expires_at'> }> {
   const deleted = db
     .with('raised', (db) => db.updateTable('otp_user as u').from('now')
@@ -34,12 +35,12 @@ export function withReset (
       .where('u.user_id', '=', userId).returning('u.setup_expires_at'))
     .with('devices', (db) => db.deleteFrom('otp_device').where('user_id', '=', userId))
     .with('codes', (db) => db.deleteFrom('otp_recovery_code').where('user_id', '=', userId))
-  return withEnded(deleted, 'raised', userId, 'otp_reset') as never
+  return withEnded(withMarkBehind(deleted, facts, 'raised', userId), 'raised', userId, 'otp_reset') as never
 }
 
 const resetByHost = statement('reset_by_host', (
   db, p: Parameters<{ userId: string, actorId: string, reason: string }>, facts
-) => withSingleEvent(withReset(withNow(db), p.userId, null), facts, (db) => db.selectFrom('now'), () => ({
+) => withSingleEvent(withReset(withNow(db), facts, p.userId, null), facts, (db) => db.selectFrom('now'), () => ({
   userId: p.userId, kind: 'otp_reset', sessionId: null, ip: '', agent: '', actorId: p.actorId, detail: p.reason
 })).selectFrom('now').select(endedIds))
 

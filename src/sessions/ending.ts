@@ -2,7 +2,8 @@ import { expressionBuilder, type Expression, type QueryCreator } from 'kysely'
 import type { EventKind } from '../events/kinds.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { clock, currentXid, textOf, type Now } from '../tables/values.js'
+import { textOf, withNow, type Now } from '../tables/values.js'
+import { withMarkBehind } from './marks.js'
 import { endedFor } from './statements.js'
 
 /** CTE of the sessions that a statement ended. */
@@ -58,9 +59,8 @@ export const withForgottenSessions = <With> (db: QueryCreator<With>, userId: str
     .with('emptied', (db) => db.updateTable('otp_session as s').set({ ip: '', agent: '' })
       .where('s.user_id', '=', userId).where('s.ended_at', 'is not', null)) as unknown as QueryCreator<With & Ended>
 
-const endEvery = statement('end_every_session', (db, p: Parameters<{ userId: string, reason: string }>) => db
-  .updateTable('otp_session').set({ ended_at: clock, ended_xid: currentXid, end_reason: p.reason })
-  .where('user_id', '=', p.userId).where('ended_at', 'is', null).returning('id'))
+const endEvery = statement('end_every_session', (db, p: Parameters<{ userId: string, reason: string }>, facts) =>
+  withMarkBehind(withEnded(withNow(db), 'now', p.userId, p.reason), facts, 'now', p.userId).selectFrom('ended').select('id'))
 
 /** Ends every session of a user, whose lock the transaction has. @returns the ids of the ended sessions */
 export async function endEverySession (db: Db, userId: string, reason: EventKind): Promise<string[]> {

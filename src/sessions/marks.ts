@@ -1,14 +1,18 @@
-import { expressionBuilder, sql, type Expression, type QueryCreator, type Selectable } from 'kysely'
+import {
+  expressionBuilder, sql, type AliasableExpression, type Expression, type QueryCreator, type Selectable
+} from 'kysely'
 import { withSingleEvent } from '../events/insert.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
 import { inTransaction } from '../tables/transaction.js'
-import { clock, later, milliseconds, numberAs, textOf, timeOfSeconds, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
+import {
+  clock, currentXid, earlier, later, milliseconds, numberAs, textOf, timeOfSeconds, typed, unixSeconds, withNow, type Now
+} from '../tables/values.js'
 
 /*
  * Marks: every session with a proof from before a time has ended, of one user or of all. The time of the first proof is compared,
  * which a session keeps under each of its ids, so that a session that continues at the moment of the mark has ended too.
- * Times of proofs are whole seconds in tokens, so a mark is at the end of a second.
+ * Times of proofs are whole seconds in tokens, so a mark is at a whole second too.
  */
 
 /** `user_id` of the mark of all users. */
@@ -31,19 +35,50 @@ export const isMarked = ({ userId, authTime }: { userId: string, authTime: numbe
   .selectFrom('otp_revocation as mark').where((eb) => eb('mark.user_id', 'in', [textOf<string>(userId), sql.lit(ALL)]))
   .where('mark.ended_before', '>', timeOfSeconds(authTime))).$castTo<boolean>()
 
-const endOfSecond = (at: Expression<Date | string>) => later(session.fn<Date>('date_trunc', [typed<string>('second', 'text'), at]), 1)
+/**
+ * A log-in that waited for the lock of a transaction begins after it, by a clock that was read before. It does not wait for so long.
+ * A mark that lies that far back covers none of those.
+ */
+const WAITING_SECONDS = 10
 
-/** Marks a user, in the CTE `mark` beside `now`. */
+const wholeSecond = (at: Expression<Date | string>) => session.fn<Date>('date_trunc', [typed<string>('second', 'text'), at])
+const endOfSecond = (at: Expression<Date | string>) => later(wholeSecond(at), 1)
+
+type Marking = Tables & { now: Now, when: object }
+
+/** The mark of a user in the CTE `mark`, if `when` has a row. */
+const withMarkAt = (
+  db: QueryCreator<Marking>, when: string, userId: string, markAt: (at: Expression<Date>) => AliasableExpression<Date>
+) => db.with('mark', (db) => db.insertInto('otp_revocation').columns(['user_id', 'ended_before', 'ended_xid'])
+  .expression((eb) => eb.selectFrom('now')
+    .select((eb) => [textOf(userId).as('user_id'), markAt(eb.ref('now.at')).as('at'), currentXid.as('xid')])
+    .where((eb) => eb.exists(eb.selectFrom(when as 'when'))))
+  .onConflict((oc) => oc.column('user_id').doUpdateSet((eb) => ({
+    ended_before: eb.fn<Date>('greatest', ['otp_revocation.ended_before', 'excluded.ended_before']),
+    ended_xid: eb.ref('excluded.ended_xid')
+  })))
+  .returning('otp_revocation.ended_before'))
+
+/** Marks a user of a host, who is forgotten, in the CTE `mark` beside `now`. */
 export function withMark<With> (
   db: QueryCreator<With>, userId: string
 ): QueryCreator<With & { mark: Pick<Selectable<Tables['otp_revocation']>, 'ended_before'> }> {
-  return (db as unknown as QueryCreator<Tables & { now: Now }>)
-    .with('mark', (db) => db.insertInto('otp_revocation').columns(['user_id', 'ended_before'])
-      .expression((eb) => eb.selectFrom('now').select((eb) => [textOf(userId).as('user_id'), endOfSecond(eb.ref('now.at')).as('at')]))
-      .onConflict((oc) => oc.column('user_id').doUpdateSet((eb) => ({
-        ended_before: eb.fn<Date>('greatest', ['otp_revocation.ended_before', 'excluded.ended_before'])
-      })))
-      .returning('otp_revocation.ended_before')) as never
+  return withMarkAt(db as unknown as QueryCreator<Marking>, 'now', userId, endOfSecond) as never
+}
+
+/**
+ * Marks a user of the service every session of whom a statement ends, in the CTE `mark` beside `now`, if `when` has a row. It tells
+ * services that follow the revocations of sessions without a row, which a failover lost. The sessions of the last seconds, which it
+ * does not cover, are named one by one. A host's user gets none: hosts may present sessions that began earlier, and go on.
+ *
+ * @param when a CTE
+ */
+export function withMarkBehind<With> (
+  db: QueryCreator<With>, { hasAccounts }: Pick<Facts, 'hasAccounts'>, when: keyof With & string, userId: string
+): QueryCreator<With> {
+  return hasAccounts
+    ? withMarkAt(db as unknown as QueryCreator<Marking>, when, userId, (at) => wholeSecond(earlier(at, WAITING_SECONDS))) as never
+    : db
 }
 
 /** Mark of all users in Unix seconds, for a reading; null if there is none. */

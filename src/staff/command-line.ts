@@ -5,6 +5,7 @@ import { withSingleEvent } from '../events/insert.js'
 import { enrolProven, type ProvenDevice } from '../factors/enrolment.js'
 import { lockColumns } from './users.js'
 import { withEnded } from '../sessions/ending.js'
+import { withMarkBehind } from '../sessions/marks.js'
 import type { Db } from '../tables/db.js'
 import { inTransaction, lockUser } from '../tables/transaction.js'
 import { statement, type Parameters } from '../tables/statement.js'
@@ -75,7 +76,8 @@ const changePassword = statement('set_password', (db, p: Parameters<{ userId: st
     .with('hashed', (db) => db.updateTable('account as a').from(['raised', 'now'])
       .set((eb) => ({ password_hash: p.passwordHash, updated_at: eb.ref('now.at') })).where('a.id', '=', uuidOf(p.userId)))
   return withSingleEvent(
-    withForgotten(withEnded(raised, 'raised', p.userId, 'password_changed'), 'raised', p.userId), facts,
+    withForgotten(withEnded(withMarkBehind(raised, facts, 'raised', p.userId), 'raised', p.userId, 'password_changed'), 'raised', p.userId),
+    facts,
     (db) => db.selectFrom(['raised', 'now']), () => ({ ...byCommandLine, userId: p.userId, kind: 'password_changed' })
   ).selectFrom('raised').select((eb) => eb.cast<number>(
     eb.selectFrom('ended').select((eb) => eb.fn.countAll().as('sessions')), 'integer').as('endedSessions'))

@@ -1,5 +1,6 @@
 import { actorValues, asStaff, withEvents, type Actor, type ActorValues, type Changed } from './statements.js'
 import { endingSession, withEnded } from '../sessions/ending.js'
+import { withMarkBehind } from '../sessions/marks.js'
 import { endedIds, isAlive } from '../sessions/statements.js'
 import { textOf, withNow } from '../tables/values.js'
 import type { Db } from '../tables/db.js'
@@ -11,7 +12,8 @@ const end = statement('end_sessions_by_staff', (db, p: Parameters<ActorValues & 
   const which = endingSession.and([isAlive, endingSession.or([
     endingSession(textOf(p.one), 'is', null), endingSession('s.id', '=', p.one as string)
   ])])
-  const acted = withEnded(withNow(db), 'now', p.userId, KIND, which)
+  const all = withNow(db).with('all', (db) => db.selectFrom('now').select('now.at').where(textOf(p.one), 'is', null))
+  const acted = withEnded(withMarkBehind(all, facts, 'all', p.userId), 'now', p.userId, KIND, which)
     .with('acted', (db) => db.selectFrom('ended').select((eb) => eb.fn.countAll().as('sessions')).having((eb) => eb.fn.countAll(), '>', 0))
   return withEvents(acted, facts, p, {
     kind: KIND,

@@ -6,6 +6,7 @@ import { clearedCounts } from '../factors/lockout-statements.js'
 import { withReset, type Setup } from '../factors/reset.js'
 import { withSingleEvent } from '../events/insert.js'
 import { withEnded } from '../sessions/ending.js'
+import { withMarkBehind } from '../sessions/marks.js'
 import { endedIds, isAlive } from '../sessions/statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
@@ -107,7 +108,7 @@ export function withEvents<With, From extends keyof With & string> (
 type Reset = Setup & { reason: string }
 
 const reset = statement('reset_by_staff', (db, p: Parameters<ActorValues & Reset>, facts) => {
-  const ended = withForgotten(withReset(withNow(db), p.userId, p), 'raised', p.userId)
+  const ended = withForgotten(withReset(withNow(db), facts, p.userId, p), 'raised', p.userId)
   return withEvents(ended, facts, p, { kind: 'otp_reset', notified: 'otp_reset_issued', detail: p.reason }, 'raised')
     .selectFrom('raised').select((eb) => [timeAs(eb.ref('raised.setup_expires_at').$notNull(), 'expiresAt'), endedIds])
 })
@@ -131,7 +132,8 @@ const activation = (isActive: boolean) => {
         .where('a.id', '=', uuidOf(p.userId)).where('a.is_active', '<>', isActive).returning('a.id'))
       .with('raised', (db) => db.updateTable('otp_user as u').from('changed')
         .set((eb) => ({ version: eb('u.version', '+', 1) })).where('u.user_id', '=', p.userId))
-    const ended = withEnded(changed, 'changed', p.userId, kind, typed(!isActive, 'boolean'))
+    const marked = isActive ? changed : withMarkBehind(changed, facts, 'changed', p.userId)
+    const ended = withEnded(marked, 'changed', p.userId, kind, typed(!isActive, 'boolean'))
     return withEvents(ended, facts, p, { kind, notified: 'staff_acted', detail: p.reason }, 'changed').selectFrom('now').select(endedIds)
   })
 }

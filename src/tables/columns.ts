@@ -72,7 +72,8 @@ export const columns = {
   /** Marks: every session with a proof from before a time has ended, of one user, or of all where `user_id` is empty. */
   otp_revocation: {
     user_id: 'Empty: of all users.',
-    ended_before: 'End of a second. Compared with `auth_at`, which a session keeps under each of its ids.'
+    ended_before: 'A whole second. Compared with `auth_at`, which a session keeps under each of its ids.',
+    ended_xid: 'Transaction that put the mark, for the revocation readings; null for the mark of all.'
   },
   /** Guesses at passwords that a host checks, by user and network; `*` stands for all networks together. */
   otp_password_budget: {},

@@ -361,9 +361,13 @@ export interface OtpRecoveryCode {
 
 export interface OtpRevocation {
   /**
-   * End of a second. Compared with `auth_at`, which a session keeps under each of its ids.
+   * A whole second. Compared with `auth_at`, which a session keeps under each of its ids.
    */
   ended_before: Timestamp;
+  /**
+   * Transaction that put the mark, for the revocation readings; null for the mark of all.
+   */
+  ended_xid: string | null;
   /**
    * Empty: of all users.
    */

@@ -64,7 +64,7 @@ class Revocations:
             self.ended[one] = now
         for mark in line['marks']:
             user = mark.get('user')
-            self.marks[user] = max(mark['before'], self.marks.get(user, 0))
+            self.marks[user] = (max(mark['before'], self.before(user)), now)
         self.clock, self.keep = (line['time'] / 1000, began + line['ms'] / 1000), line['keep']
         if line['more']:
             return
@@ -74,6 +74,11 @@ class Revocations:
             self.cursor = line['cursor']
         for one in [one for one, at in list(self.ended.items()) if now - at > self.keep]:
             del self.ended[one]
+        for user in [user for user, (_, at) in list(self.marks.items()) if now - at > self.keep]:
+            del self.marks[user]
+
+    def before(self, user):
+        return self.marks.get(user, (0, 0))[0]
 
     def is_stale(self):
         return time.monotonic() - self.as_of > STALE_SECONDS
@@ -83,7 +88,7 @@ class Revocations:
         return at_database + time.monotonic() - at
 
     def revokes(self, claims):
-        before = max(self.marks.get(digest(claims['sub']), 0), self.marks.get(None, 0))
+        before = max(self.before(digest(claims['sub'])), self.before(None))
         return digest(claims['sid']) in self.ended or claims['auth_time'] * 1000 < before
 
 

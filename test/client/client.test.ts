@@ -85,6 +85,15 @@ t.test('ends and marks count, and a list counts only when it is complete', async
   await until('the mark', async () => await outcome(client, old) === 'SESSION_ENDED')
   t.equal(await outcome(client, recent), 'accepted')
   t.equal(await outcome(client, token), 'SESSION_ENDED', 'an end stays')
+  fake.line = { marks: [{ user: idDigest('ada'), before: (now - 100) * 1000, of: 'a later release' }] }
+  const [two, three] = [fake.token({ sid: 'two' }), fake.token({ sid: 'three' })]
+  fake.ended.push('two')
+  await until('a line with the earlier mark', async () => await outcome(client, two) === 'SESSION_ENDED')
+  fake.line = {}
+  fake.ended.push('three')
+  await until('a line without marks', async () => await outcome(client, three) === 'SESSION_ENDED')
+  fake.ended.length = 0
+  t.equal(await outcome(client, old), 'SESSION_ENDED', 'a mark stays, and an earlier one does not replace it')
   fake.line = { marks: [{ before: (now + 1) * 1000 }] }
   await until('the mark of all', async () => await outcome(client, recent) === 'SESSION_ENDED')
 })

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { idDigest } from '../../core/claims.js'
 import type { Db } from '../../tables/db.js'
 import type { AnsweredReading } from '../revocations/knowledge.js'
+import type { MarkedUser } from '../revocations/revocations.js'
 import { boundsOf } from '../revocations/snapshots.js'
 import { readRecentEnds } from './recent.js'
 
@@ -10,7 +11,7 @@ const CURSOR = /^([A-Za-z0-9_-]{16})\.([0-9]{1,20})$/
 /** Most ids that `read` returns at once. */
 const MOST_IDS = 10_000
 
-/** Sessions that one reading named. */
+/** Sessions and users that one reading named. */
 interface Batch {
   /** `xmax` of the reading's snapshot: the transactions of these ends are below it. */
   xmax: bigint
@@ -18,12 +19,17 @@ interface Batch {
   /** JSON strings, comma-separated. */
   ids: string
   count: number
+  /** JSON objects, comma-separated. */
+  marks: string
+  countMarks: number
 }
 
-/** Ids from a position on. */
+/** Ids and marks of users from a position on. */
 export interface IdPage {
   /** JSON strings, comma-separated, as bytes: every client gets the same ones, so that a thousand of them cost no more memory than one. */
   ids: Buffer
+  /** JSON objects, comma-separated, as bytes too. */
+  marks: Buffer
   /** Position of the next page. */
   next: number
   hasMore: boolean
@@ -53,7 +59,7 @@ export interface RevocationLog {
    * another database
    */
   positionAfter (cursor: string | undefined): { position: number, isFull: boolean }
-  /** Returns the ids from a position on, some thousand at most. */
+  /** Returns the ids and the marks from a position on, some thousand at most. */
   read (position: number): IdPage
   /** Calls back after each reading. @returns a function that stops that */
   follow (listener: () => void): () => void
@@ -81,19 +87,19 @@ function createBatches (keepSeconds: number) {
 
   function pageFrom (position: number): IdPage {
     let next = Math.max(position - first, 0)
-    const texts: string[] = []
-    for (let count = 0; next < batches.length && count < MOST_IDS; next++) {
-      texts.push(batches[next]!.ids)
-      count += batches[next]!.count
-    }
-    return { ids: Buffer.from(texts.join(), 'latin1'), next: first + next, hasMore: next < batches.length }
+    const from = next
+    for (let count = 0; next < batches.length && count < MOST_IDS; next++) count += batches[next]!.count + batches[next]!.countMarks
+    const page = batches.slice(from, next)
+    const joined = (part: 'ids' | 'marks') => Buffer.from(page.map((batch) => batch[part]).filter((text) => text !== '').join(), 'latin1')
+    return { ids: joined('ids'), marks: joined('marks'), next: first + next, hasMore: next < batches.length }
   }
 
   return {
-    add (sessionIds: readonly string[], xmax: bigint): void {
-      if (sessionIds.length === 0) return
+    add (sessionIds: readonly string[], marked: readonly MarkedUser[], xmax: bigint): void {
+      if (sessionIds.length + marked.length === 0) return
       const ids = sessionIds.map((id) => `"${idDigest(id)}"`).join()
-      batches.push({ xmax, learntAtMs: performance.now(), ids, count: sessionIds.length })
+      const marks = marked.map(({ userId, endedBefore }) => `{"user":"${idDigest(userId)}","before":${endedBefore * 1000}}`).join()
+      batches.push({ xmax, learntAtMs: performance.now(), ids, count: sessionIds.length, marks, countMarks: marked.length })
       size += sessionIds.length
       pages.clear()
     },
@@ -144,7 +150,7 @@ export function createRevocationLog ({ db, onReading, keepSeconds, report }: Log
     for await (const page of readRecentEnds(db, keepSeconds)) {
       if (gap !== from) return
       if (page.server !== from.server) throw new Error('PostgreSQL connections lead to different servers')
-      batches.add(page.sessionIds, xmax)
+      batches.add(page.sessionIds, page.marked, xmax)
       place = page.place
     }
     if (gap !== from) return
@@ -161,7 +167,7 @@ export function createRevocationLog ({ db, onReading, keepSeconds, report }: Log
 
   onReading((reading) => {
     if (reading.isGap) begin(reading)
-    else batches.add(reading.named.filter(({ isOver }) => isOver).map(({ sessionId }) => sessionId), xmaxOf(reading))
+    else batches.add(reading.named.filter(({ isOver }) => isOver).map(({ sessionId }) => sessionId), reading.marked, xmaxOf(reading))
     last = reading
     batches.forgetOld()
     if (gap !== null) loading ??= load(gap).catch(fail).finally(() => { loading = undefined })

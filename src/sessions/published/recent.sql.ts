@@ -3,6 +3,7 @@ import { isWritable, serverStart } from '../../tables/primary.js'
 import type { Tables } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import { clock, earlier, jsonAs, later, textOf, timeOfSeconds, typed, unixSeconds } from '../../tables/values.js'
+import type { MarkedUser } from '../revocations/revocations.js'
 
 /** Sessions of one page: few enough that a page is read well within the time of a statement. */
 export const PAGE_SESSIONS = 5_000
@@ -39,5 +40,25 @@ export const selectRecent = statement('read_recent_ends', (db, p: Parameters<{ w
       eb.fn<string>('concat', [eb.fn('current_database'), textOf('/'), eb.fn('current_schema')]).as('place'),
       jsonAs(eb.selectFrom('page').select((eb) => eb.fn.jsonAgg('page').orderBy('at').orderBy('userId').orderBy('sessionId')
         .$castTo<PagePlace[] | null>().as('all')).$asScalar(), 'ended')
+    ])
+})
+
+/**
+ * A page of the marks of users from within some seconds, oldest first, after a place. A mark lies some seconds before its transaction,
+ * which is within the time that is added for clocks that differ.
+ */
+export const selectRecentMarks = statement('read_recent_marks', (db, p: Parameters<{ withinSeconds: number } & MarkedUser>) => {
+  const from = timeOfSeconds(p.endedBefore)
+  return db
+    .with('page', (db) => db.selectFrom('otp_revocation')
+      .select((eb) => ['user_id as userId', unixSeconds(eb.ref('ended_before')).as('endedBefore')])
+      .where('ended_xid', 'is not', null)
+      .where('ended_before', '>=', earlier(clock, typed(p.withinSeconds, 'float8'))).where('ended_before', '>=', from)
+      .where((eb) => eb.or([eb('ended_before', '>', from), eb('user_id', '>', textOf(p.userId))]))
+      .orderBy('ended_before').orderBy('user_id').limit((eb) => eb.lit(PAGE_SESSIONS)))
+    .selectNoFrom((eb) => [
+      serverStart.as('server'), isWritable,
+      jsonAs(eb.selectFrom('page').select((eb) => eb.fn.jsonAgg('page').orderBy('endedBefore').orderBy('userId')
+        .$castTo<MarkedUser[] | null>().as('all')).$asScalar(), 'marked')
     ])
 })

@@ -1,28 +1,30 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import { redisKey } from '../../redis/keys.js'
 import type { RedisLink } from '../../redis/link.js'
-import type { Ends, NamedSession } from './revocations.js'
+import type { Ends, MarkedUser, NamedSession } from './revocations.js'
 
 /**
  * Part of the names in Redis and of the MAC. Releases with another form of readings have a reader of their own: change it
  * with every change of `SharedReading`.
  */
-const FORMAT = 'readings-1'
+const FORMAT = 'readings-2'
 /** 72 bits: a mark is good for a part of a second, and cannot be guessed within it. */
 const MARK_BYTES = 9
 const MAC_BYTES = 16
-/** Marks of one reading, and sessions that it names: a message of 200 kB at most. Replicas past that read by themselves. */
+/** Marks of one reading, and sessions and users that it names: a message of 200 kB at most. Replicas past that read by themselves. */
 const MOST_MARKS = 1_000
 const MOST_NAMED = 1_000
 /** Longer texts are not read. */
 const MOST_CHARACTERS = 1 << 20
 
 /** Revocation reading of another replica, with what is needed to continue one's own. */
-export interface SharedReading extends Omit<Ends, 'tooMany' | 'isWritable' | 'named'> {
+export interface SharedReading extends Omit<Ends, 'tooMany' | 'isWritable' | 'named' | 'marked'> {
   /** Snapshot of the reading before it: all ends of transactions that finished between the two are named. */
   since: string
   /** Null if it names none, since there were too many, or since it does not continue the one before. */
   named: readonly NamedSession[] | null
+  /** Users that it names; null where `named` is. */
+  marked: readonly MarkedUser[] | null
   /** Marks of the announcements that were there before PostgreSQL was asked. */
   marks: readonly string[]
 }
@@ -113,8 +115,10 @@ export function createExchange ({ redis, namespace, macKeys, leaseMs }: Exchange
       return count === undefined ? undefined : { reader, isReader: false, marks: [] }
     },
 
-    publish ({ named, ...reading }) {
-      const body = JSON.stringify({ ...reading, named: named === null || named.length > MOST_NAMED ? null : named })
+    publish (reading) {
+      const { named, marked } = reading
+      const isShort = named !== null && marked !== null && named.length + marked.length <= MOST_NAMED
+      const body = JSON.stringify(isShort ? reading : { ...reading, named: null, marked: null })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
       void redis.run((client) => client.publish(channel, text))
     },

@@ -92,7 +92,7 @@ export function createKnowledge (db: Db, boundMs: number, { onEnded, onChanged, 
     if (last === null || !isPrimary || !isSameOrder(last, shared)) return false
     const isKnown = isWithin(shared.snapshot, last.snapshot)
     if (!isKnown && (shared.named === null || !isWithin(since, last.snapshot))) return false
-    const reading: Ends = { ...shared, named: shared.named ?? [], isWritable: true, tooMany: false }
+    const reading: Ends = { ...shared, named: shared.named ?? [], marked: shared.marked ?? [], isWritable: true, tooMany: false }
     if (!isKnown) {
       hear(reading)
       keep(reading, performance.now())
@@ -100,7 +100,7 @@ export function createKnowledge (db: Db, boundMs: number, { onEnded, onChanged, 
     // PostgreSQL was asked after `fromMs`, and has answered by now.
     const isNewer = fromMs !== null && fromMs > askedAtMs
     if (isNewer) noteTime(fromMs, reading.nowMs)
-    if (isNewer || !isKnown) tell(isKnown ? { ...last, named: [] } : reading, false)
+    if (isNewer || !isKnown) tell(isKnown ? { ...last, named: [], marked: [] } : reading, false)
     return true
   }
 

@@ -70,8 +70,9 @@ export function createRevocationPoller (
     })
     readings.own++
     const isContinued = known.takeOwn(reading, startedAtMs)
-    const { tooMany: _, isWritable: _w, named, ...facts } = reading
-    turns?.finished({ ...facts, since: since ?? reading.snapshot, named: isContinued ? named : null, marks: isContinued ? marks : [] })
+    const { tooMany: _, isWritable: _w, ...facts } = reading
+    const passedOn = isContinued ? { ...facts, marks } : { ...facts, named: null, marked: null, marks: [] }
+    turns?.finished({ ...passedOn, since: since ?? reading.snapshot })
   }
 
   const turns = exchange === null

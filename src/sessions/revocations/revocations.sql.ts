@@ -14,7 +14,12 @@ export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: st
   const place = schema === undefined ? sql.raw('current_schema()') : sql.lit(schema)
   // A range and an order, where "=" would do: with any statistics (all ended at once, none yet), the plan uses the index.
   const endedBetween = (condition: RawBuilder<unknown>) => sql`
-    select user_id, id, ended_at from ${table.otp_session} where ${condition} order by ended_xid limit ${MOST_ENDS + 1}`
+    (select user_id, id, ended_at, null::timestamptz as ended_before from ${table.otp_session}
+      where ${condition} order by ended_xid limit ${MOST_ENDS + 1})
+    union all
+    (select user_id, null, null, ended_before from ${table.otp_revocation} where ${condition} order by ended_xid limit ${MOST_ENDS + 1})`
+  const listOf = (facts: string, condition: string, name: string) => jsonAs(sql`coalesce((
+    select json_agg(json_build_object('userId', user_id, ${sql.raw(facts)})) from named where ${sql.raw(condition)}), '[]'::json)`, name)
   return sql<Omit<Ends, 'tooMany'>>`
     with named as materialized (
       (${endedBetween(sql`
@@ -28,6 +33,6 @@ export const selectEnds = statement('read_ends', (_db, p: Parameters<{ since: st
            (select timeline_id from pg_control_checkpoint()) as timeline, ${readOnlySettings}, ${endedBefore(facts)},
            concat(current_database(), '/', ${place}, '/', session_user) as place,
            ${numberAs(milliseconds(clock), 'nowMs')},
-           ${jsonAs(sql`coalesce((select json_agg(json_build_object('userId', user_id, 'sessionId', id,
-             'isOver', ended_at is not null)) from named), '[]'::json)`, 'named')}`
+           ${listOf("'sessionId', id, 'isOver', ended_at is not null", 'id is not null', 'named')},
+           ${listOf("'endedBefore', extract(epoch from ended_before)", 'id is null', 'marked')}`
 })

@@ -9,9 +9,17 @@ export interface NamedSession {
   isOver: boolean
 }
 
+/** Every session of a user with a proof from before a time has ended. */
+export interface MarkedUser {
+  userId: string
+  /** Unix seconds. */
+  endedBefore: number
+}
+
 /** Revocation reading. */
 export interface Ends extends ServerFacts {
   named: readonly NamedSession[]
+  marked: readonly MarkedUser[]
   /** True if there were more revocations than one reading names: then it names none, and all earlier readings must be dropped. */
   tooMany: boolean
   /** Every session with a proof from before this has ended, of all users: Unix seconds; null if none has. */
@@ -29,9 +37,9 @@ export interface Ends extends ServerFacts {
 }
 
 /**
- * Returns the sessions that ended since an earlier reading, by the order of transactions, not by clock or sequence: the
- * earlier snapshot did not see the transaction as finished (its id is `xmax` or higher, or in the list of open ids), and
- * this one does. Each session is named once, even if a transaction stays open for long, in this or another database of the
+ * Returns the sessions that ended, and the users that were marked, since an earlier reading, by the order of transactions, not by clock
+ * or sequence: the earlier snapshot did not see the transaction as finished (its id is `xmax` or higher, or in the list of open ids),
+ * and this one does. Each session is named once, even if a transaction stays open for long, in this or another database of the
  * server. Ids that this server has not reached yet (rows from a dump of another server) have no place in this order and are
  * left out.
  *
@@ -41,6 +49,6 @@ export interface Ends extends ServerFacts {
 export async function readEnds (db: Db, since: string | null): Promise<Ends> {
   const found = await selectEnds.first(db, { since })
   requireWritable(db, found!.isWritable)
-  const { named, ...rest } = found!
-  return named.length > MOST_ENDS ? { ...rest, named: [], tooMany: true } : { ...rest, named, tooMany: false }
+  const { named, marked } = found!
+  return named.length + marked.length > MOST_ENDS ? { ...found!, named: [], marked: [], tooMany: true } : { ...found!, tooMany: false }
 }

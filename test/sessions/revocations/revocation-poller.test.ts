@@ -305,13 +305,46 @@ t.test('J5 a reading that finds another setting of writes makes nothing fresh: i
 t.test('J5 a mark of all is part of each reading, the first one included, and is named once for each value', async (t) => {
   const { feed, news, query } = await followed(t)
   t.equal(feed.endedBefore(), -Infinity)
-  await query("insert into otp_revocation values ('', to_timestamp(1000)), ('ada', to_timestamp(5000))")
+  await query("insert into otp_revocation (user_id, ended_before) values ('', to_timestamp(1000)), ('ada', to_timestamp(5000))")
   t.same(await news(), ['mark 1000'])
   t.equal(feed.endedBefore(), 1000)
   t.same(await news(), [])
   await query("update otp_revocation set ended_before = to_timestamp(2000) where user_id = ''")
   t.same(await news(), ['mark 2000'])
   t.equal(feed.endedBefore(), 2000)
+})
+
+t.test('J5 a mark of a user is named once for each time that it is put, by the order of transactions', async (t) => {
+  const { feed, news, start, connection, query, gaps } = await followed(t)
+  const marked: string[] = []
+  feed.onReading((reading) => { marked.push(...reading.marked.map(({ userId, endedBefore }) => `${userId} ${endedBefore}`)) })
+  const MARK = `insert into otp_revocation (user_id, ended_before, ended_xid) values ($1, to_timestamp($2), pg_current_xact_id())
+    on conflict (user_id) do update set ended_before = excluded.ended_before, ended_xid = excluded.ended_xid`
+  async function marks (): Promise<string[]> {
+    marked.length = 0
+    await news()
+    return [...marked].sort()
+  }
+  await query(MARK, ['before', 1])
+  t.same(await marks(), [], 'the first reading names nothing')
+  const early = await connection()
+  await early.query('begin')
+  await early.query(MARK, ['early', 2])
+  await query(MARK, ['late', 3])
+  t.same(await marks(), ['late 3'])
+  await start(['one'])
+  await query(END, ['one'])
+  t.same(await news(), ['one'], 'sessions are no marks')
+  t.same(await marks(), [])
+  await early.query('commit')
+  t.same(await marks(), ['early 2'])
+  await query(MARK, ['late', 4])
+  t.same(await marks(), ['late 4'])
+  t.same(await marks(), [])
+  await query(`insert into otp_revocation (user_id, ended_before, ended_xid)
+    select 'many ' || i, now(), pg_current_xact_id() from generate_series(1, 10001) i`)
+  t.same(await marks(), [])
+  t.equal(gaps(), 2, 'too many for one reading are a gap, as too many sessions')
 })
 
 t.test('J5 news is read soon, and a stream of it does not put the reading off', async (t) => {

@@ -125,11 +125,11 @@ t.test('J5 in Redis, nobody makes a reading without the key, and marks are bound
   const texts: string[] = []
   const tap = raw.duplicate()
   t.teardown(() => tap.disconnect())
-  await tap.subscribe('shared:readings-1')
+  await tap.subscribe('shared:readings-2')
   tap.on('message', (_channel, text: string) => { texts.push(text) })
 
   const first = await readEnds(database(), null)
-  const reading: SharedReading = { ...first, since: first.snapshot, named: [], marks: [newMark()] }
+  const reading: SharedReading = { ...first, since: first.snapshot, named: [], marked: [], marks: [newMark()] }
   await until('the subscription', () => {
     one.exchange.publish(reading)
     return heard.length > 0 && texts.length > 0
@@ -141,7 +141,7 @@ t.test('J5 in Redis, nobody makes a reading without the key, and marks are bound
     '', '.', text.slice(0, -1), `${text} `, text.slice(text.indexOf('.')), text.replace('"timeline":', '"timeline":1'),
     text.slice(0, 10), 'x'.repeat(2 << 20), `${'A'.repeat(22)}.${text.slice(text.indexOf('.') + 1)}`
   ]
-  for (const each of forged) await raw.publish('shared:readings-1', each)
+  for (const each of forged) await raw.publish('shared:readings-2', each)
   one.exchange.publish({ ...reading, nowMs: 0 })
   await until('the last one', () => heard.at(-1)?.nowMs === 0)
   t.notOk(heard.some(({ nowMs }) => nowMs !== reading.nowMs && nowMs !== 0))
@@ -151,16 +151,16 @@ t.test('J5 in Redis, nobody makes a reading without the key, and marks are bound
   const answer = await two.exchange.announce(mark, null)
   t.match(answer, { isReader: false })
   t.match(await two.exchange.remind(answer!.reader, left), { reader: answer!.reader, isReader: false })
-  await raw.rpush('shared:{readings-1}:marks', 'x'.repeat(1000), ...Array.from({ length: 5000 }, newMark))
+  await raw.rpush('shared:{readings-2}:marks', 'x'.repeat(1000), ...Array.from({ length: 5000 }, newMark))
   const { marks } = (await one.exchange.announce(newMark(), null))!
   t.ok(marks.length < 1000 && marks.includes(mark) && marks.includes(left))
   await two.exchange.remind(answer!.reader, newMark())
-  await until('the list to have an end', async () => await raw.pttl('shared:{readings-1}:marks') > 0)
+  await until('the list to have an end', async () => await raw.pttl('shared:{readings-2}:marks') > 0)
   await one.exchange.announce(newMark(), null)
   t.same((await one.exchange.announce(newMark(), null))!.marks, [])
   t.match(await two.exchange.announce(newMark(), answer!.reader), { isReader: true }, 'it takes the place of a silent reader')
   t.match(await one.exchange.announce(newMark(), null), { isReader: false })
-  await raw.set('shared:{readings-1}:marks', 'of another type')
+  await raw.set('shared:{readings-2}:marks', 'of another type')
   t.equal(await one.exchange.announce(newMark(), null), undefined)
   t.equal(await two.exchange.remind(answer!.reader, newMark()), undefined)
 })
