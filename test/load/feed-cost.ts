@@ -1,13 +1,21 @@
 /*
- * Cost of the revocation pollers for Postgres, by number of replicas. Not a test:
+ * Cost of the revocation readings for PostgreSQL, by number of replicas. Not a test:
  *
- *   node build/test/load/feed-cost.js          postgres://postgres@127.0.0.1:5432 or DATABASE_URL; on the server's own machine
+ *   node build/test/load/feed-cost.js [ROUNDS] [SECONDS]
  *
- * Each replica is one revocation poller of the service, all in this process. Up to twenty have their own connection; more of
- * them share twenty, as behind a pooler. Server CPU is the CPU of their PostgreSQL backends, from /proc. With REDIS_URL, each case
- * runs twice, by turns: each replica reads by itself, and they share readings, each over connections of its own to Redis.
+ * with DATABASE_URL (postgres://postgres@127.0.0.1:5432) and REDIS_URL, on the machine of the servers. In each of ROUNDS (3) rounds, by
+ * turns, over the same rows of the same database:
+ *
+ *   fe11fdd   each replica reads by itself, by the statement of revision fe11fdd, whose text is read from git (former-readings.ts)
+ *   own       each replica reads by itself, by today's statement
+ *   shared    today's replicas with Redis: one reads for the others
+ *
+ * Replicas are stand-ins: pollers in this one process. Up to twenty have their own connection; more of them share twenty, as behind a
+ * pooler. With "shared" each has connections of its own to Redis. CPU is that of the PostgreSQL backends behind them, and of Redis, from
+ * /proc. A case takes SECONDS (8) and its preparation: three rounds take some 10 minutes. Without Redis "shared" is left out.
  */
 import { readFileSync } from 'node:fs'
+import { loadavg } from 'node:os'
 import pg from 'pg'
 import { serviceMigrations } from '../../migrations/index.js'
 import { readEnds } from '../../src/sessions/revocations/revocations.js'
@@ -19,20 +27,28 @@ import { noRedis, type RedisLink } from '../../src/redis/link.js'
 import { createExchange } from '../../src/sessions/revocations/exchange.js'
 import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import { until } from '../helpers/wait.js'
+import { formerReplica } from './former-readings.js'
 
-const SECONDS = 10
 const ENDED = 100_000
 const MOST_CONNECTIONS = 20
 /** [replicas, sessions ended per second during the run]. */
-const cases = [[1, 0], [10, 0], [100, 0], [1, 100], [10, 100], [100, 100]] as const
+const cases = [[1, 0], [10, 0], [100, 0], [100, 100]] as const
+const [rounds = 3, secondsOfEach = 8] = process.argv.slice(2).map(Number)
 
 const server = new URL(process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres')
 const quiet = () => {}
 const silent = { info: quiet, warn: quiet, error: quiet }
 const redisUrl = process.env['REDIS_URL']
+const kinds = ['fe11fdd', 'own', ...(redisUrl === undefined ? [] : ['shared'])]
 const name = `feed_cost_${process.pid}`
 const url = new URL(server)
 url.pathname = `/${name}`
+
+/** Sums over the rounds. */
+interface Cost { seconds: number, readings: number, postgresMs: number, redisMs: number, ownMs: number }
+
+/** Session that ends next. */
+let next = 1
 
 const admin = new pg.Client(server.href)
 await admin.connect()
@@ -47,12 +63,7 @@ try {
   await admin.end()
 }
 
-async function measure (): Promise<void> {
-  const client = new pg.Client(url.href)
-  client.on('error', console.error)
-  await client.connect()
-  const own = openPostgres(url.href, 1, () => {}, 0)
-  await migrateUp(own.dialect, serviceMigrations)
+async function fill (client: pg.Client): Promise<void> {
   const row = (ended: boolean) => `
     insert into otp_session
       (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent${ended ? ', ended_at, ended_xid' : ''})
@@ -62,7 +73,15 @@ async function measure (): Promise<void> {
   for (let i = 0; i < 100; i++) await client.query(`${row(true)} from generate_series(${i * ENDED / 100}, ${(i + 1) * ENDED / 100 - 1}) i`)
   await client.query(`${row(false)} from generate_series(1, ${ENDED}) i`)
   await client.query('vacuum analyze otp_session')
+}
 
+async function measure (): Promise<void> {
+  const client = new pg.Client(url.href)
+  client.on('error', console.error)
+  await client.connect()
+  const own = openPostgres(url.href, 1, () => {}, 0)
+  await migrateUp(own.dialect, serviceMigrations)
+  await fill(client)
   const { snapshot } = await readEnds(createDb(own.dialect), null)
   await own.close()
   const condition = `ended_xid >= pg_snapshot_xmax('${snapshot}') and ended_xid < pg_snapshot_xmax(pg_current_snapshot())`
@@ -71,33 +90,67 @@ async function measure (): Promise<void> {
   )
   console.log(plan.rows.map((line) => line['QUERY PLAN'] as string).join('\n'))
 
-  console.log(
-    '\n| replicas | readings | ends/s | polls/s | Postgres CPU, ms/s | µs of CPU per poll ' +
-    '| Redis CPU, ms/s | this process, ms/s |\n| --- | --- | --- | --- | --- | --- | --- | --- |'
-  )
-  let next = 1
-  for (const [replicas, endsPerSecond] of cases) {
-    const ends = endsPerSecond === 0
-      ? undefined
-      : setInterval(() => {
-        void client.query(
-          'update otp_session set ended_at = now(), ended_xid = pg_current_xact_id() where user_id = $1 and id = $2',
-          [`user ${next % 5000}`, `live ${next++}`]
-        ).catch(quiet)
-      }, 1000 / endsPerSecond)
-    console.log(await oneCase(replicas, endsPerSecond, false))
-    if (redisUrl !== undefined) console.log(await oneCase(replicas, endsPerSecond, true))
-    clearInterval(ends)
+  const sums = new Map<string, Cost>()
+  const loads: number[] = []
+  for (let round = 0; round < rounds; round++) {
+    for (const [replicas, endsPerSecond] of cases) {
+      for (const kind of kinds) {
+        const key = `${replicas} ${endsPerSecond} ${kind}`
+        sums.set(key, added(sums.get(key), await whileEnding(client, endsPerSecond, () => oneCase(replicas, kind))))
+        loads.push(loadavg()[0]!)
+      }
+    }
+    console.error(`round ${round + 1} of ${rounds}`)
   }
   await client.end()
+  print(sums, loads)
 }
 
-async function oneCase (replicas: number, endsPerSecond: number, isShared: boolean): Promise<string> {
-  const links: RedisLink[] = Array.from({ length: replicas }, () => isShared ? connectRedis(redisUrl!, silent) : noRedis)
+function print (sums: ReadonlyMap<string, Cost>, loads: readonly number[]): void {
+  const [least, most] = [Math.min(...loads), Math.max(...loads)]
+  console.log(`\n${rounds} rounds of ${secondsOfEach} s each; load average ${least.toFixed(1)} to ${most.toFixed(1)}\n`)
+  console.log(
+    '| replicas | readings | ends/s | readings/s | PostgreSQL CPU, ms/s | of the former | µs of CPU per reading ' +
+    '| Redis CPU, ms/s | this process, ms/s |\n| ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |'
+  )
+  for (const [replicas, endsPerSecond] of cases) {
+    const former = sums.get(`${replicas} ${endsPerSecond} fe11fdd`)!
+    for (const kind of kinds) {
+      const { seconds, readings, postgresMs, redisMs, ownMs } = sums.get(`${replicas} ${endsPerSecond} ${kind}`)!
+      const cells = [
+        replicas, kind, endsPerSecond, (readings / seconds).toFixed(0), (postgresMs / seconds).toFixed(1),
+        (postgresMs / seconds / (former.postgresMs / former.seconds)).toFixed(2), (postgresMs * 1000 / readings).toFixed(0),
+        (redisMs / seconds).toFixed(1), (ownMs / seconds).toFixed(0)
+      ]
+      console.log(`| ${cells.join(' | ')} |`)
+    }
+  }
+}
+
+function added (sum: Cost | undefined, one: Cost): Cost {
+  if (sum === undefined) return one
+  return Object.fromEntries(Object.entries(one).map(([part, value]) => [part, value + sum[part as keyof Cost]])) as unknown as Cost
+}
+
+async function whileEnding<Result> (client: pg.Client, endsPerSecond: number, run: () => Promise<Result>): Promise<Result> {
+  if (endsPerSecond === 0) return await run()
+  const ends = setInterval(() => {
+    void client.query(
+      'update otp_session set ended_at = now(), ended_xid = pg_current_xact_id() where user_id = $1 and id = $2',
+      [`user ${next % 5000}`, `live ${next++}`]
+    ).catch(quiet)
+  }, 1000 / endsPerSecond)
+  return await run().finally(() => { clearInterval(ends) })
+}
+
+/** Replicas that read, and their connections. */
+async function startReplicas (replicas: number, kind: string) {
+  const links: RedisLink[] = Array.from({ length: replicas }, () => kind === 'shared' ? connectRedis(redisUrl!, silent) : noRedis)
   await until('Redis to be up', () => links.every(({ state }) => state !== 'down'))
   const pools = Array.from({ length: Math.min(replicas, MOST_CONNECTIONS) }, () => openPostgres(url.href, 1, () => {}))
   const feeds = Array.from({ length: replicas }, (_, i) => {
     const db = createDb(pools[i % pools.length]!.dialect)
+    if (kind === 'fe11fdd') return formerReplica(db)
     const silently = { onEnded: quiet, onChanged: quiet, onMark: quiet, onGap: quiet, onOtherServer: quiet }
     return createRevocationPoller(db, 1, silently, console.error,
       createExchange({ redis: links[i]!, namespace: name, macKeys: [Buffer.alloc(32)], leaseMs: 2000 }))
@@ -110,26 +163,35 @@ async function oneCase (replicas: number, endsPerSecond: number, isShared: boole
     )
     return rows.length === pools.length ? rows.map(({ pid }) => pid) : null
   }) as number[]
-  const redis = isShared ? [await redisPid(links[0]!)] : []
   const follow = () => feeds.filter((feed) => feed.readings().shared > 1).length
-  if (isShared) await until('the replicas to follow', () => follow() >= replicas - 1)
-  const polls = () => feeds.reduce((sum, feed) => sum + feed.readings().own, 0)
-  const pollsBefore = polls()
-  const [before, redisBefore, ownBefore] = [cpuMs(pids), cpuMs(redis), process.cpuUsage()]
+  if (kind === 'shared') await until('the replicas to follow', () => follow() >= replicas - 1)
+  return {
+    pids,
+    redis: kind === 'shared' ? [await redisPid(links[0]!)] : [],
+    readings: () => feeds.reduce((sum, feed) => sum + feed.readings().own, 0),
+    async stop () {
+      await Promise.all(feeds.map((feed) => feed.stop()))
+      await Promise.all([...pools, ...links].map((each) => each.close()))
+    }
+  }
+}
+
+async function oneCase (replicas: number, kind: string): Promise<Cost> {
+  const { pids, redis, readings, stop } = await startReplicas(replicas, kind)
+  const readingsBefore = readings()
+  const [postgresBefore, redisBefore, ownBefore] = [cpuMs(pids), cpuMs(redis), process.cpuUsage()]
   const beganAtMs = performance.now()
-  await until('the time to pass', () => performance.now() - beganAtMs > SECONDS * 1000, SECONDS * 2000)
-  const seconds = (performance.now() - beganAtMs) / 1000
-  const cpu = cpuMs(pids) - before
-  const redisCpu = cpuMs(redis) - redisBefore
+  await until('the time to pass', () => performance.now() - beganAtMs > secondsOfEach * 1000, secondsOfEach * 2000)
   const { user, system } = process.cpuUsage(ownBefore)
-  const count = polls() - pollsBefore
-  await Promise.all(feeds.map((feed) => feed.stop()))
-  await Promise.all([...pools, ...links].map((each) => each.close()))
-  const cells = [
-    replicas, isShared ? 'shared' : 'own', endsPerSecond, (count / seconds).toFixed(0), (cpu / seconds).toFixed(1),
-    (cpu * 1000 / count).toFixed(0), (redisCpu / seconds).toFixed(1), ((user + system) / 1000 / seconds).toFixed(0)
-  ]
-  return `| ${cells.join(' | ')} |`
+  const cost = {
+    seconds: (performance.now() - beganAtMs) / 1000,
+    readings: readings() - readingsBefore,
+    postgresMs: cpuMs(pids) - postgresBefore,
+    redisMs: cpuMs(redis) - redisBefore,
+    ownMs: (user + system) / 1000
+  }
+  await stop()
+  return cost
 }
 
 /** Returns the process id of a Redis server, which runs on this machine. */
