@@ -8,7 +8,7 @@ import { resetFactors } from '../factors/reset.js'
 import { endHostSession, endHostSessions } from '../sessions/host-ends.js'
 import type { Check, GuardHook, Guards, OtpVerified } from './guard.js'
 import type { HostSessions } from './host-sessions.js'
-import { requireId } from './ids.js'
+import { requireActor, requireId } from './ids.js'
 import {
   exportByPlugin, importByPlugin, type ExportedUser, type ExportFactorsOptions, type ImportedFactors, type ImportFactorsOptions,
   type UserFactors
@@ -67,6 +67,7 @@ export interface Countersign {
    * user's identity. Until a device is set up, the first factor is the only one.
    *
    * @param by actor and reason, recorded in the user's events
+   * @throws {TypeError} if `actorId` or `reason` is missing
    */
   reset (userId: string, by: { actorId: string, reason: string }): Promise<void>
   /**
@@ -154,6 +155,8 @@ export function createApi (factor: SecondFactor, { session, check, standingOf }:
       return sessions.onEnd(context, () => { call().catch((error: unknown) => { report(error, 'onEnd') }) })
     },
     async reset (userId, by) {
+      requireId(userId, 'reset() must take "userId"')
+      requireActor(by, 'reset()')
       await resetFactors(factor, userId, by)
       host.end(userId, null)
     },

@@ -6,6 +6,12 @@ const MOST_BYTES = 255
  */
 const NOT_KEPT = /[\0\p{Cs}]/u
 
+/** @throws {TypeError} if one is missing: the event of the user would not say who did it, or why */
+export function requireActor ({ actorId, reason }: { actorId?: unknown, reason?: unknown } = {}, from: string): void {
+  if ([actorId, reason].every((text) => typeof text === 'string' && text.trim() !== '')) return
+  throw new TypeError(`countersign: ${from} must take "actorId" and "reason"`)
+}
+
 /**
  * Checks that an id of the host can be stored.
  *

@@ -6,6 +6,7 @@ import {
 import { createDigestKey } from '../factors/recovery/digest-key.js'
 import { recordExported } from '../events/exported.js'
 import { openHostDatabase, type HostDatabase } from '../tables/host-database.js'
+import { requireActor, requireId } from './ids.js'
 import { factorRules } from './options/factor-options.js'
 import { ringOf } from './options.js'
 import { requireRule } from './options/rule.js'
@@ -57,9 +58,8 @@ export async function importByPlugin (
 export async function * exportByPlugin (
   { db, seal, digestKey }: SecondFactor, { actorId, reason, userId }: ExportFactorsOptions
 ): AsyncGenerator<ExportedUser> {
-  if ([actorId, reason].some((text) => typeof text !== 'string' || text.trim() === '')) {
-    throw new TypeError('countersign: exportFactors() must take "actorId" and "reason"')
-  }
+  requireActor({ actorId, reason }, 'exportFactors()')
+  if (userId !== undefined) requireId(userId, 'exportFactors() must take "userId"')
   for await (const userIds of userId === undefined ? exportedUsers(db) : [[userId]]) {
     const found = await readExport({ db, seal, digestKey }, userIds, true)
     const withFactors = [...found].filter(([, { record, faults }]) =>

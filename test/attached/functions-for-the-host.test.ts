@@ -85,10 +85,23 @@ t.test('ids that are none are refused', async (t) => {
   for (const id of ['', undefined, null, 7, 'x'.repeat(256), 'nul\0'] as string[]) {
     for (const call of [
       () => app.countersign.status(id), () => app.countersign.factors(id), () => app.countersign.endSession(id, 'one'),
-      () => app.countersign.endSession('ada', id), () => app.countersign.endSessions(id)
+      () => app.countersign.endSession('ada', id), () => app.countersign.endSessions(id),
+      () => app.countersign.reset(id, { actorId: 'support', reason: 'lost' }), () => app.countersign.forget(id)
     ] as Array<() => Promise<unknown>>) await t.rejects(call().then(() => {}), { message: /^countersign: / }, String(id))
     if (id !== undefined && id !== null) await t.rejects(app.countersign.endSessions('ada', { except: id }))
   }
+})
+
+t.test('reset and exportFactors do nothing without an actor and a reason', async (t) => {
+  await enrol('max')
+  const missing = [undefined, {}, { actorId: 'support' }, { actorId: 'support', reason: ' ' }, { actorId: 1, reason: 'lost' }]
+  for (const by of missing as never[]) {
+    await t.rejects(app.countersign.reset('max', by), TypeError, JSON.stringify(by))
+  }
+  const exported = app.countersign.exportFactors({ actorId: 'support', reason: '', userId: 'max' })
+  await t.rejects(exported[Symbol.asyncIterator]().next(), TypeError)
+  t.match(await app.countersign.status('max'), { isOtpEnabled: true, recoveryCodesLeft: 5 })
+  t.same(await db.query("select 1 from countersign.otp_event where user_id = 'max' and kind in ('otp_reset', 'exported')"), [])
 })
 
 t.test('onEnd: a connection of a session hears of its end, at every replica, once', async (t) => {
