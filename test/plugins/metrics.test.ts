@@ -31,7 +31,7 @@ t.test('requests by method, route and status; what a client chose is never a lab
   t.match(text, /countersign_requests_total\{method="GET",route="\/things\/:id",status="200"\} 3/)
   t.match(text, /countersign_requests_total\{method="GET",route="\(none\)",status="404"\} 1/)
   t.notMatch(text, /hunter|ada/)
-  t.equal((await app.metrics.text()).text.match(/\} 3\n/g)?.length, 1, 'scraped twice, counted once')
+  t.match((await app.metrics.text()).text, /route="\/things\/:id",status="200"\} 3\n/, 'scraped twice, counted once')
   await app.close()
 })
 
