@@ -14,6 +14,7 @@ import * as challenges from './2026-11-30-11-challenges.js'
 import * as revocations from './2026-11-30-12-revocations.js'
 import * as eventTables from './2026-11-30-13-event-tables.js'
 import * as marksOfUsers from './2026-11-30-14-marks-of-users.js'
+import * as signingKeys from './2026-11-30-15-signing-keys.js'
 
 /** Migrations of an attached host, in the order of their names. A released migration is frozen. */
 export const secondFactorMigrations: Record<string, Migration> = {
@@ -46,5 +47,6 @@ export const serviceMigrations: Record<string, Migration> = {
   '2026-11-30-11-challenges': challenges,
   '2026-11-30-12-revocations': revocations,
   '2026-11-30-13-event-tables': eventTables,
-  '2026-11-30-14-marks-of-users': marksOfUsers
+  '2026-11-30-14-marks-of-users': marksOfUsers,
+  '2026-11-30-15-signing-keys': signingKeys
 }

@@ -12,8 +12,10 @@ import type { Key } from '../src/core/keys/key-ring.js'
 
 export interface TokensOptions {
   algorithm: 'HS256' | 'EdDSA'
-  /** The first key signs, all keys verify. */
+  /** All keys verify. */
   keys: readonly Key[]
+  /** Returns the place of the key that signs now. @default the first one */
+  signing?: () => number
   settings: TokenSettings
   /** Returns PostgreSQL's time in Unix seconds. */
   nowSeconds: () => number
@@ -74,8 +76,8 @@ interface Jwt { sign (payload: object): string, verify (token: string): unknown 
  * is selected by the exact text of the header. Only headers that this service writes match, so `none`, another algorithm,
  * an unknown `kid`, a `crit` or a key in the header are refused before they are read (RFC 8725).
  */
-async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSeconds }: TokensOptions): Promise<void> {
-  const signers: Partial<Record<TokenKind, Jwt>> = {}
+async function tokens (app: FastifyInstance, { algorithm, keys, signing = () => 0, settings, nowSeconds }: TokensOptions): Promise<void> {
+  const signers: Record<TokenKind, Jwt[]> = { access: [], refresh: [] }
   const verifiers = { access: new Map<string, Jwt>(), refresh: new Map<string, Jwt>() }
 
   for (const { kid, bytes } of keys) {
@@ -95,7 +97,7 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
         }
       } as Parameters<typeof fastifyJwt>[1])
       const jwt = (app.jwt as unknown as Record<string, Jwt>)[namespace]!
-      signers[kind] ??= jwt
+      signers[kind].push(jwt)
       verifiers[kind].set(headerOf(jwt.sign({})), jwt)
     }
   }
@@ -114,13 +116,13 @@ async function tokens (app: FastifyInstance, { algorithm, keys, settings, nowSec
     return claims
   }
 
-  const sign = (kind: TokenKind, session: SessionFacts) => signers[kind]!.sign(claimsOf(kind, session, settings))
+  const sign = (kind: TokenKind, session: SessionFacts) => signers[kind][signing()]!.sign(claimsOf(kind, session, settings))
 
   function answer (session: AnsweredSession): TokenAnswer {
     const access = claimsOf('access', session, settings)
     const otpRequired = session.otpRequired && session.otpDeviceId === null
     return {
-      access: signers.access!.sign(access),
+      access: signers.access[signing()]!.sign(access),
       refresh: sign('refresh', session),
       expiresIn: access.exp - access.iat,
       otpRequired,

@@ -35,6 +35,7 @@ import { ringsOf } from './config/deployment-keys.js'
 import { checkPassword, type LoginDeps } from './accounts/log-in.js'
 import { createWaiters } from './accounts/waiters.js'
 import { createHasher, type Hasher } from './accounts/hasher.js'
+import { createSigningKeys, HELD_SECONDS } from './accounts/signing-keys.js'
 import { destinationsOf } from './events/outbox.js'
 import { createHttp } from './http.js'
 import { connectRedis } from './redis/connect.js'
@@ -108,6 +109,7 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
   await app.register(tokens, {
     algorithm: config.jwtAlg,
     keys: jwtKeys,
+    ...(config.jwtAlg === 'EdDSA' ? { signing: publishKeys(app, factor, jwtKeys) } : {}),
     settings: {
       issuer: config.jwtIssuer,
       audience: config.jwtAudience,
@@ -154,6 +156,23 @@ async function compose (app: FastifyInstance, config: Config, overrides: Overrid
 }
 
 const lifetimesOf = (config: Config) => ({ sessionSeconds: config.sessionSeconds, pendingSeconds: config.otpPendingSeconds })
+
+/** Publishes the signing keys. @returns a function that says which of them signs */
+function publishKeys (app: FastifyInstance, { db }: SecondFactor, keys: readonly Key[]): () => number {
+  const isKnownAway = () => app.database.fault() !== null
+  const signing = createSigningKeys({
+    db,
+    keys,
+    isKnownAway,
+    fatal: (facts, line) => { app.log.fatal(facts, line) },
+    held (kid) {
+      app.log.info({ kid, seconds: HELD_SECONDS }, 'the first of JWT_KEYS is new: this one signs until other services can know the new one')
+    }
+  })
+  app.addHook('onReady', async () => { await signing.start(!isKnownAway()) })
+  app.addHook('onClose', async () => { signing.stop() })
+  return signing.current
+}
 
 interface FactorParts extends Pick<Parts, 'config' | 'namespace' | 'redis'> {
   sealKeys: readonly Key[]

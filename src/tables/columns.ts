@@ -104,6 +104,11 @@ export const columns = {
   otp_key: {
     namespace: 'Namespace of the sealed values in this schema; null in a row of an earlier version.'
   },
+  /** Public keys of JWT_KEYS (EdDSA) that processes published, for good: a few rows. Not part of the tables of an attached host. */
+  signing_key: {
+    fingerprint: 'SHA-256 of its name and its public key.',
+    published_at: 'When a process had it first. It signs 40 s later, if there is a former one.'
+  },
   /** Users of the service. Not part of the tables of an attached host. */
   account: {
     email_verified_at: 'Null if the address was not verified.',

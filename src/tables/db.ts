@@ -8,7 +8,7 @@ export type Tables = DB
 const tableNames = [
   'otp_user', 'otp_device', 'otp_totp', 'otp_passkey', 'otp_challenge', 'otp_recovery_code', 'otp_session', 'otp_ended_session',
   'otp_revocation', 'otp_password_budget', 'otp_event', 'otp_event_current', 'otp_event_table', 'otp_delivery', 'otp_event_counter',
-  'otp_key', 'account', 'account_oauth_profile', 'account_policy', 'account_import', 'account_network', 'account_link',
+  'otp_key', 'account', 'account_oauth_profile', 'account_policy', 'signing_key', 'account_import', 'account_network', 'account_link',
   'account_mail_budget', 'account_notice', 'password_budget'
 ] as const satisfies ReadonlyArray<keyof Tables>
 

@@ -501,6 +501,17 @@ export interface PasswordBudget {
   window_started_at: Timestamp;
 }
 
+export interface SigningKey {
+  /**
+   * SHA-256 of its name and its public key.
+   */
+  fingerprint: string;
+  /**
+   * When a process had it first. It signs 40 s later, if there is a former one.
+   */
+  published_at: Timestamp;
+}
+
 export interface DB {
   account: Account;
   account_import: AccountImport;
@@ -527,4 +538,5 @@ export interface DB {
   otp_totp: OtpTotp;
   otp_user: OtpUser;
   password_budget: PasswordBudget;
+  signing_key: SigningKey;
 }

@@ -29,8 +29,10 @@ async function verifies (app: App, token: string): Promise<boolean> {
 for (const JWT_ALG of ['HS256', 'EdDSA'] as const) {
   t.test(`J9 ${JWT_ALG}: replica by replica, from the old key to the new one`, async (t) => {
     const [old, young] = ['old', 'new'].map((kid) => `${kid}:${fresh[JWT_ALG]().toString('base64url')}`) as [string, string]
-    const { app: before, another } = await freshApp(t, { JWT_ALG, JWT_KEYS: old })
+    const { app: before, clock, another } = await freshApp(t, { JWT_ALG, JWT_KEYS: old })
     const announced = await another({ JWT_KEYS: `${old},${young}` })
+    // From then on, other services can know it.
+    await clock.advance(60)
     const during = await another({ JWT_KEYS: `${young},${old}` })
     const after = await another({ JWT_KEYS: young })
 
