@@ -198,6 +198,8 @@ export function createSessions (options: SessionsOptions) {
     const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
     counters.postgres++
     if (adopted !== null) ended(userId, adopted.endedIds)
+    // The next revocation reading names the end, perhaps. Until then, no entry from before it may answer.
+    else if (found === null) localCache.change(userId, sessionId)
     return keep(found ?? adopted, askedAtMs)
   }
 

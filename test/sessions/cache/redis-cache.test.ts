@@ -16,6 +16,8 @@ t.jobs = 2
 
 const SEAL_KEYS = 'one:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8'
 const NAMESPACE = 'copies'
+/** Of one user: one that lives, one for the last copy, one for each of the other copies. */
+const SESSIONS = 19
 
 async function withCopies (t: Test, count: number) {
   const started = await startReplicas(t, count, { SEAL_KEYS }, NAMESPACE)
@@ -38,68 +40,74 @@ function signed (body: object): string {
   return `${createHmac('sha256', macKey!).update(text).digest().subarray(0, 16).toString('base64url')}.${text}`
 }
 
+interface Body { context: object, readAtMs: number, server: string, trustMs: number }
+
 t.test('J5 copies that nobody may believe: each is as good as none', async (t) => {
   const { replicas: [a, b], redis, keyOf, db } = await withCopies(t, 2)
   const ada = await signUp(a!.app)
   const eve = await signUp(a!.app, 'eve')
-  const [dead, live] = await sessionsOf(ada, 2) as [Person, Person]
+  const [live, last, ...sessions] = await sessionsOf(ada, SESSIONS) as [Person, Person, ...Person[]]
   const [other] = await sessionsOf(eve, 1) as [Person]
-  const key = keyOf(dead)
-  await until('the copies', async () => await redis.exists(key, keyOf(live), keyOf(other)) === 3)
-  const good = await redis.get(key) ?? ''
-  const body = good.slice(good.indexOf('.') + 1)
-  const { context, readAtMs, server, trustMs } =
-    JSON.parse(body) as { context: object, readAtMs: number, server: string, trustMs: number }
-  t.equal(signed({ context, readAtMs, server, trustMs }), good, 'this test can sign')
-
-  // Ended directly in the table, and not named by a revocation reading: only the Redis copy could show it as alive.
-  await db.query('update otp_session set ended_at = now() where id = $1', [dead.claims()['sid']])
-  const nowMs = (await db.clock.now()).getTime()
+  await until('the copies', async () => await redis.exists(...[live, last, other].map(keyOf)) === 3)
+  const copy = await redis.get(keyOf(last)) ?? ''
+  const body = JSON.parse(copy.slice(copy.indexOf('.') + 1)) as Body
+  t.equal(signed(body), copy, 'this test can sign')
   const shown = insideOf(b!.app).sessions
-  const forged = {
-    'no MAC': body,
-    'an empty MAC': `.${body}`,
-    'another MAC': `${'A'.repeat(22)}.${body}`,
-    'a changed body': good.replace('"otpRequired":false', '"otpRequired":null'),
-    "another session's": await redis.get(keyOf(live)) ?? '',
-    "another user's": await redis.get(keyOf(other)) ?? '',
-    'this session of another user': signed({ context: { ...context, userId: 'eve' }, readAtMs: nowMs, server, trustMs }),
-    'from the future': signed({ context, readAtMs: nowMs + 20_000, server, trustMs }),
-    'from before this replica followed': signed({ context, readAtMs: nowMs - 30_000, server, trustMs }),
-    'no JSON': 'x',
-    nothing: ''
-  }
-  const refuses = async (copies: Record<string, string>): Promise<void> => {
-    for (const [what, text] of Object.entries(copies)) {
-      await redis.set(key, text)
+  const nowMs = async () => (await db.clock.now()).getTime()
+
+  /** Ends a session directly in the table, named by no revocation reading: only a copy could show it as alive. */
+  const kill = (person: Person) => db.query('update otp_session set ended_at = now() where id = $1', [person.claims()['sid']])
+  /** Each copy has a session of its own: a replica that was told of an end by PostgreSQL goes by no copy of that session. */
+  async function refuses (copies: Record<string, (good: string, body: Body) => string | Promise<string>>): Promise<void> {
+    for (const [what, make] of Object.entries(copies)) {
+      const dead = sessions.pop()!
+      await kill(dead)
+      const own = { ...body, context: { ...body.context, sessionId: dead.claims()['sid'] } }
+      await redis.set(keyOf(dead), await make(signed(own), own))
       const before = shown.state()
       t.equal(await guarded(b!, dead), 401, what)
       t.equal(shown.state().copy, before.copy, `${what}: not taken`)
     }
   }
-  await refuses(forged)
+
+  const startMs = await nowMs()
+  await refuses({
+    'no MAC': (good) => good.slice(good.indexOf('.') + 1),
+    'an empty MAC': (good) => good.slice(good.indexOf('.')),
+    'another MAC': (good) => `${'A'.repeat(22)}${good.slice(good.indexOf('.'))}`,
+    'a changed body': (good) => good.replace('"otpRequired":false', '"otpRequired":null'),
+    "another session's": async () => await redis.get(keyOf(live)) ?? '',
+    "another user's": async () => await redis.get(keyOf(other)) ?? '',
+    'this session of another user': (_, body) => signed({ ...body, context: { ...body.context, userId: 'eve' }, readAtMs: startMs }),
+    'from the future': (_, body) => signed({ ...body, readAtMs: startMs + 20_000 }),
+    'from before this replica followed': (_, body) => signed({ ...body, readAtMs: startMs - 30_000 }),
+    'no JSON': () => 'x',
+    nothing: () => ''
+  })
 
   // Late enough that each of these would be accepted if it were younger.
   await db.clock.advance(120)
   await settled(b!)
-  const laterMs = (await db.clock.now()).getTime()
+  const laterMs = await nowMs()
+  const { trustMs } = body
   await refuses({
-    'older than it may be': signed({ context, readAtMs: laterMs - trustMs - 1_000, server, trustMs }),
-    'older than any may be, whatever it says': signed({ context, readAtMs: laterMs - 61_000, server, trustMs: 600_000 }),
-    'one that does not say how old it may be': signed({ context, readAtMs: laterMs, server }),
-    'one that does not say which server was read': signed({ context, readAtMs: laterMs, trustMs }),
-    "another server's, which has a clock of its own": signed({ context, readAtMs: laterMs, server: `${server}0`, trustMs })
+    'older than it may be': (_, body) => signed({ ...body, readAtMs: laterMs - trustMs - 1_000, trustMs }),
+    'older than any may be, whatever it says': (_, body) => signed({ ...body, readAtMs: laterMs - 61_000, trustMs: 600_000 }),
+    'one that does not say how old it may be': (_, { trustMs: _trust, ...body }) => signed({ ...body, readAtMs: laterMs }),
+    'one that does not say which server was read': (_, { server: _server, ...body }) => signed({ ...body, readAtMs: laterMs }),
+    "another server's, which has a clock of its own": (_, body) => signed({ ...body, readAtMs: laterMs, server: `${body.server}0` })
   })
-  await redis.del(key)
-  await redis.lpush(key, 'a list')
-  t.equal(await guarded(b!, dead), 401, 'another type')
+  const [listed] = sessions
+  await kill(listed!)
+  await redis.del(keyOf(listed!))
+  await redis.lpush(keyOf(listed!), 'a list')
+  t.equal(await guarded(b!, listed!), 401, 'another type')
   await settled(b!)
 
+  await kill(last)
   // The Redis copy decides here: a copy that is signed with the key is accepted.
-  await redis.del(key)
-  await settled(b!)
-  await redis.set(key, signed({ context, readAtMs: laterMs - 30_000, server, trustMs }))
-  t.equal(await guarded(b!, dead), 200, 'DESIGN §1.1: Redis can at most keep an ended session alive, and only with our MAC')
+  await redis.set(keyOf(last), signed({ ...body, readAtMs: laterMs - 30_000 }))
+  t.equal(await guarded(b!, last), 200, 'DESIGN §1.1: Redis can at most keep an ended session alive, and only with our MAC')
   t.ok((await redis.pttl(keyOf(live))) > 0, 'L4 copies go by themselves')
 })
 
