@@ -32,7 +32,8 @@ export interface PostgresServer {
 export const IN_MEMORY = ['fsync=off']
 
 const DEBIAN = '/usr/lib/postgresql'
-const READY_MS = 20_000
+/** Only a very busy machine needs so long. */
+const READY_MS = 60_000
 /** A new connection takes seconds on a busy machine. */
 const CONNECT_MS = 10_000
 
@@ -147,7 +148,8 @@ export async function addSynchronousStandby (undo: Undo, primary: PostgresServer
   await primary.query('select pg_reload_conf()')
   await until(
     'the standby to be synchronous',
-    async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1
+    async () => (await primary.query("select from pg_stat_replication where sync_state = 'sync'")).length === 1,
+    READY_MS
   )
   return standby
 }

@@ -48,7 +48,8 @@ export async function removeFactor (world: World, person: Person): Promise<void>
   const answer = await client.ask(client.anyOf(person.isHost), 'DELETE', path, { access: own.access })
   if (answer.status === 0 || answer.status >= 500) throw new Abandoned('removed or not')
   if (answer.status !== 200) return
-  moved(world, person, answer, own, before, 'all', false)
+  // Without the passkey alone, a session keeps its proof by the app: a recovery code then does not end it.
+  moved(world, person, answer, own, before, 'all', !isAll)
   Object.assign(person, { passkey: null, ...(isAll ? { device: null, codes: [] } : {}) })
 }
 
