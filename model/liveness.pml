@@ -10,8 +10,8 @@
  * Time is counted in ticks, in ages that stop at the value from which they make no difference. So the search is over all
  * runs of any length. Constants keep the order of the code's: REVOCATION_SECONDS < slowest statement < trust < memory of ends.
  *
- * A line that ends in "rule: ..." is a rule of docs/consistency.md. test/model.test.ts removes each of them in turn and
- * expects a counterexample.
+ * A line that ends in "rule: ..." is a rule of docs/consistency.md. test/model/model.test.ts removes each of them in turn and
+ * expects a counterexample. test/model/liveness-replay.test.ts calls the code at each step that is printed (not with SHARE).
  */
 #ifndef FAILOVER
 #define FAILOVER 1
@@ -78,7 +78,6 @@ typedef Message {
 }
 Reader w;
 Message m[2];
-hidden byte was;
 /* The newest announcement of replica 0 is unanswered; its age, from before it was sent. */
 bool asking;
 byte askingAge;
@@ -96,13 +95,14 @@ byte mark;
 
 inline tick () {
   d_step {
+    printf("@ tick\n");
     if :: ended[primary] -> AGE(sinceEnd, BOUND + 1) :: else fi;
     if :: r.hasReading -> AGE(r.age, BOUND + 1); if :: REDIS -> AGE(r.gapAge, COVERED) :: else fi :: else fi;
     DOWN(r.remember);
     if :: asking -> AGE(askingAge, BOUND + 1) :: else fi;
-    if :: r.p.asked && r.p.age == SLOW -> clearPoll() :: r.p.asked && r.p.age < SLOW -> r.p.age++ :: else fi;
+    if :: r.p.asked && r.p.age == SLOW -> printf("@ losePoll 2\n"); clearPoll() :: r.p.asked && r.p.age < SLOW -> r.p.age++ :: else fi;
     if
-    :: r.q.asked && r.q.age == SLOW -> clearQuestion() /* rule: a slow question is given up */
+    :: r.q.asked && r.q.age == SLOW -> printf("@ loseQuestion 2\n"); clearQuestion() /* rule: a slow question is given up */
     :: r.q.asked && r.q.age < SLOW -> r.q.age++
     :: else
     fi;
@@ -337,9 +337,9 @@ inline heardShared (i) {
     :: (asking
       && m[i].mark == 2                                    /* rule: a shared reading answers an announcement whose mark it has */
       ) ->
-      was = r.age;
+      askingAge = (askingAge < r.age -> askingAge : r.age);
       r.age = 0;
-      r.age = (askingAge < was -> askingAge : was);        /* rule: freshness counts from before the announcement */
+      r.age = askingAge;                                   /* rule: freshness counts from before the announcement */
       asking = false; askingAge = 0
     :: else
     fi;
@@ -358,7 +358,7 @@ inline askQuestion (s) {
   r.q.writable = WRITABLE(s, r.poolOld)
 }
 
-inline accept (isLate) { assert(!isLate) }
+inline accept (isLate) { printf("@ accepted\n"); assert(!isLate) }
 
 /*
  * Assumption, see README.md: a replica with a connection from before a demotion by a setting also has readings that are
@@ -366,33 +366,40 @@ inline accept (isLate) { assert(!isLate) }
  */
 #define ASSUMED(s, writable) (s == primary || !(writable) || FRESH)
 
+/* A request joins this question, and does not ask Redis. */
+#define JOINED (r.q.asked && r.q.age <= BOUND && !r.q.renewed)
+
 /* isFound: Redis answers, with the entry. */
 inline request (isFound) {
+  printf("@ request %d %d\n", isFound, LATE);
   if
   :: (true
     && FRESH                                            /* rule: the local cache answers while the reading is fresh */
     && r.alive
-    ) -> accept(LATE)
+    ) -> printf("@ local\n"); accept(LATE)
   :: else ->
     if
-    :: r.remember > 0 -> skip
+    :: r.remember > 0 -> printf("@ refused\n")
     :: else ->
       if
-      :: (isFound
+      :: (isFound && !JOINED
         && FRESH                                        /* rule: the Redis cache answers while the reading is fresh */
         && !redis.forged                                   /* rule: an entry without a MAC counts as none */
         && redis.server == r.server                     /* rule: an entry of another server counts as none */
         && redis.age + SLOW < r.gapAge                  /* rule: an entry counts if it was read well after the gap */
         && redis.age <= TRUST                              /* rule: an entry counts for the trust at most */
-        ) -> accept(LATE); fill()
+        ) -> printf("@ copy\n"); accept(LATE); fill()
       :: else ->
         if
-        :: !r.q.asked && !SHARE && ASSUMED(r.poolServer, WRITABLE(r.poolServer, r.poolOld)) -> askQuestion(r.poolServer); r.q.late = LATE
+        :: !r.q.asked && !SHARE && ASSUMED(r.poolServer, WRITABLE(r.poolServer, r.poolOld)) ->
+          printf("@ asked\n");
+          askQuestion(r.poolServer);
+          r.q.late = LATE
         :: (r.q.asked && ASSUMED(r.q.server, r.q.writable)
           && r.q.age <= BOUND                              /* rule: requests share a question while it is young */
           && !r.q.renewed                                  /* rule: requests do not share a question over a replaced connection */
-          ) -> r.q.late = r.q.late || LATE
-        :: else
+          ) -> printf("@ joined\n"); r.q.late = r.q.late || LATE
+        :: else -> printf("@ dropped\n")
         fi
       fi
     fi
@@ -450,30 +457,30 @@ active proctype world () {
   if :: (!FAILOVER || !REDIS) && !SHARE -> here = true :: here = false fi;
   do
   :: tick()
-  :: d_step { endXid[primary] == 0 -> beginEnd() }
-  :: d_step { endXid[primary] > 0 && !ended[primary] -> commitEnd() }
-  :: d_step { here && ended[primary] && !answered -> answerEnd() }
-  :: d_step { OTHER && !otherOpen && nextXid[primary] <= 2 -> beginOther() }
-  :: d_step { otherOpen -> commitOther() }
-  :: d_step { FAILOVER && primary == 0 && ended[0] -> failover(true) }
-  :: d_step { FAILOVER && primary == 0 -> failover(false) }
-  :: d_step { !SHARE && !r.p.asked -> askPoll(r.pollServer) }
-  :: d_step { r.p.asked -> heardPoll(0, false) }
-  :: d_step { r.p.asked -> heardPoll(1, false) }
-  :: d_step { r.p.asked && r.p.named -> heardPoll(0, true) }
-  :: d_step { r.p.asked && r.p.named -> heardPoll(1, true) }
-  :: d_step { r.p.asked -> clearPoll(); connectPoll(0) }
-  :: d_step { r.p.asked -> clearPoll(); connectPoll(1) }
+  :: d_step { endXid[primary] == 0 -> printf("@ beginEnd\n"); beginEnd() }
+  :: d_step { endXid[primary] > 0 && !ended[primary] -> printf("@ commitEnd\n"); commitEnd() }
+  :: d_step { here && ended[primary] && !answered -> printf("@ answerEnd\n"); answerEnd() }
+  :: d_step { OTHER && !otherOpen && nextXid[primary] <= 2 -> printf("@ beginOther\n"); beginOther() }
+  :: d_step { otherOpen -> printf("@ commitOther\n"); commitOther() }
+  :: d_step { FAILOVER && primary == 0 && ended[0] -> printf("@ failover 1 %d\n", r.hasReading); failover(true) }
+  :: d_step { FAILOVER && primary == 0 -> printf("@ failover 0 %d\n", r.hasReading); failover(false) }
+  :: d_step { !SHARE && !r.p.asked -> printf("@ askPoll\n"); askPoll(r.pollServer) }
+  :: d_step { r.p.asked -> printf("@ heardPoll 0 0\n"); heardPoll(0, false) }
+  :: d_step { r.p.asked -> printf("@ heardPoll 1 0\n"); heardPoll(1, false) }
+  :: d_step { r.p.asked && r.p.named -> printf("@ heardPoll 0 1\n"); heardPoll(0, true) }
+  :: d_step { r.p.asked && r.p.named -> printf("@ heardPoll 1 1\n"); heardPoll(1, true) }
+  :: d_step { r.p.asked -> printf("@ losePoll 0\n"); clearPoll(); connectPoll(0) }
+  :: d_step { r.p.asked -> printf("@ losePoll 1\n"); clearPoll(); connectPoll(1) }
   :: d_step { redis.phase == 2 -> request(true) }
   :: d_step { true -> request(false) }
-  :: d_step { r.q.asked -> heardQuestion(0) }
-  :: d_step { r.q.asked -> heardQuestion(1) }
-  :: d_step { r.q.asked -> clearQuestion(); connectPool(0) }
-  :: d_step { r.q.asked -> clearQuestion(); connectPool(1) }
-  :: d_step { REDIS && redis.phase != 1 && !ended[0] -> askEntry(0) }
-  :: d_step { REDIS && redis.phase != 1 && primary == 1 && !ended[1] -> askEntry(1) }
-  :: d_step { redis.phase == 1 -> dateEntry() }
-  :: d_step { REDIS && !FAILOVER && !redis.forged -> forge() }
+  :: d_step { r.q.asked -> printf("@ heardQuestion 0\n"); heardQuestion(0) }
+  :: d_step { r.q.asked -> printf("@ heardQuestion 1\n"); heardQuestion(1) }
+  :: d_step { r.q.asked -> printf("@ loseQuestion 0\n"); clearQuestion(); connectPool(0) }
+  :: d_step { r.q.asked -> printf("@ loseQuestion 1\n"); clearQuestion(); connectPool(1) }
+  :: d_step { REDIS && redis.phase != 1 && !ended[0] -> printf("@ askEntry 0\n"); askEntry(0) }
+  :: d_step { REDIS && redis.phase != 1 && primary == 1 && !ended[1] -> printf("@ askEntry 1\n"); askEntry(1) }
+  :: d_step { redis.phase == 1 -> printf("@ dateEntry\n"); dateEntry() }
+  :: d_step { REDIS && !FAILOVER && !redis.forged -> printf("@ forge\n"); forge() }
   /* With SHARE, own readings and questions are answered at once: the other parts have their delays. Questions go to either server. */
   :: d_step { SHARE -> askPoll(r.pollServer); heardPoll(0, false) }
   :: d_step { SHARE && FAILOVER -> askPoll(r.pollServer); heardPoll(1, false) }

@@ -13,7 +13,8 @@ const ALONE = [
 /** These change or measure their process: the registry of statements, the clock, parsers of types, the tracer, open sockets. */
 const APART = [
   'test/tables/statement.test.ts', 'test/tables/statements.test.ts', 'test/factors/factor.test.ts', 'test/tracing/tracing.test.ts',
-  'test/promises/the-database-clock-decides.test.ts', 'test/regressions/a-hosts-type-parsers-change-what-we-read.test.ts',
+  'test/model/liveness-replay.test.ts', 'test/promises/the-database-clock-decides.test.ts',
+  'test/regressions/a-hosts-type-parsers-change-what-we-read.test.ts',
   'test/regressions/a-start-that-fails-leaves-things-open.test.ts'
 ]
 

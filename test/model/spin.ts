@@ -114,10 +114,12 @@ export async function search (text: string, { defines }: Configuration): Promise
   })
 }
 
+const flags = (defines: readonly string[]): string[] => defines.map((define) => `-D${define}`)
+
 /** Makes the program that searches the model. */
-async function verifier (cwd: string, defines: readonly string[]): Promise<void> {
-  await execute('spin', ['-a', ...defines.map((define) => `-D${define}`), 'model.pml'], { cwd })
-  await execute('gcc', ['-O1', '-w', '-DSAFETY', '-DMEMLIM=4000', '-o', 'pan', 'pan.c'], { cwd })
+async function verifier (cwd: string, defines: readonly string[], ...more: string[]): Promise<void> {
+  await execute('spin', ['-a', ...flags(defines), 'model.pml'], { cwd })
+  await execute('gcc', ['-O1', '-w', '-DSAFETY', '-DMEMLIM=4000', ...more, '-o', 'pan', 'pan.c'], { cwd })
 }
 
 /** Rules whose violating runs are replayed: the one of this name, since each search costs a second of CPU; all with MODEL_REPLAY=all. */
@@ -146,22 +148,24 @@ async function inFolder<T> (text: string, work: (cwd: string) => Promise<T>): Pr
   }
 }
 
-/** Longest simulation, for a model without an end. */
+/** Longest simulation of a model without an end. */
 const MOST_STEPS = 300
 
 /** One run of a model by chance; the same seed makes the same run. */
-export async function simulate (text: string, seed: number): Promise<Step[]> {
-  return await inFolder(text, async (cwd) =>
-    stepsOf((await execute('spin', ['-T', '-B', `-n${seed}`, `-u${MOST_STEPS}`, 'model.pml'], { cwd })).stdout))
+export async function simulate (text: string, seed: number, defines: readonly string[] = [], most = MOST_STEPS): Promise<Step[]> {
+  return await inFolder(text, async (cwd) => {
+    const { stdout } = await execute('spin', ['-T', '-B', `-n${seed}`, `-u${most}`, ...flags(defines), 'model.pml'], { cwd })
+    return stepsOf(stdout)
+  })
 }
 
-/** The run in which a model violates a property; null if there is none. The step that violates it is the last one. */
-export async function violatingRun (text: string): Promise<Step[] | null> {
+/** The shortest run in which a model violates a property; null if there is none. The step that violates it is the last one. */
+export async function violatingRun (text: string, defines: readonly string[] = []): Promise<Step[] | null> {
   return await inFolder(text, async (cwd) => {
-    await verifier(cwd, [])
+    await verifier(cwd, defines, '-DBFS')
     await execute('./pan', [`-m${DEPTH}`, '-w23'], { cwd, maxBuffer: 1 << 26 })
     // Fails if there is no trail, and after a trail that ends in a violation.
-    const { stdout } = await execute('spin', ['-t', '-T', 'model.pml'], { cwd })
+    const { stdout } = await execute('spin', ['-t', '-T', ...flags(defines), 'model.pml'], { cwd })
       .catch((error: { stdout?: string }) => ({ stdout: error.stdout ?? '' }))
     const steps = stepsOf(stdout)
     return steps.length === 0 ? null : steps
