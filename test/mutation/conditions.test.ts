@@ -17,6 +17,9 @@ const statements: ReadonlyArray<readonly [string, string[]]> = [
     ['a = $1', 'b', 'c', 'not exists (select 1 where d)', 'd', 'e']],
   ['select 1 where (a) and (b) or (c)', ['(a)', '(b) or (c)']],
   ['select elsewhere, whereas from t', []],
+  ['select 1 from t join u on u.a = t.a and u.b left join v on (v.a = t.a and v.c) inner join w on true where d',
+    ['u.a = t.a', 'u.b', 'v.a = t.a', 'v.c', 'd']],
+  ['select 1 from t join u on a, v where b', ['a', 'b']],
   ['insert into t select 1 where a on conflict (b) do update set c = 1 where t.d', ['a', 't.d']]
 ]
 
@@ -26,6 +29,12 @@ t.test('the conditions of a statement are those of each where', async (t) => {
     t.same(found.map(({ text }) => text).sort(), [...expected].sort(), sql)
     for (const { from, to, text } of found) t.equal(sql.slice(from, to), text)
   }
+})
+
+t.test('the conditions of a case are found where they are wanted', async (t) => {
+  const sql = 'update t set a = case when b and (c or d) then case when e then 1 end else 2 end where case when f then g end'
+  t.same(conditionsOf(sql).map(({ text }) => text), ['case when f then g end'])
+  t.same(conditionsOf(sql, true).map(({ text }) => text), ['b', '(c or d)', 'e', 'case when f then g end', 'f'])
 })
 
 t.test('a statement without a condition keeps its parameters', async (t) => {

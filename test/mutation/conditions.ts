@@ -1,24 +1,29 @@
-/** Condition of a `where`, as a part of the statement's text. */
+/** Condition of a `where`, of a join or of a `case`, as a part of the statement's text. */
 export interface Condition {
   from: number
   to: number
   text: string
 }
 
-/** Words after which a `where` at the same depth is over. */
-const END = new RegExp('^(group by|having|window|order by|limit|offset|fetch|for (no key )?update|for (key )?share|returning|union|' +
-  'intersect|except|on conflict)\\b', 'i')
+/** Words after which a list of conditions at the same depth is over. */
+const END = new RegExp('^(where|((left|right|full|inner|cross) )*join|group by|having|window|order by|limit|offset|fetch|' +
+  'for (no key )?update|for (key )?share|returning|union|intersect|except|on conflict|then)\\b', 'i')
+const CONFLICT = /^on conflict\b/i
 const WORD = /[\w$]/
 
 /**
- * Returns the conditions of each `where` of a statement: the parts between its `and`s, at its own depth of brackets. A part with an
- * `or` in it is one condition, and a list of `and`s in brackets is as many as it has. Those of subqueries and of `with` parts are
- * found by their own `where`.
+ * Returns the conditions of each `where` and of each join of a statement: the parts between its `and`s, at its own depth of brackets. A
+ * part with an `or` in it is one condition, and a list of `and`s in brackets is as many as it has. Those of subqueries and of `with`
+ * parts are found by their own `where`.
+ *
+ * @param hasCases true for those of each `case` too
  */
-export function conditionsOf (sql: string): Condition[] {
+export function conditionsOf (sql: string, hasCases = false): Condition[] {
   const found: Condition[] = []
   for (let at = 0; at < sql.length; at = next(sql, at)) {
-    if (isWordAt(sql, at, 'where')) found.push(...partsFrom(sql, at + 'where'.length).flatMap((part) => withoutBrackets(sql, part)))
+    const word = ['where', 'on', ...(hasCases ? ['when'] : [])].find((word) => isWordAt(sql, at, word))
+    if (word === undefined || CONFLICT.test(sql.slice(at))) continue
+    found.push(...partsFrom(sql, at + word.length).flatMap((part) => withoutBrackets(sql, part)))
   }
   return found.filter(({ text }) => text !== '' && text !== 'true')
 }
@@ -30,7 +35,7 @@ export function conditionsOf (sql: string): Condition[] {
 export const without = (sql: string, { from, to }: Condition): string =>
   `${sql.slice(0, from)}(true or (${sql.slice(from, to)}))${sql.slice(to)}`
 
-/** Returns the conditions of a `where` whose text begins here. */
+/** Returns the conditions of a list whose text begins here. */
 function partsFrom (sql: string, begin: number): Condition[] {
   const parts: Condition[] = []
   let from = begin
@@ -47,8 +52,8 @@ function partsFrom (sql: string, begin: number): Condition[] {
       if (isWordAt(sql, at, 'case')) cases++
       if (isWordAt(sql, at, 'end')) cases--
       if (isWordAt(sql, at, 'between')) isBetween = true
-      if (isWordStart(sql, at) && END.test(sql.slice(at))) break
-      if (character === ';') break
+      if (cases === 0 && isWordStart(sql, at) && END.test(sql.slice(at))) break
+      if (character === ';' || character === ',') break
       if (cases === 0 && isWordAt(sql, at, 'and')) {
         if (isBetween) isBetween = false
         else {

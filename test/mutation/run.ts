@@ -1,12 +1,12 @@
 /**
- * `npm run mutate -- [--only TEXT] [--condition TEXT] [--reads] [--list] TESTS`: removes each condition of the statements that
+ * `npm run mutate -- [--only TEXT] [--condition TEXT] [--reads] [--cases] [--list] TESTS`: removes each condition of the statements that
  * decide, one at a time, and runs the given tests (by default the promises of DEFAULT). A condition whose removal no test notices is
  * printed as SURVIVED, unless known-survivors.json has its reason; exits with 1 if there is one.
  *
  *   npm run mutate -- --only otp_totp test/promises/a-code-is-accepted-once.test.ts
  *
  * TEXT chooses statements, or conditions, by a part of their text. Each mutant runs only the tests that send its statement.
- * `--reads` takes statements that change nothing, such as the one that reads revocations.
+ * `--reads` takes statements that change nothing, such as the one that reads revocations; `--cases` conditions of `case` too.
  */
 import { spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
@@ -29,12 +29,13 @@ const DEFAULT = [
 /** A mutant that makes a test wait for ever is noticed too. */
 const MOST_MS = 240_000
 
-const { values: { only, condition: chosen, list, reads }, positionals } = parseArgs({
+const { values: { only, condition: chosen, list, reads, cases }, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string', default: '' },
     condition: { type: 'string', default: '' },
     reads: { type: 'boolean', default: false },
+    cases: { type: 'boolean', default: false },
     list: { type: 'boolean', default: false }
   }
 })
@@ -79,11 +80,20 @@ for (const [index, test] of tests.entries()) {
   }
 }
 
+/** Test that noticed the last mutant. */
+let last = ''
+
+/** Runs the tests until one fails, first the one that noticed the mutant before. @returns the test that fails */
 async function isNoticed (sql: string, condition: Condition): Promise<string | undefined> {
   const [from, to] = [join(folder, 'from'), join(folder, 'to')]
   await writeFile(from, sql)
   await writeFile(to, without(sql, condition))
-  for (const test of users.get(sql)!) if (!await passes(test, { MUTATION_FROM: from, MUTATION_TO: to })) return test
+  const inOrder = [...users.get(sql)!].sort((a, b) => Number(b === last) - Number(a === last))
+  for (const test of inOrder) {
+    if (await passes(test, { MUTATION_FROM: from, MUTATION_TO: to })) continue
+    last = test
+    return test
+  }
   return undefined
 }
 
@@ -97,7 +107,7 @@ const nameOf = (sql: string): string => {
 const counts = { noticed: 0, known: 0, survived: 0 }
 let beside = 0
 for (const sql of users.keys()) {
-  const all = conditionsOf(sql).filter(({ text }) => text.includes(chosen))
+  const all = conditionsOf(sql, cases).filter(({ text }) => text.includes(chosen))
   const conditions = all.filter(({ text }) => !known.isBeside(text))
   beside += all.length - conditions.length
   console.log(`${nameOf(sql)}: ${conditions.length} conditions, and ${all.length - conditions.length} beside the decision`)
