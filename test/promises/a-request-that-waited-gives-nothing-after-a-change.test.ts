@@ -8,6 +8,7 @@ import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import { addPasskey, answer as answerChallenge, challenge } from '../helpers/passkeys.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf } from '../helpers/staff.js'
+import { rowsOf, twinOf } from '../helpers/twin.js'
 
 await need('postgres')
 const { app, db, clock } = await freshApp(t, {}, { hasher: cheapHasher })
@@ -117,10 +118,11 @@ const mark = (user: string, at: Date) => db.query(
 
 /** What ends the session or outdates the judgement. */
 const changes: Record<string, (changed: Changed) => Promise<unknown>> = {
-  'the session ends': ({ session }) =>
-    db.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where id = $1", [session.claims()['sid']]),
-  'the session expires': ({ session, now }) =>
-    db.query('update otp_session set expires_at = $2 where id = $1', [session.claims()['sid'], now]),
+  'the session ends': ({ session, user }) =>
+    db.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
+      [user, session.claims()['sid']]),
+  'the session expires': ({ session, user, now }) =>
+    db.query('update otp_session set expires_at = $3 where user_id = $1 and id = $2', [user, session.claims()['sid'], now]),
   'the sessions of the user are ended by a mark': ({ user, now }) => mark(user, seconds(now, 1)),
   'all sessions are ended by a mark': ({ now }) => mark('', seconds(now, 1))
 }
@@ -164,12 +166,16 @@ async function overtaken ({ part, prepare }: Operation, change: (changed: Change
   const early = sent.then(({ statusCode }) => { throw new Error(`answered ${statusCode} without the statement`) })
   await Promise.race([held.reached, early])
   early.catch(() => {})
+  // Its sessions and devices have the same ids, and nothing changes for it.
+  const twin = await twinOf(db.query, idOf(ada))
+  const twinBefore = JSON.stringify(await rowsOf(db.query, twin))
   await change({ session, user: idOf(ada), before: startedAt, now: await clock.now() })
   const [before, othersBefore] = [await stateOf(idOf(ada)), await stateOfOthers()]
   held.release()
   const { statusCode, body } = await sent
   const after = await stateOf(idOf(ada))
   if (await stateOfOthers() !== othersBefore) throw new Error('a decision changed another user')
+  if (JSON.stringify(await rowsOf(db.query, twin)) !== twinBefore) throw new Error('a decision changed a user with the same ids')
   return { status: statusCode, before, after, body, session: Object.assign(session, { deviceId: ada.deviceId }) }
 }
 

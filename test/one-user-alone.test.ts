@@ -1,0 +1,68 @@
+import t from 'tap'
+import { freshApp } from './helpers/app.js'
+import { cheapHasher } from './helpers/cheap-hasher.js'
+import { need } from './helpers/need.js'
+import { expect, signUp } from './helpers/person.js'
+import { rowsOf, twinOf } from './helpers/twin.js'
+import { sessionOf, userOperations } from './helpers/user-operations.js'
+
+/*
+ * An operation changes rows of its user alone, and goes by the rows of its user alone. Beside each user there is a twin with copies of
+ * all rows, whose sessions and devices have the same ids: ids are unique for one user, and a host's sessions need not be more.
+ */
+
+await need('postgres')
+const fresh = await freshApp(t, { OTP_FRESH_SECONDS: '3600' }, { hasher: cheapHasher })
+const { app, db: { query }, clock } = fresh
+await clock.freeze()
+t.setTimeout(300_000)
+const { owner, operations } = await userOperations(fresh)
+
+for (const operation of operations) {
+  const { name, isRefused = false, prepare } = operation
+  t.test(`E6 ${name} changes rows of its user alone`, async (t) => {
+    const ada = await owner()
+    const send = await prepare(ada)
+    const twin = await twinOf(query, ada.id)
+    const before = JSON.stringify(await rowsOf(query, ada.id))
+    const twinBefore = await rowsOf(query, twin)
+    const { statusCode, body } = await send()
+    if (isRefused) t.ok(statusCode >= 400 && statusCode < 500, body)
+    else t.ok(statusCode < 300, `${statusCode} ${body}`)
+    t.same(await rowsOf(query, twin), twinBefore, 'the twin')
+    t.not(JSON.stringify(await rowsOf(query, ada.id)), before, 'the user')
+  })
+}
+
+/** Ends of a session that no replica has heard of: the guard lets the request through, and the statement decides. */
+const ends: Record<string, string> = {
+  'has ended': "update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
+  'has expired': 'update otp_session set expires_at = clock_timestamp() where user_id = $1 and id = $2',
+  'is ended by a mark': "update otp_revocation set ended_before = clock_timestamp() + interval '1 second' where user_id = $1 and $2 <> ''"
+}
+
+for (const operation of operations.filter(({ of }) => of !== undefined)) {
+  t.test(`J5 E6 ${operation.name} changes nothing if the session has ended, although its twin lives`, async (t) => {
+    for (const [what, end] of Object.entries(ends)) {
+      const ada = await owner()
+      const send = await operation.prepare(ada)
+      const twin = await twinOf(query, ada.id)
+      await query(end, [ada.id, sessionOf(ada, operation)])
+      const before = await rowsOf(query, ada.id)
+      const twinBefore = await rowsOf(query, twin)
+      const { statusCode, body } = await send()
+      t.ok(statusCode >= 400 && statusCode < 500, `${what}: ${statusCode} ${body}`)
+      t.same(await rowsOf(query, ada.id), before, `${what}: the user`)
+      t.same(await rowsOf(query, twin), twinBefore, `${what}: the twin`)
+    }
+  })
+}
+
+t.test('E6 a user without a second factor owes none, whatever others have', async (t) => {
+  const person = await signUp(app, 'somebody')
+  t.match(expect(200, await person.login()).json(), { otpRequired: false })
+  t.match(expect(200, await person.request('GET', '/totp/status')).json(), { recoveryCodesLeft: 0 })
+  expect(201, await person.create())
+  expect(200, await person.confirm())
+  expect(200, await person.request('DELETE', '/totp/delete'))
+})
