@@ -3,7 +3,7 @@ import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
 import type { ReportUnreadable } from '../unreadable.js'
 import { openOrigin, sealOrigin } from './candidates.js'
-import { newSalt, saltOf, slowDigest } from './slow-digests.js'
+import { saltFor, saltOf, slowDigest } from './slow-digests.js'
 
 interface HardeningDeps { db: Db, seal: Seal, unreadable: ReportUnreadable }
 
@@ -47,8 +47,9 @@ export function createHardening (deps: HardeningDeps): () => Promise<number> {
 
 /** @param codes of one user */
 async function harden ({ db, seal, unreadable }: HardeningDeps, codes: readonly WeakCode[]): Promise<number> {
-  // All codes of a user have one salt, so that a guess costs one hash.
-  const salt = codes.map(({ digest }) => saltOf(digest)).find((known) => known !== null) ?? newSalt()
+  // All codes of a user have one salt, so that a guess costs one hash. Codes from elsewhere, or of an earlier key, bring theirs.
+  const salt = codes.map(({ digest }) => saltOf(digest)).find((known) => known !== null) ??
+    saltFor(seal.derive('salt of weak codes')[0]!, codes[0]!.userId)
   let count = 0
   for (const { userId, digest, origin } of codes.filter(({ fast }) => fast)) {
     const slow = await slowDigest(digest, salt)

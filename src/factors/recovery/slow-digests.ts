@@ -1,4 +1,4 @@
-import { randomBytes, scrypt } from 'node:crypto'
+import { createHmac, scrypt } from 'node:crypto'
 import { promisify } from 'node:util'
 
 /*
@@ -17,7 +17,13 @@ const SLOW = /^\$scrypt\$ln=14,r=8,p=1\$([A-Za-z0-9_-]{22})\$[A-Za-z0-9_-]{43}$/
 
 const scryptAsync = promisify<string, Buffer, number, object, Buffer>(scrypt)
 
-export const newSalt = (): string => randomBytes(SALT_BYTES).toString('base64url')
+/**
+ * Returns the salt of a user's codes. It follows from the user, and not from chance: two replicas that hash at once choose the same one.
+ *
+ * @param key of this deployment alone, so that no other one has the salt
+ */
+export const saltFor = (key: Buffer, userId: string): string =>
+  createHmac('sha256', key).update(userId).digest().toString('base64url', 0, SALT_BYTES)
 
 /** Returns the salt of a slow digest; null if the digest is a fast one. */
 export function saltOf (digest: string): string | null {

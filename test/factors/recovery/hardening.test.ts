@@ -3,6 +3,7 @@ import t from 'tap'
 import { insideOf } from '../../../src/attach/inside.js'
 import { createHardening } from '../../../src/factors/recovery/hardening.js'
 import { freshApp } from '../../helpers/app.js'
+import { holdStatement } from '../../helpers/held-statement.js'
 import { bringOver, djangoDump, people } from '../../helpers/django.js'
 import { need } from '../../helpers/need.js'
 import { expect, Person } from '../../helpers/person.js'
@@ -70,4 +71,29 @@ t.test('a code whose key cannot be read keeps its digest, and the codes of the o
   for (let hashed = 1; hashed > 0;) hashed = await harden()
   t.same(await db.query('select digest from otp_recovery_code where fast order by 1'), unread)
   t.equal(await harden(), 0, 'the next run ends too')
+})
+
+t.test('two replicas that hash the codes of a user at once give them one salt', async (t) => {
+  const { app, db } = await freshApp(t)
+  await bringOver(app, (await djangoDump(t)).url)
+  const update = 'update "otp_recovery_code" set "digest"'
+  const [one, other] = [createHardening(insideOf(app)), createHardening(insideOf(app))]
+  const first = holdStatement(update)
+  const hashing = one()
+  await first.reached
+  const second = holdStatement(update)
+  const beside = other()
+  await second.reached
+  const third = holdStatement(update)
+  first.release()
+  await third.reached
+  second.release()
+  await beside
+  third.release()
+  await hashing
+  const hashed = await db.query<{ id: string, digest: string }>(
+    'select user_id as id, digest from otp_recovery_code where not fast and weak')
+  const salts = new Map(hashed.map(({ id, digest }) => [`${id} ${digest.split('$')[3]}`, id]))
+  t.ok(hashed.length >= 2)
+  t.equal(salts.size, new Set(salts.values()).size)
 })
