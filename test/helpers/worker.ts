@@ -3,6 +3,7 @@
  * loaded and compiled once for all of them: in a process of its own, a file takes a second of CPU before its first test. A file
  * is a subtest, and during it, tap's root object stands for that subtest. Prints TAP.
  */
+import './without-async-hooks.js'
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -46,6 +47,12 @@ t.setTimeout(0)
 // Tap lets a process end whose only open handle is the channel to its parent.
 t.pipe(process.stdout)
 process.channel!.ref()
+// Also an unhandled rejection.
+process.on('uncaughtException', (error) => {
+  if (file !== undefined && file.results === undefined) return file.threw(error)
+  console.error(error)
+  process.exit(1)
+})
 let running = Promise.resolve()
 process.on('message', (path: string) => {
   // An empty path ends the process, once the cost of its last file is sent.
