@@ -31,6 +31,14 @@ export const isFullOnly = (file: string): boolean => FULL_ONLY.includes(sourceOf
 
 /** These take longest. They begin first, so that no process ends long after the others. */
 const LONGEST: readonly string[] = [
+  'test/attached/codes.test.ts', 'test/attached/factors.test.ts',
+  'test/pages/the-whole-flow.test.ts', 'test/package.test.ts', 'test/hosts/strict.test.ts', 'test/histories/histories.test.ts',
+  'test/tables/plans.test.ts', 'test/state-machine.test.ts', 'test/imports/round-trip.test.ts', 'test/fuzz/search.test.ts',
+  'test/pages/staff.test.ts', 'test/pages/keyboard.test.ts', 'test/pages/elements-at-hosts.test.ts', 'test/hosts/readme.test.ts',
+  'test/promises/settings-of-the-server-change-nothing.test.ts', 'test/commands/cli.test.ts', 'test/model/model.test.ts',
+  'test/pages/tabs.test.ts', 'test/pages/reload-and-back.test.ts', 'test/pages/time-limits.test.ts', 'test/pages/firefox.test.ts',
+  'test/tables/statements.test.ts', 'test/hover-texts.test.ts', 'test/imports/django/people.test.ts', 'test/routes/revocations.test.ts',
+  'test/imports/jsonl/killed.test.ts', 'test/promises/kill-9-loses-nothing-answered.test.ts', 'test/commands/user/user.test.ts'
 ]
 
 /** True for files that run one at a time, after the others. */
