@@ -5,13 +5,14 @@ import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 import { isAttached } from '../helpers/service-test.js'
 import { countEvents } from '../helpers/stored.js'
+import { sized } from '../helpers/thorough.js'
 import { until } from '../helpers/wait.js'
 
 await need('postgres')
 
 const { app, db, clock, another } = await freshApp(t)
 const replica = await another()
-const ROUNDS = isAttached ? 3 : 8
+const ROUNDS = sized(3, isAttached ? 3 : 8)
 
 function at (person: Person, where: App): Person {
   const twin = person.elsewhere(where)

@@ -3,10 +3,11 @@ import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { call } from '../helpers/http-client.js'
 import { startServer } from '../helpers/server-process.js'
 import { embeddedDataDir } from '../helpers/embedded-data.js'
+import { sized } from '../helpers/thorough.js'
 
 const PASSWORD = 'correct horse battery'
 /** Each round starts PGlite and checks the data that the killed round before it left. */
-const ROUNDS = 3
+const ROUNDS = sized(2, 3)
 
 interface Known { username: string, verified?: { access: string }, code?: { token: string, unverified: string }, isPending?: string }
 
