@@ -12,7 +12,8 @@
  *
  * Replicas are stand-ins: pollers in this one process. Up to twenty have their own connection; more of them share twenty, as behind a
  * pooler. With "shared" each has connections of its own to Redis. CPU is that of the PostgreSQL backends behind them, and of Redis, from
- * /proc. A case takes SECONDS (8) and its preparation: three rounds take some 10 minutes. Without Redis "shared" is left out.
+ * /proc. A case takes SECONDS (12) and its preparation: three rounds take some 9 minutes. SECONDS is a multiple of the six in which each
+ * follower reads by itself. Without Redis "shared" is left out.
  */
 import { readFileSync } from 'node:fs'
 import { loadavg } from 'node:os'
@@ -33,7 +34,7 @@ const ENDED = 100_000
 const MOST_CONNECTIONS = 20
 /** [replicas, sessions ended per second during the run]. */
 const cases = [[1, 0], [10, 0], [100, 0], [100, 100]] as const
-const [rounds = 3, secondsOfEach = 8] = process.argv.slice(2).map(Number)
+const [rounds = 3, secondsOfEach = 12] = process.argv.slice(2).map(Number)
 
 const server = new URL(process.env['DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:5432/postgres')
 const quiet = () => {}

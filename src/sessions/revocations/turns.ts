@@ -1,7 +1,7 @@
 import { newMark, type Announced, type ReadingExchange, type SharedReading } from './exchange.js'
 
 /** After so many intervals without a reading of its own, a replica makes one. */
-const OWN_EVERY = 16
+const OWN_EVERY = 24
 /** Marks that were announced so many intervals ago still mean that other replicas follow this one's readings. */
 const FOLLOWED_FOR = 16
 /** Readings that wait for the end of this replica's own one. Of more, the oldest are dropped: a gap, and so a reading of its own. */
