@@ -80,6 +80,13 @@ function importsOf (file: string): string[] {
     .map(([, , , path]) => normalize(join(dirname(file), path!)).replace(/\.js$/, '.ts'))
 }
 
+t.test('an adapter of countersign/client is shorter than forty lines', async (t) => {
+  for (const name of ['express', 'hono', 'nest', 'next']) {
+    const lines = textOf.get(`src/client/${name}.ts`)!.trimEnd().split('\n').length
+    t.ok(lines < 40, `${name}: ${lines}`)
+  }
+})
+
 t.test('no file imports itself by way of others', async (t) => {
   const done = new Set<string>()
   const cycles: string[] = []
