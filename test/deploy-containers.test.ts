@@ -61,7 +61,10 @@ t.test('Kubernetes: valid objects, two replicas that a disruption leaves one of,
     t.doesNotThrow(() => { new (Model as new (data: object) => { validate (): void })(of(kind)).validate() }, kind)
   }
   t.throws(() => { new Deployment({ ...of('Deployment'), spec: { replicas: 'two' } } as never).validate() }, 'the schema finds faults')
-  const { replicas, selector, template: { metadata, spec: { containers: [container], ...pod } } } = of('Deployment').spec
+  const { replicas, selector, template: { metadata, spec } } = of('Deployment').spec
+  const { containers: [container], initContainers: [first], ...pod } = spec
+  t.same([first.image, first.envFrom, first.securityContext], [container.image, container.envFrom, container.securityContext])
+  t.match(first.command, ['node', 'build/src/bin.js', 'migrate', 'up'])
   t.ok(replicas > of('PodDisruptionBudget').spec.minAvailable)
   t.same(selector.matchLabels, metadata.labels)
   t.same(of('Service').spec.selector, metadata.labels)

@@ -100,9 +100,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
     for (const stream of streams) if (stream.hasMore || nowMs - stream.wroteAtMs >= LINE_MS) write(stream, nowMs)
   }
 
-  function leave (): void {
-    for (const stream of streams) end(stream)
-  }
+  const leave = (): void => { for (const stream of streams) end(stream) }
   // A client asks again at once, and another replica answers, or this one for as long as it answers other requests.
   app.onLeaving(() => {
     servesUntilMs = performance.now() + LEAVING_MS
@@ -115,6 +113,7 @@ const revocationsRoutes: FastifyPluginAsyncTypebox<RevocationsRoutesOptions> = a
   options.onStart(() => streams.size)
 
   app.get('/', {
+    exposeHeadRoute: false, // it would hold a stream that nobody reads
     config: { limit: 'none' as const },
     schema: {
       operationId: 'followRevocations',

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { FastifyPluginAsync, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyPluginAsync, FastifyRequest } from 'fastify'
 import Negotiator from 'negotiator'
 import { Refusal } from '../../src/core/refusals.js'
 import type { Language } from '../../src/core/notices/texts.js'
@@ -45,20 +45,22 @@ const siteRoutes: FastifyPluginAsync<SiteRoutesOptions> = async (app, { read = r
     const { name } = request.params
     const asset = (await load()).find(name)
     if (asset === undefined) throw new Refusal('NOT_FOUND')
-    const etag = `"${name}"`
+    const encoding = encodingFor(request)
+    // Other bytes, so another tag (RFC 9110, 8.8.3.3).
+    const etag = `"${name}${encoding === undefined ? '' : `-${encoding}`}"`
     reply.headers({ 'cache-control': `public, max-age=${YEAR_SECONDS}, immutable`, etag })
     varyBy(reply, 'accept-encoding')
     if (request.headers['if-none-match']?.includes(etag) === true) return await reply.code(304).send()
-    return await send(request, reply.type(asset.type), asset)
+    reply.type(asset.type)
+    if (encoding === undefined) return await reply.send(asset.content)
+    return await reply.header('content-encoding', encoding).send(asset.encoded[encoding])
   })
 }
 
-async function send (
-  request: FastifyRequest, reply: FastifyReply, { content, encoded }: { content: Buffer, encoded: Readonly<Record<Encoding, Buffer>> }
-): Promise<FastifyReply> {
+/** Returns the best encoding that the client takes; undefined for none. */
+function encodingFor (request: FastifyRequest): Encoding | undefined {
   const wanted = new Negotiator(request.raw).encodings([...encodings, 'identity'])
-  const encoding = encodings.find((one) => wanted.includes(one))
-  return encoding === undefined ? await reply.send(content) : await reply.header('content-encoding', encoding).send(encoded[encoding])
+  return encodings.find((one) => wanted.includes(one))
 }
 
 export default siteRoutes

@@ -6,6 +6,7 @@ import { repeat } from '../timing/repeat.js'
 
 /** Time between two attempts while PostgreSQL does not answer. */
 const RETRY_MS = 250
+const UNREADABLE = 'The key of the database could not be read.'
 
 export interface DeploymentKeyOptions {
   db: Db
@@ -44,12 +45,14 @@ export function createDeploymentKey ({ db, keys, namespace, isKnownAway, fatal }
   const closing = new AbortController()
   let isOpen = false
   let found: SealedElsewhereError | null = null
+  let unreadable: string | null = null
 
   /** Opens the key. Returns false while PostgreSQL does not answer. */
   async function open (): Promise<boolean> {
     try {
       await read()
       isOpen = true
+      unreadable = null
     } catch (error) {
       if (error instanceof Refusal) return false
       if (!(error instanceof SealedElsewhereError)) throw error
@@ -59,20 +62,32 @@ export function createDeploymentKey ({ db, keys, namespace, isKnownAway, fatal }
     return true
   }
 
-  const keepTrying = () => repeat(async () => !isKnownAway() && await open(), { firstMs: RETRY_MS, signal: closing.signal })
+  /** As `open`, after the start: any other error is logged once, and the attempts go on. */
+  async function tryAgain (): Promise<boolean> {
+    if (isKnownAway()) return false
+    try {
+      return await open()
+    } catch (error) {
+      if (unreadable === null) fatal({ err: error }, 'the key of the database could not be read')
+      unreadable = UNREADABLE
+      return false
+    }
+  }
+
+  const keepTrying = () => repeat(tryAgain, { firstMs: RETRY_MS, signal: closing.signal })
 
   return {
     read: () => read().catch((error: unknown) => {
       throw error instanceof SealedElsewhereError ? new Refusal('UNAVAILABLE', { retryAfterSeconds: 1 }, { cause: error }) : error
     }),
     isOpen: () => isOpen,
-    fault: () => found?.summary ?? null,
+    fault: () => found?.summary ?? unreadable,
     async start (isThere) {
       if (isThere && await open()) {
         if (found?.differs === 'namespace') throw found
         return
       }
-      keepTrying().catch((error: unknown) => { fatal({ err: error }, 'the key of the database could not be read') })
+      void keepTrying()
     },
     stop () { closing.abort() }
   }

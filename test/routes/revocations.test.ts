@@ -64,7 +64,9 @@ t.test('lines come all the time, and the answer ends after eight seconds', async
     t.ok(Math.abs(time - Date.now()) < 20_000)
     t.same({ keep, full, more, marks }, { keep: 360, full: true, more: false, marks: [] })
   }
-  const { status, headers } = await fetch(`${address}/revocations`, { headers: { authorization: `Bearer ${CLIENT_KEY}` } })
+  const authorization = { authorization: `Bearer ${CLIENT_KEY}` }
+  t.equal((await fetch(`${address}/revocations`, { method: 'HEAD', headers: authorization })).status, 404)
+  const { status, headers } = await fetch(`${address}/revocations`, { headers: authorization })
   t.match([status, headers.get('cache-control'), headers.get('content-type')], [200, 'no-store', /^application\/x-ndjson/])
 })
 

@@ -10,6 +10,7 @@ export async function undoImportCommand (io: Io, config: Config, source: string)
     if ('used' in result) {
       throw new CommandError(`${result.used} of its users have logged in, or were changed here: nothing was taken back.`)
     }
+    if (result.deleted === 0) throw new CommandError(`No user came from ${printable(source)}: nothing was taken back.`)
     io.print({ source, deleted: result.deleted }, [`Took back ${result.deleted} users from ${printable(source)}.`])
   })
 }

@@ -49,6 +49,7 @@ t.test('files may be kept for ever, compressed as the client likes; the first vi
     t.equal(br.headers['content-encoding'], 'br')
     t.same(gunzipSync(gzip.rawPayload), plain.rawPayload)
     t.same(brotliDecompressSync(br.rawPayload), plain.rawPayload)
+    t.equal(new Set([plain, gzip, br].map(({ headers }) => headers['etag'])).size, 3, 'other bytes, another tag')
     t.equal((await app.inject({ url, headers: { 'accept-encoding': 'br;q=0, gzip;q=0' } })).headers['content-encoding'], undefined)
     t.equal((await app.inject({ url, headers: { 'if-none-match': String(plain.headers['etag']) } })).statusCode, 304)
     bytes += gzip.rawPayload.length
