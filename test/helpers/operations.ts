@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Ajv } from 'ajv'
+import { Ajv, type ValidateFunction } from 'ajv'
 import type { App } from './app.js'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -86,14 +86,19 @@ export function exampleOf (document: Document, schema: Schema | undefined): unkn
   return schema === undefined ? undefined : follow(document, schema).examples?.[0]
 }
 
-const validators = new WeakMap<Document, Ajv>()
+interface Validators { ajv: Ajv, bySchema: Map<string, ValidateFunction> }
+const validators = new WeakMap<Document, Validators>()
 
-/** Returns the validator of a schema of the document. */
-export function validatorOf (document: Document, schema: Schema) {
-  const known = validators.get(document)
-  const ajv = known ?? new Ajv({ strict: false, validateFormats: false, allErrors: true, schemas: { document } })
-  if (known === undefined) validators.set(document, ajv)
-  return ajv.compile(schema.$ref === undefined ? schema : { $ref: `document${schema.$ref}` })
+/** Returns the validator of a schema of the document. Ajv itself knows a schema again by its object alone. */
+export function validatorOf (document: Document, schema: Schema): ValidateFunction {
+  const { ajv, bySchema } = validators.get(document) ??
+    { ajv: new Ajv({ strict: false, validateFormats: false, allErrors: true, schemas: { document } }), bySchema: new Map() }
+  validators.set(document, { ajv, bySchema })
+  const sought = schema.$ref === undefined ? schema : { $ref: `document${schema.$ref}` }
+  const text = JSON.stringify(sought)
+  const validate = bySchema.get(text) ?? ajv.compile(sought)
+  bySchema.set(text, validate)
+  return validate
 }
 
 /** Compares an answer with the document. Returns the difference; null if it conforms. */
