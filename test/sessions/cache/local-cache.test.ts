@@ -8,6 +8,7 @@ const context = (userId: string, sessionId: string): SessionContext => ({
   otpRequired: false,
   otpDeviceId: null,
   otpTime: null,
+  phrTime: null,
   otpDeadline: null,
   authTime: 0,
   authClaimedTime: null,
