@@ -29,10 +29,19 @@ export const memory: Work = async (stage, _owner, { remembered, logIns }) => {
   return [
     row('just started', ours.idleMib),
     atMost(knows, ours.knowingMib, BASE_MIB),
+    {
+      work: 'resident memory',
+      contestant: `answers those ${remembered} again`,
+      verdicts: [
+        { goal: 'none from a store', measured: String(ours.readAgain), holds: ours.readAgain === 0 },
+        { goal: `< ${BASE_MIB} MiB`, measured: `${ours.answeringMib.toFixed(0)} MiB`, holds: ours.answeringMib < BASE_MIB }
+      ]
+    },
     atMost(`the most, with ${hashes} hashes in flight`, ours.peakMib, BASE_MIB + MIB_PER_HASH * hashes),
     ...stage.former === undefined || theirs === undefined
       ? []
       : [
+          row(`${stage.former.name}, just started`, theirs.idleMib),
           row(`${stage.former.name}, ${knows}`, theirs.knowingMib),
           row(
             `${knows}, beside ${stage.former.name}`, ours.knowingMib,
@@ -49,13 +58,24 @@ async function held (stage: Pick<Stage, 'put' | 'issue' | 'service'>, remembered
   const next = around(guarded.map((session) => get('/session', stage.issue(session).access)))
   await closedLoop({ port: service.port, next, status: 200 }, remembered, AT_ONCE)
   const knowingMib = await service.memory()
+  const readBefore = await readsOfStores(service.port)
+  await closedLoop({ port: service.port, next, status: 200 }, remembered, AT_ONCE)
+  const readAgain = await readsOfStores(service.port) - readBefore
+  const answeringMib = await service.memory()
   await closedLoop(
     { port: service.port, next: around(people.map((username) => post('/token', { username, password: PASSWORD }))), status: 200 },
     logIns,
     AT_ONCE
   )
   const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
-  return { idleMib, knowingMib, peakMib }
+  return { idleMib, knowingMib, readAgain, answeringMib, peakMib }
+}
+
+/** Returns how often the service asked Redis or PostgreSQL for a session so far. */
+async function readsOfStores (port: number): Promise<number> {
+  const metrics = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text()
+  const counts = [...metrics.matchAll(/^countersign_session_reads_(?:redis|postgres)_total (\d+)$/gm)].map(([, count]) => Number(count))
+  return counts.length === 2 ? counts.reduce((sum, count) => sum + count) : NaN
 }
 
 /** Time from the command until the service listens. */
