@@ -52,6 +52,18 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
   t.equal((await session(later, ada.access!)).statusCode, 401, 'a replica that starts now knows too')
 })
 
+t.test('J6 a token that was used ends its own session, and no other one of its user', async (t) => {
+  const { app } = await emptied(shared)
+  const ada = await signUp(app)
+  const other = ada.elsewhere()
+  for (const person of [ada, other]) expect(200, await person.login())
+  const oldest = ada.refresh!
+  for (const person of [ada, ada, other, other, other]) expect(200, await person.refreshTokens())
+  t.equal((await refresh(app, oldest)).statusCode, 401)
+  t.equal((await ada.refreshTokens()).statusCode, 401)
+  t.equal((await other.refreshTokens()).statusCode, 200)
+})
+
 t.test('J6 parent and child at once: in any order, there are never two lines of tokens', async (t) => {
   const { app, db } = await emptied(shared)
   const ada = await signUp(app)

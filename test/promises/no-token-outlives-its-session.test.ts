@@ -122,6 +122,18 @@ t.test('J7 idle to the second', async (t) => {
   t.equal((await late.refreshTokens()).statusCode, 401)
 })
 
+t.test('J7 a shorter time to idle holds for the tokens from before', async (t) => {
+  if (replica === undefined) return
+  const { app, clock } = await emptied(short)
+  const ada = await signUp(app)
+  await clock.freeze(new Date(Math.ceil((await clock.now()).getTime() / 1000) * 1000))
+  expect(200, await ada.login())
+  const shorter = await short.another({ REFRESH_SECONDS: '300' })
+  await clock.advance(300)
+  t.equal((await ada.at(shorter).refreshTokens()).statusCode, 401)
+  t.equal((await ada.refreshTokens()).statusCode, 200, 'where it is as before')
+})
+
 t.test('J7 a session that has not given its second factor has 200 s, with or without refresh', async (t) => {
   const { app, clock } = await emptied(short)
   const ada = await (await signUp(app)).enrol()
