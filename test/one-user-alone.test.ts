@@ -2,7 +2,9 @@ import t from 'tap'
 import { freshApp } from './helpers/app.js'
 import { cheapHasher } from './helpers/cheap-hasher.js'
 import { need } from './helpers/need.js'
+import { creation } from './helpers/passkeys.js'
 import { expect, signUp } from './helpers/person.js'
+import { idOf } from './helpers/staff.js'
 import { sized } from './helpers/thorough.js'
 import { rowsOf, twinOf } from './helpers/twin.js'
 import { sessionOf, userOperations } from './helpers/user-operations.js'
@@ -59,6 +61,20 @@ for (const operation of operations.filter(({ of }) => of !== undefined)) {
     }
   })
 }
+
+t.test('E6 the answer of a refresh names the methods of its user, of confirmed devices and of codes that are left', async (t) => {
+  await owner()
+  const session = await (await signUp(app, 'methods')).enrol()
+  const unverified = session.elsewhere()
+  expect(200, await unverified.login())
+  await creation(session)
+  await query('update otp_recovery_code set used_at = clock_timestamp() where user_id = $1', [idOf(session)])
+  await query(`insert into otp_recovery_code (user_id, digest, created_at, pending_device_id)
+    select user_id, 'of a pending device', created_at, id from otp_device where user_id = $1 and confirmed_at is null`, [idOf(session)])
+  const parent = unverified.refresh
+  t.match(expect(200, await unverified.refreshTokens()).json(), { otpMethods: ['totp'] })
+  t.match(expect(200, await unverified.refreshTokens(parent)).json(), { otpMethods: ['totp'] }, 'the parent')
+})
 
 t.test('E6 a user without a second factor owes none, whatever others have', async (t) => {
   const person = await signUp(app, 'somebody')
