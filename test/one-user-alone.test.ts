@@ -72,8 +72,7 @@ t.test('E6 the answer of a refresh names the methods of its user, of confirmed d
   await query(`insert into otp_recovery_code (user_id, digest, created_at, pending_device_id)
     select user_id, 'of a pending device', created_at, id from otp_device where user_id = $1 and confirmed_at is null`, [idOf(session)])
   const parent = unverified.refresh
-  t.match(expect(200, await unverified.refreshTokens()).json(), { otpMethods: ['totp'] })
-  t.match(expect(200, await unverified.refreshTokens(parent)).json(), { otpMethods: ['totp'] }, 'the parent')
+  for (const token of [parent, parent]) t.same(expect(200, await unverified.refreshTokens(token)).json().otpMethods, ['totp'])
 })
 
 t.test('E6 a user without a second factor owes none, whatever others have', async (t) => {
