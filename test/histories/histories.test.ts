@@ -1,4 +1,7 @@
+import { PostgresDialect, type PostgresPool } from 'kysely'
 import t from 'tap'
+import { createDb } from '../../src/tables/db.js'
+import { statements } from '../../src/tables/statement.js'
 import { need } from '../helpers/need.js'
 import { lineOf } from './history.js'
 import { play } from './play.js'
@@ -33,4 +36,13 @@ t.test('a short history under faults violates no property; npm run histories is 
 t.test('there is a planted bug for each property', async (t) => {
   const properties = specificationsFor([]).map(({ name }) => name)
   t.same(Object.values(plants).map(({ violates }) => violates).sort(), [...properties].sort())
+})
+
+t.test('each part of a statement that a planted bug changes is there', async (t) => {
+  await import('../../src/app.js')
+  const db = createDb(new PostgresDialect({ pool: {} as PostgresPool }), { hasAccounts: true })
+  const texts = Array.from(statements.values(), (statement) => statement.compile(db).sql)
+  for (const [name, { changes }] of Object.entries(plants)) {
+    for (const [part] of changes) t.ok(texts.some((text) => text.search(part) !== -1), `${name}: ${String(part)}`)
+  }
 })

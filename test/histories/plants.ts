@@ -38,14 +38,14 @@ export const plants: Readonly<Record<string, Plant>> = {
     changes: [
       [/^delete from "account_link" where ("digest" = \$1)/, 'update "account_link" set "version" = "version" where $1'],
       [/^delete from "account_link" where ("user_id" = \$1 and "purpose" = any)/, 'delete from "account_link" where false and $1'],
-      [/^(update "account" as "a" set "password_hash" .*)("u"\."version" = \$5)/, '$1(true or $2)']
+      [/^(update "account" as "a" set "password_hash" .*)("u"\."version" = \$\d+)/, '$1(true or $2)']
     ]
   },
   'set-up codes stay': {
     violates: 'setup-once',
     act: 'beReset',
     changes: [[
-      /set "setup_digest" = (\$\d+), "setup_expires_at" = (\$\d+) from "person"/,
+      /set "setup_digest" = (\$\d+|null), "setup_expires_at" = (\$\d+|null) from "person"/,
       'set "setup_digest" = coalesce($1, "u"."setup_digest"), "setup_expires_at" = coalesce($2, "u"."setup_expires_at") from "person"'
     ]]
   },
