@@ -1,7 +1,8 @@
-import { expressionBuilder } from 'kysely'
+import { expressionBuilder, sql } from 'kysely'
 import { awaitsDelivery, MAIL, WEBHOOK } from '../events/outbox.js'
 import { withDigests } from '../sessions/revocations/ended-ids.js'
 import { hasLoggedInSince } from '../sessions/logged-in-since.js'
+import { ALL } from '../sessions/marks.js'
 import type { Tables } from '../tables/db.js'
 import { statement, type Parameters, type Statement } from '../tables/statement.js'
 import { clock, timeAs, timeOfSeconds } from '../tables/values.js'
@@ -133,10 +134,14 @@ const deleteEnded = statement('clean_ended', (db, p: Parameters<Limits>) => db.d
     .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked().$asTuple('user_id', 'digest')))
   .returning('user_id'))
 
-/** No session lives for so long, and no host presents an older proof. */
-const deleteMarks = statement('clean_marks', (db, p: Parameters<Limits>) => db.deleteFrom('otp_revocation')
+/**
+ * At a host: no session lives for so long, and no host presents an older proof. In the service, the sessions of a marked user are ended
+ * one by one too, and the one mark of all users stays.
+ */
+const deleteMarks = statement('clean_marks', (db, p: Parameters<Limits>, { hasAccounts }) => db.deleteFrom('otp_revocation')
   .where('user_id', 'in', (eb) => eb
-    .selectFrom('otp_revocation').select('user_id').where('ended_before', '<', timeOfSeconds(p.endedSessions))
+    .selectFrom('otp_revocation').select('user_id').where('ended_before', '<', timeOfSeconds(hasAccounts ? p.sessions : p.endedSessions))
+    .$if(hasAccounts, (marks) => marks.where('user_id', '!=', sql.lit(ALL)))
     .limit((eb) => eb.lit(BATCH_ROWS)).forUpdate().skipLocked())
   .returning('user_id'))
 

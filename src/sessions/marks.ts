@@ -16,7 +16,7 @@ import {
  */
 
 /** `user_id` of the mark of all users. */
-const ALL = ''
+export const ALL = ''
 
 const session = expressionBuilder<Tables & { s: Tables['otp_session'], now: Now }, 's' | 'now'>()
 

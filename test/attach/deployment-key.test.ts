@@ -16,7 +16,7 @@ t.test('an error that PostgreSQL answers is the fault that is told, and the atte
   const pool = openPostgres(url, 1, () => {}, 0)
   await migrateUp(pool.dialect, serviceMigrations)
   t.teardown(() => pool.close())
-  await query('alter table otp_key rename to elsewhere')
+  await query('alter table otp_key rename column sealed to elsewhere')
   const lines: string[] = []
   const key = createDeploymentKey({
     db: createDb(pool.dialect, { hasAccounts: true }),
@@ -29,7 +29,7 @@ t.test('an error that PostgreSQL answers is the fault that is told, and the atte
   await key.start(false)
   await until('the fault', () => key.fault() !== null)
   t.notOk(key.isOpen())
-  await query('alter table elsewhere rename to otp_key')
+  await query('alter table otp_key rename column elsewhere to sealed')
   await until('the key', () => key.isOpen())
   t.equal(key.fault(), null)
   t.equal(lines.length, 1, 'logged once')

@@ -23,7 +23,7 @@ export interface Replicas {
 
 /** Needs Postgres and redis-server. Waits until each replica is ready, with Redis. */
 export async function startReplicas (t: Owner, count: number, settings: Settings = {}, namespace = 'replicas'): Promise<Replicas> {
-  const db = await appDatabase(t, 'service')
+  const db = await appDatabase(t, process.env['COUNTERSIGN_TEST_ATTACHED'] === '1' ? 'host' : 'service')
   const redisServer = await startRedisServer(t)
 
   async function networks (): Promise<{ redis: TcpProxy, postgres: TcpProxy, settings: Settings }> {

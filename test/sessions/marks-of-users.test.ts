@@ -97,13 +97,16 @@ t.test('a mark is named once, is in the list of a replica that starts, and ends 
   t.equal(await outcome(client, bystander), 'accepted')
 
   const seen: Line['marks'] = []
+  const named: string[] = []
   let count = 0
   for await (const { marks, ids } of linesOf(address, cursor)) {
     seen.push(...marks)
-    if (ids.length > 0) t.same(ids, [idDigest(String(first.claims()['sid']))])
+    named.push(...ids)
     if (++count > 6) break
   }
   t.match(seen, [{ user: idDigest(idOf(lost)), before: Number }], 'once')
+  const isNamed = (person: Person) => named.includes(idDigest(String(person.claims()['sid'])))
+  t.same([first, second, bystander].map(isNamed), [true, false, false])
   const [{ before }] = seen as [{ before: number }]
   const now = (await clock.now()).getTime()
   t.ok(before % 1000 === 0 && before <= now - 10_000 && before > now - 12_000)

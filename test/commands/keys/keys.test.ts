@@ -25,7 +25,7 @@ t.test('J9 keys new: an entry that the server takes, another one each time', asy
   t.not(seal, seal2)
   t.equal(readConfig({ ...settings, JWT_KEYS: hs!, SEAL_KEYS: `${seal},${seal2}` }).sealKeys?.length, 2)
   t.equal(readConfig({ ...settings, JWT_ALG: 'EdDSA', JWT_KEYS: ed!, SEAL_KEYS: seal! }).jwtKeys?.length, 1)
-  t.match(await command(['keys', 'new', 'rsa'], {}), { code: 1, stderr: /one of HS256, EdDSA, seal/ })
+  t.match(await command(['keys', 'new', 'rsa'], {}), { code: 2, stderr: /one of HS256, EdDSA, seal/ })
 })
 
 t.test('T6 R7 keys rotate: while the service runs, killed half-way and started again, nobody is shut out', async (t) => {

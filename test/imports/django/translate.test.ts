@@ -135,7 +135,8 @@ t.test('when a code was last used there is shown here, unless it never can have 
 })
 
 t.test('at most ten devices', (t) => {
-  const { user, notes } = bring({ totpDevices: Array.from({ length: 12 }, (_, i) => ({ ...device, id: i })) })
+  const totpDevices = Array.from({ length: 12 }, (_, i) => ({ ...device, id: i, key: `${KEY.slice(0, -2)}${10 + i}` }))
+  const { user, notes } = bring({ totpDevices })
   t.equal(user!.devices.length, 10)
   t.equal(notes.length, 2)
   t.end()
