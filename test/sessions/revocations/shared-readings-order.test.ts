@@ -43,11 +43,13 @@ t.test('J5 a reading counts from the announcement whose mark it has, and for not
   await end('one')
   await until('no own reading under way', () => heard.includes('one') || poller.readings().own > 0)
   deliver(await read())
-  t.ok(heard.includes('one'), 'it names an end')
+  // During a reading of its own, it takes the message after that.
+  await until('it to name an end', () => heard.includes('one'))
   const ageMs = poller.ageMs()
+  const { own } = poller.readings()
   const old = await read('of nobody')
   deliver(old)
-  t.ok(poller.ageMs() >= ageMs, 'but makes nothing fresh')
+  t.ok(poller.ageMs() >= ageMs || poller.readings().own > own, 'but makes nothing fresh')
   const count = announced.length
   deliver(await read(announced.at(-1)!))
   if (announced.length === count) t.ok(poller.ageMs() < ageMs || poller.readings().shared === 1)
@@ -92,7 +94,9 @@ t.test('J5 messages in any order, lost and repeated: an end from before the anno
   const { poller, heard, announced, read, deliver, start, connection } = await scripted(t, 1)
   const clients = await Promise.all(Array.from({ length: 4 }, connection))
   const open = new Map<pg.Client, string>()
-  const committed: Array<{ id: string, atMs: number }> = []
+  /** Times of the commits of ends that were not heard of yet. */
+  const unheard = new Map<string, number>()
+  let heardCount = 0
   const messages: SharedReading[] = []
   let count = 0
   const endedBy = performance.now() + sized(2_000, 6_000)
@@ -107,16 +111,17 @@ t.test('J5 messages in any order, lost and repeated: an end from before the anno
     } else {
       await client.query('commit')
       open.delete(client)
-      committed.push({ id, atMs: performance.now() })
+      unheard.set(id, performance.now())
     }
     if (randomInt(3) > 0) messages.push(await read(announced.at(-1)!))
     const chosen = messages[Math.max(0, messages.length - 1 - randomInt(3))]
     if (chosen !== undefined && randomInt(4) > 0) deliver(chosen)
     const knownSinceMs = performance.now() - poller.ageMs()
-    const missed = committed.filter(({ id, atMs }) => atMs < knownSinceMs && !heard.includes(id))
-    if (missed.length > 0) t.fail(`${missed.map((each) => each.id).join()} is not known`)
+    for (; heardCount < heard.length; heardCount++) unheard.delete(heard[heardCount]!)
+    const missed = [...unheard].filter(([, atMs]) => atMs < knownSinceMs)
+    if (missed.length > 0) t.fail(`${missed.map(([id]) => id).join()} is not known`)
   }
-  t.ok(committed.length > 10 && poller.readings().shared >= 5)
+  t.ok(heardCount > 10 && poller.readings().shared >= 5)
 })
 
 t.test('J5 one snapshot is within another as the transactions that they saw as finished', async (t) => {
