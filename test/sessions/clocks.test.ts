@@ -5,12 +5,11 @@ import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
 import { readStanding } from '../../src/sessions/statements.js'
 import { createDb, type Db } from '../../src/tables/db.js'
-import type { RedisClient } from '../../src/redis/client.js'
-import type { RedisLink } from '../../src/redis/link.js'
 import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import { createSessions, type Sessions } from '../../src/sessions/liveness.js'
 import { freshDatabase, type TestDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
+import { entries } from '../helpers/redis-entries.js'
 import { targetOf, tcpProxy, type TcpProxy } from '../helpers/tcp-proxy.js'
 
 /*
@@ -41,20 +40,9 @@ async function place (t: Test): Promise<Place> {
   return { db, proxy, pool }
 }
 
-/** The part of Redis that the Redis cache needs. */
-function redisInMemory (): RedisLink {
-  const values = new Map<string, string>()
-  const client = {
-    get: async (key: string) => values.get(key) ?? null,
-    set: async (key: string, value: string) => { values.set(key, value) },
-    publish: async () => 0
-  } as unknown as RedisClient
-  return { state: 'up', run: async (command) => await command(client), subscribe () {}, async close () {} }
-}
-
 async function twoReplicas (t: Test) {
   const { db, proxy, pool } = await place(t)
-  const redis = redisInMemory()
+  const redis = entries().link(() => true)
   const open = (own: Db) => createSessions({
     db: own,
     pollerDb: own,
