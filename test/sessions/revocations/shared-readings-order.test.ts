@@ -14,6 +14,8 @@ import { until } from '../../helpers/wait.js'
 await need('postgres')
 
 const quiet = () => {}
+/** Between messages of the reader. */
+const MOST_GAP_MS = 120
 
 /** A follower whose messages a test writes; `announced` has its marks, with the time after which each was made. */
 async function scripted (t: Test, seconds = 4) {
@@ -98,6 +100,8 @@ t.test('J5 messages in any order, lost and repeated: an end from before the anno
   const unheard = new Map<string, number>()
   let heardCount = 0
   const messages: SharedReading[] = []
+  // A thousand messages a second, of which some are lost, would leave a replica in doubt for ever: it would read by itself alone.
+  let nextAtMs = performance.now()
   let count = 0
   const endedBy = performance.now() + sized(2_000, 6_000)
   while (performance.now() < endedBy || poller.readings().shared < 5) {
@@ -113,15 +117,17 @@ t.test('J5 messages in any order, lost and repeated: an end from before the anno
       open.delete(client)
       unheard.set(id, performance.now())
     }
-    if (randomInt(3) > 0) messages.push(await read(announced.at(-1)!))
-    const chosen = messages[Math.max(0, messages.length - 1 - randomInt(3))]
-    if (chosen !== undefined && randomInt(4) > 0) deliver(chosen)
+    if (performance.now() >= nextAtMs) {
+      nextAtMs = performance.now() + randomInt(MOST_GAP_MS)
+      messages.push(await read(announced.at(-1)!))
+      if (randomInt(4) > 0) deliver(messages[Math.max(0, messages.length - 1 - randomInt(3))]!)
+    }
     const knownSinceMs = performance.now() - poller.ageMs()
     for (; heardCount < heard.length; heardCount++) unheard.delete(heard[heardCount]!)
     const missed = [...unheard].filter(([, atMs]) => atMs < knownSinceMs)
     if (missed.length > 0) t.fail(`${missed.map(([id]) => id).join()} is not known`)
   }
-  t.ok(heardCount > 10 && poller.readings().shared >= 5)
+  t.ok(heardCount > 10)
 })
 
 t.test('J5 one snapshot is within another as the transactions that they saw as finished', async (t) => {
