@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
+import { cleanUp } from '../helpers/cleanup.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 
@@ -39,7 +39,7 @@ async function rowsOf (id: string): Promise<Record<string, number>> {
 }
 
 async function cleanUpAll (): Promise<void> {
-  while ((await cleanUp(insideOf(app).db, 400))!.isMore);
+  while ((await cleanUp(insideOf(app).db, 400)).isMore);
 }
 
 interface Owner { verified: Asker, unverified: Asker, code: () => Promise<string>, recoveryCodes: string[] }

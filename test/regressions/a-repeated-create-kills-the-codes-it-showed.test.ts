@@ -1,8 +1,8 @@
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { insist, outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { cleanUp } from '../helpers/cleanup.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 

@@ -1,10 +1,10 @@
 import pg from 'pg'
 import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
-import { cleanUp } from '../../src/cleanup/cleanup.js'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
+import { cleanUp } from '../helpers/cleanup.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { until } from '../helpers/wait.js'
@@ -23,7 +23,7 @@ const DAY = 86_400
 
 /** Deletes every row that is old enough. */
 async function cleanUpAll (endedSessionDays?: number): Promise<void> {
-  while ((await cleanUp(insideOf(app).db, 400, endedSessionDays))!.isMore);
+  while ((await cleanUp(insideOf(app).db, 400, endedSessionDays)).isMore);
 }
 
 async function enrolled (asker: Asker): Promise<{ session: string, code: () => Promise<string>, recoveryCodes: string[] }> {
