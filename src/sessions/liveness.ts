@@ -65,9 +65,13 @@ function createReadings ({ localCache, copies, poller, counters, isOver }: Readi
     return context
   }
 
-  /** Stores the reading in the local cache and in the Redis cache. */
-  function keep (reading: Reading | null, askedAtMs: number): SessionContext | null {
-    if (reading === null) return null
+  /** Stores PostgreSQL's answer in the local cache and in the Redis cache. */
+  function keep (userId: string, sessionId: string, reading: Reading | null, askedAtMs: number): SessionContext | null {
+    if (reading === null) {
+      // The next revocation reading names the end, perhaps. Until then, no entry from before it may answer.
+      localCache.change(userId, sessionId)
+      return null
+    }
     if (reading.server === poller.server()) localCache.fill(reading.context, askedAtMs, chooseTrustMs(LOCAL_TRUST_MS))
     copies.put({ ...reading, trustMs: chooseTrustMs(COPY_TRUST_MS) })
     return reading.context
@@ -198,9 +202,7 @@ export function createSessions (options: SessionsOptions) {
     const adopted = found === null && adoption !== null ? await adoptSession(db, userId, sessionId, adoption) : null
     counters.postgres++
     if (adopted !== null) ended(userId, adopted.endedIds)
-    // The next revocation reading names the end, perhaps. Until then, no entry from before it may answer.
-    else if (found === null) localCache.change(userId, sessionId)
-    return keep(found ?? adopted, askedAtMs)
+    return keep(userId, sessionId, found ?? adopted, askedAtMs)
   }
 
   const { find, findSeen } = createFind({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds })
@@ -253,7 +255,7 @@ export function createSessions (options: SessionsOptions) {
     async claimed (userId: string, sessionId: string, authTime: number): Promise<SessionContext | null> {
       if (await recordClaim(db, userId, sessionId, authTime)) changed(userId, sessionId)
       const askedAtMs = performance.now()
-      return keep(await readFollowed(userId, sessionId), askedAtMs)
+      return keep(userId, sessionId, await readFollowed(userId, sessionId), askedAtMs)
     },
 
     /** PostgreSQL's clock, never behind it: for checks that a time has passed. */
