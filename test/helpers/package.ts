@@ -10,6 +10,8 @@ import { until } from './wait.js'
 const run = promisify(execFile)
 /** Compiling and downloading take seconds, on a busy machine minutes. */
 const MAKING_MS = 300_000
+/** npm 11 on Node 22 stood still once in some hundred installs, with no connection open. */
+const INSTALL_MS = 100_000
 
 /** One folder per test run, shared by its files. */
 const RUN = resolve('build', 'packed', process.env['COUNTERSIGN_TEST_RUN'] ?? String(process.pid))
@@ -78,17 +80,19 @@ export async function projectAt (folder: string, files: Record<string, string> =
   }
   return {
     folder,
-    run: async (program, args, env = {}) => await run(
-      program, args, { cwd: folder, env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...env } }
-    )
+    run: async (program, args, env = {}) => await run(program, args, { cwd: folder, env: { ...plainEnvironment(), ...env } })
       .then(({ stdout, stderr }) => ({ code: 0, stdout, stderr }), ({ code, stdout, stderr }) => ({ code, stdout, stderr }))
   }
 }
 
-/** Packages are downloaded once and then reused. */
-export async function install ({ run }: Project, packages: string[]): Promise<void> {
-  const { code, stderr } = await run(
-    'npm', ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...packages]
-  )
-  if (code !== 0) throw new Error(`npm install: ${stderr}`)
+const plainEnvironment = () => ({ PATH: process.env['PATH'], HOME: process.env['HOME'] })
+
+/** Packages are downloaded once and then reused. An install that stands still begins again, once. */
+export async function install ({ folder }: Pick<Project, 'folder'>, packages: string[]): Promise<void> {
+  const args = ['install', '--prefer-offline', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel=error', ...packages]
+  const npm = () => run('npm', args, { cwd: folder, env: plainEnvironment(), timeout: INSTALL_MS, killSignal: 'SIGKILL' })
+  await npm().catch((error: { killed?: boolean }) => {
+    if (error.killed !== true) throw error
+    return npm()
+  })
 }
