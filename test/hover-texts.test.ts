@@ -1,8 +1,11 @@
+import { readFile } from 'node:fs/promises'
 import t from 'tap'
 import ts from 'typescript'
 
-/** Entry points of the package. */
-const entries = ['plugins/countersign.ts', 'src/core/index.ts', 'src/core/notices/index.ts', 'src/testing/index.ts', 'src/client/index.ts']
+const { exports } = JSON.parse(await readFile('package.json', 'utf8')) as { exports: Record<string, string | { types: string }> }
+/** Sources of the entry points of the package that have types. */
+const entries = Object.values(exports)
+  .flatMap((one) => typeof one === 'string' ? [] : [one.types.replace(/^\.\/dist\/(.*)\.d\.ts$/, '$1.ts')])
 
 // The compiler reads all files that the entry points import.
 t.setTimeout(180_000)
@@ -27,12 +30,13 @@ function * shownOf (symbol: ts.Symbol): Generator<[name: string, symbol: ts.Symb
   }
 }
 
+t.ok(entries.length >= 10)
 for (const entry of entries) {
   t.test(`an editor shows a text for everything that ${entry} exports`, async (t) => {
     const module = checker.getSymbolAtLocation(program.getSourceFile(entry)!)!
     const exported = checker.getExportsOfModule(module).map(resolved).filter((symbol) => !isOfPackage(symbol))
     const shown = exported.flatMap((symbol) => [...shownOf(symbol)])
-    t.ok(shown.length > 10)
+    t.ok(shown.length > 0)
     t.same(shown.filter(([, symbol]) => !hasText(symbol)).map(([name]) => name), [])
   })
 }

@@ -23,6 +23,7 @@ export interface CountersignElement extends HTMLElement {
   lang: string
   /** Texts that replace those of the language. */
   messages: Readonly<Partial<Record<string, string>>> | undefined
+  /** Adds your credential to each request of the element. Without it a request has the cookies of its own origin alone. */
   authorize: Authorize | undefined
   /** Proves the password again, for users without a second factor. Rejects if it is wrong. Without it they are asked to sign in again. */
   askPassword: ((password: string) => Promise<void>) | undefined
@@ -46,6 +47,7 @@ export interface CsChallengeElement extends CountersignElement {
 
 /** `<cs-security>`: everything that people manage by themselves. */
 export interface CsSecurityElement extends CountersignElement {
+  /** Kinds that are offered, separated by spaces. @default 'totp passkey' */
   kinds: string
   /** True if the service sends mails. */
   mail: boolean
@@ -55,8 +57,11 @@ export interface CsSecurityElement extends CountersignElement {
 export interface CountersignEvents {
   /** The session has another id: store the answer, at once, before the listener returns. */
   'cs-session': CustomEvent<{ answer: SessionAnswer }>
+  /** The session has given a proof. */
   'cs-verified': CustomEvent<{ method: OtpMethod }>
+  /** A device was confirmed. */
   'cs-enrolled': CustomEvent<{ kind: 'totp' | 'passkey' }>
+  /** The user left the set-up before a device was confirmed. */
   'cs-cancelled': CustomEvent<null>
   /** A factor was removed, or all of them. */
   'cs-removed': CustomEvent<null>

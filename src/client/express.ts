@@ -2,7 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { bearerOf, forwardedFor, refusalAnswer, type AccessClaims, type Client, type Demand } from './index.js'
 
 /** Request that the guard has accepted. */
-export interface Guarded extends IncomingMessage { countersign: Readonly<AccessClaims> }
+export interface Guarded extends IncomingMessage {
+  /** Claims of the accepted token. */
+  countersign: Readonly<AccessClaims>
+}
 
 type Middleware = (request: IncomingMessage, response: ServerResponse, next: (error?: unknown) => void) => void
 

@@ -2,7 +2,10 @@ import { verified } from './fetch.js'
 import type { AccessClaims, Client, Demand } from './index.js'
 
 /** Variables of the context after the guard, for `new Hono<GuardEnv>()`. */
-export interface GuardEnv { Variables: { countersign: Readonly<AccessClaims> } }
+export interface GuardEnv {
+  /** Names that `c.get` and `c.var` know: `countersign`, the claims of the accepted token. */
+  Variables: { countersign: Readonly<AccessClaims> }
+}
 
 interface Context { req: { raw: Request }, set (name: 'countersign', claims: Readonly<AccessClaims>): void }
 

@@ -67,6 +67,7 @@ export function messageOf (code: RefusalCode, details: RefusalDetails): string {
 
 /** Ways to verify a session. */
 export const otpMethods = ['totp', 'passkey', 'recovery_code'] as const
+/** Way to verify a session. */
 export type OtpMethod = typeof otpMethods[number]
 
 /** Why a password is unacceptable. */
