@@ -10,7 +10,7 @@ export function staffDeps ({ db, digestKey }: Context): StaffDeps {
   return {
     db,
     digestKey,
-    sessions: { ended: () => {} },
+    sessions: { ended: () => {}, over: () => {} },
     locks: { released: () => {} },
     rejectedCodes: { released: () => {} },
     counters: createCounters()

@@ -161,6 +161,41 @@ function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSec
   return { find, findSeen }
 }
 
+interface NewsDeps {
+  localCache: LocalCache
+  noteEnd: (userId: string, sessionId: string) => void
+  tellOthers: () => void
+  /** False where sessions begin at a host: one that only expired begins again. */
+  knowsSessions: boolean
+}
+
+/** Takes what statements of this process did to sessions, or found. */
+function createNews ({ localCache, noteEnd, tellOthers, knowsSessions }: NewsDeps) {
+  /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
+  function ended (userId: string, sessionIds: readonly string[]): void {
+    if (sessionIds.length === 0) return
+    for (const sessionId of sessionIds) noteEnd(userId, sessionId)
+    tellOthers()
+  }
+
+  /**
+   * Call where a statement found no living session. A host's session may only have expired: its next request asks PostgreSQL, which
+   * begins it again or refuses it.
+   */
+  function over (userId: string, sessionId: string): void {
+    if (knowsSessions) ended(userId, [sessionId])
+    else localCache.change(userId, sessionId)
+  }
+
+  /** Call after the commit that changed the proofs of a living session. `started` then gives its new state. */
+  function changed (userId: string, sessionId: string): void {
+    localCache.change(userId, sessionId)
+    tellOthers()
+  }
+
+  return { ended, over, changed }
+}
+
 /**
  * Answers if a session is alive: from the local cache if the revocation reading is fresh, else from the Redis cache, else
  * from PostgreSQL. A revocation takes effect here at once if it happened at this replica, and within `revocationSeconds`
@@ -208,22 +243,11 @@ export function createSessions (options: SessionsOptions) {
   const { find, findSeen } = createFind({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds })
 
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
-
-  /** Call after the commit that ended the sessions: notes them here at once, and notifies the other replicas. */
-  function ended (userId: string, sessionIds: readonly string[]): void {
-    if (sessionIds.length === 0) return
-    for (const sessionId of sessionIds) noteEnd(userId, sessionId)
-    tellOthers()
-  }
-
-  /** Call after the commit that changed the proofs of a living session. `started` then gives its new state. */
-  function changed (userId: string, sessionId: string): void {
-    localCache.change(userId, sessionId)
-    tellOthers()
-  }
+  const { ended, over, changed } = createNews({ localCache, noteEnd, tellOthers, knowsSessions: db.hasAccounts })
 
   return {
     ended,
+    over,
     changed,
     started,
     /** Calls back once when the session ends. @returns a function that stops that */

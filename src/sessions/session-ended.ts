@@ -6,12 +6,12 @@ interface Ended { context: Pick<SessionContext, 'userId' | 'sessionId'> }
 
 /**
  * Returns the refusal for a request whose session has ended in PostgreSQL. Throw it wherever a flow finds that out: from
- * then on the guard of this process refuses the session too.
+ * then on the guard of this process refuses the session too, or asks PostgreSQL about a host's one, which may have expired.
  */
 export function sessionEnded (
-  { sessions }: { sessions: Pick<Sessions, 'ended'> },
+  { sessions }: { sessions: Pick<Sessions, 'over'> },
   { context: { userId, sessionId } }: Ended
 ): Refusal {
-  sessions.ended(userId, [sessionId])
+  sessions.over(userId, sessionId)
   return new SessionEnded({ userId, sessionId })
 }

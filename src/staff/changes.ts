@@ -16,7 +16,7 @@ export interface StaffDeps {
   db: Db
   digestKey: () => Promise<Buffer>
   /** Receives ended sessions after the commit. The command line has no sessions to notify; replicas read them from the rows. */
-  sessions: Pick<Sessions, 'ended'>
+  sessions: Pick<Sessions, 'ended' | 'over'>
   locks: Pick<Locks, 'released'>
   rejectedCodes: Pick<RejectedCodes, 'released'>
   counters: Counters
