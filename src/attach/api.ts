@@ -119,11 +119,6 @@ export interface ApiOptions {
 export function createApi (factor: SecondFactor, { session, check, standingOf }: Guards, { host, report }: ApiOptions): Countersign {
   const { db, sessions, counters } = factor
 
-  function ended (userId: string, ids: string[], reason: 'logged_out' | 'session_ended'): void {
-    sessions.ended(userId, ids)
-    counters.count('sessions_ended_total', [reason], ids.length)
-  }
-
   return {
     session,
     check,
@@ -140,12 +135,17 @@ export function createApi (factor: SecondFactor, { session, check, standingOf }:
     async endSession (userId, sessionId) {
       requireId(userId, 'endSession() must take "userId"')
       requireId(sessionId, 'endSession() must take "sessionId"')
-      ended(userId, await endHostSession(db, userId, sessionId), 'logged_out')
+      const wasAlive = await endHostSession(db, userId, sessionId)
+      // Also if it had ended before, by a call whose answer was lost or at another replica: this one may not have heard of it.
+      sessions.ended(userId, [sessionId])
+      if (wasAlive) counters.count('sessions_ended_total', ['logged_out'])
     },
     async endSessions (userId, { except = null } = {}) {
       requireId(userId, 'endSessions() must take "userId"')
       if (except !== null) requireId(except, 'endSessions() must take "except"')
-      ended(userId, await endHostSessions(db, userId, except), 'session_ended')
+      const endedIds = await endHostSessions(db, userId, except)
+      sessions.ended(userId, endedIds)
+      counters.count('sessions_ended_total', ['session_ended'], endedIds.length)
     },
     onEnd (request, callback) {
       const context: SessionContext | null | undefined = standingOf(request)

@@ -15,19 +15,19 @@ const endOne = statement('end_host_session', (db, p: Parameters<SessionKey>, fac
     .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where('s.ended_at', 'is', null).returning('s.id'))
   return withEvent(withKeptDigest(ended, p), facts, (db) => db.selectFrom(['ended', 'now']), () => ({
     userId: p.userId, kind: 'logged_out', sessionId: p.sessionId, ...NOWHERE
-  })).selectNoFrom(endedIds)
+  })).selectNoFrom((eb) => eb.exists(eb.selectFrom('ended')).$castTo<boolean>().as('wasAlive'))
 })
 
 /**
  * Ends one session of a host's user. The id of a session that was never seen here is stored too, so that the session is refused when it
  * is seen. The user is locked first: a registration at the same moment comes before this, or finds the id.
  *
- * @returns the id, if the session was alive
+ * @returns true if the session had not ended before
  */
-export async function endHostSession (db: Db, userId: string, sessionId: string): Promise<string[]> {
+export async function endHostSession (db: Db, userId: string, sessionId: string): Promise<boolean> {
   return await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    return (await endOne.first(tx, { userId, sessionId }))!.endedIds
+    return (await endOne.first(tx, { userId, sessionId }))!.wasAlive
   })
 }
 
