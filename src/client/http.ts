@@ -40,17 +40,24 @@ export function createHttp (url: string): Http {
         const sent = request(base + path, { agent, headers, ...(signal === undefined ? {} : { signal }) })
         const giveUp = (): void => { sent.destroy(new Error(`${base} did not answer within ${timeoutMs} ms`)) }
         const timer = setTimeout(giveUp, endAtMs - performance.now())
-        let isAnswered = false
+        /** True after an answer or an error. */
+        let isSettled = false
         sent.once('response', (answer) => {
           clearTimeout(timer)
-          isAnswered = true
+          isSettled = true
           resolve(answer)
         })
         sent.on('error', (error) => {
           clearTimeout(timer)
           // Each try uses up one kept connection, so the last one is new.
-          if (!isAnswered && wasClosed(sent, error)) send()
+          if (!isSettled && wasClosed(sent, error)) send()
           else reject(error)
+          isSettled = true
+        })
+        // Node closes a connection with an answer that switches protocols, without either of them.
+        sent.once('close', () => {
+          clearTimeout(timer)
+          if (!isSettled) reject(new Error(`${base} switched protocols`))
         })
         sent.end()
       }

@@ -55,3 +55,11 @@ t.test('all tries together take no longer than one may', async (t) => {
   await t.rejects(http.get('/', { headers: {}, timeoutMs: 300 }))
   t.ok(performance.now() - beganAtMs < 1_500)
 })
+
+t.test('an answer that switches protocols is a fault: it came without an error, and the request waited for ever', async (t) => {
+  const { http } = await serve(t, (socket) => {
+    socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+  })
+  await t.rejects(http.get('/', ASKED), { message: /switched protocols/ })
+  await t.rejects(http.open('/', ASKED))
+})
