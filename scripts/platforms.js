@@ -41,7 +41,7 @@ process.exitCode = results.every(({ passed, failed }) => passed > 0 && failed ==
 function run ({ node = process.execPath, databaseUrl }) {
   const env = {
     ...process.env,
-    PATH: [resolve(node, '..'), process.env.PATH].join(delimiter),
+    PATH: [npmOfTheMachine(), resolve(node, '..'), process.env.PATH].join(delimiter),
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl.url })
   }
   const summary = join('build', 'test-summary.json')
@@ -49,6 +49,20 @@ function run ({ node = process.execPath, databaseUrl }) {
   spawnSync(node, ['build/test/helpers/run.js', ...files], { env, stdio: 'inherit' })
   const { passed, failed, skipped } = existsSync(summary) ? JSON.parse(readFileSync(summary, 'utf8')) : { passed: 0, failed: 1, skipped: 0 }
   return { version: databaseUrl?.version ?? execFileSync(node, ['--version'], { encoding: 'utf8' }).trim(), passed, failed, skipped }
+}
+
+/**
+ * Makes a folder with `npm` and `npx` that run on Node of the machine: npm 11.19.1 stood still on Node 22.23 at each download. What they
+ * start runs on Node of the PATH.
+ */
+function npmOfTheMachine () {
+  const folder = join(PROGRAMS, 'npm')
+  mkdirSync(folder, { recursive: true })
+  for (const name of ['npm', 'npx']) {
+    const program = join(process.env.npm_execpath, '..', `${name}-cli.js`)
+    writeFileSync(join(folder, name), `#!/bin/sh\nexec '${process.execPath}' '${program}' "$@"\n`, { mode: 0o755 })
+  }
+  return folder
 }
 
 /** Installs a package into a folder of its own, once. @returns the folder of the package */
