@@ -6,6 +6,8 @@ import type { Answered, Http } from './http.js'
 
 /** Time for the whole answer. */
 const ANSWER_MS = 2_000
+/** Largest age that `/session` reads, 31 years: no proof is older. */
+const MOST_AGE_SECONDS = 999_999_999
 
 /** Request of Node (Express, NestJS, Koa), or of the Fetch API (Hono, Next.js). */
 export type AskedRequest =
@@ -53,7 +55,7 @@ export async function askSession (http: Http, authorization: string | undefined,
   const { required = false, maxAge, phishingResistant = false } = demand
   const query = [
     ...required ? ['required'] : [],
-    ...maxAge === undefined ? [] : [`maxAge=${Math.floor(maxAge)}`],
+    ...maxAge === undefined ? [] : [`maxAge=${Math.min(Math.floor(maxAge), MOST_AGE_SECONDS)}`],
     ...phishingResistant ? ['phishingResistant'] : []
   ].join('&')
   const headers = {

@@ -128,6 +128,7 @@ export function createFollower (http: Http, key: string, clockMs = () => perform
         throw new NotServed(answer.statusCode ?? 0)
       }
       let rest = ''
+      let hasLines = false
       for await (const chunk of answer.setEncoding('utf8')) {
         const texts = (rest + String(chunk)).split('\n')
         rest = texts.pop()!
@@ -136,8 +137,10 @@ export function createFollower (http: Http, key: string, clockMs = () => perform
         clearTimeout(timer)
         timer = setTimeout(giveUp, LINE_MS)
         for (const text of texts) take(lineOf(text), beganAtMs)
+        hasLines = true
         tell(null)
       }
+      if (!hasLines || rest !== '') throw new Error('The answer of /revocations ended before its line did')
     } finally {
       clearTimeout(timer)
       broken.abort()
@@ -165,6 +168,7 @@ export function createFollower (http: Http, key: string, clockMs = () => perform
     close () {
       isClosed = true
       broken.abort()
+      tell(new Error('The client is closed'))
     }
   }
 }

@@ -22,9 +22,12 @@ export interface Http {
 /** Longest body of an answer that is read as a whole. */
 const MOST_BYTES = 262_144
 
+/** Errors of a connection that its other end closed: EPIPE if this process had not read of that yet when it wrote. */
+const CLOSED = ['ECONNRESET', 'EPIPE']
+
 /** True for a kept connection that the service closed at the moment of the request: it was not read, and can be sent again. */
-function wasClosed ({ reusedSocket }: ClientRequest, { code }: NodeJS.ErrnoException): boolean {
-  return reusedSocket && code === 'ECONNRESET'
+function wasClosed ({ reusedSocket }: ClientRequest, { code = '' }: NodeJS.ErrnoException): boolean {
+  return reusedSocket && CLOSED.includes(code)
 }
 
 /** By Node's own client: frameworks replace `fetch` with one that caches. */

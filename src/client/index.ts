@@ -40,7 +40,11 @@ export interface ClientOptions {
 
 /** Guard in a back end beside the service. */
 export interface Client {
-  /** Resolves when tokens can be verified. @throws {Error} if the service has no public keys or refuses the key, and after ten seconds */
+  /**
+   * Resolves when tokens can be verified.
+   *
+   * @throws {Error} if the service has no public keys or refuses the key, if the client is closed, and after ten seconds
+   */
   ready (): Promise<void>
   /**
    * Verifies an access token, as the service's own guard does.
@@ -121,7 +125,7 @@ export function createClient ({ url, key, issuer = 'countersign', audience = 'co
   const canVerify = () => follower.isFresh() && keys.count() !== null && keys.count() !== 0
 
   return {
-    ready: () => waitForBoth(keys, follower),
+    ready: () => waitForBoth(keys, follower, requireOpen),
     async verify (token, given, from) {
       const demand = given === undefined ? NONE : checkDemand(given, 'verify')
       requireOpen()
@@ -147,10 +151,14 @@ export function createClient ({ url, key, issuer = 'countersign', audience = 'co
 }
 
 /** @throws {Error} */
-async function waitForBoth (keys: ReturnType<typeof createKeys>, follower: ReturnType<typeof createFollower>): Promise<void> {
+async function waitForBoth (
+  keys: ReturnType<typeof createKeys>, follower: ReturnType<typeof createFollower>, requireOpen: () => void
+): Promise<void> {
   const endAtMs = performance.now() + READY_MS
   for (;;) {
+    requireOpen()
     const fault = await keys.read().then(() => null, (error: unknown) => error)
+    requireOpen()
     if (keys.count() === 0) {
       throw new Error('The service publishes no keys: with JWT_ALG=HS256 only it can verify its tokens. Set JWT_ALG=EdDSA, or use ask()')
     }

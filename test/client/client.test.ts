@@ -215,3 +215,23 @@ t.test('a closed client verifies and asks nothing', async (t) => {
     await t.rejects(client.ask({ headers: { authorization: `Bearer ${token}` } }), { code: 'UNAVAILABLE' })
   }
 })
+
+t.test('a client that is closed while it gets ready says so at once', async (t) => {
+  const { fake, client } = await followed(t)
+  fake.line = null
+  const beganAtMs = performance.now()
+  const ready = client.ready()
+  ready.catch(() => {})
+  await until('the service to be asked', () => fake.asked.length > 1)
+  client.close()
+  await t.rejects(ready, { code: 'UNAVAILABLE' })
+  t.ok(performance.now() - beganAtMs < 5_000)
+  await t.rejects(client.ready(), { code: 'UNAVAILABLE' })
+  t.match(client.state().fault, { message: 'The client is closed' })
+})
+
+t.test('a demand for an age above what the service reads is the largest one that it reads', async (t) => {
+  const { fake, client } = await followed(t)
+  await client.ask({ headers: { authorization: `Bearer ${fake.token()}` } }, { maxAge: 1e21 })
+  t.equal(fake.asked.at(-1)?.[0], '/session?maxAge=999999999')
+})

@@ -1,5 +1,6 @@
 import { once } from 'node:events'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
+import { Worker } from 'node:worker_threads'
 import t, { type Test } from 'tap'
 import { createHttp } from '../../src/client/http.js'
 
@@ -32,6 +33,37 @@ t.test('a kept connection that is closed at the moment of a request is no fault:
   t.equal(connections(), 3)
   t.match(await http.get('/', ASKED), { status: 200, text: 'ok' })
   t.equal(connections(), 4, 'each kept connection was tried once')
+})
+
+/** A server in a thread of its own: it answers once, closes and resets the connection, then says so in the shared memory. */
+const CLOSING = `
+const { parentPort, workerData } = require('node:worker_threads')
+const isClosed = new Int32Array(workerData)
+let connections = 0
+const server = require('node:net').createServer({ allowHalfOpen: true }, (socket) => {
+  const isFirst = ++connections === 1
+  socket.on('error', () => {}).on('data', () => { socket.write(${JSON.stringify(ANSWER)}) })
+  if (isFirst) parentPort.once('message', () => {
+    socket.end(() => {
+      socket.once('close', () => { Atomics.store(isClosed, 0, 1); Atomics.notify(isClosed, 0) })
+      socket.resetAndDestroy()
+    })
+  })
+}).listen(0, '127.0.0.1', () => { parentPort.postMessage(server.address().port) })`
+
+t.test('a kept connection whose end this process has not read of yet is no fault either', async (t) => {
+  const memory = new SharedArrayBuffer(4)
+  const server = new Worker(CLOSING, { eval: true, workerData: memory })
+  t.teardown(() => server.terminate())
+  const [port] = await once(server, 'message') as [number]
+  const http = createHttp(`http://127.0.0.1:${port}`)
+  t.teardown(() => http.close())
+  t.match(await http.get('/', ASKED), { status: 200 })
+  // The agent keeps the connection once its answer is over.
+  await new Promise(setImmediate)
+  server.postMessage('close')
+  t.equal(Atomics.wait(new Int32Array(memory), 0, 0, 5_000), 'ok')
+  t.match(await http.get('/', ASKED), { status: 200, text: 'ok' })
 })
 
 t.test('a new connection that is closed is a fault, and so is one that breaks in its answer', async (t) => {
