@@ -79,8 +79,13 @@ export function createIo (json: boolean, { stdin, stdout, stderr }: Streams): Io
       else for (const line of text) write(stdout, line)
     },
     async write (text) {
+      if (stdout.write(text) || !isRead) return
+      const waiting = new AbortController()
+      const heard = (event: string) => once(stdout, event, { signal: waiting.signal })
       // A fault ends the wait: `isRead` tells of it.
-      if (!stdout.write(text) && isRead) await Promise.race([once(stdout, 'drain'), once(stdout, 'close')]).catch(() => {})
+      await Promise.race([heard('drain'), heard('close')]).catch(() => {})
+      // Removes the listeners: Node warns at eleven.
+      waiting.abort()
     },
     warn: (line) => { write(stderr, line) },
     say: (line) => { write(json ? stderr : stdout, line) },
