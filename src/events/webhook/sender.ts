@@ -44,7 +44,11 @@ export function createSender ({ url, named, resolve, timeoutMs = WEBHOOK_MS }: S
           else reject(new Error(`The receiver answered ${statusCode}`))
         })
         const timer = setTimeout(() => { asked.destroy(new Error(`The receiver did not answer within ${timeoutMs} ms`)) }, timeoutMs)
-        asked.on('close', () => { clearTimeout(timer) })
+        asked.on('close', () => {
+          clearTimeout(timer)
+          // Node closes a connection with an answer that switches protocols, without the answer and without an error.
+          reject(new Error('The receiver switched protocols'))
+        })
         asked.on('error', reject)
         asked.end(body)
       })

@@ -138,3 +138,19 @@ t.test('what was not named is not reached: by address, by name, by a name that c
   await t.resolves(sender.send(message), 'what was named is')
   t.equal(hook.received.length, 1)
 })
+
+t.test('a receiver that switches protocols has not taken the event: no answer came, and the round never ended', async (t) => {
+  const server = createServer((socket) => {
+    socket.on('error', () => {}).once('data', () => {
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n')
+    })
+  }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as AddressInfo
+  const sender = createSender({ url: `http://127.0.0.1:${port}/hook`, named: ['127.0.0.1'] })
+  t.teardown(() => {
+    sender.close()
+    server.close()
+  })
+  await t.rejects(sender.send(messageOf(event, keys, 1795424400)), { message: 'The receiver switched protocols' })
+})
