@@ -116,21 +116,22 @@ function createFollowedRead (db: Db, pollerDb: Db, poller: RevocationPoller) {
 
 interface FindDeps {
   localCache: LocalCache
-  isOver: (context: SessionContext) => boolean
+  isMarked: (context: SessionContext) => boolean
   fromCopy: (userId: string, sessionId: string) => Promise<SessionContext | undefined>
   fromPostgres: (userId: string, sessionId: string, adoption: Adoption | null) => Promise<SessionContext | null>
   revocationSeconds: number
 }
 
-function createFind ({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds }: FindDeps) {
+function createFind ({ localCache, isMarked, fromCopy, fromPostgres, revocationSeconds }: FindDeps) {
   const reads = new Map<string, { askedAtMs: number, context: Promise<SessionContext | null> }>()
 
   async function read (userId: string, sessionId: string, adoption: Adoption | null): Promise<SessionContext | null> {
     return await fromCopy(userId, sessionId) ?? await fromPostgres(userId, sessionId, adoption)
   }
 
+  /** PostgreSQL has just judged the expiry, to the microsecond. A context has it in whole seconds, which is earlier. */
   function living (context: SessionContext | null, userId: string, sessionId: string): SessionContext | null {
-    return context === null || localCache.hasEnded(userId, sessionId) || isOver(context) ? null : context
+    return context === null || localCache.hasEnded(userId, sessionId) || isMarked(context) ? null : context
   }
 
   /** Returns a session that was seen before. It shares no question with `find`, which may register the session. */
@@ -240,7 +241,7 @@ export function createSessions (options: SessionsOptions) {
     return keep(userId, sessionId, found ?? adopted, askedAtMs)
   }
 
-  const { find, findSeen } = createFind({ localCache, isOver, fromCopy, fromPostgres, revocationSeconds })
+  const { find, findSeen } = createFind({ localCache, isMarked, fromCopy, fromPostgres, revocationSeconds })
 
   const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
   const { ended, over, changed } = createNews({ localCache, noteEnd, tellOthers, knowsSessions: db.hasAccounts })
