@@ -9,7 +9,7 @@ import { byRequester, requesterValues, withEvent, withSingleEvent, type Requeste
 import { awaitsDelivery } from '../events/outbox.js'
 import { emptyEnded, endEmptied, endingSession, withEnded } from '../sessions/ending.js'
 import { withMarkBehind } from '../sessions/marks.js'
-import { endedIds, selectLiving, type SessionKey } from '../sessions/statements.js'
+import { endedIds, livesNow, selectLiving } from '../sessions/statements.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { textOf, typed, uuidOf, withNow } from '../tables/values.js'
 import type { Db } from '../tables/db.js'
@@ -159,11 +159,9 @@ export async function commitPassword (
     const values = { ...replacementValues(requester, newSessionId), network: requester.network, ...carriedValues(requester) }
     const session = committed(await setPassword.first(tx, { ...values, passwordHash, version }))
     if (session !== null) return { outcome: 'changed', session }
-    return { outcome: await selectLivingRequester.first(tx, values) === undefined ? 'session_ended' : 'moved' }
+    return { outcome: await livesNow(tx, values) ? 'moved' : 'session_ended' }
   })
 }
-
-const selectLivingRequester = statement('living_requester', (db, p: Parameters<SessionKey>) => selectLiving(withNow(db), p))
 
 const remove = statement('delete_account', (db, p: Parameters<RequesterValues>, facts) => {
   const ended = withNow(db)
@@ -202,7 +200,7 @@ export async function deleteAccount (db: Db, requester: Requester): Promise<stri
     const values = requesterValues(requester)
     await lockUser(tx, values.userId)
     // Before the events, which stay while a delivery of them waits.
-    if (await selectLivingRequester.first(tx, values) === undefined) return null
+    if (!await livesNow(tx, values)) return null
     await forgetMails(tx, values.userId)
     return (await remove.first(tx, values))?.endedIds ?? null
   })

@@ -71,6 +71,12 @@ export const selectLiving = (db: QueryCreator<Tables & { now: Now }>, { userId, 
   db.selectFrom(['otp_session as s', 'now']).select(['s.user_id', 's.id'])
     .where('s.user_id', '=', userId).where('s.id', '=', sessionId).where(isAlive)
 
+const selectLivingRequester = statement('living_requester', (db, p: Parameters<SessionKey>) => selectLiving(withNow(db), p))
+
+/** Returns true if the session lives now, in a transaction that may have waited. */
+export const livesNow = async (db: Db, { userId, sessionId }: SessionKey): Promise<boolean> =>
+  await selectLivingRequester.first(db, { userId, sessionId }) !== undefined
+
 const end = statement('end_session', (db, p: Parameters<SessionKey & Origin & { reason: EventKind }>, facts) => withEvent(
   withNow(db).with('ended', (db) => db.updateTable('otp_session as s').from('now').set(endedFor(p.reason))
     .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where('s.ended_at', 'is', null).returning('s.user_id')),

@@ -129,6 +129,7 @@ const accountOperations: Record<string, UserOperation> = {
   },
   'another phone number': { of: 'session', prepare: just(({ session }) => session.request('PATCH', '/account', { phone: '+1 555 0100' })) },
   'another address': { of: 'session', prepare: just(({ session }) => session.request('PATCH', '/account', { email: 'new@example.org' })) },
+  'a mail that verifies the address': { of: 'session', prepare: just(({ session }) => session.request('POST', '/account/email/verify')) },
   'no account any more': { of: 'session', prepare: just(({ session }) => session.request('DELETE', '/account')) }
 }
 

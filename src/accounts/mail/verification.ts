@@ -10,6 +10,7 @@ import type { Db } from '../../tables/db.js'
 import { inTransaction, lockUser } from '../../tables/transaction.js'
 import type { Sessions } from '../../sessions/liveness.js'
 import { sessionEnded } from '../../sessions/session-ended.js'
+import { livesNow } from '../../sessions/statements.js'
 import { spendMail } from './mail-budget.js'
 import { deleteLinks, mailLink, readLink, takeLink } from './links.js'
 import { raiseVersion, readMailbox, verifyEmail } from './mailbox.js'
@@ -42,7 +43,7 @@ export async function askVerification (deps: VerificationDeps, requester: Reques
   const nameOf = (...parts: string[]) => createHmac('sha256', key).update(`mail\0${parts.join('\0')}`).digest('base64url')
   await inTransaction(db, async (tx) => {
     await lockUser(tx, userId)
-    const mailbox = await readMailbox(tx, userId)
+    const mailbox = await livesNow(tx, requester.context) ? await readMailbox(tx, userId) : null
     if (mailbox === null) throw sessionEnded(deps, requester)
     const { email, pendingEmail, isVerified, isStopped, version } = mailbox
     const target = pendingEmail ?? (isVerified && !isStopped ? null : email)
