@@ -68,16 +68,20 @@ async function runShared (files: string[], options: PoolOptions): Promise<boolea
   return passed
 }
 
-interface Worker {
+export interface Worker {
+  process: ChildProcess
   /** Returns how far the process came with the file before it ended. */
   run (file: string): Promise<'untouched' | 'broken off' | 'finished'>
   /** @returns false if a file failed, or if the process did not end by itself */
   end (): Promise<boolean>
 }
 
-function startWorker ({ env, print, cost }: PoolOptions): Worker {
-  const child = spawn(process.execPath, [WORKER], {
-    env: { ...env, TAP_TIMEOUT: String(FILE_SECONDS) }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
+/** @param program the worker's program, with a time limit of a file */
+export function startWorker (
+  { env, print, cost }: Pick<PoolOptions, 'env' | 'print' | 'cost'>, program = WORKER, fileSeconds = FILE_SECONDS
+): Worker {
+  const child = spawn(process.execPath, [program], {
+    env: { ...env, TAP_TIMEOUT: String(fileSeconds) }, stdio: ['ignore', 'pipe', 'inherit', 'ipc']
   })
   // Tap has messages of its own.
   child.on('message', (message: Partial<Cost>) => { if (message.seconds !== undefined) cost(message as Cost) })
@@ -87,7 +91,7 @@ function startWorker ({ env, print, cost }: PoolOptions): Worker {
   /** Prints and returns the lines up to the result of the file, or to the end of the process. */
   async function nextBlock (file?: string): Promise<string[]> {
     const block: string[] = []
-    const timer = stopLater(child, file === undefined ? END_SECONDS : FILE_SECONDS + LATE_SECONDS)
+    const timer = stopLater(child, file === undefined ? END_SECONDS : fileSeconds + LATE_SECONDS)
     for (let next = await lines.next(); next.done !== true; next = await lines.next()) {
       block.push(next.value)
       if (isResult(next.value, file)) break
@@ -98,6 +102,7 @@ function startWorker ({ env, print, cost }: PoolOptions): Worker {
   }
 
   return {
+    process: child,
     async run (file) {
       // Where the process has ended, its output has too.
       child.send(file, () => {})

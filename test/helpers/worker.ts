@@ -54,10 +54,20 @@ process.on('uncaughtException', (error) => {
   process.exit(1)
 })
 let running = Promise.resolve()
-process.on('message', (path: string) => {
+process.on('message', (path: unknown) => {
+  // Those of a mutant are for another listener.
+  if (typeof path !== 'string') return
   // An empty path ends the process, once the cost of its last file is sent.
   running = path === '' ? running.then(() => { process.disconnect() }) : run(path)
 })
+/** Runs of each file. A module is evaluated once for each address. */
+const runs = new Map<string, number>()
+
+function addressOf (path: string): string {
+  const before = runs.get(path) ?? 0
+  runs.set(path, before + 1)
+  return pathToFileURL(resolve(path)).href + (before === 0 ? '' : `?${before}`)
+}
 
 async function run (path: string): Promise<void> {
   let isLate = false
@@ -66,7 +76,7 @@ async function run (path: string): Promise<void> {
     file = t
     hasTests = false
     t.once('timeout', () => { isLate = true })
-    await import(pathToFileURL(resolve(path)).href).catch((error: unknown) => { if (!(error instanceof FileSkipped)) throw error })
+    await import(addressOf(path)).catch((error: unknown) => { if (!(error instanceof FileSkipped)) throw error })
     if (!hasTests) t.fail('no tests in this file')
   })
   file = undefined

@@ -13,8 +13,8 @@ const WORD = /[\w$]/
 
 /**
  * Returns the conditions of each `where` and of each join of a statement: the parts between its `and`s, at its own depth of brackets. A
- * part with an `or` in it is one condition, and a list of `and`s in brackets is as many as it has. Those of subqueries and of `with`
- * parts are found by their own `where`.
+ * part with an `or` in it is one condition, and a list of `and`s in brackets is as many as it has, also within an `or` or a `not`. Those
+ * of subqueries and of `with` parts are found by their own `where`.
  *
  * @param hasCases true for those of each `case` too
  */
@@ -23,9 +23,10 @@ export function conditionsOf (sql: string, hasCases = false): Condition[] {
   for (let at = 0; at < sql.length; at = next(sql, at)) {
     const word = ['where', 'on', ...(hasCases ? ['when'] : [])].find((word) => isWordAt(sql, at, word))
     if (word === undefined || CONFLICT.test(sql.slice(at))) continue
-    found.push(...partsFrom(sql, at + word.length).flatMap((part) => withoutBrackets(sql, part)))
+    const parts = partsFrom(sql, at + word.length).flatMap((part) => withoutBrackets(sql, part))
+    found.push(...parts.flatMap((part) => [part, ...within(sql, part)]))
   }
-  return found.filter(({ text }) => text !== '' && text !== 'true')
+  return found.filter(({ text, from }, at) => text !== '' && text !== 'true' && found.findIndex((one) => one.from === from) === at)
 }
 
 /**
@@ -75,6 +76,27 @@ function withoutBrackets (sql: string, condition: Condition): Condition[] {
   const isWhole = inner.at(-1)!.to === condition.to - 1 || sql.slice(inner.at(-1)!.to, condition.to).trim() === ')'
   const hasOr = inner.some(({ text }) => /\bor\b/i.test(text.replaceAll(/\([^()]*\)/g, '')))
   return isWhole && !hasOr && inner.length > 1 ? inner.flatMap((part) => withoutBrackets(sql, part)) : [condition]
+}
+
+/** Returns the parts of each list of `and`s in brackets within a condition: of the branches of an `or`, or after a `not`. */
+function within (sql: string, { from, to }: Condition): Condition[] {
+  const found: Condition[] = []
+  for (let at = from; at < to; at = next(sql, at)) {
+    if (sql[at] !== '(' || WORD.test(sql[at - 1] ?? ' ') || /^\(\s*(select|with)\b/i.test(sql.slice(at))) continue
+    const parts = partsFrom(sql, at + 1)
+    if (parts.length > 1) found.push(...parts.flatMap((part) => withoutBrackets(sql, part)))
+  }
+  return found
+}
+
+/** Returns the place after the bracket that begins here. */
+export function endOfBracket (sql: string, begin: number): number {
+  let depth = 0
+  for (let at = begin; at < sql.length; at = next(sql, at)) {
+    if (sql[at] === '(') depth++
+    if (sql[at] === ')' && --depth === 0) return at + 1
+  }
+  return sql.length
 }
 
 function trimmed (sql: string, from: number, to: number): Condition {

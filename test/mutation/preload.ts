@@ -1,26 +1,37 @@
 /**
- * Loaded into a test's process by `--import`. Records each statement that changes rows (MUTATION_RECORD: a file; MUTATION_READS: those
- * that change none), or sends one of them with another text (MUTATION_FROM and MUTATION_TO: files). It works on the text that the
- * driver sends, so it knows no file of the sources.
+ * Part of a worker (worker.ts) that must come before the service: records the statements that a test sends, and sends one of them with
+ * another text. It works on the text that the driver sends, so it knows no file of the sources.
  */
-import { appendFileSync, readFileSync } from 'node:fs'
 import { changeStatements } from './statements.js'
 
-const { MUTATION_RECORD: record, MUTATION_FROM: from, MUTATION_TO: to, MUTATION_READS: reads } = process.env
-const original = from === undefined ? undefined : readFileSync(from, 'utf8')
-const replacement = to === undefined ? undefined : readFileSync(to, 'utf8')
-const seen = new Set<string>()
+/** Statement, and what is sent in its place. */
+export interface Mutant { from: string, to: string }
 
-const CHANGES = /\b(update|insert into|delete from)\b/i
 /** Statements of migrations, and those that tests send themselves, decide nothing. */
 const DECIDES = /\$1\b/
 
-function changed (text: string): string {
-  if (record !== undefined && !seen.has(text) && CHANGES.test(text) === (reads === undefined) && DECIDES.test(text)) {
-    seen.add(text)
-    appendFileSync(record, JSON.stringify(text) + '\n')
+let mutant: Mutant | null = null
+/** Tests of a file that run now. */
+export const running = new Set<string>()
+/** Statements, each with the tests that sent it; an empty name for the file outside of its tests. */
+let senders = new Map<string, Set<string>>()
+
+changeStatements((text) => {
+  if (DECIDES.test(text)) {
+    const tests = senders.get(text) ?? new Set()
+    for (const name of running.size === 0 ? [''] : running) tests.add(name)
+    senders.set(text, tests)
   }
-  return text === original ? replacement! : text
+  return text === mutant?.from ? mutant.to : text
+})
+
+export function plant (next: Mutant | null): void {
+  mutant = next
 }
 
-changeStatements(changed)
+/** Returns the senders since the last call. */
+export function takeSenders (): Array<[text: string, tests: string[]]> {
+  const found = [...senders].map(([text, tests]): [string, string[]] => [text, [...tests]])
+  senders = new Map()
+  return found
+}

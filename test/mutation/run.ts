@@ -1,24 +1,24 @@
 /**
- * `npm run mutate -- [--only TEXT] [--condition TEXT] [--reads] [--cases] [--list] TESTS`: removes each condition of the statements that
- * decide, one at a time, and runs the given tests (by default the promises of DEFAULT). A condition whose removal no test notices is
- * printed as SURVIVED, unless known-survivors.json has its reason; exits with 1 if there is one.
+ * `npm run mutate -- [--only TEXT] [--condition TEXT] [--reads] [--cases] [--again FILE] [--list] TESTS`: removes each condition of
+ * the statements that decide, one at a time, and runs the given tests (by default the promises of DEFAULT). A condition whose removal
+ * no test notices is printed as SURVIVED, unless known-survivors.json has its reason; exits with 1 if there is one.
  *
  *   npm run mutate -- --only otp_totp test/promises/a-code-is-accepted-once.test.ts
  *
- * TEXT chooses statements, or conditions, by a part of their text. Each mutant runs only the tests that send its statement.
- * `--reads` takes statements that change nothing, such as the one that reads revocations; `--cases` conditions of `case` too.
+ * A test is a file, or `file#pattern` for the tests of it whose names match. TEXT chooses statements, or conditions, by a part of their
+ * text; statements also by the digest that is printed.
+ * Of each file, a mutant runs only the tests that send its statement, in the order of the files, up to the first that fails.
+ * `--reads` takes statements that change nothing, such as the one that reads revocations; `--cases` conditions of `case` too;
+ * `--again` only conditions that survived in the output of a run before, kept in a file.
  */
-import { spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
+import { createHash, randomBytes } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
+import { dropLeftovers, makeTemplates } from '../helpers/database.js'
+import { stores } from '../helpers/stores.js'
 import { conditionsOf, without, type Condition } from './conditions.js'
 import { readKnown } from './known.js'
-import { stores } from '../helpers/stores.js'
+import { createMutants } from './mutants.js'
 
 const DEFAULT = [
   'a-code-is-accepted-once', 'accepted-steps-only-rise', 'guesses-are-bounded', 'a-lock-spares-the-owner', 'a-recovery-code-works-once',
@@ -26,106 +26,150 @@ const DEFAULT = [
   'a-login-that-waited-gives-nothing-after-a-change', 'no-token-outlives-its-session', 'logging-out-goes-by-the-session'
 ].map((name) => `test/promises/${name}.test.ts`)
 
-/** A mutant that makes a test wait for ever is noticed too. */
-const MOST_MS = 240_000
+const CHANGES = /\b(update|insert into|delete from)\b/i
 
-const { values: { only, condition: chosen, list, reads, cases }, positionals } = parseArgs({
+const { values: { only, condition: chosen, list, reads, cases, again }, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     only: { type: 'string', default: '' },
     condition: { type: 'string', default: '' },
     reads: { type: 'boolean', default: false },
     cases: { type: 'boolean', default: false },
+    again: { type: 'string' },
     list: { type: 'boolean', default: false }
   }
 })
 const known = await readKnown()
 const tests = positionals.length > 0 ? positionals : DEFAULT
-const folder = await mkdtemp(join(tmpdir(), 'countersign-mutation-'))
 const { databaseUrl, redisUrl } = await stores()
 if (databaseUrl === undefined) throw new Error('The tests of races need PostgreSQL')
-const preload = pathToFileURL(join(import.meta.dirname, 'preload.js')).href
+const id = randomBytes(4).toString('hex')
+await makeTemplates(databaseUrl, id)
+const mutants = createMutants({
+  ...process.env,
+  DATABASE_URL: databaseUrl,
+  ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
+  COUNTERSIGN_TEST_RUN: id,
+  COUNTERSIGN_TEST_TEMPLATES: '1'
+})
 
-/** Runs a test file. @returns true if it passes */
-async function passes (test: string, more: NodeJS.ProcessEnv): Promise<boolean> {
-  const file = join('build', test.replace(/\.ts$/, '.js'))
-  const child = spawn(process.execPath, [`--import=${preload}`, file], {
-    env: {
-      ...process.env,
-      DATABASE_URL: databaseUrl,
-      ...(redisUrl === undefined ? {} : { REDIS_URL: redisUrl }),
-      TAP_BAIL: '1',
-      // Of tap itself, half a minute: a busy machine would notice every mutant.
-      TAP_TIMEOUT: String(MOST_MS / 1000),
-      ...more
-    },
-    stdio: 'ignore'
-  })
-  const timer = setTimeout(() => { child.kill('SIGKILL') }, MOST_MS)
-  const [code] = await once(child, 'exit')
-  clearTimeout(timer)
-  return code === 0
-}
+const digestOf = (sql: string): string => createHash('sha256').update(sql).digest('hex').slice(0, 6)
+const isChosen = (sql: string): boolean => CHANGES.test(sql) !== reads && (sql.includes(only) || digestOf(sql) === only)
 
-/** Statement, with the tests that send it. */
-const users = new Map<string, string[]>()
-for (const [index, test] of tests.entries()) {
-  const record = join(folder, `record-${index}`)
-  await writeFile(record, '')
-  const recording = { MUTATION_RECORD: record, ...(reads ? { MUTATION_READS: '1' } : {}) }
-  if (!await passes(test, recording)) throw new Error(`${test} fails without a mutation`)
-  for (const line of new Set((await readFile(record, 'utf8')).split('\n').filter((line) => line !== ''))) {
-    const text = JSON.parse(line) as string
-    if (text.includes(only)) users.set(text, [...users.get(text) ?? [], test])
+/** Statement, with the tests of each file that send it; null for all, where the file sends it outside of its tests. */
+const users = new Map<string, Map<string, string[] | null>>()
+for (const file of tests) {
+  const { failed, seconds } = await mutants.run(file, { mutant: null, tests: null })
+  if (failed !== null) throw new Error(`${file} fails without a mutation: ${failed}`)
+  console.log(`${file}: ${seconds.toFixed(1)} s`)
+  for (const [sql, names] of await mutants.takeSenders(file)) {
+    if (!isChosen(sql)) continue
+    const files = users.get(sql) ?? new Map()
+    users.set(sql, files.set(file, names.includes('') ? null : names))
   }
 }
 
-/** Test that noticed the last mutant. */
+/** Selections of tests that pass by themselves, or null in place of those that need the others of their file. */
+const selections = new Map<string, string[] | null>()
+
+async function selectionOf (file: string, names: string[] | null): Promise<string[] | null> {
+  if (names === null) return null
+  const key = JSON.stringify([file, names])
+  if (!selections.has(key)) {
+    const { failed } = await mutants.run(file, { mutant: null, tests: names })
+    selections.set(key, failed === null ? names : null)
+  }
+  return selections.get(key)!
+}
+
+/** File that noticed the last mutant. */
 let last = ''
 
-/** Runs the tests until one fails, first the one that noticed the mutant before. @returns the test that fails */
+/** Runs the tests until one fails, first the file that noticed the mutant before. @returns the test that fails */
 async function isNoticed (sql: string, condition: Condition): Promise<string | undefined> {
-  const [from, to] = [join(folder, 'from'), join(folder, 'to')]
-  await writeFile(from, sql)
-  await writeFile(to, without(sql, condition))
-  const inOrder = [...users.get(sql)!].sort((a, b) => Number(b === last) - Number(a === last))
-  for (const test of inOrder) {
-    if (await passes(test, { MUTATION_FROM: from, MUTATION_TO: to })) continue
-    last = test
-    return test
+  const mutant = { from: sql, to: without(sql, condition) }
+  for (const [file, names] of [...users.get(sql)!].sort(([a], [b]) => Number(b === last) - Number(a === last))) {
+    const { failed } = await mutants.run(file, { mutant, tests: await selectionOf(file, names) })
+    if (failed === null) continue
+    last = file
+    return `${file.replace(/^test\/|\.test\.ts.*$/g, '')}: ${failed}`
   }
   return undefined
 }
 
-const short = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, 100)
+/** Returns true if the files pass without a mutation in the processes that the mutants left. */
+async function areClean (sql: string): Promise<boolean> {
+  for (const [file, names] of users.get(sql)!) {
+    if (file !== last) continue
+    const { failed } = await mutants.run(file, { mutant: null, tests: await selectionOf(file, names) })
+    if (failed !== null) return false
+  }
+  return true
+}
+
+const short = (text: string): string => text.replaceAll(/\s+/g, ' ').slice(0, 160)
 const nameOf = (sql: string): string => {
   const targets = [...sql.matchAll(/\b(?:update|insert into|delete from)\s+((?:"[^"]*"|\w|\.)+)/gi)]
     .map((match) => match[1]!.replaceAll('"', ''))
-  return `${createHash('sha256').update(sql).digest('hex').slice(0, 6)} (${[...new Set(targets)].join(', ')})`
+  const parts = [...sql.matchAll(/"?(\w+)"? as (?:materialized )?\(/g)].map((match) => match[1]!)
+  return `${digestOf(sql)} (${[...new Set(targets)].join(', ')}; ${parts.join(', ')})`
 }
 
-const counts = { noticed: 0, known: 0, survived: 0 }
-let beside = 0
-for (const sql of users.keys()) {
-  const all = conditionsOf(sql, cases).filter(({ text }) => text.includes(chosen))
-  const conditions = all.filter(({ text }) => !known.isBeside(text))
-  beside += all.length - conditions.length
-  console.log(`${nameOf(sql)}: ${conditions.length} conditions, and ${all.length - conditions.length} beside the decision`)
-  if (list) {
-    for (const { text } of conditions) console.log(`  ${short(text)}`)
-    continue
-  }
-  for (const condition of conditions) {
-    const by = await isNoticed(sql, condition)
-    const reason = known.reasonOf(sql, condition.text)
-    const outcome = by !== undefined ? 'noticed' : reason === undefined ? 'survived' : 'known'
-    counts[outcome]++
-    const label = outcome === 'survived' ? 'SURVIVED' : outcome.padEnd(8)
-    const stale = by !== undefined && reason !== undefined ? ': take it out of known-survivors.json' : ''
-    console.log(`  ${label} ${short(condition.text)} [${by ?? reason ?? 'no reason'}]${stale}`)
+/** Lines of an earlier run, for the conditions that survived in it. */
+const before = again === undefined ? null : (await readFile(again, 'utf8')).split('\n')
+const survivedBefore = (sql: string, { text }: Condition): boolean => before === null || (
+  before.some((line) => line.startsWith(digestOf(sql))) && before.some((line) => line.startsWith(`  SURVIVED ${short(text)} [`))
+)
+
+type Verdict = 'noticed' | 'known' | 'survived'
+
+async function judge (sql: string, condition: Condition): Promise<Verdict> {
+  const by = await isNoticed(sql, condition)
+  const reason = known.reasonOf(sql, condition.text)
+  const verdict = by !== undefined ? 'noticed' : reason === undefined ? 'survived' : 'known'
+  const label = verdict === 'survived' ? 'SURVIVED' : verdict.padEnd(8)
+  console.log(`  ${label} ${short(condition.text)} [${by ?? reason ?? 'no reason'}]`)
+  return verdict
+}
+
+/** Names the known survivors that were noticed, each time that the statement has such a condition. */
+function sayStale (sql: string, conditions: readonly Condition[], verdicts: readonly Verdict[]): void {
+  const survivors = new Set(conditions.flatMap(({ text }, at) => verdicts[at] === 'known' ? [known.reasonOf(sql, text)] : []))
+  for (const { text } of conditions) {
+    const reason = known.reasonOf(sql, text)
+    if (reason !== undefined && !survivors.has(reason)) console.log(`  take ${short(text)} out of known-survivors.json: ${reason}`)
   }
 }
-console.log(`${counts.noticed + counts.known + counts.survived} conditions removed, ${counts.noticed} noticed, ${counts.known} known, ` +
-  `${counts.survived} survived; ${beside} beside the decision were left`)
-await rm(folder, { recursive: true, force: true })
-process.exitCode = counts.survived === 0 ? 0 : 1
+
+/** @param isCareful true to end the processes after each mutant that is noticed */
+async function mutate (sql: string, conditions: readonly Condition[], isCareful = false): Promise<Verdict[]> {
+  const verdicts: Verdict[] = []
+  for (const condition of conditions) {
+    verdicts.push(await judge(sql, condition))
+    if (isCareful && verdicts.at(-1) === 'noticed') await mutants.end()
+  }
+  if (isCareful || !verdicts.includes('noticed') || await areClean(sql)) {
+    sayStale(sql, conditions, verdicts)
+    return verdicts
+  }
+  console.log('  a failed test left something behind: once more, each mutant in new processes')
+  await mutants.end()
+  return await mutate(sql, conditions, true)
+}
+
+const all: Verdict[] = []
+let beside = 0
+for (const sql of users.keys()) {
+  const found = conditionsOf(sql, cases).filter(({ text }) => text.includes(chosen))
+  const conditions = found.filter((condition) => !known.isBeside(sql, condition)).filter((condition) => survivedBefore(sql, condition))
+  beside += found.length - conditions.length
+  console.log(`${nameOf(sql)}: ${conditions.length} conditions, and ${found.length - conditions.length} beside the decision`)
+  if (!list) all.push(...await mutate(sql, conditions))
+  else for (const { text } of conditions) console.log(`  ${short(text)}`)
+}
+const count = (of: Verdict): number => all.filter((verdict) => verdict === of).length
+console.log(`${all.length} conditions removed, ${count('noticed')} noticed, ${count('known')} known, ${count('survived')} survived; ` +
+  `${beside} beside the decision were left`)
+await mutants.end()
+await dropLeftovers(databaseUrl, id)
+process.exit(count('survived') === 0 ? 0 : 1)
