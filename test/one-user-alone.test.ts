@@ -6,12 +6,13 @@ import { creation } from './helpers/passkeys.js'
 import { expect, signUp } from './helpers/person.js'
 import { idOf } from './helpers/staff.js'
 import { sized } from './helpers/thorough.js'
-import { rowsOf, twinOf } from './helpers/twin.js'
+import { rowsOf, rowsOfSession, settledOf, twinOf } from './helpers/twin.js'
 import { sessionOf, userOperations } from './helpers/user-operations.js'
 
 /*
  * An operation changes rows of its user alone, and goes by the rows of its user alone. Beside each user there is a twin with copies of
- * all rows, whose sessions and devices have the same ids: ids are unique for one user, and a host's sessions need not be more.
+ * all rows, whose sessions and devices have the same ids: ids are unique for one user, and a host's sessions need not be more. Of its own
+ * user, it changes no end of a session, no used code, and another session with its set-up only if it is about that.
  */
 
 await need('postgres')
@@ -22,32 +23,40 @@ t.setTimeout(300_000)
 const { owner, operations } = await userOperations(fresh)
 
 for (const operation of operations) {
-  const { name, isRefused = false, prepare } = operation
+  const { name, isRefused = false, touches, prepare } = operation
   t.test(`E6 ${name} changes rows of its user alone`, async (t) => {
     const ada = await owner()
     const send = await prepare(ada)
     const twin = await twinOf(query, ada.id)
     const before = JSON.stringify(await rowsOf(query, ada.id))
     const twinBefore = await rowsOf(query, twin)
+    const [settled, other] = [await settledOf(query, ada.id), await rowsOfSession(query, ada.id, ada.otherId)]
     const { statusCode, body } = await send()
     if (isRefused) t.ok(statusCode >= 400 && statusCode < 500, body)
     else t.ok(statusCode < 300, `${statusCode} ${body}`)
     t.same(await rowsOf(query, twin), twinBefore, 'the twin')
     t.not(JSON.stringify(await rowsOf(query, ada.id)), before, 'the user')
+    for (const [key, value] of await settledOf(query, ada.id)) if (settled.has(key)) t.same(value, settled.get(key), key)
+    const { session, 'set-up': setUp } = await rowsOfSession(query, ada.id, ada.otherId)
+    if (touches === null) t.same(session, other.session, 'another session')
+    if (touches !== 'set-up') t.same(setUp, other['set-up'], 'the set-up of another session')
   })
 }
 
 /** Ends of a session that no replica has heard of: the guard lets the request through, and the statement decides. */
 const ends = sized(['has ended'], ['has ended', 'has expired', 'is ended by a mark'])
+/** Operations that need a second factor of the session's row, whatever its token shows. */
+const verified = ['new recovery codes', 'a removed device', 'no second factor any more']
 const statements: Record<string, string> = {
   'has ended': "update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
   'has expired': 'update otp_session set expires_at = clock_timestamp() where user_id = $1 and id = $2',
+  'has lost its proof': 'update otp_session set otp_device_id = null where user_id = $1 and id = $2',
   'is ended by a mark': "update otp_revocation set ended_before = clock_timestamp() + interval '1 second' where user_id = $1 and $2 <> ''"
 }
 
 for (const operation of operations.filter(({ of }) => of !== undefined)) {
   t.test(`J5 E6 ${operation.name} changes nothing if the session has ended, although its twin lives`, async (t) => {
-    for (const what of ends) {
+    for (const what of verified.includes(operation.name) ? [...ends, 'has lost its proof'] : ends) {
       const ada = await owner()
       const send = await operation.prepare(ada)
       const twin = await twinOf(query, ada.id)

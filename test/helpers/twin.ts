@@ -17,7 +17,11 @@ const TABLES: ReadonlyArray<readonly [table: string, key: string, other?: Readon
   ['account_oauth_profile', 'user_id']
 ]
 
-/** Makes another user with copies of all rows of a user: sessions, devices and challenges have the same ids. @returns the id */
+/**
+ * Makes another user with copies of all rows of a user: sessions, devices and challenges have the same ids. It has used up its wrong codes.
+ *
+ * @returns the id
+ */
 export async function twinOf (query: Query, userId: string): Promise<string> {
   const twin = randomUUID()
   for (const [table, key, other = {}] of TABLES) {
@@ -25,6 +29,8 @@ export async function twinOf (query: Query, userId: string): Promise<string> {
     const changed = `jsonb_populate_record(null::${table}, to_jsonb(r) || jsonb_build_object(${changes.join(', ')}))`
     await query(`insert into ${table} select (${changed}).* from ${table} r where r.${key}::text = $1`, [userId, twin])
   }
+  await query('update otp_session set failures = 5 where user_id = $1', [twin])
+  await query('update otp_device set failures = 10 where user_id = $1 and confirmed_at is null', [twin])
   return twin
 }
 
@@ -35,4 +41,30 @@ export async function rowsOf (query: Query, userId: string): Promise<Record<stri
     found[table] = await query(`select to_jsonb(r) as r from ${table} r where r.${key}::text = $1 order by to_jsonb(r)::text`, [userId])
   }
   return found
+}
+
+/** Returns what no operation changes as long as the rows are there: ends of sessions, used codes, and the times of confirmation. */
+export async function settledOf (query: Query, userId: string): Promise<Map<string, unknown>> {
+  const rows = await query<{ key: string, value: unknown }>(`
+    select 'session ' || id as key, jsonb_build_array(ended_at, ended_xid::text, end_reason, replaced_by) as value
+      from otp_session where user_id = $1 and ended_at is not null
+    union all select 'code ' || digest, to_jsonb(used_at) from otp_recovery_code where user_id = $1 and used_at is not null
+    union all select 'device ' || id, to_jsonb(confirmed_at) from otp_device where user_id = $1 and confirmed_at is not null`, [userId])
+  return new Map(rows.map(({ key, value }) => [key, value]))
+}
+
+/** Returns the rows of a session, and of its set-up and its challenges. */
+export async function rowsOfSession (query: Query, userId: string, sessionId: string): Promise<Record<'session' | 'set-up', unknown[]>> {
+  const rowsIn = async (text: string) => (await query<{ r: unknown }>(
+    `select to_jsonb(r) as r from ${text} order by to_jsonb(r)::text`, [userId, sessionId])).map(({ r }) => r)
+  const devices = '(select id from otp_device d where d.user_id = $1 and d.session_id = $2)'
+  return {
+    session: await rowsIn('otp_session r where r.user_id = $1 and r.id = $2'),
+    'set-up': [
+      ...await rowsIn('otp_device r where r.user_id = $1 and r.session_id = $2'),
+      ...await rowsIn(`otp_totp r where r.user_id = $1 and r.device_id in ${devices}`),
+      ...await rowsIn(`otp_recovery_code r where r.user_id = $1 and r.pending_device_id in ${devices}`),
+      ...await rowsIn('otp_challenge r where r.user_id = $1 and r.session_id = $2')
+    ]
+  }
 }

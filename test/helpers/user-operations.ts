@@ -1,6 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import type { LightMyRequestResponse } from 'fastify'
 import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
 import type { Fresh } from './app.js'
+import type { Query } from './clock.js'
 import { addPasskey, answer, challenge, confirm, creation, newPasskey } from './passkeys.js'
 import { expect, Person, signUp } from './person.js'
 import { idOf, staffAt } from './staff.js'
@@ -14,6 +16,8 @@ export interface Owner {
   pending: Person
   unverified: Person
   passkey: SoftPasskey
+  /** Id of another verified session, which has a set-up and challenges of its own. */
+  otherId: string
 }
 
 type Send = () => Promise<LightMyRequestResponse>
@@ -53,8 +57,8 @@ function factorOperations ({ db: { query } }: Pick<Fresh, 'db'>): Record<string,
       of: 'session',
       isRefused: true,
       async prepare ({ id, session }) {
-        await query('update otp_session set failures = 4 where user_id = $1', [id])
-        await query('update otp_device set failures = 9 where user_id = $1 and confirmed_at is null', [id])
+        await query('update otp_session set failures = 4 where user_id = $1 and id = $2', [id, sid(session)])
+        await query('update otp_device set failures = 9 where user_id = $1 and session_id = $2', [id, sid(session)])
         const code = await session.wrongCode(7)
         return () => session.verify(code)
       }
@@ -69,6 +73,13 @@ function factorOperations ({ db: { query } }: Pick<Fresh, 'db'>): Record<string,
       async prepare ({ unverified, passkey }) {
         const response = passkey.authenticate(await challenge(unverified))
         return () => answer(unverified, response)
+      }
+    },
+    'an answer of a passkey in a verified session': {
+      of: 'session',
+      async prepare ({ session, passkey }) {
+        const response = passkey.authenticate(await challenge(session))
+        return () => answer(session, response)
       }
     },
     'a wrong answer of a passkey': {
@@ -146,6 +157,50 @@ function staffOperations (grace: Person): Record<string, UserOperation> {
   }
 }
 
+/**
+ * Makes another verified session that has used up its wrong codes, with copies of the set-up and of the challenges. The user gets a copy
+ * of each device too, a used recovery code, and codes of the pending app. @returns the id of the session
+ */
+async function copySession (query: Query, session: Person): Promise<string> {
+  const otherId = randomUUID()
+  const copy = (table: string, changes: string, where: string, id = otherId) => query(`insert into ${table}
+    select (jsonb_populate_record(null::${table}, to_jsonb(r) || jsonb_build_object(${changes}))).* from ${table} r
+    where r.user_id = $1 and $2::text <> '' and $3::text <> '' and ${where}`, [idOf(session), sid(session), id])
+  const pending = '(select id from otp_device d where d.user_id = $1 and d.session_id = $2 and d.confirmed_at is null)'
+  await copy('otp_session', "'id', $3::text, 'failures', 5", 'r.id = $2')
+  await copy('otp_challenge', "'purpose', 'register'", 'r.session_id = $2')
+  await copy('otp_challenge', "'session_id', $3::text", 'r.session_id = $2')
+  await copy('otp_recovery_code', `'digest', 'own' || r.digest, 'pending_device_id', ${pending}`, 'r.pending_device_id is null')
+  await copy('otp_recovery_code', "'digest', r.digest || $3::text, 'pending_device_id', $3::text", 'r.pending_device_id is null')
+  await copy('otp_recovery_code', "'digest', 'used' || $3::text, 'used_at', now()", 'r.pending_device_id is null limit 1')
+  await copy('otp_device', "'id', $3::text, 'session_id', $3::text, 'failures', 10", `r.id = ${pending}`)
+  await copy('otp_totp', "'device_id', $3::text", `r.device_id = ${pending}`)
+  const credential = ", 'credential_id', r.credential_id || '\\x02'::bytea"
+  for (const [kind, table, more] of [['totp', 'otp_totp', ''], ['passkey', 'otp_passkey', credential]] as const) {
+    const [id, original] = [randomUUID(), `(select id from otp_device d
+      where d.user_id = $1 and d.kind = '${kind}' and d.confirmed_at is not null and d.id <> $3::uuid)`]
+    await copy('otp_device', "'id', $3::text", `r.id = ${original}`, id)
+    await copy(table, `'device_id', $3::text${more}`, `r.device_id = ${original}`, id)
+  }
+  return otherId
+}
+
+/** Operations that may change the user's other verified session, or its set-up too. */
+const touching: Readonly<Record<string, 'session' | 'set-up'>> = {
+  'a confirmed app': 'set-up',
+  'a confirmed passkey': 'set-up',
+  'new recovery codes': 'session',
+  'a removed device': 'session',
+  'no second factor any more': 'set-up',
+  'the end of all other sessions': 'session',
+  'another password': 'session',
+  'another address': 'session',
+  'no account any more': 'set-up',
+  'a reset by staff': 'set-up',
+  'a deactivation by staff': 'session',
+  'the end of all sessions by staff': 'session'
+}
+
 /** Operations about one user, and a function that makes one. */
 export async function userOperations (fresh: Pick<Fresh, 'app' | 'db'>) {
   const { app, db: { query } } = fresh
@@ -166,13 +221,14 @@ export async function userOperations (fresh: Pick<Fresh, 'app' | 'db'>) {
     Object.assign(pending, { access: session.access, refresh: session.refresh })
     expect(201, await pending.create({ name: 'Second' }))
     expect(200, await session.elsewhere().login())
-    return { id: idOf(session), session, pending, unverified, passkey }
+    return { id: idOf(session), session, pending, unverified, passkey, otherId: await copySession(query, session) }
   }
 
   const operations: Record<string, UserOperation> = {
     ...factorOperations(fresh), ...sessionOperations, ...accountOperations, ...staffOperations(await staffAt(fresh))
   }
-  return { owner, operations: Object.entries(operations).map(([name, operation]) => ({ name, ...operation })) }
+  const named = Object.entries(operations).map(([name, operation]) => ({ name, touches: touching[name] ?? null, ...operation }))
+  return { owner, operations: named }
 }
 
 /** Id of the session that must live for an operation. */

@@ -1,3 +1,4 @@
+import pg from 'pg'
 import t from 'tap'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
@@ -52,6 +53,32 @@ t.test('T10 nor does a verified session judge more than five, then it ends', asy
   t.equal(outcome(await eve.request('GET', '/session')), '401 SESSION_ENDED')
   t.equal(await failuresOf(db, eve), 0, 'the user\'s own counter is untouched')
   t.equal(outcome(await (await sessionsOf(eve, 1))[0]!.verify()), '200')
+})
+
+t.test('T10 a verified session lives on after four wrong codes, and ends with the fifth', async (t) => {
+  const flo = await (await signUp(app, 'flo')).enrol()
+  const outcomes = []
+  for (const guess of await flo.wrongCodes(5)) {
+    outcomes.push(outcome(await flo.verify(guess)), outcome(await flo.request('GET', '/session')))
+  }
+  t.same(outcomes, [...Array(4).fill(['400 OTP_INVALID', '200']).flat(), '401 SESSION_ENDED', '401 SESSION_ENDED'])
+})
+
+t.test('T10 a guess that waits for the one which locks is answered as locked', async (t) => {
+  const jim = await (await signUp(app, 'jim')).enrol()
+  const [session] = await sessionsOf(jim, 1)
+  const other = new pg.Client({ connectionString: db.url })
+  await other.connect()
+  t.teardown(() => other.end())
+  await other.query('begin')
+  await other.query("update otp_user set failures = 5, locked_until = clock_timestamp() + interval '1 minute' where user_id = $1",
+    [userId(jim)])
+  const waiting = session!.verify(await jim.wrongCode())
+  await until('the guess to wait', async () =>
+    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await other.query('commit')
+  t.equal(outcome(await waiting), '429 OTP_LOCKED')
+  t.equal(await failuresOf(db, jim), 5)
 })
 
 t.test('T10 nor a pending device more than ten, then it is deleted with its codes', async (t) => {
@@ -124,6 +151,21 @@ t.test('T14 three hundred wrong codes in thirty days are the last, however often
   const [later] = await sessionsOf(hal, 1)
   // This process caches the stop for a second.
   await until('those of thirty days ago to count no more', async () => (await later!.verify(await hal.code())).statusCode === 200)
+})
+
+t.test('T14 wrong codes of more than thirty days ago make no lock a stop, and are kept no longer', async (t) => {
+  const kay = await (await signUp(app, 'kay')).enrol()
+  const [session, there] = await sessionsOf(kay, 2, [app, replica])
+  await db.query(`update otp_user set failures = 6, locked_until = clock_timestamp() + interval '1 minute',
+    wrong_codes_at = array(select clock_timestamp() - interval '31 days' from generate_series(1, 300)) where user_id = $1`, [userId(kay)])
+  const locked = await session!.verify(await kay.wrongCode(0))
+  t.equal(outcome(locked), '429 OTP_LOCKED')
+  t.notOk(locked.json<{ needsRecovery?: boolean }>().needsRecovery)
+  // This process caches the lock for a second.
+  await clock.advance(62)
+  t.equal(outcome(await there!.verify(await kay.wrongCode(1))), '400 OTP_INVALID')
+  t.equal(await countEvents(db, kay, 'otp_stopped'), 0)
+  t.same(await db.query('select cardinality(wrong_codes_at) as n from otp_user where user_id = $1', [userId(kay)]), [{ n: 1 }])
 })
 
 t.test('T14 nor does a passkey that the owner uses in between clear them, and no stop holds it up', async (t) => {

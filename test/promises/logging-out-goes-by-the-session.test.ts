@@ -50,3 +50,14 @@ t.test('J10 logging out ends one session, not the user\'s others, and not anothe
   t.equal((await ada.request('GET', '/session')).statusCode, 401)
   for (const person of [phone, bob]) t.equal((await person.request('GET', '/session')).statusCode, 200)
 })
+
+t.test('J10 logging out of a session that has ended a moment ago changes nothing', async (t) => {
+  const { app, db } = await emptied(shared)
+  const ada = await signUp(app)
+  expect(200, await ada.login())
+  t.equal((await ada.request('GET', '/session')).statusCode, 200)
+  await db.query("update otp_session set ended_at = clock_timestamp(), end_reason = 'session_ended'")
+  await ada.request('POST', '/token/revoke')
+  t.same(await db.query('select end_reason from otp_session'), [{ end_reason: 'session_ended' }])
+  t.same(await db.query("select from otp_event where kind = 'logged_out'"), [])
+})

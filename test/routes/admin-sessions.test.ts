@@ -29,6 +29,8 @@ t.test('J5 staff end one session of a user: that one alone, on every replica, wi
   const ada = await (await signUp(fresh.app)).enrol()
   const there = ada.elsewhere(replica)
   expect(200, await there.login())
+  // Older than the sessions that a mark of all leaves out.
+  await fresh.clock.advance(60)
   const url = `/admin/users/${idOf(ada)}/sessions`
   const listed = expect(200, await grace.request('GET', url)).json<Array<{ id: string }>>()
   t.same(listed.map(({ id }) => id).sort(), [sidOf(ada), sidOf(there)].sort())
@@ -37,6 +39,7 @@ t.test('J5 staff end one session of a user: that one alone, on every replica, wi
   t.equal(code(await there.request('GET', '/totp/status')), 'SESSION_ENDED')
   t.equal(code(await there.refreshTokens()), 'SESSION_ENDED')
   t.same(await statuses([ada, grace]), [200, 200])
+  t.same([(await ada.refreshTokens()).statusCode, await statuses([ada])], [200, [200]], 'PostgreSQL says so')
   t.same(await events(), [{ user_id: idOf(ada), detail: sidOf(there), actor_id: idOf(grace) }])
   const told = (await grace.request('GET', '/account/security-events?limit=1')).json().events
   t.match(told, [{ kind: 'staff_acted', detail: `${endedBy} ${idOf(ada)}: ${sidOf(there)}` }])
@@ -64,6 +67,12 @@ t.test('J5 staff end every session of a user, on every replica; password and dev
   t.same(await events(), [{ user_id: idOf(ada), detail: 'all: 3', actor_id: idOf(grace) }], 'one that had expired was not ended')
   t.equal((await grace.request('DELETE', url)).statusCode, 204)
   t.equal((await events()).length, 1, 'where no session ended there is no event')
+  const marked = ada.elsewhere()
+  expect(200, await marked.login())
+  await fresh.db.query("update otp_revocation set ended_before = clock_timestamp() + interval '1 second' where user_id = $1", [idOf(ada)])
+  for (const target of [url, `${url}/${sidOf(marked)}`]) await grace.request('DELETE', target)
+  t.equal((await events()).length, 1, 'nor where a mark had ended it')
+  await fresh.clock.advance(2)
   expect(200, await ada.login())
   expect(200, await ada.verify())
   t.same(await statuses([ada, grace]), [200, 200])

@@ -98,6 +98,21 @@ t.test('J5 end one: here at once, at the replica soon; another one is untouched'
   t.equal(await alive(dee), '401 SESSION_ENDED')
 })
 
+t.test('J5 a session that a mark ended a moment ago ends no newer one, and is not there for it', async (t) => {
+  const dot = await signUp(app, 'dot')
+  const older = dot.elsewhere()
+  const newer = dot.elsewhere()
+  expect(200, await older.login())
+  await clock.advance(10)
+  expect(200, await newer.login())
+  t.same([await alive(older), await alive(newer)], ['200', '200'])
+  await db.query("insert into otp_revocation (user_id, ended_before) values ($1, clock_timestamp() - interval '5 seconds')",
+    [userId(newer)])
+  t.equal(await end(older, sid(newer)), '401 SESSION_ENDED')
+  t.equal(await end(newer, sid(older)), '404 NOT_FOUND')
+  t.same((await living(newer)).sort(), [sid(newer), sid(older)].sort(), 'their rows are as before')
+})
+
 t.test('E6 another user\'s session is not there', async (t) => {
   const eva = await signUp(app, 'eva')
   expect(200, await eva.login())
