@@ -73,14 +73,18 @@ export function withCounting<With extends { now: Now }> (
       values.ref('shared.network' as never), mostOf, SHARED_WINDOW_SECONDS)) as unknown as QueryCreator<With & Counting>
 }
 
-/** Seconds to wait if the budget is used up, else 0. Beside `now` and the CTEs of `withCounting`. */
+/**
+ * Seconds to wait if the budget is used up, else 0. Beside `now` and the CTEs of `withCounting`. The snapshot may be older than the
+ * window that refused the guess: where it has no window, or one that is over, the window has just begun.
+ */
 export function waitSeconds (budget: Budget, id: string, network: string): Expression<number> {
   const { table, key } = namesOf(budget)
   const remaining = (of: Expression<string>, seconds: number) => {
     const left = values.selectFrom([`${table} as b`, 'now'])
       .select((eb) => eb(unixSeconds(eb('b.window_started_at', '-', eb.ref('now.at')).$castTo<Date>()), '+', eb.lit(seconds)).as('left'))
       .where(`b.${key}`, '=', id).where('b.network', '=', of)
-    return values.fn<number>('greatest', [values.lit(1), values.fn('ceil', [values.fn.coalesce(left, values.lit(seconds))])])
+    return values.fn<number>('ceil', [values.fn.coalesce(values.fn('nullif', [values.fn('greatest', [left, values.lit(0)]), values.lit(0)]),
+      values.lit(seconds))])
   }
   const has = (relation: 'by_shared' | 'by_network' | 'shared_full') => values.exists(values.selectFrom(relation))
   return values.case()

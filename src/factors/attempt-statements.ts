@@ -1,14 +1,12 @@
 import { sql } from 'kysely'
-import {
-  FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, NEVER_SECONDS, PENDING_FAILURES, SESSION_FAILURES
-} from './lockout.js'
+import { FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILURES, SESSION_FAILURES } from './lockout.js'
 import type { Requester } from '../core/session.js'
 import type { TotpAlgorithm } from '../core/totp/otplib.js'
 import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
 import { alive } from '../sessions/marks.js'
 import { endingSession, withEnded } from '../sessions/ending.js'
 import { selectLiving, type SessionKey } from '../sessions/statements.js'
-import { isStopped, withOneMore } from './lockout-statements.js'
+import { isStopped, readLockSeconds, secondsOfLock, withOneMore } from './lockout-statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
 import { jsonAs, now, numberAs, textOf, typed, withNow } from '../tables/values.js'
@@ -50,6 +48,9 @@ export interface ConsumedAttempt {
   lockedSeconds: number
 }
 
+/** Row of the statement: null for a lock that is newer than its snapshot. */
+type Consumed = Omit<ConsumedAttempt, 'lockedSeconds'> & { lockedSeconds: number | null }
+
 /** Codes that consume attempts: digits of an app, and recovery codes that can be guessed. */
 type Guessed = 'totp' | 'recovery'
 
@@ -59,7 +60,7 @@ const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' :
 ) => {
   const isTotp = sql.lit(of === 'totp')
   const join = sql.raw(of === 'totp' ? 'join' : 'left join')
-  return sql<ConsumedAttempt>`
+  return sql<Consumed>`
     with ${now},
     requester as (
       select s.id, s.otp_device_id is not null as verified
@@ -116,9 +117,7 @@ const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' :
       coalesce((select stopped from by_user), false) as "isLast",
       ${numberAs(sql`case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from requester) then 0
-        when ${isStopped} then ${NEVER_SECONDS}::float8
-        else case when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) else ${FIRST_LOCK_SECONDS} end
-      end`, 'lockedSeconds')},
+        else ${secondsOfLock} end`, 'lockedSeconds')},
       ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
         'otherSecret', other_secret, 'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds,
         't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged where ${isTotp}),
@@ -138,7 +137,8 @@ const consume = { totp: consuming('totp'), recovery: consuming('recovery') } sat
 export async function consumeAttempt (
   db: Db, { context: { userId, sessionId } }: Requester, of: Guessed = 'totp'
 ): Promise<ConsumedAttempt> {
-  return (await consume[of].first(db, { userId, sessionId }))!
+  const consumed = (await consume[of].first(db, { userId, sessionId }))!
+  return { ...consumed, lockedSeconds: consumed.lockedSeconds ?? await readLockSeconds(db, userId) }
 }
 
 /** Consequences of a refused code. */

@@ -1,7 +1,9 @@
 import { sql, type ExpressionBuilder } from 'kysely'
-import { HARD_STOP_FAILURES, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockout.js'
+import { HARD_STOP_FAILURES, NEVER_SECONDS, SLOW_STOP_DAYS, SLOW_STOP_FAILURES } from './lockout.js'
 import type { Requester } from '../core/session.js'
 import { row, type Db, type Tables } from '../tables/db.js'
+import { statement, type Parameters } from '../tables/statement.js'
+import { now, numberAs } from '../tables/values.js'
 
 /** Values of `otp_user` that clear every count of wrong codes; so they end the lock and the stop. */
 export const clearedCounts = { failures: 0, locked_until: null, wrong_codes_at: [] }
@@ -29,6 +31,23 @@ export const withOneMore = sql`${counted} || now.at`
 
 /** Condition: no code of an app is accepted for `otp_user u`, and no wait helps; beside `now`. */
 export const isStopped = sql<boolean>`(u.failures >= ${HARD_STOP_FAILURES} or cardinality(${counted}) >= ${SLOW_STOP_FAILURES})`
+
+/** Seconds until `otp_user u` has an attempt again, `NEVER_SECONDS` if no wait helps, null if the row has no lock; beside `now`. */
+export const secondsOfLock = sql<number | null>`case when ${isStopped} then ${NEVER_SECONDS}::float8
+  when u.locked_until > now.at then ceil(extract(epoch from u.locked_until - now.at)) end`
+
+const readLock = statement('read_lock', (_db, p: Parameters<{ userId: string }>, { table }) => sql<{ seconds: number | null }>`
+  with ${now} select ${numberAs(secondsOfLock, 'seconds')} from ${table.otp_user} u, now where u.user_id = ${p.userId}`)
+
+/**
+ * Returns the seconds of the lock that a concurrent attempt has just set. The statement that was refused by it cannot tell: its
+ * snapshot is older than the lock.
+ *
+ * @returns 1 if the lock has ended meanwhile: the attempt was not judged, and may be repeated
+ */
+export async function readLockSeconds (db: Db, userId: string): Promise<number> {
+  return (await readLock.first(db, { userId }))?.seconds ?? 1
+}
 
 /** Budgets that an attempt was consumed from although no code was judged. */
 export interface Unjudged {
