@@ -184,12 +184,14 @@ function passkeyRow (userId: string, passkey: MovedPasskey, handle: Buffer | nul
 
 const onOneLine = (name: string): string => name.replace(/[\p{Cc}\p{Cs}]/gu, '')
 
-/** Reasons why a code stays behind, and how many do for each. */
+/** Makes the rows of the codes, and a note for each reason why codes stay behind. */
 function codeRows (userId: string, codes: readonly MovedCode[], settings: MovingSettings, notes: FactorNote[]): CodeRow[] {
   const rows = new Map<string, CodeRow>()
   const behind = new Map<string, number>()
   const key = codeKey(settings.digestKey, userId)
+  const hashed = hashesOf(codes)
   for (const code of codes) {
+    if ('sha512' in code && hashed.has(code.sha512)) continue
     const row = rows.size === MOST_CODES ? { fault: `one user has at most ${MOST_CODES}` } : codeRow(userId, code, key, settings.seal)
     if ('fault' in row) behind.set(row.fault, (behind.get(row.fault) ?? 0) + 1)
     else rows.set(row.digest, row)
@@ -199,6 +201,10 @@ function codeRows (userId: string, codes: readonly MovedCode[], settings: Moving
   }
   return [...rows.values()]
 }
+
+/** SHA-512 of the codes that came as text: one that came in both forms is one code, and its strength is known. */
+const hashesOf = (codes: readonly MovedCode[]): Set<string | null> =>
+  new Set(codes.map((code) => 'code' in code && code.form === 'printed' ? codeText('sha512', code.code) : null))
 
 function codeRow (userId: string, code: MovedCode, key: CodeKey, seal: Seal): CodeRow | { fault: string } {
   if ('digest' in code) {

@@ -11,7 +11,8 @@ import { clearedCounts } from '../lockout-statements.js'
 /**
  * Proof by a recovery code. It clears the lock, ends the requester's session and the user's unverified ones (among them an attacker's
  * that caused the lock), and starts a verified one. Codes have no counter: 120 bits cannot be guessed, and a lock would block the
- * owner's last way in. `digests` are of the one code in each of its forms.
+ * owner's last way in. `digests` are of the one code in each of its forms: all its rows are consumed, since an import may have brought
+ * the code in several forms.
  */
 export const recoveryProof: ProofKind<{ digests: readonly string[] }> = {
   kind: 'recovery',
@@ -19,15 +20,15 @@ export const recoveryProof: ProofKind<{ digests: readonly string[] }> = {
   acr: null,
   by: 'code',
   event: 'recovery_used',
-  consume: (db, p) => db.with('consumed', (db) => db.updateTable('otp_recovery_code as c').from(['requester', 'now'])
-    .set((eb) => ({ used_at: eb.ref('now.at') }))
-    .whereRef('c.user_id', '=', 'requester.user_id').where('c.used_at', 'is', null).where('c.pending_device_id', 'is', null)
-    .where('c.digest', '=', (eb) => eb.selectFrom('otp_recovery_code as o').select((eb) => eb.fn.min('o.digest').as('digest'))
-      .where('o.user_id', '=', eb.ref('requester.user_id')).where('o.digest', '=', eb.fn.any(eb.val(p.digests as string[])))
-      .where('o.used_at', 'is', null).where('o.pending_device_id', 'is', null))
-    .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
-      .where('d.user_id', '=', eb.ref('c.user_id')).where('d.confirmed_at', 'is not', null)))
-    .returning([
+  consume: (db, p) => db
+    .with('consumed_rows', (db) => db.updateTable('otp_recovery_code as c').from(['requester', 'now'])
+      .set((eb) => ({ used_at: eb.ref('now.at') }))
+      .whereRef('c.user_id', '=', 'requester.user_id').where('c.digest', '=', (eb) => eb.fn.any(eb.val(p.digests as string[])))
+      .where('c.used_at', 'is', null).where('c.pending_device_id', 'is', null)
+      .where((eb) => eb.exists(eb.selectFrom('otp_device as d')
+        .where('d.user_id', '=', eb.ref('c.user_id')).where('d.confirmed_at', 'is not', null)))
+      .returning('c.user_id'))
+    .with('consumed', (db) => db.selectFrom('consumed_rows as c').distinct().select([
       'c.user_id', textOf<string>('recovery').as('id'), nothing<string>('text').as('name'), nothing<string>('text').as('detail')
     ])),
   counts: () => clearedCounts,
