@@ -52,12 +52,20 @@ export interface PgStatement {
   query_timeout?: number
 }
 
+/** Connections of a pool of our own: they keep prepared statements. */
+export interface OwnConnections {
+  prepared: Prepared
+  /** Those of a pooler that sets no limits. All others have our defaults. */
+  defaults: WeakMap<object, TransactionDefaults>
+}
+
 /**
  * Makes a dialect of a pg pool, ours or a host's. The settings of a host's pool stay unchanged; our statements have a time limit.
  *
- * @param prepared only for a pool of our own: its connections keep prepared statements
+ * @param own only for a pool of our own
  */
-export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: Prepared): Omit<Pool, 'close'> {
+export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, own?: OwnConnections): Omit<Pool, 'close'> {
+  const prepared = own?.prepared
   const connections = connectionsOf.get(pool) ?? createConnections(pool)
   connectionsOf.set(pool, connections)
   const connectThrottled = connectOneByOne(() => statementMs > 0 ? connectInTime(connections.take(), statementMs) : connections.take())
@@ -66,8 +74,8 @@ export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, prepared?: 
   const connect = async (): Promise<PostgresPoolClient> => {
     const deadline = performance.now() + statementMs
     const client = await connectThrottled().catch((error: unknown) => { throw asUnreachable(error) })
-    // Connections of our own got our defaults; those of a host keep theirs.
-    let defaults = prepared === undefined ? known.get(client) : OUR_DEFAULTS
+    // Connections of our own got our defaults; those of a host and of a pooler keep theirs.
+    let defaults = own === undefined ? known.get(client) : own.defaults.get(client) ?? OUR_DEFAULTS
     let broken = false
     let inTransaction = false
     // The pool does not listen to a connection that is in use: a loss during a statement would end the process.

@@ -5,7 +5,7 @@ import { CONNECT_MS, IDLE_CONNECTION_MS, IDLE_IN_TRANSACTION_MS, SERVER_STATEMEN
 import { usePgPool, type Pool } from './pool.js'
 import { createPrepared } from './prepared-statements.js'
 import { requirePostgres } from './server-check.js'
-import { SET_DEFAULTS } from './transaction-defaults.js'
+import { isLimited, setForSession, withinLimits, type TransactionDefaults } from './transaction-defaults.js'
 import { asUnusable } from './unusable.js'
 
 /**
@@ -19,6 +19,8 @@ export function openPostgres (
   url: string, max: number, report: (error: Error) => void, statementMs = STATEMENT_MS, connectMs = CONNECT_MS
 ): Pool {
   const prepared = createPrepared()
+  const defaults = new WeakMap<object, TransactionDefaults>()
+  const limits = statementMs > 0 ? LIMITS : NO_LIMITS
   const { configs, address } = serversOf(url)
   // The service always writes: of several hosts, only one that takes writes is used, even if the address says otherwise.
   const target = configs.length > 1 ? 'primary' : address.target
@@ -33,43 +35,38 @@ export function openPostgres (
     onConnect: async (client: pg.ClientBase) => {
       const ask = async (text: string) => await client.query({ text, query_timeout: connectMs } as pg.QueryConfig)
       await checkTarget(client, target, connectMs)
-      if (statementMs > 0) {
-        const text = `${settingsFor(SERVER_STATEMENT_MS, IDLE_IN_TRANSACTION_MS)}; ${WHO_ANSWERS}`
-        const answers = await ask(text) as unknown as pg.QueryResult[]
-        const { pid, isReadOnly } = introductionOf(answers.at(-1)!)
-        // After a failover, a host name can lead to the demoted server for seconds. Its answers may be out of date.
-        if (isReadOnly) throw readOnlyError()
-        if (isDirect(client, pid)) prepared.trust(client)
-      // Not through a pooler: other clients would get this connection without a time limit.
-      } else if (isDirect(client, introductionOf(await ask(WHO_ANSWERS)).pid)) await ask(settingsFor(0, 0))
+      const answers = await ask(`${setForSession(limits, processOf(client))}; ${WHO_ANSWERS}`) as unknown as pg.QueryResult[]
+      const { pid, isReadOnly, hasLimits } = answers.at(-1)!.rows[0] as Introduction
+      if (statementMs === 0) return
+      // After a failover, a host name can lead to the demoted server for seconds. Its answers may be out of date.
+      if (isReadOnly) throw readOnlyError()
+      if (pid === processOf(client)) prepared.trust(client)
+      else if (!hasLimits) defaults.set(client, withinLimits(limits))
     }
   } as pg.PoolConfig))
   for (const pool of pools) pool.on('error', report)
   const [first] = pools
   const pool = pools.length === 1 ? first! : poolInTurn(pools)
-  return { ...usePgPool(pool, statementMs, prepared), close: async () => { await Promise.all(pools.map((one) => one.end())) } }
+  const close = async () => { await Promise.all(pools.map((one) => one.end())) }
+  return { ...usePgPool(pool, statementMs, { prepared, defaults }), close }
 }
 
-/** Overrides every time limit that a role or a database may set. The last one exists from PostgreSQL 17 on. */
-const settingsFor = (statementMs: number, idleInTransactionMs: number) => [
-  `set statement_timeout = ${statementMs}`,
-  `set idle_in_transaction_session_timeout = ${idleInTransactionMs}`,
-  SET_DEFAULTS,
-  'set lock_timeout = 0',
-  'set idle_session_timeout = 0',
-  "select set_config('transaction_timeout', '0', false) where current_setting('transaction_timeout', true) <> '0'"
-].join('; ')
+const LIMITS = { statementMs: SERVER_STATEMENT_MS, idleInTransactionMs: IDLE_IN_TRANSACTION_MS }
+const NO_LIMITS = { statementMs: 0, idleInTransactionMs: 0 }
 
-interface Introduction { pid: number, isReadOnly: boolean }
-
-const WHO_ANSWERS = 'select pg_backend_pid() as pid, current_setting(\'transaction_read_only\') = \'on\' as "isReadOnly"'
-
-/** True if the process that answers is the one that the connection was opened to, so there is no pooler. */
-function isDirect (client: pg.ClientBase, pid: number): boolean {
-  return pid === (client as pg.ClientBase & { processID: number | null }).processID
+interface Introduction {
+  /** The process that answered. */
+  pid: number
+  isReadOnly: boolean
+  /** True if the server ends our statements in time. */
+  hasLimits: boolean
 }
 
-const introductionOf = ({ rows: [answer] }: pg.QueryResult): Introduction => answer as Introduction
+const WHO_ANSWERS = `select pg_backend_pid() as pid, current_setting('transaction_read_only') = 'on' as "isReadOnly",
+  ${isLimited(LIMITS)} as "hasLimits"`
+
+/** The process that introduced itself to the connection. Behind a pooler, another one answers. */
+const processOf = (client: pg.ClientBase): number => (client as pg.ClientBase & { processID: number | null }).processID ?? 0
 
 /**
  * Checks the server at an address, on a connection of its own and before any other statement.
@@ -86,7 +83,7 @@ export async function inspect (url: string, connectMs = CONNECT_MS): Promise<{ i
     const connected = await connectFirst(serversOf(url), limits)
     client = connected
     const { pid } = await requirePostgres((text) => connected.query(text))
-    return { isPooled: !isDirect(connected, pid) }
+    return { isPooled: pid !== processOf(connected) }
   } catch (error) {
     throw asUnusable(asRefusal(error))
   } finally {

@@ -9,8 +9,40 @@ export interface TransactionDefaults { begin: string, areOurs: boolean }
 
 export const OUR_DEFAULTS: TransactionDefaults = { begin: 'begin', areOurs: true }
 
-/** Sets our defaults on a connection of our own. */
-export const SET_DEFAULTS = "set default_transaction_isolation = 'read committed'"
+/** Time limits of statements and transactions at the server, in milliseconds; 0 for none. */
+export interface ServerLimits { statementMs: number, idleInTransactionMs: number }
+
+/** Settings of a connection of our own. They override every time limit that a role or a database may set. */
+const settingsFor = ({ statementMs, idleInTransactionMs }: ServerLimits): ReadonlyArray<readonly [name: string, value: string]> => [
+  ['statement_timeout', String(statementMs)],
+  ['idle_in_transaction_session_timeout', String(idleInTransactionMs)],
+  ['default_transaction_isolation', 'read committed'],
+  ['lock_timeout', '0'],
+  ['idle_session_timeout', '0'],
+  ['transaction_timeout', '0']
+]
+
+/** Statement that sets them. `transaction_timeout` exists from PostgreSQL 17 on. */
+const setting = (limits: ServerLimits, isLocal: boolean, condition: string) => `
+  select set_config(name, value, ${isLocal})
+  from (values ${settingsFor(limits).map(([name, value]) => `('${name}', '${value}')`).join(', ')}) s (name, value)
+  where current_setting(name, true) is not null and ${condition}`
+
+/** Sets them for the session, if this server process answers. Through a pooler, another application would get the connection next. */
+export const setForSession = (limits: ServerLimits, pid: number): string => setting(limits, false, `pg_backend_pid() = ${pid}`)
+
+/** First statement of each transaction through a pooler whose connections have no such settings. */
+export const withinLimits = (limits: ServerLimits): TransactionDefaults => ({
+  begin: `begin isolation level read committed; ${setting(limits, true, 'true')}`, areOurs: false
+})
+
+/** Condition: the connection has time limits as short as these, and no others that end our statements. */
+export const isLimited = ({ statementMs, idleInTransactionMs }: ServerLimits): string => [
+  ...[['statement_timeout', statementMs], ['idle_in_transaction_session_timeout', idleInTransactionMs]].map(([name, ms]) =>
+    `current_setting('${name}')::interval between '1 ms' and '${ms} ms'`),
+  ...['lock_timeout', 'transaction_timeout'].map((name) => `coalesce(current_setting('${name}', true), '0') = '0'`),
+  "current_setting('default_transaction_isolation') = 'read committed'"
+].join(' and ')
 
 /** Reads the defaults of a host's connection, which stay unchanged. */
 const ASK_DEFAULTS = "select current_setting('default_transaction_isolation') <> 'read committed' as \"isIsolated\""

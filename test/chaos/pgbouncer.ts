@@ -21,8 +21,12 @@ const POOL_SIZE = 20
 /** As in docs/operations.md, but without the limit for idle transactions: tests keep some open longer than the service does. */
 const ON_CONNECT = 'set statement_timeout = 1300'
 
-/** Starts a pooler in transaction mode, in front of all databases of one server. */
-export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbouncer> {
+/**
+ * Starts a pooler in transaction mode, in front of all databases of one server.
+ *
+ * @param onConnect statements that it runs on each connection to PostgreSQL; may be none
+ */
+export async function startPgbouncer (undo: Undo, server: string, onConnect = ON_CONNECT): Promise<Pgbouncer> {
   const { hostname, port: serverPort, username } = new URL(server)
   const port = await freePort()
   const folder = await mkdtemp(join(tmpdir(), 'countersign-pgbouncer-'))
@@ -31,7 +35,7 @@ export async function startPgbouncer (undo: Undo, server: string): Promise<Pgbou
   const config = join(folder, 'pgbouncer.ini')
   await writeFile(users, `"${username}" ""\n`)
   await writeFile(config, [
-    '[databases]', `* = host=${hostname} port=${serverPort || 5432} connect_query='${ON_CONNECT}'`,
+    '[databases]', `* = host=${hostname} port=${serverPort || 5432}${onConnect === '' ? '' : ` connect_query='${onConnect}'`}`,
     '[pgbouncer]', 'listen_addr = 127.0.0.1', `listen_port = ${port}`, 'unix_socket_dir =', 'auth_type = trust', `auth_file = ${users}`,
     'pool_mode = transaction', `default_pool_size = ${POOL_SIZE}`, 'max_client_conn = 2000',
     'autodb_idle_timeout = 1', 'server_idle_timeout = 5', ''
