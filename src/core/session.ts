@@ -30,6 +30,9 @@ export interface AnsweredSession extends SessionFacts {
   otpMethods: readonly OtpMethod[]
 }
 
+/** Terms of an unverified session: its user may extend it ten times, as people may need who are slower than most (WCAG 2.2, 2.2.1). */
+export const MOST_PENDING_TERMS = 11
+
 /** Lifetimes in seconds, from the settings of the same names. */
 export interface Lifetimes {
   sessionSeconds: number

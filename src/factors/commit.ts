@@ -2,7 +2,7 @@ import type { ExpressionBuilder, QueryCreator, Updateable } from 'kysely'
 import { withRemembered } from '../budgets/known-networks.js'
 import type { amr } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
-import type { Lifetimes, Requester } from '../core/session.js'
+import { MOST_PENDING_TERMS, type Lifetimes, type Requester } from '../core/session.js'
 import { byRequester, withEvent } from '../events/insert.js'
 import type { EventKind } from '../events/kinds.js'
 import {
@@ -13,7 +13,7 @@ import type { MethodChange } from '../sessions/methods.js'
 import { isAlive } from '../sessions/statements.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { typed, withNow, type Now } from '../tables/values.js'
+import { later, nothing, typed, withNow, type Now } from '../tables/values.js'
 
 /** Kinds with devices: rows of `otp_device`. */
 export type DeviceKind = Exclude<keyof typeof amr, 'password' | 'recovery'>
@@ -57,7 +57,12 @@ export interface ProofKind<Values extends object> {
   change: MethodChange
 }
 
-interface CommitValues extends ReplacementValues { version: number, seconds: number }
+interface CommitValues extends ReplacementValues {
+  version: number
+  seconds: number
+  /** Longest life of a session of the service from the first proof. */
+  mostSeconds: number
+}
 
 /** Commits a proof. @returns null if it was used before, or the session or the user's factors changed meanwhile */
 export type Commit<Values extends object> = (
@@ -82,7 +87,10 @@ export function committing<Values extends object> (kind: ProofKind<Values>): Com
         const stays = kind.staysVerified ? eb.or([eb('s.otp_device_id', 'is not', null), isInPlace]) : isInPlace
         return [
           stays.$castTo<boolean>().as('stays'),
-          eb.case().when('s.otp_device_id', 'is not', null).then(eb.ref('s.expires_at')).end().as('until')
+          // An unverified session may have replaced one whose second factor was removed: no new life without the first factor.
+          eb.case().when('s.otp_device_id', 'is not', null).then(eb.ref('s.expires_at'))
+            .else(facts.hasAccounts ? later(eb.ref('s.auth_at'), typed(p.mostSeconds, 'integer')) : nothing<Date>('timestamptz')).end()
+            .as('until')
         ]
       })
       .where('u.user_id', '=', p.userId).$if(kind.isVersioned, (query) => query.where('u.version', '=', p.version))
@@ -102,8 +110,9 @@ export function committing<Values extends object> (kind: ProofKind<Values>): Com
       }))
     return selectAnswer(written, p.userId, { change: kind.change }).select(isCrowded(facts, p).as('crowded'))
   })
-  return async (db, requester, proof, newSessionId, { sessionSeconds }) => {
-    const values = { ...replacementValues(requester, newSessionId), ...proof, seconds: sessionSeconds }
+  return async (db, requester, proof, newSessionId, { sessionSeconds, pendingSeconds }) => {
+    const mostSeconds = sessionSeconds + MOST_PENDING_TERMS * pendingSeconds
+    const values = { ...replacementValues(requester, newSessionId), ...proof, seconds: sessionSeconds, mostSeconds }
     const found = await commit.first(db, values as never)
     if (found === undefined) return null
     const { crowded, ...answer } = found

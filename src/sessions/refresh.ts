@@ -1,5 +1,5 @@
 import { Refusal, SessionEnded } from '../core/refusals.js'
-import type { AnsweredSession, ClientOrigin, Lifetimes, Origin } from '../core/session.js'
+import { MOST_PENDING_TERMS, type AnsweredSession, type ClientOrigin, type Lifetimes, type Origin } from '../core/session.js'
 import type { RefreshClaims } from '../core/claims.js'
 import { rotateSession } from './rotation.js'
 import { endSession } from './statements.js'
@@ -25,9 +25,6 @@ export interface ReadRefreshToken {
   extend: boolean
 }
 
-/** Ten extensions, as people may need who are slower than most (WCAG 2.2, 2.2.1). */
-const MOST_TERMS = 11
-
 /**
  * Rotates a refresh token. The proofs of the session are copied from the token, never renewed: the tokens of a tab
  * that did not take part in a step-up keep their age. An unverified session may get another term, up to eleven in all: its wrong codes
@@ -47,7 +44,8 @@ export async function refresh (
   const rotation = await rotateSession(db, { userId, sessionId, generation, isExpired }, {
     idleSeconds: refreshSeconds,
     pendingSeconds: extend ? pendingSeconds : 0,
-    mostPendingSeconds: Math.min(MOST_TERMS * pendingSeconds, sessionSeconds)
+    mostPendingSeconds: MOST_PENDING_TERMS * pendingSeconds,
+    sessionSeconds
   }, origin)
   counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')

@@ -32,6 +32,8 @@ export interface RotationLimits {
   pendingSeconds: number
   /** Longest life of an unverified session from its start. */
   mostPendingSeconds: number
+  /** Longest life from the first proof, which the session may have from one that it replaced. */
+  sessionSeconds: number
 }
 
 interface RotationValues extends Omit<PresentedToken, 'isExpired'>, RotationLimits { network: string }
@@ -50,7 +52,8 @@ const extended = (p: Parameters<RotationLimits>) => session.case()
   .when(session.and([session('s.otp_required', '=', true), session('s.otp_device_id', 'is', null)]))
   .then(session.fn<Date>('greatest', ['s.expires_at', session.fn<Date>('least', [
     later(session.ref('now.at'), typed(p.pendingSeconds, 'integer')),
-    later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer'))
+    later(session.ref('s.started_at'), typed(p.mostPendingSeconds, 'integer')),
+    later(session.ref('s.auth_at'), typed(p.sessionSeconds, 'integer'))
   ])]))
   .else(session.ref('s.expires_at')).end()
 
@@ -111,7 +114,8 @@ const judgeRepeated = statement('judge_repeated_refresh', (db, p: Parameters<Rep
  *   network than that of the child it writes an event, once a generation. In two generations in a row it ends the session.
  * - Any older generation: the session ends.
  *
- * An unverified session may get more time with its newest generation. Its parent then has the same child as before, the new end included.
+ * An unverified session may get more time with its newest generation, but no more than a session has from its first proof: it may replace
+ * one whose second factor was removed. Its parent then has the same child as before, the new end included.
  *
  * The newest one has a statement of its own, which decides nothing else and writes no event: nearly all requests need only that.
  *

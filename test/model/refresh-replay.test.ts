@@ -21,7 +21,7 @@ t.setTimeout(240_000)
 const FILE = 'model/refresh.pml'
 /** Answer of the model for a token that opens nothing. */
 const NOTHING = 255
-const LIMITS = { idleSeconds: 3600, pendingSeconds: 0, mostPendingSeconds: 0 }
+const LIMITS = { idleSeconds: 3600, pendingSeconds: 0, mostPendingSeconds: 0, sessionSeconds: 3600 }
 
 const { db, requester, reset, query } = await standIn(t)
 const { userId, sessionId } = requester.context
