@@ -47,7 +47,7 @@ export async function refresh (
     mostPendingSeconds: MOST_PENDING_TERMS * pendingSeconds,
     sessionSeconds
   }, origin)
-  counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : 'reused'])
+  counters.count('refreshes_total', [rotation === null ? 'ended' : rotation.rotated ? 'rotated' : rotation.isNewer ? 'newer' : 'reused'])
   if (rotation === null && isExpired) throw new Refusal('TOKEN_INVALID')
   if (rotation === null || !rotation.rotated) {
     if (rotation !== null) counters.count('sessions_ended_total', ['reused'])

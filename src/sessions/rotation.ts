@@ -21,6 +21,8 @@ export interface Rotation {
   facts: AnsweredSession
   /** False if the session ended: the token's child had been used, or parents came from another network twice in a row. */
   rotated: boolean
+  /** True if the session ended since its stored generation is older than the token: PostgreSQL lost commits. */
+  isNewer: boolean
   /** PostgreSQL's clock, Unix seconds. */
   nowSeconds: number
 }
@@ -102,7 +104,10 @@ const judgeRepeated = statement('judge_repeated_refresh', (db, p: Parameters<Rep
     agent: p.agent
   }))
     .selectFrom(['judged', 'now'])
-    .select((eb) => [...rotatedColumns(p), eb('judged.ended_at', 'is not', null).$castTo<boolean>().as('reused')])
+    .select((eb) => [
+      ...rotatedColumns(p), eb('judged.ended_at', 'is not', null).$castTo<boolean>().as('reused'),
+      eb('judged.generation', '<', typed(p.generation, 'integer')).$castTo<boolean>().as('isNewer')
+    ])
 })
 
 /**
@@ -113,6 +118,8 @@ const judgeRepeated = statement('judge_repeated_refresh', (db, p: Parameters<Rep
  * - The parent of a child that was never used: the same child again, for as long as the session may idle. From another
  *   network than that of the child it writes an event, once a generation. In two generations in a row it ends the session.
  * - Any older generation: the session ends.
+ * - A newer one than is stored, after a failover that lost commits: the session ends too. A copy of a token that was used within the lost
+ *   time would look the same.
  *
  * An unverified session may get more time with its newest generation, but no more than a session has from its first proof: it may replace
  * one whose second factor was removed. Its parent then has the same child as before, the new end included.
@@ -129,11 +136,11 @@ export async function rotateSession (
 ): Promise<Rotation | null> {
   const { userId, sessionId, generation } = presented
   const rotated = presented.isExpired ? undefined : await rotate.first(db, { userId, sessionId, generation, ...limits, network })
-  if (rotated !== undefined) return { ...rotation(rotated), rotated: true }
+  if (rotated !== undefined) return { ...rotation(rotated), rotated: true, isNewer: false }
   const judged = await judgeRepeated.first(db, { ...presented, idleSeconds: limits.idleSeconds, ip, agent, network })
   if (judged === undefined) return null
-  const { reused, ...found } = judged
-  return { ...rotation(found), rotated: !reused }
+  const { reused, isNewer, ...found } = judged
+  return { ...rotation(found), rotated: !reused, isNewer }
 }
 
 const rotation = <Facts extends object>({ nowSeconds, ...facts }: Facts & { nowSeconds: number }) => ({ facts, nowSeconds })

@@ -52,6 +52,19 @@ t.test('J6 fifty refreshes at once over two replicas: one child, the same for al
   t.equal((await session(later, ada.access!)).statusCode, 401, 'a replica that starts now knows too')
 })
 
+t.test('J6 a token that is newer than its session, after a failover that lost commits, is counted by itself', async (t) => {
+  const { app, db } = await emptied(shared)
+  const ada = await signUp(app)
+  expect(200, await ada.login())
+  for (let i = 0; i < 3; i++) expect(200, await ada.refreshTokens())
+  await db.query('update otp_session set generation = 1')
+  const count = async (outcome: string) =>
+    Number(new RegExp(`refreshes_total\\{outcome="${outcome}"\\} (\\d+)`).exec((await app.inject('/metrics')).body)?.[1] ?? 0)
+  const before = [await count('newer'), await count('reused')] as const
+  t.match((await ada.refreshTokens()).json(), { code: 'SESSION_ENDED' })
+  t.same([await count('newer'), await count('reused')], [before[0] + 1, before[1]])
+})
+
 t.test('J6 a token that was used ends its own session, and no other one of its user', async (t) => {
   const { app } = await emptied(shared)
   const ada = await signUp(app)
