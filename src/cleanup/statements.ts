@@ -42,12 +42,13 @@ const deleteSessions = statement('clean_sessions', (db, p: Parameters<Limits>, f
     .with('challenges', (db) => db.deleteFrom('otp_challenge as c').using('deleted')
       .whereRef('c.user_id', '=', 'deleted.user_id').whereRef('c.session_id', '=', 'deleted.id'))
     // For a deleted account, a late request may have left the row of the lock, and the outbox may have left events delivered since.
-    // At a host, the id of a forgotten user may belong to another user by now.
+    // At a host, the id of a forgotten user may belong to another user by now, also since a moment that this snapshot does not show:
+    // the row itself tells, which is read again after a wait for its lock. Its version also tells that a reset must not be undone.
     .with('locks', (db) => db.deleteFrom('otp_user as u').using('deleted').whereRef('u.user_id', '=', 'deleted.user_id')
       .where((eb) => eb.or([
         isOf('account_deleted'),
         eb.and([
-          isOf('forgotten'),
+          isOf('forgotten'), eb('u.version', '=', eb.lit(0)), eb('u.passkey_handle', 'is', null),
           eb.not(eb.exists(eb.selectFrom('otp_device as d').whereRef('d.user_id', '=', 'u.user_id'))),
           eb.not(eb.exists(eb.selectFrom('otp_session as s').whereRef('s.user_id', '=', 'u.user_id').where('s.ended_at', 'is', null)))
         ])
