@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { setTimeout as delay } from 'node:timers/promises'
 import Fastify, { LogController, type FastifyInstance, type FastifyReply } from 'fastify'
@@ -143,10 +144,15 @@ function leaveInSteps (app: FastifyInstance): void {
 
 /**
  * Answers requests that Node could not parse, which reach no route, in the same shape as all errors. Then the connection is cut off:
- * Node leaves it half open, for as long as the client does not close it.
+ * Node leaves it half open, for as long as the client does not close it. Behind an answer that has begun, the connection is cut off at
+ * once: another answer would stand among its chunks.
  */
 function answerUnreadable (error: Error & { code?: string }, socket: Socket): void {
   if (error.code === 'ECONNRESET' || socket.destroyed || !socket.writable) return
+  if (isAnswering(socket)) {
+    socket.destroy()
+    return
+  }
   const codes: Record<string, RefusalCode> = { HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT' }
   const requestId = randomUUID()
   const { headers: own, code } = new Refusal(codes[error.code ?? ''] ?? 'REQUEST_INVALID')
@@ -163,4 +169,9 @@ function answerUnreadable (error: Error & { code?: string }, socket: Socket): vo
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`).join('')
   socket.end(`HTTP/1.1 ${body.statusCode} ${body.error}\r\n${lines}\r\n${text}`)
   setTimeout(() => { socket.destroy() }, LAST_ANSWER_MS).unref()
+}
+
+/** True if an answer has begun and not ended. Node itself decides by the same member before it answers such a request. */
+function isAnswering (socket: Socket & { _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.headersSent === true
 }
