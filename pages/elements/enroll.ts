@@ -20,6 +20,22 @@ interface Status { isPending: boolean }
 
 /** Kind and name of the set-up that a reload continues. The service has the secret, and tells it only to the session that began. */
 const PENDING = 'countersign-set-up'
+/** Reads and writes that note. A browser may refuse the storage, or a write to it: the set-up then goes on, and no reload continues it. */
+const pending = {
+  read: (): string | null => {
+    try {
+      return sessionStorage.getItem(PENDING)
+    } catch {
+      return null
+    }
+  },
+  write: (text: string | null): void => {
+    try {
+      if (text === null) sessionStorage.removeItem(PENDING)
+      else sessionStorage.setItem(PENDING, text)
+    } catch {}
+  }
+}
 const PATHS = { totp: '/create', passkey: '/passkeys/create' } as const
 
 /** Sets up an authenticator app or a passkey. */
@@ -57,16 +73,16 @@ export class CsEnroll extends CsElement {
     clearInterval(this.#clock)
   }
 
-  /** Continues a set-up of this session after a reload: it has the same secret and codes. */
+  /** Continues a set-up of this session after a reload: it has the same secret and codes. One that is shown is not begun again. */
   async #resume (): Promise<void> {
-    const stored = sessionStorage.getItem(PENDING)
-    if (stored === null) return
+    const stored = pending.read()
+    if (stored === null || this.setUp !== null) return
     const { kind, name } = JSON.parse(stored) as { kind: Kind, name: string }
     this.#name = name
     await this.attempt(async () => {
       await this.updateComplete
       if ((await this.call<Status>('GET', '/status')).isPending) await this.#begin(kind)
-      else sessionStorage.removeItem(PENDING)
+      else pending.write(null)
     })
   }
 
@@ -103,7 +119,7 @@ export class CsEnroll extends CsElement {
       const answer = await this.call<Omit<SetUp, 'kind'>>('POST', PATHS[kind], {
         ...(name === '' ? {} : { name }), ...(password === undefined ? {} : { password })
       })
-      sessionStorage.setItem(PENDING, JSON.stringify({ kind, name }))
+      pending.write(JSON.stringify({ kind, name }))
       const { setUp, hasSaved } = this
       const isSame = setUp !== null && setUp.otpUrl === answer.otpUrl && String(setUp.recoveryCodes) === String(answer.recoveryCodes)
       if (setUp !== null) this.notice = isSame ? this.t.extended : this.t.setUpAgain
@@ -242,7 +258,7 @@ export class CsEnroll extends CsElement {
   }
 
   #reset (): void {
-    sessionStorage.removeItem(PENDING)
+    pending.write(null)
     this.#name = ''
     Object.assign(this, { setUp: null, asked: null, hasSaved: false })
   }

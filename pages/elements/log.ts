@@ -32,14 +32,15 @@ export class CsLog extends CsElement {
     super.connectedCallback()
     void this.attempt(async () => {
       await this.updateComplete
-      await this.#load()
+      await this.#load(null)
     })
   }
 
-  async #load (): Promise<void> {
-    const more = this.cursor === null ? '' : `&cursor=${encodeURIComponent(this.cursor)}`
+  /** @param cursor null for the first page, which replaces what is shown: an element that is moved is connected again */
+  async #load (cursor: string | null): Promise<void> {
+    const more = cursor === null ? '' : `&cursor=${encodeURIComponent(cursor)}`
     const page = await this.callAccount<Page>('GET', `/security-events?limit=${PER_PAGE}${more}`)
-    Object.assign(this, { events: [...this.events, ...page.events], cursor: page.nextCursor })
+    Object.assign(this, { events: [...(cursor === null ? [] : this.events), ...page.events], cursor: page.nextCursor })
   }
 
   protected override content (): TemplateResult {
@@ -51,8 +52,8 @@ export class CsLog extends CsElement {
         <p class="muted small">${this.date(event.at)} · ${this.origin(event)}</p></li>`)}</ul>
       ${this.cursor === null
         ? nothing
-        : html`<button type="button" class="quiet" ?disabled=${this.busy} @click=${() => { void this.attempt(() => this.#load()) }}>
-          ${t.more}</button>`}
+        : html`<button type="button" class="quiet" ?disabled=${this.busy}
+          @click=${() => { void this.attempt(() => this.#load(this.cursor)) }}>${t.more}</button>`}
     </div>`
   }
 }
