@@ -1,8 +1,9 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { Refusal } from '../src/core/refusals.js'
-import { cleanUp } from '../src/cleanup/cleanup.js'
+import { asCleaner, cleanUp } from '../src/cleanup/cleanup.js'
 import { isForbidden, turnEventTables } from '../src/cleanup/event-tables.sql.js'
+import type { Harden } from '../src/factors/recovery/hardening.js'
 import type { Db } from '../src/tables/db.js'
 import type { Counters } from '../src/core/counters.js'
 
@@ -11,8 +12,8 @@ export interface CleanupOptions {
   counters: Counters
   /** Returns true once the tables exist. */
   isReady: () => boolean
-  /** Hashes digests of imported codes slowly. Returns how many it hashed: 0 if there is none left. */
-  harden: () => Promise<number>
+  /** Hashes digests of imported codes slowly. */
+  harden: Harden
   /** Days for which security events are kept. */
   eventsDays: number
   /** Days for which the ids of a host's ended sessions are kept. */
@@ -22,6 +23,8 @@ export interface CleanupOptions {
 /** Time between two runs, and between two batches while rows remain. */
 const IDLE_MS = 60_000
 const BUSY_MS = 250
+/** Codes that are hashed in one run: some 40 ms of one core for each. */
+const MOST_HASHED = 16
 
 /**
  * Deletes rows that are no longer needed, and hashes imported codes, in small batches, on one replica at a time. No request waits
@@ -53,10 +56,15 @@ async function cleanup (
   async function once (): Promise<boolean> {
     const deleted = isReady() ? await cleanUp(db, eventsDays, endedSessionDays) : null
     for (const [kind, count] of Object.entries(deleted?.rowsByKind ?? {})) counters.count('deleted_rows_total', [kind], count)
-    // The replica that may not clean up hashes nothing either: one of them uses its processor for it.
-    const hashed = deleted === null ? 0 : await harden()
+    const isMoreToHash = deleted !== null && await hash()
     const isMoreToTurn = deleted !== null && await turn()
-    return deleted?.isMore === true || hashed > 0 || isMoreToTurn
+    return deleted?.isMore === true || isMoreToHash || isMoreToTurn
+  }
+
+  /** Returns true if there is more to do. One replica at a time uses its processor for it. */
+  async function hash (): Promise<boolean> {
+    for (let i = 0; i < MOST_HASHED; i++) if (await asCleaner(db, harden) !== true) return false
+    return true
   }
 
   function schedule (ms: number): void {

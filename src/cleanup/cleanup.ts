@@ -1,7 +1,7 @@
 import { KNOWN_NETWORK_DAYS } from '../budgets/known-networks.js'
 import { otpDefaults } from '../core/defaults.js'
 import type { Db } from '../tables/db.js'
-import { inTransaction } from '../tables/transaction.js'
+import { inTransaction, type Tx } from '../tables/transaction.js'
 import { tableDays } from './event-tables.sql.js'
 import { BATCH_ROWS, batches, lockCleanup, resumePasswordLinks, type Limits } from './statements.js'
 
@@ -21,15 +21,21 @@ export interface CleanedRows {
   isMore: boolean
 }
 
+/** Runs work of the cleanup in a transaction. Returns null if another replica does such work at this moment. */
+export async function asCleaner<T> (db: Db, work: (tx: Tx, now: Date) => Promise<T>): Promise<T | null> {
+  return await inTransaction(db, async (tx) => {
+    const { isMine, now } = (await lockCleanup.first(tx))!
+    return isMine ? await work(tx, now) : null
+  })
+}
+
 /** Cleanup: deletes useless rows, one batch of each kind. Returns null if another replica runs it at this moment. */
 export async function cleanUp (
   db: Db,
   eventsDays: number,
   endedSessionDays: number = otpDefaults.endedSessionDays
 ): Promise<CleanedRows | null> {
-  return await inTransaction(db, async (tx) => {
-    const { isMine, now } = (await lockCleanup.first(tx))!
-    if (!isMine) return null
+  return await asCleaner(db, async (tx, now) => {
     if (tx.hasAccounts) await resumePasswordLinks.changed(tx)
     const limits = limitsAt(now, eventsDays, endedSessionDays)
     const rowsByKind: Record<string, number> = {}

@@ -1,17 +1,16 @@
 import type { Seal } from '../../core/keys/seal.js'
-import type { Db } from '../../tables/db.js'
 import { statement, type Parameters } from '../../tables/statement.js'
+import type { Tx } from '../../tables/transaction.js'
 import type { ReportUnreadable } from '../unreadable.js'
 import { openOrigin, sealOrigin } from './candidates.js'
 import { saltFor, saltOf, slowDigest } from './slow-digests.js'
 
-interface HardeningDeps { db: Db, seal: Seal, unreadable: ReportUnreadable }
+interface HardeningDeps { seal: Seal, unreadable: ReportUnreadable }
 
 interface WeakCode { userId: string, digest: string, origin: string | null, fast: boolean }
 
 /**
- * Weak codes of the next user who still has a fast digest, in the order of the ids. Codes of a pending device are none. One user at
- * a time: some 40 ms of one core for each code.
+ * Weak codes of the next user who still has a fast digest, in the order of the ids. Codes of a pending device are none.
  */
 const selectFast = statement('read_fast_weak_codes', (db, p: Parameters<{ after: string }>) => db.selectFrom('otp_recovery_code as c')
   .select(['c.user_id as userId', 'c.digest', 'c.origin', 'c.fast'])
@@ -25,38 +24,46 @@ const replaceDigest = statement('harden_weak_code', (db, p: Parameters<{
 }>) => db.updateTable('otp_recovery_code').set({ digest: p.slow, origin: p.origin, fast: false })
   .where('user_id', '=', p.userId).where('digest', '=', p.digest).where('used_at', 'is', null))
 
+/** Replaces one digest. Returns true if it found one to replace; false after the last user. */
+export type Harden = (tx: Tx) => Promise<boolean>
+
 /**
- * Makes a function that replaces the fast digests of imported weak codes, of one user at a call, by slow ones with a salt of the user
- * (ASVS 6.5.2). An import writes fast ones, since a hundred thousand users would take hours. A code that is used meanwhile keeps its
- * digest: it is dead. A code whose key cannot be read keeps its digest too, and holds up no other user's codes.
+ * Makes a function that replaces the fast digests of imported weak codes, one at a call, by slow ones with a salt of the user (ASVS 6.5.2).
+ * An import writes fast ones, since a hundred thousand users would take hours. A code that is used meanwhile keeps its digest: it is
+ * dead. A code whose key cannot be read keeps its digest too, and holds up no other codes.
  *
- * @returns a function that returns the number of replaced digests; 0 after the last user
+ * The transaction has the lock of the cleanup, so that one replica at a time uses its processor for it. It has one code only, so that it
+ * idles for some 40 ms, and no request of an embedded database waits for longer.
  */
-export function createHardening (deps: HardeningDeps): () => Promise<number> {
+export function createHardening (deps: HardeningDeps): Harden {
   let after = ''
-  return async () => {
+  /** Digests of the user behind `after` that were read already. */
+  let tried = new Set<string>()
+  return async (tx) => {
     for (;;) {
-      const codes = await selectFast.all(deps.db, { after })
+      const codes = await selectFast.all(tx, { after })
+      const code = codes.find(({ fast, digest }) => fast && !tried.has(digest))
+      if (code !== undefined) {
+        tried.add(code.digest)
+        await harden(deps, tx, code, codes)
+        return true
+      }
       after = codes[0]?.userId ?? ''
-      if (codes.length === 0) return 0
-      const count = await harden(deps, codes)
-      if (count > 0) return count
+      tried = new Set()
+      if (codes.length === 0) return false
     }
   }
 }
 
-/** @param codes of one user */
-async function harden ({ db, seal, unreadable }: HardeningDeps, codes: readonly WeakCode[]): Promise<number> {
+/** @param codes of the same user */
+async function harden ({ seal, unreadable }: HardeningDeps, tx: Tx, code: WeakCode, codes: readonly WeakCode[]): Promise<void> {
+  const { userId, digest, origin } = code
   // All codes of a user have one salt, so that a guess costs one hash. Codes from elsewhere, or of an earlier key, bring theirs.
   const salt = codes.map(({ digest }) => saltOf(digest)).find((known) => known !== null) ??
-    saltFor(seal.derive('salt of weak codes')[0]!, codes[0]!.userId)
-  let count = 0
-  for (const { userId, digest, origin } of codes.filter(({ fast }) => fast)) {
-    const slow = await slowDigest(digest, salt)
-    const moved = originFor(seal, { userId, digest, slow, origin }, unreadable)
-    if (moved !== undefined) count += await replaceDigest.changed(db, { userId, digest, slow, origin: moved })
-  }
-  return count
+    saltFor(seal.derive('salt of weak codes')[0]!, userId)
+  const slow = await slowDigest(digest, salt)
+  const moved = originFor(seal, { userId, digest, slow, origin }, unreadable)
+  if (moved !== undefined) await replaceDigest.changed(tx, { userId, digest, slow, origin: moved })
 }
 
 /** Returns the origin sealed for the row's new digest; undefined if it cannot be opened. */
