@@ -84,7 +84,8 @@ const securityEventRoutes: FastifyPluginAsyncTypebox<{ db: Db }> = async (app, {
       operationId: 'listSecurityEvents',
       tags: ['Account'],
       summary: 'Your security events',
-      description: 'The newest first, kept for `EVENTS_DAYS`. Events that happen during paging move no page.',
+      description: 'The newest first, kept for `EVENTS_DAYS` at least and a thirteenth of it longer at most. ' +
+        'Events that happen during paging move no page.',
       querystring: PageQuery,
       response: { 200: EventPage, ...refused(needsVerified) }
     },

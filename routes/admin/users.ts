@@ -90,7 +90,8 @@ const userRoutes: FastifyPluginAsyncTypebox<UserReadOptions> = async (app, { db,
       operationId: 'listUserEvents',
       tags,
       summary: 'Security events of a user',
-      description: 'The newest first, kept for `EVENTS_DAYS`, as the owner sees them, with the actor if that was not the owner.',
+      description: 'The newest first, kept for `EVENTS_DAYS` at least and a thirteenth of it longer at most, ' +
+        'as the owner sees them, with the actor if that was not the owner.',
       params: Id,
       querystring: PageQuery,
       response: { 200: EventPageWithActor, ...refused([...needsStaff, 'NOT_FOUND']) }
