@@ -1,5 +1,5 @@
 import { Type } from '@sinclair/typebox'
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv } from 'ajv'
 import type { Seal } from '../../core/keys/seal.js'
 import { withSingleEvent } from '../../events/insert.js'
 import { isOfItsValues } from '../../postgres/errors.js'
@@ -9,7 +9,7 @@ import { statement, type Parameters } from '../../tables/statement.js'
 import { inTransaction, lockUser, type Tx } from '../../tables/transaction.js'
 import { clock, numberAs, unixSeconds, withNow } from '../../tables/values.js'
 import { factorRows } from './factors.js'
-import { factorFields, readFactors, type FactorsRecord } from './record.js'
+import { factorFields, faultOf, readFactors, type FactorsRecord } from './record.js'
 import type { SecretRecord } from './secrets.js'
 import { insertFactors, knownPasskeys, type MovedRows } from './statements.js'
 
@@ -112,11 +112,6 @@ function withTexts (record: UserFactors): unknown {
       ? device
       : { ...device, secret: text(device.secret), ...(device.otherSecret === undefined ? {} : { otherSecret: text(device.otherSecret) }) })
   }
-}
-
-function faultOf ([error]: readonly ErrorObject[]): string {
-  const place = error!.instancePath === '' ? 'the record' : error!.instancePath.slice(1)
-  return `${place} ${error!.keyword === 'additionalProperties' ? 'has a field that is not known' : error!.message ?? 'is wrong'}`
 }
 
 async function put (

@@ -1,4 +1,5 @@
 import { Type, type Static, type TObject } from '@sinclair/typebox'
+import type { ErrorObject } from 'ajv'
 import { LINE, longest, STORABLE } from '../../core/texts.js'
 import type { CodeForm } from '../../core/recovery/recovery-codes.js'
 import { totpStep } from '../../core/totp/totp.js'
@@ -80,6 +81,12 @@ export const factorFields = {
 /** Factors of one user. In code, a secret may also be its bytes. */
 export type FactorsRecord = Omit<Static<TObject<typeof factorFields>>, 'totp'> & {
   totp?: Array<Omit<Static<typeof TotpRecord>, 'secret' | 'otherSecret'> & { secret: SecretRecord, otherSecret?: SecretRecord }>
+}
+
+/** Returns the part of a record that a fault is in and the rule, never a value. A path has only names of the schema and numbers. */
+export function faultOf ([error]: readonly ErrorObject[]): string {
+  const place = error!.instancePath === '' ? 'the record' : error!.instancePath.slice(1)
+  return `${place} ${error!.keyword === 'additionalProperties' ? 'has a field that is not known' : error!.message ?? 'is wrong'}`
 }
 
 export interface ReadFactors {

@@ -1,9 +1,9 @@
 import { Type, type Static } from '@sinclair/typebox'
-import { Ajv, type ErrorObject } from 'ajv'
+import { Ajv } from 'ajv'
 import { usernameKey } from '../../core/usernames.js'
 import { EMAIL, LINE, longest } from '../../core/texts.js'
 import { keepHash } from '../../accounts/foreign-hashes.js'
-import { factorFields, readFactors, Time } from '../../factors/moving/record.js'
+import { factorFields, faultOf, readFactors, Time } from '../../factors/moving/record.js'
 import { emptyPerson, type Person } from '../person.js'
 
 /** Name of the format in the first record of a file. */
@@ -59,12 +59,6 @@ export const looksLikeHeader = (value: unknown): boolean => typeof value === 'ob
 
 /** Returns the header, or null if it is of another format or version. */
 export const readHeader = (value: unknown): Static<typeof headerRecord> | null => isHeader(value) ? value : null
-
-/** Returns the part of a record that a fault is in and the rule, never a value. A path has only names of the schema and numbers. */
-function faultOf ([error]: readonly ErrorObject[]): string {
-  const place = error!.instancePath === '' ? 'the record' : error!.instancePath.slice(1)
-  return `${place} ${error!.keyword === 'additionalProperties' ? 'has a field that is not known' : error!.message ?? 'is wrong'}`
-}
 
 /**
  * Translates a value of a line into a person.
