@@ -3,13 +3,12 @@ import { FIRST_LOCK_SECONDS, FREE_FAILURES, LONGEST_LOCK_SECONDS, PENDING_FAILUR
 import type { Requester } from '../core/session.js'
 import type { TotpAlgorithm } from '../core/totp/otplib.js'
 import { byRequester, requesterValues, withEvent, type RequesterValues } from '../events/insert.js'
-import { alive } from '../sessions/marks.js'
 import { endingSession, withEnded } from '../sessions/ending.js'
-import { selectLiving, type SessionKey } from '../sessions/statements.js'
+import { isAlive, selectLiving, type SessionKey } from '../sessions/statements.js'
 import { isStopped, readLockSeconds, secondsOfLock, withOneMore } from './lockout-statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { jsonAs, now, numberAs, textOf, typed, withNow } from '../tables/values.js'
+import { jsonAs, now, numberAs, textOf, typed, withNow, type Now } from '../tables/values.js'
 
 export interface JudgedDevice {
   id: string
@@ -56,17 +55,16 @@ type Guessed = 'totp' | 'recovery'
 
 /** A recovery code takes the place of a confirmed device of any kind, and is compared with none. */
 const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' : 'consume_recovery_attempt', (
-  _db, p: Parameters<SessionKey>, { table }
+  db, p: Parameters<SessionKey>, { table }
 ) => {
+  const requester = db.selectFrom(['otp_session as s', sql.raw<Now>('now').as<'now'>(sql.ref('now'))])
+    .select((eb) => ['s.id', eb('s.otp_device_id', 'is not', null).as('verified')])
+    .where('s.user_id', '=', p.userId).where('s.id', '=', p.sessionId).where(isAlive)
   const isTotp = sql.lit(of === 'totp')
   const join = sql.raw(of === 'totp' ? 'join' : 'left join')
   return sql<Consumed>`
     with ${now},
-    requester as (
-      select s.id, s.otp_device_id is not null as verified
-      from ${table.otp_session} s, now
-      where s.user_id = ${p.userId} and s.id = ${p.sessionId} and ${alive({ table })}
-    ),
+    requester as (${requester}),
     device as (
       select d.id, d.name, d.failures, d.confirmed_at is null as pending,
         f.secret, case when f.other_secret_until > now.at then f.other_secret end as other_secret,

@@ -25,11 +25,6 @@ export const isUnmarked = session.not(session.exists(session.selectFrom('otp_rev
   .where((eb) => eb('mark.user_id', 'in', [eb.ref('s.user_id'), sql.lit(ALL)]))
   .whereRef('mark.ended_before', '>', 's.auth_at')))
 
-/** Condition on a session `s` for the `sql` tag, beside `now`: not ended, not expired, and no mark has ended it. */
-export const alive = ({ table }: Pick<Facts, 'table'>) => sql<boolean>`
-  s.ended_at is null and s.expires_at > now.at and not exists (
-    select from ${table.otp_revocation} mark where mark.user_id in (s.user_id, ${sql.lit(ALL)}) and mark.ended_before > s.auth_at)`
-
 /** Condition: a mark has ended each session of the user with this proof. A proof of unknown age counts as older: 0. */
 export const isMarked = ({ userId, authTime }: { userId: string, authTime: number }) => session.exists(session
   .selectFrom('otp_revocation as mark').where((eb) => eb('mark.user_id', 'in', [textOf<string>(userId), sql.lit(ALL)]))
