@@ -126,9 +126,9 @@ type Routes = CheckedRouteOptions & Required<Pick<SecondFactorOptions, 'factor' 
   { party: RelyingParty | undefined }
 
 async function registerRoutes (scope: FastifyInstance, options: Routes, host: HostSessions): Promise<void> {
-  const { factor, guards: { session, otpVerified, standingOf }, deprecatedGets, party } = options
+  const { factor, guards: { session, otpVerified, contextOf }, deprecatedGets, party } = options
   const { db, sessions, settings } = factor
-  const sessionIdOf = (request: Parameters<typeof standingOf>[0]) => standingOf(request).sessionId
+  const sessionIdOf = (request: Parameters<typeof contextOf>[0]) => contextOf(request).sessionId
   await scope.register(totpRoutes, {
     ...given(options, 'security', 'limit'),
     deprecatedGets,
@@ -140,8 +140,8 @@ async function registerRoutes (scope: FastifyInstance, options: Routes, host: Ho
     session,
     verified: otpVerified,
     fresh: otpVerified({ maxAge: settings.freshSeconds }),
-    standingOf,
-    requesterOf: (request) => ({ context: standingOf(request), ...originOf(request) }),
+    contextOf,
+    requesterOf: (request) => ({ context: contextOf(request), ...originOf(request) }),
     finish: (request, reply, session, others) =>
       complete(
         { complete: options.complete, sameSession: factor.sameSession, db, sessions, host }, request, reply,

@@ -45,7 +45,7 @@ const Demands = Type.Object({
 const ANY_TYPE = 'application/octet-stream'
 
 export interface SessionRoutesOptions {
-  guards: Pick<Guards, 'otpVerified' | 'standingOf'>
+  guards: Pick<Guards, 'otpVerified' | 'contextOf'>
   /** True to serve every method of HTTP, also those that the app does not know. */
   addsMethods?: boolean
   /** Route `config`, for a budget. */
@@ -58,7 +58,7 @@ export interface SessionRoutesOptions {
  * that request have no effect: only the token counts, and the body is not read.
  */
 const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (app, options) => {
-  const { guards: { otpVerified, standingOf }, addsMethods = false, config = {}, security } = options
+  const { guards: { otpVerified, contextOf }, addsMethods = false, config = {}, security } = options
   // Every method that a proxy may pass on. OPTIONS is included, because the endpoint answers for any request.
   const all = METHODS.filter((method) => method !== 'CONNECT') as HTTPMethods[]
   if (addsMethods) for (const method of all) if (!app.supportedMethods.includes(method)) app.addHttpMethod(method, { hasBody: true })
@@ -70,7 +70,7 @@ const sessionRoutes: FastifyPluginAsyncTypebox<SessionRoutesOptions> = async (ap
   })
 
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
-    const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = standingOf(request)
+    const { userId, sessionId, otpDeviceId, otpTime, expiresAt } = contextOf(request)
     // Always sent, so that a gateway that copies them overwrites a client's own header of that name. Gateways treat an
     // empty header differently, so X-Otp-Verified is never empty.
     reply.headers({

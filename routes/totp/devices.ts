@@ -9,7 +9,7 @@ import { Id, requireName } from '../schemas.js'
 import { Device, DeviceList, RenamedDevice, type TotpGroupOptions } from './schemas.js'
 
 const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
-  app, { deps, verified, fresh, standingOf, requesterOf, finish, answerSchema, common }
+  app, { deps, verified, fresh, contextOf, requesterOf, finish, answerSchema, common }
 ) => {
   app.get('', {
     preHandler: verified,
@@ -19,7 +19,7 @@ const deviceRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (
       summary: 'Your devices',
       response: { 200: DeviceList, ...refused(needsVerified) }
     },
-    handler: async (request) => await listDevices(deps.db, standingOf(request).userId)
+    handler: async (request) => await listDevices(deps.db, contextOf(request).userId)
   })
 
   app.patch('/:id', {

@@ -12,7 +12,7 @@ import verificationRoutes from './verification.js'
 
 /** State, set-up, verification and removal of the second factor. */
 const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, options) => {
-  const { deps, session, fresh, standingOf, requesterOf, finish, answerSchema, security } = options
+  const { deps, session, fresh, contextOf, requesterOf, finish, answerSchema, security } = options
   const common = { tags: ['Second factor'], ...(security === undefined ? {} : { security }) }
   // Answers have codes, secrets and tokens, so no cache may keep them.
   app.addHook('onRequest', (_request, reply, done) => {
@@ -29,7 +29,7 @@ const totpRoutes: FastifyPluginAsyncTypebox<TotpRoutesOptions> = async (app, opt
       response: { 200: TotpStatus, ...refused(needsSession) }
     },
     handler: async (request) => {
-      const { userId, sessionId } = standingOf(request)
+      const { userId, sessionId } = contextOf(request)
       const { confirmedDevices, ...status } = await readStatus(deps.db, userId, sessionId)
       return { isOtpEnabled: confirmedDevices > 0, ...status }
     }

@@ -12,7 +12,7 @@ import type { TotpGroupOptions } from './schemas.js'
 export type PasskeyRoutesOptions = TotpGroupOptions & { party: RelyingParty }
 
 const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (app, options) => {
-  const { session, standingOf, requesterOf, label, checkPassword, finish, answerSchema, limit = () => ({}), common } = options
+  const { session, contextOf, requesterOf, label, checkPassword, finish, answerSchema, limit = () => ({}), common } = options
   const deps = { ...options.deps, party: options.party }
 
   app.post('/create', {
@@ -32,7 +32,7 @@ const passkeyRoutes: FastifyPluginAsyncTypebox<PasskeyRoutesOptions> = async (ap
       }
     },
     handler: async (request, reply) => {
-      const { userId } = standingOf(request)
+      const { userId } = contextOf(request)
       const { name, password } = request.body as { name?: string, password?: string }
       const enrolment = await factors.passkey.begin(deps, requesterOf(request), await label(userId), {
         name: name === undefined ? 'Passkey' : requireName('name', name, longest.deviceName),

@@ -7,7 +7,7 @@ import { byGet, RecoveryCode, RecoveryCodes, withCodesLeft, type TotpGroupOption
 
 /** Makes recovery codes, and accepts them in place of a device. */
 const recoveryCodeRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (app, options) => {
-  const { deps, session, fresh, standingOf, requesterOf, finish, othersEnded, answerSchema, common } = options
+  const { deps, session, fresh, contextOf, requesterOf, finish, othersEnded, answerSchema, common } = options
   const { deprecatedGets = false, limit = () => ({}) } = options
   const schema = {
     operationId: 'createRecoveryCodes',
@@ -18,7 +18,7 @@ const recoveryCodeRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (a
   }
   const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const codes = await regenerateRecoveryCodes(deps, requesterOf(request))
-    othersEnded(standingOf(request))
+    othersEnded(contextOf(request))
     void reply.code(201)
     return codes
   }

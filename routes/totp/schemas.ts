@@ -15,7 +15,7 @@ export interface TotpRoutesOptions {
   verified: preHandlerHookHandler
   /** Accepts sessions that pass `otpVerified` with a recent proof. */
   fresh: preHandlerHookHandler
-  standingOf: (request: FastifyRequest) => SessionContext
+  contextOf: (request: FastifyRequest) => SessionContext
   requesterOf: (request: FastifyRequest) => Requester
   label: (userId: string) => string | Promise<string>
   checkPassword?: (request: FastifyRequest, userId: string, password: string) => Promise<void>

@@ -56,9 +56,9 @@ const setUpRoutes: FastifyPluginAsyncTypebox<TotpGroupOptions> = async (app, opt
 
 interface NewDevice { name?: string, password?: string }
 
-function createHandler (prefix: string, { deps, standingOf, requesterOf, label, checkPassword }: TotpGroupOptions) {
+function createHandler (prefix: string, { deps, contextOf, requesterOf, label, checkPassword }: TotpGroupOptions) {
   return async (request: FastifyRequest, reply: FastifyReply, { name, password }: NewDevice) => {
-    const { userId } = standingOf(request)
+    const { userId } = contextOf(request)
     const { expiresAt, ...enrolment } = await factors.totp.begin(deps, requesterOf(request), await label(userId), {
       name: name === undefined ? 'Authenticator' : requireName('name', name, longest.deviceName),
       checkPassword: password === undefined || checkPassword === undefined ? null : () => checkPassword(request, userId, password)

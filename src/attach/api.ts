@@ -116,7 +116,7 @@ export interface ApiOptions {
   report: (error: unknown, of: 'onEnd') => void
 }
 
-export function createApi (factor: SecondFactor, { session, check, standingOf }: Guards, { host, report }: ApiOptions): Countersign {
+export function createApi (factor: SecondFactor, { session, check, contextOf }: Guards, { host, report }: ApiOptions): Countersign {
   const { db, sessions, counters } = factor
 
   return {
@@ -148,7 +148,7 @@ export function createApi (factor: SecondFactor, { session, check, standingOf }:
       counters.count('sessions_ended_total', ['session_ended'], endedIds.length)
     },
     onEnd (request, callback) {
-      const context: SessionContext | null | undefined = standingOf(request)
+      const context: SessionContext | null | undefined = contextOf(request)
       if (context === null || context === undefined) throw new TypeError('countersign: onEnd() takes a request that a guard has accepted')
       if (typeof callback !== 'function') throw new TypeError('countersign: onEnd() takes a function to call')
       const call = async () => { await callback() }

@@ -36,7 +36,7 @@ export interface Guards {
   check: Check
   /** Returns the session context of a request that no guard has accepted yet. @throws {Refusal} */
   find (request: FastifyRequest): Promise<SessionContext>
-  standingOf (request: FastifyRequest): SessionContext
+  contextOf (request: FastifyRequest): SessionContext
 }
 
 /** Returns null for a session that may pass, at once because most may; else the refusal. */
@@ -113,7 +113,7 @@ export function createGuards (deps: AuthenticationDeps): Guards {
     otpVerified: otpVerified as unknown as OtpVerified,
     check,
     find: async (request) => await identified(request),
-    standingOf: (request) => (request as Slotted)[slot]!
+    contextOf: (request) => (request as Slotted)[slot]!
   }
 }
 

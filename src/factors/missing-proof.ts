@@ -2,7 +2,7 @@ import type { MissingAssurance, SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import type { Requester } from '../core/session.js'
 import { sessionEnded } from '../sessions/session-ended.js'
-import { readStanding } from '../sessions/statements.js'
+import { readSessionContext } from '../sessions/statements.js'
 import type { OtpDeps } from './deps.js'
 
 /**
@@ -28,7 +28,7 @@ export async function sessionEndedOrOwes (
   deps: Pick<OtpDeps, 'db' | 'methods' | 'sessions'>, requester: Requester
 ): Promise<Refusal> {
   const { userId, sessionId } = requester.context
-  const { reading } = await readStanding(deps.db, userId, sessionId)
+  const { reading } = await readSessionContext(deps.db, userId, sessionId)
   if (reading === null || reading.context.otpDeviceId !== null) return sessionEnded(deps, requester)
   deps.sessions.changed(userId, sessionId)
   return await missingProof(deps, reading.context, 'OTP_REQUIRED')

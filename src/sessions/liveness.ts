@@ -1,7 +1,7 @@
 import type { SessionContext } from '../core/assurance.js'
 import { Refusal } from '../core/refusals.js'
 import { adoptSession, recordClaim, type Adoption } from './registration.js'
-import { readStanding } from './statements.js'
+import { readSessionContext } from './statements.js'
 import type { Db } from '../tables/db.js'
 import type { RedisLink } from '../redis/link.js'
 import { createCopies, type Reading } from './cache/redis-cache.js'
@@ -108,7 +108,7 @@ function createFollowedRead (db: Db, pollerDb: Db, poller: RevocationPoller) {
   }
 
   return async function readFollowed (userId: string, sessionId: string): Promise<Reading | null> {
-    const { server, reading } = await readStanding(db, userId, sessionId)
+    const { server, reading } = await readSessionContext(db, userId, sessionId)
     await requireFollowed(server)
     return reading
   }

@@ -52,7 +52,7 @@ const readSession = statement('read_session', (db, p: Parameters<SessionKey>) =>
   .select([...sessionColumns, ...readColumns, isWritable]))
 
 /** @throws {Refusal} UNAVAILABLE if the server takes no writes: it may have neither the session nor its end yet */
-export async function readStanding (db: Db, userId: string, sessionId: string): Promise<Found> {
+export async function readSessionContext (db: Db, userId: string, sessionId: string): Promise<Found> {
   const { isWritable: takesWrites, ...facts } = (await readSession.first(db, { userId, sessionId }))!
   requireWritable(db, takesWrites)
   return { server: facts.server, reading: facts.sessionId === null ? null : reading(facts) }

@@ -1,7 +1,7 @@
 import pg from 'pg'
 import { createCopies, type Reading } from '../../src/sessions/cache/redis-cache.js'
 import { createSessions } from '../../src/sessions/liveness.js'
-import { readStanding } from '../../src/sessions/statements.js'
+import { readSessionContext } from '../../src/sessions/statements.js'
 import { entries } from '../helpers/redis-entries.js'
 import type { Place, Servers } from './liveness-stage.js'
 import type { Step } from './spin.js'
@@ -47,7 +47,7 @@ async function createWorld (servers: Servers, id: string): Promise<World> {
       select $1, $2, at, at + interval '1 day', at, '{pwd}', false, at, '', '' from clock_timestamp() at`, [USER, id])
   }
   // The connection of "old 0" is made here, before a demotion; a new one to server 1 fails until its promotion.
-  const readings = await Promise.all([places['old 0'], places[1]].map(async (db) => (await readStanding(db, USER, id)).reading!))
+  const readings = await Promise.all([places['old 0'], places[1]].map(async (db) => (await readSessionContext(db, USER, id)).reading!))
   await setWrites(servers, 1, false)
   return { servers, id, primary: 0, end: null, other: null, readings, entryOf: 0, redis: entries(), isFound: false }
 }

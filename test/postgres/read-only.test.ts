@@ -6,7 +6,7 @@ import { readEnds } from '../../src/sessions/revocations/revocations.js'
 import { openHostDatabase, type HostDatabase } from '../../src/tables/host-database.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
-import { readStanding } from '../../src/sessions/statements.js'
+import { readSessionContext } from '../../src/sessions/statements.js'
 import type { Db } from '../../src/tables/db.js'
 import { IN_MEMORY, startPostgres } from '../chaos/postgres-server.js'
 import { need } from '../helpers/need.js'
@@ -55,7 +55,7 @@ const write = (db: Db, id: string) =>
 /** [name, statement for a server without writes] */
 const askings: ReadonlyArray<readonly [string, (db: Db) => Promise<unknown>]> = [
   ['a write', (db) => write(db, 'one')],
-  ['whether a session is alive', (db) => readStanding(db, 'ada', 'one')],
+  ['whether a session is alive', (db) => readSessionContext(db, 'ada', 'one')],
   ['which sessions ended', (db) => readEnds(db, null)]
 ]
 
@@ -83,7 +83,7 @@ for (const [kind, give] of databases) {
       from.name.port = servers[1].port
       t.same(await portsOf(db), [servers[1].port], 'by new connections')
       await write(db, `${kind}, ${what}`)
-      t.same((await readStanding(db, 'ada', 'one')).reading, null)
+      t.same((await readSessionContext(db, 'ada', 'one')).reading, null)
     })
   }
 }

@@ -2,7 +2,7 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { consumeAttempt } from '../../src/factors/attempt-statements.js'
 import { returnAttempt } from '../../src/factors/lockout-statements.js'
-import { readStanding } from '../../src/sessions/statements.js'
+import { readSessionContext } from '../../src/sessions/statements.js'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
@@ -99,7 +99,7 @@ t.test('an attempt that is given back after the owner logged in takes nothing fr
   const session = await unverified(fay)
   const { db: inside } = insideOf(app)
   const requester = {
-    context: (await readStanding(inside, userId(session), String(session.claims()['sid']))).reading!.context,
+    context: (await readSessionContext(inside, userId(session), String(session.claims()['sid']))).reading!.context,
     ip: '',
     network: '',
     agent: ''

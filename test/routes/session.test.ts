@@ -171,7 +171,7 @@ t.test('user ids of a host may be anything: the headers carry them percent-encod
       request.countersign = { userId, sessionId: userId, otpDeviceId: null, otpTime: null, expiresAt: 2_000_000_000 }
       done()
     }, {})
-    const guards = { otpVerified: hook as never, standingOf: (request: { countersign: unknown }) => request.countersign as never }
+    const guards = { otpVerified: hook as never, contextOf: (request: { countersign: unknown }) => request.countersign as never }
     host.decorateRequest('countersign', null)
     await host.register(sessionRoutes, { prefix: '/session', guards })
     const answer = await host.inject('/session')

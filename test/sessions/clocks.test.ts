@@ -3,7 +3,7 @@ import t, { type Test } from 'tap'
 import { secondFactorMigrations } from '../../migrations/index.js'
 import { migrateUp } from '../../src/postgres/migrator.js'
 import { openPostgres } from '../../src/postgres/server-pool.js'
-import { readStanding } from '../../src/sessions/statements.js'
+import { readSessionContext } from '../../src/sessions/statements.js'
 import { createDb, type Db } from '../../src/tables/db.js'
 import { createRevocationPoller } from '../../src/sessions/revocations/revocation-poller.js'
 import { createSessions, type Sessions } from '../../src/sessions/liveness.js'
@@ -115,7 +115,7 @@ t.test('J5 an answer that comes late is not remembered over a change or an end t
   const { db, here, one, two } = await twoReplicas(t)
   await fc.assert(fc.asyncProperty(fc.constantFrom('changed', 'ended'), fc.boolean(), async (what, isHeardHere) => {
     const id = await begin(db)
-    const { reading } = await readStanding(here, 'ada', id)
+    const { reading } = await readSessionContext(here, 'ada', id)
     if (what === 'changed') await change(db, id)
     else await db.query('update otp_session set ended_at = clock_timestamp(), ended_xid = pg_current_xact_id() where id = $1', [id])
     if (!isHeardHere) await two.poll()

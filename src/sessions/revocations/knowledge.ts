@@ -11,7 +11,7 @@ export interface AnsweredReading extends Ends {
   isGap: boolean
 }
 
-export interface FeedEvents {
+export interface RevocationHandlers {
   onEnded (userId: string, sessionId: string): void
   /** The session lives, and readings of it from before are out of date. */
   onChanged (userId: string, sessionId: string): void
@@ -30,7 +30,7 @@ export interface FeedEvents {
 }
 
 /** State of the revocations as this process knows it, by its own readings and by those of another replica. */
-export function createKnowledge (db: Db, boundMs: number, { onEnded, onChanged, onMark, onGap, onOtherServer }: FeedEvents) {
+export function createKnowledge (db: Db, boundMs: number, { onEnded, onChanged, onMark, onGap, onOtherServer }: RevocationHandlers) {
   const createdAtMs = performance.now()
   let last: Ends | null = null
   let coveredSinceMs: number | null = null

@@ -1,7 +1,7 @@
 import { isReadOnly } from '../../postgres/errors.js'
 import type { Db } from '../../tables/db.js'
 import type { ReadingExchange } from './exchange.js'
-import { createKnowledge, type AnsweredReading, type FeedEvents } from './knowledge.js'
+import { createKnowledge, type AnsweredReading, type RevocationHandlers } from './knowledge.js'
 import { createPollTimer, oneAtATime, spread } from './poll-timer.js'
 import { readEnds } from './revocations.js'
 import { createTurns } from './turns.js'
@@ -49,7 +49,7 @@ export interface RevocationPoller {
 export function createRevocationPoller (
   db: Db,
   revocationSeconds: number,
-  events: FeedEvents,
+  events: RevocationHandlers,
   report: (fault: unknown) => void,
   exchange: ReadingExchange | null = null
 ): RevocationPoller {
