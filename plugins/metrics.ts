@@ -43,15 +43,24 @@ function namesOf (name: string, help: string): Array<{ name: string, help: strin
  */
 const LOOP_SAMPLE_MS = 40
 
+let shared: Registry | undefined
+
+/** Returns the metrics of the process. Its collectors have no end, so all apps of the process share one set of them. */
+function ofProcess (): Registry {
+  if (shared !== undefined) return shared
+  shared = new Registry()
+  collectDefaultMetrics({ register: shared, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
+  // The metrics may be public, and the release of Node.js helps attackers only.
+  shared.removeSingleMetric('nodejs_version_info')
+  return shared
+}
+
 /**
  * Prometheus metrics. Requests are counted in a plain Map and copied at each scrape, because a client library's histogram
  * costs a third of a bare route. No label has a user or a path from a client.
  */
 async function metrics (app: FastifyInstance): Promise<void> {
   const registry = new Registry()
-  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
-  // The metrics may be public, and the release of Node.js helps attackers only.
-  registry.removeSingleMetric('nodejs_version_info')
   const requests = new Map<string, number>()
 
   app.addHook('onResponse', (request, reply, done) => {
@@ -105,7 +114,7 @@ async function metrics (app: FastifyInstance): Promise<void> {
     fact (name, help, labels) {
       new Gauge({ name: `countersign_${name}`, help, labelNames: Object.keys(labels), registers: [registry] }).set(labels, 1)
     },
-    text: async () => ({ type: registry.contentType, text: await registry.metrics() })
+    text: async () => ({ type: registry.contentType, text: await Registry.merge([ofProcess(), registry]).metrics() })
   } satisfies Metrics)
   app.addHook('onClose', async () => { registry.clear() })
 }
