@@ -5,6 +5,7 @@ import { asCleaner } from '../../../src/cleanup/cleanup.js'
 import { createHardening } from '../../../src/factors/recovery/hardening.js'
 import { freshApp, type App } from '../../helpers/app.js'
 import { bringOver, djangoDump, people } from '../../helpers/django.js'
+import { holdStatement } from '../../helpers/held-statement.js'
 import { need } from '../../helpers/need.js'
 import { expect, Person } from '../../helpers/person.js'
 import { until } from '../../helpers/wait.js'
@@ -59,18 +60,13 @@ t.test('a code whose digest is replaced while it is judged opens all the same', 
     (select id::text from account where username = $1)`, [grace.username])
   const session = new Person({ app, username: grace.username, password: grace.password!, phone: { lastStep: 0 } })
   expect(200, await session.login())
-  const holder = new pg.Client({ connectionString: db.url })
-  await holder.connect()
-  t.teardown(() => holder.end())
-  await holder.query('begin')
-  await holder.query('select from otp_user for update')
-  // Its digests are read by then, and it waits for the user's row.
+  // Its digests are read by then.
+  const attempt = holdStatement('lockedSeconds')
   const asked = session.recover(grace.recoveryCodes[0])
-  await until('the attempt to wait', async () =>
-    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await attempt.reached
   await hardening(app)()
   t.same(await db.query('select from otp_recovery_code where fast'), [])
-  await holder.query('commit')
+  attempt.release()
   t.match((await asked).json(), { recoveryCodesLeft: 4 })
 })
 
