@@ -22,12 +22,17 @@ interface Log { warn (facts: object, line: string): void }
 
 /** Restricted, because the name is written into printed SQL. PostgreSQL keeps 63 bytes of a name. */
 const SCHEMA = /^[a-z_][a-z0-9_]{0,62}$/
+/** Rule of the name, for messages. */
+export const SCHEMA_RULE = 'must be 1 to 63 lower-case letters, digits and _, with no digit at the beginning'
+
+/** Returns true for a name that the schema can have. */
+export function isSchema (schema: unknown): boolean {
+  return typeof schema === 'string' && SCHEMA.test(schema)
+}
 
 /** @throws {TypeError} */
 export function schemaOf ({ schema = DEFAULT_SCHEMA }: TablesOptions = {}): string {
-  if (typeof schema !== 'string' || !SCHEMA.test(schema)) {
-    throw new TypeError('countersign: "tables.schema" must be lower-case letters, digits and _')
-  }
+  if (!isSchema(schema)) throw new TypeError(`countersign: "tables.schema" ${SCHEMA_RULE}`)
   return schema
 }
 

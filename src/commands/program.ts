@@ -134,7 +134,7 @@ addService(otp, 'status <username>', 'devices, recovery codes, lock', 'otp statu
 addService(otp, 'unlock <username>', 'the same as "user unlock"', 'user unlock')
 
 const keys = program.command('keys').description('key rings')
-addHere(keys, 'new <kind>', 'a new entry for JWT_KEYS (HS256, EdDSA), SEAL_KEYS or WEBHOOK_KEYS (seal)', (io, [kind]) =>
+addHere(keys, 'new <kind>', 'a new entry for JWT_KEYS (HS256, EdDSA), or for SEAL_KEYS, WEBHOOK_KEYS, CLIENT_KEYS (seal)', (io, [kind]) =>
   newKeyCommand(io, kind!))
 addService(keys, 'rotate', 'seal all rows again under the first of SEAL_KEYS, while the service runs', 'keys rotate')
 

@@ -1,8 +1,8 @@
 import { readVariable } from '../config/environment.js'
 import { serversFault } from '../postgres/connect.js'
-import { migrate, migrationSql, tablesVersion } from '../attach/tables.js'
+import { isSchema, migrate, migrationSql, SCHEMA_RULE, tablesVersion } from '../attach/tables.js'
 import { upToDate } from '../postgres/migrator.js'
-import { CommandError, type Io } from './io.js'
+import { CommandError, MisuseError, type Io } from './io.js'
 
 /*
  * The commands of `countersign tables`, for the deployments of a host: they manage the tables in the host's database.
@@ -11,6 +11,7 @@ import { CommandError, type Io } from './io.js'
 export interface TablesOptions { schema: string }
 
 export async function tablesUpCommand (io: Io, env: NodeJS.ProcessEnv, tables: TablesOptions): Promise<void> {
+  requireSchema(tables)
   const databaseUrl = databaseUrlOf(env)
   const done = await migrate(databaseUrl, tables)
   const { unknown } = await tablesVersion(databaseUrl, tables)
@@ -19,6 +20,7 @@ export async function tablesUpCommand (io: Io, env: NodeJS.ProcessEnv, tables: T
 
 /** Exits with 1 while migrations are pending. */
 export async function tablesStatusCommand (io: Io, env: NodeJS.ProcessEnv, tables: TablesOptions): Promise<number> {
+  requireSchema(tables)
   const { version, pending, unknown } = await tablesVersion(databaseUrlOf(env), tables)
   io.print({ version, pending, unknown }, [
     `at: ${version ?? 'nothing'}`,
@@ -29,8 +31,14 @@ export async function tablesStatusCommand (io: Io, env: NodeJS.ProcessEnv, table
 }
 
 export async function tablesSqlCommand (io: Io, tables: TablesOptions): Promise<void> {
+  requireSchema(tables)
   const sql = await migrationSql(tables)
   io.print({ sql }, [sql])
+}
+
+/** @throws {MisuseError} */
+function requireSchema ({ schema }: TablesOptions): void {
+  if (!isSchema(schema)) throw new MisuseError(`--schema ${SCHEMA_RULE}.`)
 }
 
 function databaseUrlOf (env: NodeJS.ProcessEnv): string {

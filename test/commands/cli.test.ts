@@ -32,6 +32,8 @@ t.test('what was typed wrong exits with 2, help and version with 0', async (t) =
   const wrong: Array<readonly [args: string[], env?: Record<string, string>]> = [
     [['keys', 'new', 'RS256']],
     [['user', 'events', 'ada', '--limit', '0']],
+    ...['up', 'status', 'sql'].map((name): [string[]] => [['tables', name, '--schema', 'Two Words']]),
+    [['tables', 'sql', '--schema', '']],
     [['import', 'better-auth', ...from]],
     [['import', 'better-auth', ...from], { BETTER_AUTH_SECRETS: 'hunter2' }],
     [['import', 'supabase', ...from], { SUPABASE_DB_ENCRYPTION_KEY: 'hunter2' }]
