@@ -14,6 +14,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { runToItsEnd } from './run-to-its-end.js'
 
 const START_MS = 120_000
 const PASSWORD = 'correct horse battery staple'
@@ -60,7 +61,7 @@ function timed (name, work) {
 }
 
 function npm (...args) {
-  execFileSync('npm', args, { cwd: clone, env, stdio: ['ignore', 'ignore', 'inherit'] })
+  runToItsEnd('npm', args, { cwd: clone, env, stdio: ['ignore', 'ignore', 'inherit'] })
 }
 
 async function freePort () {

@@ -4,7 +4,8 @@
  *   npm run clients
  *
  * 1. Redocly and Spectral find no error by their recommended rules.
- * 2. Clients are generated, compile under `strict`, and run the flow of clients/flow.ts.
+ * 2. The commands of docs/clients.md run in an empty folder. Clients are generated, compile under `strict`, and run the flow of
+ *    clients/flow.ts.
  * 3. A proxy that validates sees that flow and the refusals without a violation by the service.
  *
  * The tools come from npm into build/clients, once. They accept Node 20; none of their install scripts runs.
@@ -16,6 +17,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { build } from 'esbuild'
+import { runToItsEnd } from './run-to-its-end.js'
 
 const FOLDER = resolve('build', 'clients')
 const START_MS = 120_000
@@ -40,6 +42,7 @@ const data = mkdtempSync(join(tmpdir(), 'countersign-clients-'))
 try {
   lint()
   const base = await startService()
+  runDocumented(base)
   generate(base)
   compile()
   for (const name of clients) await runProgram(name, base)
@@ -68,7 +71,7 @@ function install () {
     mkdirSync(FOLDER, { recursive: true })
     writeFileSync(join(FOLDER, 'package.json'), project)
     const args = ['install', '--prefix', FOLDER, '--ignore-scripts', '--no-audit', '--no-fund']
-    execFileSync('npm', args, { cwd: FOLDER, stdio: ['ignore', 'inherit', 'inherit'] })
+    runToItsEnd('npm', args, { cwd: FOLDER, stdio: ['ignore', 'inherit', 'inherit'] })
     writeFileSync(stamp, project)
   }
   cpSync('openapi.json', join(FOLDER, 'openapi.json'))
@@ -81,6 +84,24 @@ function lint () {
   say('Spectral')
   writeFileSync(join(FOLDER, 'spectral.yaml'), 'extends: ["spectral:oas"]\n')
   run('spectral', 'lint', '--ruleset', 'spectral.yaml', '--fail-severity', 'error', '--display-only-failures', 'openapi.json')
+}
+
+/** Runs the generators as a reader of the document does. */
+function runDocumented (base) {
+  say('the commands of docs/clients.md')
+  const folder = mkdtempSync(join(tmpdir(), 'countersign-generated-'))
+  try {
+    const lines = readFileSync(join('docs', 'clients.md'), 'utf8').match(/^npx .+$/gm)
+    const npxEnv = { ...env, npm_config_yes: 'true', npm_config_ignore_scripts: 'true' }
+    for (const line of lines) {
+      const command = line.replace('http://localhost:3000', base)
+      runToItsEnd('sh', ['-ec', command], { cwd: folder, env: npxEnv, stdio: ['ignore', 'inherit', 'inherit'] })
+      const [, output] = / -o (\S+)$/.exec(line)
+      if (!existsSync(join(folder, output))) throw new Error(`${line}: no ${output}`)
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 }
 
 function generate (base) {

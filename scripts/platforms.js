@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
+import { runToItsEnd } from './run-to-its-end.js'
 
 /** Versions as npm takes them. */
 const nodes = { 'node-20.19': '20.19', 'node-22': '22', 'node-24': '24', 'node-26': '26' }
@@ -73,7 +74,7 @@ function install (name, packageName, range) {
   mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   const options = { cwd: folder, stdio: ['ignore', 'inherit', 'inherit'] }
-  execFileSync('npm', ['install', '--no-audit', '--no-fund', `${packageName}@${range}`], options)
+  runToItsEnd('npm', ['install', '--no-audit', '--no-fund', `${packageName}@${range}`], options)
   return installed
 }
 

@@ -1,6 +1,7 @@
 /**
  * Runs the steps of deploy/Dockerfile without a container engine: each stage is a folder, and Node is that of the machine.
- * The last stage runs as the user that the Dockerfile names, which cannot write its files, and the health check is asked. Needs root.
+ * The last stage runs as the user that the Dockerfile names, which cannot write its files: it migrates, serves, and is asked for
+ * its health. Needs root.
  *
  *   node scripts/try-dockerfile.js
  */
@@ -10,6 +11,7 @@ import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { runToItsEnd } from './run-to-its-end.js'
 
 const START_MS = 120_000
 const root = mkdtempSync(join(tmpdir(), 'countersign-image-'))
@@ -53,7 +55,9 @@ const steps = {
   RUN (text) {
     // Folders beside the working folder are of the image.
     const command = text.replaceAll(/(?<= )\/\w+/g, (path) => join(stage.folder, path))
-    execFileSync('sh', ['-euc', command], { cwd: join(stage.folder, stage.workdir), stdio: ['ignore', 'inherit', 'inherit'] })
+    const startedAtMs = performance.now()
+    runToItsEnd('sh', ['-euc', command], { cwd: join(stage.folder, stage.workdir), stdio: ['ignore', 'inherit', 'inherit'] })
+    console.log(`${((performance.now() - startedAtMs) / 1000).toFixed(0)} s`)
   },
   ENV (text) {
     for (const [, name, value] of text.matchAll(/(\w+)=(\S+)/g)) stage.env[name] = value.startsWith('/') ? join(stage.folder, value) : value
@@ -75,6 +79,8 @@ async function freePort () {
 async function start ({ folder, workdir, env, user, command: [, ...args], health: [, ...check] }) {
   const [uid, gid] = user
   const options = { cwd: join(folder, workdir), env: { PATH: process.env.PATH, ...env, PORT: await freePort() }, uid, gid }
+  // The init container of deploy/kubernetes/countersign.yaml.
+  execFileSync(process.execPath, ['build/src/bin.js', 'migrate', 'up'], { ...options, stdio: ['ignore', 'inherit', 'inherit'] })
   const service = spawn(process.execPath, args, { ...options, stdio: ['ignore', 'inherit', 'inherit'] })
   const ended = new Promise((resolve) => service.once('exit', resolve))
   try {
