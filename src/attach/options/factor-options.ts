@@ -23,7 +23,7 @@ export interface FactorOptions {
   issuer: string
   /**
    * Keys that encrypt secrets at rest: `kid:base64url` with 32 bytes or more, comma-separated. The first key encrypts, all
-   * keys decrypt. Keep them: without them the stored secrets cannot be read.
+   * keys decrypt. `npx countersign keys new seal` makes one. Keep them: without them the stored secrets cannot be read.
    *
    * @example process.env.SEAL_KEYS
    */
