@@ -153,7 +153,7 @@ async function database (app: FastifyInstance, options: DatabaseOptions): Promis
 
   app.decorate('database', {
     ...createDb(opened.pool.dialect, { destinations, hasAccounts: true, renew: opened.pool.renew, trace }),
-    pollerDb: createDb(opened.feedPool.dialect, { renew: opened.feedPool.renew }),
+    pollerDb: createDb(opened.pollerPool.dialect, { renew: opened.pollerPool.renew }),
     isMigrated: () => fault === null,
     fault: () => fault,
     stats: () => opened.pool.stats()
@@ -162,23 +162,23 @@ async function database (app: FastifyInstance, options: DatabaseOptions): Promis
 
 interface Opened {
   pool: Pool
-  feedPool: Pool
+  pollerPool: Pool
   withMigrator<T> (work: (pool: Pool) => Promise<T>): Promise<T>
   close (): Promise<void>
 }
 
 function openRemote (url: string, poolSize: number, report: (error: Error) => void): Opened {
   const pool = openPostgres(url, poolSize, report)
-  const feedPool = openPostgres(url, 1, report)
+  const pollerPool = openPostgres(url, 1, report)
   return {
     pool,
-    feedPool,
+    pollerPool,
     // Replicas that start at once wait for each other's migration, without a limit.
     async withMigrator (work) {
       const own = openPostgres(url, 2, report, 0)
       return await work(own).finally(() => own.close())
     },
-    close: async () => { await Promise.all([pool.close(), feedPool.close()]) }
+    close: async () => { await Promise.all([pool.close(), pollerPool.close()]) }
   }
 }
 
@@ -192,7 +192,7 @@ async function openLocked (dataDir: string): Promise<Opened> {
   const endSharing = shareDatabase(lock, pool)
   return {
     pool,
-    feedPool: pool,
+    pollerPool: pool,
     withMigrator: (work) => work(pool),
     async close () {
       endSharing()

@@ -49,12 +49,12 @@ const CONNECTIONS = 10
 export async function openHostDatabase (database: HostDatabase, schema: string, report: (error: Error) => void): Promise<Opened> {
   requireHostDatabase(database)
   if (typeof database === 'string') {
-    const [pool, feedPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
+    const [pool, pollerPool] = [await openAddress(database, CONNECTIONS, report), await openAddress(database, 1, report)]
     let closed: Promise<unknown> | undefined
-    const close = async () => { await (closed ??= Promise.all([pool.close(), feedPool.close()])) }
+    const close = async () => { await (closed ??= Promise.all([pool.close(), pollerPool.close()])) }
     return {
       db: createDb(pool.dialect, { schema, renew: pool.renew }),
-      pollerDb: createDb(feedPool.dialect, { schema, renew: feedPool.renew }),
+      pollerDb: createDb(pollerPool.dialect, { schema, renew: pollerPool.renew }),
       close
     }
   }
