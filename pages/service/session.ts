@@ -79,10 +79,11 @@ export function createSession (root: URL, changed: () => void): Session {
       signal: AbortSignal.timeout(ANSWER_MS)
     }).catch(() => { throw new ApiError('UNREACHABLE') })
     // The same refresh token brings the answer again if this one broke off.
-    if (response.ok) return replace(await response.json().catch(() => { throw new ApiError('UNREACHABLE') }) as Tokens)
-    if (response.status !== 401 && response.status !== 400) throw new ApiError('UNREACHABLE')
-    replace(null)
-    throw new ApiError('SESSION_ENDED')
+    const next = response.ok ? await response.json().catch(() => { throw new ApiError('UNREACHABLE') }) as Tokens : null
+    if (next === null && response.status !== 401 && response.status !== 400) throw new ApiError('UNREACHABLE')
+    // Meanwhile another session took the place of this one, in this tab or in another one, or the user signed out: this answer is over.
+    if (sessionStorage.getItem(STORED) === stored) replace(next)
+    if (tokens === null) throw new ApiError('SESSION_ENDED')
   }
 
   /** Without TLS, browsers have no locks: then tabs may refresh at once, which the service forgives until the result was used. */

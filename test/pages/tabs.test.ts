@@ -79,6 +79,43 @@ t.test('a duplicated tab has the same session, and neither ends the other', asyn
   t.same([...first.complaints, ...second.complaints], [])
 })
 
+/** Answers of refreshes that come late: the service made them before the session went on, or after. */
+const late: ReadonlyArray<readonly [when: string, fetches: 'before' | 'after']> = [['before', 'before'], ['after', 'after']]
+for (const [when, fetches] of late) {
+  t.test(`an answer to a refresh that was made ${when} another tab changed the password ends neither tab's session`, async (t) => {
+    const name = `late-${when}`
+    const first = await signIn(name)
+    const second = await duplicate(first.page)
+    await second.sees(`Signed in as ${name}`)
+    let [reached, release] = [() => {}, () => {}]
+    const isReached = new Promise<void>((resolve) => { reached = resolve })
+    const isReleased = new Promise<void>((resolve) => { release = resolve })
+    await first.page.route('**/token/refresh', async (route) => {
+      const early = fetches === 'before' ? await route.fetch() : undefined
+      reached()
+      await isReleased
+      await route.fulfill({ response: early ?? await route.fetch() })
+    })
+    await first.page.route('**/account', async (route) => {
+      await first.page.unroute('**/account')
+      await route.fulfill({ status: 401, headers: { 'x-refusal': 'TOKEN_INVALID' }, json: {} })
+    })
+    const asking = first.page.evaluate<string>('document.querySelector("cs-app").ask("GET", "account").then(({ username }) => username)')
+    await isReached
+    await second.fill('Current password', first.person.password)
+    await second.fill('New password', 'a stapler, a horse, a battery')
+    await second.press('Change the password')
+    await second.sees(/password is changed/i)
+    release()
+    t.equal(await asking, name)
+    t.equal(await refreshToken(first.page), await refreshToken(second.page))
+    for (const { page, sees } of [first, second]) {
+      await page.reload()
+      await sees(`Signed in as ${name}`)
+    }
+  })
+}
+
 t.test('another session of the same browser is left alone', async (t) => {
   const first = await signIn('apart')
   const other = await watch(await first.page.context().newPage(), origin)
