@@ -78,11 +78,12 @@ export class CsEnroll extends CsElement {
     const stored = pending.read()
     if (stored === null || this.setUp !== null) return
     const { kind, name } = JSON.parse(stored) as { kind: Kind, name: string }
-    this.#name = name
     await this.attempt(async () => {
       await this.updateComplete
-      if ((await this.call<Status>('GET', '/status')).isPending) await this.#begin(kind)
-      else pending.write(null)
+      // It may be of another session in this tab, and of another user.
+      if (!(await this.call<Status>('GET', '/status')).isPending) return pending.write(null)
+      this.#name = name
+      await this.#begin(kind)
     })
   }
 

@@ -103,3 +103,21 @@ t.test('staff: the list comes back', async (t) => {
   t.equal(new URL(page.url()).pathname, '/staff')
   t.same(complaints, [])
 })
+
+t.test('a set-up that one user began is nothing to the next one in the tab', async (t) => {
+  const { page, press, fill, sees } = await visit(t)
+  await page.goto(origin)
+  for (const name of ['bob', 'eve']) {
+    const { username, password } = await signUp(app, name)
+    await fill('Username', username)
+    await fill('Password', password)
+    await press('Sign in')
+    await press('Set up')
+    t.equal(await page.getByLabel('Name (optional)').inputValue(), '', name)
+    await fill('Name (optional)', `The phone of ${name}`)
+    await press(/^Authenticator app/)
+    await sees('Scan this code')
+    await press('Sign out')
+    await sees('You are signed out.')
+  }
+})
