@@ -16,7 +16,8 @@ type Settings = Omit<OtpSettings, 'issuer'>
 export interface FactorOptions {
   /**
    * Name of the service in authenticator apps: 1 to 64 characters without a colon. Not digits and a slash at its beginning, as in
-   * `24/7 Support`: ykman 4.0.9 reads them on a YubiKey as the period, and all codes are wrong.
+   * `24/7 Support`: ykman 4.0.9 reads them on a YubiKey as the period, and all codes are wrong. Not `Steam` at its beginning: Pass::OTP
+   * 1.5, a library of Perl, then makes codes of the game shop.
    *
    * @example 'Example Corp'
    */

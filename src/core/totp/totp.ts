@@ -112,11 +112,13 @@ export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, p
 
 /**
  * Returns why some readers of the URI refuse the issuer or compute other codes, although it is encoded correctly: pyotp 2.6.0
- * (Debian 12) decodes the whole URI before it splits it, and ykman 4.0.9 keeps a period in front of the name on a YubiKey, as `24/`.
+ * (Debian 12) decodes the whole URI before it splits it, ykman 4.0.9 keeps a period in front of the name on a YubiKey, as `24/`, and
+ * Pass::OTP 1.5 (Perl) makes Steam's codes for each issuer that begins so.
  */
 export function misreadings (issuer: string): string[] {
   return [
     ...(/[&+#?]/.test(issuer) ? ['has one of & + # ?, which some authenticators cannot read (pyotp 2.6.0)'] : []),
-    ...(/^\p{Nd}+\//u.test(issuer) ? ['begins with digits and a slash, which make every code of a YubiKey wrong (ykman 4.0.9)'] : [])
+    ...(/^\p{Nd}+\//u.test(issuer) ? ['begins with digits and a slash, which make every code of a YubiKey wrong (ykman 4.0.9)'] : []),
+    ...(/^steam/i.test(issuer) ? ['begins with "Steam", which makes every code of some authenticators one of Steam (Pass::OTP 1.5)'] : [])
   ]
 }

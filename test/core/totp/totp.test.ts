@@ -145,8 +145,10 @@ t.test('T16 base32 is RFC 4648, and the URI gives back what went in', async (t) 
   t.match(otpauthUrl('x', '\uD800', randomBytes(20), standardTotp), '%EF%BF%BD', 'half a surrogate pair is no exception')
 })
 
-t.test('an issuer that pyotp refuses, or that ykman takes for a period, is known', async (t) => {
-  for (const issuer of ['Acme', 'Acme Corp', 'A/B', 'Open 24/7', '24 / 7', '24h/7', '7']) t.same(misreadings(issuer), [], issuer)
-  for (const issuer of ['A&B', 'A+B', 'No #1', 'Who?', '24/7 Support', '3/']) t.equal(misreadings(issuer).length, 1, issuer)
+t.test('an issuer that pyotp refuses, that ykman takes for a period or Pass::OTP for Steam, is known', async (t) => {
+  const read = ['Acme', 'Acme Corp', 'A/B', 'Open 24/7', '24 / 7', '24h/7', '7', 'The Steam Mill', 'Stea']
+  for (const issuer of read) t.same(misreadings(issuer), [], issuer)
+  const misread = ['A&B', 'A+B', 'No #1', 'Who?', '24/7 Support', '3/', 'Steamboat Tours', 'steam', 'STEAM works']
+  for (const issuer of misread) t.equal(misreadings(issuer).length, 1, issuer)
   t.equal(misreadings('24/7 & more').length, 2)
 })
