@@ -30,7 +30,7 @@ const forms: ReadonlyArray<[begin: RegExp, read: (hash: string) => Reading]> = [
   [/^\$argon2(i|d|id)\$/, argon2Reading],
   [/^\$2[abxy]\$/, (hash) => bcryptReading(hash)],
   [/^\$scrypt\$/, readScrypt],
-  [/^\$pbkdf2-/, readPbkdf2],
+  [/^\$pbkdf2[-$]/, readPbkdf2],
   [/^\$fbscrypt\$/, readFirebaseScrypt],
   [/^[0-9a-f]+:[0-9a-f]+$/, readBetterAuth],
   [/^nfkc:\$argon2id\$/, (hash) => ofNfkc(argon2Reading(hash.slice(NFKC.length)))]
@@ -121,12 +121,15 @@ function fromAnyBase64 (text: string): Buffer | null {
   return /^[A-Za-z0-9+/]+$/.test(plain) && bytes.length === Math.floor(plain.length * 3 / 4) ? bytes : null
 }
 
+/** Parts of a hash. `list` is the text of `values`. */
+interface PhcParts { name: string, list: string, values: Map<string, string>, salt: Buffer | null, expected: Buffer | null }
+
 /** Splits `$name$key=value,…$salt$hash`. */
-function phcParts (hash: string): { name: string, values: Map<string, string>, salt: Buffer | null, expected: Buffer | null } | null {
+function phcParts (hash: string): PhcParts | null {
   const [, name, list, salt, expected] = /^\$([a-z0-9-]+)\$([^$]+)\$([^$]+)\$([^$]+)$/.exec(hash) ?? []
   if (name === undefined || list === undefined || salt === undefined || expected === undefined) return null
   const values = new Map(list.split(',').map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)] as const))
-  return { name, values, salt: fromAnyBase64(salt), expected: fromAnyBase64(expected) }
+  return { name, list, values, salt: fromAnyBase64(salt), expected: fromAnyBase64(expected) }
 }
 
 function readScrypt (hash: string): Reading {
@@ -136,14 +139,15 @@ function readScrypt (hash: string): Reading {
   return scryptReading({ N: 2 ** logN, r: whole(values.get('r') ?? ''), p: whole(values.get('p') ?? ''), salt, expected })
 }
 
+/** Reads the form with `i=`, and passlib's: the iterations stand alone, and SHA-1 has no name. */
 function readPbkdf2 (hash: string): Reading {
   const parts = phcParts(hash)
   if (parts === null || parts.salt === null || parts.expected === null) return MALFORMED
-  const digest = parts.name.slice('pbkdf2-'.length)
+  const digest = parts.name === 'pbkdf2' ? 'sha1' : parts.name.slice('pbkdf2-'.length)
   if (digest !== 'sha1' && digest !== 'sha256' && digest !== 'sha512') return UNKNOWN
   const length = parts.values.get('l')
   if (length !== undefined && Number(length) !== parts.expected.length) return MALFORMED
-  return pbkdf2Reading({ digest, iterations: whole(parts.values.get('i') ?? ''), salt: parts.salt, expected: parts.expected })
+  return pbkdf2Reading({ digest, iterations: whole(parts.values.get('i') ?? parts.list), salt: parts.salt, expected: parts.expected })
 }
 
 /** `$fbscrypt$v=1,n=,r=,p=,ss=,sk=$salt$hash`: the signer key, encrypted by AES-256-CTR under the derived key. */
