@@ -47,5 +47,6 @@ entry() { # $1: parameters, then options of bash; three calls, and what is store
 }
 error='Invalid key URI (missing counter)'
 expect 'secret first, counter=5' "$(entry "secret=$key&counter=5" | xargs)" "$(codes 6),$error,$error counter=5counter=6"
-expect 'the same, patsub_replacement off' "$(entry "secret=$key&counter=5" +O patsub_replacement | xargs)" "$(codes 6 7 8 | tr ' ' ,) counter=8"
+expect 'the same, patsub_replacement off' \
+  "$(entry "secret=$key&counter=5" +O patsub_replacement | xargs)" "$(codes 6 7 8 | tr ' ' ,) counter=8"
 expect 'counter=5 first' "$(entry "counter=5&secret=$key" | xargs)" "$(codes 6 6 6 | tr ' ' ,) counter=5"

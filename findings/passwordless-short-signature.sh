@@ -42,7 +42,8 @@ const judges = {
     credential: { id, publicKey: new Uint8Array(coseKey), counter: 0 }
   })).verified,
   '@passwordless-id/webauthn': async (signature, response) => {
-    const key = { id, algorithm: 'ES256', publicKey: publicKey.export({ format: 'der', type: 'spki' }).toString('base64url'), transports: [] }
+    const spki = publicKey.export({ format: 'der', type: 'spki' }).toString('base64url')
+    const key = { id, algorithm: 'ES256', publicKey: spki, transports: [] }
     try {
       await server.verifyAuthentication(response, key, { challenge, origin, userVerified: true })
       return true
