@@ -18,7 +18,9 @@ export interface Pgbouncer {
 
 /** Connections to Postgres per database, as in docs/operations.md: fewer than two replicas have, so that they share them. */
 const POOL_SIZE = 20
-/** As in docs/operations.md, but without the limit for idle transactions: tests keep some open longer than the service does. */
+/** `connect_query` of docs/operations.md. */
+export const AS_DOCUMENTED = 'set statement_timeout = 1300; set idle_in_transaction_session_timeout = 2000'
+/** The same without the limit for idle transactions: tests keep some open longer than the service does. */
 const ON_CONNECT = 'set statement_timeout = 1300'
 
 /**

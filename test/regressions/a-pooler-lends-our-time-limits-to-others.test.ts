@@ -2,7 +2,7 @@ import { CompiledQuery, Kysely } from 'kysely'
 import pg from 'pg'
 import t from 'tap'
 import { openPostgres } from '../../src/postgres/server-pool.js'
-import { startPgbouncer } from '../chaos/pgbouncer.js'
+import { AS_DOCUMENTED, startPgbouncer } from '../chaos/pgbouncer.js'
 import { freshDatabase } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import type { Owner } from '../helpers/teardown.js'
@@ -64,8 +64,7 @@ t.test('M2 a pooler whose connections have no limits: ours hold for our statemen
 })
 
 t.test('a pooler that sets the limits: a statement goes alone, without a transaction around it', async (t) => {
-  const limits = 'set statement_timeout = 1300; set idle_in_transaction_session_timeout = 2000'
-  const pooler = await startPgbouncer((undo) => { t.teardown(undo) }, (await freshDatabase(t)).url, limits)
+  const pooler = await startPgbouncer((undo) => { t.teardown(undo) }, db.url, AS_DOCUMENTED)
   const { ask } = await opened(t, pooler.url((await freshDatabase(t)).url))
   const [sent] = await ask('select query as text, xact_start = query_start as "isAlone" from pg_stat_activity where pid = pg_backend_pid()')
   t.match(sent, { text: /^select query/, isAlone: true })

@@ -1,6 +1,6 @@
 import { checkInvariants } from '../invariants.js'
 import { startLives } from '../lives.js'
-import { startPgbouncer } from '../pgbouncer.js'
+import { AS_DOCUMENTED, startPgbouncer } from '../pgbouncer.js'
 import { pass, underLoad, unlike, type Scenario, type Seen } from '../scenario.js'
 import { appointStaff, type Stage } from '../stage.js'
 import { checkTold } from '../told.js'
@@ -10,7 +10,7 @@ const LIVES = 3
 /** The tables exist. All requests use pooled connections, which change with every transaction. */
 async function throughPgbouncer (stage: Stage): Promise<Seen> {
   const { postgres, undo } = stage
-  const pooler = await startPgbouncer(undo, postgres.url)
+  const pooler = await startPgbouncer(undo, postgres.url, AS_DOCUMENTED)
   const replicas = await Promise.all([1, 2].map(() => stage.addReplica({ DATABASE_URL: pooler.url(postgres.url), MIGRATE: 'off' })))
   const bases = replicas.map(({ base }) => base)
   const { staff, others } = await appointStaff(stage)
