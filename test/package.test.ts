@@ -86,7 +86,8 @@ t.test('ES modules import it, CommonJS requires it', async (t) => {
 
 t.test('TypeScript finds its types in ES modules, and in CommonJS as docs/attach.md says', async (t) => {
   const importing = "import countersign from 'countersign'; import { checkTotp } from 'countersign/core'; void [countersign, checkTotp]"
-  const loading = "export const load = async () => (await import('countersign')).default"
+  const loading = "import type { CountersignOptions } from 'countersign' with { 'resolution-mode': 'import' }; " +
+    "export const load = async (options: CountersignOptions) => ({ options, plugin: (await import('countersign')).default })"
   const files = { 'types/esm.mts': importing, 'types/required.cts': importing, 'types/loaded.cts': loading }
   for (const [name, text] of Object.entries(files)) {
     await mkdir(join(project.folder, 'types'), { recursive: true })
