@@ -8,7 +8,7 @@ import { isAlive, selectLiving, type SessionKey } from '../sessions/statements.j
 import { isStopped, readLockSeconds, secondsOfLock, withOneMore } from './lockout-statements.js'
 import type { Db } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { jsonAs, now, numberAs, textOf, typed, withNow, type Now } from '../tables/values.js'
+import { asOne, now, textOf, typed, withNow, type Now } from '../tables/values.js'
 
 export interface JudgedDevice {
   id: string
@@ -52,6 +52,12 @@ type Consumed = Omit<ConsumedAttempt, 'lockedSeconds'> & { lockedSeconds: number
 
 /** Codes that consume attempts: digits of an app, and recovery codes that can be guessed. */
 type Guessed = 'totp' | 'recovery'
+
+/** Values of the row of `consumeAttempt`, in the order of their SQL. */
+const attemptValues = [
+  'nowSeconds', 'consumedAtMicros', 'alive', 'verified', 'version', 'hasDevices', 'isPaid', 'failures', 'isLast', 'lockedSeconds$number',
+  'devices'
+]
 
 /** A recovery code takes the place of a confirmed device of any kind, and is compared with none. */
 const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' : 'consume_recovery_attempt', (
@@ -104,22 +110,22 @@ const consuming = (of: Guessed) => statement(of === 'totp' ? 'consume_attempt' :
       where case when pending then id in (select id from by_pending)
         else exists (select from by_user) or exists (select from by_session) end
     )
-    select ${numberAs(sql`extract(epoch from now.at)`, 'nowSeconds')},
-      (extract(epoch from now.at) * 1000000)::bigint::text as "consumedAtMicros",
-      exists (select from requester) as alive,
-      coalesce((select verified from requester), false) as verified,
-      coalesce(u.version, 0) as version,
-      exists (select from device) as "hasDevices",
-      exists (select from by_user) or (exists (select from by_session) and exists (select from device where not pending)) as "isPaid",
-      coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0) as failures,
-      coalesce((select stopped from by_user), false) as "isLast",
-      ${numberAs(sql`case
+    select ${asOne('attempt', attemptValues, sql`json_build_array(
+      extract(epoch from now.at),
+      (extract(epoch from now.at) * 1000000)::bigint::text,
+      exists (select from requester),
+      coalesce((select verified from requester), false),
+      coalesce(u.version, 0),
+      exists (select from device),
+      exists (select from by_user) or (exists (select from by_session) and exists (select from device where not pending)),
+      coalesce((select failures from by_user), (select failures from by_session), (select failures from by_pending), 0),
+      coalesce((select stopped from by_user), false),
+      (case
         when exists (select from by_user) or not exists (select from device where not pending) or (select verified from requester) then 0
-        else ${secondsOfLock} end`, 'lockedSeconds')},
-      ${jsonAs(sql`coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
+        else ${secondsOfLock} end)::numeric::text,
+      coalesce((select json_agg(json_build_object('id', id, 'name', name, 'secret', secret,
         'otherSecret', other_secret, 'algorithm', algorithm, 'digits', digits, 'periodSeconds', period_seconds,
-        't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged where ${isTotp}),
-        '[]'::json)`, 'devices')}
+        't0Seconds', t0_seconds, 'lastStep', last_step, 'pending', pending)) from judged where ${isTotp}), '[]'::json))`)}
     from now left join ${table.otp_user} u on u.user_id = ${p.userId}`
 })
 const consume = { totp: consuming('totp'), recovery: consuming('recovery') } satisfies Record<Guessed, unknown>

@@ -10,7 +10,7 @@ import type { Tables } from '../tables/db.js'
 import type { Db } from '../tables/db.js'
 import { insertFrom } from '../tables/insert-from.js'
 import { statement, type Facts, type Parameters } from '../tables/statement.js'
-import { currentXid, earlier, later, nothing, textOf, timeOfSeconds, typed, withNow, type Now } from '../tables/values.js'
+import { currentXid, earlier, inOne, later, nothing, textOf, timeOfSeconds, typed, withNow, type Now } from '../tables/values.js'
 import type { Ended } from './ending.js'
 import { methodsOf, type MethodChange } from './methods.js'
 import {
@@ -284,8 +284,11 @@ export function selectAnswer (
       return (kept ? started.unionAll(eb.selectFrom('kept').selectAll()) : started).as('session')
     })
     .innerJoin('now', (join) => join.onTrue())
-    .select([...sessionColumns, ...readColumns, change === 'none' ? methodsOf(null, 'otpMethods') : methodsOf(userId, 'otpMethods', change),
-      endedIds])
+    .select(inOne('answer', [
+      ...sessionColumns, ...readColumns,
+      change === 'none' ? methodsOf(null, 'otpMethods') : methodsOf(userId, 'otpMethods', change),
+      endedIds
+    ]))
 }
 
 /** A log-in selects no methods. */

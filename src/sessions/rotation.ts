@@ -3,7 +3,7 @@ import type { AnsweredSession, ClientOrigin } from '../core/session.js'
 import { withEvent } from '../events/insert.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { currentXid, earlier, later, numberAs, textOf, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
+import { currentXid, earlier, inOne, later, numberAs, textOf, typed, unixSeconds, withNow, type Now } from '../tables/values.js'
 import { methodsOf } from './methods.js'
 import { endedFor, isAlive, sessionColumns } from './statements.js'
 
@@ -60,9 +60,9 @@ const extended = (p: Parameters<RotationLimits>) => session.case()
   .else(session.ref('s.expires_at')).end()
 
 /** Columns of the answer, beside `now` and the changed session. */
-const rotatedColumns = (p: Parameters<Pick<RotationValues, 'userId'>>) => [
+const rotatedColumns = (p: Parameters<Pick<RotationValues, 'userId'>>) => inOne('rotated', [
   ...sessionColumns, methodsOf(p.userId, 'otpMethods'), numberAs(unixSeconds(session.ref('now.at')), 'nowSeconds')
-] as const
+])
 
 const rotate = statement('rotate_session', (db, p: Parameters<RotationValues>) => withNow(db)
   .with('rotated', (db) => db.updateTable('otp_session as s').from('now')

@@ -6,7 +6,7 @@ import { isUnmarked } from './marks.js'
 import { isWritable, requireWritable, serverStart, type ServerFacts } from '../tables/primary.js'
 import type { Db, Tables } from '../tables/db.js'
 import { statement, type Parameters } from '../tables/statement.js'
-import { arrayAs, currentXid, jsonAs, milliseconds, numberAs, unixSeconds, withNow, type Now } from '../tables/values.js'
+import { arrayAs, currentXid, inOne, jsonAs, milliseconds, numberAs, unixSeconds, withNow, type Now } from '../tables/values.js'
 
 const session = expressionBuilder<Tables, 'otp_session'>()
 const seconds = <Name extends string, Found>(at: Expression<Found>, name: Name) =>
@@ -49,7 +49,7 @@ export const isAlive = living.and([living('s.ended_at', 'is', null), living('s.e
 
 const readSession = statement('read_session', (db, p: Parameters<SessionKey>) => withNow(db).selectFrom('now')
   .leftJoin('otp_session as s', (join) => join.on('s.user_id', '=', p.userId).on('s.id', '=', p.sessionId).on(isAlive))
-  .select([...sessionColumns, ...readColumns, isWritable]))
+  .select(inOne('session', [...sessionColumns, ...readColumns, isWritable])))
 
 /** @throws {Refusal} UNAVAILABLE if the server takes no writes: it may have neither the session nor its end yet */
 export async function readSessionContext (db: Db, userId: string, sessionId: string): Promise<Found> {

@@ -113,25 +113,55 @@ export function unnested<Alias extends string, Lists extends Record<string, read
   return sql<Unnested<Lists>>`unnest(${sql.join(arrays)})`.as<Alias>(sql`${sql.ref(alias)} (${sql.join(names)})`)
 }
 
-interface Column { from: string, to: string, read: ((text: string) => unknown) | null }
+interface Column { to: string, read: ((text: string) => unknown) | null }
 
-/** Columns of all statements by their names. */
+/** Columns of all statements by their names, and those that are sent in one. */
 const known = new Map<string, Column>()
+const sentInOne = new Map<string, Column[]>()
 
-function columnOf (from: string): Column {
-  const column = known.get(from)
+function columnOf (name: string): Column {
+  const column = known.get(name)
   if (column !== undefined) return column
-  const [, to, reader] = /^(.+)\$(time|number|json|words)$/.exec(from) ?? []
-  const made = to === undefined ? { from, to: from, read: null } : { from, to, read: readers[reader as Reader] }
-  known.set(from, made)
+  const [, to, reader] = /^(.+)\$(time|number|json|words)$/.exec(name) ?? []
+  const made = to === undefined ? { to: name, read: null } : { to, read: readers[reader as Reader] }
+  known.set(name, made)
   return made
 }
 
-function readRow (row: Record<string, unknown>, columns: readonly Column[]): Record<string, unknown> {
+/** Ends the name of a column that has a whole row. */
+const ROW = '$row'
+
+/** Selects a JSON array as the row of these values, each with the name of a column. */
+export function asOne (name: string, names: readonly string[], array: Expression<unknown>) {
+  sentInOne.set(name + ROW, names.map(columnOf))
+  return values.cast<never>(array, 'text').as(name + ROW)
+}
+
+/**
+ * Selects columns of text, booleans and integers as one, the text of a JSON array. The driver describes and reads each column of each
+ * answer, which takes longer than all that is done with the values.
+ *
+ * @param name tells this list of columns from others
+ */
+export function inOne<const Columns extends ReadonlyArray<AliasedExpression<unknown, string>>> (name: string, columns: Columns): Columns {
+  const array = values.fn('json_build_array', columns.map(({ expression }) => expression))
+  return [asOne(name, columns.map(({ alias }) => alias as string), array)] as unknown as Columns
+}
+
+const valueOf = ({ read }: Column, value: unknown): unknown =>
+  read === null ? value : typeof value === 'string' ? read(value) : null
+
+function readRow (row: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
   const found: Record<string, unknown> = {}
-  for (const { from, to, read } of columns) {
-    const value = row[from]
-    found[to] = read === null ? value : typeof value === 'string' ? read(value) : null
+  for (const name of names) {
+    const columns = sentInOne.get(name)
+    if (columns === undefined) {
+      const column = columnOf(name)
+      found[column.to] = valueOf(column, row[name])
+    } else {
+      const sent = JSON.parse(row[name] as string) as unknown[]
+      for (let i = 0; i < columns.length; i++) found[columns[i]!.to] = valueOf(columns[i]!, sent[i])
+    }
   }
   return found
 }
@@ -141,8 +171,8 @@ export const valueReader: KyselyPlugin = {
   transformQuery: ({ node }) => node,
   async transformResult ({ result }) {
     const [first] = result.rows
-    const columns = first === undefined ? [] : Object.keys(first).map(columnOf)
-    return columns.some(({ read }) => read !== null) ? { ...result, rows: result.rows.map((row) => readRow(row, columns)) } : result
+    const names = first === undefined ? [] : Object.keys(first)
+    return names.some((name) => name.includes('$')) ? { ...result, rows: result.rows.map((row) => readRow(row, names)) } : result
   }
 }
 

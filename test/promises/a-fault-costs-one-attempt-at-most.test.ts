@@ -19,8 +19,8 @@ const proxy = await tcpProxy(t, targetOf(db.url))
 const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 
 /** Columns that identify the results of the two deciding statements: the one that consumes, the one that commits. */
-const afterSpending = (bytes: Buffer) => bytes.includes('lockedSeconds')
-const afterCommitting = (bytes: Buffer) => bytes.includes('endedIds')
+const afterSpending = (bytes: Buffer) => bytes.includes('attempt$row')
+const afterCommitting = (bytes: Buffer) => bytes.includes('answer$row')
 
 /** Sends a request; PostgreSQL's matching answer is lost, with every connection. */
 async function cutAt (matches: (bytes: Buffer) => boolean, ask: () => ReturnType<Person['verify']>) {

@@ -257,7 +257,7 @@ t.test('J6 the answer is lost and PostgreSQL is down: 503, and no session ends',
   const ada = await signUp(app)
   expect(200, await ada.login())
 
-  const hold = proxy.holdNext((bytes) => bytes.includes('issuedAt'))
+  const hold = proxy.holdNext((bytes) => bytes.includes('rotated$row'))
   const asked = refresh(app, ada.refresh!)
   await hold.held
   t.match(await db.query(generation), [{ generation: 1, alive: true }], 'it is committed')

@@ -19,7 +19,7 @@ const { app } = await freshApp(t, { DATABASE_URL: proxy.url(db.url) }, { db })
 /** Sends a wrong code after the budget is consumed, while the right code is still being judged. */
 async function race (person: Person, useUp: () => Promise<unknown>): Promise<string[]> {
   const [code, wrong] = [await person.nextCode(), await person.wrongCode()]
-  const hold = proxy.holdNext((bytes) => bytes.includes('lockedSeconds'))
+  const hold = proxy.holdNext((bytes) => bytes.includes('attempt$row'))
   const early = person.verify(code)
   await hold.held
   await useUp()

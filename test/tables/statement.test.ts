@@ -5,7 +5,7 @@ import { migrateUp } from '../../src/postgres/migrator.js'
 import { createDb } from '../../src/tables/db.js'
 import { placed, statement, type Parameters } from '../../src/tables/statement.js'
 import { inTransaction } from '../../src/tables/transaction.js'
-import { textOf, timeAs, typed, uuidOf } from '../../src/tables/values.js'
+import { arrayAs, inOne, numberAs, textOf, timeAs, typed, uuidOf, wordsAs } from '../../src/tables/values.js'
 import { emptyPool } from '../helpers/empty-pool.js'
 
 const pool = await emptyPool(t)
@@ -99,4 +99,23 @@ t.test('a value is one parameter, however often it is used, and a constant is no
     less: -1,
     nothing: null
   })
+})
+
+const kinds = (p: Parameters<{ at: Date, texts: string[] }>) => [
+  textOf<string>('"it\'s" {} \\ \n 💚').as('text'), textOf<string | null>(null).as('nothing'), textOf<string>('').as('empty'),
+  typed<boolean>(false, 'boolean').as('no'), typed<number>(-7, 'integer').as('whole'),
+  numberAs(typed<number>(1.5, 'float8'), 'fraction'), numberAs(typed<number | null>(null, 'float8'), 'none'),
+  timeAs(typed<Date>(p.at, 'timestamptz'), 'at'), arrayAs(typed<string[]>(p.texts, 'text[]'), 'array'),
+  wordsAs<'words', string>(textOf<string>('one two'), 'words')
+] as const
+const apart = statement('test_apart', (db, p: Parameters<{ at: Date, texts: string[] }>) => db.selectNoFrom(kinds(p)))
+const together = statement('test_together', (db, p: Parameters<{ at: Date, texts: string[] }>) => db
+  .selectNoFrom([...inOne('test', kinds(p)), textOf<string>('beside').as('other')]))
+
+t.test('columns that are sent as one are read like columns of their own', async (t) => {
+  const db = createDb(pool.dialect)
+  const values = { at: new Date('2026-01-02T03:04:05.678Z'), texts: ['a "b"', ''] }
+  const read = await apart.first(db, values)
+  t.match(read, { text: '"it\'s" {} \\ \n 💚', nothing: null, no: false, whole: -7, fraction: 1.5, none: null, words: ['one', 'two'] })
+  t.strictSame(await together.first(db, values), { ...read, other: 'beside' })
 })
