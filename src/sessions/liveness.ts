@@ -8,6 +8,7 @@ import { createCopies, type Reading } from './cache/redis-cache.js'
 import { createExchange } from './revocations/exchange.js'
 import { createRevocationPoller, type RevocationPoller } from './revocations/revocation-poller.js'
 import { chooseTrustMs, COPY_TRUST_MS, LOCAL_TRUST_MS, LocalCache } from './cache/local-cache.js'
+import { createTelling } from './revocations/telling.js'
 import { createSessionWatch } from './watch.js'
 
 /**
@@ -243,7 +244,7 @@ export function createSessions (options: SessionsOptions) {
 
   const { find, findSeen } = createFind({ localCache, isMarked, fromCopy, fromPostgres, revocationSeconds })
 
-  const tellOthers = (): void => { void redis.run((client) => client.publish(channel, '')) }
+  const { tell: tellOthers, stop: stopTelling } = createTelling(() => { void redis.run((client) => client.publish(channel, '')) })
   const { ended, over, changed } = createNews({ localCache, noteEnd, tellOthers, knowsSessions: db.hasAccounts })
 
   return {
@@ -298,6 +299,7 @@ export function createSessions (options: SessionsOptions) {
       poller.start()
     },
     async stop (): Promise<void> {
+      stopTelling()
       watch.stop()
       await poller.stop()
     }

@@ -1,5 +1,5 @@
 /** "Poll now" messages closer together than this count as one. */
-const NUDGE_MS = 20
+export const NUDGE_MS = 20
 /** Shortest time between polls, for any number of messages: a busy deployment sends hundreds a second; so can an intruder in Redis. */
 const LEAST_GAP_MS = 100
 
