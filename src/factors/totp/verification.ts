@@ -1,6 +1,7 @@
 import { Refusal } from '../../core/refusals.js'
 import type { Requester, AnsweredSession } from '../../core/session.js'
 import { checkTotp, nextStepSeconds, normaliseTotp } from '../../core/totp/totp.js'
+import { FREE_FAILURES } from '../lockout.js'
 import { consumeAttempt, type JudgedDevice, type ConsumedAttempt } from '../attempt-statements.js'
 import { commitVerified, confirmTotp, isUsed } from './kind.js'
 import { REMEMBER_SECONDS } from './rejected-codes.js'
@@ -59,7 +60,9 @@ export async function verifyTotp (
       : await commitVerified(db, requester, { ...match, version: attempt.version }, newSessionId, settings)
   if (committed !== null) {
     rejectedCodes.add({ userId, sessionId: committed.context.sessionId, code }, attempt.nowSeconds + REMEMBER_SECONDS)
-    released(deps, userId)
+    // Redis has no lock of a user before so many wrong codes.
+    if (attempt.failures >= FREE_FAILURES || match?.pending === true) released(deps, userId)
+    else locks.released(userId)
     count('accepted')
     const reason = match?.pending === true ? 'enabled' : 'verified'
     return { session: announce(deps, requester, committed, reason), reason }
