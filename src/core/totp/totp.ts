@@ -57,7 +57,7 @@ export type TotpCheck = { accepted: true, step: number } | { accepted: false, us
  * a code is used once).
  *
  * Computes and compares every step of the window, so that right, wrong and used codes take the same time. Bad input is a wrong
- * code, not an exception. otplib judges each step by itself (otplib.ts); the tests compare it with `node:crypto` and oathtool.
+ * code, not an exception. otplib computes the code of each step (otplib.ts); the tests compare it with `node:crypto` and oathtool.
  *
  * @param code digits as `normaliseTotp` gives them
  * @param nowSeconds Unix time in seconds, read once; the caller owns the clock
