@@ -30,15 +30,24 @@ for (const operation of operations) {
     const twin = await twinOf(query, ada.id)
     const before = JSON.stringify(await rowsOf(query, ada.id))
     const twinBefore = await rowsOf(query, twin)
-    const [settled, other] = [await settledOf(query, ada.id), await rowsOfSession(query, ada.id, ada.otherId)]
+    const [settled, other] = [await settledOf(query, ada.id, ada.spareId), await rowsOfSession(query, ada.id, ada.otherId)]
+    const sid = sessionOf(ada, operation)
     const { statusCode, body } = await send()
     if (isRefused) t.ok(statusCode >= 400 && statusCode < 500, body)
     else t.ok(statusCode < 300, `${statusCode} ${body}`)
+    if (operation.of !== undefined && body.includes('"access"')) {
+      const isReplaced = ada.session.claims(JSON.parse(body).access)['sid'] !== sid
+      const [row] = await query<{ over: boolean }>('select ended_at is not null as over from otp_session where user_id = $1 and id = $2',
+        [ada.id, sid])
+      t.equal(row?.over, isReplaced, 'the session ends if another one takes its place')
+    }
     t.same(await rowsOf(query, twin), twinBefore, 'the twin')
     t.not(JSON.stringify(await rowsOf(query, ada.id)), before, 'the user')
-    for (const [key, value] of await settledOf(query, ada.id)) if (settled.has(key)) t.same(value, settled.get(key), key)
+    for (const [key, value] of await settledOf(query, ada.id, ada.spareId)) if (settled.has(key)) t.same(value, settled.get(key), key)
     const { session, 'set-up': setUp } = await rowsOfSession(query, ada.id, ada.otherId)
     if (touches === null) t.same(session, other.session, 'another session')
+    const codes = 'select digest from otp_recovery_code where user_id = $1 and right(digest, 36) = $2 and pending_device_id is null'
+    t.same(await query(`${codes} and used_at is null`, [ada.id, ada.otherId]), [], 'codes that another session saw are not in force')
     if (touches !== 'set-up') t.same(setUp, other['set-up'], 'the set-up of another session')
   })
 }
@@ -46,7 +55,9 @@ for (const operation of operations) {
 /** Ends of a session that no replica has heard of: the guard lets the request through, and the statement decides. */
 const ends = sized(['has ended'], ['has ended', 'has expired', 'is ended by a mark'])
 /** Operations that need a second factor of the session's row, whatever its token shows. */
-const verified = ['new recovery codes', 'a removed device', 'no second factor any more']
+const verified = [
+  'new recovery codes', 'a removed device', 'the removal of the device of its session', 'no second factor any more'
+]
 const statements: Record<string, string> = {
   'has ended': "update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
   'has expired': 'update otp_session set expires_at = clock_timestamp() where user_id = $1 and id = $2',

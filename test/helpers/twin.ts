@@ -43,13 +43,17 @@ export async function rowsOf (query: Query, userId: string): Promise<Record<stri
   return found
 }
 
-/** Returns what no operation changes as long as the rows are there: ends of sessions, used codes, and the times of confirmation. */
-export async function settledOf (query: Query, userId: string): Promise<Map<string, unknown>> {
+/**
+ * Returns what no operation changes as long as the rows are there: ends of sessions, used codes, the times of confirmation, and the last
+ * step of the unused app.
+ */
+export async function settledOf (query: Query, userId: string, spareId: string): Promise<Map<string, unknown>> {
   const rows = await query<{ key: string, value: unknown }>(`
     select 'session ' || id as key, jsonb_build_array(ended_at, ended_xid::text, end_reason, replaced_by) as value
       from otp_session where user_id = $1 and ended_at is not null
     union all select 'code ' || digest, to_jsonb(used_at) from otp_recovery_code where user_id = $1 and used_at is not null
-    union all select 'device ' || id, to_jsonb(confirmed_at) from otp_device where user_id = $1 and confirmed_at is not null`, [userId])
+    union all select 'device ' || id, to_jsonb(confirmed_at) from otp_device where user_id = $1 and confirmed_at is not null
+    union all select 'app ' || device_id, to_jsonb(last_step) from otp_totp where user_id = $1 and device_id = $2`, [userId, spareId])
   return new Map(rows.map(({ key, value }) => [key, value]))
 }
 

@@ -18,6 +18,8 @@ export interface Owner {
   passkey: SoftPasskey
   /** Id of another verified session, which has a set-up and challenges of its own. */
   otherId: string
+  /** Id of an app that the session has given no code of. */
+  spareId: string
 }
 
 type Send = () => Promise<LightMyRequestResponse>
@@ -109,6 +111,9 @@ function factorOperations ({ db: { query } }: Pick<Fresh, 'db'>): Record<string,
       of: 'session', prepare: just(({ session }) => session.request('PATCH', `/totp/devices/${session.deviceId}`, { name: 'Another' }))
     },
     'a removed device': { of: 'session', prepare: just(({ session }) => session.request('DELETE', `/totp/devices/${session.deviceId}`)) },
+    'the removal of the device of its session': {
+      of: 'session', prepare: just(({ session }) => session.request('DELETE', `/totp/devices/${session.claims()['otp_device_id']}`))
+    },
     'no second factor any more': { of: 'session', prepare: just(({ session }) => session.request('DELETE', '/totp/delete')) }
   }
 }
@@ -159,10 +164,10 @@ function staffOperations (grace: Person): Record<string, UserOperation> {
 
 /**
  * Makes another verified session that has used up its wrong codes, with copies of the set-up and of the challenges. The user gets a copy
- * of each device too, a used recovery code, and codes of the pending app. @returns the id of the session
+ * of each device too, a used recovery code, and codes of the pending app.
  */
-async function copySession (query: Query, session: Person): Promise<string> {
-  const otherId = randomUUID()
+async function copySession (query: Query, session: Person): Promise<Pick<Owner, 'otherId' | 'spareId'>> {
+  const [otherId, spareId] = [randomUUID(), randomUUID()]
   const copy = (table: string, changes: string, where: string, id = otherId) => query(`insert into ${table}
     select (jsonb_populate_record(null::${table}, to_jsonb(r) || jsonb_build_object(${changes}))).* from ${table} r
     where r.user_id = $1 and $2::text <> '' and $3::text <> '' and ${where}`, [idOf(session), sid(session), id])
@@ -176,13 +181,14 @@ async function copySession (query: Query, session: Person): Promise<string> {
   await copy('otp_device', "'id', $3::text, 'session_id', $3::text, 'failures', 10", `r.id = ${pending}`)
   await copy('otp_totp', "'device_id', $3::text", `r.device_id = ${pending}`)
   const credential = ", 'credential_id', r.credential_id || '\\x02'::bytea"
-  for (const [kind, table, more] of [['totp', 'otp_totp', ''], ['passkey', 'otp_passkey', credential]] as const) {
-    const [id, original] = [randomUUID(), `(select id from otp_device d
-      where d.user_id = $1 and d.kind = '${kind}' and d.confirmed_at is not null and d.id <> $3::uuid)`]
+  const copies = [[spareId, 'totp', 'otp_totp', ", 'last_step', -1"], [randomUUID(), 'passkey', 'otp_passkey', credential]] as const
+  for (const [id, kind, table, more] of copies) {
+    const original = `(select id from otp_device d
+      where d.user_id = $1 and d.kind = '${kind}' and d.confirmed_at is not null and d.id <> $3::uuid)`
     await copy('otp_device', "'id', $3::text", `r.id = ${original}`, id)
     await copy(table, `'device_id', $3::text${more}`, `r.device_id = ${original}`, id)
   }
-  return otherId
+  return { otherId, spareId }
 }
 
 /** Operations that may change the user's other verified session, or its set-up too. */
@@ -191,6 +197,7 @@ const touching: Readonly<Record<string, 'session' | 'set-up'>> = {
   'a confirmed passkey': 'set-up',
   'new recovery codes': 'session',
   'a removed device': 'session',
+  'the removal of the device of its session': 'session',
   'no second factor any more': 'set-up',
   'the end of all other sessions': 'session',
   'another password': 'session',
@@ -221,7 +228,7 @@ export async function userOperations (fresh: Pick<Fresh, 'app' | 'db'>) {
     Object.assign(pending, { access: session.access, refresh: session.refresh })
     expect(201, await pending.create({ name: 'Second' }))
     expect(200, await session.elsewhere().login())
-    return { id: idOf(session), session, pending, unverified, passkey, otherId: await copySession(query, session) }
+    return { id: idOf(session), session, pending, unverified, passkey, ...await copySession(query, session) }
   }
 
   const operations: Record<string, UserOperation> = {

@@ -5,7 +5,7 @@ import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { holdStatement } from '../helpers/held-statement.js'
 import { need } from '../helpers/need.js'
 import type { SoftPasskey } from '../../src/testing/soft-passkey.js'
-import { addPasskey, answer as answerChallenge, challenge } from '../helpers/passkeys.js'
+import { addPasskey, answer as answerChallenge, challenge, confirm, creation, newPasskey } from '../helpers/passkeys.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf } from '../helpers/staff.js'
 import { rowsOf, twinOf } from '../helpers/twin.js'
@@ -28,6 +28,8 @@ interface Operation {
   prepare (ada: Owner): Promise<{ session: Person, send: Send }>
   /** True if the user's version must be that of the judgement. */
   isVersioned: boolean
+  /** What else outdates the judgement. */
+  more?: Record<string, (changed: Changed) => Promise<unknown>>
   /** Returns the device that the session names afterwards. */
   device? (session: Person): string | null
 }
@@ -37,6 +39,18 @@ async function unverified (ada: Person): Promise<Person> {
   expect(200, await session.login())
   return session
 }
+
+const setUp = (change: string) => ({ user, now }: Changed) =>
+  db.query(`update otp_device set ${change} where user_id = $1 and confirmed_at is null and $2::timestamptz is not null`, [user, now])
+
+const ofSetUp = (kind: 'totp' | 'passkey') => ({
+  'the set-up expires': setUp('expires_at = $2'),
+  'the set-up is of another session': setUp("session_id = 'another'"),
+  'the session loses its proof': ({ session, user }: Changed) =>
+    db.query('update otp_session set otp_device_id = null where user_id = $1 and id = $2', [user, session.claims()['sid']]),
+  'the user gets ten devices': ({ user }: Changed) => db.query(`insert into otp_device (user_id, id, kind, name, created_at, confirmed_at)
+    select $1, gen_random_uuid(), $2, 'Another', now(), now() from generate_series(1, 10)`, [user, kind])
+})
 
 const operations: Record<string, Operation> = {
   'a code': {
@@ -76,6 +90,26 @@ const operations: Record<string, Operation> = {
       return { session, send: () => answerChallenge(session, response) }
     }
   },
+  'a confirmed app': {
+    part: '"alive_codes"',
+    isVersioned: false,
+    more: ofSetUp('totp'),
+    device: ({ deviceId }) => deviceId,
+    async prepare (ada) {
+      expect(201, await ada.create({ name: 'Third' }))
+      const code = await ada.nextCode()
+      return { session: ada, send: () => ada.confirm(code) }
+    }
+  },
+  'a confirmed passkey': {
+    part: '"alive_codes"',
+    isVersioned: false,
+    more: ofSetUp('passkey'),
+    async prepare (ada) {
+      const response = newPasskey().register((await creation(ada)).options)
+      return { session: ada, send: () => confirm(ada, response) }
+    }
+  },
   'new recovery codes': {
     part: '"raised"',
     isVersioned: false,
@@ -85,6 +119,11 @@ const operations: Record<string, Operation> = {
     part: '"removed"',
     isVersioned: false,
     prepare: async (ada) => ({ session: ada, send: () => ada.request('DELETE', `/totp/devices/${ada.deviceId}`) })
+  },
+  'the removal of the device of its session': {
+    part: '"removed"',
+    isVersioned: false,
+    prepare: async (ada) => ({ session: ada, send: () => ada.request('DELETE', `/totp/devices/${ada.claims()['otp_device_id']}`) })
   },
   'another password': {
     part: '"changed"',
@@ -181,7 +220,7 @@ async function overtaken ({ part, prepare }: Operation, change: (changed: Change
 
 for (const [name, operation] of Object.entries(operations)) {
   t.test(`T8 T9 ${name} waits while its session ends: it gives nothing`, async (t) => {
-    for (const [what, change] of Object.entries(changes)) {
+    for (const [what, change] of Object.entries({ ...changes, ...operation.more })) {
       const { status, before, after } = await overtaken(operation, change)
       t.ok(status >= 400 && status < 500, `${what}: ${status}`)
       t.equal(after, before, what)

@@ -101,6 +101,15 @@ t.test('T8 ten devices, not eleven', async (t) => {
   t.same(count, { devices: 10 })
 })
 
+t.test('T8 ten passkeys leave room for an app', async (t) => {
+  const kim = await (await signUp(app, 'kim')).enrol()
+  await db.query(`insert into otp_device (user_id, id, kind, name, created_at, confirmed_at)
+    select $1, gen_random_uuid(), 'passkey', 'Key', now(), now() from generate_series(1, 10)`, [userId(kim)])
+  t.equal(outcome(await kim.create()), '201')
+  await clock.advance(30)
+  t.equal(outcome(await kim.confirm()), '200')
+})
+
 t.test('T8 regenerating and switching off end the user\'s other sessions', async (t) => {
   const fay = await (await signUp(app, 'fay')).enrol()
   const [verified, unverified] = await sessionsOf(fay, 2)

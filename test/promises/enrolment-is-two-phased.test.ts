@@ -161,6 +161,7 @@ t.test('T7 create never overwrites a confirmed device', async (t) => {
   )
   const further = expect(201, await hal.request('POST', '/totp/create')).json<Enrolment>()
   t.same(further.recoveryCodes, [], 'the set in force stays')
+  t.equal((await status(hal)).recoveryCodesLeft, 5)
   t.same(
     await db.query('select device_id, secret, last_step from otp_totp where user_id = $1 and last_step >= 0', [userId(hal)]),
     before
