@@ -2,7 +2,7 @@
  * `npm run chaos`: injects faults into the service and its dependencies, under load, on two or more replicas, with its own
  * servers. Prints a table; exits with 1 if an answer was wrong. Does not touch the machine's own servers.
  *
- *   npm run chaos -- --quick          the short form, which CI runs
+ *   npm run chaos -- --quick          the short form, which `.ci/run --all` runs
  *   npm run chaos -- --only paused    the scenarios whose names contain that
  *   npm run chaos -- --record         writes the table into docs/operations.md
  */

@@ -17,7 +17,7 @@ export interface Seen {
 
 export interface Scenario {
   name: string
-  /** Part of the short form, which CI runs. */
+  /** Part of the short form, which `.ci/run --all` runs. */
   isQuick?: boolean
   stage?: StageOptions
   run (stage: Stage): Promise<Seen>
