@@ -1,6 +1,7 @@
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { onServer } from '../helpers/database.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 import { countEvents } from '../helpers/stored.js'
 
@@ -95,8 +96,10 @@ t.test('R3 E6 codes are the user\'s own, and are shown once', async (t) => {
 })
 
 t.test('R1 a guess costs one look-up by primary key, however many codes there are', async (t) => {
-  const plan = JSON.stringify(await db.query("explain (format json) select from otp_recovery_code where user_id = 'x' and digest = 'y'"))
-  t.match(plan, /otp_recovery_code_pk/)
+  const explain = "explain (format json) select from otp_recovery_code where user_id = 'x' and digest = 'y'"
+  // Once autovacuum has seen that the table is small, PostgreSQL reads all of it.
+  const plan = db.url === undefined ? await db.query(explain) : await onServer(db.url, ['set enable_seqscan = off', explain])
+  t.match(JSON.stringify(plan), /otp_recovery_code_pk/)
   const rows = await db.query<{ digest: string }>('select digest from otp_recovery_code')
   t.ok(rows.every(({ digest }) => Buffer.from(digest, 'base64url').length === 32))
 })

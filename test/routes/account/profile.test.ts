@@ -5,6 +5,7 @@ import { bodyOf, outcome } from '../../helpers/answers.js'
 import { freshApp } from '../../helpers/app.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../../helpers/person.js'
 import { countEvents } from '../../helpers/stored.js'
+import { until } from '../../helpers/wait.js'
 
 const { app, db, clock } = await freshApp(t)
 
@@ -172,9 +173,13 @@ t.test('T8 E4 linking needs a fresh proof and something that is a link', async (
 t.test('twenty linked accounts, not one more, fifty at once', async (t) => {
   const gus = await signUp(app, 'gus')
   expect(200, await gus.login())
-  const answers = await Promise.all(Array.from({ length: 50 }, () => gus.request('POST', '/account/oauth-profiles', PROFILE)))
+  // A busy machine answers 503, without an effect.
+  const decided = () => until('an answer that decides', async () => {
+    const answer = await gus.request('POST', '/account/oauth-profiles', PROFILE)
+    return outcome(answer) === '503 UNAVAILABLE' ? null : answer
+  })
+  const answers = await Promise.all(Array.from({ length: 50 }, decided))
   t.equal(answers.filter(({ statusCode }) => statusCode === 201).length, 20)
-  // 503 on a busy machine.
-  t.ok(answers.every((answer) => ['201', '409 OAUTH_PROFILE_LIMIT', '503 UNAVAILABLE'].includes(outcome(answer))))
+  t.ok(answers.every((answer) => ['201', '409 OAUTH_PROFILE_LIMIT'].includes(outcome(answer))))
   t.equal(((await accountOf(gus))['oauthProfiles'] as unknown[]).length, 20)
 })
