@@ -1,27 +1,34 @@
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
+import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { AxeBuilder } from '@axe-core/playwright'
 import jsqr from 'jsqr'
 import { PNG } from 'pngjs'
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
 import type { TestClock } from './clock.js'
 import type { Owner } from './teardown.js'
-import { isThorough } from './thorough.js'
+import { sized } from './thorough.js'
 
 const decode = jsqr as unknown as typeof jsqr.default
 
 /** Rules of WCAG 2.0 to 2.2, levels A and AA, and axe's own good practice. */
-const RULES = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']
+/** Rules about colors, sizes and scrolling. The others judge the document, which has no part that depends on the look. */
+const RULES_OF_LOOKS = ['color-contrast', 'link-in-text-block', 'target-size', 'scrollable-region-focusable']
+const ALL = { type: 'tag', values: TAGS }
+/** The source of axe: its package for Playwright sends twice as much of it, twice for each judgement. */
+const axe = readFile(createRequire(import.meta.resolve('@axe-core/playwright')).resolve('axe-core/axe.min.js'), 'utf8')
+interface Violation { id: string, nodes: Array<{ html: string }> }
 interface Look { colorScheme: 'light' | 'dark', width: number, lang?: string }
 /**
- * Looks in which each state is judged: each by its width, and by axe the first of each theme, all of them in a thorough run.
+ * Looks in which each state is judged: each by its width, and by axe the first of each theme, the second of them by the rules of looks
+ * alone; all of them by all rules in a thorough run.
  * 320 px is a window of 1280 at 400 % (WCAG 1.4.10); German has the longest words.
  */
-const LOOKS: ReadonlyArray<Look & { isFirst?: true }> = [
-  { colorScheme: 'dark', width: 320, isFirst: true }, { colorScheme: 'light', width: 320, lang: 'de' },
+const LOOKS: ReadonlyArray<Look & { rules?: typeof ALL }> = [
+  { colorScheme: 'dark', width: 320, rules: ALL }, { colorScheme: 'light', width: 320, lang: 'de' },
   { colorScheme: 'light', width: 360 }, { colorScheme: 'dark', width: 768, lang: 'ja' },
-  { colorScheme: 'light', width: 1280, isFirst: true }
+  { colorScheme: 'light', width: 1280, rules: sized({ type: 'rule', values: RULES_OF_LOOKS }, ALL) }
 ]
 /** Folder for screenshots of each state: `COUNTERSIGN_SCREENSHOTS=/tmp/pictures npm test -- test/pages/…`. */
 const pictures = process.env['COUNTERSIGN_SCREENSHOTS']
@@ -100,8 +107,8 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
       }
       for (const look of LOOKS) {
         await take(look)
-        const { colorScheme, width, lang = 'en', isFirst = isThorough } = look
-        const { violations } = isFirst ? await new AxeBuilder({ page }).withTags(RULES).setLegacyMode().analyze() : { violations: [] }
+        const { colorScheme, width, lang = 'en', rules = sized(null, ALL) } = look
+        const violations = rules === null ? [] : await violationsOf(page, rules)
         found.push(...violations.map(({ id, nodes }) =>
           `${state} ${colorScheme} ${lang}: ${id} ${nodes.map(({ html }) => html).join(' ')}`))
         const isWide = await page.evaluate('document.documentElement.scrollWidth > innerWidth')
@@ -115,6 +122,15 @@ export async function watch (page: Page, origin: string): Promise<Visitor> {
       return readQr(await page.locator('svg.qr').screenshot())
     }
   }
+}
+
+/** Judges the document and its frames by axe, which stays in them. */
+async function violationsOf (page: Page, runOnly: typeof ALL): Promise<Violation[]> {
+  for (const frame of page.frames()) {
+    if (await frame.evaluate('window.axe === undefined')) await frame.evaluate(await axe)
+  }
+  const options = JSON.stringify({ runOnly, resultTypes: ['violations'] })
+  return await page.evaluate<Violation[]>(`axe.run(document, ${options}).then(({ violations }) => violations)`)
 }
 
 /** Returns the text that a button prints. Nothing of it stays in the page. */
