@@ -10,7 +10,6 @@ import { createConcurrencyLimiter, type ConcurrencyLimiter } from './concurrency
 
 /** First choice of OWASP for argon2id: 19 MiB, two passes, one lane. */
 const PARAMETERS = { memoryCost: 19_456, timeCost: 2, parallelism: 1 }
-const PREFIX = `$argon2id$v=19$m=${PARAMETERS.memoryCost},t=${PARAMETERS.timeCost},p=${PARAMETERS.parallelism}$`
 /** Default number of libuv's threads. A smaller setting makes hashes slower, not wrong. */
 const POOL_THREADS = 4
 /** About one second of our own hashes for each core. Longer queues are refused. */
@@ -66,10 +65,13 @@ export interface Hasher {
  * DNS, files and a reconnect to PostgreSQL need the remaining threads.
  *
  * @param clockMs monotonic clock that measures the wait for a turn
+ * @param parameters cost of new hashes. For tests, which check hundreds of passwords
  */
 export async function createHasher (
-  slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now()
+  slots = Math.max(1, Math.min(availableParallelism(), POOL_THREADS - 1)), clockMs = () => performance.now(), parameters = PARAMETERS
 ): Promise<Hasher> {
+  const { memoryCost, timeCost, parallelism } = parameters
+  const prefix = `$argon2id$v=19$m=${memoryCost},t=${timeCost},p=${parallelism}$`
   const turns = createConcurrencyLimiter({
     places: slots * ADMITTED_PER_SLOT,
     mostWaiting: slots * WAITING_PER_SLOT,
@@ -85,7 +87,7 @@ export async function createHasher (
   const slow = createConcurrencyLimiter({
     places: slowSlots, mostWaiting: slowSlots * WAITING_PER_SLOW_SLOT, longestWaitMs: HASH_QUEUE_MS, clockMs
   })
-  const nobodys = await hash(randomBytes(32), PARAMETERS)
+  const nobodys = await hash(randomBytes(32), parameters)
 
   async function verifySlow (stored: string, password: string, turn: Turn | undefined): Promise<boolean> {
     turn?.leave()
@@ -98,7 +100,7 @@ export async function createHasher (
     return await verify(own?.hash ?? nobodys, (own?.normalise ?? normalisePassword)(password)) && own !== null
   }
 
-  const hashNow = (password: string): Promise<string> => hashing.enter(() => hash(password, PARAMETERS))
+  const hashNow = (password: string): Promise<string> => hashing.enter(() => hash(password, parameters))
 
   return {
     inTurn (work, waiter) {
@@ -110,7 +112,7 @@ export async function createHasher (
       ? verifySlow(stored, password, turn)
       : hashing.enter(() => isRight(stored, password)),
     async renew (stored, password) {
-      if (readOwn(stored)?.hash.startsWith(PREFIX) === true || mustStay(stored, password)) return null
+      if (readOwn(stored)?.hash.startsWith(prefix) === true || mustStay(stored, password)) return null
       return await replacement(stored, password, hashNow)
     },
     state: () => ({

@@ -51,9 +51,15 @@ export interface FreshOptions {
   db?: TestDatabase
   /** Redis namespace of this app. @default a new one, so that test files do not affect each other */
   namespace?: string
-  /** Replaces the service's hasher, for example by one that waits for the test. */
-  hasher?: NonNullable<Overrides['hasher']>
+  /**
+   * Replaces the hasher, for example by one that waits for the test; `dear`: as the service has it. @default the service's with cheap
+   * hashes of argon2id
+   */
+  hasher?: NonNullable<Overrides['hasher']> | 'dear'
 }
+
+/** A hash of the service takes 20 ms of a core. These are the cheapest ones, in the same form and with the same queues. */
+const CHEAP = { memoryCost: 8, timeCost: 1, parallelism: 1 }
 
 const clocks = new WeakMap<object, TestClock>()
 /** Functions that stop following the clock, by app. */
@@ -90,7 +96,7 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
     ...settings
   }
 
-  const overrides: Overrides = { namespace, ...(options.hasher === undefined ? {} : { hasher: options.hasher }) }
+  const overrides: StartOptions = { namespace, hasher: options.hasher }
   const app = await start(t, all, overrides)
   const db = served ?? await embeddedDatabase(app)
   adopt(app, db.clock)
@@ -108,10 +114,16 @@ export async function freshApp (t: Owner, settings: Settings = {}, options: Fres
   }
 }
 
-async function start (t: Owner, settings: Settings, overrides: Overrides): Promise<App> {
+interface StartOptions { namespace: string, hasher: FreshOptions['hasher'] }
+
+async function start (t: Owner, settings: Settings, { namespace, hasher }: StartOptions): Promise<App> {
   const { buildApp } = await import('../../src/app.js')
   const { readConfig } = await import('../../src/config/config.js')
-  const app = await buildApp(readConfig(settings), overrides)
+  const { createHasher } = await import('../../src/accounts/hasher.js')
+  const app = await buildApp(readConfig(settings), {
+    namespace,
+    ...(hasher === 'dear' ? {} : { hasher: hasher ?? await createHasher(undefined, undefined, CHEAP) })
+  })
   app.addHook('preClose', async () => unfollow.get(app)?.())
   t.teardown(() => {
     // An app that listens would serve on for three seconds.

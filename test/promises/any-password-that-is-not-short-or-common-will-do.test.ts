@@ -5,7 +5,7 @@ import { freshApp, type App } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
 import { expect, signUp } from '../helpers/person.js'
 
-const shared = await freshApp(t)
+const shared = await freshApp(t, {}, { hasher: 'dear' })
 
 const register = async (app: App, username: string, password: unknown) =>
   await app.inject({ method: 'POST', url: '/users', payload: { username, email: 'x@example.org', password } })

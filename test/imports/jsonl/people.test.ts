@@ -10,7 +10,7 @@ import { expect } from '../../helpers/person.js'
 
 await need('postgres')
 
-const { app, db, clock } = await freshApp(t)
+const { app, db, clock } = await freshApp(t, {}, { hasher: 'dear' })
 await clock.freeze()
 
 const PASSWORD = 'pässword of a ﬁsh'
