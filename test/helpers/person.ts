@@ -15,7 +15,7 @@ interface Identity { app: App, username: string, password: string, phone: Phone 
 
 /**
  * A user with a password, in one session, and with a phone after enrolment. Each request returns the whole response; tokens in
- * an answer are kept. Passwords are really hashed: a sign-up and a login cost about 12 ms of CPU each.
+ * an answer are kept.
  */
 export class Person {
   readonly app: App
