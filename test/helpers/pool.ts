@@ -38,9 +38,18 @@ export async function runFiles (files: readonly string[], options: PoolOptions):
   const alone = files.filter(isAlone)
   const others = files.filter((file) => !isAlone(file))
   const groups = [...new Set(others.map(groupOf))].map((group) => ({ group, files: others.filter((file) => groupOf(file) === group) }))
-  const results = await Promise.all(Array.from({ length: WORKERS }, async () => {
+  // A process of another group loads everything again: a small group has few processes, and the next one begins beside them.
+  let next = 0
+  const placed = groups.map(({ group, files }) => {
+    const [first, count] = [next, Math.ceil(2 * WORKERS * files.length / others.length)]
+    next += count
+    return { group, files, isHere: (lane: number) => (lane + WORKERS - first % WORKERS) % WORKERS < count }
+  })
+  const results = await Promise.all(Array.from({ length: WORKERS }, async (_, lane) => {
     let passed = true
-    for (const { group, files } of groups) passed = await (group === null ? runApart : runShared)(files, options) && passed
+    for (const { group, files } of placed.filter(({ isHere }) => isHere(lane))) {
+      passed = await (group === null ? runApart : runShared)(files, options) && passed
+    }
     return passed
   }))
   return await runApart(alone, options) && results.every(Boolean)

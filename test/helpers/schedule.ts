@@ -29,16 +29,23 @@ const FULL_ONLY = [
 /** True for files that run only with `--all`, or by name. */
 export const isFullOnly = (file: string): boolean => FULL_ONLY.includes(sourceOf(file))
 
-/** These take longest. They begin first, so that no process ends long after the others. */
+/** These take longest: by their own work, or by waits. They begin first, so that no process ends long after the others. */
 const LONGEST: readonly string[] = [
   'test/attached/codes.test.ts', 'test/attached/factors.test.ts',
-  'test/pages/the-whole-flow.test.ts', 'test/package.test.ts', 'test/histories/histories.test.ts',
-  'test/tables/plans.test.ts', 'test/state-machine.test.ts', 'test/imports/round-trip.test.ts', 'test/fuzz/search.test.ts',
-  'test/pages/staff.test.ts', 'test/pages/keyboard.test.ts', 'test/pages/elements-at-hosts.test.ts', 'test/hosts/readme.test.ts',
-  'test/promises/settings-of-the-server-change-nothing.test.ts', 'test/commands/cli.test.ts', 'test/model/model.test.ts',
-  'test/pages/tabs.test.ts', 'test/pages/reload-and-back.test.ts', 'test/pages/time-limits.test.ts', 'test/pages/firefox.test.ts',
-  'test/tables/statements.test.ts', 'test/hover-texts.test.ts', 'test/imports/django/people.test.ts', 'test/routes/revocations.test.ts',
-  'test/imports/jsonl/killed.test.ts', 'test/promises/kill-9-loses-nothing-answered.test.ts', 'test/commands/user/user.test.ts'
+  'test/hosts/readme.test.ts', 'test/package.test.ts', 'test/hosts/testing.test.ts', 'test/promises/a-notice-is-not-lost.test.ts',
+  'test/regressions/a-demoted-primary-is-taken-for-the-primary.test.ts', 'test/pages/tabs.test.ts', 'test/pages/the-whole-flow.test.ts',
+  'test/sessions/revocations/shared-readings.test.ts', 'test/routes/revocations.test.ts', 'test/imports/round-trip.test.ts',
+  'test/commands/cli.test.ts', 'test/routes/policy-switched.test.ts', 'test/fuzz/search.test.ts', 'test/histories/histories.test.ts',
+  'test/regressions/a-misspelt-address-starts-a-trial.test.ts', 'test/server-drain.test.ts', 'test/pages/staff.test.ts',
+  'test/regressions/the-log-blames-the-wrong-thing.test.ts', 'test/server.test.ts', 'test/tables/plans.test.ts',
+  'test/state-machine.test.ts', 'test/regressions/a-host-does-not-start-while-postgres-stands-still.test.ts',
+  'test/promises/an-ended-session-is-refused-by-other-services-within-a-second.test.ts',
+  'test/regressions/a-flood-of-logins-shuts-the-known-network-out.test.ts', 'test/model/model.test.ts',
+  'test/regressions/two-registrations-share-a-namespace.test.ts', 'test/migrate.test.ts', 'test/tls-to-stores.test.ts',
+  'test/regressions/a-silent-connection-holds-a-closing-process.test.ts', 'test/promises/every-error-has-one-shape.test.ts',
+  'test/pages/keyboard.test.ts', 'test/pages/elements-at-hosts.test.ts', 'test/pages/time-limits.test.ts', 'test/pages/firefox.test.ts',
+  'test/promises/settings-of-the-server-change-nothing.test.ts', 'test/imports/jsonl/killed.test.ts', 'test/hover-texts.test.ts',
+  'test/promises/kill-9-loses-nothing-answered.test.ts', 'test/commands/user/user.test.ts', 'test/imports/django/people.test.ts'
 ]
 
 /** True for files that run one at a time, after the others. */
