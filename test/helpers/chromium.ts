@@ -6,9 +6,23 @@ import type { Owner } from './teardown.js'
 
 export const CHROMIUM_ARGUMENTS = ['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage']
 
+/** Browser of all files of a process of `npm test`. */
+let shared: Browser | undefined
+
+/** Starts Chromium, or returns that of an earlier file of this process. Its windows close at the end. */
 export async function startChromium (t: Owner, executablePath: string): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath, args: CHROMIUM_ARGUMENTS })
-  t.teardown(() => browser.close())
+  const launch = () => chromium.launch({ executablePath, args: CHROMIUM_ARGUMENTS })
+  if (!process.connected) {
+    const browser = await launch()
+    t.teardown(() => browser.close())
+    return browser
+  }
+  if (shared?.isConnected() !== true) {
+    const browser = shared = await launch()
+    process.once('disconnect', () => { void browser.close() })
+  }
+  const browser = shared
+  t.teardown(() => Promise.all(browser.contexts().map((context) => context.close())))
   return browser
 }
 

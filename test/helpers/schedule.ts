@@ -48,24 +48,30 @@ const LONGEST: readonly string[] = [
   'test/promises/kill-9-loses-nothing-answered.test.ts', 'test/commands/user/user.test.ts', 'test/imports/django/people.test.ts'
 ]
 
+const BROWSER = /^test\/(pages\/|docs-page\.|factors\/passkeys\/chromium\.)/
+
 /** True for files that run one at a time, after the others. */
 export const isAlone = (file: string): boolean => ALONE.includes(basename(file, '.test.js'))
 
 /**
  * Returns the name of the group whose files share processes; null for a process of its own. Files whose app is a host share no process
- * with those whose app is the service. Programs like the recipes have one each.
+ * with those whose app is the service; those of Chromium share a browser. Programs like the recipes have one process each.
  */
 export function groupOf (file: string): string | null {
-  if (!file.endsWith('.test.js') || APART.includes(sourceOf(file))) return null
-  return sourceOf(file).startsWith('test/attached/') ? 'attached' : 'service'
+  const source = sourceOf(file)
+  if (!file.endsWith('.test.js') || APART.includes(source)) return null
+  return source.startsWith('test/attached/') ? 'attached' : BROWSER.test(source) ? 'browser' : 'service'
 }
+
+/** In the order in which they begin. */
+const GROUPS = [null, 'attached', 'browser', 'service']
 
 /** Returns the files in the order in which they begin: processes of few files, then those of many, which end with short files. */
 export function inOrder (files: readonly string[]): string[] {
   const rank = (file: string) => {
     const place = LONGEST.indexOf(sourceOf(file))
     const group = groupOf(file)
-    return (group === null ? 0 : group === 'attached' ? 1_000 : 2_000) + (place === -1 ? LONGEST.length : place)
+    return GROUPS.indexOf(group) * 1_000 + (place === -1 ? LONGEST.length : place)
   }
   return files.toSorted((a, b) => rank(a) - rank(b))
 }
