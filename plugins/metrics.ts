@@ -1,6 +1,7 @@
 import type { FastifyInstance } from 'fastify'
 import fp from 'fastify-plugin'
 import { definedCounters, type CounterName, type Counters } from '../src/core/counters.js'
+import { watchLoopLag, type LoopLag } from '../src/timing/loop-lag.js'
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 
 declare module 'fastify' {
@@ -37,11 +38,33 @@ function namesOf (name: string, help: string): Array<{ name: string, help: strin
   ]
 }
 
-/**
- * Interval at which the event loop is sampled, which the lag includes. prom-client's 10 ms wake an idle process so often that they
- * are a third of its CPU (docs/performance.md).
- */
-const LOOP_SAMPLE_MS = 40
+/** Longest interval of a timer. prom-client samples the event loop by its own interval, which is set aside: we do that ourselves. */
+const NEVER_MS = 2 ** 31 - 1
+
+/** Serves the lag of the event loop in place of prom-client, whose samples wake an idle process too often. */
+function addLoopLag (registry: Registry): void {
+  const read = watchLoopLag()
+  const texts: Record<keyof LoopLag, string> = {
+    min: 'The minimum recorded event loop delay.',
+    max: 'The maximum recorded event loop delay.',
+    mean: 'The mean of the recorded event loop delays.',
+    stddev: 'The standard deviation of the recorded event loop delays.',
+    p50: 'The 50th percentile of the recorded event loop delays.',
+    p90: 'The 90th percentile of the recorded event loop delays.',
+    p99: 'The 99th percentile of the recorded event loop delays.'
+  }
+  const gauges = Object.entries(texts).map(([part, help], i) => {
+    const name = `nodejs_eventloop_lag_${part}_seconds`
+    registry.removeSingleMetric(name)
+    // The first one sets all of them: each scrape begins again.
+    return new Gauge({ name, help, registers: [registry], ...(i === 0 ? { collect } : {}) })
+  })
+
+  function collect (): void {
+    const lag = read()
+    if (lag !== null) for (const [i, part] of (Object.keys(texts) as Array<keyof LoopLag>).entries()) gauges[i]!.set(lag[part])
+  }
+}
 
 let shared: Registry | undefined
 
@@ -49,7 +72,8 @@ let shared: Registry | undefined
 function ofProcess (): Registry {
   if (shared !== undefined) return shared
   shared = new Registry()
-  collectDefaultMetrics({ register: shared, eventLoopMonitoringPrecision: LOOP_SAMPLE_MS })
+  collectDefaultMetrics({ register: shared, eventLoopMonitoringPrecision: NEVER_MS })
+  addLoopLag(shared)
   // The metrics may be public, and the release of Node.js helps attackers only.
   shared.removeSingleMetric('nodejs_version_info')
   return shared

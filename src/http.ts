@@ -25,7 +25,7 @@ declare module 'fastify' {
 
 const KEEP_ALIVE_SECONDS = 72
 const IDLE_CHECK_MS = 100
-/** How late a request may be found overdue. */
+/** How late a request may be found overdue: those of so short a time are given up together. */
 const OVERDUE_CHECK_MS = 100
 /** Time for a client to read the answer to a request that could not be parsed, and to close. */
 const LAST_ANSWER_MS = 1_000
@@ -77,12 +77,14 @@ export async function createHttp (settings: HttpSettings, requestMs = REQUEST_MS
 
 /**
  * Limits the time of each handler. Not by Fastify's `handlerTimeout`: that one stops its clock when the body was read, which it
- * takes for the end of the request, and makes a DOMException each time. One interval watches all requests, because a timer and a
- * listener for each of them would cost as much as the look-up of its session.
+ * takes for the end of the request, and makes a DOMException each time. One timer watches all requests, because a timer and a
+ * listener for each of them would cost as much as the look-up of its session. It is set for the oldest of them alone: an interval
+ * would wake an idle process.
  */
 function giveUpInTime (app: FastifyInstance, requestMs: number): void {
   /** Requests without an answer, the oldest first, by the time at which it is overdue. */
   const overdueAtMs = new Map<FastifyReply, number>()
+  let timer: NodeJS.Timeout | undefined
 
   function giveUp (reply: FastifyReply): void {
     if (reply.sent || reply.raw.destroyed) return
@@ -94,16 +96,23 @@ function giveUpInTime (app: FastifyInstance, requestMs: number): void {
       : new Refusal('REQUEST_TIMEOUT'))
   }
 
-  const watching = setInterval(() => {
+  function look (): void {
+    timer = undefined
     const nowMs = performance.now()
     for (const [reply, atMs] of overdueAtMs) {
-      if (atMs > nowMs) return
+      if (atMs > nowMs) return watch(Math.max(atMs - nowMs, OVERDUE_CHECK_MS))
       overdueAtMs.delete(reply)
       giveUp(reply)
     }
-  }, Math.min(OVERDUE_CHECK_MS, requestMs)).unref()
+  }
+
+  function watch (ms: number): void {
+    timer ??= setTimeout(look, ms).unref()
+  }
+
   app.addHook('onRequest', (_request, reply, done) => {
     overdueAtMs.set(reply, performance.now() + requestMs)
+    watch(requestMs)
     done()
   })
   // A request that its client broke off has no response. It is forgotten when it is overdue.
@@ -111,7 +120,7 @@ function giveUpInTime (app: FastifyInstance, requestMs: number): void {
     overdueAtMs.delete(reply)
     done()
   })
-  app.addHook('onClose', async () => { clearInterval(watching) })
+  app.addHook('onClose', async () => { clearTimeout(timer) })
 }
 
 /**

@@ -6,6 +6,7 @@ import { definedCounters, type CounterName } from '../../src/core/counters.js'
 import { freshApp, type App } from '../helpers/app.js'
 import { totp } from '../helpers/authenticator.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
+import { until } from '../helpers/wait.js'
 
 /** Metrics of the service as a scraper reads them: values by name and labels, without the common prefix. */
 async function scrape (app: App): Promise<Record<string, number>> {
@@ -33,6 +34,22 @@ t.test('requests by method, route and status; what a client chose is never a lab
   t.notMatch(text, /hunter|ada/)
   t.match((await app.metrics.text()).text, /route="\/things\/:id",status="200"\} 3\n/, 'scraped twice, counted once')
   await app.close()
+})
+
+t.test('the lag of the event loop is that of a request, without the interval of its samples', async (t) => {
+  const app = Fastify()
+  await app.register(metrics)
+  t.teardown(() => app.close())
+  const lag = async (part: string) => {
+    const { text } = await app.metrics.text()
+    return Number(new RegExp(`^nodejs_eventloop_lag_${part}_seconds (.+)$`, 'm').exec(text)?.[1])
+  }
+  const sleeping = new Int32Array(new SharedArrayBuffer(4))
+  await until('a sample of a loop that stands still', async () => {
+    Atomics.wait(sleeping, 0, 0, 600)
+    return await lag('max') > 0.2
+  })
+  await until('a sample of one that runs', async () => await lag('min') < 0.1 && await lag('p99') < 0.2)
 })
 
 t.test('what people do is counted by kind and reason', async (t) => {
