@@ -12,12 +12,15 @@ export interface RedisClient extends EventEmitter {
   mget (...keys: string[]): Promise<Array<string | null>>
   set (key: string, value: string, unit: 'EX', seconds: number): Promise<unknown>
   set (key: string, value: string, unit: 'PX', milliseconds: number): Promise<unknown>
+  set (key: string, value: string, unit: 'PX', milliseconds: number, condition: 'NX'): Promise<'OK' | null>
   del (...keys: string[]): Promise<number>
   rpush (key: string, ...values: string[]): Promise<number>
+  lpop (key: string, count: number): Promise<string[] | null>
   pexpire (key: string, milliseconds: number): Promise<number>
   eval (script: string, keyCount: number, ...args: Array<string | number>): Promise<unknown>
   publish (channel: string, message: string): Promise<number>
   subscribe (...channels: string[]): Promise<unknown>
+  unsubscribe (...channels: string[]): Promise<unknown>
   ping (): Promise<string>
   config (command: 'GET', name: string): Promise<unknown>
   connect (): Promise<void>

@@ -12,6 +12,8 @@ const retryDelayMs = (attempt: number): number => Math.min(50 * attempt, 350) + 
 /** `maxRetriesPerRequest: 0`: a command in flight on a closed connection fails at once and is never sent twice. */
 export const CONNECTION_LIMITS = {
   enableAutoPipelining: true,
+  // Commands of an idle process: a pipeline for one command costs several times the command.
+  autoPipeliningIgnoredCommands: ['del', 'lpop', 'ping', 'publish', 'rpush'],
   autoResendUnfulfilledCommands: false,
   autoResubscribe: false,
   maxRetriesPerRequest: 0,

@@ -32,8 +32,14 @@ export interface RedisLink {
    * Undefined does not mean "not done": a command that timed out may still be executed.
    */
   run<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined>
+  /**
+   * Runs one command that writes, and that no request waits for. It has no timer of its own: without an answer, the probe opens the
+   * breaker, and the connection ends it. An answer takes the place of the next probe.
+   */
+  write<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined>
   /** Delivers messages of a channel. Subscribes again after each reconnection; messages in between are lost. */
   subscribe (channel: string, onMessage: (message: string) => void): void
+  unsubscribe (channel: string): void
   close (): Promise<void>
 }
 
@@ -41,7 +47,9 @@ export interface RedisLink {
 export const noRedis: RedisLink = {
   state: 'none',
   run: async () => undefined,
+  write: async () => undefined,
   subscribe () {},
+  unsubscribe () {},
   async close () {}
 }
 
@@ -58,14 +66,16 @@ function listenerOf (client: RedisClient): RedisClient {
     : duplicate(SERVER_LIMITS)
 }
 
-/** Runs commands, and logs their faults, each kind once between two outages. */
-function commandsOf (client: RedisClient, log: RedisLog) {
+interface Attempt<T> { value?: T, fault?: string }
+
+/** Tries commands, and logs their faults, each kind once between two outages. */
+function attemptsOf (client: RedisClient, log: RedisLog) {
   const complaints = new Set<string>()
 
   /** Tries a command. `fault` is the reason to open the breaker. */
-  async function attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<{ value?: T, fault?: string }> {
+  async function attempt<T> (command: (client: RedisClient) => Promise<T>, inTime = answerInTime<T>): Promise<Attempt<T>> {
     try {
-      const value = await answerInTime(command(client))
+      const value = await inTime(command(client))
       return value === MUTE ? { fault: `no answer within ${REDIS_COMMAND_MS} ms` } : { value }
     } catch (error) {
       if (!isMistake(error) && opensBreaker(error, client.isCluster)) return { fault: plainMessage(error) }
@@ -85,6 +95,34 @@ function commandsOf (client: RedisClient, log: RedisLog) {
   return { attempt, clear: () => { complaints.clear() } }
 }
 
+interface Breaker { isUp (): boolean, outages (): number, fall (reason: string): void }
+
+/** Runs commands while the breaker is closed, and opens it. */
+function commandsOf (attempt: ReturnType<typeof attemptsOf>['attempt'], { isUp, outages, fall }: Breaker) {
+  /** Time of the newest answer to a write that came in time. */
+  let wroteAtMs = -Infinity
+
+  /** @param attempted a command that was sent just now */
+  async function valueOf<T> (attempted: Promise<Attempt<T>>): Promise<T | undefined> {
+    const sentDuring = outages()
+    const { value, fault } = await attempted
+    if (fault !== undefined && sentDuring === outages()) fall(fault)
+    return value
+  }
+
+  return {
+    run: async <T>(command: (client: RedisClient) => Promise<T>) => isUp() ? await valueOf(attempt(command)) : undefined,
+    async write<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
+      if (!isUp()) return undefined
+      const sentAtMs = performance.now()
+      const value = await valueOf(attempt(command, async (answer) => await answer))
+      if (value !== undefined && performance.now() - sentAtMs < REDIS_COMMAND_MS) wroteAtMs = performance.now()
+      return value
+    },
+    wroteAtMs: () => wroteAtMs
+  }
+}
+
 /**
  * Makes a link with a circuit breaker. It opens when a command gets no answer in time, when the connection is lost, and on
  * replies of `faults.ts`. Then no request waits for Redis, until a probe in the background closes the breaker.
@@ -97,7 +135,8 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
   let isAsking = false
   let lastError = NOT_CONNECTED
   let timer: NodeJS.Timeout | undefined
-  const { attempt, clear } = commandsOf(client, log)
+  const { attempt, clear } = attemptsOf(client, log)
+  const commands = commandsOf(attempt, { isUp: () => state === 'up', outages: () => outages, fall })
   const listening = subscriptions(() => listenerOf(client), log)
 
   function rise (): void {
@@ -119,11 +158,15 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
   /** Runs the probe once, sets the state, and schedules the next probe. */
   async function ask (): Promise<void> {
     if (isAsking) return
-    isAsking = true
-    const fault = client.status === 'ready' ? await faultOf() : lastError
-    isAsking = false
-    if (fault === undefined) rise()
-    else fall(fault)
+    // A write was answered in place of the probe. In a cluster, it says nothing about the other masters.
+    const isKnown = state === 'up' && !client.isCluster && performance.now() - commands.wroteAtMs() < PROBE_UP_MS
+    if (!isKnown) {
+      isAsking = true
+      const fault = client.status === 'ready' ? await faultOf() : lastError
+      isAsking = false
+      if (fault === undefined) rise()
+      else fall(fault)
+    }
     listening.keepAlive()
     schedule()
   }
@@ -156,14 +199,10 @@ export function watch (client: RedisClient, log: RedisLog, isOurs: boolean): Red
 
   return {
     get state () { return state },
-    async run (command) {
-      if (state !== 'up') return undefined
-      const sentDuring = outages
-      const { value, fault } = await attempt(command)
-      if (fault !== undefined && sentDuring === outages) fall(fault)
-      return value
-    },
+    run: commands.run,
+    write: commands.write,
     subscribe: listening.add,
+    unsubscribe: listening.remove,
     async close () {
       isClosed = true
       state = 'down'

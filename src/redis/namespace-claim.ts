@@ -121,15 +121,7 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
   }
 
   return {
-    link: {
-      get state () { return isOurs ? redis.state : 'down' },
-      async run (command) {
-        if (!isOurs) await look()
-        return isOurs ? await redis.run(command) : undefined
-      },
-      subscribe: (channel, onMessage) => { redis.subscribe(channel, onMessage) },
-      close: () => redis.close()
-    },
+    link: ownedLink(redis, () => isOurs, look),
     async start (isDatabaseThere) {
       if (isDatabaseThere) {
         await repeat(async () => redis.state !== 'down', { tries: REDIS_START_MS / LOOK_MS, firstMs: LOOK_MS, holdsProcess: true })
@@ -148,6 +140,22 @@ export function claimNamespace ({ redis, namespace, macKeys, ownerOf, log }: Nam
       if (isOurs) await release()
       isOurs = false
     }
+  }
+}
+
+/** Makes a link that is down while the namespace is not known to belong to this registration. @param look tries to claim it */
+function ownedLink (redis: RedisLink, isOurs: () => boolean, look: () => Promise<void>): RedisLink {
+  const isOwned = async () => {
+    if (!isOurs()) await look()
+    return isOurs()
+  }
+  return {
+    get state () { return isOurs() ? redis.state : 'down' },
+    run: async (command) => await isOwned() ? await redis.run(command) : undefined,
+    write: async (command) => await isOwned() ? await redis.write(command) : undefined,
+    subscribe: (channel, onMessage) => { redis.subscribe(channel, onMessage) },
+    unsubscribe: (channel) => { redis.unsubscribe(channel) },
+    close: () => redis.close()
   }
 }
 

@@ -4,7 +4,12 @@ import type { RedisLog } from './link.js'
 
 export interface Subscriptions {
   add (channel: string, onMessage: (message: string) => void): void
-  /** Sends a PING. A connection without an answer is closed by its socket time-out and reconnects. */
+  /** Ends the subscription of a channel. */
+  remove (channel: string): void
+  /**
+   * Sends a PING, unless there was a message since the last call. A connection without an answer is closed by its socket time-out and
+   * reconnects.
+   */
   keepAlive (): void
   close (): void
 }
@@ -18,12 +23,14 @@ export interface Subscriptions {
 export function subscriptions (connect: () => RedisClient, log: RedisLog): Subscriptions {
   const listeners = new Map<string, Array<(message: string) => void>>()
   let connection: RedisClient | undefined
+  let hasHeard = false
 
   function open (): RedisClient {
     const opened = connect()
     opened.on('error', () => {})
-    opened.on('ready', () => send([...listeners.keys()]))
+    opened.on('ready', () => { if (listeners.size > 0) send([...listeners.keys()]) })
     opened.on('message', (channel: string, message: string) => {
+      hasHeard = true
       for (const listener of listeners.get(channel) ?? []) deliver(listener, message)
     })
     return opened
@@ -51,7 +58,15 @@ export function subscriptions (connect: () => RedisClient, log: RedisLog): Subsc
       if (!connection) connection = open()
       else if (!known && connection.status === 'ready') send([channel])
     },
+    remove (channel) {
+      if (!listeners.delete(channel)) return
+      // Before the connection is ready, it has subscribed to nothing.
+      if (connection?.status === 'ready') connection.unsubscribe(channel).catch(() => {})
+    },
     keepAlive () {
+      const isAlive = hasHeard
+      hasHeard = false
+      if (isAlive) return
       if (connection?.status === 'ready' && !connection.isCluster) connection.ping().catch(() => {})
     },
     close () {

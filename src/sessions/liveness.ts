@@ -209,7 +209,6 @@ export function createSessions (options: SessionsOptions) {
   const { db, pollerDb, redis, namespace, macKeys, readingKeys, revocationSeconds, report } = options
   const localCache = new LocalCache()
   const copies = createCopies(redis, namespace, macKeys)
-  const channel = `${namespace}:ends`
   const counters: SessionCounters = { localCache: 0, copy: 0, postgres: 0 }
   const exchange = createExchange({ redis, namespace, macKeys: readingKeys, leaseMs: READER_BOUNDS * revocationSeconds * 1000 })
   const poller = createRevocationPoller(pollerDb, revocationSeconds, {
@@ -244,7 +243,7 @@ export function createSessions (options: SessionsOptions) {
 
   const { find, findSeen } = createFind({ localCache, isMarked, fromCopy, fromPostgres, revocationSeconds })
 
-  const { tell: tellOthers, stop: stopTelling } = createTelling(() => { void redis.run((client) => client.publish(channel, '')) })
+  const { tell: tellOthers, stop: stopTelling } = createTelling(exchange.tellNews)
   const { ended, over, changed } = createNews({ localCache, noteEnd, tellOthers, knowsSessions: db.hasAccounts })
 
   return {
@@ -295,7 +294,6 @@ export function createSessions (options: SessionsOptions) {
     state: () => stateOf(poller, localCache, counters),
 
     start (): void {
-      redis.subscribe(channel, poller.nudge)
       poller.start()
     },
     async stop (): Promise<void> {

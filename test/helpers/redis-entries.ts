@@ -9,11 +9,9 @@ export function entries () {
     set: async (key: string, value: string) => { values.set(key, value) },
     publish: async () => 0
   } as unknown as RedisClient
-  const link = (isUp: () => boolean): RedisLink => ({
-    state: 'up',
-    run: async (command) => isUp() ? await command(client) : undefined,
-    subscribe () {},
-    async close () {}
-  })
+  const link = (isUp: () => boolean): RedisLink => {
+    const run: RedisLink['run'] = async (command) => isUp() ? await command(client) : undefined
+    return { state: 'up', run, write: run, subscribe () {}, unsubscribe () {}, async close () {} }
+  }
   return { link }
 }

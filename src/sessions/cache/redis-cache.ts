@@ -46,7 +46,7 @@ export function createCopies (redis: RedisLink, namespace: string, macKeys: read
       // Only these fields: the ids of sessions that a log-in ended must not be stored here.
       const body = JSON.stringify({ context, readAtMs, server, trustMs })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
-      void redis.run((client) => client.set(keyOf(context.userId, context.sessionId), text, 'PX', trustMs))
+      void redis.write((client) => client.set(keyOf(context.userId, context.sessionId), text, 'PX', trustMs))
     }
   }
 }

@@ -49,12 +49,27 @@ export interface ReadingExchange {
    * @returns undefined if Redis does not answer
    */
   announce (mark: string, suspect: string | null): Promise<Announced | undefined>
-  /** Announces a question to a reader that is known, by one command. @returns undefined if Redis does not answer */
-  remind (reader: string, mark: string): Promise<Announced | undefined>
+  /** Announces a question to a reader that is known, by one command. @returns false if Redis refuses it or is not there */
+  remind (mark: string): Promise<boolean>
+  /**
+   * Returns the marks of the other replicas since the last call, for a replica that is known to be the reader, by one command.
+   *
+   * @returns undefined if Redis does not answer, or does not know the command (before 6.2)
+   */
+  collect (): Promise<string[] | undefined>
   publish (reading: SharedReading): void
-  /** Calls back with each reading that has a MAC of these keys. */
+  /** Calls back with each reading of another replica that has a MAC of these keys. */
   onReading (listener: (reading: SharedReading) => void): void
+  /** Says that there is news: the replica that reads does so soon. */
+  tellNews (): void
+  /** Calls back when there is news; null: no more. A replica that follows another one does not need it. */
+  onNews (listener: (() => void) | null): void
 }
+
+/** Length of a mark as text: one of another length would only make the reading longer. */
+const MARK_CHARACTERS = MARK_BYTES / 3 * 4
+
+const isMark = ({ length }: string): boolean => length === MARK_CHARACTERS
 
 /** Makes a mark that no one can know before it is announced. */
 export const newMark = (): string => randomBytes(MARK_BYTES).toString('base64url')
@@ -84,7 +99,11 @@ export interface ExchangeOptions {
 
 export function createExchange ({ redis, namespace, macKeys, leaseMs }: ExchangeOptions): ReadingExchange {
   const own = newMark()
+  /** Last message of this replica, which hears it too. */
+  let sent = ''
   const channel = `${namespace}:${FORMAT}`
+  // Not part of the format: it carries no data.
+  const news = `${namespace}:ends`
   const [reader, announced] = ['reader', 'marks'].map((part) => redisKey(namespace, FORMAT, part)) as [string, string]
   const mac = (key: Buffer, body: string) => createHmac('sha256', key).update(`${FORMAT}\n${body}`).digest().subarray(0, MAC_BYTES)
 
@@ -99,20 +118,24 @@ export function createExchange ({ redis, namespace, macKeys, leaseMs }: Exchange
 
   return {
     async announce (mark, suspect) {
-      const answer = await redis.run((client) => (
+      const answer = await redis.write((client) => (
         client.eval(ANNOUNCE, 2, reader, announced, own, mark, leaseMs, suspect ?? '', MOST_MARKS)
       ))
       if (!Array.isArray(answer) || answer.length === 0) return undefined
       const [found, ...marks] = answer.map(String) as [string, ...string[]]
-      // A text of another length is no mark: it would only make the reading longer.
-      return { reader: found, isReader: found === own, marks: marks.filter(({ length }) => length === mark.length) }
+      return { reader: found, isReader: found === own, marks: marks.filter(isMark) }
     },
 
-    async remind (reader, mark) {
-      const count = await redis.run((client) => client.rpush(announced, mark))
+    async remind (mark) {
+      const count = await redis.write((client) => client.rpush(announced, mark))
       // The first one of a list gives it an end. Without one, as after a crash here, the next reader's turn takes the list away.
-      if (count === 1) void redis.run((client) => client.pexpire(announced, leaseMs))
-      return count === undefined ? undefined : { reader, isReader: false, marks: [] }
+      if (count === 1) void redis.write((client) => client.pexpire(announced, leaseMs))
+      return count !== undefined
+    },
+
+    async collect () {
+      const marks = await redis.write((client) => client.lpop(announced, MOST_MARKS))
+      return marks === undefined ? undefined : (marks ?? []).map(String).filter(isMark)
     },
 
     publish (reading) {
@@ -120,14 +143,26 @@ export function createExchange ({ redis, namespace, macKeys, leaseMs }: Exchange
       const isShort = named !== null && marked !== null && named.length + marked.length <= MOST_NAMED
       const body = JSON.stringify(isShort ? reading : { ...reading, named: null, marked: null })
       const text = `${mac(macKeys[0]!, body).toString('base64url')}.${body}`
+      sent = text
+      // Not a write: a read-only replica passes messages on.
       void redis.run((client) => client.publish(channel, text))
     },
 
     onReading (listener) {
       redis.subscribe(channel, (text) => {
+        if (text === sent) return
         const reading = read(text)
         if (reading !== null) listener(reading)
       })
+    },
+
+    tellNews () {
+      void redis.run((client) => client.publish(news, ''))
+    },
+
+    onNews (listener) {
+      if (listener === null) redis.unsubscribe(news)
+      else redis.subscribe(news, listener)
     }
   }
 }

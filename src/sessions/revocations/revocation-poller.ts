@@ -87,7 +87,9 @@ export function createRevocationPoller (
         return isTaken
       },
       poll: polls.call,
-      nudge: () => { timer.nudge() }
+      nudge: () => { timer.nudge() },
+      // The reader hears it too, and its reading comes here.
+      onPart: (isFollower) => { exchange.onNews(isFollower ? null : timer.nudge) }
     })
   const rounds = oneAtATime(turns === null ? polls.call : turns.turn)
   const timer = createPollTimer(rounds.call, turns === null ? () => spread(intervalMs) : turns.pauseMs, report)
@@ -95,11 +97,11 @@ export function createRevocationPoller (
   return {
     ...known,
     poll: polls.call,
-    // The reader hears it too, and its reading comes here.
-    nudge: () => { if (turns?.isFollower() !== true) timer.nudge() },
+    nudge: () => { timer.nudge() },
     readings: () => ({ ...readings, isFollower: turns?.isFollower() ?? false }),
     start () {
       turns?.start()
+      exchange?.onNews(timer.nudge)
       timer.start()
     },
     async stop () {

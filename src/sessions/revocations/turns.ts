@@ -1,19 +1,15 @@
-import { newMark, type Announced, type ReadingExchange, type SharedReading } from './exchange.js'
+import type { SharedReading } from './exchange.js'
+import { createPart, within, type PartDeps } from './part.js'
 
 /** After so many intervals without a reading of its own, a replica makes one. */
 const OWN_EVERY = 24
-/** Marks that were announced so many intervals ago still mean that other replicas follow this one's readings. */
-const FOLLOWED_FOR = 16
 /** Readings that wait for the end of this replica's own one. Of more, the oldest are dropped: a gap, and so a reading of its own. */
 const MOST_HELD = 16
 
 /** Result of waiting for a shared reading. */
 type Outcome = 'answered' | 'in doubt' | 'late'
 
-export interface TurnsDeps {
-  exchange: ReadingExchange
-  /** Milliseconds between readings. */
-  intervalMs: number
+export interface TurnsDeps extends PartDeps {
   /** True if this replica has a reading that another one's can continue. */
   canFollow (): boolean
   /**
@@ -49,37 +45,20 @@ export interface Turns {
  * Follows the readings of one replica, so that a hundred of them cost PostgreSQL little more than one.
  * docs/consistency.md, "Shared readings", has the argument.
  */
-export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudge }: TurnsDeps): Turns {
-  /** Replica that reads for this one; null if this one reads, or if it is not known. */
-  let reader: string | null = null
-  /** This replica's newest announcement, noted before it was sent; null once it is answered. */
-  let question: { mark: string, askedAtMs: number } | null = null
+export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudge, onPart }: TurnsDeps): Turns {
+  const part = createPart({ exchange, intervalMs, onPart })
   let settle: ((outcome: Outcome) => void) | null = null
-  /** Marks of others that no reading has answered yet. */
-  let marks: string[] = []
-  let followedUntilMs = -Infinity
   /** Times of this replica's last reading; -Infinity if it must make one. */
   let readAtMs = -Infinity
   let held: SharedReading[] | null = null
 
-  /** @returns undefined if Redis is slow too; marks that come late are for the next reading */
-  const announce = (suspect: string | null): Promise<Announced | undefined> =>
-    Promise.race([ask(suspect), within<undefined>(intervalMs * 0.2, undefined, () => {})])
-
-  async function ask (suspect: string | null): Promise<Announced | undefined> {
-    const { mark } = question = { mark: newMark(), askedAtMs: performance.now() }
-    const answer = await (reader === null || suspect !== null ? exchange.announce(mark, suspect) : exchange.remind(reader, mark))
-    reader = answer === undefined || answer.isReader ? null : answer.reader
-    if (answer === undefined || answer.marks.length === 0) return answer
-    marks.push(...answer.marks)
-    followedUntilMs = performance.now() + FOLLOWED_FOR * intervalMs
-    return answer
-  }
-
   /** Waits for the answer to the announcement. The time is random: the first replica that gives up reads for the others. */
-  async function answered (): Promise<Outcome> {
-    if (question === null) return 'answered'
-    const outcome = await within<Outcome>(intervalMs * (0.9 + 0.4 * Math.random()), 'late', (resolve) => { settle = resolve })
+  async function answered (isSent?: Promise<boolean>): Promise<Outcome> {
+    if (!part.isAsking()) return 'answered'
+    const outcome = await within<Outcome>(intervalMs * (0.9 + 0.4 * Math.random()), 'late', (resolve) => {
+      settle = resolve
+      void isSent?.then((isThere) => { if (!isThere) resolve('in doubt') })
+    })
     settle = null
     return outcome
   }
@@ -87,11 +66,12 @@ export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudg
   /** Returns true if another replica's reading answered. */
   async function follow (): Promise<boolean> {
     if (!canFollow() || performance.now() - readAtMs > OWN_EVERY * intervalMs) return false
-    const answer = await announce(null)
-    if (answer === undefined || answer.isReader) return false
-    const outcome = await answered()
+    const known = part.reader()
+    const reader = known ?? await part.take()
+    if (reader === null) return false
+    const outcome = await (known === null ? answered() : answered(part.remind()))
     // A reader that is silent is replaced. Should it only be slow, there are two for a moment, which costs a reading.
-    if (outcome === 'late') await announce(answer.reader)
+    if (outcome === 'late') await part.replace(reader)
     return outcome === 'answered'
   }
 
@@ -101,10 +81,10 @@ export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudg
       return
     }
     if (!canFollow() || readAtMs === -Infinity) return
-    const isAnswer = question !== null && reading.marks.includes(question.mark)
-    if (take(reading, isAnswer ? question!.askedAtMs : null)) {
-      if (!isAnswer) return
-      question = null
+    const askedAtMs = part.askedAtMs(reading.marks)
+    if (take(reading, askedAtMs)) {
+      if (askedAtMs === null) return
+      part.answered()
       settle?.('answered')
       return
     }
@@ -127,33 +107,20 @@ export function createTurns ({ exchange, intervalMs, canFollow, take, poll, nudg
     },
     began () {
       held = []
-      const answered = marks
-      marks = []
-      return answered
+      return part.takeMarks()
     },
     finished (reading) {
       readAtMs = performance.now()
-      if (performance.now() < followedUntilMs) exchange.publish(reading)
+      if (part.isFollowed()) exchange.publish(reading)
       release()
     },
     failed () {
       readAtMs = -Infinity
       release()
     },
-    isFollower: () => reader !== null,
+    isFollower: () => part.reader() !== null,
     // A follower announces after half the time, so that its announcement is there at the reader's next turn.
-    pauseMs: () => intervalMs * (reader !== null ? 0.5 + Math.random() * 0.2 : 0.9 + Math.random() * 0.2),
+    pauseMs: () => intervalMs * (part.reader() !== null ? 0.5 + Math.random() * 0.2 : 0.9 + Math.random() * 0.2),
     stop: () => settle?.('in doubt')
   }
-}
-
-/** Resolves as the callback's function is called, or to `late` after a time. A busy process first hears what is in its sockets. */
-function within<Result> (ms: number, late: Result, wait: (settle: (result: Result) => void) => void): Promise<Result> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(() => setImmediate(resolve, late), ms).unref()
-    wait((result) => {
-      clearTimeout(timer)
-      resolve(result)
-    })
-  })
 }

@@ -24,8 +24,11 @@ async function scripted (t: Test, seconds = 4) {
   let deliver: (reading: SharedReading) => void = quiet
   const { poller, heard } = base.poller(base.database(), {
     announce: async (mark) => { announced.push(mark); return { reader: 'another', isReader: false, marks: [] } },
-    remind: async (reader, mark) => { announced.push(mark); return { reader, isReader: false, marks: [] } },
+    remind: async (mark) => { announced.push(mark); return true },
+    collect: async () => [],
     publish: quiet,
+    tellNews: quiet,
+    onNews: quiet,
     onReading: (listener) => { deliver = listener }
   }, seconds)
   const reader = base.database()

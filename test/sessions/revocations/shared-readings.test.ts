@@ -22,16 +22,16 @@ const silent = { info: quiet, warn: quiet, error: quiet }
 async function redisStage (t: Test) {
   const base = await pollers(t)
   const server = await startRedisServer(t)
-  async function exchange (macKeys: readonly Buffer[] = [KEY]) {
+  async function exchange (macKeys: readonly Buffer[] = [KEY], leaseMs = 2000) {
     const network = await tcpProxy(t, targetOf(server.url))
     const redis = connectRedis(network.url(server.url), silent)
     t.teardown(() => redis.close())
     await until('Redis to be up', () => redis.state === 'up')
-    return { redis, network, exchange: createExchange({ redis, namespace: 'shared', macKeys, leaseMs: 2000 }) }
+    return { redis, network, exchange: createExchange({ redis, namespace: 'shared', macKeys, leaseMs }) }
   }
   async function replica (seconds: number) {
     const postgres = await tcpProxy(t, targetOf(base.url))
-    const { exchange: own, network } = await exchange()
+    const { exchange: own, network } = await exchange([KEY], 2000 * seconds)
     return { postgres, network, ...base.poller(base.database(postgres.url(base.url)), own, seconds) }
   }
   return { ...base, server, exchange, replica }
@@ -115,6 +115,26 @@ t.test('J5 a reader that is killed or stands still is replaced, and what it says
   await readerOf(left)
 })
 
+t.test('J5 news of an end goes to the replica that reads alone, and to another one once that one reads', async (t) => {
+  const { server, replica, exchange, end } = await redisStage(t)
+  const replicas = [await replica(4), await replica(4)]
+  const raw = new Redis(server.url)
+  t.teardown(() => raw.disconnect())
+  const { exchange: ender } = await exchange()
+  const subscriptions = async () => (await raw.pubsub('NUMSUB', 'shared:ends'))[1]
+  await untilShared(replicas)
+  await until('the reader to be subscribed alone', async () => await subscriptions() === 1)
+  await end('told')
+  ender.tellNews()
+  await until('both to hear of it', () => replicas.every(({ heard }) => heard.includes('told')))
+
+  const [follower] = followers(replicas)
+  const reader = replicas.find((each) => each !== follower)!
+  await reader.network.cut()
+  await until('the other one to read', () => followers([follower!]).length === 0)
+  await until('it to be subscribed', async () => await subscriptions() === 1)
+})
+
 t.test('J5 in Redis, nobody makes a reading without the key, and marks are bounded', async (t) => {
   const { server, exchange, database } = await redisStage(t)
   const [one, two, stranger] = [await exchange(), await exchange(), await exchange([Buffer.alloc(32, 1)])]
@@ -150,17 +170,25 @@ t.test('J5 in Redis, nobody makes a reading without the key, and marks are bound
   const [mark, left] = [newMark(), newMark()]
   const answer = await two.exchange.announce(mark, null)
   t.match(answer, { isReader: false })
-  t.match(await two.exchange.remind(answer!.reader, left), { reader: answer!.reader, isReader: false })
+  t.equal(await two.exchange.remind(left), true)
   await raw.rpush('shared:{readings-2}:marks', 'x'.repeat(1000), ...Array.from({ length: 5000 }, newMark))
   const { marks } = (await one.exchange.announce(newMark(), null))!
   t.ok(marks.length < 1000 && marks.includes(mark) && marks.includes(left))
-  await two.exchange.remind(answer!.reader, newMark())
+  await raw.del('shared:{readings-2}:marks')
+  const reminded = newMark()
+  await two.exchange.remind(reminded)
   await until('the list to have an end', async () => await raw.pttl('shared:{readings-2}:marks') > 0)
+  await raw.rpush('shared:{readings-2}:marks', 'x'.repeat(1000), ...Array.from({ length: 5000 }, newMark))
+  const collected = (await one.exchange.collect())!
+  t.ok(collected.length < 1000 && collected[0] === reminded)
+  await raw.del('shared:{readings-2}:marks')
+  t.same(await one.exchange.collect(), [])
   await one.exchange.announce(newMark(), null)
   t.same((await one.exchange.announce(newMark(), null))!.marks, [])
   t.match(await two.exchange.announce(newMark(), answer!.reader), { isReader: true }, 'it takes the place of a silent reader')
   t.match(await one.exchange.announce(newMark(), null), { isReader: false })
   await raw.set('shared:{readings-2}:marks', 'of another type')
   t.equal(await one.exchange.announce(newMark(), null), undefined)
-  t.equal(await two.exchange.remind(answer!.reader, newMark()), undefined)
+  t.equal(await two.exchange.remind(newMark()), false)
+  t.equal(await one.exchange.collect(), undefined)
 })
