@@ -147,6 +147,22 @@ t.test('the guard\'s endpoint is counted in each process, without a command to R
   t.equal(await accepted(other, 1, '/session'), 1)
 })
 
+t.test('the first request of a window is one command without a script', async (t) => {
+  const server = await startRedisServer(t)
+  const redis = await linked(t, server.url)
+  const calls = async (command: string) => {
+    const stats = await redis.run((client) => (client as Redis).info('commandstats'))
+    return Number(new RegExp(`^cmdstat_${command}:calls=(\\d+)`, 'm').exec(stats ?? '')?.[1] ?? 0)
+  }
+  const [app, other] = [await replica(t, { redis }), await replica(t, { redis: await linked(t, server.url) })]
+  await ask(app, '/account')
+  t.same([await calls('set'), await calls('eval'), await calls('incr')], [1, 0, 0])
+  await ask(app, '/account')
+  t.same([await calls('set'), await calls('eval'), await calls('incr')], [1, 1, 1])
+  await ask(other, '/account')
+  t.same([await calls('set'), await calls('eval'), await calls('incr')], [2, 2, 2])
+})
+
 t.test('O1 without Redis each process counts: never everything, never nothing', async (t) => {
   const server = await startRedisServer(t)
   const app = await replica(t, { redis: await linked(t, server.url) })
