@@ -65,91 +65,135 @@ export interface OwnConnections {
  * @param own only for a pool of our own
  */
 export function usePgPool (pool: PgPool, statementMs = STATEMENT_MS, own?: OwnConnections): Omit<Pool, 'close'> {
-  const prepared = own?.prepared
   const connections = connectionsOf.get(pool) ?? createConnections(pool)
   connectionsOf.set(pool, connections)
   const connectThrottled = connectOneByOne(() => statementMs > 0 ? connectInTime(connections.take(), statementMs) : connections.take())
-  const known = new WeakMap<PgClient, TransactionDefaults>()
+  const known = new WeakMap<PgClient, LentConnection>()
+
+  function connectionOf (client: PgClient): LentConnection {
+    const found = known.get(client)
+    if (found !== undefined) return found
+    const made = new LentConnection(client, statementMs, connections.renew, own)
+    known.set(client, made)
+    return made
+  }
 
   const connect = async (): Promise<PostgresPoolClient> => {
-    const deadline = performance.now() + statementMs
-    const client = await connectThrottled().catch((error: unknown) => { throw asUnreachable(error) })
-    // Connections of our own got our defaults; those of a host and of a pooler keep theirs.
-    let defaults = own === undefined ? known.get(client) : own.defaults.get(client) ?? OUR_DEFAULTS
-    let broken = false
-    let inTransaction = false
-    // The pool does not listen to a connection that is in use: a loss during a statement would end the process.
-    const lost = (): void => { broken = true }
-    client.on('error', lost)
-
-    const send = async (text: string, values: readonly unknown[], name?: string): Promise<PostgresQueryResult<unknown>> => {
-      const statement: PgStatement = { text, values: [...values] }
-      if (statementMs > 0) statement.query_timeout = Math.max(deadline - performance.now(), 200)
-      if (name !== undefined) statement.name = name
-      try {
-        return await client.query(statement) as PostgresQueryResult<unknown>
-      } catch (error) {
-        broken ||= breaksConnection(error)
-        // The other connections are as old and lead to the same server: the pool would lend them for ever.
-        if (isReadOnly(error)) connections.renew()
-        throw error
-      }
-    }
-
-    if (defaults === undefined) {
-      defaults = await readDefaults((text) => send(text, [])).catch((error: unknown) => {
-        client.release(true)
-        throw asRefusal(error)
-      })
-      known.set(client, defaults)
-    }
-
-    const query = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
-      // No names in a transaction: its speed does not matter, and the cleanup would get worse plans with generic values.
-      const name = inTransaction ? undefined : prepared?.nameOf(client, text)
-      if (name === undefined) return await send(text, values)
-      try {
-        return await send(text, values, name)
-      } catch (error) {
-        if (!mayBeOfItsName(error)) throw error
-        const result = await send(text, values)
-        prepared?.distrust(client)
-        return result
-      }
-    }
-
-    const { begin, areOurs } = defaults
-    const alone = async (text: string, values: readonly unknown[]): Promise<PostgresQueryResult<unknown>> => {
-      if (areOurs) return await query(text, values)
-      return await inItsOwn(begin, (text) => send(text, []), () => query(text, values)).catch(async (error: unknown) => {
-        if (!broken) await send('rollback', []).catch(() => { broken = true })
-        throw error
-      })
-    }
-    const start = async (text: string): Promise<PostgresQueryResult<unknown>> => {
-      inTransaction = true
-      const begun = await send(text === 'begin' ? begin : text, [])
-      if (statementMs === 0) for (const setting of WITHOUT_END) await send(setting, [])
-      return begun
-    }
-
-    return {
-      async query (text: string, values: readonly unknown[] = []) {
-        // A single statement is a whole transaction and is retried after a conflict. Within a transaction, its owner retries.
-        const answer = beginsTransaction(text) ? start(text) : inTransaction ? query(text, values) : retrying(() => alone(text, values))
-        return await answer.catch((error: unknown) => { throw asRefusal(error) })
-      },
-      // A connection whose statement timed out is still busy with it: the pool must not lend it again.
-      release () {
-        if (!broken) client.off('error', lost)
-        client.release(broken)
-      }
-    } as PostgresPoolClient
+    const deadlineMs = performance.now() + statementMs
+    const connection = connectionOf(await connectThrottled().catch((error: unknown) => { throw asUnreachable(error) }))
+    connection.lend(deadlineMs)
+    if (connection.needsDefaults) await connection.readDefaults()
+    return connection as unknown as PostgresPoolClient
   }
   return {
     dialect: new PostgresDialect({ pool: { connect, end: async () => {} } as PostgresPool }),
     renew: connections.renew,
     stats: () => ({ total: pool.totalCount, idle: pool.idleCount, waiting: pool.waitingCount })
+  }
+}
+
+type Answer = PostgresQueryResult<unknown>
+
+/** Connection as Kysely borrows it. It is made once and lent again and again: Kysely keeps an object for each one that it has seen. */
+class LentConnection {
+  readonly #client: PgClient
+  readonly #statementMs: number
+  readonly #renew: () => void
+  readonly #prepared: Prepared | undefined
+  /** Connections of our own got our defaults; those of a host and of a pooler keep theirs. A host's must be read. */
+  #defaults: TransactionDefaults | undefined
+  #deadlineMs = 0
+  #isBroken = false
+  #inTransaction = false
+
+  constructor (client: PgClient, statementMs: number, renew: () => void, own: OwnConnections | undefined) {
+    this.#client = client
+    this.#statementMs = statementMs
+    this.#renew = renew
+    this.#prepared = own?.prepared
+    this.#defaults = own === undefined ? undefined : own.defaults.get(client) ?? OUR_DEFAULTS
+  }
+
+  /** The pool does not listen to a connection that is in use: a loss during a statement would end the process. */
+  readonly #lost = (): void => { this.#isBroken = true }
+
+  lend (deadlineMs: number): void {
+    this.#deadlineMs = deadlineMs
+    this.#isBroken = false
+    this.#inTransaction = false
+    this.#client.on('error', this.#lost)
+  }
+
+  get needsDefaults (): boolean { return this.#defaults === undefined }
+
+  /** @throws {Refusal} UNAVAILABLE, after the connection is closed */
+  async readDefaults (): Promise<void> {
+    this.#defaults = await readDefaults((text) => this.#send(text, [])).catch((error: unknown) => {
+      this.#client.release(true)
+      throw asRefusal(error)
+    })
+  }
+
+  async query (text: string, values: readonly unknown[] = []): Promise<Answer> {
+    try {
+      // A single statement is a whole transaction and is retried after a conflict. Within a transaction, its owner retries.
+      if (beginsTransaction(text)) return await this.#start(text)
+      return this.#inTransaction ? await this.#query(text, values) : await retrying(() => this.#alone(text, values))
+    } catch (error) {
+      throw asRefusal(error)
+    }
+  }
+
+  // A connection whose statement timed out is still busy with it: the pool must not lend it again.
+  release (): void {
+    if (!this.#isBroken) this.#client.off('error', this.#lost)
+    this.#client.release(this.#isBroken)
+  }
+
+  async #start (text: string): Promise<Answer> {
+    this.#inTransaction = true
+    const begun = await this.#send(text === 'begin' ? this.#defaults!.begin : text, [])
+    if (this.#statementMs === 0) for (const setting of WITHOUT_END) await this.#send(setting, [])
+    return begun
+  }
+
+  async #alone (text: string, values: readonly unknown[]): Promise<Answer> {
+    const { begin, areOurs } = this.#defaults!
+    if (areOurs) return await this.#query(text, values)
+    try {
+      return await inItsOwn(begin, (text) => this.#send(text, []), () => this.#query(text, values))
+    } catch (error) {
+      if (!this.#isBroken) await this.#send('rollback', []).catch(this.#lost)
+      throw error
+    }
+  }
+
+  async #query (text: string, values: readonly unknown[]): Promise<Answer> {
+    // No names in a transaction: its speed does not matter, and the cleanup would get worse plans with generic values.
+    const name = this.#inTransaction ? undefined : this.#prepared?.nameOf(this.#client, text)
+    if (name === undefined) return await this.#send(text, values)
+    try {
+      return await this.#send(text, values, name)
+    } catch (error) {
+      if (!mayBeOfItsName(error)) throw error
+      const result = await this.#send(text, values)
+      this.#prepared?.distrust(this.#client)
+      return result
+    }
+  }
+
+  async #send (text: string, values: readonly unknown[], name?: string): Promise<Answer> {
+    const statement: PgStatement = { text, values: [...values] }
+    if (this.#statementMs > 0) statement.query_timeout = Math.max(this.#deadlineMs - performance.now(), 200)
+    if (name !== undefined) statement.name = name
+    try {
+      return await this.#client.query(statement) as Answer
+    } catch (error) {
+      if (breaksConnection(error)) this.#isBroken = true
+      // The other connections are as old and lead to the same server: the pool would lend them for ever.
+      if (isReadOnly(error)) this.#renew()
+      throw error
+    }
   }
 }
 
