@@ -62,7 +62,8 @@ t.test('a kept connection whose end this process has not read of yet is no fault
   // The agent keeps the connection once its answer is over.
   await new Promise(setImmediate)
   server.postMessage('close')
-  t.equal(Atomics.wait(new Int32Array(memory), 0, 0, 5_000), 'ok')
+  // It may have closed it before this waits.
+  t.not(Atomics.wait(new Int32Array(memory), 0, 0, 5_000), 'timed-out')
   t.match(await http.get('/', ASKED), { status: 200, text: 'ok' })
 })
 

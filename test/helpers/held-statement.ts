@@ -1,8 +1,11 @@
 import pg from 'pg'
 
+/** Longer than any request. */
+const REACHED_MS = 30_000
+
 /** Statement that waits to be sent. */
 export interface Held {
-  /** Resolves when a connection is about to send it. */
+  /** Resolves when a connection is about to send it. @throws if none is, as after a change of the text */
   reached: Promise<void>
   /** Sends it. */
   release (): void
@@ -28,7 +31,10 @@ pg.Client.prototype.query = function (this: pg.Client, sent: unknown, ...rest: u
  */
 export function holdStatement (part: string): Held {
   let [reach, release] = [() => {}, () => {}]
-  const reached = new Promise<void>((resolve) => { reach = resolve })
+  const reached = new Promise<void>((resolve, reject) => {
+    const timer = setTimeout(reject, REACHED_MS, new Error(`No statement has ${part}`)).unref()
+    reach = () => { clearTimeout(timer); resolve() }
+  })
   const isReleased = new Promise<void>((resolve) => { release = resolve })
   sought.add({ part, reach, isReleased })
   return { reached, release }

@@ -61,7 +61,7 @@ t.test('a code whose digest is replaced while it is judged opens all the same', 
   const session = new Person({ app, username: grace.username, password: grace.password!, phone: { lastStep: 0 } })
   expect(200, await session.login())
   // Its digests are read by then.
-  const attempt = holdStatement('lockedSeconds')
+  const attempt = holdStatement('attempt$row')
   const asked = session.recover(grace.recoveryCodes[0])
   await attempt.reached
   await hardening(app)()
