@@ -1,6 +1,6 @@
 import {
-  codeDigest, codeKey, codeText, isWeakCode, normaliseRecoveryCode, normaliseWeakCode, printedSymbols, recoveryDigest, weakRecoveryDigest,
-  type CodeForm, type CodeKey
+  codeDigest, codeKey, codeText, isWeakCode, normaliseRecoveryCode, normaliseWeakCode, printedSymbols, recoveryDigest, strengthOf,
+  weakRecoveryDigest, type CodeForm, type CodeKey
 } from '../../core/recovery/recovery-codes.js'
 import type { Seal } from '../../core/keys/seal.js'
 import type { Db } from '../../tables/db.js'
@@ -49,10 +49,12 @@ export async function readCandidates (deps: Deps, userId: string, text: string):
   const digestKey = await deps.digestKey()
   const foreign = printedSymbols(text) === null ? [] : await selectForeign.all(deps.db, { userId })
   const isWeak = isWeakCode(text) && foreign.some(({ weak }) => weak)
-  const compared = foreign.filter(({ weak }) => weak === isWeak)
+  // A code that came as its SHA-512 counts as weak, and may be strong.
+  const isStrong = strengthOf(text) === 'strong'
+  const compared = foreign.filter(({ weak, form }) => weak === isWeak || (isStrong && form === 'sha512'))
   return {
     isWeak,
-    mayHarden: isWeak && compared.some(({ digest }) => saltOf(digest) === null),
+    mayHarden: compared.some(({ digest, weak }) => weak && saltOf(digest) === null),
     async digests () {
       const fast = new Map<string, Set<string | null>>()
       const add = (digest: string, salt: string | null) => {
