@@ -41,9 +41,14 @@ t.test('accepted, ended elsewhere and refused within a second, and refused while
   const other = ada.elsewhere()
   expect(200, await other.login())
   const ask = (access: string | null) => call(at, 'GET', '/', { access })
-  t.match((await ask(ada.access)).json(), { user: ada.claims()['sub'] })
-  t.equal(codeOf(await ask(null)), 'TOKEN_INVALID')
-  t.equal(codeOf(await ask(ada.refresh)), 'TOKEN_INVALID')
+  /** On a busy machine, it may hear nothing for a second. */
+  const judged = (access: string | null) => until('a judgement', async () => {
+    const answer = await ask(access)
+    return answer.status === 503 ? undefined : answer
+  })
+  t.match((await judged(ada.access)).json(), { user: ada.claims()['sub'] })
+  t.equal(codeOf(await judged(null)), 'TOKEN_INVALID')
+  t.equal(codeOf(await judged(ada.refresh)), 'TOKEN_INVALID')
   expect(204, await ada.request('POST', '/token/revoke'))
   const endedAtMs = performance.now()
   let lastMs = 0
@@ -54,7 +59,7 @@ t.test('accepted, ended elsewhere and refused within a second, and refused while
     return found === 'SESSION_ENDED'
   })
   t.ok(lastMs <= 1_000, `${lastMs}`)
-  t.equal(codeOf(await ask(other.access)), 'accepted')
+  t.equal(codeOf(await judged(other.access)), 'accepted')
   await app.close()
   await until('staleness', async () => codeOf(await ask(other.access)) === 'UNAVAILABLE')
 })
