@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import { chmod, mkdir, readdir, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ConfigError } from '../../core/config-error.js'
 
 /**
@@ -11,7 +11,7 @@ import { ConfigError } from '../../core/config-error.js'
  */
 export async function prepareDataDir (dataDir: string): Promise<void> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o700 })
+    await makeFolders(dataDir)
     if ((await readdir(dataDir)).length > 0) return
     // A mounted volume may belong to another user and still be writable.
     await chmod(dataDir, 0o700).catch(unless('EPERM'))
@@ -19,6 +19,16 @@ export async function prepareDataDir (dataDir: string): Promise<void> {
   } catch (error) {
     throw new ConfigError('DATA_DIR', `be a folder that this process may make and write (${codeOf(error)})`)
   }
+}
+
+/** Makes a folder and those around it. Node's recursive `mkdir` has no end in a folder that takes no other one and denies its existence. */
+async function makeFolders (path: string): Promise<void> {
+  const make = async () => { await mkdir(path, { mode: 0o700 }).catch(unless('EEXIST')) }
+  await make().catch(async (error: unknown) => {
+    if (codeOf(error) !== 'ENOENT' || existsSync(dirname(path))) throw error
+    await makeFolders(dirname(path))
+    await make()
+  })
 }
 
 /**

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import t from 'tap'
 import { ConfigError } from '../../../src/core/config-error.js'
@@ -39,13 +39,14 @@ t.test('ten starts at once agree', async (t) => {
   t.equal(await readFile(join(folder, '.gitignore'), 'utf8'), '*\n')
 })
 
-t.test('O9 a file in the way: one line that names the setting and not the path', async (t) => {
+t.test('O9 a file or a link to nothing in the way: one line that names the setting and not the path', async (t) => {
   const folder = await temporaryFolder(t)
   await writeFile(join(folder, 'file'), '')
-  for (const path of [join(folder, 'file'), join(folder, 'file', 'below')]) {
+  await symlink(join(folder, 'nothing'), join(folder, 'link'))
+  for (const path of [join(folder, 'file'), join(folder, 'file', 'below'), join(folder, 'link', 'below')]) {
     const error: Error = await prepareDataDir(path).then(() => t.fail('taken'), (error) => error)
     t.type(error, ConfigError)
-    t.match(error.message, /^DATA_DIR must [^\n]*\((EEXIST|ENOTDIR)\)\.$/)
+    t.match(error.message, /^DATA_DIR must [^\n]*\((EEXIST|ENOTDIR|ENOENT)\)\.$/)
     t.notMatch(error.message, folder)
   }
 })
