@@ -1,0 +1,75 @@
+import { hash } from '@node-rs/argon2'
+import t from 'tap'
+import { freshApp } from '../helpers/app.js'
+import { need } from '../helpers/need.js'
+import { expect, signUp, type Person } from '../helpers/person.js'
+import { idOf, staffAt } from '../helpers/staff.js'
+
+/* The statement of a log-in changes rows of its own user alone, beside a user in the same state. */
+
+await need('postgres')
+const { app, db } = await freshApp(t)
+
+/** Sessions of a user without a second factor. */
+const MOST_SESSIONS = 100
+
+async function two (name: string): Promise<[Person, Person]> {
+  return [await signUp(app, `${name}-one`), await signUp(app, `${name}-other`)]
+}
+
+t.test('a hash of former parameters is replaced for the user who logs in', async (t) => {
+  const [one, other] = await two('rehashed')
+  const hashes = async () => (await db.query<{ hash: string }>(
+    'select password_hash as hash from account where username = any($1) order by username = $2 desc',
+    [[one.username, other.username], one.username]
+  )).map((row) => row.hash)
+  for (const { username, password } of [one, other]) {
+    const former = await hash(password, { memoryCost: 8_192, timeCost: 1, parallelism: 1 })
+    await db.query('update account set password_hash = $2 where username = $1', [username, former])
+  }
+  const before = await hashes()
+  expect(200, await one.login())
+  const after = await hashes()
+  t.not(after[0], before[0])
+  t.equal(after[1], before[1])
+  expect(200, await other.login())
+})
+
+t.test('a set-up code is used up by its user', async (t) => {
+  const grace = await staffAt({ app, db })
+  const people = await two('set-up')
+  const codes: string[] = []
+  for (const person of people) {
+    await person.enrol()
+    const reset = await grace.request('POST', `/admin/users/${idOf(person)}/reset-otp`, { reason: 'lost phone, came to the desk' })
+    codes.push(expect(200, reset).json().setupCode)
+  }
+  const login = async (i: number) => await app.inject({
+    method: 'POST', url: '/token', payload: { username: people[i]!.username, password: people[i]!.password, setupCode: codes[i] }
+  })
+  t.equal((await login(0)).statusCode, 200)
+  t.equal((await login(0)).json().code, 'SETUP_CODE_REQUIRED', 'once')
+  t.equal((await login(1)).statusCode, 200)
+})
+
+t.test('a log-in too many ends the session of its user that idled longest', async (t) => {
+  const people = await two('surplus')
+  const ids: string[] = []
+  for (const person of people) {
+    expect(200, await person.login())
+    ids.push(idOf(person))
+    await db.query(`insert into otp_session (user_id, id, started_at, expires_at, auth_at, amr, otp_required, rotated_at, ip, agent)
+      select user_id, gen_random_uuid(), started_at, expires_at, auth_at, amr, otp_required, rotated_at - i * interval '1 s', ip, agent
+      from otp_session, generate_series(1, $2) i where user_id = $1`, [idOf(person), MOST_SESSIONS - 1])
+  }
+  const living = async () => await Promise.all(ids.map(async (id) => (await db.query<{ n: number }>(
+    'select count(*)::int as n from otp_session where user_id = $1 and ended_at is null', [id]
+  ))[0]!.n))
+  t.same(await living(), [MOST_SESSIONS, MOST_SESSIONS])
+  expect(200, await people[0]!.login())
+  t.same(await living(), [MOST_SESSIONS, MOST_SESSIONS])
+  const ended = await db.query<{ id: string, kept: boolean }>(`
+    select user_id as id, rotated_at > (select min(rotated_at) from otp_session where user_id = s.user_id) as kept
+    from otp_session s where user_id = any($1) and ended_at is not null`, [ids])
+  t.same(ended, [{ id: ids[0], kept: false }])
+})
