@@ -2,6 +2,7 @@ import { hash } from '@node-rs/argon2'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
+import { logInFrom } from '../helpers/logins.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 
@@ -72,4 +73,22 @@ t.test('a log-in too many ends the session of its user that idled longest', asyn
     select user_id as id, rotated_at > (select min(rotated_at) from otp_session where user_id = s.user_id) as kept
     from otp_session s where user_id = any($1) and ended_at is not null`, [ids])
   t.same(ended, [{ id: ids[0], kept: false }])
+})
+
+t.test('P4 a right password clears the count of its user and network', async (t) => {
+  const people = await two('counted')
+  const networks = ['192.0.2.1', '192.0.2.2']
+  const counts = async () => (await db.query('select name_digest, network, spent from password_budget'))
+    .map((row) => JSON.stringify(row))
+  for (const { username } of people) {
+    for (const network of networks) {
+      for (let i = 0; i < 3; i++) t.equal((await logInFrom(app, network, username, 'a wrong password')).statusCode, 401)
+    }
+  }
+  const wrong = await counts()
+  t.equal((await logInFrom(app, networks[0]!, people[0]!.username, people[0]!.password)).statusCode, 200)
+  const right = await counts()
+  // The guess itself was counted, and given back, where its networks share a budget.
+  t.equal(wrong.filter((row) => !right.includes(row)).length, 1)
+  t.same(right.filter((row) => !wrong.includes(row)), [])
 })
