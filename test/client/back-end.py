@@ -96,7 +96,7 @@ class Keys:
     """"Keys": read at start, every 15 seconds, and for an unknown kid."""
 
     def __init__(self):
-        self.keys, self.tried = {}, float('-inf')
+        self.keys, self.tried = None, float('-inf')
 
     def read(self):
         self.tried = time.monotonic()
@@ -114,12 +114,12 @@ class Keys:
             time.sleep(15)
 
     def get(self, kid):
-        if kid not in self.keys and time.monotonic() - self.tried > 5:
+        if kid not in (self.keys or {}) and time.monotonic() - self.tried > 5:
             try:
                 self.read()
             except (OSError, ValueError, KeyError):
                 pass
-        return self.keys.get(kid)
+        return (self.keys or {}).get(kid)
 
 
 revocations, keys = Revocations(), Keys()
@@ -184,7 +184,7 @@ def demand(claims, required=False, passkey=False, max_age=None):
 
 
 def check(authorization, path):
-    if revocations.is_stale():
+    if revocations.is_stale() or keys.keys is None:
         raise Refused(503, 'UNAVAILABLE')
     scheme, _, token = authorization.partition(' ')
     claims = opened(token if scheme.lower() == 'bearer' else '')

@@ -10,6 +10,7 @@ import type { createCopies, Reading } from './redis-cache.js'
 const SLOWEST_READ_MS = 2_000
 /** PostgreSQL's clock may step a little. A Redis copy that is dated further ahead is not used. */
 const AHEAD_MS = 5_000
+
 /** Number of sessions that each of them answered. */
 export interface SessionCounters { localCache: number, copy: number, postgres: number }
 
