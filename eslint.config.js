@@ -115,6 +115,11 @@ const SQL_TAG = [{
   message: 'Build the statement by the query builder. Only a file *.sql.ts has sql templates, and src/tables for expressions.'
 }]
 
+const PLAIN_POOL = [{
+  selector: "NewExpression[callee.property.name='Pool']",
+  message: 'Use openPool of test/helpers/database.ts: without a listener, a lost connection fails the file.'
+}]
+
 /** Files with sql templates. A statement that must decide in one, and that the builder cannot express, is in a file `*.sql.ts`. */
 const WITH_SQL = [
   '**/*.sql.ts', 'src/tables/{values,primary,identity,recordset}.ts', 'src/postgres/migrator.ts', ...UNTYPED
@@ -159,6 +164,7 @@ export default [
   },
   restrict(['src/**/*.ts', 'plugins/**/*.ts', 'routes/**/*.ts'], ...ENVIRONMENT, ...SQL_TAG),
   restrict(['pages/**/*.ts'], ...MARKUP_SINKS),
+  restrict(['test/**/*.test.ts'], ...PLAIN_POOL),
   restrict(WITH_SQL, ...ENVIRONMENT),
   restrict(['src/core/**/*.ts'], ...ENVIRONMENT, ...SQL_TAG, ...CLOCK_AND_CHANCE),
   restrict(['src/server.ts', 'src/migrate.ts', 'src/commands/program.ts', 'src/commands/service.ts'], ...SQL_TAG)

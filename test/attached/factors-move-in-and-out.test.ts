@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
 import t from 'tap'
 import { importFactors } from '../../src/attach/moving.js'
 import { outcome } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
+import { openPool } from '../helpers/database.js'
 import { holdStatement } from '../helpers/held-statement.js'
 import { shown } from '../helpers/moving.js'
 import { need } from '../helpers/need.js'
@@ -93,7 +93,7 @@ t.test('a script imports them, and every replica refuses within a second', async
   const there = cyd.elsewhere(replica)
   there.access = cyd.access
   for (const at of [cyd, there]) t.equal((await at.request('GET', '/session')).statusCode, 200)
-  const pool = new pg.Pool({ connectionString: db.url })
+  const pool = openPool(db.url!)
   t.teardown(() => pool.end())
   const records = [{ userId: userId(cyd), totp: [{ secret: { text: 'twenty bytes of text' }, lastStep: 0 }] }]
   const result = await importFactors(pool, records, { ...options, sealKeys: settings['SEAL_KEYS']!, namespace })

@@ -2,8 +2,8 @@ import { randomBytes, randomUUID, scryptSync, timingSafeEqual } from 'node:crypt
 import swagger from '@fastify/swagger'
 import Fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify'
 import { Redis } from 'ioredis'
-import pg from 'pg'
 import countersign, { namedSchemas, type CountersignOptions } from '../../plugins/countersign.js'
+import { openPool } from './database.js'
 import type { Owner } from './teardown.js'
 
 /*
@@ -40,8 +40,7 @@ export async function buildHost (t: Owner, { databaseUrl, redisUrl, options }: H
     routerOptions: { ignoreTrailingSlash: true, caseSensitive: false },
     ajv: { customOptions: { coerceTypes: 'array', removeAdditional: 'all', useDefaults: true } }
   })
-  const pool = new pg.Pool({ connectionString: databaseUrl, max: 4, connectionTimeoutMillis: 10_000, query_timeout: 10_000 })
-  pool.on('error', () => {})
+  const pool = openPool(databaseUrl, { max: 4, connectionTimeoutMillis: 10_000, query_timeout: 10_000 })
   const redis = redisUrl === undefined ? undefined : new Redis(redisUrl, { lazyConnect: true })
   redis?.on('error', () => {})
   app.addHook('onClose', async () => {

@@ -1,9 +1,9 @@
 import Fastify, { type FastifyInstance, type FastifyServerOptions, type InjectOptions, type LightMyRequestResponse } from 'fastify'
-import pg from 'pg'
+import type pg from 'pg'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { PERIOD_SECONDS, secretOf, stepAt, totp } from './authenticator.js'
 import type { TestClock } from './clock.js'
-import { appDatabase, type TestDatabase } from './database.js'
+import { appDatabase, openPool, type TestDatabase } from './database.js'
 import { fromHeaders } from './header-host.js'
 import { freshKeys } from './settings.js'
 import type { Owner } from './teardown.js'
@@ -48,8 +48,7 @@ export async function plainHost (
   const lines: string[] = []
   const stream = { write: (line: string) => { lines.push(line) } }
   const app = Fastify({ logger: { level: 'warn', stream }, ...fastify }) as FastifyInstance
-  const pool = new pg.Pool({ connectionString: db.url, max: 4 })
-  pool.on('error', () => {})
+  const pool = openPool(db.url!, { max: 4 })
   app.addHook('onClose', () => pool.end())
   t.teardown(() => app.close())
   await countersign.migrate(pool)

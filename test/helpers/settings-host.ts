@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
 import type { Test } from 'tap'
 import countersign from '../../plugins/countersign.js'
 import { secretOf, stepAt, totp } from './authenticator.js'
 import type { TestClock } from './clock.js'
+import { openPool } from './database.js'
 import { freshKeys } from './settings.js'
 import type { Owner } from './teardown.js'
 
@@ -13,8 +13,7 @@ export type HostDatabaseKind = 'pool' | 'kysely' | 'address'
 
 /** A host that does not query its database itself: its sessions are headers. */
 export async function hostOn (t: Owner, kind: HostDatabaseKind, url: string): Promise<FastifyInstance> {
-  const pool = new pg.Pool({ connectionString: url, max: 6 })
-  pool.on('error', () => {})
+  const pool = openPool(url, { max: 6 })
   const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   const database = kind === 'address' ? url : kind === 'pool' ? pool : kysely
   await countersign.migrate(database)

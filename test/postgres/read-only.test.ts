@@ -1,5 +1,5 @@
 import { CompiledQuery, Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t, { type Test } from 'tap'
 import { secondFactorMigrations } from '../../migrations/index.js'
 import { readEnds } from '../../src/sessions/revocations/revocations.js'
@@ -9,6 +9,7 @@ import { openPostgres } from '../../src/postgres/server-pool.js'
 import { readSessionContext } from '../../src/sessions/statements.js'
 import type { Db } from '../../src/tables/db.js'
 import { IN_MEMORY, startPostgres } from '../chaos/postgres-server.js'
+import { openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
@@ -37,8 +38,7 @@ async function named (t: Test): Promise<{ url: string, name: { port: number }, n
   const proxy = await tcpProxy(t, name)
   const url = proxy.url(servers[0].url)
   const newPool = () => {
-    const pool = new pg.Pool({ connectionString: url, max: CONNECTIONS })
-    pool.on('error', () => {})
+    const pool = openPool(url, { max: CONNECTIONS })
     t.teardown(() => pool.end())
     return pool
   }

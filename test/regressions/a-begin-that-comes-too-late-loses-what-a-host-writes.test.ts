@@ -1,9 +1,8 @@
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
 import t from 'tap'
 import { openHostDatabase } from '../../src/tables/host-database.js'
 import { inTransaction } from '../../src/tables/transaction.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 
@@ -17,8 +16,7 @@ const { url, query } = await freshDatabase(t)
 const proxy = await tcpProxy(t, targetOf(url))
 
 t.test('O3 the host\'s writes on a lent connection stay after its return', async (t) => {
-  const pool = new pg.Pool({ connectionString: proxy.url(url), max: 1 })
-  pool.on('error', () => {})
+  const pool = openPool(proxy.url(url), { max: 1 })
   t.teardown(() => pool.end())
   const host = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
   const { db } = await openHostDatabase(host, 'countersign', () => {})

@@ -1,9 +1,8 @@
 import Fastify from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
@@ -21,8 +20,7 @@ const sealKeys = freshKeys()['SEAL_KEYS']!
 const proxy = await tcpProxy(t, targetOf(url))
 
 const newPool = () => {
-  const pool = new pg.Pool({ connectionString: proxy.url(url) })
-  pool.on('error', () => {})
+  const pool = openPool(proxy.url(url))
   t.teardown(() => pool.end())
   return pool
 }

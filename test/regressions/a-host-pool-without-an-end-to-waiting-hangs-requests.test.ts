@@ -1,9 +1,9 @@
 import { Kysely, PostgresDialect, sql } from 'kysely'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import { openHostDatabase, type HostDatabase } from '../../src/tables/host-database.js'
 import { rows } from '../../src/tables/db.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { targetOf, tcpProxy } from '../helpers/tcp-proxy.js'
 import { until } from '../helpers/wait.js'
@@ -18,8 +18,7 @@ const { url } = await freshDatabase(t)
 const proxy = await tcpProxy(t, targetOf(url))
 
 const newPool = () => {
-  const pool = new pg.Pool({ connectionString: proxy.url(url), max: 2 })
-  pool.on('error', () => {})
+  const pool = openPool(proxy.url(url), { max: 2 })
   t.teardown(() => pool.end())
   return pool
 }

@@ -1,9 +1,8 @@
 import Fastify from 'fastify'
-import pg from 'pg'
 import t from 'tap'
 import countersign from '../../plugins/countersign.js'
 import { Refusal } from '../../src/core/refusals.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
 
@@ -18,8 +17,7 @@ const { url } = await freshDatabase(t)
 /** Error that `label` throws. `label` runs before any statement. */
 let thrown: () => unknown
 const app = Fastify()
-const pool = new pg.Pool({ connectionString: url })
-pool.on('error', () => {})
+const pool = openPool(url)
 app.addHook('onClose', () => pool.end())
 t.teardown(() => app.close())
 await countersign.migrate(pool)

@@ -1,5 +1,4 @@
 import Fastify from 'fastify'
-import pg from 'pg'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { insideOf } from '../../src/attach/inside.js'
@@ -7,7 +6,7 @@ import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { cleanUp } from '../helpers/cleanup.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { askHost, fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
@@ -55,7 +54,7 @@ t.test('a host that gives neither is warned, at registration and once at the fir
     const lines: string[] = []
     const log = { level: 'warn', stream: { write: (line: string) => { if (line.includes('authTime')) lines.push(line) } } }
     const host = Fastify({ logger: log })
-    const pool = new pg.Pool({ connectionString: (await freshDatabase(t)).url })
+    const pool = openPool((await freshDatabase(t)).url)
     await countersign.migrate(pool)
     host.addHook('onClose', async () => { await pool.end() })
     t.teardown(() => host.close())

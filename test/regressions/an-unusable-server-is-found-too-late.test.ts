@@ -1,13 +1,12 @@
 import Fastify from 'fastify'
 import { Kysely, PostgresDialect } from 'kysely'
-import pg from 'pg'
 import t, { type Test } from 'tap'
 import countersign from '../../plugins/countersign.js'
 import { buildApp } from '../../src/app.js'
 import { migrateStatusCommand } from '../../src/commands/migrate.js'
 import { readConfig } from '../../src/config/config.js'
 import { worked } from '../helpers/command.js'
-import { emptyDatabase, onServer } from '../helpers/database.js'
+import { emptyDatabase, onServer, openPool } from '../helpers/database.js'
 import { fakePostgres, type FakeAnswer } from '../helpers/fake-postgres.js'
 import { need } from '../helpers/need.js'
 import { startServer } from '../helpers/server-process.js'
@@ -41,8 +40,7 @@ async function isRefused (t: Test, url: string, named: RegExp): Promise<void> {
   const config = readConfig({ DATABASE_URL: url, LOG_LEVEL: 'silent', ...freshKeys() })
   await t.rejects(buildApp(config), one, 'the service')
   await t.rejects(worked((io) => migrateStatusCommand(io, config)), one, 'a command')
-  const pool = new pg.Pool({ connectionString: url })
-  pool.on('error', () => {})
+  const pool = openPool(url)
   t.teardown(() => pool.end())
   for (const database of [url, pool, new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })]) {
     await t.rejects(countersign.migrate(database), one, 'a host that migrates')

@@ -1,12 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { join } from 'node:path'
 import Fastify from 'fastify'
-import pg from 'pg'
 import t from 'tap'
 import { secondFactorMigrations, serviceMigrations } from '../../migrations/index.js'
 import countersign from '../../plugins/countersign.js'
 import { command } from '../helpers/command.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 import { startServer } from '../helpers/server-process.js'
 import { freshKeys } from '../helpers/settings.js'
@@ -55,7 +54,7 @@ t.test('O12 the service runs on the tables of a newer version, and says so in on
 
 t.test('O12 a host starts on the tables of a newer version', async (t) => {
   const { url, query } = await freshDatabase(t)
-  const pool = new pg.Pool({ connectionString: url })
+  const pool = openPool(url)
   t.teardown(() => pool.end())
   await countersign.migrate(pool)
   await query('insert into countersign.countersign_migration values ($1, $1)', [NEWER])

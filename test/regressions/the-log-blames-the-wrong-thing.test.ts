@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
-import pg from 'pg'
+import type pg from 'pg'
 import t, { type Test } from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
 import { buildApp } from '../../src/app.js'
 import { readConfig } from '../../src/config/config.js'
 import { command } from '../helpers/command.js'
-import { emptyDatabase, freshDatabase, onServer } from '../helpers/database.js'
+import { emptyDatabase, freshDatabase, onServer, openPool } from '../helpers/database.js'
 import { fakePostgres } from '../helpers/fake-postgres.js'
 import { freePort } from '../helpers/free-port.js'
 import { call } from '../helpers/http-client.js'
@@ -41,7 +41,7 @@ async function host (t: Test, pool: pg.Pool, options: Partial<CountersignOptions
 
 t.test('a host with another namespace over existing data is refused at start by name, also with data of an earlier version', async (t) => {
   const { url, query } = await freshDatabase(t)
-  const pool = new pg.Pool({ connectionString: url })
+  const pool = openPool(url)
   t.teardown(() => pool.end())
   await countersign.migrate(pool)
   const first = await host(t, pool, {})

@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { Redis } from 'ioredis'
-import pg from 'pg'
+import type pg from 'pg'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../plugins/countersign.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { startRedisServer } from '../helpers/redis-server.js'
@@ -38,8 +38,7 @@ function redisOf (address = redisUrl): Redis {
 }
 
 function poolOf (address: string): pg.Pool {
-  const pool = new pg.Pool({ connectionString: address, max: 3 })
-  pool.on('error', () => {})
+  const pool = openPool(address, { max: 3 })
   t.teardown(() => pool.end())
   return pool
 }

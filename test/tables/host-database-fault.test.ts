@@ -6,13 +6,12 @@ import pg from 'pg'
 import t from 'tap'
 import countersign from '../../plugins/countersign.js'
 import { hostDatabaseFault } from '../../src/tables/host-database-fault.js'
-import { freshDatabase } from '../helpers/database.js'
+import { freshDatabase, openPool } from '../helpers/database.js'
 import { need } from '../helpers/need.js'
 
 await need('postgres')
 const { url } = await freshDatabase(t)
-const pool = new pg.Pool({ connectionString: url })
-pool.on('error', () => {})
+const pool = openPool(url)
 t.teardown(() => pool.end())
 const kysely = new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })
 

@@ -1,10 +1,9 @@
 import Fastify from 'fastify'
-import pg from 'pg'
 import t from 'tap'
 import countersign, { type CountersignOptions } from '../../../plugins/countersign.js'
 import { outcome } from '../../helpers/answers.js'
 import { freshApp, PASSKEY_ORIGIN } from '../../helpers/app.js'
-import { freshDatabase } from '../../helpers/database.js'
+import { freshDatabase, openPool } from '../../helpers/database.js'
 import { need } from '../../helpers/need.js'
 import { addPasskey, newPasskey, use } from '../../helpers/passkeys.js'
 import { expect, signUp } from '../../helpers/person.js'
@@ -43,7 +42,7 @@ t.test('K2 passkeys of an RP id that was changed, or of settings that were remov
 
 t.test('K2 such a change is named at start', async (t) => {
   const { url, query } = await freshDatabase(t)
-  const pool = new pg.Pool({ connectionString: url })
+  const pool = openPool(url)
   t.teardown(() => pool.end())
   await countersign.migrate(pool)
   await query(`insert into countersign.otp_device (user_id, id, kind, name, created_at, confirmed_at)
