@@ -31,6 +31,7 @@ export interface Pool {
 export interface PgPool {
   connect (): Promise<PgClient>
   on? (event: 'connect', listener: (client: PgClient) => void): unknown
+  on? (event: 'error', listener: (error: Error) => void): unknown
   readonly totalCount: number
   readonly idleCount: number
   readonly waitingCount: number

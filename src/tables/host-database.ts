@@ -58,9 +58,30 @@ export async function openHostDatabase (database: HostDatabase, schema: string, 
       close
     }
   }
-  const renewal = 'totalCount' in database ? { renew: usePgPool(database).renew } : {}
+  const renewal = isPgPool(database) ? { renew: usePgPool(database).renew } : {}
   const db = createDb(dialectOf(database, STATEMENT_MS), { schema, ...renewal })
-  return { db, pollerDb: db, close: async () => {} }
+  const close = isPgPool(database) ? reportLosses(database, report) : () => {}
+  return { db, pollerDb: db, close: async () => { close() } }
+}
+
+/** Reports of a pool's losses: one for each registration. */
+const reportsOf = new WeakMap<PgPool, Set<(error: Error) => void>>()
+
+/**
+ * Reports each idle connection that a host's pool loses. Without a listener, pg ends the process at the first one. The listener stays
+ * when the last registration is closed: a pool that is ended afterwards waits for no connection to close.
+ *
+ * @returns a function that ends the reports
+ */
+function reportLosses (pool: PgPool, report: (error: Error) => void): () => void {
+  let reports = reportsOf.get(pool)
+  if (reports === undefined) {
+    const made = reports = new Set()
+    reportsOf.set(pool, made)
+    pool.on?.('error', (error) => { for (const one of made) one(error) })
+  }
+  reports.add(report)
+  return () => { reports.delete(report) }
 }
 
 /**

@@ -11,7 +11,10 @@ interface Tables {
   login: { token: string, sid: string, person_id: string, at: Date }
 }
 
-const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: process.env['DATABASE_URL'] }) }) })
+const pool = new pg.Pool({ connectionString: process.env['DATABASE_URL'] })
+// Without a listener, the loss of an idle connection ends the process. Countersign listens to a pool, but sees none in an instance.
+pool.on('error', (error) => { console.error(error.message) })
+const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) })
 await db.schema.createTable('person').ifNotExists()
   .addColumn('id', 'uuid', (c) => c.primaryKey()).addColumn('email', 'text', (c) => c.notNull().unique()).execute()
 await db.schema.createTable('login').ifNotExists()

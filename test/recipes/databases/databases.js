@@ -32,7 +32,10 @@ const hosts = {
     return { database: dataSource.driver.master, close: () => dataSource.destroy() }
   },
   async Kysely () {
-    const db = new Kysely({ dialect: new PostgresDialect({ pool: new pg.Pool({ connectionString: url }) }) })
+    const pool = new pg.Pool({ connectionString: url })
+    // Countersign sees no pool in an instance. Without a listener, the loss of an idle connection ends the process.
+    pool.on('error', (error) => { console.error(error.message) })
+    const db = new Kysely({ dialect: new PostgresDialect({ pool }) })
     await sql`select 1`.execute(db)
     return { database: db, close: () => db.destroy() }
   },
