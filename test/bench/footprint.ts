@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { startServer } from '../helpers/server-process.js'
 import { freshDataDir, freshKeys, type Settings } from '../helpers/settings.js'
@@ -67,8 +66,7 @@ async function held (stage: Pick<Stage, 'put' | 'issue' | 'service'>, remembered
     logIns,
     AT_ONCE
   )
-  const peakMib = Number(/^VmHWM:\s+(\d+) kB$/m.exec(await readFile(`/proc/${service.pid}/status`, 'utf8'))?.[1]) / 1024
-  return { idleMib, knowingMib, readAgain, answeringMib, peakMib }
+  return { idleMib, knowingMib, readAgain, answeringMib, peakMib: await service.peakMemory() }
 }
 
 /** Returns how often the service asked Redis or PostgreSQL for a session so far. */

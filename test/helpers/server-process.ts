@@ -28,6 +28,8 @@ export interface ServerProcess {
   ready (): Promise<string>
   /** Resident memory in MiB. Needs /proc. */
   memory (): Promise<number>
+  /** Highest resident memory so far, in MiB. Needs /proc. */
+  peakMemory (): Promise<number>
   /** The exit code; null after a signal. */
   readonly exited: Promise<number | null>
   kill (signal: NodeJS.Signals): Promise<number | null>
@@ -42,6 +44,8 @@ export interface ServerProcess {
 export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
   const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, ...START], { PORT: '0', ...settings }, ROOT)
   const listening = async () => await saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
+  const statusOf = async (field: 'VmRSS' | 'VmHWM') =>
+    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
 
   return {
     pid: child.pid as number,
@@ -55,7 +59,8 @@ export function startServer (t: Owner, settings: Settings, nodeOptions: readonly
       }, START_MS)
       return base
     },
-    memory: async () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024,
+    memory: async () => await statusOf('VmRSS'),
+    peakMemory: async () => await statusOf('VmHWM'),
     exited,
     kill
   }

@@ -11,6 +11,12 @@ import { unpackTemplate } from './template.js'
  */
 const TIERING_BUDGET = 1_000_000_000
 
+/**
+ * PGlite writes zeros to the whole of PostgreSQL's shared memory when it opens a database, so each buffer takes memory even if it
+ * is never used. The template has PostgreSQL's own value, 128MB.
+ */
+const SHARED_BUFFERS = '32MB'
+
 /** Begins the name of a database that PGlite keeps in memory: it has no folder. */
 const IN_MEMORY = 'memory://'
 
@@ -23,7 +29,10 @@ export async function openEmbedded (dir: string): Promise<TurnPool> {
   setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`)
   const { PGlite } = await import('@electric-sql/pglite')
   if (!dir.startsWith(IN_MEMORY) && !existsSync(join(dir, 'PG_VERSION'))) await unpackTemplate(dir)
-  const pglite = await PGlite.create({ dataDir: dir })
+  const pglite = await PGlite.create({
+    dataDir: dir,
+    startParams: [...PGlite.defaultStartParams, '-c', `shared_buffers=${SHARED_BUFFERS}`]
+  })
   return takeTurns({
     async query (text, values) {
       const result = await pglite.query(text, values)
