@@ -6,7 +6,7 @@
  *   npm run mutate -- --only otp_totp test/promises/a-code-is-accepted-once.test.ts
  *
  * A test is a file, or `file#pattern` for the tests of it whose names match. TEXT chooses statements, or conditions, by a part of their
- * text; statements also by the digest that is printed.
+ * text; statements also by the digest that is printed, and several by one `--only` each.
  * Of each file, a mutant runs only the tests that send its statement, in the order of the files, up to the first that fails.
  * `--reads` takes statements that change nothing, such as the one that reads revocations; `--cases` conditions of `case` too;
  * `--again` only conditions that survived in the output of a run before, kept in a file.
@@ -31,7 +31,7 @@ const CHANGES = /\b(update|insert into|delete from)\b/i
 const { values: { only, condition: chosen, list, reads, cases, again }, positionals } = parseArgs({
   allowPositionals: true,
   options: {
-    only: { type: 'string', default: '' },
+    only: { type: 'string', multiple: true, default: [''] },
     condition: { type: 'string', default: '' },
     reads: { type: 'boolean', default: false },
     cases: { type: 'boolean', default: false },
@@ -54,7 +54,8 @@ const mutants = createMutants({
 })
 
 const digestOf = (sql: string): string => createHash('sha256').update(sql).digest('hex').slice(0, 6)
-const isChosen = (sql: string): boolean => CHANGES.test(sql) !== reads && (sql.includes(only) || digestOf(sql) === only)
+const isChosen = (sql: string): boolean => CHANGES.test(sql) !== reads &&
+  only.some((part) => sql.includes(part) || digestOf(sql) === part)
 
 /** Statement, with the tests of each file that send it; null for all, where the file sends it outside of its tests. */
 const users = new Map<string, Map<string, string[] | null>>()
