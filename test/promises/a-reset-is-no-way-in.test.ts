@@ -112,6 +112,7 @@ t.test('P4 a right password without the code consumes a guess, as a wrong one do
   const ada = await (await signUp(fresh.app)).enrol()
   const { setupCode } = await reset(grace, ada)
   for (let i = 0; i < 10; i++) t.equal(code(await loginWith(ada, '0000-0000-0000-0000-0000-0000')), 'SETUP_CODE_REQUIRED')
+  t.same(await fresh.db.query('select spent from password_budget where spent > 0'), [{ spent: 10 }, { spent: 10 }], 'here, and in all')
   t.equal(code(await loginWith(ada, setupCode)), 'RATE_LIMITED', 'also with the right code')
 })
 

@@ -71,3 +71,22 @@ t.test('P4 guesses that race the owner: the owner\'s success gives one guess bac
   t.ok(judged <= 10 + 10 * ok, `${judged} judged with ${ok} success`)
   t.same(await db.query(failed), [{ n: judged }])
 })
+
+t.test('P4 a right password outside the log-in clears the count of its user and network alone', async (t) => {
+  const { app, db } = await emptied(shared)
+  const ada = await signUp(app)
+  await signUp(app, 'bob')
+  expect(200, await ada.login())
+  for (const name of ['ada', 'bob']) {
+    for (const network of ['192.0.2.1', '192.0.2.2']) {
+      for (let i = 0; i < 3; i++) t.equal((await logInFrom(app, network, name, 'a guess')).statusCode, 401)
+    }
+  }
+  const counts = async () => (await db.query('select name_digest, network, spent from password_budget')).map((row) => JSON.stringify(row))
+  const wrong = await counts()
+  const headers = { authorization: `Bearer ${ada.access}`, 'x-forwarded-for': '192.0.2.1' }
+  expect(201, await app.inject({ method: 'POST', url: '/totp/create', headers, payload: { password: ada.password } }))
+  const right = await counts()
+  t.match(wrong.filter((row) => !right.includes(row)), [/"192\.0\.2\.1"/])
+  t.same(right.filter((row) => !wrong.includes(row)), [], 'its own guess came back to the shared budget')
+})

@@ -81,3 +81,20 @@ t.test('staff: staff alone are asked', async (t) => {
   await grace.enrol()
   t.equal((await grace.request('GET', '/account')).statusCode, 200)
 })
+
+/** Policies; true if one asks a user, and a staff member. */
+const asked = [['optional', false, false], ['staff', false, true], ['required', true, true]] as const
+
+for (const [policy, ofUser, ofStaff] of asked) {
+  t.test(`${policy}: the deadline after a log-in, and after the second factor is switched off`, async (t) => {
+    const { app, db } = await freshApp(t, { OTP_POLICY: policy, OTP_GRACE_DAYS: '7' })
+    for (const [name, isDue] of [['ada', ofUser], ['grace', ofStaff], ['bob', ofUser]] as const) {
+      const person = await signUp(app, name)
+      if (name === 'grace') await db.query('update account set is_staff = true where username = $1', [name])
+      t.equal(expect(200, await person.login()).json().otpDeadline !== null, isDue, `${name} logs in`)
+      await person.enrol()
+      person.access = expect(200, await person.request('DELETE', '/totp/delete')).json<{ access: string }>().access
+      t.equal(expect(200, await person.request('GET', '/totp/status')).json().otpDeadline !== null, isDue, `${name} switches off`)
+    }
+  })
+}
