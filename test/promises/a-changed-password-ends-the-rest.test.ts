@@ -1,6 +1,7 @@
 import t from 'tap'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { holdStatement } from '../helpers/held-statement.js'
 import { need } from '../helpers/need.js'
 import { expect, type Person, sessionsOf, signUp, userId } from '../helpers/person.js'
 import { countEvents } from '../helpers/stored.js'
@@ -138,4 +139,25 @@ t.test('T8 a login that waited in the queue while the password changed gives not
     JSON.stringify(countOutcomes(answers))
   )
   t.same(await living(gus), [gus.claims()['sid']], 'only the session that changed it lives')
+})
+
+t.test('T8 the user changes after the current password was checked: the new one is not set', async (t) => {
+  const changes = [
+    'update otp_user set version = version + 1 where user_id = $1', 'update account set is_active = false where id::text = $1'
+  ]
+  for (const [i, text] of changes.entries()) {
+    const person = await signUp(app, `overtaken${i}`)
+    expect(200, await person.login())
+    const networks = async () => await db.query('select network from account_network where user_id = $1 order by 1', [userId(person)])
+    await db.query("insert into account_network (user_id, network, last_login_at) values ($1, '192.0.2.9', now())", [userId(person)])
+    const known = await networks()
+    const held = holdStatement('insert into "otp_user"')
+    const sent = change(person)
+    await held.reached
+    await db.query(text, [userId(person)])
+    held.release()
+    t.equal(outcome(await sent), '409 CONFLICT', text)
+    t.same(await networks(), known)
+    t.equal((await living(person)).length, 1)
+  }
 })

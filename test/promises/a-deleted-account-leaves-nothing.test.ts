@@ -20,7 +20,7 @@ const MAILS = [
   `insert into otp_delivery (user_id, id, destination, due_at, payload, created_at)
     values ($1, gen_random_uuid(), 'mail', now() + interval '1 day', 'sealed', now())`,
   `insert into account_link (user_id, purpose, slot, digest, email, version, created_at, expires_at)
-    values ($1::uuid, 'undo_email_change', 0, '', 'old@example.org', 0, now(), now() + interval '1 day')`,
+    values ($1::text::uuid, 'undo_email_change', 0, sha256(convert_to($1, 'UTF8')), 'old@example.org', 0, now(), now() + interval '1 day')`,
   'insert into account_notice (user_id, kind, sent_at, delivery_id) values ($1::uuid, \'otp_locked\', now(), gen_random_uuid())'
 ]
 const CHALLENGE = `insert into otp_challenge (user_id, session_id, purpose, challenge, expires_at, created_at)
@@ -44,7 +44,10 @@ async function afterAWeek (): Promise<void> {
 
 t.test('all rows of the user are deleted in one transaction; sessions end at every replica; the name is free', async (t) => {
   const bystander = await (await signUp(app, 'bystander')).enrol()
+  for (const row of [CHALLENGE, ...MAILS]) await db.query(row, [userId(bystander)])
   const others = await rowsOf(userId(bystander))
+  const mailsOf = async (id: string) =>
+    (await db.query("select from otp_delivery where user_id = $1 and destination = 'mail'", [id])).length
   const ada = await (await signUp(app, 'ada')).enrol()
   const id = userId(ada)
   await addPasskey(ada)
@@ -73,7 +76,7 @@ t.test('all rows of the user are deleted in one transaction; sessions end at eve
 
   const left = await rowsOf(id)
   t.same(Object.keys(left), ['otp_session', 'otp_event'])
-  t.same(await db.query("select from otp_delivery where user_id = $1 and destination = 'mail'", [id]), [], 'no mail waits')
+  t.same([await mailsOf(id), await mailsOf(userId(bystander))], [0, 1], 'no mail waits, and those of others do')
   t.same(
     await db.query("select 1 from otp_session where user_id = $1 and (ended_at is null or ended_xid is null or ip <> '' or agent <> '')", [
       id
@@ -128,6 +131,15 @@ t.test('an event that an outside consumer has not received stays until it is del
   expect(200, await bob.login())
   const id = userId(bob)
   await putDelivery(id, 'logged_in')
+  // Deliveries of other events, each of which has all but one part of the key of an event of the user.
+  const others = [["'another'", 'at', 'id'], ['user_id', "at + interval '1 s'", 'id'], ['user_id', 'at', 'gen_random_uuid()']]
+  for (const [user, at, event] of others) {
+    const { length } = await db.query(`
+      insert into otp_delivery (user_id, id, event_at, event_id, destination, due_at, expires_at, created_at)
+      select ${user}, gen_random_uuid(), ${at}, ${event}, 'webhook', clock_timestamp(), at + interval '1 day', at
+      from otp_event where user_id = $1 and kind <> 'logged_in' returning 1`, [id])
+    t.ok(length > 0)
+  }
   t.equal(outcome(await bob.request('DELETE', '/account')), '204')
   t.same(await db.query('select kind from otp_event where user_id = $1 order by at', [id]), [
     { kind: 'logged_in' }, { kind: 'account_deleted' }

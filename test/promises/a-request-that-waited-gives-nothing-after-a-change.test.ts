@@ -133,6 +133,11 @@ const operations: Record<string, Operation> = {
       session: ada, send: () => ada.request('POST', '/account/password', { current: ada.password, next: 'a stapler, a horse' })
     })
   },
+  'no account any more': {
+    part: '"emptied"',
+    isVersioned: false,
+    prepare: async (ada) => ({ session: ada, send: () => ada.request('DELETE', '/account') })
+  },
   'a refresh': {
     part: '"rotated_at", "s"."otp_at"',
     isVersioned: false,
@@ -177,7 +182,8 @@ let users = 0
 const stateOf = async (user: string): Promise<string> => JSON.stringify(await Promise.all([
   'select id, ended_at, otp_at, otp_device_id, generation, auth_at from otp_session',
   'select device_id, last_step from otp_totp', 'select device_id, sign_count from otp_passkey',
-  'select id, confirmed_at from otp_device', 'select digest, used_at from otp_recovery_code', 'select version from otp_user'
+  'select id, confirmed_at from otp_device', 'select digest, used_at from otp_recovery_code', 'select version from otp_user',
+  'select ended_before from otp_revocation'
 ].map((text) => db.query(`${text} where user_id = $1 order by 1`, [user]))))
 
 /** Everything that a decision about another user must leave. */

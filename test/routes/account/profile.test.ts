@@ -53,6 +53,23 @@ t.test('E4 only the owner\'s own fields, and only text', async (t) => {
   t.same(await accountOf(bea), before)
 })
 
+t.test('another e-mail address makes the links useless that were sent to the former one, and no others', async (t) => {
+  const [lee, other] = [await signUp(app, 'lee'), await signUp(app, 'other')]
+  for (const person of [lee, other]) {
+    expect(200, await person.login())
+    for (const purpose of ['verify_email', 'reset_password', 'reset_password_staff', 'undo_email_change']) {
+      await db.query(`insert into account_link (user_id, purpose, slot, digest, email, version, created_at, expires_at)
+        values ($1::text::uuid, $2, 0, sha256(convert_to($1 || $2, 'UTF8')), 'a@example.org', 0, now(), now() + interval '1 day')`,
+      [userId(person), purpose])
+    }
+  }
+  const links = async (person: Person) =>
+    (await db.query('select purpose from account_link where user_id::text = $1', [userId(person)])).map(({ purpose }) => purpose)
+  expect(200, await change(lee, { email: 'lee2@example.org' }))
+  t.same(await links(lee), ['undo_email_change'])
+  t.equal((await links(other)).length, 4)
+})
+
 t.test('T8 another e-mail address needs a fresh proof, and ends the other sessions', async (t) => {
   const cas = await (await signUp(app, 'cas')).enrol()
   const [other, unverified] = await sessionsOf(cas, 2)
