@@ -149,13 +149,23 @@ const accountOperations: Record<string, UserOperation> = {
   'no account any more': { of: 'session', prepare: just(({ session }) => session.request('DELETE', '/account')) }
 }
 
-function staffOperations (grace: Person): Record<string, UserOperation> {
-  const by = (method: 'POST' | 'DELETE', path: (ada: Owner) => string, body?: object): UserOperation['prepare'] =>
+function staffOperations ({ db: { query } }: Pick<Fresh, 'db'>, grace: Person): Record<string, UserOperation> {
+  const by = (method: 'POST' | 'PATCH' | 'DELETE', path: (ada: Owner) => string, body?: object): UserOperation['prepare'] =>
     just(async (ada) => await grace.request(method, `/admin/users/${ada.id}${path(ada)}`, body))
+  /** @param changes SQL of the row of `account` */
+  const after = (changes: string, path: string): UserOperation['prepare'] => async (ada) => {
+    await query(`update account set ${changes} where id::text = $1`, [ada.id])
+    return async () => await grace.request('POST', `/admin/users/${ada.id}${path}`, reason)
+  }
   const reason = { reason: 'a test' }
   return {
     'a reset by staff': { prepare: by('POST', () => '/reset-otp', reason) },
     'an unlock by staff': { prepare: by('POST', () => '/unlock') },
+    'other references by staff': { prepare: by('PATCH', () => '', { powerAccountId: 7, powerContactId: 8 }) },
+    'a promotion by staff': { prepare: by('POST', () => '/promote', reason) },
+    'a demotion by staff': { prepare: after('is_staff = true', '/demote') },
+    'a reactivation by staff': { prepare: after('is_active = false', '/reactivate') },
+    'mails again by staff': { prepare: after('email_stopped_at = now(), password_links_stopped_at = now()', '/resume-mail') },
     'a deactivation by staff': { prepare: by('POST', () => '/deactivate', reason) },
     'the end of a session by staff': { prepare: by('DELETE', ({ unverified }) => `/sessions/${sid(unverified)}`) },
     'the end of all sessions by staff': { prepare: by('DELETE', () => '/sessions') }
@@ -232,7 +242,7 @@ export async function userOperations (fresh: Pick<Fresh, 'app' | 'db'>) {
   }
 
   const operations: Record<string, UserOperation> = {
-    ...factorOperations(fresh), ...sessionOperations, ...accountOperations, ...staffOperations(await staffAt(fresh))
+    ...factorOperations(fresh), ...sessionOperations, ...accountOperations, ...staffOperations(fresh, await staffAt(fresh))
   }
   const named = Object.entries(operations).map(([name, operation]) => ({ name, touches: touching[name] ?? null, ...operation }))
   return { owner, operations: named }

@@ -4,6 +4,8 @@ import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
+import { rowsOf, twinOf } from '../helpers/twin.js'
+import { until } from '../helpers/wait.js'
 
 /*
  * Sessions without a second factor had a limit, verified ones had none. A client that logs in at each start, with a code or a
@@ -92,4 +94,38 @@ t.test('an eviction that PostgreSQL does not answer loses no accepted code: the 
   t.equal((await first!.request('GET', '/session?required')).statusCode, 200)
   expect(200, await second!.verify())
   t.equal((await verified(dan)).length, MOST)
+})
+
+t.test('a session that has ended takes no place, and a user with the same ids loses none', async (t) => {
+  const eve = await (await signUp(app, 'eve')).enrol()
+  const idle = await more(eve, MOST + 49)
+  await db.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = any($2)",
+    [userId(eve), idle.slice(0, 50)])
+  const [session] = await sessionsOf(eve, 1)
+  const twin = await twinOf(db.query, userId(eve))
+  const before = await rowsOf(db.query, twin)
+  expect(200, await session!.verify())
+  t.equal((await verified(eve)).length, MOST)
+  t.same(await evictions(eve), [idle.at(-1)])
+  t.same(await rowsOf(db.query, twin), before)
+})
+
+t.test('a session that ends while it would be evicted keeps the reason of its end', async (t) => {
+  const fay = await (await signUp(app, 'fay')).enrol()
+  const idle = await more(fay, MOST - 1)
+  const [session] = await sessionsOf(fay, 1)
+  const other = new pg.Client({ connectionString: db.url })
+  await other.connect()
+  t.teardown(() => other.end())
+  await other.query('begin')
+  await other.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
+    [userId(fay), idle.at(-1)])
+  const verification = session!.verify()
+  await until('the eviction to wait', async () =>
+    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await other.query('commit')
+  expect(200, await verification)
+  t.same(await evictions(fay), [])
+  t.same(await db.query('select end_reason from otp_session where user_id = $1 and id = $2', [userId(fay), idle.at(-1)]),
+    [{ end_reason: 'logged_out' }])
 })
