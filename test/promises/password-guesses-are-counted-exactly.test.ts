@@ -38,6 +38,8 @@ t.test('P4 a hundred and thirty networks at once over two replicas: a hundred ar
   )
   t.same(countOutcomes(answers), { '401 CREDENTIALS_INVALID': 100, '429 RATE_LIMITED': 30 })
   t.same(await db.query(failed), [{ n: 100 }])
+  t.equal((await logInFrom(replicas[0], address(999), 'ada', 'a guess')).statusCode, 429)
+  t.same(await db.query('select from password_budget where network = $1', [address(999)]), [], 'it does not count against its network')
 })
 
 t.test('P4 one budget for all routes that check the password, also at once', async (t) => {
