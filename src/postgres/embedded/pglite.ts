@@ -6,10 +6,10 @@ import { takeTurns, type TurnPool } from './one-connection.js'
 import { unpackTemplate } from './template.js'
 
 /**
- * V8 compiles a function of WebAssembly again, optimised, after it used this budget. With V8's own value, it compiles most of
- * PostgreSQL twice during the start.
+ * V8 compiles WebAssembly quickly, and a function that runs often once more, optimised. For PostgreSQL's parser alone, the second
+ * compilation takes 600 MiB from Node 24 on, and the code is no faster (docs/performance.md has the figures).
  */
-const TIERING_BUDGET = 1_000_000_000
+const COMPILED_ONCE = ['--no-wasm-dynamic-tiering', '--no-wasm-tier-up']
 
 /**
  * PGlite writes zeros to the whole of PostgreSQL's shared memory when it opens a database, so each buffer takes memory even if it
@@ -25,8 +25,8 @@ const IN_MEMORY = 'memory://'
  * The caller must lock the folder: two processes on one folder lose data.
  */
 export async function openEmbedded (dir: string): Promise<TurnPool> {
+  for (const flag of COMPILED_ONCE) setFlagsFromString(flag)
   // Imported here, so that a service with a PostgreSQL server does not load it.
-  setFlagsFromString(`--wasm-tiering-budget=${TIERING_BUDGET}`)
   const { PGlite } = await import('@electric-sql/pglite')
   if (!dir.startsWith(IN_MEMORY) && !existsSync(join(dir, 'PG_VERSION'))) await unpackTemplate(dir)
   const pglite = await PGlite.create({
