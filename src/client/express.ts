@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { demandOf } from '../core/assurance.js'
 import { bearerOf, forwardedFor, refusalAnswer, type AccessClaims, type Client, type Demand } from './index.js'
 
 /** Request that the guard has accepted. */
@@ -12,8 +13,11 @@ type Middleware = (request: IncomingMessage, response: ServerResponse, next: (er
 /**
  * Middleware of Express 5 (or of `http`): `app.get('/invoices', guard(client, { maxAge: 300 }), handler)`. The handler reads
  * `request.countersign.sub`. A refusal is answered here; any other error goes to the error handler.
+ *
+ * @throws {TypeError} if the demand is misspelt
  */
-export function guard (client: Pick<Client, 'verify'>, demand?: Demand): Middleware {
+export function guard (client: Pick<Client, 'verify'>, ...given: [demand?: Demand]): Middleware {
+  const demand = demandOf(given, 'guard')
   return (request, response, next) => {
     const token = bearerOf(request.headers.authorization)
     client.verify(token, demand, forwardedFor(request)).then((claims) => {
@@ -22,6 +26,8 @@ export function guard (client: Pick<Client, 'verify'>, demand?: Demand): Middlew
     }, (error: unknown) => {
       const answer = refusalAnswer(error)
       if (answer === undefined) return next(error)
+      // A time limit of the application may have answered while the service was asked.
+      if (response.headersSent) return
       response.writeHead(answer.status, { ...answer.headers, 'content-type': 'application/json' }).end(JSON.stringify(answer.body))
     })
   }

@@ -1,3 +1,4 @@
+import { demandOf } from '../core/assurance.js'
 import { verified } from './fetch.js'
 import type { AccessClaims, Client, Demand } from './index.js'
 
@@ -9,8 +10,13 @@ export interface GuardEnv {
 
 interface Context { req: { raw: Request }, set (name: 'countersign', claims: Readonly<AccessClaims>): void }
 
-/** Middleware of Hono: `app.use('/invoices/*', guard(client, { maxAge: 300 }))`. The handler reads `c.get('countersign').sub`. */
-export function guard (client: Pick<Client, 'verify'>, demand?: Demand) {
+/**
+ * Middleware of Hono: `app.use('/invoices/*', guard(client, { maxAge: 300 }))`. The handler reads `c.get('countersign').sub`.
+ *
+ * @throws {TypeError} if the demand is misspelt
+ */
+export function guard (client: Pick<Client, 'verify'>, ...given: [demand?: Demand]) {
+  const demand = demandOf(given, 'guard')
   return async (context: Context, next: () => Promise<void>): Promise<Response | undefined> => {
     const found = await verified(client, context.req.raw, demand)
     if (found instanceof Response) return found

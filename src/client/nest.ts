@@ -1,3 +1,4 @@
+import { demandOf } from '../core/assurance.js'
 import { bearerOf, forwardedFor, refusalAnswer, type AccessClaims, type AskedRequest, type Client, type Demand } from './index.js'
 
 /** `HttpException` of `@nestjs/common`. */
@@ -11,7 +12,12 @@ interface Request { headers: { authorization?: string }, countersign: Readonly<A
  * reads `request.countersign.sub`. A refusal is thrown as an `HttpException`, so that exception filters see it.
  */
 export function guards (client: Pick<Client, 'verify'>, HttpException: Exception) {
-  return (demand?: Demand) => class CountersignGuard {
+  /** @throws {TypeError} if the demand is misspelt */
+  return (...given: [demand?: Demand]) => guardClass(client, HttpException, demandOf(given, 'Guard'))
+}
+
+function guardClass (client: Pick<Client, 'verify'>, HttpException: Exception, demand: Demand | undefined) {
+  return class CountersignGuard {
     async canActivate (context: Context): Promise<boolean> {
       const http = context.switchToHttp()
       const request = http.getRequest() as Request & AskedRequest

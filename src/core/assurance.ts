@@ -147,3 +147,13 @@ export function checkDemand (demand: unknown, of: string): Demand {
   }
   return { ...demand }
 }
+
+/**
+ * Checks the demand of a guard that may have none: `guard(client)` is the plain guard. `guard(client, undefined)` is a demand that
+ * the caller does not have, such as one that it looked up by a misspelt name.
+ *
+ * @throws {TypeError}
+ */
+export function demandOf (given: readonly [demand?: Demand], of: string): Demand | undefined {
+  return given.length === 0 ? undefined : checkDemand(given[0], of)
+}
