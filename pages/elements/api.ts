@@ -63,13 +63,35 @@ async function send<Answer> ({ method, url, body }: Call, { lang, authorize }: C
   const answer: unknown = response.status === 204 ? null : await response.json().catch(() => undefined)
   // An answer that broke off, or that a network on the way wrote.
   if (response.ok && answer === undefined) throw new ApiError('UNREACHABLE')
-  return response.ok ? answer as Answer : new ApiError(codeOf(response, answer), typeof answer === 'object' ? { ...answer } : {})
+  return response.ok ? answer as Answer : errorOf(response, answer)
+}
+
+/** Returns the error of an answer that is none of 2xx. @param answer JSON of its body, undefined if it has none */
+export function errorOf (response: Response, answer: unknown): ApiError {
+  return new ApiError(codeOf(response, answer), detailsOf(response, answer))
+}
+
+/** Codes of answers that name none: those of a proxy, or of the host's own hooks, such as a limit for each address. */
+const standIns: Record<number, RefusalCode> = {
+  400: 'REQUEST_INVALID',
+  401: 'TOKEN_INVALID',
+  404: 'NOT_FOUND',
+  413: 'REQUEST_INVALID',
+  415: 'REQUEST_INVALID',
+  422: 'REQUEST_INVALID',
+  429: 'RATE_LIMITED'
 }
 
 /** The header comes first: error handlers of hosts may write other bodies. */
 function codeOf ({ headers, status }: Response, answer: unknown): RefusalCode | 'UNREACHABLE' {
   const code = headers.get('x-refusal') ?? (answer as { code?: unknown } | null)?.code
   if (typeof code === 'string') return code as RefusalCode
-  if (status === 401) return 'TOKEN_INVALID'
-  return status === 404 ? 'NOT_FOUND' : status >= 500 ? 'UNREACHABLE' : 'REQUEST_INVALID'
+  return standIns[status] ?? 'UNREACHABLE'
+}
+
+/** The header of a wait stands in for that of a body that is not ours. */
+function detailsOf ({ headers }: Response, answer: unknown): Details {
+  const details: Details = typeof answer === 'object' ? { ...answer } : {}
+  const wait = headers.get('retry-after') ?? ''
+  return typeof details.retryAfterSeconds !== 'number' && /^\d{1,9}$/.test(wait) ? { ...details, retryAfterSeconds: Number(wait) } : details
 }

@@ -1,4 +1,4 @@
-import { ANSWER_MS, ApiError } from '../elements/api.js'
+import { ANSWER_MS, ApiError, errorOf } from '../elements/api.js'
 
 /** Answer of every operation of the service that brings tokens. */
 export interface Tokens {
@@ -80,7 +80,10 @@ export function createSession (root: URL, changed: () => void): Session {
     }).catch(() => { throw new ApiError('UNREACHABLE') })
     // The same refresh token brings the answer again if this one broke off.
     const next = response.ok ? await response.json().catch(() => { throw new ApiError('UNREACHABLE') }) as Tokens : null
-    if (next === null && response.status !== 401 && response.status !== 400) throw new ApiError('UNREACHABLE')
+    // A refusal of the service ends the session here. One without its header is that of a proxy, which knows no refresh token.
+    const isRefused = [400, 401].includes(response.status) && response.headers.has('x-refusal')
+    if (response.status === 429) throw errorOf(response, await response.json().catch(() => undefined))
+    if (next === null && !isRefused) throw new ApiError('UNREACHABLE')
     // Meanwhile another session took the place of this one, in this tab or in another one, or the user signed out: this answer is over.
     if (sessionStorage.getItem(STORED) === stored) replace(next)
     if (tokens === null) throw new ApiError('SESSION_ENDED')
