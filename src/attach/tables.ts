@@ -1,6 +1,6 @@
 import { secondFactorMigrations } from '../../migrations/index.js'
 import { Refusal } from '../core/refusals.js'
-import { requireServer, withHostDialect, type HostDatabase } from '../tables/host-database.js'
+import { requireCounts, requireServer, withHostDialect, type HostDatabase } from '../tables/host-database.js'
 import { migrateUp, migrationScript, readMigrations } from '../postgres/migrator.js'
 import { STATEMENT_MS } from '../timing/limits.js'
 
@@ -80,13 +80,14 @@ export async function tablesVersion (database: HostDatabase, tables: TablesOptio
  * Checks at start that the host has migrated.
  *
  * @returns false if PostgreSQL does not answer: the host then answers 503 until it does
- * @throws if the tables are not up to date, or the server cannot be used
+ * @throws if the tables are not up to date, or the server or the dialect of a Kysely instance cannot be used
  */
 export async function requireTables (database: HostDatabase, schema: string, log: Log): Promise<boolean> {
-  const state = await requireServer(database).then(() => tablesVersion(database, { schema })).catch((error: unknown) => {
+  const unlessAway = (error: unknown): null => {
     if (error instanceof Refusal) return null
     throw error
-  })
+  }
+  const state = await requireServer(database).then(() => tablesVersion(database, { schema })).catch(unlessAway)
   if (state === null) return false
   const { pending, unknown } = state
   const where = `countersign: the tables in the schema "${schema}"`
@@ -95,5 +96,5 @@ export async function requireTables (database: HostDatabase, schema: string, log
   }
   if (pending.length > 0) throw new Error(`${where} are not up to date: await countersign.migrate(database) first`)
   if (unknown.length > 0) log.warn({ unknown }, `${where} are of a newer version`)
-  return true
+  return await requireCounts(database, `"${schema}".otp_session`).then(() => true).catch(unlessAway) ?? false
 }

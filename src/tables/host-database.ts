@@ -114,6 +114,23 @@ export async function requireServer (database: HostDatabase): Promise<void> {
   })
 }
 
+/**
+ * Checks that a Kysely instance of a host tells how many rows a statement changed, which batches of the cleanup go by. Dialects that do
+ * not tell are for tests, and lend one connection to all at once: a statement of the host would run in a transaction of ours.
+ *
+ * @param table name in SQL of a table of ours
+ * @throws {TypeError} if it does not
+ */
+export async function requireCounts (database: HostDatabase, table: string): Promise<void> {
+  if (typeof database === 'string' || isPgPool(database)) return
+  const nothing = CompiledQuery.raw(`delete from ${table} where false`)
+  const asked = database.getExecutor().provideConnection((connection) => connection.executeQuery(nothing))
+  const { numAffectedRows } = await inTime(asked, STATEMENT_MS, 'Query read timeout').catch((error: unknown) => { throw asRefusal(error) })
+  if (numAffectedRows === undefined) {
+    throw new TypeError('countersign: the dialect of "database" must count changed rows (numAffectedRows), and this one does not')
+  }
+}
+
 /** Calls `work` with a connection of the host, without any statement before it. */
 async function lend<T> (database: Exclude<HostDatabase, string>, work: (ask: Ask) => Promise<T>): Promise<T> {
   if (!isPgPool(database)) {

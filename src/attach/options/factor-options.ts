@@ -33,7 +33,8 @@ export interface FactorOptions {
    * PostgreSQL of the host: a pg Pool, a Kysely instance of any version or an address. The host closes its own pools and instances. After a
    * failover, the old connections of a pool are replaced; those of an instance are not, so give its pool `maxLifetimeSeconds`.
    * The loss of an idle connection of a pool is logged. The pool of an instance needs a listener for `error`: without one, pg ends
-   * the process.
+   * the process. Its dialect must count changed rows, as `PostgresDialect` and `PGliteDialect` of kysely 0.29.9 do, and kysely-pglite
+   * 0.6.1 does not.
    *
    * @example new pg.Pool({ connectionString: process.env.DATABASE_URL })
    */
