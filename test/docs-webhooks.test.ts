@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process'
 import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
 import { readFile, writeFile } from 'node:fs/promises'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import t from 'tap'
 import type { SecurityEventNotice } from '../src/events/notice.js'
@@ -73,5 +75,22 @@ t.test('what was altered, is old, early, unsigned or signed by somebody else is 
   t.equal(await post(good), 204, 'the same, untouched')
   await until('it to be told', () => told !== '')
   t.equal(told, 'otp_refused ada\n')
+  t.equal(complaints, '')
+})
+
+t.test('a request that breaks off, or that has no end, does not end the receiver', async (t) => {
+  told = ''
+  const socket = connect(port, '127.0.0.1')
+  // The receiver has begun to read once it asks for the body.
+  socket.write('POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\nexpect: 100-continue\r\n\r\n')
+  await once(socket, 'data')
+  socket.end('{"type"')
+  await once(socket, 'close')
+  const long = message()
+  const answer = await post({ ...long, body: ' '.repeat(10_000_000) }).catch(() => 'cut off')
+  t.ok(answer === 401 || answer === 'cut off', String(answer))
+  t.equal(await post(message()), 204)
+  await until('it to be told', () => told !== '')
+  t.equal(child.exitCode, null)
   t.equal(complaints, '')
 })
