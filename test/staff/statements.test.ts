@@ -39,3 +39,11 @@ t.test('J5 a repeated deactivation or reactivation changes nothing; a reactivati
   await change('reactivate')
   t.equal(await state(), reactivated)
 })
+
+t.test('mails that nothing stopped are not resumed: no event, no change', async (t) => {
+  const bob = await signUp(app, 'bob')
+  expect(200, await bob.login())
+  const before = await rowsOf(db.query, idOf(bob))
+  expect(204, await grace.request('POST', `/admin/users/${idOf(bob)}/resume-mail`, { reason: 'a test' }))
+  t.same(await rowsOf(db.query, idOf(bob)), before)
+})
