@@ -110,8 +110,10 @@ class CsApp extends PagePart {
 
   /** Gives the password again, for a user without a second factor: another session replaces this one. */
   async #signInAgain (password: string): Promise<void> {
+    const next = await this.ask<Tokens>('POST', 'token', { username: this.owner?.username, password })
+    // Read after the request, which renews an access token that is about to end.
     const before = this.#session.tokens()
-    this.#session.begin(await this.ask<Tokens>('POST', 'token', { username: this.owner?.username, password }))
+    this.#session.begin(next)
     await fetch(new URL('token/revoke', this.service.root), {
       method: 'POST',
       headers: { 'content-type': 'application/json', authorization: `Bearer ${before?.access}` },
