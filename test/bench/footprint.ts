@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { startServer } from '../helpers/server-process.js'
+import { peakMemoryOf, startServer } from '../helpers/server-process.js'
 import { freshDataDir, freshKeys, type Settings } from '../helpers/settings.js'
 import { around, spread } from './contest.js'
 import { closedLoop, get, post } from './generator.js'
@@ -66,7 +66,8 @@ async function held (stage: Pick<Stage, 'put' | 'issue' | 'service'>, remembered
     logIns,
     AT_ONCE
   )
-  return { idleMib, knowingMib, readAgain, answeringMib, peakMib: await service.peakMemory() }
+  // By its id: the kit of a former revision has its own process.
+  return { idleMib, knowingMib, readAgain, answeringMib, peakMib: await peakMemoryOf(service.pid) }
 }
 
 /** Returns how often the service asked Redis or PostgreSQL for a session so far. */

@@ -28,8 +28,6 @@ export interface ServerProcess {
   ready (): Promise<string>
   /** Resident memory in MiB. Needs /proc. */
   memory (): Promise<number>
-  /** Highest resident memory so far, in MiB. Needs /proc. */
-  peakMemory (): Promise<number>
   /** The exit code; null after a signal. */
   readonly exited: Promise<number | null>
   kill (signal: NodeJS.Signals): Promise<number | null>
@@ -44,9 +42,6 @@ export interface ServerProcess {
 export function startServer (t: Owner, settings: Settings, nodeOptions: readonly string[] = []): ServerProcess {
   const { child, said, saying, stillRunning, exited, kill } = startNode(t, [...nodeOptions, ...START], { PORT: '0', ...settings }, ROOT)
   const listening = async () => await saying(/Server listening at (http:\/\/[^"]+)/, 'the service to listen')
-  const statusOf = async (field: 'VmRSS' | 'VmHWM') =>
-    Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(await readFile(`/proc/${child.pid}/status`, 'utf8'))?.[1]) / 1024
-
   return {
     pid: child.pid as number,
     said,
@@ -59,9 +54,15 @@ export function startServer (t: Owner, settings: Settings, nodeOptions: readonly
       }, START_MS)
       return base
     },
-    memory: async () => await statusOf('VmRSS'),
-    peakMemory: async () => await statusOf('VmHWM'),
+    memory: async () => await statusOf(child.pid as number, 'VmRSS'),
     exited,
     kill
   }
+}
+
+/** Returns the highest resident memory of a process so far, in MiB. Needs /proc. */
+export const peakMemoryOf = async (pid: number): Promise<number> => await statusOf(pid, 'VmHWM')
+
+async function statusOf (pid: number, field: 'VmRSS' | 'VmHWM'): Promise<number> {
+  return Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, 'm').exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024
 }

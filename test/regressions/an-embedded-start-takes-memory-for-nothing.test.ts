@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import t from 'tap'
 import { embeddedDataDir } from '../helpers/embedded-data.js'
-import { startServer } from '../helpers/server-process.js'
+import { peakMemoryOf, startServer } from '../helpers/server-process.js'
 import { freshDataDir, freshKeys } from '../helpers/settings.js'
 
 /** The bounds of docs/operations.md are for the time after the start, too: until it listens, a start takes less. */
@@ -22,7 +22,7 @@ t.test('the first embedded start and a later one take little memory', onLinux, a
   for (const mostMib of [FIRST_MIB, LATER_MIB]) {
     const service = startServer(t, settings)
     await service.listening()
-    const peakMib = await service.peakMemory()
+    const peakMib = await peakMemoryOf(service.pid)
     t.ok(peakMib < mostMib, `${peakMib.toFixed(0)} MiB, less than ${mostMib}`)
     await service.kill('SIGINT')
   }
