@@ -53,14 +53,14 @@ export async function refresh (
     if (rotation !== null) counters.count('sessions_ended_total', ['reused'])
     throw sessionEnded({ sessions }, { context: { userId, sessionId } })
   }
-  const { facts, nowSeconds } = rotation
+  const { facts } = rotation
   return {
     ...facts,
     otpDeviceId: claims.otp_device_id,
     otpTime: claims.otp_time,
     phrTime: claims.phr_time ?? null,
     amr: claims.amr,
-    accessIssuedAt: accessIssuedAt(facts.issuedAt, accessSeconds, nowSeconds)
+    accessIssuedAt: accessIssuedAt(facts.issuedAt, accessSeconds, facts.nowSeconds)
   }
 }
 

@@ -18,13 +18,12 @@ export interface PresentedToken {
 }
 
 export interface Rotation {
-  facts: AnsweredSession
+  /** The session, with PostgreSQL's clock in Unix seconds: the row as it was read, since a copy of it costs 2 µs. */
+  facts: AnsweredSession & { nowSeconds: number }
   /** False if the session ended: the token's child had been used, or parents came from another network twice in a row. */
   rotated: boolean
   /** True if the session ended since its stored generation is older than the token: PostgreSQL lost commits. */
   isNewer: boolean
-  /** PostgreSQL's clock, Unix seconds. */
-  nowSeconds: number
 }
 
 /** Limits of a session, in seconds. */
@@ -136,11 +135,8 @@ export async function rotateSession (
 ): Promise<Rotation | null> {
   const { userId, sessionId, generation } = presented
   const rotated = presented.isExpired ? undefined : await rotate.first(db, { userId, sessionId, generation, ...limits, network })
-  if (rotated !== undefined) return { ...rotation(rotated), rotated: true, isNewer: false }
+  if (rotated !== undefined) return { facts: rotated, rotated: true, isNewer: false }
   const judged = await judgeRepeated.first(db, { ...presented, idleSeconds: limits.idleSeconds, ip, agent, network })
   if (judged === undefined) return null
-  const { reused, isNewer, ...found } = judged
-  return { ...rotation(found), rotated: !reused, isNewer }
+  return { facts: judged, rotated: !judged.reused, isNewer: judged.isNewer }
 }
-
-const rotation = <Facts extends object>({ nowSeconds, ...facts }: Facts & { nowSeconds: number }) => ({ facts, nowSeconds })
