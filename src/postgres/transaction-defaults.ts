@@ -12,14 +12,18 @@ export const OUR_DEFAULTS: TransactionDefaults = { begin: 'begin', areOurs: true
 /** Time limits of statements and transactions at the server, in milliseconds; 0 for none. */
 export interface ServerLimits { statementMs: number, idleInTransactionMs: number }
 
-/** Settings of a connection of our own. They override every time limit that a role or a database may set. */
+/**
+ * Settings of a connection of our own. They override every time limit that a role or a database may set. No plan is compiled: that
+ * takes longer than our statements run, and for the longest ones longer than they may.
+ */
 const settingsFor = ({ statementMs, idleInTransactionMs }: ServerLimits): ReadonlyArray<readonly [name: string, value: string]> => [
   ['statement_timeout', String(statementMs)],
   ['idle_in_transaction_session_timeout', String(idleInTransactionMs)],
   ['default_transaction_isolation', 'read committed'],
   ['lock_timeout', '0'],
   ['idle_session_timeout', '0'],
-  ['transaction_timeout', '0']
+  ['transaction_timeout', '0'],
+  ['jit', 'off']
 ]
 
 /** Statement that sets them. `transaction_timeout` exists from PostgreSQL 17 on. */
