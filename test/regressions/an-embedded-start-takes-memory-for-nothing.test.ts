@@ -28,7 +28,7 @@ t.test('the first embedded start and a later one take little memory', onLinux, a
   }
 })
 
-t.test('V8 compiles the embedded PostgreSQL once', async (t) => {
+t.test('the engine compiles the embedded PostgreSQL once', async (t) => {
   const program = `
     import { openEmbedded } from '${pathToFileURL(join(import.meta.dirname, '../../src/postgres/embedded/pglite.js')).href}'
     const pool = await openEmbedded(${JSON.stringify(join(await embeddedDataDir(t), 'postgres'))})
