@@ -32,8 +32,12 @@ const setting = (limits: ServerLimits, isLocal: boolean, condition: string) => `
   from (values ${settingsFor(limits).map(([name, value]) => `('${name}', '${value}')`).join(', ')}) s (name, value)
   where current_setting(name, true) is not null and ${condition}`
 
-/** Sets them for the session, if this server process answers. Through a pooler, another application would get the connection next. */
-export const setForSession = (limits: ServerLimits, pid: number): string => setting(limits, false, `pg_backend_pid() = ${pid}`)
+/**
+ * Sets them for the session, if this server process answers. Through a pooler, another application would get the connection next.
+ * The plan of this is not compiled either: one simple query is one transaction, also behind a pooler.
+ */
+export const setForSession = (limits: ServerLimits, pid: number): string =>
+  `set local jit = off; ${setting(limits, false, `pg_backend_pid() = ${pid}`)}`
 
 /** First statement of each transaction through a pooler whose connections have no such settings. */
 export const withinLimits = (limits: ServerLimits): TransactionDefaults => ({
