@@ -27,13 +27,25 @@ export function guard<R extends Request, C> (client: Source, handler: Handler<R,
  *
  * @throws {TypeError} if the demand is misspelt
  */
-export function guardPages (client: Source, next: () => Response, ...given: [demand?: Demand]) {
+export function guardPages (client: Source, next: () => Response | Promise<Response>, ...given: [demand?: Demand]) {
   const demand = demandOf(given, 'guardPages')
   return async (request: Request): Promise<Response> => {
     const found = await verified(client(), request, demand)
     if (found instanceof Response) return found
-    const passed = next()
-    passed.headers.set('cache-control', 'private, no-store')
-    return passed
+    return unstored(await next())
+  }
+}
+
+/** Returns the response with headers by which no cache stores it. Those of `Response.redirect` and of `fetch` cannot be changed. */
+function unstored (response: Response): Response {
+  try {
+    response.headers.set('cache-control', 'private, no-store')
+    return response
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    const { body, status, statusText } = response
+    const headers = new Headers(response.headers)
+    headers.set('cache-control', 'private, no-store')
+    return new Response(body, { status, statusText, headers })
   }
 }
