@@ -22,10 +22,11 @@ export function guard (client: Pick<Client, 'verify'>, ...given: [demand?: Deman
     const token = bearerOf(request.headers.authorization)
     client.verify(token, demand, forwardedFor(request)).then((claims) => {
       (request as Guarded).countersign = claims
-      next()
+      // Not in this promise: an error of a handler is an uncaught exception, as behind any middleware, and no unhandled rejection.
+      queueMicrotask(next)
     }, (error: unknown) => {
       const answer = refusalAnswer(error)
-      if (answer === undefined) return next(error)
+      if (answer === undefined) return queueMicrotask(() => { next(error) })
       // A time limit of the application may have answered while the service was asked.
       if (response.headersSent) return
       response.writeHead(answer.status, { ...answer.headers, 'content-type': 'application/json' }).end(JSON.stringify(answer.body))
