@@ -1,6 +1,7 @@
 import type { ErrorObject } from 'ajv'
 import type { Hint } from '../src/core/messages/hints/hint.js'
 import type { RefusalDetails } from '../src/core/refusals.js'
+import { shortened } from '../src/core/texts.js'
 
 const typeNames: Readonly<Record<string, Hint>> = {
   string: { key: 'text' },
@@ -18,7 +19,7 @@ const LONGEST_NAME = 64
 /** Returns the field that does not follow its schema, and a hint. The body or the query as a whole has no field. */
 export function fieldFault ({ keyword, instancePath, params, message = '' }: ErrorObject, part: string): RefusalDetails {
   const { missingProperty, additionalProperty, type, limit = 0, allowedValues = [] } = params as Partial<Params>
-  const inner = missingProperty ?? additionalProperty?.slice(0, LONGEST_NAME)
+  const inner = missingProperty ?? (additionalProperty && shortened(additionalProperty, LONGEST_NAME))
   const path = [...instancePath.split('/').slice(1).map(unescaped), ...(inner === undefined ? [] : [inner])]
   const field = path.join('.')
   const subject = field === '' ? { key: partNames[part] ?? 'body' } as const : field

@@ -1,4 +1,5 @@
 import bowser from 'bowser'
+import { shortened } from './texts.js'
 
 /** Most characters of a user agent that are shown: one line. Control characters are removed, since a terminal would obey them. */
 const MOST_CHARACTERS = 64
@@ -9,7 +10,7 @@ export function shownAgent (agent: string): string {
   const { browser, os } = bowser.parse(agent)
   const name = browser.name || product(agent)
   const shown = os.name === undefined ? name : `${name} on ${os.name}`
-  return shown.replace(/\p{C}/gu, '').slice(0, MOST_CHARACTERS).trim() || 'Unknown'
+  return shortened(shown.replace(/\p{C}/gu, ''), MOST_CHARACTERS).trim() || 'Unknown'
 }
 
 /** Returns `curl` for `curl/8.5.0`: the name of a program that is not a browser. */

@@ -26,6 +26,21 @@ export const STORABLE = `^${allBut('\\x00')}+$`
 
 export const longest = { email: 254, phone: 64, firstName: 128, lastName: 128, reason: 500, deviceName: 64 } as const
 
+/**
+ * Returns the beginning of a text without half a visible character at its end: half a surrogate pair, a letter without its accent.
+ *
+ * @param most in characters, as all lengths here
+ */
+export function shortened (text: string, most: number): string {
+  if (text.length <= most) return text
+  const characters = [...text]
+  if (characters.length <= most) return text
+  const end = characters.slice(0, most).join('').length
+  const { index } = new Intl.Segmenter().segment(text).containing(end)!
+  // At the start if one visible character is longer than the limit: any number of accents may follow a letter.
+  return text.slice(0, index === 0 ? end : index)
+}
+
 /** Returns the look-up key of an e-mail address: ASCII letters in lower case, no white space at the ends. */
 export function emailKey (email: string): string {
   return email.trim().replace(/[A-Z]+/g, (letters) => letters.toLowerCase())

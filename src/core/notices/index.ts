@@ -4,6 +4,7 @@ import { es } from './languages/es.js'
 import { fr } from './languages/fr.js'
 import { ja } from './languages/ja.js'
 import { pt } from './languages/pt.js'
+import { shortened } from '../texts.js'
 import { fill, languages, noticeKinds, type Language, type MessageKind, type NoticeKind, type Texts } from './texts.js'
 
 export { languages, limitedKinds, messageKinds, noticeKinds } from './texts.js'
@@ -60,8 +61,9 @@ export interface Notice {
 /** Longest name of a device or program in a message: one line. */
 const MOST_CHARACTERS = 100
 
-/** Returns text that somebody else chose as part of one line. */
-const inLine = (text: string): string => text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, ' ').trim().slice(0, MOST_CHARACTERS)
+/** Returns text that somebody else chose as part of one line. Emoji and some scripts need the two joiners. */
+const inLine = (text: string): string =>
+  shortened(text.replace(/(?![\u200C\u200D])[\p{C}\p{Zl}\p{Zp}]/gu, ' ').trim(), MOST_CHARACTERS)
 
 /** Acts of staff, and events that show that the password is known: each has advice of its own. */
 const byStaff: readonly NoticeKind[] = ['otp_reset']

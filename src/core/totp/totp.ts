@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { typedSymbols } from '../normal-forms.js'
+import { shortened } from '../texts.js'
 import { isCodeOf, type StepParameters } from './otplib.js'
 
 /** Parameters by which a device computes codes. New devices use `standardTotp`, which every authenticator app supports. */
@@ -105,7 +106,7 @@ export function base32 (bytes: Uint8Array): string {
 export function otpauthUrl (issuer: string, label: string, secret: Uint8Array, parameters: TotpParameters): string {
   const { digits, periodSeconds, algorithm = 'SHA1' } = parameters
   const text = (part: string) => encodeURIComponent(part.replace(/\p{Surrogate}/gu, '\uFFFD'))
-  const shown = [...label.replaceAll(':', '-')].slice(0, LABEL_CHARACTERS).join('')
+  const shown = shortened(label.replaceAll(':', '-'), LABEL_CHARACTERS)
   return `otpauth://totp/${text(issuer)}:${text(shown)}` +
     `?secret=${base32(secret)}&issuer=${text(issuer)}&algorithm=${algorithm}&digits=${digits}&period=${periodSeconds}`
 }

@@ -1,4 +1,5 @@
 import { keepHash } from '../../accounts/foreign-hashes.js'
+import { longest, shortened } from '../../core/texts.js'
 import { fromBase32 } from '../../factors/moving/secrets.js'
 import type { MovedTotp } from '../../factors/moving/factors.js'
 import { emptyPerson, type Person, type Source } from '../person.js'
@@ -80,9 +81,9 @@ function translate (user: Row, accounts: readonly Row[], factors: readonly Row[]
     ...emptyPerson(id, textOf(user['username'])),
     email: textOf(user['email']),
     emailVerified: user['emailVerified'] === true,
-    firstName: firstName.slice(0, 128),
-    lastName: others.join(' ').slice(0, 128),
-    phone: textOf(user['phoneNumber']).slice(0, 64),
+    firstName: shortened(firstName, longest.firstName),
+    lastName: shortened(others.join(' '), longest.lastName),
+    phone: shortened(textOf(user['phoneNumber']), longest.phone),
     passwordHash: password === '' ? null : keepHash(password),
     isActive: !(user['banned'] === true && (banEnds === null || banEnds > options.now)),
     createdAt,

@@ -1,7 +1,7 @@
 import { Type, type Static } from '@sinclair/typebox'
 import { Ajv } from 'ajv'
 import { usernameKey } from '../../core/usernames.js'
-import { EMAIL, LINE, longest } from '../../core/texts.js'
+import { EMAIL, LINE, longest, shortened } from '../../core/texts.js'
 import { keepHash } from '../../accounts/foreign-hashes.js'
 import { factorFields, faultOf, readFactors, Time } from '../../factors/moving/record.js'
 import { emptyPerson, type Person } from '../person.js'
@@ -68,7 +68,7 @@ export const readHeader = (value: unknown): Static<typeof headerRecord> | null =
 export async function readPerson (value: unknown, line: number): Promise<Person | { fault: string, username: string }> {
   if (!isPerson(value)) {
     const name = (value as { username?: unknown } | null)?.username
-    return { fault: faultOf(isPerson.errors!), username: typeof name === 'string' ? name.slice(0, 150) : '' }
+    return { fault: faultOf(isPerson.errors!), username: typeof name === 'string' ? shortened(name, 150) : '' }
   }
   const { username = '', email = '', profile = {}, passwordHash = null, createdAt = null } = value
   const key = usernameKey(username === '' ? email : username)

@@ -1,4 +1,5 @@
 import { keepHash } from '../../accounts/foreign-hashes.js'
+import { longest, shortened } from '../../core/texts.js'
 import type { MovedCode, MovedTotp } from '../../factors/moving/factors.js'
 import { fromBase32, isAlgorithm } from '../../factors/moving/secrets.js'
 import { emptyPerson, type Person } from '../person.js'
@@ -61,9 +62,9 @@ export function translate (user: KeycloakUser): Person {
     ...emptyPerson(user.id ?? username, username),
     email: user.email ?? '',
     emailVerified: user.emailVerified === true,
-    firstName: (user.firstName ?? '').slice(0, 128),
-    lastName: (user.lastName ?? '').slice(0, 128),
-    phone: (first(user.attributes?.['phoneNumber']) || first(user.attributes?.['phone_number'])).slice(0, 64),
+    firstName: shortened(user.firstName ?? '', longest.firstName),
+    lastName: shortened(user.lastName ?? '', longest.lastName),
+    phone: shortened(first(user.attributes?.['phoneNumber']) || first(user.attributes?.['phone_number']), longest.phone),
     locale: /^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$/.exec(first(user.attributes?.['locale']))?.[0] ?? null,
     passwordHash: passwordOf(of('password')),
     isActive: user.enabled !== false,
