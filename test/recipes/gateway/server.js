@@ -14,7 +14,10 @@ const app = Fastify()
 /** Ends a connection with its session: for one that stays open after the guard let it in. */
 function endWithSession (request, reply, done) {
   const { headers, socket } = request.raw
-  if (headers.upgrade !== undefined) socket.on('close', app.countersign.onEnd(request, () => socket.destroy()))
+  // The answer of a websocket closes with its connection. Any other closes before: a kept connection has many, with the header too.
+  if (headers.upgrade !== undefined && !socket.destroyed) {
+    reply.raw.on('close', app.countersign.onEnd(request, () => socket.destroy()))
+  }
   done()
 }
 
