@@ -43,11 +43,15 @@ async function unverified (ada: Person): Promise<Person> {
 const setUp = (change: string) => ({ user, now }: Changed) =>
   db.query(`update otp_device set ${change} where user_id = $1 and confirmed_at is null and $2::timestamptz is not null`, [user, now])
 
+const losingProof = {
+  'the session loses its proof': ({ session, user }: Changed) =>
+    db.query('update otp_session set otp_device_id = null where user_id = $1 and id = $2', [user, session.claims()['sid']])
+}
+
 const ofSetUp = (kind: 'totp' | 'passkey') => ({
   'the set-up expires': setUp('expires_at = $2'),
   'the set-up is of another session': setUp("session_id = 'another'"),
-  'the session loses its proof': ({ session, user }: Changed) =>
-    db.query('update otp_session set otp_device_id = null where user_id = $1 and id = $2', [user, session.claims()['sid']]),
+  ...losingProof,
   'the user gets ten devices': ({ user }: Changed) => db.query(`insert into otp_device (user_id, id, kind, name, created_at, confirmed_at)
     select $1, gen_random_uuid(), $2, 'Another', now(), now() from generate_series(1, 10)`, [user, kind])
 })
@@ -118,6 +122,7 @@ const operations: Record<string, Operation> = {
   'a removed device': {
     part: '"removed"',
     isVersioned: false,
+    more: losingProof,
     prepare: async (ada) => ({ session: ada, send: () => ada.request('DELETE', `/totp/devices/${ada.deviceId}`) })
   },
   'the removal of the device of its session': {
