@@ -16,3 +16,17 @@ export async function verified (
     return Response.json(answer.body, { status: answer.status, headers: answer.headers })
   }
 }
+
+/** Returns the response with headers by which no cache stores it. Those of `Response.redirect` and of `fetch` cannot be changed. */
+export function unstored (response: Response): Response {
+  try {
+    response.headers.set('cache-control', 'private, no-store')
+    return response
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error
+    const { body, status, statusText } = response
+    const headers = new Headers(response.headers)
+    headers.set('cache-control', 'private, no-store')
+    return new Response(body, { status, statusText, headers })
+  }
+}

@@ -1,5 +1,5 @@
 import { demandOf } from '../core/assurance.js'
-import { verified } from './fetch.js'
+import { unstored, verified } from './fetch.js'
 import type { AccessClaims, Client, Demand } from './index.js'
 
 /** Returns the client. A function, because `next build` loads routes too, and must not connect to the service. */
@@ -33,19 +33,5 @@ export function guardPages (client: Source, next: () => Response | Promise<Respo
     const found = await verified(client(), request, demand)
     if (found instanceof Response) return found
     return unstored(await next())
-  }
-}
-
-/** Returns the response with headers by which no cache stores it. Those of `Response.redirect` and of `fetch` cannot be changed. */
-function unstored (response: Response): Response {
-  try {
-    response.headers.set('cache-control', 'private, no-store')
-    return response
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error
-    const { body, status, statusText } = response
-    const headers = new Headers(response.headers)
-    headers.set('cache-control', 'private, no-store')
-    return new Response(body, { status, statusText, headers })
   }
 }
