@@ -98,10 +98,17 @@ t.test('T8 removing one of several: every session ends, the requester one for a 
   const verified = holding(fay, first!)
   expect(200, await verified.login())
   expect(200, await verified.verify())
+  const [loggedOut] = await sessionsOf(fay, 1)
+  expect(204, await loggedOut!.request('POST', '/token/revoke'))
+  const endOfLoggedOut = async () => await db.query(
+    'select ended_at, end_reason from otp_session where user_id = $1 and id = $2', [userId(fay), loggedOut!.claims()['sid']]
+  )
+  const endBefore = await endOfLoggedOut()
   const version = await versionOf(fay)
   const before = fay.claims()
   const { access, refresh } = fay
   take(fay, expect(200, await remove(fay, first!.id)))
+  t.same(await endOfLoggedOut(), endBefore, 'a session that had ended keeps its end')
   const { sid, otp_device_id: device, otp_time: time, amr, auth_time: auth, iat, exp } = fay.claims()
   t.not(sid, before['sid'])
   t.same(
