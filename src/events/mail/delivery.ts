@@ -6,12 +6,9 @@ import { inTransaction } from '../../tables/transaction.js'
 import { waitSeconds } from '../delivery-loop.js'
 import { writeEvent } from '../insert.js'
 import { GIVE_UP_ROWS, settleDeliveries, type Settled } from '../outbox.js'
-import { admitNotice, claimMails, giveUpMails, readLinkAddress, stopEmail, type ClaimedMail } from './claims.js'
+import { admitNotice, BATCH_MAILS, claimMails, giveUpMails, readLinkAddress, stopEmail, type ClaimedMail } from './claims.js'
 import { linkDigest, linkMessage, noticeMessage, openPayload, type MessageSettings } from './message.js'
 import type { MailSender } from './sender.js'
-
-/** Mails sent in parallel. */
-const BATCH_MAILS = 10
 
 export interface MailDeps {
   db: Db
@@ -48,7 +45,7 @@ export async function deliverMails (deps: MailDeps): Promise<MailRound> {
   const { db, isUpkeep } = deps
   const givenUp = isUpkeep ? await giveUp(deps) : 0
 
-  const claimed = await claimMails(db, BATCH_MAILS)
+  const claimed = await claimMails(db)
   const settled = await Promise.all(claimed.map(async (mail): Promise<Settled & { failed: boolean }> => {
     const wait = await deliverOne(deps, mail)
     return { event: mail, waitSeconds: wait, failed: wait !== null }
