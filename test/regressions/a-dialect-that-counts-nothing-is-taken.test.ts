@@ -3,6 +3,7 @@ import { Kysely, PostgresDialect, type CompiledQuery, type DatabaseConnection, t
 import t from 'tap'
 import countersign from '../../plugins/countersign.js'
 import { emptyDatabase, openPool } from '../helpers/database.js'
+import { fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { freshKeys } from '../helpers/settings.js'
 
@@ -50,14 +51,7 @@ t.test('an instance of Kysely that does not count changed rows is refused at sta
   const started = async (database: Kysely<unknown>) => {
     const app = Fastify()
     t.teardown(() => app.close())
-    await app.register(countersign, {
-      issuer: 'Host',
-      sealKeys: freshKeys()['SEAL_KEYS']!,
-      database,
-      identify: () => null,
-      label: () => '',
-      complete: () => ({ sessionId: '', answer: {} })
-    })
+    await app.register(countersign, { ...fromHeaders, issuer: 'Host', sealKeys: freshKeys()['SEAL_KEYS']!, database })
     await app.ready()
   }
   await t.resolves(started(new Kysely<unknown>({ dialect })))

@@ -8,6 +8,7 @@ import { readConfig } from '../../src/config/config.js'
 import { worked } from '../helpers/command.js'
 import { emptyDatabase, onServer, openPool } from '../helpers/database.js'
 import { fakePostgres, type FakeAnswer } from '../helpers/fake-postgres.js'
+import { fromHeaders } from '../helpers/header-host.js'
 import { need } from '../helpers/need.js'
 import { startServer } from '../helpers/server-process.js'
 import { freshKeys } from '../helpers/settings.js'
@@ -45,14 +46,7 @@ async function isRefused (t: Test, url: string, named: RegExp): Promise<void> {
   for (const database of [url, pool, new Kysely<unknown>({ dialect: new PostgresDialect({ pool }) })]) {
     await t.rejects(countersign.migrate(database), one, 'a host that migrates')
     const app = Fastify()
-    await app.register(countersign, {
-      issuer: 'Host',
-      sealKeys: freshKeys()['SEAL_KEYS']!,
-      database,
-      identify: () => null,
-      label: () => '',
-      complete: () => ({ sessionId: '', answer: {} })
-    })
+    await app.register(countersign, { ...fromHeaders, issuer: 'Host', sealKeys: freshKeys()['SEAL_KEYS']!, database })
     await t.rejects(async () => { await app.ready() }, one, 'a host that starts')
     await app.close()
   }
