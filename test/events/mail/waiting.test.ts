@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import t, { type Test } from 'tap'
 import { insideOf } from '../../../src/attach/inside.js'
 import { claimMails, giveUpMails } from '../../../src/events/mail/claims.js'
+import { claimDeliveries, WEBHOOK } from '../../../src/events/outbox.js'
 import { freshApp } from '../../helpers/app.js'
 import { need } from '../../helpers/need.js'
 import { expect, signUp, userId, type Person } from '../../helpers/person.js'
@@ -88,5 +89,13 @@ t.test('the delivery reads ten that are due, not those that wait: all are thousa
 t.test('nor does the look for deliveries whose time is over', async (t) => {
   const explaining = explainAll()
   await giveUpMails(insideOf(app).db, 10).finally(explaining.stop)
+  readsFew(t, explaining)
+})
+
+t.test('nor does the claim for a webhook', async (t) => {
+  await db.query("update otp_delivery set destination = 'webhook'")
+  await db.query('vacuum analyze otp_delivery')
+  const explaining = explainAll()
+  await claimDeliveries(insideOf(app).db, WEBHOOK, 10).finally(explaining.stop)
   readsFew(t, explaining)
 })
