@@ -3,6 +3,7 @@ import pg from 'pg'
 import t from 'tap'
 import { freshApp } from '../helpers/app.js'
 import { holdStatement } from '../helpers/held-statement.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { logInFrom } from '../helpers/logins.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
@@ -118,8 +119,7 @@ t.test('a session that ends while a log-in would evict it keeps the reason of it
   await other.query('begin')
   await other.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1", [idOf(person)])
   const login = person.elsewhere().login()
-  await until('the log-in to wait for a session', async () =>
-    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await until('the log-in to wait for a session', async () => await countLockWaits(db.query) === 1)
   await other.query('commit')
   expect(200, await login)
   t.equal(await countEvicted(person), 0)

@@ -3,6 +3,7 @@ import t from 'tap'
 import { createHasher, type Hasher } from '../../src/accounts/hasher.js'
 import { freshApp, type Fresh } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
 import { idOf, staffAt } from '../helpers/staff.js'
 import { stores } from '../helpers/stores.js'
@@ -93,9 +94,7 @@ t.test('T8 the change is not committed yet when the login commits: the login wai
   await other.query('begin')
   await other.query('update otp_user set version = version + 1')
   const login = ada.login()
-  await until('the login to wait for the row', async () =>
-    (await fresh.db.query("select 1 from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1
-  )
+  await until('the login to wait for the row', async () => await countLockWaits(fresh.db.query) === 1)
   await other.query('commit')
   t.equal((await login).statusCode, 401)
   t.same(await fresh.db.query('select from otp_session'), [])

@@ -2,6 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { outcome, countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { addPasskey, use } from '../helpers/passkeys.js'
 import { expect, sessionsOf, signUp, userId } from '../helpers/person.js'
@@ -74,8 +75,7 @@ t.test('T10 a guess that waits for the one which locks is answered as locked', a
   await other.query("update otp_user set failures = 5, locked_until = clock_timestamp() + interval '1 minute' where user_id = $1",
     [userId(jim)])
   const waiting = session!.verify(await jim.wrongCode())
-  await until('the guess to wait', async () =>
-    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await until('the guess to wait', async () => await countLockWaits(db.query) === 1)
   await other.query('commit')
   t.equal(outcome(await waiting), '429 OTP_LOCKED')
   t.equal(await failuresOf(db, jim), 5)

@@ -4,6 +4,7 @@ import { countOutcomes } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
 import { cheapHasher } from '../helpers/cheap-hasher.js'
 import { emptied } from '../helpers/emptied.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { address, behindProxy, logInFrom } from '../helpers/logins.js'
 import { need } from '../helpers/need.js'
 import { expect, signUp } from '../helpers/person.js'
@@ -54,8 +55,7 @@ t.test('P4 a guess that waits for the last one of all networks is refused', asyn
   await other.query('begin')
   await other.query("update password_budget set spent = 100 where network = '*'")
   const guess = logInFrom(app, address(1), 'ada', 'a guess')
-  await until('the guess to wait', async () =>
-    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await until('the guess to wait', async () => await countLockWaits(db.query) === 1)
   await other.query('commit')
   t.equal((await guess).statusCode, 429)
 })

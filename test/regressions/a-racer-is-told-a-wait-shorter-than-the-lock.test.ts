@@ -2,6 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
@@ -22,8 +23,7 @@ async function waitingFor (change: string, values: unknown[], request: () => Ret
     await other.query('begin')
     await other.query(change, values)
     const answer = request()
-    await until('the request to wait', async () => (await db.query(
-      "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0)
+    await until('the request to wait', async () => await countLockWaits(db.query) > 0)
     await other.query('commit')
     return await answer
   } finally {

@@ -1,6 +1,7 @@
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { signUp } from '../helpers/person.js'
 import { idOf } from '../helpers/staff.js'
@@ -22,8 +23,7 @@ t.test('a right code that met a change of the factors is not replayed, and is ac
   await changing.query('update otp_user set version = version + 1 where user_id = $1', [idOf(ada)])
   // A verified session consumes its own budget: only the commit waits for the user's row.
   const refused = ada.verify(code)
-  await until('the commit to wait', async () => (await db.query(
-    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0)
+  await until('the commit to wait', async () => await countLockWaits(db.query) > 0)
   await changing.query('commit')
   t.equal(outcome(await refused), '400 OTP_INVALID')
   const { body } = await app.inject('/metrics')

@@ -3,6 +3,7 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { moveSession } from '../../src/sessions/registration.js'
 import { freshHost } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
@@ -30,10 +31,7 @@ t.test('J5 a session that is seen at that moment counts as seen before, and the 
     from otp_session where user_id = $1 and id = $2`, [userId(ada), from])
   const moving = moveSession(insideOf(app).db, userId(ada), from, 'elsewhere')
   moving.catch(() => {})
-  await until(
-    'the move to wait', async () =>
-      (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === 1
-  )
+  await until('the move to wait', async () => await countLockWaits(db.query) === 1)
   await adopter.query('commit')
   t.same(await moving, { outcome: 'taken' })
   t.same(

@@ -3,6 +3,7 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { moveSession } from '../../src/sessions/registration.js'
 import { freshHost } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { signUp, userId } from '../helpers/person.js'
 import { until } from '../helpers/wait.js'
@@ -25,9 +26,7 @@ async function connected (): Promise<pg.Client> {
 
 /** Waits until `count` statements wait for a lock. */
 const waiting = async (count: number) =>
-  await until(`${count} to wait`, async () =>
-    (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === count
-  )
+  await until(`${count} to wait`, async () => await countLockWaits(db.query) === count)
 
 t.test('T8 J5 a session whose replacement is under way ends with the others', async (t) => {
   const ada = await (await signUp(app, 'ada')).enrol()

@@ -6,6 +6,7 @@ import { freshHost } from '../helpers/app.js'
 import { secretOf, stepAt, totp } from '../helpers/authenticator.js'
 import { cleanUp } from '../helpers/cleanup.js'
 import { askHost, fromHeaders, type Asker } from '../helpers/header-host.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { until } from '../helpers/wait.js'
 
@@ -147,10 +148,7 @@ t.test('J5 a request that waits for the deletion of the row is refused by the di
   await cleaner.query(`with removed as (delete from otp_session where user_id = 'waiting' returning user_id, id, ended_at)
     insert into otp_ended_session select user_id, sha256(convert_to(user_id || ':' || id, 'UTF8')), ended_at from removed`)
   const requester = askHost(third, asker, 'GET', '/session')
-  await until(
-    'the request to wait',
-    async () => (await db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0
-  )
+  await until('the request to wait', async () => await countLockWaits(db.query) > 0)
   await cleaner.query('commit')
   t.equal(outcome(await requester), '401 SESSION_ENDED')
   t.same(await db.query("select from otp_session where user_id = 'waiting'"), [])

@@ -5,6 +5,7 @@ import { insideOf } from '../../src/attach/inside.js'
 import { freshHost } from '../helpers/app.js'
 import { cleanUp } from '../helpers/cleanup.js'
 import { askHost, fromHeaders } from '../helpers/header-host.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { until } from '../helpers/wait.js'
 
@@ -37,8 +38,7 @@ t.test('a device that is confirmed meanwhile keeps the row', async (t) => {
   await other.query('begin')
   await other.query("update otp_user set version = version + 1 where user_id = 'ada'")
   const cleaned = cleanUp(insideOf(app).db, 400)
-  await until('the cleanup to wait', async () => (await db.query(
-    "select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length > 0)
+  await until('the cleanup to wait', async () => await countLockWaits(db.query) > 0)
   await other.query('commit')
   t.equal((await cleaned).rowsByKind['sessions'], 1)
   t.same(await rowOf('ada'), [{ version: 1 }])

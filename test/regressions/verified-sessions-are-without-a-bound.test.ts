@@ -2,6 +2,7 @@ import pg from 'pg'
 import t from 'tap'
 import { outcome } from '../helpers/answers.js'
 import { freshApp } from '../helpers/app.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { expect, sessionsOf, signUp, userId, type Person } from '../helpers/person.js'
 import { rowsOf, twinOf } from '../helpers/twin.js'
@@ -121,8 +122,7 @@ t.test('a session that ends while it would be evicted keeps the reason of its en
   await other.query("update otp_session set ended_at = now(), end_reason = 'logged_out' where user_id = $1 and id = $2",
     [userId(fay), idle.at(-1)])
   const verification = session!.verify()
-  await until('the eviction to wait', async () =>
-    (await db.query("select from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()")).length === 1)
+  await until('the eviction to wait', async () => await countLockWaits(db.query) === 1)
   await other.query('commit')
   expect(200, await verification)
   t.same(await evictions(fay), [])

@@ -3,6 +3,7 @@ import t from 'tap'
 import { insideOf } from '../../src/attach/inside.js'
 import { freshApp } from '../helpers/app.js'
 import { emptied } from '../helpers/emptied.js'
+import { countLockWaits } from '../helpers/lock-waits.js'
 import { need } from '../helpers/need.js'
 import { operationsOf } from '../helpers/operations.js'
 import { expect, signUp, type Person } from '../helpers/person.js'
@@ -110,8 +111,7 @@ t.test('of two members of staff who deactivate each other at the same moment, th
     grace.request('POST', `/admin/users/${idOf(alan)}/deactivate`, { reason: 'r' }),
     alan.request('POST', `/admin/users/${idOf(grace)}/deactivate`, { reason: 'r' })
   ])
-  await until('both to be past every look at who asks', async () =>
-    (await fresh.db.query("select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'")).length === 2)
+  await until('both to be past every look at who asks', async () => await countLockWaits(fresh.db.query) === 2)
   await holder.query('commit')
   await holder.end()
   t.same((await both).map(({ statusCode }) => statusCode).sort(), [204, 401])
